@@ -1,0 +1,84 @@
+"""The contract of a memory backend: named functions, as a Cortex deployment exposes them.
+
+`query(path, args)` reads, `mutation(path, args)` writes.  Arguments and results are what Convex carries: dictionaries with
+camelCase keys, lists, strings, numbers, booleans and None; a key that has no value is left out, never None.  Times are
+epoch milliseconds of the store's clock, lengths and offsets are code points.
+
+Every function takes the memory space it works in, and sees no other.  A mutation is one transaction, all or nothing, and is
+done when it returns; sending it again is a success that changes nothing.  Failures are the `StoreError`s of
+`cortex_rx.errors`.
+
+Functions of the stock contract (arguments; `?` = may be left out):
+
+| function | arguments | result |
+|---|---|---|
+| `memories:get` | memorySpaceId, memoryId, includePartial? | row or None; `content` is whole |
+| `memories:list` | memorySpaceId, userId?, sourceType?, conversationId?, limit? (100), includePartial? | [row], newest first |
+| `memories:search` | memorySpaceId, query, userId?, tags? (any), sourceType?, minImportance?, limit? (20), includePartial? | [row + `_score`], best first |
+| `memories:count` | memorySpaceId, userId?, sourceType?, includePartial? | number |
+| `memories:deleteMemory` | memorySpaceId, memoryId | {deleted, memoryId}; `MemoryNotFound` |
+| `conversations:get` | conversationId, memorySpaceId? | row with `messages`, or None |
+| `conversations:list` | memorySpaceId?, userId?, type?, limit? (100) | [row without `messages`], newest first |
+| `conversations:count` | memorySpaceId?, userId?, type? | number |
+| `conversations:getHistory` | conversationId, memorySpaceId?, limit? (50), offset? (0), sortOrder? ("asc") | {messages, total, hasMore, conversationId}; `ConversationNotFound` |
+
+Filters act before the limit.  `list` and `search` give at most the first 65,536 code points of a content; `contentLength`
+is the true length.  A memory row has: memoryId, memorySpaceId, content, contentLength, contentType ("raw"/"summarized"),
+sourceType ("conversation"), sourceUserId?, sourceUserName?, sourceTimestamp, userId?, agentId?, participantId?, messageRole
+("user"/"agent"), conversationRef {conversationId, messageIds}, importance, tags, version, embedding?, createdAt, updatedAt,
+accessCount, isPartial, partialMetadata? (of a partial row: userMessage, streamId, streamStartTime, updates), metadata?.
+A conversation row has: conversationId, memorySpaceId, type ("user-agent"/"agent-agent"), participants {userId?, agentId?, participantId?},
+messageCount, createdAt, updatedAt, messages [{id, role ("user"/"agent"), content, timestamp, participantId?, metadata?}].
+
+Functions that make streams safe (ours):
+
+| function | arguments | result |
+|---|---|---|
+| `streams:begin` | streamId, memorySpaceId, conversationId, userMessage, userId?, userName?, agentId?, participantId?, importance, tags, metadata?, startedAt? | {memoryId, epoch, attempt, state: "open" / "finished"} |
+| `streams:append` | streamId, memorySpaceId, epoch, attempt, start, text | {end} |
+| `streams:finalize` | streamId, memorySpaceId, epoch, attempt, start, text, length, reason?, usage?, userContent?, userEmbedding?, agentEmbedding?, metadata? | {conversation {conversationId, messageIds}, memories [row], contentLength, stored: "now" / "before"} |
+| `streams:close` | streamId, memorySpaceId, epoch, outcome: "empty", reason? | as finalize, with the question alone |
+| `streams:get` | memorySpaceId, streamId | {streamId, memorySpaceId, conversationId, memoryId, state, epoch, attempt, length, userMessage, createdAt, updatedAt} or None |
+
+* `begin` stores the question with all that belongs to it, and makes the partial memory of the answer.  It is idempotent:
+  the same stream id with the same question, owner and conversation is the same stream, with anything else an
+  `IdempotencyConflict`.  An unfinished stream that is begun again is taken over: `epoch` and `attempt` rise, the text begins
+  anew, what the former attempt wrote is kept.  A finished one stays as it is.  Of a stream that was deleted: `StreamNotFound`.
+* `append` has the key (stream, attempt, start).  What overlaps the stored text is compared (`Diverged` if it differs), the rest
+  is appended; `start` beyond the end is a `Gap`; another epoch than the stream's is `Fenced`.  A finished stream accepts what it has.
+  An `attempt` above the stream's current one begins its text anew, at 0; one below it is `Fenced`.
+* `finalize` appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else `Gap`).  In the same transaction
+  both messages enter the conversation next to each other, the question becomes a memory (of `userContent` if that is given, with
+  contentType "summarized"), and the partial row becomes the memory of the answer: one memory, not two.  An answer of length 0
+  (tool calls alone) makes a message and no memory.  On a finished stream it returns what is stored, if the text is the same; another text is an `IdempotencyConflict`.
+* `close` keeps the question of a stream that gave no answer: its message has metadata {unanswered: outcome}, its memory the
+  tag `unanswered`; the partial row goes.
+* Partial rows show in `get`, `list`, `search` and `count` only with `includePartial`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["HEAD_LENGTH", "Backend"]
+
+HEAD_LENGTH = 65_536
+"""The code points of a content that `list` and `search` give at most."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Where memory lives.  See the module's text for the functions."""
+
+    async def query(self, path: str, args: Mapping[str, Any]) -> Any:
+        """Read: call the function `path` with `args`."""
+        ...
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        """Write: call the function `path` with `args`, in one transaction that is durable when this returns."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what runs and let go of everything; a second call does nothing."""
+        ...

@@ -1,0 +1,241 @@
+"""Every exception of the package: one type per meaning, the same on every backend.
+
+Each has a `code`, the name that Cortex uses for it where Cortex has one.  Messages name fields and what is accepted; they
+hold no message text of a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+__all__ = [
+    "ChainOrderError",
+    "ConversationNotFound",
+    "CortexError",
+    "Diverged",
+    "EmptyAnswer",
+    "Fenced",
+    "Gap",
+    "IdempotencyConflict",
+    "InvalidArgument",
+    "MemoryNotFound",
+    "MissingExtra",
+    "NotACortexFile",
+    "NotStored",
+    "SourceConsumed",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "StoreReadOnly",
+    "StoreTooNew",
+    "StoreUnavailable",
+    "StreamNotFound",
+    "StreamTimeout",
+    "StreamTooLong",
+    "UnknownFunction",
+    "UnknownStep",
+    "UnsupportedOption",
+]
+
+
+class CortexError(Exception):
+    """The base of all errors of this package."""
+
+    code: ClassVar[str] = "CORTEX_ERROR"
+
+
+# --- what a caller gave -----------------------------------------------------------------------------------------------
+
+
+class InvalidArgument(CortexError, ValueError):
+    """A field has a value that is not accepted; nothing has been stored."""
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, given: object, accepted: str) -> None:
+        super().__init__(f"{field}: got {given!r}; accepted: {accepted}")
+        self.field = field
+        self.given = given
+        self.accepted = accepted
+
+    def __reduce__(self) -> tuple[type[InvalidArgument], tuple[str, object, str]]:
+        return type(self), (self.field, self.given, self.accepted)
+
+
+class UnsupportedOption(InvalidArgument):
+    """An option whose operator does not exist in this version."""
+
+    code = "UNSUPPORTED_OPTION"
+
+
+class UnknownStep(CortexError, LookupError):
+    """A chain has no step of this name."""
+
+    code = "UNKNOWN_STEP"
+
+    def __init__(self, name: object, names: Iterable[str]) -> None:
+        super().__init__(f"no step {name!r} in this chain; its steps are: {', '.join(names) or 'none'}")
+
+
+class ChainOrderError(CortexError, ValueError):
+    """A step stands where an event that it needs can never arrive."""
+
+    code = "CHAIN_ORDER"
+
+
+class SourceConsumed(CortexError):
+    """A source that is no factory was subscribed to a second time."""
+
+    code = "SOURCE_CONSUMED"
+
+
+class MissingExtra(CortexError, ImportError):
+    """A library of an optional feature is not installed."""
+
+    code = "MISSING_EXTRA"
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs the extra {extra!r}: pip install 'cortex-rx[{extra}]'")
+
+
+# --- what became of a stream ------------------------------------------------------------------------------------------
+
+
+class StreamTimeout(CortexError, TimeoutError):
+    """The source kept us waiting for longer than `timeout` allows."""
+
+    code = "STREAM_TIMEOUT"
+
+
+class StreamTooLong(CortexError):
+    """The answer exceeded the length that `limit` allows."""
+
+    code = "STREAM_TOO_LONG"
+
+
+class EmptyAnswer(CortexError):
+    """The answer had neither text nor tool calls.  The question is kept, and marked as unanswered."""
+
+    code = "EMPTY_ANSWER"
+
+
+class NotStored(CortexError):
+    """The exchange could not be stored.  `text` is all that arrived, so nothing is lost; it is not part of the message."""
+
+    code = "NOT_STORED"
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(message)
+        self.text = text
+
+    def __reduce__(self) -> tuple[type[NotStored], tuple[str, str]]:
+        return type(self), (str(self), self.text)
+
+
+# --- what a store says ------------------------------------------------------------------------------------------------
+
+
+class StoreError(CortexError):
+    """A memory backend refused or failed."""
+
+    code = "STORE_ERROR"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or opened, or an operation on it failed; trying again may help."""
+
+    code = "STORE_UNAVAILABLE"
+
+
+class StoreBusy(StoreUnavailable):
+    """Another process held the store for longer than the time to wait for it."""
+
+    code = "STORE_BUSY"
+
+
+class StoreFull(StoreUnavailable):
+    """No room is left.  The write that found out left nothing behind."""
+
+    code = "STORE_FULL"
+
+
+class StoreReadOnly(StoreError):
+    """The store can be read but not written."""
+
+    code = "STORE_READ_ONLY"
+
+
+class StoreTooNew(StoreError):
+    """The file was written by a newer version of this package."""
+
+    code = "STORE_TOO_NEW"
+
+
+class NotACortexFile(StoreError):
+    """The file is no database, or the database of another program."""
+
+    code = "NOT_A_CORTEX_FILE"
+
+
+class StoreClosed(StoreError):
+    """The backend was closed."""
+
+    code = "STORE_CLOSED"
+
+
+class UnknownFunction(StoreError, LookupError):
+    """The backend has no function of this path."""
+
+    code = "UNKNOWN_FUNCTION"
+
+
+class Fenced(StoreError):
+    """A write under an old epoch: another process has taken the stream over."""
+
+    code = "FENCED"
+
+
+class Diverged(StoreError):
+    """A write overlaps what is stored, with another text."""
+
+    code = "DIVERGED"
+
+
+class Gap(StoreError):
+    """A write starts beyond the end of what is stored; `end` is that end, in code points."""
+
+    code = "GAP"
+
+    def __init__(self, end: int, start: int) -> None:
+        super().__init__(f"a write at {start} would leave a gap: {end} code points are stored")
+        self.end = end
+        self.start = start
+
+    def __reduce__(self) -> tuple[type[Gap], tuple[int, int]]:
+        return type(self), (self.end, self.start)
+
+
+class IdempotencyConflict(StoreError):
+    """Another exchange is stored under this idempotency key or stream id."""
+
+    code = "IDEMPOTENCY_CONFLICT"
+
+
+class StreamNotFound(StoreError, LookupError):
+    """The memory space has no stream of this id, or its memory was deleted."""
+
+    code = "STREAM_NOT_FOUND"
+
+
+class MemoryNotFound(StoreError, LookupError):
+    """The memory space has no memory of this id."""
+
+    code = "MEMORY_NOT_FOUND"
+
+
+class ConversationNotFound(StoreError, LookupError):
+    """There is no conversation of this id."""
+
+    code = "CONVERSATION_NOT_FOUND"

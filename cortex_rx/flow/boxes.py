@@ -1,0 +1,153 @@
+"""Where a push becomes a pull: the mailbox of a reader, the inbox of a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from reactivex import abc
+
+from cortex_rx.flow.scheduler import Flow, Gate
+
+T = TypeVar("T")
+
+
+class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
+    """Where a push becomes a pull: an observer that one reader iterates.
+
+    An item is held until the reader comes back for the next one.  The end of the source, an error too, comes behind the
+    items that preceded it.
+    """
+
+    def __init__(self, flow: Flow, capacity: float = 32) -> None:
+        self.gate = Gate(capacity)
+        self._flow = flow
+        self._items: deque[T] = deque()
+        self._end: Exception | bool = False
+        self._reader: asyncio.Future[None] | None = None
+        self._reading = False
+
+    def on_next(self, value: T) -> None:
+        self.gate.held += 1
+        self._items.append(value)
+        if self._reader:
+            self._wake()
+
+    def on_error(self, error: Exception) -> None:
+        self._end = error
+        self._wake()
+
+    def on_completed(self) -> None:
+        self._end = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def __anext__(self) -> T:
+        if self._reading:
+            self._reading = False
+            self.gate.give()
+        while not self._items:
+            if isinstance(self._end, Exception):
+                raise self._end
+            if self._end:
+                raise StopAsyncIteration
+            self._reader = self._flow.future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        self._reading = True
+        return self._items.popleft()
+
+
+class End(enum.Enum):
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Inbox(AsyncIterator[list[T]]):
+    """What passed an operator since its worker last looked, in batches; the last batch comes after the end.
+
+    `interval` is the least time between two batches (the worker may change it).  `end` says how it ended, once it has.
+    What waits here is bounded: `weigh` says how much an item counts, and a source waits while `capacity` is reached.
+    """
+
+    def __init__(self, flow: Flow, interval: float, weigh: Callable[[T], float], capacity: float) -> None:
+        self.gate = Gate(capacity)
+        self.interval = interval
+        self.tick: float | None = None  # an empty batch after so long a silence (for a heartbeat)
+        self.end: End | None = None
+        self.error: Exception | None = None
+        self._flow = flow
+        self._weigh = weigh
+        self._items: list[T] = []
+        self._weight = 0.0
+        self._handed = 0.0
+        self._last = float("-inf")
+        self._wakeup: asyncio.Future[bool] | None = None
+        self._closed = self._paced = False
+
+    def put(self, item: T) -> None:
+        self._items.append(item)
+        weight = self._weigh(item)
+        self._weight += weight
+        self.gate.held += weight
+        if self._wakeup and (not self._paced or self.gate.full):
+            self._wake()
+
+    def finish(self, end: End, error: Exception | None = None) -> None:
+        if self.end is None:
+            self.end, self.error = end, error
+            self._wake()
+
+    def close(self) -> None:
+        """Nobody reads on: hold nothing."""
+        self.gate.capacity = float("inf")
+        self.gate.give(0)
+        self._items, self._closed = [], True
+
+    def _wake(self, timer: bool = False) -> None:
+        if self._wakeup and not self._wakeup.done():
+            self._wakeup.set_result(timer)
+
+    async def _sleep(self, seconds: float | None) -> bool:
+        """Whether the time is over, rather than something came."""
+        self._wakeup = self._flow.future()
+        timer = self._flow._loop.call_later(seconds, self._wake, True) if seconds is not None else None
+        try:
+            return await self._wakeup
+        finally:
+            self._wakeup = None
+            if timer:
+                timer.cancel()
+
+    async def __anext__(self) -> list[T]:
+        if self._handed:
+            self.gate.give(self._handed)
+            self._handed = 0.0
+        while self.end is None:
+            if not self._items:
+                if await self._sleep(self.tick):
+                    return []
+                continue
+            left = self._last + self.interval - self._flow.time()
+            if left <= 0 or self.gate.full:
+                break
+            self._paced = True
+            try:
+                await self._sleep(left)
+            finally:
+                self._paced = False
+        if not self._items:
+            raise StopAsyncIteration
+        self._last = self._flow.time()
+        batch, self._items = self._items, []
+        self._handed, self._weight = self._weight, 0.0
+        return batch

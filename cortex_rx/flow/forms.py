@@ -1,0 +1,168 @@
+"""The three forms of an operator: passing, beside, stage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
+
+from cortex_rx.flow.boxes import End, Inbox, Mailbox
+from cortex_rx.flow.scheduler import CancelledWithin, Flow, Operator, cancelled_by_us
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+Ended = Callable[[], None]
+Passing = tuple[Callable[[T], None], Ended | None]
+
+
+def passing(
+    make: Callable[[Callable[[U], None], Flow, Callable[[Exception | None], None]], Passing[T]],
+) -> Operator[T, U]:
+    """`make(emit, flow, end)` gives what is done with an item and, if wanted, at the end (before it is passed on).
+
+    `end(None)` or `end(error)` ends the stream at this place: upstream is disposed, downstream finishes.
+    """
+
+    def operator(source: Observable[T]) -> Observable[U]:
+        def subscribe(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            upstream = SingleAssignmentDisposable()
+            over = False
+
+            def end(error: Exception | None = None) -> None:
+                nonlocal over
+                if not over:
+                    over = True
+                    if at_end:
+                        at_end()
+                    upstream.dispose()
+                    if error:
+                        observer.on_error(error)
+                    else:
+                        observer.on_completed()
+
+            on_next, at_end = make(observer.on_next, Flow.of(scheduler), end)
+
+            def guarded(item: T) -> None:
+                if not over:
+                    on_next(item)
+
+            upstream.disposable = source.subscribe(guarded, end, end, scheduler=scheduler)
+            return upstream
+
+        return Observable(subscribe)
+
+    return operator
+
+
+def beside(
+    worker: Callable[[Inbox[T]], AsyncGenerator[T, None]],
+    interval: float = 0.0,
+    weigh: Callable[[T], float] = lambda _: 1,
+    capacity: float = float("inf"),
+) -> Operator[T, T]:
+    """Pass every item on at once; `worker` sees what passed and emits items of its own.
+
+    The end is passed on when the worker has ended.  A dispose ends the inbox as CANCELLED: the worker flushes by itself.
+    """
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            flow = Flow.of(scheduler)
+            inbox: Inbox[T] = Inbox(flow, interval, weigh, capacity)
+
+            def on_next(item: T) -> None:
+                observer.on_next(item)
+                if not inbox._closed:
+                    inbox.put(item)
+
+            ended = asyncio.Event()
+
+            def finish(end: End, error: Exception | None = None) -> None:
+                inbox.finish(end, error)
+                ended.set()
+
+            async def work() -> None:
+                end: Callable[[], None] | None = None
+                async with aclosing(worker(inbox)) as items:
+                    while True:
+                        try:
+                            item = await anext(items)
+                        except StopAsyncIteration:
+                            break
+                        except Exception as error:
+                            end = partial(flow.lost if inbox.end is End.CANCELLED else observer.on_error, error)
+                            break
+                        except asyncio.CancelledError:
+                            if cancelled_by_us():
+                                raise
+                            end = partial(observer.on_error, CancelledWithin("a worker"))
+                            break
+                        if inbox.end is not End.CANCELLED:
+                            observer.on_next(item)
+                inbox.close()
+                if end is None:
+                    await ended.wait()
+                    if inbox.error:
+                        end = partial(observer.on_error, inbox.error)
+                    elif inbox.end is End.COMPLETED:
+                        end = observer.on_completed
+                if end:
+                    end()
+
+            gate = inbox.gate if capacity != float("inf") else None
+            upstream = source.subscribe(
+                on_next,
+                lambda error: finish(End.FAILED, error),
+                lambda: finish(End.COMPLETED),
+                scheduler=flow.child(gate) if gate else flow,
+            )
+            return CompositeDisposable(upstream, flow.spawn(work(), stop=lambda: finish(End.CANCELLED)))
+
+        return Observable(subscribe)
+
+    return operator
+
+
+def stage(transform: Callable[[AsyncIterator[T]], AsyncGenerator[U, None]], capacity: float = 32) -> Operator[T, U]:
+    """Lift an async generator over items to an operator.  What it awaits delays every item behind it."""
+
+    def operator(source: Observable[T]) -> Observable[U]:
+        def subscribe(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            flow = Flow.of(scheduler)
+            mailbox: Mailbox[T] = Mailbox(flow, capacity)
+
+            async def work() -> None:
+                end = observer.on_completed
+                async with aclosing(transform(mailbox)) as results:
+                    while True:
+                        try:
+                            result = await anext(results)
+                        except StopAsyncIteration:
+                            break
+                        except Exception as error:
+                            end = partial(observer.on_error, error)
+                            break
+                        except asyncio.CancelledError:
+                            if cancelled_by_us():
+                                raise
+                            end = partial(observer.on_error, CancelledWithin("a stage"))
+                            break
+                        for gate in flow.gates:
+                            if gate.full:
+                                await gate.wait()
+                        observer.on_next(result)
+                upstream.dispose()
+                end()
+
+            upstream = source.subscribe(mailbox, scheduler=flow.child(mailbox.gate))
+            return CompositeDisposable(upstream, flow.spawn(work()))
+
+        return Observable(subscribe)
+
+    return operator

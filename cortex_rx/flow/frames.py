@@ -1,0 +1,139 @@
+"""A source that waits for its readers, and the two frames around everything upstream of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
+
+from reactivex import Observable, abc
+
+from cortex_rx.flow.scheduler import CancelledWithin, Flow, Operator, ResumePoint, cancelled_by_us
+
+T = TypeVar("T")
+
+
+def from_async_iterable(open_: Callable[[ResumePoint | None], AsyncGenerator[T, None]]) -> Observable[T]:
+    """A cold observable that hands items on while no gate downstream is full (it reads one ahead).
+
+    Only what opening or reading raises is an error of the source.  What an observer raises is the caller's.
+    """
+
+    def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        flow = Flow.of(scheduler)
+
+        async def pump() -> None:
+            # The end is passed on when the source is closed: it may dispose, which must not break into the closing.
+            observer_end = observer.on_completed
+            try:
+                items = open_(flow.point)
+            except Exception as error:
+                return observer.on_error(error)
+            gates, time, since, count = flow.gates, flow.time, flow.time(), 0
+            async with aclosing(items):
+                while True:
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        break
+                    except Exception as error:
+                        observer_end = partial(observer.on_error, error)
+                        break
+                    except asyncio.CancelledError:
+                        if cancelled_by_us():
+                            raise
+                        observer_end = partial(observer.on_error, CancelledWithin("the source"))
+                        break
+                    for (
+                        gate
+                    ) in gates:  # asked after reading: whoever holds the first item back does not hold the opening back
+                        if gate.held >= gate.capacity:
+                            await gate.wait()
+                    observer.on_next(item)
+                    count += 1
+                    if not count & 15 and time() - since > 0.001:  # a source that never waits lets the others live
+                        await asyncio.sleep(0)
+                        since = time()
+            observer_end()
+
+        return flow.spawn(pump())
+
+    return Observable(subscribe)
+
+
+def resume(
+    attempts: int, worth: Callable[[Exception], bool] = lambda _: True, pause: Callable[[int], float] = lambda _: 0
+) -> Operator[T, T]:
+    """After an error subscribe to the source again, with a flow that carries the `ResumePoint`.
+
+    What is upstream starts anew with each attempt, what is downstream never does.
+    """
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            flow = Flow.of(scheduler)
+
+            async def work() -> None:
+                emitted, point, attempt = 0, flow.point, 0
+
+                def on_next(item: T) -> None:
+                    nonlocal emitted
+                    emitted += 1
+                    observer.on_next(item)
+
+                while True:
+                    scope, ended = flow.child(point=point), flow.future()
+
+                    def over(error: Exception | None = None, ended: asyncio.Future[Exception | None] = ended) -> None:
+                        if not ended.done():
+                            ended.set_result(error)
+
+                    running = source.subscribe(on_next, over, over, scheduler=scope)
+                    try:
+                        error = await ended
+                    finally:
+                        running.dispose()
+                    await scope.settled()
+                    if error is None:
+                        return observer.on_completed()
+                    attempt += 1
+                    if attempt > attempts or not worth(error):
+                        return observer.on_error(error)
+                    await asyncio.sleep(pause(attempt))
+                    point = ResumePoint(emitted, attempt, error)
+
+            return flow.spawn(work())
+
+        return Observable(subscribe)
+
+    return operator
+
+
+def after_failure(act: Callable[[Exception], Awaitable[Exception | None]]) -> Operator[T, T]:
+    """When the source fails: everything upstream comes to rest first, then `act`, which may replace the error or end it."""
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            flow = Flow.of(scheduler)
+            scope = flow.child()
+
+            def on_error(error: Exception) -> None:
+                async def work() -> None:
+                    upstream.dispose()
+                    await scope.settled()
+                    try:
+                        outcome = await act(error)
+                    except Exception as final:
+                        outcome = final
+                    observer.on_error(outcome) if outcome else observer.on_completed()
+
+                flow.spawn(work())
+
+            upstream = source.subscribe(observer.on_next, on_error, observer.on_completed, scheduler=scope)
+            return upstream
+
+        return Observable(subscribe)
+
+    return operator

@@ -1,0 +1,168 @@
+"""The scheduler of a running pipeline: its tasks, its gates, its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.internal.constants import UTC_ZERO
+from reactivex.scheduler.eventloop import AsyncIOScheduler
+
+T = TypeVar("T")
+U = TypeVar("U")
+Operator = Callable[[Observable[T]], Observable[U]]
+log = logging.getLogger("cortex_rx")
+
+LIMIT = 5.0  # seconds that work may go on after a dispose
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """From where a source is reopened: what it emitted so far, which attempt this is, and what ended the last one."""
+
+    emitted: int
+    attempt: int
+    cause: Exception
+
+
+class Gate:
+    """What a source waits for: a bounded amount of work that somebody downstream still holds."""
+
+    def __init__(self, capacity: float) -> None:
+        self.capacity = capacity
+        self.held = 0.0
+        self.room = asyncio.Event()
+
+    @property
+    def full(self) -> bool:
+        return self.held >= self.capacity
+
+    def take(self, weight: float = 1) -> None:
+        self.held += weight
+
+    def give(self, weight: float = 1) -> None:
+        self.held -= weight
+        if self.held < self.capacity:
+            self.room.set()
+
+    async def wait(self) -> None:
+        while self.held >= self.capacity:
+            self.room.clear()
+            await self.room.wait()
+
+
+class Flow(AsyncIOScheduler):
+    """The scheduler of a running pipeline, or (a child) of the part of it that lies upstream of an operator."""
+
+    def __init__(self, parent: Flow | None = None, gate: Gate | None = None, point: ResumePoint | None = None) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self.root: Flow = parent.root if parent else self
+        self.parent = parent
+        self.gates: tuple[Gate, ...] = (parent.gates if parent else ()) + ((gate,) if gate else ())
+        self.point: ResumePoint | None = point or (parent.point if parent else None)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._work = CompositeDisposable()
+        if parent is None:
+            self._failed: asyncio.Future[None] = self._loop.create_future()
+            self.flush_errors: list[Exception] = []
+
+    @classmethod
+    def of(cls, scheduler: abc.SchedulerBase | None) -> Flow:
+        if not isinstance(scheduler, cls):
+            raise TypeError("this operator awaits and needs a Flow: use run() or stream()")
+        return scheduler
+
+    def child(self, gate: Gate | None = None, point: ResumePoint | None = None) -> Flow:
+        return Flow(self, gate, point)
+
+    @property
+    def now(self) -> datetime:
+        """The clock of the loop, so that a virtual loop is enough for virtual time."""
+        return UTC_ZERO + timedelta(seconds=self._loop.time())
+
+    def time(self) -> float:
+        return self._loop.time()
+
+    def future(self) -> asyncio.Future[Any]:
+        return self._loop.create_future()
+
+    def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> abc.DisposableBase:
+        """Run `work` as a task of this flow.  Disposing calls `stop`, which asks it to end by itself, or cancels it."""
+        task = self._loop.create_task(work)
+        flow: Flow | None = self
+        while flow:
+            flow._tasks.add(task)
+            task.add_done_callback(flow._tasks.discard)
+            flow = flow.parent
+        task.add_done_callback(self._ended)
+
+        # A Disposable acts once: a second cancel would break into the cleanup that the first one began.
+        def cancel() -> None:
+            task.cancel()
+
+        return Disposable(stop or cancel)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Somebody's code downstream raised while it was handed an item: no operator's business, the caller's."""
+        if not self.root._failed.done():
+            self.root._failed.set_exception(error)
+
+    def lost(self, error: Exception) -> None:
+        """A flush failed when nobody listens any more."""
+        log.error("a flush failed after the stream was stopped: %s", type(error).__name__)
+        self.root.flush_errors.append(error)
+
+    def subscribe(self, source: Observable[T], observer: abc.ObserverBase[T], gate: Gate | None = None) -> None:
+        self._work.add(source.subscribe(observer, scheduler=self.child(gate)))
+
+    async def settled(self, limit: float = LIMIT, grace: float = 1.0) -> None:
+        """Wait until every task spawned upstream has ended; what takes longer than `limit` is cancelled, and given up after
+        `grace`.
+
+        A cancellation that comes meanwhile does not break into the cleanup; it is raised afterwards."""
+        cancelled: asyncio.CancelledError | None = None
+        for seconds in (limit, grace):
+            end = self.time() + seconds
+            while (rest := self._tasks - {asyncio.current_task()}) and (left := end - self.time()) > 0:
+                try:
+                    await asyncio.wait(rest, timeout=left)
+                except asyncio.CancelledError as error:
+                    cancelled = error
+            for task in rest:
+                log.warning("a task did not end within %s s", seconds)
+                task.cancel()
+        if cancelled:
+            raise cancelled
+
+    async def result(self, done: asyncio.Future[T]) -> T:
+        """`done`, or what somebody downstream raised."""
+        await asyncio.wait((done, self._failed), return_when=asyncio.FIRST_COMPLETED)
+        if self._failed.done():
+            self._failed.result()
+        return done.result()
+
+    async def __aenter__(self) -> Flow:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._work.dispose()
+        await self.settled()
+
+
+class CancelledWithin(Exception):
+    """A source or a worker was cancelled by something of its own, not by us: that is a failure, not our end."""
+
+
+def cancelled_by_us() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,47 @@
+"""Every exception says what is wrong, has a code, and survives pickling (workers hand them between processes)."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from cortex_rx import errors
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (errors.InvalidArgument("importance", 101, "0 to 100"), "importance: got 101; accepted: 0 to 100"),
+        (errors.UnsupportedOption("chunk_size", 5, "None"), "chunk_size: got 5; accepted: None"),
+        (errors.Gap(end=3, start=5), "a write at 5 would leave a gap: 3 code points are stored"),
+        (errors.NotStored("the disk is full", "the answer"), "the disk is full"),
+    ],
+)
+def test_an_error_names_what_is_wrong_and_survives_pickling(error: errors.CortexError, text: str) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(error) == str(again) == text
+    assert vars(again) == vars(error)
+
+
+def test_an_unknown_step_lists_the_names_there_are() -> None:
+    assert (
+        str(errors.UnknownStep("chnk", ["begin", "chunk"]))
+        == "no step 'chnk' in this chain; its steps are: begin, chunk"
+    )
+
+
+def test_a_missing_extra_names_the_install_command() -> None:
+    assert "pip install 'cortex-rx[jupyter]'" in str(errors.MissingExtra("the notebook view", "jupyter"))
+
+
+def test_codes_are_unique() -> None:
+    types = [getattr(errors, name) for name in errors.__all__]
+    assert len({error.code for error in types}) == len(types)
+
+
+def test_text_that_was_not_stored_is_carried_but_not_shown() -> None:
+    error = errors.NotStored("the disk is full", "a private answer")
+    assert error.text == "a private answer"
+    assert "private" not in str(error)
