@@ -1,0 +1,236 @@
+"""What flows: the events of one streamed answer.
+
+Every operator takes events and gives events.  `StreamEvent` is open: a user's own event is a subclass of it, and passes
+through every chain.  `BuiltinEvent` is the closed union of ours, for exhaustive matching.
+
+An event turns into JSON and back; the same form serves server-sent events, recordings and snapshots::
+
+    >>> to_json(Delta("Hello", index=0, offset=0, attempt=0, at=0.25))
+    {'type': 'Delta', 'text': 'Hello', 'index': 0, 'offset': 0, 'attempt': 0, 'at': 0.25}
+    >>> from_json(to_json(Ended("stop", offset=5, index=1)))
+    Ended(reason='stop', offset=5, index=1, usage=None)
+
+`at` is seconds since `Opened`, by the clock of the flow; `offset` and lengths are code points; `index` counts deltas from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, ClassVar, TypeAlias, final, get_args
+
+from pydantic import ConfigDict, TypeAdapter
+
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.types import MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Turn, Usage
+
+__all__ = [
+    "Begun",
+    "BuiltinEvent",
+    "Custom",
+    "Delta",
+    "Ended",
+    "FactsExtracted",
+    "Measured",
+    "Opened",
+    "PartialStored",
+    "Problem",
+    "Remembered",
+    "Replayed",
+    "Resumed",
+    "StreamEvent",
+    "from_json",
+    "to_json",
+]
+
+
+class StreamEvent:
+    """The base of every event.  Subclass it, as a slotted dataclass, for events of your own."""
+
+    __slots__ = ()
+
+
+@final
+@dataclass(slots=True)
+class Opened(StreamEvent):
+    """First, always, once: who asks what.  `at` is wall time, seconds since the epoch."""
+
+    turn: Turn
+    stream_id: str
+    at: float
+
+
+@final
+@dataclass(slots=True)
+class Begun(StreamEvent):
+    """The question is durable, and this process owns the stream under `epoch`.
+
+    `attempt` is what the store counts this text as: above 0 when the same stream was begun before and not finished.
+    """
+
+    memory_id: str
+    epoch: int
+    attempt: int = 0
+
+
+@final
+@dataclass(slots=True)
+class Replayed(StreamEvent):
+    """What has gone before, for a reader that comes late: `text` is the whole answer up to `offset`."""
+
+    text: str
+    offset: int
+    index: int
+    attempt: int = 0
+
+
+@final
+@dataclass(slots=True)
+class Delta(StreamEvent):
+    """One piece of the answer: `text` stands at `offset`.  `attempt` rises only when the text begins anew."""
+
+    text: str
+    index: int
+    offset: int
+    attempt: int
+    at: float
+
+
+@final
+@dataclass(slots=True)
+class Ended(StreamEvent):
+    """There is no more text, and why.
+
+    `reason` is the provider's (`stop`, `length`, `tool_calls`, `content_filter`), `incomplete` when a provider's stream
+    stopped without one, or what ended it here (`limit`, `timeout`).  `offset` is the length of the answer, `index` the
+    number of its deltas.
+    """
+
+    reason: str
+    offset: int
+    index: int
+    usage: Usage | None = None
+
+
+@final
+@dataclass(slots=True)
+class PartialStored(StreamEvent):
+    """The answer is durable up to `offset`; `index` deltas are in it."""
+
+    offset: int
+    index: int
+    at: float
+
+
+@final
+@dataclass(slots=True)
+class FactsExtracted(StreamEvent):
+    """Facts were found, or revised."""
+
+    facts: tuple[ProgressiveFact, ...]
+
+
+@final
+@dataclass(slots=True)
+class Resumed(StreamEvent):
+    """The source was reopened, for the `retry`-th time; the text goes on at `offset` or, under a new `attempt`, begins anew."""
+
+    retry: int
+    attempt: int
+    offset: int
+    cause: str
+
+
+@final
+@dataclass(slots=True)
+class Problem(StreamEvent):
+    """Side work failed; the answer goes on.  `error` is the exception itself, in this process only."""
+
+    phase: Phase
+    code: str
+    message: str
+    recoverable: bool
+    error: Exception | None = field(default=None, compare=False, repr=False)
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)  # for `error`
+
+    @classmethod
+    def of(cls, phase: Phase, error: Exception, *, recoverable: bool) -> Problem:
+        """What happened, from the exception that says it."""
+        code: str = getattr(error, "code", None) or type(error).__name__
+        return cls(phase, code, str(error), recoverable, error)
+
+
+@final
+@dataclass(slots=True)
+class Remembered(StreamEvent):
+    """The exchange is stored: `memories` are those of the question and the answer.
+
+    `before` says that it was stored already, by an earlier run with the same idempotency key and the same text.
+    """
+
+    conversation_id: str
+    message_ids: tuple[str, ...]
+    memories: tuple[MemoryEntry, ...]
+    before: bool = False
+
+
+@final
+@dataclass(slots=True)
+class Measured(StreamEvent):
+    """A snapshot of the metrics."""
+
+    metrics: StreamMetrics
+
+
+@final
+@dataclass(slots=True)
+class Custom(StreamEvent):
+    """Anything else that came along: tool calls, reasoning, citations.  `data` is JSON."""
+
+    name: str
+    data: Any = None
+
+
+BuiltinEvent: TypeAlias = (
+    Opened
+    | Begun
+    | Replayed
+    | Delta
+    | Ended
+    | PartialStored
+    | FactsExtracted
+    | Resumed
+    | Problem
+    | Remembered
+    | Measured
+    | Custom
+)
+
+_BUILTIN: dict[str, type[StreamEvent]] = {kind.__name__: kind for kind in get_args(BuiltinEvent)}
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def to_json(event: StreamEvent) -> dict[str, Any]:
+    """The event as JSON: its fields, and `type`, the name of its class.  A user's event must be a dataclass."""
+    exclude = {"error"} if isinstance(event, Problem) else None
+    fields: dict[str, Any] = _adapter(type(event)).dump_python(event, mode="json", exclude=exclude)
+    return {"type": type(event).__name__} | fields
+
+
+def from_json(data: Mapping[str, Any], *kinds: type[StreamEvent]) -> StreamEvent:
+    """The event that `to_json` gave.  `kinds` are the user's own event classes among which to look.
+
+    Raises `InvalidArgument` for a type that is not known, pydantic's `ValidationError` for fields that do not fit.
+    """
+    known = _BUILTIN | {kind.__name__: kind for kind in kinds}
+    name = data.get("type")
+    if not isinstance(name, str) or name not in known:
+        raise InvalidArgument("type", name, f"one of {', '.join(sorted(known))}")
+    event: StreamEvent = _adapter(known[name]).validate_python({k: v for k, v in data.items() if k != "type"})
+    return event

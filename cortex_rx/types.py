@@ -1,0 +1,261 @@
+"""The records that events and results carry.
+
+A `Record` is read by attribute and by key, in snake_case and in Cortex's camelCase::
+
+    >>> usage = Usage(input_tokens=12, output_tokens=34)
+    >>> usage.output_tokens, usage["output_tokens"], usage["outputTokens"]
+    (34, 34, 34)
+
+Times are epoch milliseconds and intervals milliseconds, as in Cortex, except where a name says otherwise; lengths and offsets
+are code points (Python's `len`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel, to_snake
+
+from cortex_rx.errors import InvalidArgument
+
+__all__ = [
+    "Conversation",
+    "ConversationHistory",
+    "MemoryEntry",
+    "Message",
+    "PartialUpdate",
+    "Phase",
+    "ProgressiveFact",
+    "Record",
+    "StreamMetrics",
+    "Turn",
+    "Usage",
+]
+
+Phase = Literal["initialization", "streaming", "fact-extraction", "storage", "finalization"]
+"""The part of the work in which something failed (Cortex's names)."""
+
+
+class Record(BaseModel):
+    """An immutable record, read by attribute and by key."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+    def __getitem__(self, key: str) -> Any:
+        """The value of the field `key`, in snake_case or camelCase; `KeyError` if there is none."""
+        for name in (key, to_snake(key)):
+            if name in type(self).model_fields:
+                return getattr(self, name)
+        raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and (key in type(self).model_fields or to_snake(key) in type(self).model_fields)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of the field `key`, or `default` if there is no such field."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def keys(self) -> Iterator[str]:
+        """The names of the fields, in camelCase; with them, `dict(record)` is the record as Cortex returns it."""
+        return iter(field.alias or name for name, field in type(self).model_fields.items())
+
+
+class Usage(Record):
+    """Tokens, as the provider counted them."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class StreamMetrics(Record):
+    """What a stream did, measured where `measure` stands in the chain.
+
+    `start_time` is epoch milliseconds; every other time is milliseconds from the request.  `first_chunk_latency` is None
+    as long as no delta has passed.  `total_bytes` counts UTF-8 bytes and `total_characters` code points.
+    `inter_chunk_p50`, `_p95` and `_p99` are percentiles of the time between two deltas, exact to 4 %.
+    `estimated_tokens` is the provider's own count where there is one (`tokens_from` says "provider"), else a quarter of the
+    characters ("estimate"); `estimated_cost` is in USD and None unless a price was given.
+    """
+
+    start_time: float = 0
+    first_chunk_latency: float | None = None
+    stream_duration_ms: float = 0
+    total_chunks: int = 0
+    total_bytes: int = 0
+    total_characters: int = 0
+    average_chunk_size: float = 0
+    chunks_per_second: float = 0
+    characters_per_second: float = 0
+    inter_chunk_p50: float | None = None
+    inter_chunk_p95: float | None = None
+    inter_chunk_p99: float | None = None
+    facts_extracted: int = 0
+    partial_updates: int = 0
+    error_count: int = 0
+    retry_count: int = 0
+    estimated_tokens: int = 0
+    tokens_from: Literal["provider", "estimate"] = "estimate"
+    estimated_cost: float | None = None
+
+
+class PartialUpdate(Record):
+    """One write of the partial answer: `content_length` code points were durable, up to chunk `chunk_number` (1-based)."""
+
+    timestamp: float
+    memory_id: str
+    content_length: int
+    chunk_number: int
+
+
+class ProgressiveFact(Record):
+    """A fact that was found while the answer still streamed."""
+
+    fact_id: str
+    extracted_at_chunk: int
+    confidence: float
+    fact: str
+    deduped: bool = False
+
+
+class Message(Record):
+    """One message of a conversation."""
+
+    id: str
+    role: Literal["user", "agent", "system"]
+    content: str
+    timestamp: float
+    participant_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Conversation(Record):
+    """A conversation; `messages` is empty where it was listed rather than fetched."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    conversation_id: str
+    memory_space_id: str
+    type: Literal["user-agent", "agent-agent"]
+    participants: dict[str, Any]
+    message_count: int
+    created_at: float
+    updated_at: float
+    messages: tuple[Message, ...] = ()
+    participant_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class ConversationHistory(Record):
+    """A page of a conversation's messages; `total` counts all of them."""
+
+    conversation_id: str
+    messages: tuple[Message, ...]
+    total: int
+    has_more: bool
+
+
+class MemoryEntry(Record):
+    """A memory.  `content` may be only the first 65,536 code points in lists and searches; `content_length` is the truth.
+
+    `score` is there in search results; higher is better.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    memory_id: str
+    memory_space_id: str
+    content: str
+    content_length: int
+    content_type: str
+    source_type: str
+    source_timestamp: float
+    importance: float
+    tags: tuple[str, ...]
+    version: int
+    created_at: float
+    updated_at: float
+    access_count: int = 0
+    is_partial: bool = False
+    source_user_id: str | None = None
+    source_user_name: str | None = None
+    user_id: str | None = None
+    agent_id: str | None = None
+    participant_id: str | None = None
+    message_role: str | None = None
+    conversation_ref: dict[str, Any] | None = None
+    embedding: tuple[float, ...] | None = None
+    partial_metadata: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One exchange: who asks what, in which memory space and conversation.
+
+    It needs an owner: `user_id` together with `user_name`, or `agent_id`; with a user, `agent_id` defaults to `agent`.
+    `importance` is 0 to 100.  Two turns with one `idempotency_key` in one memory space are the same exchange, stored once.
+
+    Raises `InvalidArgument`, which names the field.
+
+    >>> Turn("support", "c-1", "How do I reset it?", user_id="ada", user_name="Ada").agent_id
+    'agent'
+    >>> Turn("support", "c-1", "Hello", user_id="ada")
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: user_name: got None; accepted: a name, because user_id is given
+    """
+
+    memory_space_id: str
+    conversation_id: str
+    user_message: str
+    user_id: str | None = None
+    user_name: str | None = None
+    agent_id: str | None = None
+    participant_id: str | None = None
+    importance: float = 50
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    idempotency_key: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("memory_space_id", "conversation_id"):
+            if not (isinstance(value := getattr(self, name), str) and value.strip()):
+                raise InvalidArgument(name, value, "a string that is not empty")
+        if not isinstance(self.user_message, str):
+            raise InvalidArgument("user_message", type(self.user_message).__name__, "a string")
+        for name in ("user_id", "user_name", "agent_id", "participant_id", "idempotency_key"):
+            if (value := getattr(self, name)) is not None and not (isinstance(value, str) and value.strip()):
+                raise InvalidArgument(name, value, "a string that is not empty, or None")
+        if self.user_id is None and self.agent_id is None:
+            raise InvalidArgument("user_id", None, "an owner: user_id with user_name, or agent_id")
+        if self.user_id is not None and self.user_name is None:
+            raise InvalidArgument("user_name", None, "a name, because user_id is given")
+        if self.user_id is None and self.user_name is not None:
+            raise InvalidArgument("user_id", None, "an id, because user_name is given")
+        if self.agent_id is None:
+            object.__setattr__(self, "agent_id", "agent")
+        importance = self.importance
+        if isinstance(importance, bool) or not isinstance(importance, int | float) or not 0 <= importance <= 100:
+            raise InvalidArgument("importance", importance, "a number from 0 to 100")
+        if isinstance(self.tags, str) or not all(isinstance(tag, str) and tag for tag in self.tags):
+            raise InvalidArgument("tags", self.tags, "strings that are not empty")
+        object.__setattr__(self, "tags", tuple(self.tags))
+        if not isinstance(self.metadata, Mapping):
+            raise InvalidArgument("metadata", type(self.metadata).__name__, "a mapping")
+
+    def arguments(self) -> dict[str, Any]:
+        """The turn as arguments of a backend function: camelCase keys, without what has no value."""
+        values = ((to_camel(f.name), getattr(self, f.name)) for f in fields(self) if f.name != "idempotency_key")
+        return {
+            key: list(value) if key == "tags" else dict(value) if key == "metadata" else value
+            for key, value in values
+            if value is not None and (key != "metadata" or value)
+        }
