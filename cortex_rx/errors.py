@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
+    "CallbackError",
     "ChainOrderError",
     "ConversationNotFound",
     "CortexError",
@@ -83,6 +84,20 @@ class ChainOrderError(CortexError, ValueError):
     """A step stands where an event that it needs can never arrive."""
 
     code = "CHAIN_ORDER"
+
+
+class CallbackError(CortexError):
+    """The callback of a stock operator raised: a bug of the caller's, not of the source, so nothing retries it."""
+
+    code = "CALLBACK_ERROR"
+
+    def __init__(self, step: str, error: BaseException) -> None:
+        super().__init__(f"in step {step!r}: {type(error).__name__}: {error}")
+        self.step = step
+        self.error = error
+
+    def __reduce__(self) -> tuple[type[CallbackError], tuple[str, BaseException]]:
+        return type(self), (self.step, self.error)
 
 
 class SourceConsumed(CortexError):

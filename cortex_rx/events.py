@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, ClassVar, TypeAlias, final, get_args
 
 from pydantic import ConfigDict, TypeAdapter
@@ -211,9 +210,13 @@ BuiltinEvent: TypeAlias = (
 _BUILTIN: dict[str, type[StreamEvent]] = {kind.__name__: kind for kind in get_args(BuiltinEvent)}
 
 
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_ADAPTERS: dict[type[StreamEvent], TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[StreamEvent]) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def to_json(event: StreamEvent) -> dict[str, Any]:

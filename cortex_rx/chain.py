@@ -1,0 +1,369 @@
+"""Chains: operators as values.
+
+`@operator` turns a function that makes an operator into one that makes a `Step`: the operator together with its name, its
+arguments, and the events that it needs, reads and emits.  A `Chain` is any number of steps.  Both are operators themselves, so
+they stand wherever an operator stands, and both are values: compared, printed, drawn, taken apart and put together anew.
+
+Whether the steps can work in their order is checked when a chain is applied to a source, before anything runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from html import escape
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast, overload
+
+from reactivex import Observable, abc
+
+from cortex_rx.errors import CallbackError, ChainOrderError, InvalidArgument, UnknownStep
+from cortex_rx.events import StreamEvent
+
+__all__ = ["Chain", "Operator", "Sink", "Step", "chain", "declare", "operator", "step"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+Operator: TypeAlias = Callable[[Observable[StreamEvent]], Observable[StreamEvent]]
+"""What every step of a chain is: events in, events out."""
+Sink: TypeAlias = Callable[[Observable[StreamEvent]], Observable[T]]
+"""What stands at the end of a pipeline and turns events into something else."""
+Kinds: TypeAlias = frozenset[type[StreamEvent]]
+
+_EMITTERS: dict[type[StreamEvent], str] = {}  # for messages: which operator of ours emits an event
+
+
+class _Declared(NamedTuple):
+    """What is known of an observable: the events that can come, and the steps that have taken the text as it is."""
+
+    emits: Kinds
+    takers: tuple[str, ...] = ()
+
+
+def declare(source: Observable[StreamEvent], emits: Iterable[type[StreamEvent]]) -> Observable[StreamEvent]:
+    """Say which events `source` can emit, so that the order of a chain that is applied to it can be checked."""
+    return _tag(source, _Declared(frozenset(emits)))
+
+
+def _tag(source: Observable[StreamEvent], known: _Declared) -> Observable[StreamEvent]:
+    source._cortex_declared = known  # type: ignore[attr-defined]  # a stock operator drops it: then it is not known
+    return source
+
+
+def _known(source: Observable[StreamEvent]) -> _Declared | None:
+    return cast("_Declared | None", getattr(source, "_cortex_declared", None))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator of a chain, as a value.  Two steps are equal when their name, operator and arguments are."""
+
+    name: str
+    kind: str
+    """The name of the function that made it."""
+    args: tuple[tuple[str, Any], ...]
+    """The arguments, with their names, defaults included."""
+    needs: Kinds
+    reads: Kinds
+    emits: Kinds
+    rewrites: bool
+    """It owns the deltas: it may hold, change or drop text."""
+    takes_text: bool
+    """It stores or shows text: what rewrites text must stand before it."""
+    apply: Operator = field(compare=False, repr=False)
+    given: frozenset[str] = field(compare=False, repr=False)
+    """The names of the arguments that differ from their defaults."""
+
+    def named(self, name: str) -> Step:
+        """The same step under another name; needed when a chain has two of one kind."""
+        if not (isinstance(name, str) and name):
+            raise InvalidArgument("name", name, "a string that is not empty")
+        return replace(self, name=name)
+
+    def __call__(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+        """Apply the step.  Raises `ChainOrderError` if something that it needs can never come from `source`."""
+        _check((self,), _known(source))
+        return self._applied(source)
+
+    def _applied(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+        known = _known(source)
+        out = self.apply(source)
+        if known:
+            takers = (*known.takers, self.name) if self.takes_text else known.takers
+            _tag(out, _Declared(known.emits | self.emits, takers))
+        return out
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name}={_show(value)}" for name, value in self.args if name in self.given)
+        return f"{self.name}({shown})" if self.name == self.kind else f"{self.name}: {self.kind}({shown})"
+
+
+def _show(value: object) -> str:
+    name = getattr(value, "__qualname__", None)
+    return name if callable(value) and isinstance(name, str) else repr(value)
+
+
+def operator(
+    *,
+    needs: Iterable[type[StreamEvent]] = (),
+    reads: Iterable[type[StreamEvent]] = (),
+    emits: Iterable[type[StreamEvent]] = (),
+    rewrites: bool = False,
+    takes_text: bool = False,
+) -> Callable[[Callable[P, Operator]], Callable[P, Step]]:
+    """Make steps of what the decorated function makes operators of; the step has the function's name.
+
+    `needs` are events without which it cannot work, `reads` those that it uses if they come, `emits` those that it adds.
+    `rewrites`: it may change or drop text.  `takes_text`: it stores or shows text, so what rewrites must stand before it.
+
+    >>> from reactivex import operators as ops
+    >>> from cortex_rx.events import Custom, StreamEvent
+    >>> @operator(reads=[Custom])
+    ... def only(*names: str) -> Operator:
+    ...     return ops.filter(lambda event: not isinstance(event, Custom) or event.name in names)
+    >>> print(only("citation"))
+    only(names=('citation',))
+    >>> only("citation") == only("citation").named("x").named("only")
+    True
+    """
+
+    def decorate(make: Callable[P, Operator]) -> Callable[P, Step]:
+        signature = inspect.signature(make)
+        kind = make.__name__
+        need, read, emit = frozenset(needs), frozenset(reads), frozenset(emits)
+        for event in emit:
+            _EMITTERS.setdefault(event, kind)
+
+        @wraps(make)
+        def make_step(*args: P.args, **kwargs: P.kwargs) -> Step:
+            apply = make(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            parameters = signature.parameters
+            given = (name for name, value in bound.arguments.items() if value is not parameters[name].default)
+            values = tuple(bound.arguments.items())
+            return Step(kind, kind, values, need, read, emit, rewrites, takes_text, apply, frozenset(given))
+
+        return make_step
+
+    return decorate
+
+
+def step(
+    name: str,
+    op: Operator,
+    *,
+    needs: Iterable[type[StreamEvent]] = (),
+    reads: Iterable[type[StreamEvent]] = (),
+    emits: Iterable[type[StreamEvent]] = (),
+    rewrites: bool = False,
+    takes_text: bool = False,
+) -> Step:
+    """Let any Rx operator over events, a stock one too, stand in a chain under `name`.
+
+    An error that arises in it, in a callback for instance, ends the stream as a `CallbackError`, which nothing retries.
+
+    >>> from reactivex import operators as ops
+    >>> print(chain(step("first ten", ops.take(10))))
+    first ten: step()
+    """
+    if not callable(op):
+        raise InvalidArgument("op", op, "an operator: a function from an observable to an observable")
+
+    def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+        def subscribe(
+            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            passed: list[Exception] = []
+
+            def upstream(
+                inner: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+            ) -> abc.DisposableBase:
+                def on_error(error: Exception) -> None:
+                    passed.append(error)
+                    inner.on_error(error)
+
+                return source.subscribe(inner.on_next, on_error, inner.on_completed, scheduler=scheduler)
+
+            def on_error(error: Exception) -> None:
+                if any(error is known for known in passed):
+                    return observer.on_error(error)
+                marked = CallbackError(name, error)
+                marked.__cause__ = error
+                return observer.on_error(marked)
+
+            return op(Observable(upstream)).subscribe(
+                observer.on_next, on_error, observer.on_completed, scheduler=scheduler
+            )
+
+        return Observable(subscribe)
+
+    args = (("op", op),)
+    need, read, emit = frozenset(needs), frozenset(reads), frozenset(emits)
+    return Step("step", "step", args, need, read, emit, rewrites, takes_text, apply, frozenset()).named(name)
+
+
+class Chain:
+    """Any number of steps, as one operator and as a value.
+
+    >>> from reactivex import operators as ops
+    >>> both = chain(step("a", ops.skip(1)), step("b", ops.take(2)))
+    >>> both.names, both.without("a").names, both.before("b", step("c", ops.take(5))).names
+    (('a', 'b'), ('b',), ('a', 'c', 'b'))
+    >>> both.without("x")
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.UnknownStep: no step 'x' in this chain; its steps are: a, b
+    """
+
+    __slots__ = ("_steps",)
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self._steps = tuple(steps)
+        seen: set[str] = set()
+        for one in self._steps:
+            if one.name in seen:
+                accepted = f"one step of each name: give one another name, with .named({one.name + '_2'!r})"
+                raise InvalidArgument("steps", one.name, accepted)
+            seen.add(one.name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the steps, in order."""
+        return tuple(one.name for one in self._steps)
+
+    def __call__(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+        """Apply the steps in order.  Raises `ChainOrderError` if they cannot work in it."""
+        _check(self._steps, _known(source))
+        for one in self._steps:
+            source = one._applied(source)
+        return source
+
+    def without(self, *names: str) -> Chain:
+        """The chain without these steps."""
+        gone = {self._index(name) for name in names}
+        return Chain(one for at, one in enumerate(self._steps) if at not in gone)
+
+    def replace(self, name: str, *parts: Step | Chain) -> Chain:
+        """The chain with `parts` where `name` stood."""
+        at = self._index(name)
+        return Chain((*self._steps[:at], *_flat(parts), *self._steps[at + 1 :]))
+
+    def before(self, name: str, *parts: Step | Chain) -> Chain:
+        """The chain with `parts` before the step `name`."""
+        at = self._index(name)
+        return Chain((*self._steps[:at], *_flat(parts), *self._steps[at:]))
+
+    def after(self, name: str, *parts: Step | Chain) -> Chain:
+        """The chain with `parts` after the step `name`."""
+        at = self._index(name) + 1
+        return Chain((*self._steps[:at], *_flat(parts), *self._steps[at:]))
+
+    def _index(self, name: str) -> int:
+        if name not in self.names:
+            raise UnknownStep(name, self.names)
+        return self.names.index(name)
+
+    @overload
+    def __getitem__(self, key: str | int) -> Step: ...
+    @overload
+    def __getitem__(self, key: slice) -> Chain: ...
+    def __getitem__(self, key: str | int | slice) -> Step | Chain:
+        """The step of this name or at this place; a slice is a chain."""
+        if isinstance(key, slice):
+            return Chain(self._steps[key])
+        return self._steps[self._index(key) if isinstance(key, str) else key]
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chain) and self._steps == other._steps
+
+    __hash__ = None  # type: ignore[assignment]  # arguments may be unhashable
+
+    def __str__(self) -> str:
+        return " | ".join(map(str, self._steps))
+
+    def __repr__(self) -> str:
+        return f"chain({', '.join(map(str, self._steps))})"
+
+    def mermaid(self) -> str:
+        """The chain as a Mermaid flowchart: each step with its arguments, each arrow with the events that it adds."""
+        lines = ["flowchart LR", '    source(["source"])']
+        last, label = "source", ""
+        for at, one in enumerate(self._steps):
+            node = f"s{at}"
+            lines.append(f'    {node}["{_mermaid(str(one))}"]')
+            lines.append(f"    {last} -->{label} {node}")
+            last, label = node, f"|{', '.join(_names(one.emits))}|" if one.emits else ""
+        lines.append(f'    {last} -->{label} reader(["reader"])')
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td><b>{escape(one.name)}</b></td><td><code>{escape(str(one))}</code></td>"
+            + "".join(f"<td>{escape(', '.join(_names(kinds)))}</td>" for kinds in (one.needs | one.reads, one.emits))
+            + "</tr>"
+            for one in self._steps
+        )
+        head = "<tr><th>step</th><th>operator</th><th>reads</th><th>emits</th></tr>"
+        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def chain(*parts: Step | Chain) -> Chain:
+    """Any number of steps and chains as one chain."""
+    return Chain(_flat(parts))
+
+
+def _flat(parts: Iterable[Step | Chain]) -> Iterator[Step]:
+    for part in parts:
+        if isinstance(part, Chain):
+            yield from part
+        elif isinstance(part, Step):
+            yield part
+        else:
+            accepted = "steps and chains; any other operator enters as step(name, operator)"
+            raise InvalidArgument("steps", _show(part), accepted)
+
+
+def _names(kinds: Kinds) -> list[str]:
+    return sorted(kind.__name__ for kind in kinds)
+
+
+def _mermaid(text: str) -> str:
+    """Quotes and brackets end a label: write them as entities."""
+    return "".join(f"#{ord(char)};" if char in '"#&<>[]{}|' else char for char in text)
+
+
+def _check(steps: tuple[Step, ...], known: _Declared | None) -> None:
+    """Refuse an order in which a needed event can never come, or raw text has passed what rewrites it."""
+    emitted: set[type[StreamEvent]] = set()
+    takers = list(known.takers) if known else []
+    for at, one in enumerate(steps):
+        if one.rewrites and takers:
+            raise ChainOrderError(
+                f"{one.name} rewrites the text, so it belongs before {takers[0]}, which has taken the text as it is by then"
+            )
+        for need in sorted(one.needs - emitted, key=lambda kind: kind.__name__):
+            later = next((other.name for other in steps[at + 1 :] if need in other.emits), None)
+            if known and need in known.emits:
+                continue
+            if later:
+                raise ChainOrderError(
+                    f"{one.name} needs {need.__name__}, which {later} emits: {one.name} belongs after {later}"
+                )
+            if known:
+                emitter = _EMITTERS.get(need)
+                advice = f": put {emitter}(...) before it" if emitter else ""
+                raise ChainOrderError(f"{one.name} needs {need.__name__}, which nothing before it emits{advice}")
+        emitted |= one.emits
+        if one.takes_text:
+            takers.append(one.name)
