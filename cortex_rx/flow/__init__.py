@@ -18,8 +18,9 @@ Operators have one of three forms:
 
 from cortex_rx.flow.boxes import End, Inbox, Mailbox
 from cortex_rx.flow.forms import beside, passing, stage
-from cortex_rx.flow.frames import after_failure, from_async_iterable, resume
-from cortex_rx.flow.running import Shared, Stopped, run, stream
+from cortex_rx.flow.frames import after_failure, from_async_iterable, pull, resume
+from cortex_rx.flow.patience import OutOfPatience, Patience, Watch
+from cortex_rx.flow.running import Fold, LastItem, Shared, Stopped, run, stream
 from cortex_rx.flow.scheduler import LIMIT, CancelledWithin, Flow, Gate, Operator, ResumePoint
 
 __all__ = [
@@ -27,17 +28,23 @@ __all__ = [
     "CancelledWithin",
     "End",
     "Flow",
+    "Fold",
     "Gate",
     "Inbox",
+    "LastItem",
     "Mailbox",
     "Operator",
+    "OutOfPatience",
+    "Patience",
     "ResumePoint",
     "Shared",
     "Stopped",
+    "Watch",
     "after_failure",
     "beside",
     "from_async_iterable",
     "passing",
+    "pull",
     "resume",
     "run",
     "stage",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
 from reactivex import abc
@@ -28,7 +28,7 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
         self._items: deque[T] = deque()
         self._end: Exception | bool = False
         self._reader: asyncio.Future[None] | None = None
-        self._reading = False
+        self._reading = 0
 
     def on_next(self, value: T) -> None:
         self.gate.held += 1
@@ -49,21 +49,48 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
             self._reader.set_result(None)
 
     async def __anext__(self) -> T:
+        if not await self._more():
+            raise StopAsyncIteration
+        self._reading = 1
+        return self._items.popleft()
+
+    async def batch(self) -> list[T]:
+        """Everything that waits, at least one item; an empty list at the end."""
+        await self._more()
+        batch = list(self._items)
+        self._items.clear()
+        self._reading = len(batch)
+        return batch
+
+    async def _more(self) -> bool:
+        """Until something is there, or (False) the end; what was handed out before is done with."""
         if self._reading:
-            self._reading = False
-            self.gate.give()
+            self.gate.give(self._reading)
+            self._reading = 0
         while not self._items:
             if isinstance(self._end, Exception):
                 raise self._end
             if self._end:
-                raise StopAsyncIteration
+                return False
             self._reader = self._flow.future()
             try:
                 await self._reader
             finally:
                 self._reader = None
-        self._reading = True
-        return self._items.popleft()
+        return True
+
+    async def drain(self) -> AsyncGenerator[T, None]:
+        """The items, as a generator: leaving it, in whatever way, runs its cleanup."""
+        items, gate = self._items, self.gate
+        while await self._more():
+            while items:
+                yield items.popleft()
+                gate.give()
+
+    def close(self) -> None:
+        """Nobody reads on: hold nothing, hold up nobody."""
+        self.gate.open()
+        self._items.clear()
 
 
 class End(enum.Enum):
@@ -85,7 +112,7 @@ class Inbox(AsyncIterator[list[T]]):
         self.tick: float | None = None  # an empty batch after so long a silence (for a heartbeat)
         self.end: End | None = None
         self.error: Exception | None = None
-        self._flow = flow
+        self.flow = flow
         self._weigh = weigh
         self._items: list[T] = []
         self._weight = 0.0
@@ -95,23 +122,43 @@ class Inbox(AsyncIterator[list[T]]):
         self._closed = self._paced = False
 
     def put(self, item: T) -> None:
+        """Something passed."""
+        if self._closed:
+            return
         self._items.append(item)
         weight = self._weigh(item)
         self._weight += weight
-        self.gate.held += weight
-        if self._wakeup and (not self._paced or self.gate.full):
+        gate = self.gate
+        gate.held += weight
+        if self._wakeup and (not self._paced or gate.held >= gate.capacity):
             self._wake()
 
     def finish(self, end: End, error: Exception | None = None) -> None:
+        """Nothing more will pass; the first call counts."""
         if self.end is None:
             self.end, self.error = end, error
             self._wake()
 
     def close(self) -> None:
-        """Nobody reads on: hold nothing."""
-        self.gate.capacity = float("inf")
-        self.gate.give(0)
+        """Nobody reads on: hold nothing, hold up nobody."""
+        self.gate.open()
         self._items, self._closed = [], True
+
+    def release(self) -> None:
+        """The source need not wait for the batch that was handed out last."""
+        if self._handed:
+            self.gate.give(self._handed)
+            self._handed = 0.0
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the stream."""
+        until = self.flow.time() + seconds
+        while self.end is None and (left := until - self.flow.time()) > 0:
+            self._paced = True  # an item is no reason to go on
+            try:
+                await self._sleep(left)
+            finally:
+                self._paced = False
 
     def _wake(self, timer: bool = False) -> None:
         if self._wakeup and not self._wakeup.done():
@@ -119,8 +166,8 @@ class Inbox(AsyncIterator[list[T]]):
 
     async def _sleep(self, seconds: float | None) -> bool:
         """Whether the time is over, rather than something came."""
-        self._wakeup = self._flow.future()
-        timer = self._flow._loop.call_later(seconds, self._wake, True) if seconds is not None else None
+        self._wakeup = self.flow.future()
+        timer = self.flow._loop.call_later(seconds, self._wake, True) if seconds is not None else None
         try:
             return await self._wakeup
         finally:
@@ -129,15 +176,13 @@ class Inbox(AsyncIterator[list[T]]):
                 timer.cancel()
 
     async def __anext__(self) -> list[T]:
-        if self._handed:
-            self.gate.give(self._handed)
-            self._handed = 0.0
+        self.release()
         while self.end is None:
             if not self._items:
                 if await self._sleep(self.tick):
                     return []
                 continue
-            left = self._last + self.interval - self._flow.time()
+            left = self._last + self.interval - self.flow.time()
             if left <= 0 or self.gate.full:
                 break
             self._paced = True
@@ -147,7 +192,7 @@ class Inbox(AsyncIterator[list[T]]):
                 self._paced = False
         if not self._items:
             raise StopAsyncIteration
-        self._last = self._flow.time()
+        self._last = self.flow.time()
         batch, self._items = self._items, []
         self._handed, self._weight = self._weight, 0.0
         return batch

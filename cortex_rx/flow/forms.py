@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
@@ -17,15 +17,16 @@ from cortex_rx.flow.scheduler import CancelledWithin, Flow, Operator, cancelled_
 T = TypeVar("T")
 U = TypeVar("U")
 
-Ended = Callable[[], None]
-Passing = tuple[Callable[[T], None], Ended | None]
+AtEnd = Callable[[Exception | None], Exception | None]
+Passing = tuple[Callable[[T], None], AtEnd | None]
 
 
 def passing(
     make: Callable[[Callable[[U], None], Flow, Callable[[Exception | None], None]], Passing[T]],
 ) -> Operator[T, U]:
-    """`make(emit, flow, end)` gives what is done with an item and, if wanted, at the end (before it is passed on).
+    """`make(emit, flow, end)` gives what is done with an item and, if wanted, at the end, before it is passed on.
 
+    What is done at the end gets the error (None: the stream completed), may emit, and returns the error to pass on.
     `end(None)` or `end(error)` ends the stream at this place: upstream is disposed, downstream finishes.
     """
 
@@ -39,7 +40,7 @@ def passing(
                 if not over:
                     over = True
                     if at_end:
-                        at_end()
+                        error = at_end(error)
                     upstream.dispose()
                     if error:
                         observer.on_error(error)
@@ -47,12 +48,7 @@ def passing(
                         observer.on_completed()
 
             on_next, at_end = make(observer.on_next, Flow.of(scheduler), end)
-
-            def guarded(item: T) -> None:
-                if not over:
-                    on_next(item)
-
-            upstream.disposable = source.subscribe(guarded, end, end, scheduler=scheduler)
+            upstream.disposable = source.subscribe(on_next, end, end, scheduler=scheduler)
             return upstream
 
         return Observable(subscribe)
@@ -65,21 +61,24 @@ def beside(
     interval: float = 0.0,
     weigh: Callable[[T], float] = lambda _: 1,
     capacity: float = float("inf"),
+    wants: frozenset[type] | None = None,
 ) -> Operator[T, T]:
     """Pass every item on at once; `worker` sees what passed and emits items of its own.
 
-    The end is passed on when the worker has ended.  A dispose ends the inbox as CANCELLED: the worker flushes by itself.
+    With `wants` it sees only items of these very types.  The end is passed on when the worker has ended.  A dispose ends the
+    inbox as CANCELLED: the worker flushes by itself.
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             flow = Flow.of(scheduler)
             inbox: Inbox[T] = Inbox(flow, interval, weigh, capacity)
+            emit, put = observer.on_next, inbox.put
 
             def on_next(item: T) -> None:
-                observer.on_next(item)
-                if not inbox._closed:
-                    inbox.put(item)
+                emit(item)
+                if wants is None or type(item) in wants:
+                    put(item)
 
             ended = asyncio.Event()
 
@@ -104,7 +103,7 @@ def beside(
                             end = partial(observer.on_error, CancelledWithin("a worker"))
                             break
                         if inbox.end is not End.CANCELLED:
-                            observer.on_next(item)
+                            emit(item)
                 inbox.close()
                 if end is None:
                     await ended.wait()
@@ -129,8 +128,11 @@ def beside(
     return operator
 
 
-def stage(transform: Callable[[AsyncIterator[T]], AsyncGenerator[U, None]], capacity: float = 32) -> Operator[T, U]:
-    """Lift an async generator over items to an operator.  What it awaits delays every item behind it."""
+def stage(transform: Callable[[Mailbox[T]], AsyncGenerator[U, None]], capacity: float = 32) -> Operator[T, U]:
+    """Lift an async generator over items to an operator.  What it awaits delays every item behind it.
+
+    `transform` iterates over the mailbox that it is given, or reads `await mailbox.batch()`, everything that waits.
+    """
 
     def operator(source: Observable[T]) -> Observable[U]:
         def subscribe(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

@@ -20,18 +20,24 @@ def from_async_iterable(open_: Callable[[ResumePoint | None], AsyncGenerator[T, 
 
     Only what opening or reading raises is an error of the source.  What an observer raises is the caller's.
     """
+    return pull(lambda flow: open_(flow.point))
+
+
+def pull(open_: Callable[[Flow], AsyncGenerator[T, None]]) -> Observable[T]:
+    """As `from_async_iterable`, for a source that asks the flow for more than where to resume: its clock, its patience."""
 
     def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         flow = Flow.of(scheduler)
 
         async def pump() -> None:
             # The end is passed on when the source is closed: it may dispose, which must not break into the closing.
-            observer_end = observer.on_completed
+            end = observer.on_completed
             try:
-                items = open_(flow.point)
+                items = open_(flow)
             except Exception as error:
-                return observer.on_error(error)
-            gates, time, since, count = flow.gates, flow.time, flow.time(), 0
+                observer.on_error(error)
+                return
+            emit, gates, time, since, count = observer.on_next, flow.gates, flow.time, flow.time(), 0
             async with aclosing(items):
                 while True:
                     try:
@@ -39,24 +45,23 @@ def from_async_iterable(open_: Callable[[ResumePoint | None], AsyncGenerator[T, 
                     except StopAsyncIteration:
                         break
                     except Exception as error:
-                        observer_end = partial(observer.on_error, error)
+                        end = partial(observer.on_error, error)
                         break
                     except asyncio.CancelledError:
                         if cancelled_by_us():
                             raise
-                        observer_end = partial(observer.on_error, CancelledWithin("the source"))
+                        end = partial(observer.on_error, CancelledWithin("the source"))
                         break
-                    for (
-                        gate
-                    ) in gates:  # asked after reading: whoever holds the first item back does not hold the opening back
+                    # Asked after reading: whoever holds the first item back does not hold the opening back.
+                    for gate in gates:
                         if gate.held >= gate.capacity:
                             await gate.wait()
-                    observer.on_next(item)
+                    emit(item)
                     count += 1
                     if not count & 15 and time() - since > 0.001:  # a source that never waits lets the others live
                         await asyncio.sleep(0)
                         since = time()
-            observer_end()
+            end()
 
         return flow.spawn(pump())
 

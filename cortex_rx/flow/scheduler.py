@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.internal.constants import UTC_ZERO
 from reactivex.scheduler.eventloop import AsyncIOScheduler
+
+from cortex_rx.flow.patience import Patience
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -34,38 +37,57 @@ class ResumePoint:
 class Gate:
     """What a source waits for: a bounded amount of work that somebody downstream still holds."""
 
+    __slots__ = ("_room", "_waiting", "capacity", "held")
+
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
         self.held = 0.0
-        self.room = asyncio.Event()
+        self._waiting = 0
+        self._room = asyncio.Event()
 
     @property
     def full(self) -> bool:
         return self.held >= self.capacity
 
-    def take(self, weight: float = 1) -> None:
-        self.held += weight
-
     def give(self, weight: float = 1) -> None:
+        """Let go of `weight`, and let a source that waits go on."""
         self.held -= weight
-        if self.held < self.capacity:
-            self.room.set()
+        if self._waiting and self.held < self.capacity:
+            self._room.set()
+
+    def open(self) -> None:
+        """Never be full again."""
+        self.capacity = float("inf")
+        self.give(0)
 
     async def wait(self) -> None:
-        while self.held >= self.capacity:
-            self.room.clear()
-            await self.room.wait()
+        """Until it is not full."""
+        self._waiting += 1
+        try:
+            while self.held >= self.capacity:
+                self._room.clear()
+                await self._room.wait()
+        finally:
+            self._waiting -= 1
 
 
 class Flow(AsyncIOScheduler):
     """The scheduler of a running pipeline, or (a child) of the part of it that lies upstream of an operator."""
 
-    def __init__(self, parent: Flow | None = None, gate: Gate | None = None, point: ResumePoint | None = None) -> None:
+    def __init__(
+        self,
+        parent: Flow | None = None,
+        gate: Gate | None = None,
+        point: ResumePoint | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.root: Flow = parent.root if parent else self
         self.parent = parent
         self.gates: tuple[Gate, ...] = (parent.gates if parent else ()) + ((gate,) if gate else ())
         self.point: ResumePoint | None = point or (parent.point if parent else None)
+        self.patience: tuple[Patience, ...] = (parent.patience if parent else ()) + ((patience,) if patience else ())
+        self.time: Callable[[], float] = self._loop.time
         self._tasks: set[asyncio.Task[None]] = set()
         self._work = CompositeDisposable()
         if parent is None:
@@ -74,22 +96,29 @@ class Flow(AsyncIOScheduler):
 
     @classmethod
     def of(cls, scheduler: abc.SchedulerBase | None) -> Flow:
+        """The flow that an operator was subscribed with.  Raises `TypeError` outside of one."""
         if not isinstance(scheduler, cls):
             raise TypeError("this operator awaits and needs a Flow: use run() or stream()")
         return scheduler
 
-    def child(self, gate: Gate | None = None, point: ResumePoint | None = None) -> Flow:
-        return Flow(self, gate, point)
+    def child(
+        self, gate: Gate | None = None, point: ResumePoint | None = None, patience: Patience | None = None
+    ) -> Flow:
+        """What an operator subscribes its source with when something upstream must be told apart."""
+        return Flow(self, gate, point, patience)
 
     @property
     def now(self) -> datetime:
         """The clock of the loop, so that a virtual loop is enough for virtual time."""
         return UTC_ZERO + timedelta(seconds=self._loop.time())
 
-    def time(self) -> float:
-        return self._loop.time()
+    def wall(self) -> float:
+        """Seconds since the epoch; by the loop's own wall clock if it has one (a virtual loop does)."""
+        wall: Callable[[], float] = getattr(self._loop, "wall", time.time)
+        return wall()
 
     def future(self) -> asyncio.Future[Any]:
+        """A future of the loop that the flow runs on."""
         return self._loop.create_future()
 
     def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> abc.DisposableBase:
@@ -123,6 +152,7 @@ class Flow(AsyncIOScheduler):
         self.root.flush_errors.append(error)
 
     def subscribe(self, source: Observable[T], observer: abc.ObserverBase[T], gate: Gate | None = None) -> None:
+        """Start `source`; it is disposed when the flow is left."""
         self._work.add(source.subscribe(observer, scheduler=self.child(gate)))
 
     async def settled(self, limit: float = LIMIT, grace: float = 1.0) -> None:
@@ -164,5 +194,6 @@ class CancelledWithin(Exception):
 
 
 def cancelled_by_us() -> bool:
+    """Whether somebody asked the running task to end."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
