@@ -1,1 +1,42 @@
-"""cortex_rx: a streaming language-model answer becomes lasting memory, as a pipeline of reactive operators."""
+"""cortex_rx: streaming language-model answers into lasting memory, as a composable pipeline on RxPY."""
+
+from cortex_rx import operators
+from cortex_rx.api import Cortex
+from cortex_rx.backends import Backend, SqliteBackend
+from cortex_rx.chain import Chain, Operator, Sink, Step
+from cortex_rx.events import BuiltinEvent, StreamEvent
+from cortex_rx.flow import Stopped, run, stream
+from cortex_rx.options import RememberParams, RememberStreamParams, SearchOptions, StreamingOptions
+from cortex_rx.remember import Answer, default_chain, remember, remember_stream
+from cortex_rx.result import EnhancedRememberStreamResult, RememberResult
+from cortex_rx.source import from_stream
+from cortex_rx.types import StreamMetrics, Turn
+
+__all__ = [
+    "Answer",
+    "Backend",
+    "BuiltinEvent",
+    "Chain",
+    "Cortex",
+    "EnhancedRememberStreamResult",
+    "Operator",
+    "RememberParams",
+    "RememberResult",
+    "RememberStreamParams",
+    "SearchOptions",
+    "Sink",
+    "SqliteBackend",
+    "Step",
+    "Stopped",
+    "StreamEvent",
+    "StreamMetrics",
+    "StreamingOptions",
+    "Turn",
+    "default_chain",
+    "from_stream",
+    "operators",
+    "remember",
+    "remember_stream",
+    "run",
+    "stream",
+]

@@ -7,6 +7,7 @@ hold no message text of a user.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from reprlib import Repr
 from typing import ClassVar
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "SourceConsumed",
     "StoreBusy",
     "StoreClosed",
+    "StoreCorrupt",
     "StoreError",
     "StoreFull",
     "StoreReadOnly",
@@ -50,13 +52,20 @@ class CortexError(Exception):
 # --- what a caller gave -----------------------------------------------------------------------------------------------
 
 
+_SHOWN = 80  # characters of what was given that a message shows
+_shorten = Repr()
+_shorten.maxstring = _shorten.maxother = _SHOWN
+
+
 class InvalidArgument(CortexError, ValueError):
-    """A field has a value that is not accepted; nothing has been stored."""
+    """A field has a value that is not accepted; nothing has been stored.  The message abbreviates a long value."""
 
     code = "INVALID_ARGUMENT"
 
     def __init__(self, field: str, given: object, accepted: str) -> None:
-        super().__init__(f"{field}: got {given!r}; accepted: {accepted}")
+        shown = _shorten.repr(given)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
+        super().__init__(f"{field}: got {shown}; accepted: {accepted}")
         self.field = field
         self.given = given
         self.accepted = accepted
@@ -119,15 +128,31 @@ class MissingExtra(CortexError, ImportError):
 
 
 class StreamTimeout(CortexError, TimeoutError):
-    """The source kept us waiting for longer than `timeout` allows."""
+    """The source kept us waiting for longer than `timeout` allows: `which` is "idle" or "total", `seconds` the limit."""
 
     code = "STREAM_TIMEOUT"
 
+    def __init__(self, which: str, seconds: float) -> None:
+        what = "nothing came from the source" if which == "idle" else "the source was waited for"
+        super().__init__(f"Stream timeout: {what} for {seconds:g} s ({which})")
+        self.which = which
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type[StreamTimeout], tuple[str, float]]:
+        return type(self), (self.which, self.seconds)
+
 
 class StreamTooLong(CortexError):
-    """The answer exceeded the length that `limit` allows."""
+    """The answer exceeded the length that `limit` allows; `max_length` is in code points."""
 
     code = "STREAM_TOO_LONG"
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__(f"Stream exceeded max length of {max_length} code points")
+        self.max_length = max_length
+
+    def __reduce__(self) -> tuple[type[StreamTooLong], tuple[int]]:
+        return type(self), (self.max_length,)
 
 
 class EmptyAnswer(CortexError):
@@ -137,16 +162,18 @@ class EmptyAnswer(CortexError):
 
 
 class NotStored(CortexError):
-    """The exchange could not be stored.  `text` is all that arrived, so nothing is lost; it is not part of the message."""
+    """The exchange could not be stored.  `text` is what arrived and is not durable, from `offset` on; what stands before
+    `offset` is in the partial memory.  The text is not part of the message."""
 
     code = "NOT_STORED"
 
-    def __init__(self, message: str, text: str) -> None:
+    def __init__(self, message: str, text: str, offset: int = 0) -> None:
         super().__init__(message)
         self.text = text
+        self.offset = offset
 
-    def __reduce__(self) -> tuple[type[NotStored], tuple[str, str]]:
-        return type(self), (str(self), self.text)
+    def __reduce__(self) -> tuple[type[NotStored], tuple[str, str, int]]:
+        return type(self), (str(self), self.text, self.offset)
 
 
 # --- what a store says ------------------------------------------------------------------------------------------------
@@ -192,6 +219,12 @@ class NotACortexFile(StoreError):
     """The file is no database, or the database of another program."""
 
     code = "NOT_A_CORTEX_FILE"
+
+
+class StoreCorrupt(StoreError):
+    """The file is damaged: what it says contradicts itself.  A backup is what helps."""
+
+    code = "STORE_CORRUPT"
 
 
 class StoreClosed(StoreError):

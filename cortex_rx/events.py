@@ -119,6 +119,7 @@ class PartialStored(StreamEvent):
 
     offset: int
     index: int
+    attempt: int
     at: float
 
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel, to_snake
 
-from cortex_rx.errors import InvalidArgument
+from cortex_rx.errors import InvalidArgument, StoreError
 
 __all__ = [
     "Conversation",
@@ -64,6 +64,16 @@ class Record(BaseModel):
     def keys(self) -> Iterator[str]:
         """The names of the fields, in camelCase; with them, `dict(record)` is the record as Cortex returns it."""
         return iter(field.alias or name for name, field in type(self).model_fields.items())
+
+    @classmethod
+    def from_row(cls, row: object) -> Self:
+        """The record in what a backend gave.  Raises `StoreError`, which names the fields that do not fit, if it is none."""
+        try:
+            return cls.model_validate(row)
+        except ValidationError as error:
+            places = (one["loc"] for one in error.errors(include_url=False, include_context=False, include_input=False))
+            wrong = ", ".join(dict.fromkeys(".".join(map(str, place)) or "the whole" for place in places))
+            raise StoreError(f"the backend gave what is no {cls.__name__}: {wrong} does not fit") from None
 
 
 class Usage(Record):
@@ -193,7 +203,7 @@ class MemoryEntry(Record):
     embedding: tuple[float, ...] | None = None
     partial_metadata: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
-    score: float | None = None
+    score: float | None = Field(default=None, validation_alias=AliasChoices("score", "_score"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from reactivex import abc
@@ -19,78 +19,67 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
     """Where a push becomes a pull: an observer that one reader iterates.
 
     An item is held until the reader comes back for the next one.  The end of the source, an error too, comes behind the
-    items that preceded it.
+    items that preceded it; the first end counts.
     """
 
     def __init__(self, flow: Flow, capacity: float = 32) -> None:
         self.gate = Gate(capacity)
-        self._flow = flow
-        self._items: deque[T] = deque()
-        self._end: Exception | bool = False
-        self._reader: asyncio.Future[None] | None = None
+        self.flow = flow
+        self.items: deque[T] = deque()
+        self.end: Exception | bool = False
+        self.reader: asyncio.Future[None] | None = None
         self._reading = 0
 
     def on_next(self, value: T) -> None:
         self.gate.held += 1
-        self._items.append(value)
-        if self._reader:
-            self._wake()
+        self.items.append(value)
+        if self.reader:
+            self.wake()
 
     def on_error(self, error: Exception) -> None:
-        self._end = error
-        self._wake()
+        if not self.end:
+            self.end = error
+            self.wake()
 
     def on_completed(self) -> None:
-        self._end = True
-        self._wake()
+        if not self.end:
+            self.end = True
+            self.wake()
 
-    def _wake(self) -> None:
-        if self._reader and not self._reader.done():
-            self._reader.set_result(None)
+    def wake(self) -> None:
+        """Let the reader look, if he waits."""
+        if (reader := self.reader) is not None:
+            self.reader = None
+            if not reader.done():
+                reader.set_result(None)
 
     async def __anext__(self) -> T:
-        if not await self._more():
+        if not await self.more():
             raise StopAsyncIteration
         self._reading = 1
-        return self._items.popleft()
+        return self.items.popleft()
 
     async def batch(self) -> list[T]:
         """Everything that waits, at least one item; an empty list at the end."""
-        await self._more()
-        batch = list(self._items)
-        self._items.clear()
+        await self.more()
+        batch = list(self.items)
+        self.items.clear()
         self._reading = len(batch)
         return batch
 
-    async def _more(self) -> bool:
+    async def more(self) -> bool:
         """Until something is there, or (False) the end; what was handed out before is done with."""
         if self._reading:
             self.gate.give(self._reading)
             self._reading = 0
-        while not self._items:
-            if isinstance(self._end, Exception):
-                raise self._end
-            if self._end:
+        while not self.items:
+            if isinstance(self.end, Exception):
+                raise self.end
+            if self.end:
                 return False
-            self._reader = self._flow.future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
+            self.reader = self.flow.future()
+            await self.reader
         return True
-
-    async def drain(self) -> AsyncGenerator[T, None]:
-        """The items, as a generator: leaving it, in whatever way, runs its cleanup."""
-        items, gate = self._items, self.gate
-        while await self._more():
-            while items:
-                yield items.popleft()
-                gate.give()
-
-    def close(self) -> None:
-        """Nobody reads on: hold nothing, hold up nobody."""
-        self.gate.open()
-        self._items.clear()
 
 
 class End(enum.Enum):
@@ -103,10 +92,10 @@ class Inbox(AsyncIterator[list[T]]):
     """What passed an operator since its worker last looked, in batches; the last batch comes after the end.
 
     `interval` is the least time between two batches (the worker may change it).  `end` says how it ended, once it has.
-    What waits here is bounded: `weigh` says how much an item counts, and a source waits while `capacity` is reached.
+    What waits here is bounded: `weigh` says how much an item counts (without it, 1), and a source waits while `capacity` is reached.
     """
 
-    def __init__(self, flow: Flow, interval: float, weigh: Callable[[T], float], capacity: float) -> None:
+    def __init__(self, flow: Flow, interval: float, weigh: Callable[[T], float] | None, capacity: float) -> None:
         self.gate = Gate(capacity)
         self.interval = interval
         self.tick: float | None = None  # an empty batch after so long a silence (for a heartbeat)
@@ -126,7 +115,7 @@ class Inbox(AsyncIterator[list[T]]):
         if self._closed:
             return
         self._items.append(item)
-        weight = self._weigh(item)
+        weight = self._weigh(item) if self._weigh else 1
         self._weight += weight
         gate = self.gate
         gate.held += weight

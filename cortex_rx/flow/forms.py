@@ -59,13 +59,15 @@ def passing(
 def beside(
     worker: Callable[[Inbox[T]], AsyncGenerator[T, None]],
     interval: float = 0.0,
-    weigh: Callable[[T], float] = lambda _: 1,
+    weigh: Callable[[T], float] | None = None,
     capacity: float = float("inf"),
     wants: frozenset[type] | None = None,
+    gated: bool = True,
 ) -> Operator[T, T]:
     """Pass every item on at once; `worker` sees what passed and emits items of its own.
 
-    With `wants` it sees only items of these very types.  The end is passed on when the worker has ended.  A dispose ends the
+    With `wants` it sees only items of these very types.  A worker that never waits for anything as long as items come need not
+    be `gated`: at its `capacity` it looks at once, and the source need not wait for that.  The end is passed on when the worker has ended.  A dispose ends the
     inbox as CANCELLED: the worker flushes by itself.
     """
 
@@ -114,7 +116,7 @@ def beside(
                 if end:
                     end()
 
-            gate = inbox.gate if capacity != float("inf") else None
+            gate = inbox.gate if gated and capacity != float("inf") else None
             upstream = source.subscribe(
                 on_next,
                 lambda error: finish(End.FAILED, error),

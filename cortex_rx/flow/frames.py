@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
 from reactivex import Observable, abc
 
-from cortex_rx.flow.scheduler import CancelledWithin, Flow, Operator, ResumePoint, cancelled_by_us
+from cortex_rx.flow.scheduler import CancelledWithin, Flow, Gate, Operator, ResumePoint, cancelled_by_us
 
 T = TypeVar("T")
 
@@ -37,7 +38,8 @@ def pull(open_: Callable[[Flow], AsyncGenerator[T, None]]) -> Observable[T]:
             except Exception as error:
                 observer.on_error(error)
                 return
-            emit, gates, time, since, count = observer.on_next, flow.gates, flow.time, flow.time(), 0
+            emit, time, since, count = observer.on_next, flow.time, flow.time(), 0
+            gates: Sequence[Gate] = flow.gates
             async with aclosing(items):
                 while True:
                     try:
@@ -58,9 +60,11 @@ def pull(open_: Callable[[Flow], AsyncGenerator[T, None]]) -> Observable[T]:
                             await gate.wait()
                     emit(item)
                     count += 1
-                    if not count & 15 and time() - since > 0.001:  # a source that never waits lets the others live
-                        await asyncio.sleep(0)
-                        since = time()
+                    if not count & 15:
+                        if time() - since > 0.001:  # a source that never waits lets the others live
+                            await asyncio.sleep(0)
+                            since = time()
+                        gates = [gate for gate in flow.gates if gate.capacity != math.inf]  # some were for the start
             end()
 
         return flow.spawn(pump())

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from reactivex import Observable, abc
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
@@ -90,36 +90,46 @@ class LastItem(Generic[T]):
         return self._value[0]
 
 
+class Reader(Mailbox[U], Generic[T, U]):
+    """What one reader of a `Shared` sees: `give` puts there what he is to see of an item.
+
+    A reader's own kind of mailbox overrides `give`, and ends itself by `on_completed` where its text ends.
+    """
+
+    def give(self, item: T) -> None:
+        """Put an item there; this one shows the item itself."""
+        self.on_next(cast("U", item))
+
+
 class _Fan(abc.ObserverBase[T], Gate):
     """Folds every item, then hands it to all readers; full while the slowest of them is."""
 
     def __init__(self, capacity: float, fold: Fold[T, Any], done: asyncio.Future[None]) -> None:
         Gate.__init__(self, capacity)
-        self.readers: dict[Mailbox[Any], Callable[[T], None]] = {}
+        self.readers: tuple[Reader[T, Any], ...] = ()
         self._add = fold.add
-        self._done = done
+        self.done = done
 
     def on_error(self, error: Exception) -> None:
-        if not self._done.done():
-            self._done.set_exception(error)
+        if not self.done.done():
+            self.done.set_exception(error)
 
     def on_completed(self) -> None:
-        if not self._done.done():
-            self._done.set_result(None)
+        if not self.done.done():
+            self.done.set_result(None)
 
     def on_next(self, value: T) -> None:
         self._add(value)
-        held = 0.0
-        for reader, give in self.readers.items():
-            give(value)
-            if reader.gate.held > held:
-                held = reader.gate.held
-        self.held = held
+        for reader in self.readers:
+            reader.give(value)
+            held = reader.gate.held
+            if held > self.held:  # too high once the reader has read on: then `wait` looks again
+                self.held = held
 
     async def wait(self) -> None:
         while full := [reader for reader in self.readers if reader.gate.full]:
             await full[0].gate.wait()
-        self.held = 0
+        self.held = max((reader.gate.held for reader in self.readers), default=0)
 
     def end(self, error: BaseException | None) -> None:
         for reader in self.readers:
@@ -142,19 +152,32 @@ class Shared(Generic[T, R]):
 
     It starts with its first use.  The slowest reader sets the pace.  Leaving (a `break`, a cancellation) ends only that
     reader; when nobody has used it for `linger` seconds the pipeline is stopped, and flushes, unless `keep` was called.  The
-    task is a plain one: no scope of a caller reaches into its cleanup.  Awaiting gives the result of the `fold`,
-    without one the last item.
+    task is a plain one: no scope of a caller reaches into its cleanup; `started` is told of it.  Awaiting gives the result of
+    the `fold`, without one the last item.
     """
 
     @overload
     def __init__(self: Shared[T, T], source: Observable[T], *, capacity: float = 32, linger: float = 0.0) -> None: ...
     @overload
     def __init__(
-        self, source: Observable[T], fold: Fold[T, R], *, capacity: float = 32, linger: float = 0.0
+        self,
+        source: Observable[T],
+        fold: Fold[T, R],
+        *,
+        capacity: float = 32,
+        linger: float = 0.0,
+        started: Callable[[asyncio.Task[R]], None] | None = None,
     ) -> None: ...
     def __init__(
-        self, source: Observable[T], fold: Fold[T, Any] | None = None, *, capacity: float = 32, linger: float = 0.0
+        self,
+        source: Observable[T],
+        fold: Fold[T, Any] | None = None,
+        *,
+        capacity: float = 32,
+        linger: float = 0.0,
+        started: Callable[[asyncio.Task[R]], None] | None = None,
     ) -> None:
+        self._started = started
         self._source, self._capacity, self._linger = source, capacity, linger
         self._fold: Fold[T, R] = fold if fold is not None else LastItem[Any]()
         self._task: asyncio.Task[R] | None = None
@@ -184,6 +207,8 @@ class Shared(Generic[T, R]):
             self._fan: _Fan[T] = _Fan(self._capacity, self._fold, self._flow.future())
             self._task = asyncio.create_task(self._run())
             self._task.add_done_callback(self._over)
+            if self._started:
+                self._started(self._task)
             if self._stopped:
                 self._task.cancel()
         elif self._task.get_loop() is not asyncio.get_running_loop():
@@ -219,7 +244,7 @@ class Shared(Generic[T, R]):
         try:
             async with self._flow as flow:
                 flow.subscribe(self._source, self._fan, self._fan)
-                await flow.result(self._fan._done)
+                await flow.result(self._fan.done)
             value = self._fold.result()
         except BaseException as error:
             self._fan.end(error)
@@ -227,29 +252,38 @@ class Shared(Generic[T, R]):
         self._fan.end(None)
         return value
 
-    async def read(
-        self, make: Callable[[Flow, float], tuple[Mailbox[U], Callable[[T], None]]]
-    ) -> AsyncGenerator[U, None]:  # a generator: a `break` finalises it
-        """What a new reader sees; `make` gives its mailbox, and what puts an item there."""
+    async def read(self, kind: Callable[[Flow, float], Reader[T, U]]) -> AsyncGenerator[U, None]:
+        """What a new reader sees, in a mailbox of this `kind`; however it is left, its cleanup runs.
+
+        Who has read to the end of his mailbox has not left: from then on the pipeline runs to its own end.
+        """
         task = self._enter()
-        mailbox, give = make(self._flow, self._capacity)
+        reader = kind(self._flow, self._capacity)
         if task.done():
-            _end(mailbox, asyncio.CancelledError() if task.cancelled() else task.exception())
-        self._fan.readers[mailbox] = give
+            _end(reader, asyncio.CancelledError() if task.cancelled() else task.exception())
+        self._fan.readers += (reader,)
+        items, gate, future = reader.items, reader.gate, reader.flow.future
         try:
-            async for item in mailbox.drain():
-                yield item
+            while True:  # as `async for item in reader`, in one frame: this is run for every token
+                while items:
+                    yield items.popleft()
+                    gate.held -= 1
+                    if gate.waiting:
+                        gate.give(0)
+                if isinstance(reader.end, Exception):
+                    raise reader.end
+                if reader.end:
+                    self.keep()
+                    return
+                reader.reader = waiter = future()
+                await waiter
         finally:
-            del self._fan.readers[mailbox]
-            mailbox.close()
+            self._fan.readers = tuple(one for one in self._fan.readers if one is not reader)
+            gate.open()
             self._leave()
 
     def __aiter__(self) -> AsyncGenerator[T, None]:
-        def make(flow: Flow, capacity: float) -> tuple[Mailbox[T], Callable[[T], None]]:
-            mailbox: Mailbox[T] = Mailbox(flow, capacity)
-            return mailbox, mailbox.on_next
-
-        return self.read(make)
+        return self.read(Reader[T, T])
 
     def __await__(self) -> Generator[Any, None, R]:
         return self._wait().__await__()

@@ -37,12 +37,12 @@ class ResumePoint:
 class Gate:
     """What a source waits for: a bounded amount of work that somebody downstream still holds."""
 
-    __slots__ = ("_room", "_waiting", "capacity", "held")
+    __slots__ = ("_room", "capacity", "held", "waiting")
 
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
         self.held = 0.0
-        self._waiting = 0
+        self.waiting = 0
         self._room = asyncio.Event()
 
     @property
@@ -52,7 +52,7 @@ class Gate:
     def give(self, weight: float = 1) -> None:
         """Let go of `weight`, and let a source that waits go on."""
         self.held -= weight
-        if self._waiting and self.held < self.capacity:
+        if self.waiting and self.held < self.capacity:
             self._room.set()
 
     def open(self) -> None:
@@ -62,13 +62,13 @@ class Gate:
 
     async def wait(self) -> None:
         """Until it is not full."""
-        self._waiting += 1
+        self.waiting += 1
         try:
             while self.held >= self.capacity:
                 self._room.clear()
                 await self._room.wait()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
 
 class Flow(AsyncIOScheduler):

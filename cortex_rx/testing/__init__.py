@@ -1,5 +1,28 @@
-"""Tools for testing pipelines: virtual time."""
+"""Tools for testing pipelines and operators, ours and users'.
 
-from cortex_rx.testing.virtual import Deadlock, VirtualLoop, run_virtual
+* `run_virtual`: time that jumps; seven hours of stream in a moment, the same every time.
+* `Trace`: what passed, drawn as marbles, for snapshots that people read.
+* `check_operator`: whether an operator keeps the promises that every operator makes.
+* `assert_no_leaks`: nothing is left behind.
+"""
 
-__all__ = ["Deadlock", "VirtualLoop", "run_virtual"]
+from cortex_rx.testing.check import BrokenPromise, Promise, Report, check_operator
+from cortex_rx.testing.leaks import Leaked, assert_no_leaks
+from cortex_rx.testing.marbles import Kind, Mark, Trace
+from cortex_rx.testing.virtual import EPOCH, Deadlock, VirtualLoop, run_virtual
+
+__all__ = [
+    "EPOCH",
+    "BrokenPromise",
+    "Deadlock",
+    "Kind",
+    "Leaked",
+    "Mark",
+    "Promise",
+    "Report",
+    "Trace",
+    "VirtualLoop",
+    "assert_no_leaks",
+    "check_operator",
+    "run_virtual",
+]

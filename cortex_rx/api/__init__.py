@@ -1,0 +1,7 @@
+"""Cortex's core APIs over a memory backend: thin and typed."""
+
+from cortex_rx.api.conversations import ConversationsAPI
+from cortex_rx.api.cortex import Cortex
+from cortex_rx.api.memory import DeleteResult, MemoryAPI
+
+__all__ = ["ConversationsAPI", "Cortex", "DeleteResult", "MemoryAPI"]

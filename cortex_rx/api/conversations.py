@@ -1,0 +1,81 @@
+"""`cortex.conversations`: the conversations, and what was said in them."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from cortex_rx.backends import Backend
+from cortex_rx.options import ConversationFilter, ConversationType, HistoryPage, ids
+from cortex_rx.types import Conversation, ConversationHistory
+
+__all__ = ["ConversationsAPI"]
+
+_Conversations: TypeAlias = list[Conversation]  # inside the class, `list` is a method
+
+
+class ConversationsAPI:
+    """The conversations of a backend.  Every method works in one memory space and sees no other.
+
+    What a caller gives is checked first: `InvalidArgument` before the backend is asked.  What the backend refuses is a
+    `StoreError`.
+
+    >>> import asyncio
+    >>> class Backend:                                          # any backend: one that has no conversation yet
+    ...     async def query(self, path, args):
+    ...         return [] if path == "conversations:list" else None
+    ...     async def mutation(self, path, args): ...
+    ...     async def close(self): ...
+    >>> conversations = ConversationsAPI(Backend())
+    >>> asyncio.run(conversations.list("support")), asyncio.run(conversations.get("c-1", "support"))
+    ([], None)
+    >>> asyncio.run(conversations.list("support", limit=0))
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: limit: got 0; accepted: a whole number, 1 or more
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def get(self, conversation_id: str, memory_space_id: str) -> Conversation | None:
+        """The conversation with all its messages, or None if the memory space has none of this id."""
+        arguments = ids(conversation_id=conversation_id, memory_space_id=memory_space_id)
+        row = await self._backend.query("conversations:get", arguments)
+        return None if row is None else Conversation.from_row(row)
+
+    async def count(
+        self, memory_space_id: str, *, user_id: str | None = None, type: ConversationType | None = None
+    ) -> int:
+        """How many conversations there are, of this user and type."""
+        narrowed = ConversationFilter(user_id=user_id, type=type).arguments()
+        return int(await self._backend.query("conversations:count", ids(memory_space_id=memory_space_id) | narrowed))
+
+    async def get_history(
+        self,
+        conversation_id: str,
+        memory_space_id: str,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        sort_order: Literal["asc", "desc"] = "asc",
+    ) -> ConversationHistory:
+        """At most `limit` messages, oldest ("asc") or newest ("desc") first, without the first `offset` of them.
+
+        Raises `ConversationNotFound`.
+        """
+        page = HistoryPage(limit=limit, offset=offset, sort_order=sort_order).arguments()
+        arguments = ids(conversation_id=conversation_id, memory_space_id=memory_space_id) | page
+        return ConversationHistory.from_row(await self._backend.query("conversations:getHistory", arguments))
+
+    async def list(
+        self,
+        memory_space_id: str,
+        *,
+        user_id: str | None = None,
+        type: ConversationType | None = None,
+        limit: int = 100,
+    ) -> _Conversations:
+        """Conversations without their messages, newest first, at most `limit`; the filters act before it."""
+        narrowed = ConversationFilter(user_id=user_id, type=type, limit=limit).arguments()
+        rows = await self._backend.query("conversations:list", ids(memory_space_id=memory_space_id) | narrowed)
+        return [Conversation.from_row(row) for row in rows]

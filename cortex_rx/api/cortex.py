@@ -1,0 +1,147 @@
+"""`Cortex`: a memory backend, the APIs over it, and the streams that run on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import weakref
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cortex_rx.api.conversations import ConversationsAPI
+from cortex_rx.api.memory import MemoryAPI
+from cortex_rx.backends import Backend, SqliteBackend
+from cortex_rx.errors import InvalidArgument, UnsupportedOption
+from cortex_rx.remember import LINGER
+
+__all__ = ["Cortex"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PATH = "cortex.db"
+STORE, LINGER_SECONDS = "CORTEX_STORE", "CORTEX_LINGER"
+
+
+class Cortex:
+    """Memory for language models: `memory` and `conversations`, over one store.
+
+    `environ` stands for the environment variables.  `store` is the path of a SQLite file (made if there is none, mode 0600), ":memory:", or a `Backend`, which then stays the
+    caller's to close.  Without it the environment says where (`from_env`), else it is `cortex.db` in the current folder.  `linger`
+    is how long a stream runs on when nobody reads or awaits it.
+
+    Nothing is opened before its first use.  Use it as `async with Cortex(...) as cortex`, or call `close()`; what was still
+    running when the program ended without that is said in a warning of the log.
+
+    >>> import asyncio
+    >>> async def main():
+    ...     async with Cortex(":memory:") as cortex:
+    ...         await cortex.memory.remember(
+    ...             memory_space_id="support", conversation_id="c-1", user_message="Where is my parcel?",
+    ...             agent_response="It is in Lisbon.", user_id="ada", user_name="Ada")
+    ...         return [found.content for found in await cortex.memory.search("support", "lisbon")]
+    >>> asyncio.run(main())
+    ['It is in Lisbon.']
+    """
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | Backend | None = None,
+        *,
+        linger: timedelta | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        given = os.environ if environ is None else environ
+        if store is None:
+            store = given.get(STORE) or DEFAULT_PATH
+        if linger is None:
+            linger = _seconds(LINGER_SECONDS, given[LINGER_SECONDS]) if given.get(LINGER_SECONDS) else LINGER
+        elif not isinstance(linger, timedelta) or linger < timedelta():
+            raise InvalidArgument("linger", linger, "a timedelta of at least zero")
+        self._owned = not isinstance(store, Backend)
+        self._backend = store if isinstance(store, Backend) else _open(store)
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self.memory = MemoryAPI(self._backend, linger=linger, started=self._started)
+        """What is remembered: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
+        self.conversations = ConversationsAPI(self._backend)
+        """What was said: `get`, `list`, `count`, `get_history`."""
+        weakref.finalize(self, _warn, self._running)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **keywords: Any) -> Cortex:
+        """As the environment says; a keyword wins.
+
+        `CORTEX_STORE`: the path of the SQLite file.  `CORTEX_LINGER`: seconds for `linger`.
+
+        >>> Cortex.from_env({"CORTEX_STORE": ":memory:"})
+        Cortex(SqliteBackend(':memory:'))
+        """
+        return cls(environ=environ, **keywords)
+
+    @property
+    def backend(self) -> Backend:
+        """The store, for chains of your own."""
+        return self._backend
+
+    def _started(self, task: asyncio.Task[Any]) -> None:
+        if self._closed:
+            task.cancel()
+            return
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self, timeout: timedelta = timedelta(seconds=30)) -> None:  # noqa: ASYNC109 - not of one await
+        """Let the streams that run finish, stop and flush those that have not after `timeout`, and close the store.
+
+        A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.
+        """
+        self._closed = True
+        if running := set(self._running):
+            await asyncio.wait(running, timeout=timeout.total_seconds())
+        if left := set(self._running):
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
+            logger.warning("%d streams were stopped when the client was closed; what came is kept", len(left))
+        if self._owned:
+            await self._backend.close()
+
+    async def __aenter__(self) -> Cortex:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"Cortex({self._backend!r})"
+
+
+def _open(store: object) -> Backend:
+    if not isinstance(store, str | os.PathLike):
+        raise InvalidArgument("store", type(store).__name__, "a path, ':memory:' or a Backend")
+    path = os.fspath(store)
+    if isinstance(path, str) and path.partition("://")[0] in ("http", "https"):
+        raise UnsupportedOption("store", "a URL", "the path of a SQLite file; the Convex backend does not exist yet")
+    return SqliteBackend(path if path == ":memory:" else Path(os.fsdecode(path)))
+
+
+def _seconds(name: str, text: str) -> timedelta:
+    try:
+        value = timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        value = timedelta(-1)
+    if value < timedelta():
+        raise InvalidArgument(name, text, "seconds, 0 or more")
+    return value
+
+
+def _warn(running: set[asyncio.Task[Any]]) -> None:
+    """At the end of the program, or when the client was dropped."""
+    if left := sum(not task.done() for task in running):
+        logger.warning("%d streams still ran when the client went away; call close(), or use async with", left)

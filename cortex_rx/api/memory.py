@@ -1,0 +1,153 @@
+"""`cortex.memory`: what is remembered, found again, listed, counted and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from cortex_rx.backends import Backend
+from cortex_rx.chain import Operator
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.options import MemoryFilter, RememberParams, SearchOptions, SourceType, StreamingOptions, ids, parse
+from cortex_rx.remember import LINGER, Answer, Started, remember, remember_stream
+from cortex_rx.result import RememberResult
+from cortex_rx.source import Provider
+from cortex_rx.types import MemoryEntry, Record
+
+__all__ = ["DeleteResult", "MemoryAPI"]
+
+_Memories: TypeAlias = list[MemoryEntry]  # inside the class, `list` is a method
+
+
+class DeleteResult(Record):
+    """What was deleted."""
+
+    deleted: bool
+    memory_id: str
+
+
+class MemoryAPI:
+    """The memories of a backend.  Every method works in one memory space and sees no other.
+
+    What a caller gives is checked first: `InvalidArgument` or `UnsupportedOption` before the backend is asked.  What the
+    backend refuses is a `StoreError`.
+
+    >>> import asyncio
+    >>> class Backend:                                          # any backend: one that knows one memory
+    ...     async def query(self, path, args):
+    ...         return 1 if path == "memories:count" else None
+    ...     async def mutation(self, path, args): ...
+    ...     async def close(self): ...
+    >>> memory = MemoryAPI(Backend())
+    >>> asyncio.run(memory.count("support")), asyncio.run(memory.get("support", "mem-2"))
+    (1, None)
+    >>> asyncio.run(memory.get("support", ""))
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: memory_id: got ''; accepted: a string that is not empty
+    """
+
+    def __init__(self, backend: Backend, *, linger: timedelta = LINGER, started: Started | None = None) -> None:
+        self._backend, self._linger, self._started = backend, linger, started
+
+    def remember_stream(
+        self,
+        response_stream: Any,
+        options: StreamingOptions | Mapping[str, Any] | None = None,
+        *,
+        chain: Operator | None = None,
+        provider: Provider | None = None,
+        **params: Any,
+    ) -> Answer:
+        """Stream an answer into memory: `cortex_rx.remember_stream`, on this backend.
+
+        >>> import asyncio
+        >>> from cortex_rx import Cortex
+        >>> async def main():
+        ...     async with Cortex(":memory:") as cortex:
+        ...         turn = {"memorySpaceId": "s", "conversationId": "c-1", "userMessage": "Hi!", "agentId": "helper"}
+        ...         result = await cortex.memory.remember_stream(turn | {"responseStream": ["Hello ", "Ada"]}, {"streamTimeout": 30_000})
+        ...         return result["fullResponse"], result.stream_metrics.total_chunks
+        >>> asyncio.run(main())
+        ('Hello Ada', 2)
+        """
+        return remember_stream(
+            response_stream,
+            options,
+            backend=self._backend,
+            chain=chain,
+            provider=provider,
+            linger=self._linger,
+            started=self._started,
+            **params,
+        )
+
+    async def remember(
+        self, params: RememberParams | Mapping[str, Any] | None = None, **keywords: Any
+    ) -> RememberResult:
+        """Remember an exchange whose answer is there already: `cortex_rx.remember`, on this backend."""
+        return await remember(params, backend=self._backend, started=self._started, **keywords)
+
+    async def search(
+        self, memory_space_id: str, query: str, options: SearchOptions | Mapping[str, Any] | None = None
+    ) -> _Memories:
+        """The memories that `query`, in any words of any script, finds: best first, with a `score` each.
+
+        At most `options.limit` (20); `content` is at most the first 65,536 code points, `content_length` the true length.
+        """
+        if not isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgument("query", type(query).__name__, "a string")
+        arguments = ids(memory_space_id=memory_space_id) | {"query": query} | parse(SearchOptions, options).arguments()
+        return [MemoryEntry.from_row(row) for row in await self._backend.query("memories:search", arguments)]
+
+    async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
+        """The memory, its content whole, or None if the memory space has none of this id.
+
+        That of an answer that still streams is there only with `include_partial`.
+        """
+        narrowed = MemoryFilter(include_partial=include_partial).arguments()
+        arguments = ids(memory_space_id=memory_space_id, memory_id=memory_id) | narrowed
+        row = await self._backend.query("memories:get", arguments)
+        return None if row is None else MemoryEntry.from_row(row)
+
+    async def count(
+        self,
+        memory_space_id: str,
+        *,
+        user_id: str | None = None,
+        source_type: SourceType | None = None,
+        include_partial: bool = False,
+    ) -> int:
+        """How many memories there are, of this user and source; answers that still stream only with `include_partial`."""
+        narrowed = MemoryFilter(user_id=user_id, source_type=source_type, include_partial=include_partial).arguments()
+        return int(await self._backend.query("memories:count", ids(memory_space_id=memory_space_id) | narrowed))
+
+    async def delete(self, memory_space_id: str, memory_id: str) -> DeleteResult:
+        """Delete the memory; the messages of the conversation stay.  Raises `MemoryNotFound`."""
+        arguments = ids(memory_space_id=memory_space_id, memory_id=memory_id)
+        return DeleteResult.from_row(await self._backend.mutation("memories:deleteMemory", arguments))
+
+    async def list(
+        self,
+        memory_space_id: str,
+        *,
+        user_id: str | None = None,
+        source_type: SourceType | None = None,
+        conversation_id: str | None = None,
+        limit: int = 100,
+        include_partial: bool = False,
+    ) -> _Memories:
+        """Memories, newest first, at most `limit`; the filters act before it.
+
+        `content` is at most the first 65,536 code points, `content_length` the true length.
+        """
+        narrowed = MemoryFilter(
+            user_id=user_id,
+            source_type=source_type,
+            conversation_id=conversation_id,
+            limit=limit,
+            include_partial=include_partial,
+        ).arguments()
+        arguments = ids(memory_space_id=memory_space_id) | narrowed
+        return [MemoryEntry.from_row(row) for row in await self._backend.query("memories:list", arguments)]

@@ -1,0 +1,254 @@
+"""Opening the file: whose it is, its settings, its migrations; and what SQLite's errors mean.
+
+Nothing here opens the file but SQLite itself: closing any other descriptor of it would drop the locks that this process holds.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cortex_rx.backends.sqlite.memories import any_tag
+from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from cortex_rx.errors import (
+    NotACortexFile,
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreTooNew,
+    StoreUnavailable,
+)
+
+__all__ = ["Settings", "connect_reader", "connect_writer", "is_writable", "meaning", "meanings", "release"]
+
+T = TypeVar("T")
+
+_MEANINGS: dict[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_BUSY: (StoreBusy, "another process holds the file"),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "another connection holds the file"),
+    sqlite3.SQLITE_FULL: (StoreFull, "no room is left"),
+    sqlite3.SQLITE_READONLY: (StoreReadOnly, "the file can be read but not written"),
+    sqlite3.SQLITE_PERM: (StoreUnavailable, "the permission to open the file is missing"),
+    sqlite3.SQLITE_AUTH: (StoreUnavailable, "the permission to open the file is missing"),
+    sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "the file cannot be opened"),
+    sqlite3.SQLITE_IOERR: (StoreUnavailable, "reading or writing the file failed"),
+    sqlite3.SQLITE_NOMEM: (StoreUnavailable, "no memory is left"),
+    sqlite3.SQLITE_INTERRUPT: (StoreUnavailable, "the operation was interrupted"),
+    sqlite3.SQLITE_PROTOCOL: (StoreBusy, "the file's locks could not be had"),
+    sqlite3.SQLITE_NOTADB: (NotACortexFile, "the file is not a database"),
+    sqlite3.SQLITE_CORRUPT: (StoreCorrupt, "the file is damaged"),
+}
+
+
+def meaning(error: sqlite3.Error, path: str) -> StoreError:
+    """Our exception for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", None)
+    kind, text = _MEANINGS.get(code & 0xFF, (StoreError, "SQLite failed")) if code else (StoreError, "SQLite failed")
+    return kind(f"{path}: {text} ({error})")
+
+
+@contextmanager
+def meanings(path: str) -> Generator[None, None, None]:
+    """Raise SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise meaning(error, path) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the file is and how it is opened; `busy_timeout` in seconds."""
+
+    path: str
+    read_only: bool
+    busy_timeout: float
+    max_page_count: int | None
+
+    @property
+    def in_memory(self) -> bool:
+        return self.path == ":memory:"
+
+
+def is_writable(settings: Settings) -> bool:
+    """Whether this process may write the file, as far as can be told before it is opened."""
+    if settings.in_memory:
+        return True
+    return not settings.read_only and (not os.path.exists(settings.path) or os.access(settings.path, os.W_OK))
+
+
+def release(db: sqlite3.Connection) -> None:
+    """Close a connection, whatever it says."""
+    with suppress(sqlite3.Error):
+        db.close()
+
+
+def _connect(settings: Settings, options: str) -> sqlite3.Connection:
+    if settings.in_memory:
+        target, uri = settings.path, False
+    else:
+        target, uri = f"{Path(settings.path).absolute().as_uri()}?{options}", True
+    db = sqlite3.connect(
+        target,
+        timeout=settings.busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,  # one thread at a time, not always the same: an inline executor has no thread of its own
+        cached_statements=256,
+        uri=uri,
+    )
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA foreign_keys = ON")
+        db.create_function("any_tag", 2, any_tag, deterministic=True)
+    except BaseException:
+        release(db)
+        raise
+    return db
+
+
+def _version(db: sqlite3.Connection, path: str) -> int:
+    """The version of the layout; 0 for a file without one.  Refuses what is not ours, or newer."""
+    if db.in_transaction:
+        return _version_now(db, path)
+    db.execute("BEGIN")  # or another process could make its tables between one look and the next
+    try:
+        return _version_now(db, path)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _version_now(db: sqlite3.Connection, path: str) -> int:
+    application: int = db.execute("PRAGMA application_id").fetchone()[0]
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if application or version or tables:
+            raise NotACortexFile(f"{path}: the file is the database of another program")
+    if version > len(MIGRATIONS):
+        raise StoreTooNew(
+            f"{path}: the file has version {version}, this package knows {len(MIGRATIONS)}; update cortex-rx"
+        )
+    return version
+
+
+def _patiently(work: Callable[[], T], seconds: float) -> T:
+    """Do it again while SQLite says that it is busy: where a wait could end in a deadlock, it does not wait by itself."""
+    deadline = time.monotonic() + seconds
+    pause = 0.001
+    while True:
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
+
+
+def _create_file(path: str) -> None:
+    """Make a new file that only its owner may read; SQLite gives -wal and -shm the same mode."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise StoreUnavailable(f"{path}: the folder {folder} does not exist")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        pass  # it is opened as it is
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: the file cannot be made ({error.strerror})") from error
+
+
+def connect_writer(settings: Settings) -> sqlite3.Connection:
+    """The connection that writes: the file is made, recognised and brought up to date."""
+    path = settings.path
+    if not settings.in_memory:
+        _create_file(path)
+    with meanings(path):
+        db = _connect(settings, "mode=rw")
+        try:
+            _patiently(lambda: _version(db, path), settings.busy_timeout)  # before anything of the file is changed
+            if not settings.in_memory:
+                _patiently(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.busy_timeout)
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute(f"PRAGMA journal_size_limit = {16 * 2**20}")
+            if settings.max_page_count is not None:
+                db.execute(f"PRAGMA max_page_count = {settings.max_page_count:d}")
+            _patiently(lambda: _migrate(db, path), settings.busy_timeout)
+        except BaseException:
+            release(db)
+            raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: str) -> None:
+    """Apply the migrations that are missing; another process may have done so since we looked."""
+    if _version(db, path) == len(MIGRATIONS):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for migration in MIGRATIONS[_version(db, path) :]:
+            for statement in migration:
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS):d}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
+    """A connection that reads.  `alone`: there is no writer of ours, so it has to see for itself what the file is."""
+    path = settings.path
+    with meanings(path):
+        if not alone:
+            db = _connect(settings, "mode=rw")
+            db.execute("PRAGMA query_only = ON")
+            return db
+        if not os.path.exists(path):
+            raise StoreUnavailable(f"{path}: there is no such file")
+        try:
+            db = _checked(settings, "mode=ro")
+        except sqlite3.OperationalError as error:
+            # In a folder that cannot be written SQLite cannot make the -shm file.  Where no -wal waits either, it is not needed.
+            code = error.sqlite_errorcode & 0xFF
+            wal = f"{path}-wal"
+            if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or (
+                os.path.exists(wal) and os.path.getsize(wal)
+            ):
+                raise
+            db = _checked(settings, "mode=ro&immutable=1")
+        return db
+
+
+def _checked(settings: Settings, options: str) -> sqlite3.Connection:
+    db = _connect(settings, options)
+    try:
+        version = _patiently(lambda: _version(db, settings.path), settings.busy_timeout)
+        if version < len(MIGRATIONS):
+            raise StoreReadOnly(
+                f"{settings.path}: the file has version {version} and must be brought to {len(MIGRATIONS)} before it can be"
+                " read; open it for writing once"
+            )
+    except BaseException:
+        release(db)
+        raise
+    return db
+
+
+def checkpoint(db: sqlite3.Connection) -> None:
+    """Move what is in the -wal file into the database, as far as no one else is reading there."""
+    db.execute("PRAGMA busy_timeout = 0")
+    with closing(db.execute("PRAGMA wal_checkpoint(TRUNCATE)")) as cursor:
+        cursor.fetchone()

@@ -1,0 +1,167 @@
+"""`conversations:*`: what was said, in order.
+
+A conversation is known by its memory space and its id; so two spaces may use one id and never see each other's messages.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from cortex_rx.backends.sqlite import texts
+from cortex_rx.backends.sqlite.arguments import Spec, integer, name, one_of
+from cortex_rx.backends.sqlite.texts import Work
+from cortex_rx.errors import ConversationNotFound
+
+__all__ = [
+    "COUNT",
+    "GET",
+    "HISTORY",
+    "LIST",
+    "add_messages",
+    "count",
+    "get",
+    "history",
+    "list_rows",
+    "open_conversation",
+]
+
+_type = one_of("user-agent", "agent-agent")
+GET: Spec = ({"memorySpaceId": name, "conversationId": name}, {})
+LIST: Spec = ({"memorySpaceId": name}, {"userId": name, "type": _type, "limit": integer})
+COUNT: Spec = ({"memorySpaceId": name}, {"userId": name, "type": _type})
+HISTORY: Spec = (
+    {"memorySpaceId": name, "conversationId": name},
+    {"limit": integer, "offset": integer, "sortOrder": one_of("asc", "desc")},
+)
+
+
+def open_conversation(work: Work, stream: sqlite3.Row) -> int:
+    """The number of the conversation that this stream belongs to; made if there is none.  A participant not known yet is added."""
+    owner = (stream["user_id"], stream["agent_id"], stream["participant_id"])
+    row = work.db.execute(
+        "SELECT seq FROM conversations WHERE space = ? AND id = ?", (stream["space"], stream["conversation"])
+    ).fetchone()
+    if row is not None:
+        work.db.execute(
+            "UPDATE conversations SET user_id = coalesce(user_id, ?), agent_id = coalesce(agent_id, ?),"
+            " participant_id = coalesce(participant_id, ?) WHERE seq = ?",
+            (*owner, row["seq"]),
+        )
+        return int(row["seq"])
+    kind = "agent-agent" if stream["user_id"] is None else "user-agent"
+    made = work.db.execute(
+        "INSERT INTO conversations (space, id, type, user_id, agent_id, participant_id, created, updated)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (stream["space"], stream["conversation"], kind, *owner, stream["created"], work.now),
+    )
+    assert made.lastrowid is not None
+    return made.lastrowid
+
+
+def add_messages(
+    work: Work, conversation: int, messages: list[tuple[str, str, int, int, str | None, str | None]]
+) -> None:
+    """Append messages: (id, role, text, timestamp, participantId, metadata) each."""
+    row = work.db.execute("SELECT message_count FROM conversations WHERE seq = ?", (conversation,)).fetchone()
+    work.db.executemany(
+        "INSERT INTO messages (conversation, position, id, role, text, timestamp, participant_id, metadata)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        ((conversation, row[0] + at, *message) for at, message in enumerate(messages)),
+    )
+    work.db.execute(
+        "UPDATE conversations SET message_count = ?, updated = ? WHERE seq = ?",
+        (row[0] + len(messages), work.now, conversation),
+    )
+
+
+def _row(row: sqlite3.Row) -> dict[str, Any]:
+    owner = {"userId": row["user_id"], "agentId": row["agent_id"], "participantId": row["participant_id"]}
+    return {
+        "conversationId": row["id"],
+        "memorySpaceId": row["space"],
+        "type": row["type"],
+        "participants": {key: value for key, value in owner.items() if value is not None},
+        "messageCount": row["message_count"],
+        "createdAt": row["created"],
+        "updatedAt": row["updated"],
+    }
+
+
+def _messages(work: Work, conversation: int, first: int, stop: int) -> list[dict[str, Any]]:
+    """The messages at the positions from `first` up to `stop`, contents whole."""
+    rows = work.db.execute(
+        "SELECT * FROM messages WHERE conversation = ? AND position >= ? AND position < ? ORDER BY position",
+        (conversation, first, stop),
+    ).fetchall()
+    messages: list[dict[str, Any]] = []
+    for row in rows:
+        message: dict[str, Any] = {
+            "id": row["id"],
+            "role": row["role"],
+            "content": texts.whole(work, row["text"]),
+            "timestamp": row["timestamp"],
+        }
+        if row["participant_id"] is not None:
+            message["participantId"] = row["participant_id"]
+        if row["metadata"] is not None:
+            message["metadata"] = json.loads(row["metadata"])
+        messages.append(message)
+    return messages
+
+
+def _find(work: Work, args: dict[str, Any]) -> sqlite3.Row | None:
+    found: sqlite3.Row | None = work.db.execute(
+        "SELECT * FROM conversations WHERE space = ? AND id = ?", (args["memorySpaceId"], args["conversationId"])
+    ).fetchone()
+    return found
+
+
+def get(work: Work, args: dict[str, Any]) -> dict[str, Any] | None:
+    """`conversations:get`: with all messages, contents whole."""
+    row = _find(work, args)
+    if row is None:
+        return None
+    return {**_row(row), "messages": _messages(work, row["seq"], 0, row["message_count"])}
+
+
+def _filters(args: dict[str, Any]) -> dict[str, Any]:
+    return {"space": args["memorySpaceId"], "user": args.get("userId"), "type": args.get("type")}
+
+
+def list_rows(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
+    """`conversations:list`: newest first, without messages."""
+    rows = work.db.execute(
+        "SELECT * FROM conversations WHERE space = :space AND (:user IS NULL OR user_id = :user)"
+        " AND (:type IS NULL OR type = :type) ORDER BY seq DESC LIMIT :limit",
+        {**_filters(args), "limit": args.get("limit", 100)},
+    )
+    return [_row(row) for row in rows.fetchall()]
+
+
+def count(work: Work, args: dict[str, Any]) -> int:
+    """`conversations:count`."""
+    row = work.db.execute(
+        "SELECT count(*) FROM conversations WHERE space = :space AND (:user IS NULL OR user_id = :user)"
+        " AND (:type IS NULL OR type = :type)",
+        _filters(args),
+    ).fetchone()
+    number: int = row[0]
+    return number
+
+
+def history(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    """`conversations:getHistory`: a page of the messages; `offset` counts in the order asked for."""
+    row = _find(work, args)
+    if row is None:
+        raise ConversationNotFound("no conversation of this id in the memory space")
+    total = int(row["message_count"])
+    offset = min(args.get("offset", 0), total)
+    stop = min(offset + args.get("limit", 50), total)
+    # Messages are only ever added, so their positions have no gaps and a page is found without counting.
+    if args.get("sortOrder", "asc") == "asc":
+        messages = _messages(work, row["seq"], offset, stop)
+    else:
+        messages = _messages(work, row["seq"], total - stop, total - offset)[::-1]
+    return {"messages": messages, "total": total, "hasMore": stop < total, "conversationId": row["id"]}

@@ -1,0 +1,44 @@
+"""The functions by name: what each accepts, and what it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cortex_rx.backends.sqlite import conversations, memories, streams
+from cortex_rx.backends.sqlite.arguments import Spec
+from cortex_rx.backends.sqlite.texts import Work
+from cortex_rx.errors import UnknownFunction
+
+__all__ = ["MUTATIONS", "QUERIES", "Function", "find"]
+
+Function = Callable[[Work, dict[str, Any]], Any]
+
+QUERIES: Mapping[str, tuple[Spec, Function]] = {
+    "memories:get": (memories.GET, memories.get),
+    "memories:list": (memories.LIST, memories.list_rows),
+    "memories:search": (memories.SEARCH, memories.search),
+    "memories:count": (memories.COUNT, memories.count),
+    "conversations:get": (conversations.GET, conversations.get),
+    "conversations:list": (conversations.LIST, conversations.list_rows),
+    "conversations:count": (conversations.COUNT, conversations.count),
+    "conversations:getHistory": (conversations.HISTORY, conversations.history),
+    "streams:get": (streams.GET, streams.get),
+}
+
+MUTATIONS: Mapping[str, tuple[Spec, Function]] = {
+    "memories:deleteMemory": (memories.DELETE, memories.delete),
+    "streams:begin": (streams.BEGIN, streams.begin),
+    "streams:append": (streams.APPEND, streams.append),
+    "streams:finalize": (streams.FINALIZE, streams.finalize),
+    "streams:close": (streams.CLOSE, streams.close),
+}
+
+
+def find(functions: Mapping[str, tuple[Spec, Function]], path: str) -> tuple[Spec, Function]:
+    """The function of this name, or an error that names those there are."""
+    try:
+        return functions[path]
+    except KeyError:
+        kind = "mutation" if functions is MUTATIONS else "query"
+        raise UnknownFunction(f"no {kind} {path!r}; there are: {', '.join(functions)}") from None

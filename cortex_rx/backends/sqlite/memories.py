@@ -1,0 +1,249 @@
+"""`memories:*`: reading, searching and deleting what was stored."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from array import array
+from typing import Any
+
+from cortex_rx.backends.backend import HEAD_LENGTH
+from cortex_rx.backends.sqlite import texts
+from cortex_rx.backends.sqlite.arguments import Spec, any_text, flag, integer, name, number, strings
+from cortex_rx.backends.sqlite.texts import Work
+from cortex_rx.backends.sqlite.words import phrases
+from cortex_rx.errors import MemoryNotFound
+
+__all__ = [
+    "COUNT",
+    "DELETE",
+    "GET",
+    "LIST",
+    "SEARCH",
+    "any_tag",
+    "count",
+    "delete",
+    "forget_stream",
+    "get",
+    "list_rows",
+    "load",
+    "search",
+]
+
+GET: Spec = ({"memorySpaceId": name, "memoryId": name}, {"includePartial": flag})
+LIST: Spec = (
+    {"memorySpaceId": name},
+    {"userId": name, "sourceType": name, "conversationId": name, "limit": integer, "includePartial": flag},
+)
+SEARCH: Spec = (
+    {"memorySpaceId": name, "query": any_text},
+    {
+        "userId": name,
+        "tags": strings,
+        "sourceType": name,
+        "minImportance": number,
+        "limit": integer,
+        "includePartial": flag,
+    },
+)
+COUNT: Spec = ({"memorySpaceId": name}, {"userId": name, "sourceType": name, "includePartial": flag})
+DELETE: Spec = ({"memorySpaceId": name, "memoryId": name}, {})
+
+_OPTIONAL = {
+    "sourceUserId": "source_user_id",
+    "sourceUserName": "source_user_name",
+    "userId": "user_id",
+    "agentId": "agent_id",
+    "participantId": "participant_id",
+}
+
+
+def _row(work: Work, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
+    """A memory as the contract gives it; its content cut after `limit` code points."""
+    partial = bool(row["partial"])
+    text = work.db.execute("SELECT length, writes, touched FROM texts WHERE id = ?", (row["text"],)).fetchone()
+    result: dict[str, Any] = {
+        "memoryId": row["id"],
+        "memorySpaceId": row["space"],
+        "content": texts.whole(work, row["text"], limit),
+        "contentLength": text["length"],
+        "contentType": row["content_type"],
+        "sourceType": row["source_type"],
+        "sourceTimestamp": row["source_timestamp"],
+        "messageRole": row["role"],
+        "conversationRef": {
+            "conversationId": row["conversation"],
+            "messageIds": [row["message"]] if row["message"] is not None else [],
+        },
+        "importance": row["importance"],
+        "tags": json.loads(row["tags"]),
+        "version": row["version"],
+        "createdAt": row["created"],
+        "updatedAt": max(row["updated"], text["touched"]) if partial else row["updated"],
+        "accessCount": row["access_count"],
+        "isPartial": partial,
+    }
+    for key, column in _OPTIONAL.items():
+        if row[column] is not None:
+            result[key] = row[column]
+    if row["embedding"] is not None:
+        result["embedding"] = array("d", row["embedding"]).tolist()
+    if row["metadata"] is not None:
+        result["metadata"] = json.loads(row["metadata"])
+    if partial:
+        stream = work.db.execute("SELECT id, question, started FROM streams WHERE seq = ?", (row["stream"],)).fetchone()
+        result["partialMetadata"] = {
+            "userMessage": texts.whole(work, stream["question"], HEAD_LENGTH),
+            "streamId": stream["id"],
+            "streamStartTime": stream["started"],
+            "updates": text["writes"],
+        }
+    return result
+
+
+def load(work: Work, space: str, memory: str, limit: int | None = None) -> dict[str, Any] | None:
+    """The memory of this id, a partial one too, or None."""
+    row = work.db.execute("SELECT * FROM memories WHERE space = ? AND id = ?", (space, memory)).fetchone()
+    return None if row is None else _row(work, row, limit)
+
+
+def get(work: Work, args: dict[str, Any]) -> dict[str, Any] | None:
+    """`memories:get`: the content is whole."""
+    row = work.db.execute(
+        "SELECT * FROM memories WHERE space = ? AND id = ? AND (partial = 0 OR ?)",
+        (args["memorySpaceId"], args["memoryId"], args.get("includePartial", False)),
+    ).fetchone()
+    return None if row is None else _row(work, row, None)
+
+
+def _filters(args: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "space": args["memorySpaceId"],
+        "user": args.get("userId"),
+        "source": args.get("sourceType"),
+        "conversation": args.get("conversationId"),
+        "partial": args.get("includePartial", False),
+    }
+
+
+def list_rows(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
+    """`memories:list`: newest first."""
+    rows = work.db.execute(
+        "SELECT * FROM memories WHERE space = :space AND (partial = 0 OR :partial)"
+        " AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)"
+        " AND (:conversation IS NULL OR conversation = :conversation) ORDER BY seq DESC LIMIT :limit",
+        {**_filters(args), "limit": args.get("limit", 100)},
+    )
+    return [_row(work, row, HEAD_LENGTH) for row in rows.fetchall()]
+
+
+def count(work: Work, args: dict[str, Any]) -> int:
+    """`memories:count`."""
+    row = work.db.execute(
+        "SELECT count(*) FROM memories WHERE space = :space AND (partial = 0 OR :partial)"
+        " AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)",
+        _filters(args),
+    ).fetchone()
+    number: int = row[0]
+    return number
+
+
+def any_tag(tags: str, wanted: str) -> bool:
+    """The SQL function of this name: whether two lists in JSON share an item.  (SQLite's JSON functions end at a NUL.)"""
+    return not set(json.loads(tags)).isdisjoint(json.loads(wanted))
+
+
+# Each term is looked up by itself.  The best place of each term in a memory counts, wherever it is in it; a memory with more of the
+# terms comes first, bm25 decides among those with as many.  Terms are given as JSON, so the statement is a constant.
+_SEARCH = """
+WITH hits AS MATERIALIZED (
+    SELECT docs.text AS text, term.key AS term, -bm25(words) AS weight
+    FROM json_each(:terms) AS term
+    CROSS JOIN words ON words MATCH term.value
+    CROSS JOIN docs ON docs.id = words.rowid
+), found AS (
+    SELECT text, term, weight FROM hits
+    UNION ALL
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:tails)
+), best AS (
+    SELECT text, term, max(weight) AS weight FROM found GROUP BY text, term
+), scored AS (
+    SELECT text, count(*) AS matched, sum(weight) AS weight FROM best GROUP BY text
+)
+SELECT memories.*, matched, weight FROM scored CROSS JOIN memories ON memories.text = scored.text
+WHERE space = :space AND (partial = 0 OR :partial)
+    AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)
+    AND (:importance IS NULL OR importance >= :importance) AND (:tags IS NULL OR any_tag(tags, :tags))
+ORDER BY matched DESC, weight DESC, seq DESC LIMIT :limit
+"""
+
+
+def search(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
+    """`memories:search`: best first; `_score` is between 0 and 1 and falls from row to row."""
+    terms = phrases(args["query"])
+    if not terms:
+        return []
+    tails: list[tuple[int, int, float]] = []
+    if args.get("includePartial"):
+        tails = _tails(work, args["memorySpaceId"], terms)
+    rows = work.db.execute(
+        _SEARCH,
+        {
+            **_filters(args),
+            "terms": json.dumps([f'"{term}"' for term in terms], ensure_ascii=False),
+            "tails": json.dumps(tails),
+            "importance": args.get("minImportance"),
+            "tags": json.dumps(args["tags"]) if "tags" in args else None,
+            "limit": args.get("limit", 20),
+        },
+    ).fetchall()
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        score = (row["matched"] + row["weight"] / (1 + row["weight"])) / (len(terms) + 1)
+        found.append({**_row(work, row, HEAD_LENGTH), "_score": score})
+    return found
+
+
+def _tails(work: Work, space: str, terms: list[str]) -> list[tuple[int, int, float]]:
+    """What the end of each unfinished answer, which is not indexed yet, has of the terms: (text, term, weight)."""
+    open_texts = work.db.execute("SELECT text FROM memories WHERE space = ? AND partial ORDER BY seq", (space,))
+    tails: list[tuple[int, int, float]] = []
+    for (text,) in open_texts.fetchall():
+        words = texts.tail(work, text)
+        for position, term in enumerate(terms):
+            times = words.count(f" {term} ")
+            if times:
+                tails.append((text, position, times / (times + 1)))
+    return tails
+
+
+def delete(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    """`memories:deleteMemory`: the memory, its words in the index, and its text, which stays only where a message refers to it.
+
+    With the memory of an answer its stream goes, and what former attempts wrote.
+    """
+    row = work.db.execute(
+        "SELECT seq, text, stream FROM memories WHERE space = ? AND id = ?", (args["memorySpaceId"], args["memoryId"])
+    ).fetchone()
+    if row is None:
+        raise MemoryNotFound("no memory of this id in the memory space")
+    texts.unindex(work, row["text"])
+    work.db.execute("DELETE FROM memories WHERE seq = ?", (row["seq"],))
+    if row["stream"] is not None:
+        forget_stream(work, row["stream"])
+    texts.drop(work, row["text"])
+    return {"deleted": True, "memoryId": args["memoryId"]}
+
+
+def forget_stream(work: Work, stream: int) -> None:
+    """Mark a stream as deleted, and drop what only it refers to."""
+    row = work.db.execute("SELECT question FROM streams WHERE seq = ?", (stream,)).fetchone()
+    attempts = work.db.execute("SELECT text FROM attempts WHERE stream = ?", (stream,)).fetchall()
+    work.db.execute(
+        "UPDATE streams SET state = 'deleted', question = NULL, answer = NULL, metadata = NULL, updated = ? WHERE seq = ?",
+        (work.now, stream),
+    )
+    work.db.execute("DELETE FROM attempts WHERE stream = ?", (stream,))
+    for text in [row["question"], *(attempt["text"] for attempt in attempts)]:
+        if text is not None:
+            texts.drop(work, text)

@@ -1,0 +1,142 @@
+"""The file's layout, and how an older file becomes a newer one.
+
+`user_version` counts the migrations that were applied.  A migration is a tuple of statements; it is never changed once it was
+released: a change of the layout is one more migration.
+
+A text stands in the file once, in pieces, whoever refers to it: a stream (its question), an attempt (what it wrote), a memory, a
+message.  `docs` says which part of a text is in the index under which row.  Everything is keyed by memory space first.
+"""
+
+from __future__ import annotations
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+
+APPLICATION_ID = 0x43727831
+"""What marks a database as ours ("Crx1")."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # length, indexed, lead: code points.  What lies from `indexed` to `length` is not in the index yet; the next part
+        # that goes there repeats `lead` characters.  writes: how many appends made the text.
+        """CREATE TABLE texts (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            length INTEGER NOT NULL,
+            indexed INTEGER NOT NULL DEFAULT 0,
+            lead INTEGER NOT NULL DEFAULT 0,
+            writes INTEGER NOT NULL DEFAULT 0,
+            touched INTEGER NOT NULL
+        )""",
+        """CREATE TABLE pieces (
+            text INTEGER NOT NULL REFERENCES texts (id),
+            start INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (text, start)
+        ) WITHOUT ROWID""",
+        # The row of the index is docs.id; it is never used twice.
+        """CREATE TABLE docs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            text INTEGER NOT NULL REFERENCES texts (id),
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL
+        )""",
+        "CREATE INDEX docs_by_text ON docs (text)",
+        # The index holds no text of its own, only words that were folded and parted before (words.py), hence the plain tokenizer.
+        "CREATE VIRTUAL TABLE words USING fts5 (body, content = '', tokenize = 'ascii')",
+        """CREATE TABLE conversations (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            type TEXT NOT NULL,
+            user_id TEXT,
+            agent_id TEXT,
+            participant_id TEXT,
+            message_count INTEGER NOT NULL DEFAULT 0,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            UNIQUE (space, id)
+        )""",
+        "CREATE INDEX conversations_by_space ON conversations (space, seq)",
+        """CREATE TABLE messages (
+            conversation INTEGER NOT NULL REFERENCES conversations (seq),
+            position INTEGER NOT NULL,
+            id TEXT NOT NULL,
+            role TEXT NOT NULL,
+            text INTEGER NOT NULL REFERENCES texts (id),
+            timestamp INTEGER NOT NULL,
+            participant_id TEXT,
+            metadata TEXT,
+            PRIMARY KEY (conversation, position)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX messages_by_text ON messages (text)",
+        # memory, question_memory, question_message, answer_message: the ids under which they were or will be stored.
+        # question is NULL once the stream's memory was deleted; answer is the text of the current attempt.
+        """CREATE TABLE streams (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            conversation TEXT NOT NULL,
+            question INTEGER REFERENCES texts (id),
+            user_id TEXT,
+            user_name TEXT,
+            agent_id TEXT,
+            participant_id TEXT,
+            importance NUMERIC NOT NULL,
+            tags TEXT NOT NULL,
+            metadata TEXT,
+            started INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('open', 'finished', 'empty', 'deleted')),
+            epoch INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            answer INTEGER REFERENCES texts (id),
+            memory TEXT NOT NULL,
+            question_memory TEXT,
+            question_message TEXT,
+            answer_message TEXT,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            UNIQUE (space, id)
+        )""",
+        "CREATE INDEX streams_by_question ON streams (question)",
+        "CREATE INDEX streams_by_answer ON streams (answer)",
+        """CREATE TABLE attempts (
+            stream INTEGER NOT NULL REFERENCES streams (seq),
+            attempt INTEGER NOT NULL,
+            text INTEGER NOT NULL REFERENCES texts (id),
+            PRIMARY KEY (stream, attempt)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX attempts_by_text ON attempts (text)",
+        # seq: the order; the question of an exchange has the number before its answer.  stream: with whose memory the
+        # stream itself goes: the answer's, or the question's where there is no answer.
+        """CREATE TABLE memories (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            text INTEGER NOT NULL UNIQUE REFERENCES texts (id),
+            stream INTEGER REFERENCES streams (seq),
+            partial INTEGER NOT NULL,
+            content_type TEXT NOT NULL,
+            source_type TEXT NOT NULL,
+            source_user_id TEXT,
+            source_user_name TEXT,
+            source_timestamp INTEGER NOT NULL,
+            user_id TEXT,
+            agent_id TEXT,
+            participant_id TEXT,
+            role TEXT NOT NULL,
+            conversation TEXT NOT NULL,
+            message TEXT,
+            importance NUMERIC NOT NULL,
+            tags TEXT NOT NULL,
+            version INTEGER NOT NULL DEFAULT 1,
+            embedding BLOB,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            access_count INTEGER NOT NULL DEFAULT 0,
+            metadata TEXT,
+            UNIQUE (space, id)
+        )""",
+        "CREATE INDEX memories_by_space ON memories (space, seq)",
+        "CREATE INDEX memories_partial ON memories (space, seq) WHERE partial",
+        "CREATE INDEX memories_by_stream ON memories (stream)",
+    ),
+)

@@ -1,0 +1,346 @@
+"""The backend itself: threads, connections, transactions, and what happens to them at a cancellation, a fork, a close."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from cortex_rx.backends.sqlite.arguments import accept
+from cortex_rx.backends.sqlite.backup import copy_database
+from cortex_rx.backends.sqlite.connection import (
+    Settings,
+    checkpoint,
+    connect_reader,
+    connect_writer,
+    is_writable,
+    meanings,
+    release,
+)
+from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES, find
+from cortex_rx.backends.sqlite.texts import Work
+from cortex_rx.errors import InvalidArgument, StoreClosed, StoreReadOnly, StoreUnavailable
+
+__all__ = ["SqliteBackend"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_READERS = 2  # threads that read: a search does not wait for a backup
+_FORK_WAIT = 60.0  # seconds that a fork waits for what runs
+
+_all: weakref.WeakSet[SqliteBackend] = weakref.WeakSet()
+
+
+def _random_id() -> str:
+    return uuid.uuid4().hex
+
+
+class SqliteBackend:
+    """Memory in one SQLite file.
+
+    `path`: the file, made with mode 0600 if there is none, or ":memory:".  `read_only`: open it with `mode=ro`; a file that this
+    process may not write is opened so by itself.  `busy_timeout`: seconds to wait for another process (then `StoreBusy`).
+    `max_page_count`: the size of the file at most, in pages of 4,096 bytes (then `StoreFull`).  `clock`: epoch seconds.  `new_id`:
+    makes the ids of rows, each time another.
+
+    The file is opened by the first use, not here.  Use it as `async with SqliteBackend(path) as backend`, or call `close()`.
+    It may be used from any number of tasks, loops and threads; writes run one after the other, each in one transaction.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        busy_timeout: float = 5.0,
+        max_page_count: int | None = None,
+        clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = _random_id,
+    ) -> None:
+        if busy_timeout < 0:
+            raise InvalidArgument("busy_timeout", busy_timeout, "seconds, 0 or more")
+        if max_page_count is not None and max_page_count < 1:
+            raise InvalidArgument("max_page_count", max_page_count, "a number of pages, 1 or more")
+        name = os.fspath(path)
+        if not name or "\0" in name:
+            raise InvalidArgument("path", name, "the path of a file, or ':memory:'")
+        # The path is made absolute here, so that a change of the folder in between does not matter.
+        where = name if name == ":memory:" else os.path.abspath(name)
+        self._settings = Settings(where, read_only, busy_timeout, max_page_count)
+        self._clock = clock
+        self._new_id = new_id
+        self._closed = False
+        self._writing = threading.Lock()  # held while a transaction runs; inline executors may run on several threads
+        self._writer: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._opened = False
+        self._read_only = read_only
+        self._fresh()
+        _all.add(self)
+
+    def _fresh(self) -> None:
+        """Threads and locks of this process."""
+        self._pid = os.getpid()
+        self._quiet = threading.Condition()  # notified when nothing runs any more
+        self._running = 0
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="cortex-sqlite-write")
+        self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="cortex-sqlite-read")
+
+    def __repr__(self) -> str:
+        return f"SqliteBackend({self._settings.path!r})"
+
+    async def __aenter__(self) -> SqliteBackend:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # --- the contract -------------------------------------------------------------------------------------------------
+
+    async def query(self, path: str, args: Mapping[str, Any]) -> Any:
+        """Read: call the function `path` with `args`."""
+        self._check_open()
+        spec, function = find(QUERIES, path)
+        checked = accept(spec, args)
+        return await self._read(lambda db: function(Work(db, 0, self._new_id), checked))
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        """Write: call the function `path` with `args`, in one transaction that is durable when this returns.
+
+        If the awaiting task is cancelled, a transaction that has begun is completed, and one that has not is not begun.
+        """
+        self._check_open()
+        spec, function = find(MUTATIONS, path)
+        checked = accept(spec, args)
+        return await self._run(
+            self._write_thread,
+            lambda: self._transact(lambda db: function(Work(db, round(self._clock() * 1000), self._new_id), checked)),
+        )
+
+    async def close(self) -> None:
+        """Finish what runs and let go of everything: threads, connections, the -wal file.  A second call does nothing."""
+        if self._pid != os.getpid():
+            self._closed = True  # nothing of this process is open
+            return
+        first = not self._closed
+        self._closed = True
+        try:
+            # Shielded, so that it is done to the end even if this task is cancelled before it has begun.
+            shutting = asyncio.get_running_loop().run_in_executor(self._write_thread, self._shut if first else _nothing)
+            await asyncio.shield(shutting)
+        except RuntimeError:
+            if first:
+                raise
+            return  # the first close has ended the thread
+        self._write_thread.shutdown(wait=True)  # its last job is done, so it ends at once
+
+    # --- beyond the contract ------------------------------------------------------------------------------------------
+
+    async def backup(self, target: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Copy the store into the file `target`, as it is at this moment, while reads and writes go on.
+
+        The copy is one file without -wal, of mode 0600, complete or not there at all.  `InvalidArgument` if there is a file
+        already and `overwrite` is not set, or if it is the store itself.
+        """
+        self._check_open()
+        cancelled = threading.Event()
+
+        def copy(db: sqlite3.Connection) -> None:
+            copy_database(db, self._settings.path, os.path.abspath(os.fspath(target)), overwrite, cancelled)
+
+        try:
+            await self._read(copy)
+        except asyncio.CancelledError:
+            cancelled.set()  # the thread stops at the next step and takes away what it has made
+            raise
+
+    async def compact(self) -> None:
+        """Merge the index and empty the -wal file, so that nothing of what was deleted is left in the bytes of the file.
+
+        A deleted text is gone from every result at once; its words stay in the file's index until SQLite merges them, which this
+        does now.  It writes the whole index anew, in one transaction.
+        """
+        self._check_open()
+        await self._run(self._write_thread, self._compact)
+
+    def _compact(self) -> None:
+        self._transact(lambda db: db.execute("INSERT INTO words (words) VALUES ('optimize')").fetchall())
+        if self._writer is not None and not self._settings.in_memory:
+            with self._writing, meanings(self._settings.path):
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    # --- threads ------------------------------------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"{self._settings.path}: the backend was closed")
+        if self._pid != os.getpid():
+            if self._writer is not None or self._readers:
+                raise StoreUnavailable(f"{self._settings.path}: open in the parent process; make a backend in this one")
+            self._fresh()
+
+    async def _run(self, executor: Executor, job: Callable[[], T]) -> T:
+        """Run a job of ours on a thread, through the loop that is running now; nothing of ours is bound to a loop."""
+        abandoned = False
+
+        def work() -> T:
+            try:
+                with self._counted():
+                    return job()
+            except Exception as error:
+                if abandoned:
+                    logger.warning("%s failed after the task that waited for it was cancelled: %s", self, type(error))
+                raise
+
+        try:
+            running = asyncio.get_running_loop().run_in_executor(executor, work)
+        except RuntimeError as error:
+            raise StoreClosed(f"{self._settings.path}: the backend was closed") from error
+        try:
+            return await running
+        except asyncio.CancelledError:
+            abandoned = True
+            raise
+
+    @contextmanager
+    def _counted(self) -> Generator[None, None, None]:
+        with self._quiet:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._quiet:
+                self._running -= 1
+                self._quiet.notify_all()
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._settings.in_memory:
+            return await self._run(self._write_thread, lambda: self._transact(work, "BEGIN"))
+        return await self._run(self._read_threads, lambda: self._with_reader(work))
+
+    # --- on the threads -----------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Open the file, if it is not open: for writing if possible, so that it is there and up to date for the readers."""
+        if self._opened:
+            return  # looked at without the lock, so that a read does not wait for a write
+        with self._writing:
+            if not self._opened:
+                self._read_only = not is_writable(self._settings)
+                if self._read_only:
+                    self._readers.append(connect_reader(self._settings, alone=True))
+                else:
+                    self._writer = connect_writer(self._settings)
+                self._opened = True
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str = "BEGIN IMMEDIATE") -> T:
+        self._open()
+        with self._writing, meanings(self._settings.path):
+            if self._writer is None:
+                raise StoreReadOnly(f"{self._settings.path}: the file is open for reading only")
+            return _in_transaction(self._writer, begin, work)
+
+    def _with_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._open()
+        try:
+            db = self._readers.pop()
+        except IndexError:
+            db = connect_reader(self._settings, alone=self._read_only)
+        try:
+            with meanings(self._settings.path):
+                return _in_transaction(db, "BEGIN", work)
+        finally:
+            self._readers.append(db)
+
+    def _shut(self) -> None:
+        """On the writer's thread, after all that was asked of it before."""
+        self._read_threads.shutdown(wait=True)
+        with self._quiet:
+            self._quiet.wait_for(lambda: self._running == 0)
+        self._disconnect()
+        self._write_thread.shutdown(wait=False)
+
+    def _disconnect(self) -> None:
+        with self._writing:
+            while self._readers:
+                release(self._readers.pop())
+            writer, self._writer, self._opened = self._writer, None, False
+            if writer is not None:
+                try:
+                    checkpoint(writer)
+                except sqlite3.Error as error:
+                    # What was written is durable in the -wal file; whoever opens next moves it.
+                    logger.info("%s: no checkpoint at close: %s", self, error)
+                release(writer)
+
+    # --- forks --------------------------------------------------------------------------------------------------------
+    # SQLite keeps the locks of a file per process, in tables that a child inherits though the locks are not its own; so a
+    # connection that is open at a fork makes even a new connection of the child unsafe.  Hence none is open at a fork.
+
+    def _before_fork(self) -> None:
+        self._quiet.acquire()
+        if not self._quiet.wait_for(lambda: self._running == 0, _FORK_WAIT):
+            logger.warning("%s: a fork while an operation runs; the child cannot use this backend", self)
+        elif not self._settings.in_memory:
+            self._disconnect()
+
+    def _after_fork(self, *, child: bool) -> None:
+        busy = self._running > 0
+        self._quiet.release()
+        if child:
+            self._writing = threading.Lock()
+            if not busy:
+                self._fresh()
+
+
+def _nothing() -> None:
+    """What a later close waits for."""
+
+
+def _in_transaction(db: sqlite3.Connection, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
+    db.execute(begin)
+    try:
+        result = work(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk may have ended it already
+            db.execute("ROLLBACK")
+        raise
+    return result
+
+
+_forking: list[SqliteBackend] = []
+
+
+def _before_fork() -> None:
+    for backend in list(_all):
+        _forking.append(backend)
+        backend._before_fork()  # pyright: ignore[reportPrivateUsage]
+
+
+def _after_fork_in_parent() -> None:
+    while _forking:
+        _forking.pop()._after_fork(child=False)  # pyright: ignore[reportPrivateUsage]
+
+
+def _after_fork_in_child() -> None:
+    while _forking:
+        _forking.pop()._after_fork(child=True)  # pyright: ignore[reportPrivateUsage]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

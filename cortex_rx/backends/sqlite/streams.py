@@ -1,0 +1,386 @@
+"""`streams:*`: an exchange from its question to its end, safe against crashes, repetitions and second writers.
+
+Every function here is one transaction.  The epoch is compared in it, so a writer that was replaced can change nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from cortex_rx.backends.backend import HEAD_LENGTH
+from cortex_rx.backends.sqlite import conversations, memories, texts
+from cortex_rx.backends.sqlite.arguments import (
+    Spec,
+    any_text,
+    embedding,
+    importance,
+    integer,
+    json_object,
+    name,
+    one_of,
+    strings,
+)
+from cortex_rx.backends.sqlite.texts import Work
+from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, StreamNotFound
+
+__all__ = ["APPEND", "BEGIN", "CLOSE", "FINALIZE", "GET", "append", "begin", "close", "finalize", "get"]
+
+BEGIN: Spec = (
+    {
+        "streamId": name,
+        "memorySpaceId": name,
+        "conversationId": name,
+        "userMessage": any_text,
+        "importance": importance,
+        "tags": strings,
+    },
+    {
+        "userId": name,
+        "userName": any_text,
+        "agentId": name,
+        "participantId": name,
+        "metadata": json_object,
+        "startedAt": integer,
+    },
+)
+APPEND: Spec = (
+    {
+        "streamId": name,
+        "memorySpaceId": name,
+        "epoch": integer,
+        "attempt": integer,
+        "start": integer,
+        "text": any_text,
+    },
+    {},
+)
+FINALIZE: Spec = (
+    {**APPEND[0], "length": integer},
+    {
+        "reason": any_text,
+        "usage": json_object,
+        "userContent": any_text,
+        "userEmbedding": embedding,
+        "agentEmbedding": embedding,
+        "metadata": json_object,
+    },
+)
+CLOSE: Spec = (
+    {"streamId": name, "memorySpaceId": name, "epoch": integer, "outcome": one_of("empty")},
+    {"reason": any_text},
+)
+GET: Spec = ({"memorySpaceId": name, "streamId": name}, {})
+
+
+def _find(work: Work, args: dict[str, Any]) -> sqlite3.Row | None:
+    found: sqlite3.Row | None = work.db.execute(
+        "SELECT * FROM streams WHERE space = ? AND id = ?", (args["memorySpaceId"], args["streamId"])
+    ).fetchone()
+    return found
+
+
+def _owned(work: Work, args: dict[str, Any]) -> sqlite3.Row:
+    """The stream, if the caller's epoch is its epoch."""
+    stream = _find(work, args)
+    if stream is None or stream["state"] == "deleted":
+        raise StreamNotFound("no stream of this id in the memory space, or its memory was deleted")
+    if args["epoch"] != stream["epoch"]:
+        raise Fenced(f"the stream is at epoch {stream['epoch']}, this write at {args['epoch']}")
+    return stream
+
+
+def begin(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:begin`: the question is stored, the answer has a partial memory; or an unfinished stream is taken over."""
+    stream = _find(work, args)
+    if stream is None:
+        return _create(work, args)
+    if stream["state"] == "deleted":
+        raise StreamNotFound("the memory of this stream was deleted")
+    message = args["userMessage"]
+    same = (
+        stream["conversation"] == args["conversationId"]
+        and stream["user_id"] == args.get("userId")
+        and stream["agent_id"] == args.get("agentId")
+        and stream["participant_id"] == args.get("participantId")
+        and texts.length_of(work, stream["question"]) == len(message)
+        and texts.compare(work, stream["question"], 0, message)
+    )
+    if not same:
+        raise IdempotencyConflict("another question, owner or conversation is stored under this stream id")
+    if stream["state"] == "open":
+        work.db.execute("UPDATE streams SET epoch = epoch + 1 WHERE seq = ?", (stream["seq"],))
+        _restart(work, stream, stream["attempt"] + 1)
+    now = _find(work, args)
+    assert now is not None
+    state = "open" if now["state"] == "open" else "finished"
+    return {"memoryId": now["memory"], "epoch": now["epoch"], "attempt": now["attempt"], "state": state}
+
+
+def _create(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    question = texts.create(work, args["userMessage"])
+    answer = texts.create(work)
+    memory = f"mem-{work.new_id()}"
+    started = args.get("startedAt", work.now)
+    owner = {
+        "user_id": args.get("userId"),
+        "user_name": args.get("userName"),
+        "agent_id": args.get("agentId"),
+        "participant_id": args.get("participantId"),
+        "importance": args["importance"],
+        "tags": json.dumps(args["tags"], ensure_ascii=False),
+        "metadata": args.get("metadata"),
+        "space": args["memorySpaceId"],
+        "conversation": args["conversationId"],
+        "started": started,
+        "memory": memory,
+        "answer": answer,
+        "now": work.now,
+    }
+    stream = work.db.execute(
+        "INSERT INTO streams (space, id, conversation, question, user_id, user_name, agent_id, participant_id, importance,"
+        " tags, metadata, started, state, epoch, attempt, answer, memory, created, updated)"
+        " VALUES (:space, :id, :conversation, :question, :user_id, :user_name, :agent_id, :participant_id, :importance,"
+        " :tags, :metadata, :started, 'open', 1, 0, :answer, :memory, :now, :now)",
+        {**owner, "id": args["streamId"], "question": question},
+    ).lastrowid
+    work.db.execute("INSERT INTO attempts (stream, attempt, text) VALUES (?, 0, ?)", (stream, answer))
+    # Two numbers are taken: the one before the answer's is for the question, whenever it becomes a memory.
+    last = work.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").fetchone()
+    work.db.execute(
+        "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_user_id,"
+        " source_user_name, source_timestamp, user_id, agent_id, participant_id, role, conversation, importance, tags,"
+        " created, updated, metadata)"
+        " VALUES (:seq, :space, :memory, :answer, :stream, 1, 'raw', 'conversation', :user_id, :user_name, :started,"
+        " :user_id, :agent_id, :participant_id, 'agent', :conversation, :importance, :tags, :now, :now, :metadata)",
+        {**owner, "stream": stream, "seq": (last[0] if last else 0) + 2},
+    )
+    return {"memoryId": memory, "epoch": 1, "attempt": 0, "state": "open"}
+
+
+def _restart(work: Work, stream: sqlite3.Row, attempt: int) -> int:
+    """Begin the text of the answer anew, under a higher attempt; what the former one wrote is kept, out of the index."""
+    texts.unindex(work, stream["answer"])
+    answer = texts.create(work)
+    work.db.execute("INSERT INTO attempts (stream, attempt, text) VALUES (?, ?, ?)", (stream["seq"], attempt, answer))
+    work.db.execute(
+        "UPDATE streams SET attempt = ?, answer = ?, updated = ? WHERE seq = ?",
+        (attempt, answer, work.now, stream["seq"]),
+    )
+    work.db.execute("UPDATE memories SET text = ? WHERE stream = ?", (answer, stream["seq"]))
+    return answer
+
+
+def _append(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int, int]:
+    """Append by the rules of the contract; the text of the answer and its length."""
+    attempt, start, body = args["attempt"], args["start"], args["text"]
+    if attempt < stream["attempt"]:
+        raise Fenced(f"the stream is at attempt {stream['attempt']}, this write at {attempt}")
+    open_ = stream["state"] == "open"
+    if attempt > stream["attempt"]:
+        if not open_:
+            raise IdempotencyConflict("the stream is finished; its text cannot begin anew")
+        if start:
+            raise Gap(0, start)
+        text = _restart(work, stream, attempt)
+    else:
+        text = int(stream["answer"])
+    end = texts.length_of(work, text)
+    if start > end:
+        raise Gap(end, start)
+    if start < end and not texts.compare(work, text, start, body):
+        raise Diverged(f"what is stored from {start} on is another text")
+    rest = body[end - start :]
+    if rest:
+        if not open_:
+            raise IdempotencyConflict("the stream is finished; nothing can be appended to it")
+        end = texts.extend(work, text, rest)
+    return text, end
+
+
+def append(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:append`."""
+    return {"end": _append(work, _owned(work, args), args)[1]}
+
+
+def finalize(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:finalize`: both messages and both memories, all or nothing, once."""
+    stream = _owned(work, args)
+    if stream["state"] != "open":
+        return _stored_before(work, stream, args)
+    answer, end = _append(work, stream, args)
+    if end != args["length"]:
+        raise Gap(end, args["length"])
+    about: dict[str, Any] = {**_metadata(stream), **json.loads(args.get("metadata", "{}"))}
+    ended = {key: value for key, value in (("finishReason", args.get("reason")),) if value is not None}
+    if "usage" in args:
+        ended["usage"] = json.loads(args["usage"])
+    question_message, answer_message = f"msg-{work.new_id()}", f"msg-{work.new_id()}"
+    conversations.add_messages(
+        work,
+        conversations.open_conversation(work, stream),
+        [
+            (
+                question_message,
+                "user",
+                stream["question"],
+                stream["started"],
+                stream["participant_id"],
+                stream["metadata"],
+            ),
+            (answer_message, "agent", answer, work.now, stream["participant_id"], _json({**about, **ended})),
+        ],
+    )
+    question_memory = _remember_question(work, stream, question_message, args, alone=end == 0)
+    work.db.execute(
+        "UPDATE streams SET state = 'finished', question_memory = ?, question_message = ?, answer_message = ?,"
+        " updated = ? WHERE seq = ?",
+        (question_memory, question_message, answer_message, work.now, stream["seq"]),
+    )
+    if end:
+        texts.finish_index(work, answer)
+        work.db.execute(
+            "UPDATE memories SET partial = 0, message = ?, embedding = ?, metadata = ?, updated = ?"
+            " WHERE space = ? AND id = ?",
+            (answer_message, args.get("agentEmbedding"), _json(about), work.now, stream["space"], stream["memory"]),
+        )
+    return _result(work, args, "now")
+
+
+def _metadata(stream: sqlite3.Row) -> dict[str, Any]:
+    metadata: dict[str, Any] = json.loads(stream["metadata"] or "{}")
+    return metadata
+
+
+def _json(value: dict[str, Any]) -> str | None:
+    return json.dumps(value, ensure_ascii=False) if value else None
+
+
+def _remember_question(
+    work: Work, stream: sqlite3.Row, message: str, args: dict[str, Any], *, alone: bool, tags: str | None = None
+) -> str:
+    """Make the memory of the question, just before that of the answer; where there is no answer, that one's partial row goes."""
+    partial = work.db.execute(
+        "SELECT seq FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["memory"])
+    ).fetchone()
+    if alone:
+        texts.unindex(work, stream["answer"])
+        work.db.execute("DELETE FROM memories WHERE seq = ?", (partial["seq"],))
+    summary = args.get("userContent")
+    text = int(stream["question"]) if summary is None else texts.create(work, summary)
+    texts.finish_index(work, text)
+    memory = f"mem-{work.new_id()}"
+    work.db.execute(
+        "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_user_id,"
+        " source_user_name, source_timestamp, user_id, agent_id, participant_id, role, conversation, message, importance,"
+        " tags, embedding, created, updated, metadata)"
+        " VALUES (:seq, :space, :id, :text, :stream, 0, :content_type, 'conversation', :user_id, :user_name, :started,"
+        " :user_id, :agent_id, :participant_id, 'user', :conversation, :message, :importance, :tags, :embedding, :created,"
+        " :now, :metadata)",
+        {
+            "seq": partial["seq"] - 1,
+            "space": stream["space"],
+            "id": memory,
+            "text": text,
+            "stream": stream["seq"] if alone else None,
+            "content_type": "raw" if summary is None else "summarized",
+            "user_id": stream["user_id"],
+            "user_name": stream["user_name"],
+            "agent_id": stream["agent_id"],
+            "participant_id": stream["participant_id"],
+            "started": stream["started"],
+            "conversation": stream["conversation"],
+            "message": message,
+            "importance": stream["importance"],
+            "tags": stream["tags"] if tags is None else tags,
+            "embedding": args.get("userEmbedding"),
+            "created": stream["created"],
+            "now": work.now,
+            "metadata": stream["metadata"],
+        },
+    )
+    return memory
+
+
+def _stored_before(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> dict[str, Any]:
+    """What a finished stream says to one more finalise: the stored result, if it is of the same text."""
+    if stream["state"] == "finished" and args["attempt"] < stream["attempt"]:
+        raise Fenced(f"the stream is at attempt {stream['attempt']}, this write at {args['attempt']}")
+    length = texts.length_of(work, stream["answer"])
+    same = (
+        stream["state"] == "finished"
+        and args["attempt"] == stream["attempt"]
+        and args["length"] == length
+        and args["start"] + len(args["text"]) <= length
+        and texts.compare(work, stream["answer"], args["start"], args["text"])
+    )
+    if not same:
+        raise IdempotencyConflict("another answer is stored under this stream id")
+    return _result(work, args, "before")
+
+
+def _result(work: Work, args: dict[str, Any], stored: str) -> dict[str, Any]:
+    stream = _find(work, args)
+    assert stream is not None
+    empty = stream["state"] == "empty"
+    ids = [stream["question_memory"]] if empty else [stream["question_memory"], stream["memory"]]
+    rows = [memories.load(work, stream["space"], memory, HEAD_LENGTH) for memory in ids]
+    messages = [stream["question_message"], stream["answer_message"]]
+    return {
+        "conversation": {
+            "conversationId": stream["conversation"],
+            "messageIds": [message for message in messages if message is not None],
+        },
+        "memories": [row for row in rows if row is not None],
+        "contentLength": 0 if empty else texts.length_of(work, stream["answer"]),
+        "stored": stored,
+    }
+
+
+def close(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:close`: the question alone is kept, marked as unanswered."""
+    stream = _owned(work, args)
+    if stream["state"] == "finished":
+        raise IdempotencyConflict("an answer is stored under this stream id")
+    if stream["state"] == "empty":
+        return _result(work, args, "before")
+    about = _metadata(stream)
+    about["unanswered"] = args["outcome"]
+    if "reason" in args:
+        about["finishReason"] = args["reason"]
+    message = f"msg-{work.new_id()}"
+    conversations.add_messages(
+        work,
+        conversations.open_conversation(work, stream),
+        [(message, "user", stream["question"], stream["started"], stream["participant_id"], _json(about))],
+    )
+    tags = json.loads(stream["tags"])
+    marked = json.dumps(tags if "unanswered" in tags else [*tags, "unanswered"], ensure_ascii=False)
+    memory = _remember_question(work, stream, message, {}, alone=True, tags=marked)
+    work.db.execute(
+        "UPDATE streams SET state = 'empty', question_memory = ?, question_message = ?, updated = ? WHERE seq = ?",
+        (memory, message, work.now, stream["seq"]),
+    )
+    return _result(work, args, "now")
+
+
+def get(work: Work, args: dict[str, Any]) -> dict[str, Any] | None:
+    """`streams:get`."""
+    stream = _find(work, args)
+    if stream is None or stream["state"] == "deleted":
+        return None
+    text = work.db.execute("SELECT length, touched FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
+    return {
+        "streamId": stream["id"],
+        "memorySpaceId": stream["space"],
+        "conversationId": stream["conversation"],
+        "memoryId": stream["memory"],
+        "state": "open" if stream["state"] == "open" else "finished",
+        "epoch": stream["epoch"],
+        "attempt": stream["attempt"],
+        "length": text["length"],
+        "userMessage": texts.whole(work, stream["question"]),
+        "createdAt": stream["created"],
+        "updatedAt": max(stream["updated"], text["touched"]) if stream["state"] == "open" else stream["updated"],
+    }

@@ -1,0 +1,181 @@
+"""Texts in pieces: appended, compared, read, indexed and forgotten without ever being whole in memory.
+
+A piece has at most `BLOCK` code points.  What is appended is stored as it comes, until the end of the text that is not indexed
+yet has grown to a block: then that end is stored again as one piece, cut after a space, and indexed.  So the work of an append is
+proportional to what is appended (a code point is stored again once or twice), and no word is cut in the index.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cortex_rx.backends.sqlite.words import LEAD, index_text, safe_cut
+
+__all__ = [
+    "BLOCK",
+    "Work",
+    "compare",
+    "create",
+    "drop",
+    "extend",
+    "finish_index",
+    "length_of",
+    "read",
+    "tail",
+    "unindex",
+    "whole",
+]
+
+BLOCK = 4096
+"""Code points of a piece, and of a document of the index, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a function of the store works with: a connection within a transaction, the time (epoch ms), a maker of ids."""
+
+    db: sqlite3.Connection
+    now: int
+    new_id: Callable[[], str]
+
+
+def create(work: Work, body: str = "") -> int:
+    """A new text, not indexed; its number."""
+    number = work.db.execute("INSERT INTO texts (length, touched) VALUES (?, ?)", (len(body), work.now)).lastrowid
+    assert number is not None
+    _store(work, number, 0, body)
+    return number
+
+
+def _store(work: Work, text: int, start: int, body: str) -> None:
+    work.db.executemany(
+        "INSERT INTO pieces (text, start, body) VALUES (?, ?, ?)",
+        ((text, start + at, body[at : at + BLOCK]) for at in range(0, len(body), BLOCK)),
+    )
+
+
+def length_of(work: Work, text: int) -> int:
+    """Its length in code points."""
+    length: int = work.db.execute("SELECT length FROM texts WHERE id = ?", (text,)).fetchone()[0]
+    return length
+
+
+def read(work: Work, text: int, start: int, stop: int) -> Iterator[str]:
+    """The code points from `start` to `stop`, piece by piece; only the pieces that hold them are read."""
+    rows = work.db.execute(
+        "SELECT start, body FROM pieces WHERE text = ?1 AND start < ?3 AND start >="
+        " coalesce((SELECT start FROM pieces WHERE text = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1), 0)"
+        " ORDER BY start",
+        (text, start, stop),
+    )
+    for at, body in rows:
+        part = body[max(start - at, 0) : stop - at]
+        if part:
+            yield part
+
+
+def whole(work: Work, text: int, limit: int | None = None) -> str:
+    """All of it, or its first `limit` code points."""
+    return "".join(read(work, text, 0, length_of(work, text) if limit is None else limit))
+
+
+def compare(work: Work, text: int, start: int, body: str) -> bool:
+    """Whether what is stored from `start` on is what `body` begins with, as far as both reach."""
+    at = 0
+    for part in read(work, text, start, start + len(body)):
+        if not body.startswith(part, at):
+            return False
+        at += len(part)
+    return True
+
+
+def extend(work: Work, text: int, body: str) -> int:
+    """Append to a text that is being written; its new length."""
+    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
+    length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
+    if length - indexed + len(body) < BLOCK:
+        _store(work, text, length, body)
+    else:
+        waiting = "".join(read(work, text, indexed - lead, length)) + body
+        work.db.execute("DELETE FROM pieces WHERE text = ? AND start >= ?", (text, indexed))
+        at = lead  # where in `waiting` the part begins that is to be indexed next
+        while len(waiting) - at >= BLOCK:
+            cut, next_lead = safe_cut(waiting, at, at + BLOCK)
+            _store(work, text, indexed, waiting[at:cut])
+            _index(work, text, indexed, indexed + cut - at, waiting[at - lead : cut])
+            indexed, at, lead = indexed + cut - at, cut, next_lead
+        _store(work, text, indexed, waiting[at:])
+    length += len(body)
+    work.db.execute(
+        "UPDATE texts SET length = ?, indexed = ?, lead = ?, writes = writes + 1, touched = ? WHERE id = ?",
+        (length, indexed, lead, work.now, text),
+    )
+    return length
+
+
+def finish_index(work: Work, text: int) -> None:
+    """Index what is not indexed yet, to the last word."""
+    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
+    length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
+    if indexed == length:
+        return
+    waiting = ""
+    have = indexed - lead
+    while indexed < length:
+        stop = min(have + 2 * BLOCK, length)
+        waiting += "".join(read(work, text, have, stop))
+        have = stop
+        at = lead
+        while have == length or len(waiting) - at >= BLOCK:
+            last = len(waiting) - at <= BLOCK
+            cut, next_lead = (len(waiting), 0) if last else safe_cut(waiting, at, at + BLOCK)
+            _index(work, text, indexed, indexed + cut - at, waiting[at - lead : cut])
+            indexed, at, lead = indexed + cut - at, cut, next_lead
+            if last:
+                break
+        waiting = waiting[at - lead :]
+    work.db.execute("UPDATE texts SET indexed = ?, lead = 0 WHERE id = ?", (length, text))
+
+
+def tail(work: Work, text: int) -> str:
+    """The words of what is not indexed yet, with a space around each."""
+    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
+    return f" {index_text(''.join(read(work, text, row[1] - row[2], row[0])))} "
+
+
+def _index(work: Work, text: int, start: int, stop: int, body: str) -> None:
+    """Put a part into the index; `body` is that part, and before it what it repeats of the part before."""
+    repeated = len(body) - (stop - start)
+    doc = work.db.execute("INSERT INTO docs (text, start, stop) VALUES (?, ?, ?)", (text, start - repeated, stop))
+    work.db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, index_text(body)))
+
+
+def unindex(work: Work, text: int) -> None:
+    """Take a text out of the index; the text itself stays."""
+    docs = work.db.execute("SELECT id, start, stop FROM docs WHERE text = ?", (text,)).fetchall()
+    for doc, start, stop in docs:
+        body = index_text("".join(read(work, text, start, stop)))
+        work.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (doc, body))
+    if docs:
+        work.db.execute("DELETE FROM docs WHERE text = ?", (text,))
+        work.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
+
+
+_USED = (
+    "SELECT EXISTS (SELECT 1 FROM memories WHERE text = ?1) OR EXISTS (SELECT 1 FROM messages WHERE text = ?1)"
+    " OR EXISTS (SELECT 1 FROM streams WHERE question = ?1) OR EXISTS (SELECT 1 FROM streams WHERE answer = ?1)"
+    " OR EXISTS (SELECT 1 FROM attempts WHERE text = ?1)"
+)
+
+
+def drop(work: Work, text: int) -> None:
+    """Delete a text, unless something refers to it still."""
+    if not work.db.execute(_USED, (text,)).fetchone()[0]:
+        unindex(work, text)
+        work.db.execute("DELETE FROM pieces WHERE text = ?", (text,))
+        work.db.execute("DELETE FROM texts WHERE id = ?", (text,))
+
+
+assert LEAD < BLOCK // 2  # or a part would repeat more than it adds

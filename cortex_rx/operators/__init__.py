@@ -1,0 +1,38 @@
+"""The operators: one a file, named like it.
+
+from cortex_rx import operators as cx
+remember = cx.chain(cx.begin(backend), cx.persist_partial(backend), cx.finalize(backend), cx.measure())
+"""
+
+if __name__ != "cortex_rx.operators":
+    # The folder `operators` at the root of the repository is a link to this one, for readers.  Imported through it, every
+    # class here would exist twice.
+    raise ImportError(f"import cortex_rx.operators, not {__name__}")
+
+from cortex_rx.chain import Chain, Step, chain, operator, step
+from cortex_rx.operators.begin import begin
+from cortex_rx.operators.finalize import finalize
+from cortex_rx.operators.last import last
+from cortex_rx.operators.limit import limit
+from cortex_rx.operators.measure import measure
+from cortex_rx.operators.persist_partial import persist_partial
+from cortex_rx.operators.result import result
+from cortex_rx.operators.text import text
+from cortex_rx.operators.timeout import timeout
+
+__all__ = [
+    "Chain",
+    "Step",
+    "begin",
+    "chain",
+    "finalize",
+    "last",
+    "limit",
+    "measure",
+    "operator",
+    "persist_partial",
+    "result",
+    "step",
+    "text",
+    "timeout",
+]

@@ -1,0 +1,83 @@
+"""Make the question durable before anything is shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any
+
+from cortex_rx.backends.backend import Backend
+from cortex_rx.chain import Operator, operator
+from cortex_rx.errors import StoreUnavailable
+from cortex_rx.events import Begun, Opened, Problem, StreamEvent
+from cortex_rx.flow import Inbox, beside
+from cortex_rx.operators._checks import backend_of, seconds
+from cortex_rx.operators._store import Backoff
+
+__all__ = ["begin"]
+
+
+@operator(needs=[Opened], emits=[Begun, Problem])
+def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
+    """Store the turn under the id of its stream, and own the stream; the first delta waits for it, `wait` at most.
+
+    While the model is being asked, the question is stored.  It is there before the first token is shown, so whatever happens
+    after that, the exchange can be found and finished.
+
+    ```text
+    source  o------a-b-c-|
+    store   [----]
+    out     o----B-a-b-c-|
+    ```
+
+    Reads `Opened`; emits `Begun`.  A store that is slow or cannot be reached does not hold the answer back for longer than
+    `wait`: a `Problem` is emitted, the tokens go on, and the store is tried again beside them, with growing pauses; at the end
+    of the answer a few times more.  What the store refuses for good, such as another turn under the same idempotency key,
+    ends the stream with that error before anything is shown.  On cancellation the write in flight is completed.
+
+    Commonly used for: the first step of every chain that stores.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> print(begin(SqliteBackend(":memory:"), wait=timedelta(seconds=1)))
+    begin(backend=SqliteBackend(':memory:'), wait=datetime.timedelta(seconds=1))
+
+    See also: `persist_partial`, `finalize`.
+    """
+    backend = backend_of(backend)
+    limit = seconds("wait", wait)
+
+    async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+        async for batch in inbox:
+            opened = batch[0]
+            assert isinstance(opened, Opened)
+            until = inbox.flow.time() + limit
+            backoff, told = Backoff(inbox), False
+            args = {"streamId": opened.stream_id, "startedAt": round(opened.at * 1000)} | opened.turn.arguments()
+            while True:
+                call: asyncio.Task[dict[str, Any]] = asyncio.ensure_future(backend.mutation("streams:begin", args))
+                try:
+                    await asyncio.wait({call}, timeout=None if told else max(0.0, until - inbox.flow.time()))
+                    if not call.done():
+                        told = True
+                        yield Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
+                        inbox.release()
+                    begun = await call
+                except StoreUnavailable as error:
+                    if not told:
+                        told = True
+                        yield Problem.of("initialization", error, recoverable=True)
+                        inbox.release()
+                    if not await backoff.again():
+                        yield Problem.of("initialization", error, recoverable=False)
+                        break
+                else:
+                    yield Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]))
+                    return  # and hold up nobody from now on
+                finally:
+                    if not call.done():
+                        call.cancel()
+                        await asyncio.wait({call})
+
+    # Full while it deals with `Opened`: the source asks the model, but hands nothing on.
+    return beside(worker, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}))

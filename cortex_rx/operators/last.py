@@ -1,0 +1,35 @@
+"""Only the last event."""
+
+from __future__ import annotations
+
+from typing import TypeVar, overload
+
+from reactivex import operators as ops
+
+from cortex_rx.chain import Sink
+from cortex_rx.events import StreamEvent
+
+__all__ = ["last"]
+
+E = TypeVar("E", bound=StreamEvent)
+
+
+@overload
+def last() -> Sink[StreamEvent]: ...
+@overload
+def last(kind: type[E]) -> Sink[E]: ...
+def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
+    """The last event, or the last of one `kind`, when the stream has completed; nothing of the answer is kept.
+
+    ```text
+    source  o-B-a-b-e-(R|)
+    out     ----------(R|)
+    ```
+
+    Fails with reactivex's `SequenceContainsNoElementsError` if there was none.  Holds one event.
+
+    Commonly used for: long answers whose text nobody needs here, `last(Remembered)`.
+
+    See also: `result`, `text`.
+    """
+    return lambda source: source.pipe(ops.filter(lambda event: isinstance(event, kind)), ops.last())

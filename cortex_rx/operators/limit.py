@@ -1,0 +1,77 @@
+"""End an answer that grows too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from cortex_rx.chain import Operator, operator
+from cortex_rx.errors import StreamTooLong
+from cortex_rx.events import Delta, Ended, StreamEvent
+from cortex_rx.flow import Flow, passing
+from cortex_rx.operators._checks import count, one_of
+
+__all__ = ["limit"]
+
+
+@operator(reads=[Delta, Ended], emits=[Ended], rewrites=True)
+def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
+    """Pass deltas on until `max_length` code points have passed, then end the stream.
+
+    What exceeds the limit is cut off; up to it everything is shown, and stored by what stands downstream.
+
+    ```text
+    source  --abc-def-gh|
+    out     --abc-d#            limit(4)
+    out     --abc-d(e|)         limit(4, then="end"): e = Ended 'limit'
+    ```
+
+    Reads `Delta`; with `then="end"` emits `Ended(reason="limit")` and completes, else fails with `StreamTooLong`.  Either way
+    the source is closed.  Holds one number.  An answer of exactly `max_length` is not too long.
+
+    Commonly used for: a budget for answers that run away, a bound for what is stored.
+
+    >>> print(limit(50_000))
+    limit(max_length=50000)
+    >>> limit(0)
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: max_length: got 0; accepted: a whole number of at least 1
+
+    See also: `timeout`.
+    """
+    count("max_length", max_length)
+    one_of("then", then, ("fail", "end"))
+
+    def make(
+        emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+    ) -> tuple[Callable[[StreamEvent], None], None]:
+        over = False
+
+        def on_next(event: StreamEvent) -> None:
+            nonlocal over
+            if type(event) is not Delta:
+                if not over:
+                    emit(event)
+                return
+            if over:
+                return
+            length = event.offset + len(event.text)
+            if length <= max_length:
+                emit(event)
+                return
+            over = True
+            index = event.index
+            if event.offset < max_length:
+                emit(replace(event, text=event.text[: max_length - event.offset]))
+                index += 1
+            if then == "end":
+                emit(Ended("limit", max_length, index))
+                end(None)
+            else:
+                end(StreamTooLong(max_length))
+
+        return on_next, None
+
+    return passing(make)

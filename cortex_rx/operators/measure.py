@@ -1,0 +1,194 @@
+"""Measure the stream."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+
+from cortex_rx.chain import Operator, operator
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.events import (
+    Delta,
+    Ended,
+    FactsExtracted,
+    Measured,
+    Opened,
+    PartialStored,
+    Problem,
+    Resumed,
+    StreamEvent,
+)
+from cortex_rx.flow import Flow, passing
+from cortex_rx.operators._checks import seconds
+from cortex_rx.types import StreamMetrics, Usage
+
+__all__ = ["measure"]
+
+
+_BATCH = 512  # deltas that are noted before they are counted
+_WIDTH = math.log(1.04)  # each bucket of the scale is 4 % wider than the one before
+_LEAST = 1e-6  # seconds; with less between them two deltas came at once
+
+
+class _Meter:
+    """The figures of one stream.
+
+    A delta is only noted, `times` and `texts`; `fold` counts what was noted, many at once, which costs a fraction.
+    The gaps between deltas become counts on a logarithmic scale: bounded, whatever the length of the stream.
+    """
+
+    def __init__(self, flow: Flow, price: float | None) -> None:
+        self._time = flow.time
+        self._price = price
+        self.opened_at = flow.wall()
+        self.opened = self._time()
+        self.first: float | None = None
+        self.last: float | None = None
+        self.ended: float | None = None
+        self.chunks = self.characters = self.bytes = 0
+        self.facts = self.partials = self.errors = self.retries = 0
+        self.usage: Usage | None = None
+        self.times: list[float] = []
+        self.texts: list[str] = []
+        self._gaps: Counter[int] = Counter()
+
+    def fold(self) -> None:
+        """Count what was noted."""
+        times, texts = self.times, self.texts
+        if not times:
+            return
+        self.chunks += len(texts)
+        self.characters += (characters := sum(map(len, texts)))
+        together = "".join(texts)
+        self.bytes += characters if together.isascii() else len(together.encode())
+        if self.last is None:
+            self.first = self.last = times[0]
+            earlier = times
+        else:
+            earlier = [self.last, *times]
+        self.last = times[-1]
+        least, width, log = _LEAST, _WIDTH, math.log
+        gaps = (after - before for before, after in pairwise(earlier))
+        self._gaps.update([int(log(gap / least) / width) if gap > least else -1 for gap in gaps])
+        times.clear()
+        texts.clear()
+
+    def percentile(self, part: float) -> float | None:
+        """Milliseconds under which `part` of the gaps lie; None without gaps."""
+        rank = part * self._gaps.total()
+        for bucket in sorted(self._gaps):
+            rank -= self._gaps[bucket]
+            if rank <= 0:
+                return 0.0 if bucket < 0 else _LEAST * math.exp((bucket + 0.5) * _WIDTH) * 1000
+        return None
+
+    def other(self, event: StreamEvent) -> None:
+        """Count an event that is no delta."""
+        if isinstance(event, PartialStored):
+            self.partials += 1
+        elif isinstance(event, Problem):
+            self.errors += 1
+        elif isinstance(event, FactsExtracted):
+            self.facts += len(event.facts)
+        elif isinstance(event, Resumed):
+            self.retries += 1
+        elif isinstance(event, Ended):
+            self.ended, self.usage = self._time(), event.usage
+        elif isinstance(event, Opened):
+            self.opened, self.opened_at = self._time(), event.at
+
+    def snapshot(self) -> StreamMetrics:
+        """The figures so far."""
+        self.fold()
+        until = self.ended if self.ended is not None else self.last if self.last is not None else self._time()
+        duration = until - self.opened
+        tokens = self.usage.output_tokens if self.usage else None
+        estimated = tokens if tokens is not None else math.ceil(self.characters / 4)
+        return StreamMetrics(
+            start_time=self.opened_at * 1000,
+            first_chunk_latency=None if self.first is None else (self.first - self.opened) * 1000,
+            stream_duration_ms=duration * 1000,
+            total_chunks=self.chunks,
+            total_bytes=self.bytes,
+            total_characters=self.characters,
+            average_chunk_size=self.characters / self.chunks if self.chunks else 0,
+            chunks_per_second=self.chunks / duration if duration else 0,
+            characters_per_second=self.characters / duration if duration else 0,
+            inter_chunk_p50=self.percentile(0.50),
+            inter_chunk_p95=self.percentile(0.95),
+            inter_chunk_p99=self.percentile(0.99),
+            facts_extracted=self.facts,
+            partial_updates=self.partials,
+            error_count=self.errors,
+            retry_count=self.retries,
+            estimated_tokens=estimated,
+            tokens_from="estimate" if tokens is None else "provider",
+            estimated_cost=None if self._price is None else estimated / 1000 * self._price,
+        )
+
+
+@operator(
+    needs=[Opened],
+    reads=[Delta, Ended, PartialStored, FactsExtracted, Resumed, Problem],
+    emits=[Measured],
+)
+def measure(every: timedelta | None = None, price: float | None = None) -> Operator:
+    """Measure the stream where it stands: latency of the first token, throughput, gaps, and true counts of what happened.
+
+    The time of a delta is the time at which it passes here; the request is `Opened`.  Facts, partial writes, errors and retries
+    are counted by their events, so it counts those of the steps before it.
+
+    ```text
+    source  o-B-a-b-P-e-(R|)
+    out     o-B-a-b-P-e-(RM|)
+    ```
+
+    Emits `Measured` at the end, whatever the end, and with `every` also when a delta passes and so much time has gone by since
+    the last one.  `price` is USD for 1,000 tokens of the answer; without it there is no `estimated_cost`.  What it holds is
+    bounded: percentiles come from counts on a logarithmic scale, exact to 4 %.
+
+    Commonly used for: dashboards, a progress line, finding out why an answer felt slow.
+
+    >>> print(measure(every=timedelta(seconds=1)))
+    measure(every=datetime.timedelta(seconds=1))
+
+    See also: `result`.
+    """
+    pause = None if every is None else seconds("every", every)
+    if price is not None and (isinstance(price, bool) or not isinstance(price, int | float) or not price >= 0):
+        raise InvalidArgument("price", price, "USD for 1,000 tokens, at least 0")
+
+    def make(
+        emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
+        meter = _Meter(flow, price)
+        time, times, texts = flow.time, meter.times, meter.texts
+        due = math.inf if pause is None else flow.time() + pause
+
+        def on_next(event: StreamEvent) -> None:
+            nonlocal due
+            if type(event) is Delta:
+                times.append(time())
+                texts.append(event.text)
+                emit(event)
+                if len(times) == _BATCH:
+                    meter.fold()
+                if pause is not None and (now := time()) >= due:
+                    due = now + pause
+                    emit(Measured(meter.snapshot()))
+            else:
+                meter.other(event)
+                emit(event)
+
+        def at_end(error: Exception | None) -> Exception | None:
+            if error is not None:
+                meter.errors += 1
+            emit(Measured(meter.snapshot()))
+            return error
+
+        return on_next, at_end
+
+    return passing(make)

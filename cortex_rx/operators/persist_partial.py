@@ -1,0 +1,176 @@
+"""Make the answer durable while it streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Literal
+
+from cortex_rx.backends.backend import Backend
+from cortex_rx.chain import Operator, operator
+from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreUnavailable
+from cortex_rx.events import Begun, Delta, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.flow import End, Flow, Inbox, Mailbox, beside, stage
+from cortex_rx.operators._checks import backend_of, count, one_of, seconds
+from cortex_rx.operators._store import MAX_PENDING, Backoff, weigh
+
+__all__ = ["persist_partial"]
+
+_HALF_A_SECOND = timedelta(milliseconds=500)
+_LONGEST_PAUSE = 13  # 0.1 s doubled until then: 25 s in all
+
+
+class _Tail:
+    """The text that has come and is not stored yet, and where it goes."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._base = 0.0
+        self.opened: Opened | None = None
+        self.begun: Begun | None = None
+        self.excused = False  # the store could not begin, and said so
+        self.attempt = self.start = self.index = 0
+        self.texts: list[str] = []
+
+    def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Take events in, and give back those that come after the text which must be stored first: a new attempt's."""
+        add, attempt = self.texts.append, self.attempt
+        for at, event in enumerate(events):
+            if type(event) is Delta:
+                if event.attempt != attempt:
+                    if self.texts:
+                        return events[at:]
+                    attempt = self.attempt = event.attempt
+                    self.start = event.offset
+                add(event.text)
+                self.index = event.index + 1
+            elif isinstance(event, Opened):
+                self.opened, self._base = event, self._flow.time()
+            elif isinstance(event, Begun):
+                self.begun = event
+            elif isinstance(event, Problem):
+                self.excused = self.excused or event.phase == "initialization"
+        if self.texts and self.begun is None and not self.excused:
+            raise ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
+        return []
+
+    async def store(self, backend: Backend) -> PartialStored:
+        """Append it."""
+        assert self.opened is not None
+        assert self.begun is not None
+        text = "".join(self.texts)
+        await backend.mutation(
+            "streams:append",
+            {
+                "streamId": self.opened.stream_id,
+                "memorySpaceId": self.opened.turn.memory_space_id,
+                "epoch": self.begun.epoch,
+                "attempt": self.begun.attempt + self.attempt,
+                "start": self.start,
+                "text": text,
+            },
+        )
+        self.texts.clear()
+        self.start += len(text)
+        return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
+
+
+async def _insist(tail: _Tail, backend: Backend) -> PartialStored | None:
+    """Store what the tail holds, for 25 s at most."""
+    pause = 0.1
+    while tail.texts and tail.begun:
+        try:
+            return await tail.store(backend)
+        except (Fenced, Diverged, Gap):
+            raise
+        except Exception as error:
+            if not isinstance(error, StoreUnavailable) or pause > _LONGEST_PAUSE:
+                raise NotStored("the store stays away", "".join(tail.texts), tail.start) from error
+            await asyncio.sleep(pause)
+            pause *= 2
+    return None
+
+
+@operator(needs=[Begun], reads=[Opened, Delta, Problem], emits=[PartialStored, Problem], takes_text=True)
+def persist_partial(
+    backend: Backend,
+    interval: timedelta = _HALF_A_SECOND,
+    max_pending: int = MAX_PENDING,
+    show: Literal["at once", "durable"] = "at once",
+) -> Operator:
+    """Append the text that came since the last write to the partial memory, at most once an `interval`, one write in flight.
+
+    Tokens pass at once; beside them their text is stored.  When the process dies, what is lost is at most the last interval
+    and the write in flight.
+
+    ```text
+    source  B-a-b-c-d-e-f-|
+    store   -[abc   ][def]
+    out     B-a-b-c-d-P-e-f-(P|)
+    ```
+
+    Reads `Delta`; emits `PartialStored` for each write.  Each character is sent once.  At the end, on an error and on a
+    cancellation what is left is written first.  A write that fails is tried again with growing pauses; the first failure is a
+    `Problem`.  Text that waits for a stalled store is bounded by `max_pending` (bytes, about); beyond it the source waits.  If
+    the store could not even begin, the text is held until it can (**unbounded**).  `Fenced`, `Diverged` and `Gap` end the stream.
+
+    With `show="durable"` a token is passed on only when it is stored: nothing that was shown can be lost, and every token waits
+    for a write.  There `interval` is not used, and a store that stays away for 25 s ends the stream with `NotStored`.
+
+    Commonly used for: keeping what there is of an answer when the process, the network or the reader goes away.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> print(persist_partial(SqliteBackend(":memory:"), show="durable"))
+    persist_partial(backend=SqliteBackend(':memory:'), show='durable')
+
+    See also: `begin`, `finalize`.
+    """
+    backend = backend_of(backend)
+    pause = seconds("interval", interval, zero=True)
+    count("max_pending", max_pending)
+    one_of("show", show, ("at once", "durable"))
+
+    async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+        tail = _Tail(inbox.flow)
+        async for batch in inbox:
+            while batch:
+                batch = tail.take(batch)
+                async for said in write(inbox, tail):
+                    yield said
+                if tail.texts and tail.begun:
+                    return  # given up; `finalize` still has the text
+
+    async def write(inbox: Inbox[StreamEvent], tail: _Tail) -> AsyncGenerator[StreamEvent, None]:
+        backoff, told = Backoff(inbox), False
+        while tail.texts and tail.begun:
+            try:
+                yield await tail.store(backend)
+            except (Fenced, Diverged, Gap):
+                raise
+            except Exception as error:
+                again = isinstance(error, StoreUnavailable)
+                if not told or not again:
+                    told = True
+                    yield Problem.of("storage", error, recoverable=again)
+                if not again or not await backoff.again():
+                    if inbox.end is End.CANCELLED:
+                        raise  # nobody hears a Problem now: it is logged, and kept with the flow
+                    return
+
+    async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+        tail = _Tail(items.flow)
+        while batch := await items.batch():
+            while batch:
+                rest = tail.take(batch)
+                stored = await _insist(tail, backend)
+                for event in batch[: len(batch) - len(rest)]:
+                    yield event
+                if stored:
+                    yield stored
+                batch = rest
+
+    if show == "durable":
+        return stage(durable)
+    wants = frozenset({Opened, Begun, Delta, Problem})
+    return beside(worker, pause, weigh, max_pending, wants)

@@ -1,0 +1,47 @@
+"""What an exchange came to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cortex_rx.chain import Sink
+from cortex_rx.errors import CortexError
+from cortex_rx.events import StreamEvent
+from cortex_rx.flow import Flow, passing
+from cortex_rx.result import EnhancedRememberStreamResult, ResultFold
+
+__all__ = ["result"]
+
+
+def result() -> Sink[EnhancedRememberStreamResult]:
+    """Fold the events into an `EnhancedRememberStreamResult`, which is emitted when the stream has completed.
+
+    ```text
+    source  o-B-a-b-e-(R|)
+    out     ----------(r|)
+    ```
+
+    Fails with what the stream failed with, or with `NotStored` if it completed and nothing was stored.  Holds the whole answer
+    (**unbounded**): for answers that are too long for that, `last`.
+
+    Commonly used for: the end of every pipeline whose result is wanted.
+
+    See also: `last`, `text`.
+    """
+
+    def make(
+        emit: Callable[[EnhancedRememberStreamResult], None], flow: Flow, end: Callable[[Exception | None], None]
+    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
+        fold = ResultFold()
+
+        def at_end(error: Exception | None) -> Exception | None:
+            if error is None:
+                try:
+                    emit(fold.result())
+                except CortexError as missing:
+                    return missing
+            return error
+
+        return fold.add, at_end
+
+    return passing(make)

@@ -1,0 +1,62 @@
+"""Do not wait for a source for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from reactivex import Observable, abc
+
+from cortex_rx.chain import Operator, operator
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.events import Ended, StreamEvent
+from cortex_rx.flow import Flow, Patience
+from cortex_rx.operators._checks import one_of, seconds
+
+__all__ = ["timeout"]
+
+
+@operator(emits=[Ended])
+def timeout(
+    idle: timedelta | None = None, total: timedelta | None = None, then: Literal["fail", "end"] = "fail"
+) -> Operator:
+    """End the stream when the source keeps it waiting: `idle` for one item, `total` for all of them together.
+
+    Only waiting for the source counts.  A reader that pauses for an hour, or a store that stalls, ends nothing.  Opening the
+    source, which is asking the model, is waiting for it too.
+
+    ```text
+    source  --a-b--------------
+    out     --a-b-----#           timeout(idle=5 frames)
+    out     --a-b-----(e|)        timeout(idle=5 frames, then="end"): e = Ended 'timeout'
+    ```
+
+    The limits ride upstream on the flow, to `from_stream`, which keeps them; other sources do not know them.  With
+    `then="fail"` the stream fails with `StreamTimeout`, after what arrived has been flushed.  With `then="end"` the source
+    emits `Ended(reason="timeout")` and completes.  Either way it is closed.  Holds one timer.
+
+    Commonly used for: providers that hang; upstream of a retry, where each attempt has limits of its own.
+
+    >>> print(timeout(idle=timedelta(seconds=30)))
+    timeout(idle=datetime.timedelta(seconds=30))
+
+    See also: `limit`.
+    """
+    if idle is None and total is None:
+        raise InvalidArgument("idle", None, "a timedelta for idle, for total, or for both")
+    one_of("then", then, ("fail", "end"))
+    patience = Patience(
+        None if idle is None else seconds("idle", idle),
+        None if total is None else seconds("total", total),
+        then == "end",
+    )
+
+    def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+        def subscribe(
+            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return source.subscribe(observer, scheduler=Flow.of(scheduler).child(patience=patience))
+
+        return Observable(subscribe)
+
+    return apply

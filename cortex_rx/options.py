@@ -1,0 +1,325 @@
+"""What a caller gives: parameters, streaming options, filters; each a model, or a mapping in snake_case or camelCase.
+
+Whatever does not fit is an `InvalidArgument` that names the field, what was given and what is accepted; an option whose
+operator does not exist in this version is an `UnsupportedOption`, unless its value asks for nothing.  None means the default.
+Times are milliseconds, lengths code points.
+
+    >>> parse(SearchOptions, {"minImportance": 60, "tags": ["billing"]}).arguments()
+    {'tags': ['billing'], 'minImportance': 60, 'limit': 20}
+    >>> parse(SearchOptions, {"minImportence": 60})
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: SearchOptions: got 'minImportence'; accepted: min_importance (the closest), or one of
+    user_id, tags, source_type, min_importance, limit, include_partial
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
+
+from cortex_rx.parsing import NAME, Accepts, Options, ids, is_name, is_number, one_of, parse
+from cortex_rx.types import Turn
+
+__all__ = [
+    "STREAMING_OPTIONS",
+    "ConversationFilter",
+    "ConversationType",
+    "Embed",
+    "ExtractContent",
+    "HistoryPage",
+    "MemoryFilter",
+    "OptionEffect",
+    "Options",
+    "RememberParams",
+    "RememberStreamParams",
+    "SearchOptions",
+    "SourceType",
+    "StreamingOptions",
+    "ids",
+    "parse",
+]
+
+SourceType: TypeAlias = Literal["conversation", "system", "tool", "a2a", "fact-extraction"]
+"""Where a memory comes from."""
+ConversationType: TypeAlias = Literal["user-agent", "agent-agent"]
+"""Who talks in a conversation."""
+ExtractContent: TypeAlias = Callable[[str, str], str | Awaitable[str | None] | None]
+"""What to remember of (question, answer) instead of the question; None keeps the question.  Sync or async."""
+Embed: TypeAlias = Callable[[str], Sequence[float] | Awaitable[Sequence[float] | None] | None]
+"""The embedding of a text, or None.  Sync or async."""
+
+_MOST = 2**53  # beyond it a number that travels as a float loses its last digits
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(is_name, cast("list[object]", value)))
+
+
+_TEXT = Accepts("a string", lambda value: isinstance(value, str), hidden=True)
+_CALLABLE = Accepts("a function, sync or async, or None", callable, hidden=True)
+_IMPORTANCE = Accepts("a number from 0 to 100", lambda value: is_number(value, 0, 100))
+_ABOVE_ZERO = Accepts("milliseconds, more than 0, or None", lambda value: is_number(value, 0) and value != 0)
+_LENGTH = Accepts("a whole number, 1 or more", lambda value: is_number(value, 1, _MOST, int))
+_FLAG = Accepts("True or False", lambda value: isinstance(value, bool))
+
+_Name = Annotated[str, NAME]
+_OptionalName = Annotated[str | None, NAME]
+_Text = Annotated[str, _TEXT]
+_Tags = Annotated[tuple[str, ...], Accepts("a list of strings that are not empty", _are_names)]
+_Flag = Annotated[bool, _FLAG]
+_Limit = Annotated[int, _LENGTH]
+_OptionalLimit = Annotated[int | None, _LENGTH]
+_Source = Annotated[SourceType | None, one_of(SourceType)]
+
+
+# --- streaming options ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OptionEffect:
+    """What a streaming option does to the default chain."""
+
+    does: Literal["adds", "removes", "configures"]
+    step: str
+    """The step that it adds (if given), removes (if False) or configures."""
+    argument: str
+    """The argument of the step that it sets; empty where the option only says whether the step is there."""
+    ours: object
+    """Our default."""
+    cortex: object
+    """The default of Cortex's Python SDK."""
+    nothing: tuple[object, ...] = ()
+    """Where there is no operator yet: the values that ask for nothing, the only ones accepted.  Empty where there is one."""
+
+    @property
+    def exists(self) -> bool:
+        """This version has the operator that does it."""
+        return not self.nothing
+
+
+_NONE = (None, False)
+STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
+    "store_partial_response": OptionEffect("removes", "persist_partial", "", True, False),
+    "partial_response_interval": OptionEffect("configures", "persist_partial", "interval", 500, 3000),
+    "max_buffer_size": OptionEffect("configures", "persist_partial", "max_pending", 1_048_576, 10_000),
+    "stream_timeout": OptionEffect("adds", "timeout", "idle", None, None),
+    "max_response_length": OptionEffect("adds", "limit", "max_length", None, None),
+    "max_retries": OptionEffect("adds", "resume", "retries", None, 3, (*_NONE, 0)),
+    "retry_delay": OptionEffect("configures", "resume", "delay", None, 1000, _NONE),
+    "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False, _NONE),
+    "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None, _NONE),
+    "chunk_size": OptionEffect("configures", "chunk", "size", None, None, _NONE),
+    "max_single_memory_size": OptionEffect("configures", "chunk", "max_size", None, None, _NONE),
+    "incremental_embeddings": OptionEffect("configures", "chunk", "embed", False, False, _NONE),
+    "embedding_merge_strategy": OptionEffect("configures", "chunk", "merge", None, None, _NONE),
+    "progressive_fact_extraction": OptionEffect("adds", "extract_facts", "", False, False, _NONE),
+    "fact_extraction_threshold": OptionEffect("configures", "extract_facts", "threshold", None, 500, _NONE),
+    "belief_revision": OptionEffect("configures", "extract_facts", "revise", None, None, _NONE),
+    "partial_failure_handling": OptionEffect("adds", "recover", "strategy", None, None, _NONE),
+    "generate_resume_token": OptionEffect("configures", "recover", "token", False, False, _NONE),
+    "sync_to_graph": OptionEffect("adds", "sync_graph", "", False, True, _NONE),
+    "progressive_graph_sync": OptionEffect("configures", "sync_graph", "progressive", False, False, _NONE),
+    "graph_sync_interval": OptionEffect("configures", "sync_graph", "interval", None, 5000, _NONE),
+    "hooks": OptionEffect("adds", "observe", "", None, None, (*_NONE, {})),
+}
+"""Every streaming option, the step of the default chain on which it acts, and both defaults."""
+
+_ANY = Accepts("None", lambda _: True, hidden=True)  # never asked: `_refused` decides
+
+
+class StreamingOptions(Options):
+    """What `remember_stream` does with the answer while it streams: Cortex's options, all of them.
+
+    The options that act in this version come first; the others are accepted only where they ask for nothing
+    (`UnsupportedOption` otherwise).  `STREAMING_OPTIONS` says on which step of the default chain each acts.
+
+    >>> StreamingOptions(stream_timeout=30_000).stream_timeout
+    30000
+    >>> StreamingOptions(stream_timeout=0)
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: stream_timeout: got 0; accepted: milliseconds, more than 0, or None
+    """
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        name: (effect.nothing, f"its operator, {effect.step}, does not exist yet")
+        for name, effect in STREAMING_OPTIONS.items()
+        if not effect.exists
+    }
+
+    store_partial_response: _Flag = True
+    """Keep the answer durable while it streams.  Cortex's default is False."""
+    partial_response_interval: Annotated[
+        int | float, Accepts("milliseconds, 0 or more", lambda value: is_number(value, 0))
+    ] = 500
+    """Milliseconds between two writes of the partial answer, at least.  Cortex's default is 3000."""
+    stream_timeout: Annotated[int | float | None, _ABOVE_ZERO] = None
+    """Milliseconds without any text from the model after which the stream ends; None waits for ever.
+
+    It is an idle timeout: an answer that goes on coming may take as long as it likes.
+    """
+    max_response_length: _OptionalLimit = None
+    """Code points after which the answer ends; None sets no limit."""
+    max_buffer_size: _Limit = 1_048_576
+    """Text that may wait for a slow store, in code points; beyond it the model is read no further.  Cortex's default is 10,000."""
+
+    max_retries: Annotated[int | None, _ANY] = None
+    retry_delay: Annotated[float | None, _ANY] = None
+    enable_adaptive_processing: Annotated[bool, _ANY] = False
+    chunking_strategy: Annotated[str | None, _ANY] = None
+    chunk_size: Annotated[int | None, _ANY] = None
+    max_single_memory_size: Annotated[int | None, _ANY] = None
+    incremental_embeddings: Annotated[bool, _ANY] = False
+    embedding_merge_strategy: Annotated[str | None, _ANY] = None
+    progressive_fact_extraction: Annotated[bool, _ANY] = False
+    fact_extraction_threshold: Annotated[int | None, _ANY] = None
+    belief_revision: Annotated[Any, _ANY] = None
+    partial_failure_handling: Annotated[str | None, _ANY] = None
+    generate_resume_token: Annotated[bool, _ANY] = False
+    sync_to_graph: Annotated[bool, _ANY] = False
+    progressive_graph_sync: Annotated[bool, _ANY] = False
+    graph_sync_interval: Annotated[float | None, _ANY] = None
+    hooks: Annotated[Any, _ANY] = None
+
+
+# --- what is remembered -----------------------------------------------------------------------------------------------
+
+
+class _Exchange(Options):
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        "extract_facts": (_NONE, "its operator, extract_facts, does not exist yet"),
+        "auto_embed": (_NONE, "give generate_embedding instead"),
+        "auto_summarize": (_NONE, "give extract_content instead"),
+    }
+
+    memory_space_id: _Name
+    conversation_id: _Name
+    user_message: _Text
+    user_id: _OptionalName = None
+    user_name: _OptionalName = None
+    agent_id: _OptionalName = None
+    participant_id: _OptionalName = None
+    importance: Annotated[int | float, _IMPORTANCE] = 50
+    """0 to 100."""
+    tags: _Tags = ()
+    metadata: Annotated[
+        Mapping[str, Any],
+        Accepts("a mapping with keys that are strings", lambda value: isinstance(value, Mapping), hidden=True),
+    ] = {}
+    extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
+    """What to remember of (question, answer) instead of the question."""
+    generate_embedding: Annotated[Embed | None, _CALLABLE] = None
+    """The embedding of the text of a memory."""
+    idempotency_key: _OptionalName = None
+    """Two exchanges with one key in one memory space are the same exchange, stored once."""
+
+    def turn(self) -> Turn:
+        """Who asks what, in which memory space.  Raises `InvalidArgument` if it has no owner (see `Turn`)."""
+        names = [field.name for field in fields(Turn)]
+        return Turn(**{name: getattr(self, name) for name in names})
+
+
+class RememberStreamParams(_Exchange):
+    """What `remember_stream` takes: who asks what, and the stream of the answer.
+
+    It needs an owner: `user_id` with `user_name`, or `agent_id`; `turn()` checks it.
+
+    >>> params = parse(RememberStreamParams, {"memorySpaceId": "support", "conversationId": "c-1", "userMessage": "Hello",
+    ...     "responseStream": ["Good ", "day"], "agentId": "helper", "importance": 0})
+    >>> params.turn().importance, params.response_stream
+    (0, ['Good ', 'day'])
+    """
+
+    response_stream: Annotated[
+        Any,
+        Accepts(
+            "the answer: an async or sync iterable, an Observable, or a function that opens one",
+            lambda value: not isinstance(value, str | bytes),
+            hidden=True,
+        ),
+    ]
+
+
+class RememberParams(_Exchange):
+    """What `remember` takes: who asked what, and the whole answer.
+
+    >>> RememberParams(memory_space_id="support", conversation_id="c-1", user_message="Hello", agent_response=7, agent_id="a")
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: agent_response: got 'int'; accepted: a string
+    """
+
+    agent_response: _Text
+
+
+# --- what is looked for -----------------------------------------------------------------------------------------------
+
+_FILTER = "this version's search has no such filter"
+
+
+class SearchOptions(Options):
+    """What narrows a search in memory; every filter acts before the limit.
+
+    Those of Cortex's options that this version's search does not have are refused by name.
+
+    >>> SearchOptions(user_id="ada", limit=5).arguments()
+    {'userId': 'ada', 'limit': 5}
+    """
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        **dict.fromkeys(
+            [
+                *("embedding", "participant_id", "importance", "created_before", "created_after", "updated_before"),
+                *("updated_after", "last_accessed_before", "last_accessed_after", "access_count", "version"),
+                *("content_type", "min_score", "sort_by"),
+            ],
+            ((None,), _FILTER),
+        ),
+        **dict.fromkeys(["boost_importance", "boost_recent", "boost_popular", "enrich_conversation"], (_NONE, _FILTER)),
+        "offset": ((None, 0), _FILTER),
+        "tag_match": ((None, "any"), "a memory with any of the tags is found"),
+        "sort_order": ((None, "desc"), "what fits best comes first"),
+        "strategy": ((None, "auto", "keyword"), "this version searches by words"),
+    }
+
+    user_id: _OptionalName = None
+    tags: _Tags = ()
+    """Any of these."""
+    source_type: _Source = None
+    min_importance: Annotated[int | float | None, _IMPORTANCE] = None
+    """0 to 100."""
+    limit: _Limit = 20
+    include_partial: _Flag = False
+    """Answers that still stream, too."""
+
+
+class MemoryFilter(Options):
+    """What narrows a list or a count of memories."""
+
+    user_id: _OptionalName = None
+    source_type: _Source = None
+    conversation_id: _OptionalName = None
+    limit: _OptionalLimit = None
+    include_partial: _Flag = False
+
+
+class ConversationFilter(Options):
+    """What narrows a list or a count of conversations."""
+
+    user_id: _OptionalName = None
+    type: Annotated[ConversationType | None, one_of(ConversationType)] = None
+    limit: _OptionalLimit = None
+
+
+class HistoryPage(Options):
+    """Which messages of a conversation, and in which order.
+
+    >>> HistoryPage(offset=10, sort_order="desc").arguments()
+    {'limit': 50, 'offset': 10, 'sortOrder': 'desc'}
+    """
+
+    limit: _Limit = 50
+    offset: Annotated[int, Accepts("a whole number, 0 or more", lambda value: is_number(value, 0, _MOST, int))] = 0
+    sort_order: Annotated[Literal["asc", "desc"], one_of(Literal["asc", "desc"])] = "asc"

@@ -1,0 +1,228 @@
+"""`remember_stream`: the default chain, run for you, and the handle that you hold meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from contextlib import aclosing
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeAlias
+
+from reactivex import Observable
+
+from cortex_rx import operators as cx
+from cortex_rx.backends.backend import Backend
+from cortex_rx.chain import Chain, Operator, Step
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
+from cortex_rx.flow import Flow, Reader, Shared
+from cortex_rx.options import RememberParams, RememberStreamParams, StreamingOptions, parse
+from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
+from cortex_rx.source import Provider, from_stream, new_id
+
+__all__ = ["Answer", "default_chain", "remember", "remember_stream"]
+
+LINGER = timedelta(seconds=1)
+Started: TypeAlias = Callable[["asyncio.Task[EnhancedRememberStreamResult]"], None]
+"""Who wants to know of the tasks in which streams run."""
+
+
+def default_chain(
+    backend: Backend,
+    options: StreamingOptions | Mapping[str, Any] | None = None,
+    *,
+    extract_content: Callable[..., Any] | None = None,
+    generate_embedding: Callable[..., Any] | None = None,
+) -> Chain:
+    """The very chain that `remember_stream` runs with these options; take it apart and put it together anew.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> default_chain(SqliteBackend(":memory:")).names
+    ('begin', 'persist_partial', 'finalize', 'measure')
+    >>> default_chain(SqliteBackend(":memory:"), {"streamTimeout": 30_000, "storePartialResponse": False}).names
+    ('timeout', 'begin', 'finalize', 'measure')
+    """
+    chosen = parse(StreamingOptions, options)
+    steps: list[Step] = []
+    if chosen.stream_timeout is not None:
+        steps.append(cx.timeout(idle=timedelta(milliseconds=chosen.stream_timeout)))
+    if chosen.max_response_length is not None:
+        steps.append(cx.limit(chosen.max_response_length))
+    steps.append(cx.begin(backend))
+    if chosen.store_partial_response:
+        interval = timedelta(milliseconds=chosen.partial_response_interval)
+        steps.append(cx.persist_partial(backend, interval, chosen.max_buffer_size))
+    steps.append(cx.finalize(backend, extract_content, generate_embedding))
+    steps.append(cx.measure())
+    return Chain(steps)
+
+
+class _TextReader(Reader[StreamEvent, str]):
+    def __init__(self, fold: ResultFold, flow: Flow, capacity: float) -> None:
+        super().__init__(flow, capacity)
+        if fold.text:
+            self.on_next(fold.text)
+        if fold.ended is not None:
+            self.on_completed()
+
+    def give(self, item: StreamEvent) -> None:
+        if type(item) is Delta:
+            self.gate.held += 1  # as `on_next`, without a call: this is run for every token
+            self.items.append(item.text)
+            if self.reader is not None:
+                self.wake()
+        elif isinstance(item, Ended):
+            self.on_completed()
+
+
+class _EventReader(Reader[StreamEvent, StreamEvent]):
+    def __init__(self, fold: ResultFold, flow: Flow, capacity: float) -> None:
+        super().__init__(flow, capacity)
+        if fold.opened:
+            self.on_next(Replayed(fold.text, fold.offset, fold.index, fold.attempt))
+
+
+class Answer:
+    """An answer that streams into memory: iterate over it for its text, await it for its result.
+
+    The pipeline starts with the first use, in a task of its own, never in the task or scope of the caller; any number of readers
+    and awaiters may use it, in whatever tasks of the event loop, and the slowest reader sets the pace.  Leaving an iteration, in
+    whatever way, ends that reader.  When nobody has read or awaited for `linger` seconds, the stream stops and its partial is
+    kept; who has read to the end of the text has not left, and after `detach` nobody needs to stay.
+
+    `async for text in answer` ends with the last token.  `await answer` gives the `EnhancedRememberStreamResult` when all is
+    stored, or raises what the stream failed with; `Stopped` if it was stopped.
+
+    >>> import asyncio
+    >>> from cortex_rx import Cortex
+    >>> async def main():
+    ...     async with Cortex(":memory:") as cortex:
+    ...         answer = cortex.memory.remember_stream(
+    ...             ["Hello ", "Ada"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", user_id="ada", user_name="Ada"
+    ...         )
+    ...         return [text async for text in answer], (await answer).full_response
+    >>> asyncio.run(main())
+    (['Hello ', 'Ada'], 'Hello Ada')
+    """
+
+    def __init__(
+        self,
+        source: Observable[StreamEvent],
+        *,
+        linger: timedelta = LINGER,
+        started: Started | None = None,
+    ) -> None:
+        self._fold = ResultFold()
+        self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
+            source, self._fold, linger=linger.total_seconds(), started=started
+        )
+
+    @property
+    def stream_id(self) -> str | None:
+        """The id under which the stream is stored; None before it has started."""
+        return self._fold.opened.stream_id if self._fold.opened else None
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return self._fold.text
+
+    def __aiter__(self) -> AsyncGenerator[str, None]:
+        """The text, as it comes; one who comes late first gets in one piece what has gone before."""
+        return self._shared.read(partial(_TextReader, self._fold))
+
+    async def events(self) -> AsyncIterator[StreamEvent]:
+        """Every event, as it comes, to the end of the stream; one who comes late first gets a `Replayed`."""
+        async with aclosing(self._shared.read(partial(_EventReader, self._fold))) as events:
+            async for event in events:
+                if isinstance(event, Ended):
+                    self._shared.keep()
+                yield event
+
+    def __await__(self) -> Generator[Any, None, EnhancedRememberStreamResult]:
+        return self._shared.__await__()
+
+    def detach(self) -> None:
+        """Run to the end, whoever leaves; starts the stream if nothing has."""
+        self._shared.keep()
+        self._shared.start()
+
+    async def stop(self) -> None:
+        """Stop now: the source is closed, the partial is kept; returns when everything is at rest.
+
+        Text that has come to its end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
+        """
+        self._shared.stop()
+        if task := self._shared.task:
+            await asyncio.wait({task})
+
+
+def remember_stream(
+    response_stream: Any,
+    options: StreamingOptions | Mapping[str, Any] | None = None,
+    *,
+    backend: Backend,
+    chain: Operator | None = None,
+    provider: Provider | None = None,
+    linger: timedelta = LINGER,
+    make_id: Callable[[], str] = new_id,
+    started: Started | None = None,
+    **params: Any,
+) -> Answer:
+    """Stream an answer into memory: every token is shown at once, and the exchange is remembered.
+
+    The answer's stream comes first and the parameters are keywords; or, as in Cortex, a model or dictionary of all parameters
+    comes first (`RememberStreamParams`, with `response_stream`) and then one of options (`StreamingOptions`).  Keys may be
+    camelCase or snake_case.  What streams can be given: see `from_stream`.
+
+    It runs `default_chain(backend, options)`, or the `chain` given, which then stands for the options too.  Nothing runs, and
+    nothing is stored, before the `Answer` is used.  Raises `InvalidArgument` at once for whatever does not fit.
+    """
+    if isinstance(response_stream, RememberStreamParams | Mapping):
+        given = parse(RememberStreamParams, response_stream, **params)
+    else:
+        given = parse(RememberStreamParams, {"response_stream": response_stream}, **params)
+    if chain is None:
+        chain = default_chain(
+            backend, options, extract_content=given.extract_content, generate_embedding=given.generate_embedding
+        )
+    else:
+        if options is not None:
+            raise InvalidArgument("options", "options and chain", "one of them: options are for the default chain")
+        for name in ("extract_content", "generate_embedding"):
+            if getattr(given, name) is not None:
+                raise InvalidArgument(name, f"{name} and chain", f"one of them: in a chain, say finalize({name}=...)")
+        if not callable(chain):
+            raise InvalidArgument("chain", type(chain).__name__, "a chain or another operator over events")
+    source = from_stream(given.response_stream, turn=given.turn(), provider=provider, make_id=make_id)
+    return Answer(chain(source), linger=linger, started=started)
+
+
+async def remember(
+    params: RememberParams | Mapping[str, Any] | None = None,
+    *,
+    backend: Backend,
+    make_id: Callable[[], str] = new_id,
+    started: Started | None = None,
+    **keywords: Any,
+) -> RememberResult:
+    """Remember an exchange whose answer is there already: the same chain as `remember_stream`, with one piece of text.
+
+    The parameters are keywords, or a model or dictionary (`RememberParams`, with `agent_response`).  Once begun it is finished,
+    also when the caller is cancelled.  Raises `InvalidArgument` before anything is stored, and as `await answer` does.
+    """
+    given = parse(RememberParams, params, **keywords)
+
+    async def whole() -> AsyncGenerator[str, None]:
+        yield given.agent_response
+
+    chain = default_chain(
+        backend,
+        {"store_partial_response": False},
+        extract_content=given.extract_content,
+        generate_embedding=given.generate_embedding,
+    ).without("measure")
+    answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started)
+    answer.detach()
+    return (await answer).plain()

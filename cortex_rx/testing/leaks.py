@@ -1,0 +1,181 @@
+"""What is left behind: tasks, timers, async generators, threads, open files and sockets.
+
+>>> import asyncio
+>>> async def forgets() -> None:
+...     async with assert_no_leaks():
+...         task = asyncio.create_task(asyncio.sleep(3600), name="forgotten")
+>>> asyncio.run(forgets())
+Traceback (most recent call last):
+...
+cortex_rx.testing.leaks.Leaked: left behind:
+  task forgotten: sleep()...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import io
+import os
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from types import AsyncGeneratorType, TracebackType
+from typing import Any, NamedTuple, cast
+
+from cortex_rx.testing._where import name_of, where
+
+__all__ = ["Leaked", "assert_no_leaks", "left_on_loop"]
+
+DESCRIPTORS = ("/proc/self/fd", "/dev/fd")
+
+
+class _Thing(NamedTuple):
+    key: object
+    """What identifies it."""
+    words: str
+    it: object
+    """Itself: held, so that no other gets its id."""
+
+
+class Leaked(AssertionError):
+    """Something was left behind; `left` names each thing."""
+
+    def __init__(self, left: Iterable[str]) -> None:
+        self.left = tuple(left)
+        super().__init__("left behind:" + "".join(f"\n  {each}" for each in self.left))
+
+
+class assert_no_leaks:  # it reads like the statement that it is
+    """A context manager, plain or async, that raises `Leaked` at its exit if something is left that was not there before.
+
+    It sees tasks, timers and started async generators of every loop that is not closed, threads, and open file
+    descriptors: by `/proc/self/fd` or `/dev/fd`; without these by `psutil`, if it is installed; else only what Python
+    objects hold open.  It collects garbage first, so that what nobody holds any more is not taken for a leak, gives the
+    running loop a few turns, and waits up to `grace` seconds of real time for threads that are about to end.
+
+    The threads of the running loop's default executor (`asyncio.to_thread`) belong to that loop, which ends them.  When
+    the body raises, that exception goes on, with a note of what was left.
+    """
+
+    def __init__(self, *, grace: float = 1.0) -> None:
+        self.grace = grace
+
+    def __enter__(self) -> assert_no_leaks:
+        gc.collect()
+        self._before = list(_everything())
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._join()
+        gc.collect()
+        self._judge(error)
+
+    async def __aenter__(self) -> assert_no_leaks:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._join()
+        for _ in range(3):  # what ends now needs some turns: callbacks of tasks, the closing of dropped generators
+            gc.collect()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        self._judge(error)
+
+    def _join(self) -> None:
+        known = {thing.key for thing in self._before}
+        for thing in _threads():
+            if thing.key not in known and isinstance(thing.it, threading.Thread):
+                thing.it.join(self.grace)
+
+    def _judge(self, error: BaseException | None) -> None:
+        known = {thing.key for thing in self._before}
+        left = [thing.words for thing in _everything() if thing.key not in known]
+        if left and error is None:
+            raise Leaked(left)
+        if left and error is not None:
+            error.add_note(str(Leaked(left)))
+
+
+def _everything() -> Iterator[_Thing]:
+    loops: list[asyncio.AbstractEventLoop] = []
+    held: dict[int, str] = {}
+    for it in gc.get_objects():
+        kind = cast("type[object]", type(it))  # not isinstance, which asks proxies for their `__class__`
+        if issubclass(kind, asyncio.AbstractEventLoop):
+            loops.append(it)
+        elif issubclass(kind, (socket.socket, io.FileIO)):
+            try:
+                held[it.fileno()] = repr(it)
+            except (OSError, ValueError):
+                continue  # it is closed
+    for loop in loops:
+        if not loop.is_closed():
+            yield from left_on_loop(loop)
+    yield from _threads()
+    yield from _descriptors(held)
+
+
+def left_on_loop(loop: asyncio.AbstractEventLoop) -> Iterator[_Thing]:
+    """What a loop still has to do: tasks but the current one, timers, begun async generators; each once.
+
+    Timers and generators are known of the loops of `asyncio` alone.
+    """
+    inner: Any = loop
+    current = asyncio.current_task(loop)
+    for task in sorted(asyncio.all_tasks(loop) - {current}, key=lambda task: task.get_name()):
+        yield _Thing(id(task), f"task {task.get_name()}: {where(task)}", task)
+    timers: list[asyncio.TimerHandle] = list(getattr(inner, "_scheduled", ()))
+    for timer in sorted(timers, key=asyncio.TimerHandle.when):
+        if not timer.cancelled():
+            callback = name_of(getattr(timer, "_callback", None))
+            yield _Thing(id(timer), f"timer: {callback}() in {round(timer.when() - loop.time(), 3):g} s", timer)
+    generators = cast("Iterable[AsyncGeneratorType[Any, Any]]", list(getattr(inner, "_asyncgens", ())))
+    for generator in generators:
+        if (frame := generator.ag_frame) is not None:
+            place = f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+            yield _Thing(id(generator), f"async generator {name_of(generator)}() at {place}", generator)
+
+
+def _threads() -> Iterator[_Thing]:
+    try:
+        executor = getattr(asyncio.get_running_loop(), "_default_executor", None)
+    except RuntimeError:
+        executor = None
+    own = getattr(executor, "_threads", ())
+    for thread in threading.enumerate():
+        if thread not in own:
+            yield _Thing(id(thread), f"thread {thread.name}{' (daemon)' if thread.daemon else ''}", thread)
+
+
+def _descriptors(held: dict[int, str]) -> Iterator[_Thing]:
+    """The open file descriptors; `held` are those of which a Python object is known."""
+    directory = next(filter(os.path.isdir, DESCRIPTORS), None)
+    if directory is None:
+        yield from _other_files(held)
+        return
+    for name in os.listdir(directory):
+        try:
+            status = os.fstat(int(name))
+        except OSError:  # the descriptor by which the directory was listed
+            continue
+        try:
+            what = os.readlink(os.path.join(directory, name))
+        except OSError:
+            what = "file"
+        shown = held.get(int(name), what) if what.startswith("socket:") else what
+        yield _Thing((int(name), status.st_dev, status.st_ino), f"open: {shown} (descriptor {name})", None)
+
+
+def _other_files(held: dict[int, str]) -> Iterator[_Thing]:
+    try:
+        process = importlib.import_module("psutil").Process()
+    except ImportError:
+        for number, words in held.items():
+            yield _Thing((number, words), f"open: {words} (descriptor {number})", None)
+        return
+    for file in process.open_files():
+        yield _Thing((file.fd, file.path), f"open: {file.path} (descriptor {file.fd})", None)
+    for connection in process.net_connections():
+        yield _Thing(str(connection), f"open: {connection}", None)
