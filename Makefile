@@ -1,27 +1,44 @@
-# `make demo` and `make test` need Python (3.11 or newer) and make; everything else is set up in .venv on first use.
+# `make demo` and `make test` need Python (3.11 or newer) and make; everything else is set up in $(VENV) on first use.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench clean help
+.PHONY: help demo test coverage check bench package clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / - /'
 
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=python3.11")'
+	@echo "setting up $(VENV), once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## stream a text of 20 kB into memory, live, and find it again
+	@$(BIN)/python examples/demo/main.py $(ARGS)
 
 test: $(READY)  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ARGS)
 
-check: $(READY)  ## types, style, layers
+coverage: $(READY)  ## run all tests and fail under 95 % of lines and branches
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(READY)  ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pyright
+	@rm -rf $(VENV)/typed && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/typed .
+	cd $(VENV) && PATH="$$PWD/bin:$$PATH" PYTHONPATH="$$PWD/typed" pyright --verifytypes cortex_rx --ignoreexternal
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## compare with hand-written loops, side by side
+	$(BIN)/python -m benchmarks $(ARGS)
+
+package: $(READY)  ## sdist, wheel from it, import in a fresh environment
+	$(BIN)/python tests/packaging/build.py
 
 clean:  ## remove what was set up
-	rm -rf $(VENV)
+	rm -rf $(VENV) dist

@@ -287,7 +287,8 @@ class Chain:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Chain) and self._steps == other._steps
 
-    __hash__ = None  # type: ignore[assignment]  # arguments may be unhashable
+    def __hash__(self) -> int:
+        return hash(self.names)  # the arguments may be unhashable
 
     def __str__(self) -> str:
         return " | ".join(map(str, self._steps))

@@ -66,9 +66,9 @@ class InvalidArgument(CortexError, ValueError):
         shown = _shorten.repr(given)
         shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
         super().__init__(f"{field}: got {shown}; accepted: {accepted}")
-        self.field = field
-        self.given = given
-        self.accepted = accepted
+        self.field: str = field
+        self.given: object = given
+        self.accepted: str = accepted
 
     def __reduce__(self) -> tuple[type[InvalidArgument], tuple[str, object, str]]:
         return type(self), (self.field, self.given, self.accepted)
@@ -102,8 +102,8 @@ class CallbackError(CortexError):
 
     def __init__(self, step: str, error: BaseException) -> None:
         super().__init__(f"in step {step!r}: {type(error).__name__}: {error}")
-        self.step = step
-        self.error = error
+        self.step: str = step
+        self.error: BaseException = error
 
     def __reduce__(self) -> tuple[type[CallbackError], tuple[str, BaseException]]:
         return type(self), (self.step, self.error)
@@ -135,8 +135,8 @@ class StreamTimeout(CortexError, TimeoutError):
     def __init__(self, which: str, seconds: float) -> None:
         what = "nothing came from the source" if which == "idle" else "the source was waited for"
         super().__init__(f"Stream timeout: {what} for {seconds:g} s ({which})")
-        self.which = which
-        self.seconds = seconds
+        self.which: str = which
+        self.seconds: float = seconds
 
     def __reduce__(self) -> tuple[type[StreamTimeout], tuple[str, float]]:
         return type(self), (self.which, self.seconds)
@@ -149,7 +149,7 @@ class StreamTooLong(CortexError):
 
     def __init__(self, max_length: int) -> None:
         super().__init__(f"Stream exceeded max length of {max_length} code points")
-        self.max_length = max_length
+        self.max_length: int = max_length
 
     def __reduce__(self) -> tuple[type[StreamTooLong], tuple[int]]:
         return type(self), (self.max_length,)
@@ -169,8 +169,8 @@ class NotStored(CortexError):
 
     def __init__(self, message: str, text: str, offset: int = 0) -> None:
         super().__init__(message)
-        self.text = text
-        self.offset = offset
+        self.text: str = text
+        self.offset: int = offset
 
     def __reduce__(self) -> tuple[type[NotStored], tuple[str, str, int]]:
         return type(self), (str(self), self.text, self.offset)
@@ -258,8 +258,8 @@ class Gap(StoreError):
 
     def __init__(self, end: int, start: int) -> None:
         super().__init__(f"a write at {start} would leave a gap: {end} code points are stored")
-        self.end = end
-        self.start = start
+        self.end: int = end
+        self.start: int = start
 
     def __reduce__(self) -> tuple[type[Gap], tuple[int, int]]:
         return type(self), (self.end, self.start)

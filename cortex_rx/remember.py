@@ -23,7 +23,7 @@ from cortex_rx.source import Provider, from_stream, new_id
 
 __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
 
-LINGER = timedelta(seconds=1)
+LINGER: timedelta = timedelta(seconds=1)
 Started: TypeAlias = Callable[["asyncio.Task[EnhancedRememberStreamResult]"], None]
 """Who wants to know of the tasks in which streams run."""
 

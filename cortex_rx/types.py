@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel, to_snake
@@ -42,7 +42,7 @@ Phase = Literal["initialization", "streaming", "fact-extraction", "storage", "fi
 class Record(BaseModel):
     """An immutable record, read by attribute and by key."""
 
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
     def __getitem__(self, key: str) -> Any:
         """The value of the field `key`, in snake_case or camelCase; `KeyError` if there is none."""
@@ -148,7 +148,7 @@ class Message(Record):
 class Conversation(Record):
     """A conversation; `messages` is empty where it was listed rather than fetched."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
 
     conversation_id: str
     memory_space_id: str
@@ -177,7 +177,7 @@ class MemoryEntry(Record):
     `score` is there in search results; higher is better.
     """
 
-    model_config = ConfigDict(extra="ignore")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
 
     memory_id: str
     memory_space_id: str

@@ -20,7 +20,7 @@ from cortex_rx.remember import LINGER
 
 __all__ = ["Cortex"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 DEFAULT_PATH = "cortex.db"
 STORE, LINGER_SECONDS = "CORTEX_STORE", "CORTEX_LINGER"
@@ -65,9 +65,9 @@ class Cortex:
         self._backend = store if isinstance(store, Backend) else _open(store)
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
-        self.memory = MemoryAPI(self._backend, linger=linger, started=self._started)
+        self.memory: MemoryAPI = MemoryAPI(self._backend, linger=linger, started=self._started)
         """What is remembered: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
-        self.conversations = ConversationsAPI(self._backend)
+        self.conversations: ConversationsAPI = ConversationsAPI(self._backend)
         """What was said: `get`, `list`, `count`, `get_history`."""
         weakref.finalize(self, _warn, self._running)
 

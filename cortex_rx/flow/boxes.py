@@ -23,8 +23,8 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
     """
 
     def __init__(self, flow: Flow, capacity: float = 32) -> None:
-        self.gate = Gate(capacity)
-        self.flow = flow
+        self.gate: Gate = Gate(capacity)
+        self.flow: Flow = flow
         self.items: deque[T] = deque()
         self.end: Exception | bool = False
         self.reader: asyncio.Future[None] | None = None
@@ -96,12 +96,12 @@ class Inbox(AsyncIterator[list[T]]):
     """
 
     def __init__(self, flow: Flow, interval: float, weigh: Callable[[T], float] | None, capacity: float) -> None:
-        self.gate = Gate(capacity)
-        self.interval = interval
+        self.gate: Gate = Gate(capacity)
+        self.interval: float = interval
         self.tick: float | None = None  # an empty batch after so long a silence (for a heartbeat)
         self.end: End | None = None
         self.error: Exception | None = None
-        self.flow = flow
+        self.flow: Flow = flow
         self._weigh = weigh
         self._items: list[T] = []
         self._weight = 0.0

@@ -26,8 +26,8 @@ class OutOfPatience(TimeoutError):
 
     def __init__(self, patience: Patience, which: str) -> None:
         super().__init__(which)
-        self.patience = patience
-        self.which = which
+        self.patience: Patience = patience
+        self.which: str = which
 
 
 class Watch:

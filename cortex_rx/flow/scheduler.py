@@ -20,9 +20,9 @@ from cortex_rx.flow.patience import Patience
 T = TypeVar("T")
 U = TypeVar("U")
 Operator = Callable[[Observable[T]], Observable[U]]
-log = logging.getLogger("cortex_rx")
+log: logging.Logger = logging.getLogger("cortex_rx")
 
-LIMIT = 5.0  # seconds that work may go on after a dispose
+LIMIT: float = 5.0  # seconds that work may go on after a dispose
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Gate:
     __slots__ = ("_room", "capacity", "held", "waiting")
 
     def __init__(self, capacity: float) -> None:
-        self.capacity = capacity
-        self.held = 0.0
-        self.waiting = 0
+        self.capacity: float = capacity
+        self.held: float = 0.0
+        self.waiting: int = 0
         self._room = asyncio.Event()
 
     @property
@@ -83,7 +83,7 @@ class Flow(AsyncIOScheduler):
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.root: Flow = parent.root if parent else self
-        self.parent = parent
+        self.parent: Flow | None = parent
         self.gates: tuple[Gate, ...] = (parent.gates if parent else ()) + ((gate,) if gate else ())
         self.point: ResumePoint | None = point or (parent.point if parent else None)
         self.patience: tuple[Patience, ...] = (parent.patience if parent else ()) + ((patience,) if patience else ())
