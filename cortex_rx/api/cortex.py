@@ -15,7 +15,7 @@ from typing import Any
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends import Backend, SqliteBackend
-from cortex_rx.errors import InvalidArgument, UnsupportedOption
+from cortex_rx.errors import InvalidArgument, StoreClosed, UnsupportedOption
 from cortex_rx.remember import LINGER
 
 __all__ = ["Cortex"]
@@ -90,7 +90,7 @@ class Cortex:
     def _started(self, task: asyncio.Task[Any]) -> None:
         if self._closed:
             task.cancel()
-            return
+            raise StoreClosed("the client was closed")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

@@ -142,12 +142,12 @@ class Inbox(AsyncIterator[list[T]]):
     async def rest(self, seconds: float) -> None:
         """Wait, but not beyond the end of the stream."""
         until = self.flow.time() + seconds
-        while self.end is None and (left := until - self.flow.time()) > 0:
-            self._paced = True  # an item is no reason to go on
-            try:
-                await self._sleep(left)
-            finally:
-                self._paced = False
+        self._paced = True  # an item is no reason to go on
+        try:
+            while self.end is None and not await self._sleep(until - self.flow.time()):
+                pass
+        finally:
+            self._paced = False
 
     def _wake(self, timer: bool = False) -> None:
         if self._wakeup and not self._wakeup.done():
@@ -176,7 +176,8 @@ class Inbox(AsyncIterator[list[T]]):
                 break
             self._paced = True
             try:
-                await self._sleep(left)
+                if await self._sleep(left):
+                    break
             finally:
                 self._paced = False
         if not self._items:

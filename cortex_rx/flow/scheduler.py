@@ -71,6 +71,29 @@ class Gate:
             self.waiting -= 1
 
 
+class _Stoppable(asyncio.Task[None]):
+    """A task that, when it is cancelled, is asked to end by itself: a flush must not be broken into.
+
+    `asyncio.run` cancels every task of the loop when its main one has ended, workers that flush too.
+    """
+
+    def __init__(
+        self, work: Coroutine[Any, Any, None], stop: Callable[[], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(work, loop=loop)
+        self._stop = stop
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        if self.done():
+            return False
+        self._stop()
+        return True
+
+    def kill(self) -> None:
+        """End it now."""
+        super().cancel()
+
+
 class Flow(AsyncIOScheduler):
     """The scheduler of a running pipeline, or (a child) of the part of it that lies upstream of an operator."""
 
@@ -123,7 +146,7 @@ class Flow(AsyncIOScheduler):
 
     def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> abc.DisposableBase:
         """Run `work` as a task of this flow.  Disposing calls `stop`, which asks it to end by itself, or cancels it."""
-        task = self._loop.create_task(work)
+        task = _Stoppable(work, stop, self._loop) if stop else self._loop.create_task(work)
         flow: Flow | None = self
         while flow:
             flow._tasks.add(task)
@@ -170,7 +193,7 @@ class Flow(AsyncIOScheduler):
                     cancelled = error
             for task in rest:
                 log.warning("a task did not end within %s s", seconds)
-                task.cancel()
+                task.kill() if isinstance(task, _Stoppable) else task.cancel()
         if cancelled:
             raise cancelled
 

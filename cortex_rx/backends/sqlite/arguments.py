@@ -36,6 +36,7 @@ Spec = tuple[Mapping[str, Check], Mapping[str, Check]]
 
 _DEPTH = 100  # of nested metadata: far more than anyone writes, far less than what would overflow the stack
 _INT64 = 2**63
+_SLICE = 2**20
 
 
 def accept(spec: Spec, args: object) -> dict[str, Any]:
@@ -58,7 +59,8 @@ def accept(spec: Spec, args: object) -> dict[str, Any]:
 
 def _utf8(field: str, value: str) -> str:
     try:
-        value.encode()
+        for start in range(0, len(value), _SLICE):  # a long text is not copied whole for it
+            value[start : start + _SLICE].encode()
     except UnicodeEncodeError:
         raise InvalidArgument(field, "a lone surrogate", "text that is valid Unicode") from None
     return value

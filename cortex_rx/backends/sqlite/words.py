@@ -87,7 +87,7 @@ _token = re.compile(f"{_word}|{_one}")
 _run = re.compile(f"{_word}|(?:{_one})+")
 _is_single = re.compile(_one)
 _drop = re.compile(f"[{_class(_DROPPED)}]+")
-_symbol_word = re.compile(r"(?<![^\W_])(?:[a-z]{1,12}\+\+|[a-z]{1,3}#(?![^\W\d_]))")
+_symbol_word = re.compile(r"(?<![0-9a-z])(?:[a-z]{1,12}\+\+|[a-z]{1,3}#(?![a-z]))")
 # What joins the parts of one word: don't, e-mail, node.js, snake_case, a@b.c; a word with such a sign in it is a phrase.
 _joined = re.compile(r"['’ʼ`\-‐‑._@/&·:=~\\]+")
 _kind = re.compile(

@@ -1,0 +1,86 @@
+"""A store with a clock and ids of the test's own, and short names for the calls that most tests make."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex_rx.backends import SqliteBackend
+
+
+class Store:
+    """A backend and what tests do with it all the time, in the memory space `s` unless said otherwise."""
+
+    def __init__(self, path: Path | str, **options: Any) -> None:
+        ids = count(1)
+        self.now = 1_000.0
+        self.path = path
+        self.backend = SqliteBackend(
+            path, **{"clock": lambda: self.now, "new_id": lambda: f"{next(ids):03}", **options}
+        )
+
+    async def begin(self, stream: str = "st", question: str = "why?", **more: Any) -> dict[str, Any]:
+        args = {"memorySpaceId": "s", "conversationId": "c", "userId": "ada", "importance": 50, "tags": []}
+        return await self.backend.mutation(
+            "streams:begin", {**args, "streamId": stream, "userMessage": question, **more}
+        )
+
+    async def append(self, start: int, text: str, stream: str = "st", **more: Any) -> int:
+        args = {"streamId": stream, "memorySpaceId": "s", "epoch": 1, "attempt": 0, "start": start, "text": text}
+        return (await self.backend.mutation("streams:append", {**args, **more}))["end"]
+
+    async def finalize(
+        self, text: str, stream: str = "st", start: int = 0, length: int | None = None, **more: Any
+    ) -> dict[str, Any]:
+        args = {"streamId": stream, "memorySpaceId": "s", "epoch": 1, "attempt": 0, "start": start, "text": text}
+        length = start + len(text) if length is None else length
+        return await self.backend.mutation("streams:finalize", {**args, "length": length, **more})
+
+    async def exchange(self, question: str, answer: str, stream: str, **more: Any) -> dict[str, Any]:
+        await self.begin(stream, question, **more)
+        space = {"memorySpaceId": more["memorySpaceId"]} if "memorySpaceId" in more else {}
+        return await self.finalize(answer, stream, **space)
+
+    async def get(self, memory: str, **more: Any) -> dict[str, Any] | None:
+        return await self.backend.query("memories:get", {"memorySpaceId": "s", "memoryId": memory, **more})
+
+    async def list(self, **more: Any) -> list[dict[str, Any]]:
+        return await self.backend.query("memories:list", {"memorySpaceId": "s", **more})
+
+    async def search(self, query: str, **more: Any) -> list[dict[str, Any]]:
+        return await self.backend.query("memories:search", {"memorySpaceId": "s", "query": query, **more})
+
+    async def found(self, query: str, **more: Any) -> list[str]:
+        return [row["content"] for row in await self.search(query, **more)]
+
+    async def count(self, **more: Any) -> int:
+        return await self.backend.query("memories:count", {"memorySpaceId": "s", **more})
+
+    async def delete(self, memory: str, **more: Any) -> dict[str, Any]:
+        return await self.backend.mutation("memories:deleteMemory", {"memorySpaceId": "s", "memoryId": memory, **more})
+
+    async def conversation(self, conversation: str = "c", space: str = "s") -> dict[str, Any] | None:
+        return await self.backend.query("conversations:get", {"memorySpaceId": space, "conversationId": conversation})
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """What another connection sees in the file."""
+        with closing(sqlite3.connect(self.path)) as db:
+            return db.execute(statement, values).fetchall()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = Store(tmp_path / "memory.db")
+    yield store
+    await store.backend.close()
+
+
+@pytest.fixture(scope="session")
+def make_store() -> type[Store]:
+    return Store

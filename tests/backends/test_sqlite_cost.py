@@ -1,0 +1,76 @@
+"""What things cost, counted and not timed: memory in bytes allocated, work in steps of SQLite's machine."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+
+def counting_steps(store: Any) -> list[int]:
+    """A list whose one item counts the steps of the writing connection, in hundreds."""
+    steps = [0]
+
+    def more() -> int:
+        steps[0] += 1
+        return 0
+
+    store.backend._writer.set_progress_handler(more, 100)
+    return steps
+
+
+async def test_the_work_of_an_append_does_not_grow_with_the_answer(make_store: Any) -> None:
+    store = make_store(":memory:")
+    await store.begin()
+    steps = counting_steps(store)
+    costs: list[int] = []
+    end = 0
+    for _ in range(4):
+        steps[0] = 0
+        for _ in range(1000):
+            end = await store.append(end, "some words that come in small pieces, ")
+        costs.append(steps[0])
+        end = await store.append(end, "and now and then a lot " * 20_000)
+    assert max(costs[1:]) < 1.5 * costs[0]
+    # A resend of what is stored reads what overlaps and no more.
+    steps[0] = 0
+    for _ in range(1000):
+        await store.append(end - 10, "hen a lot ")
+    assert steps[0] < costs[0]
+    await store.backend.close()
+
+
+async def test_a_long_answer_is_never_whole_in_memory(make_store: Any, tmp_path: Any) -> None:
+    store = make_store(tmp_path / "memory.db")
+    await store.begin()
+    body = "a word and another " * 1000
+    end = 0
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            end = await store.append(end, body)
+        result = await store.finalize("", start=end)
+        await store.list()
+        await store.search("another word")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result["contentLength"] == end == 3_800_000
+    assert peak < 1_000_000
+    assert (await store.get("mem-001"))["content"] == body * 200
+    await store.backend.close()
+
+
+async def test_a_page_of_a_long_history_costs_as_much_anywhere(make_store: Any) -> None:
+    store = make_store(":memory:")
+    for number in range(300):
+        await store.exchange("q", "a", f"st{number}")
+    steps = counting_steps(store)
+    costs: list[int] = []
+    for offset in (0, 290, 590):
+        steps[0] = 0
+        for _ in range(20):
+            args = {"memorySpaceId": "s", "conversationId": "c", "limit": 10, "offset": offset}
+            assert len((await store.backend.query("conversations:getHistory", args))["messages"]) == 10
+        costs.append(steps[0])
+    assert max(costs) < 1.2 * min(costs)
+    await store.backend.close()
