@@ -206,6 +206,14 @@ class MemoryEntry(Record):
     score: float | None = Field(default=None, validation_alias=AliasChoices("score", "_score"))
 
 
+def _is_unicode(text: Any) -> bool:
+    try:
+        text.encode()
+    except (UnicodeEncodeError, AttributeError):
+        return not isinstance(text, str)
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One exchange: who asks what, in which memory space and conversation.
@@ -241,6 +249,9 @@ class Turn:
                 raise InvalidArgument(name, value, "a string that is not empty")
         if not isinstance(self.user_message, str):
             raise InvalidArgument("user_message", type(self.user_message).__name__, "a string")
+        for name in ("memory_space_id", "conversation_id", "user_message", "user_id", "user_name", "agent_id"):
+            if (value := getattr(self, name)) is not None and not _is_unicode(value):
+                raise InvalidArgument(name, "a lone surrogate", "Unicode text")
         for name in ("user_id", "user_name", "agent_id", "participant_id", "idempotency_key"):
             if (value := getattr(self, name)) is not None and not (isinstance(value, str) and value.strip()):
                 raise InvalidArgument(name, value, "a string that is not empty, or None")

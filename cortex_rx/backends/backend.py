@@ -64,7 +64,7 @@ Functions that make streams safe (ours):
   the former attempt wrote is kept.  A finished one stays as it is.  Of a stream that was deleted: `StreamNotFound`.
 * `append` has the key (stream, attempt, start).  What overlaps the stored text is compared (`Diverged` if it differs),
   the rest is appended; `start` beyond the end is a `Gap`; another epoch than the stream's is `Fenced`.  A finished
-  stream accepts what it has; what goes beyond it is an `IdempotencyConflict`.  An `attempt` above the stream's current
+  stream accepts what it has; what differs from it or goes beyond it is an `IdempotencyConflict`.  An `attempt` above the stream's current
   one begins its text anew, at 0; one below it is `Fenced`.
 * `finalize` appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else
   `Gap`).  In the same transaction both messages enter the conversation next to each other, the question becomes a

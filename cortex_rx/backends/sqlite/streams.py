@@ -190,6 +190,8 @@ def _append(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int,
     if start > end:
         raise Gap(end, start)
     if start < end and not texts.compare(work, text, start, body):
+        if not open_:
+            raise IdempotencyConflict("another answer is stored under this stream id")
         raise Diverged(f"what is stored from {start} on is another text")
     rest = body[end - start :]
     if rest:
