@@ -75,6 +75,9 @@ class Step:
     given: frozenset[str] = field(compare=False, repr=False)
     """The names of the arguments that differ from their defaults."""
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.kind))  # the arguments may be unhashable
+
     def named(self, name: str) -> Step:
         """The same step under another name; needed when a chain has two of one kind."""
         if not (isinstance(name, str) and name):

@@ -104,7 +104,6 @@ class Inbox(AsyncIterator[list[T]]):
         self.flow: Flow = flow
         self._weigh = weigh
         self._items: list[T] = []
-        self._weight = 0.0
         self._handed = 0.0
         self._last = float("-inf")
         self._wakeup: asyncio.Future[bool] | None = None
@@ -115,10 +114,8 @@ class Inbox(AsyncIterator[list[T]]):
         if self._closed:
             return
         self._items.append(item)
-        weight = self._weigh(item) if self._weigh else 1
-        self._weight += weight
         gate = self.gate
-        gate.held += weight
+        gate.held += self._weigh(item) if self._weigh else 1
         if self._wakeup and (not self._paced or gate.held >= gate.capacity):
             self._wake()
 
@@ -184,5 +181,5 @@ class Inbox(AsyncIterator[list[T]]):
             raise StopAsyncIteration
         self._last = self.flow.time()
         batch, self._items = self._items, []
-        self._handed, self._weight = self._weight, 0.0
+        self._handed = self.gate.held  # of this batch alone: the one before was released
         return batch

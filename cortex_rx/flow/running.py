@@ -262,7 +262,7 @@ class Shared(Generic[T, R]):
         if task.done():
             _end(reader, asyncio.CancelledError() if task.cancelled() else task.exception())
         self._fan.readers += (reader,)
-        items, gate, future = reader.items, reader.gate, reader.flow.future
+        items, gate, future = reader.items, reader.gate, reader.flow._loop.create_future
         try:
             while True:  # as `async for item in reader`, in one frame: this is run for every token
                 while items:
@@ -270,9 +270,9 @@ class Shared(Generic[T, R]):
                     gate.held -= 1
                     if gate.waiting:
                         gate.give(0)
-                if isinstance(reader.end, Exception):
-                    raise reader.end
-                if reader.end:
+                if end := reader.end:
+                    if isinstance(end, Exception):
+                        raise end
                     self.keep()
                     return
                 reader.reader = waiter = future()

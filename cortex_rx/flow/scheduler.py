@@ -160,6 +160,14 @@ class Flow(AsyncIOScheduler):
 
         return Disposable(stop or cancel)
 
+    def invoke_action(self, action: abc.ScheduledAction[U], state: U | None = None) -> abc.DisposableBase:
+        """Run what a stock operator has scheduled; what it raises is the caller's, and would else be lost in the loop."""
+        try:
+            return super().invoke_action(action, state)
+        except Exception as error:
+            self.fail(error)
+            return Disposable()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
             self.fail(error)

@@ -199,6 +199,8 @@ class Checker(Judge):
             if times and ended - times[0] > self.options.limit:
                 what = f"it went on for {ended - times[0]:.3g} s (at most {self.options.limit:g} s)"
                 raise BrokenPromise(Promise.STOPS, what, record.trace)
+            if times and (more := sum(at > times[0] for at, _ in record.source.read)):
+                raise BrokenPromise(Promise.STOPS, f"the source was read on: {more} more events", record.trace)
             self.nothing_left(left, loop, record, Promise.STOPS)
         except Endless as error:
             raise BrokenPromise(Promise.STOPS, f"cancelled at {where}: {error}", record.trace) from error

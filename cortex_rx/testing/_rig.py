@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextvars import Context
@@ -232,6 +233,15 @@ class StepLoop(VirtualLoop):
         super().jump()
         self.step_at_jump = self.step
 
+    def end_all(self) -> None:
+        """End what spins, also what makes something else of a cancellation."""
+        self.step_at_jump = self.step
+        tasks = asyncio.all_tasks(self)
+        for task in tasks:
+            asyncio.Task.cancel(task)
+        with contextlib.suppress(RuntimeError):  # it goes on spinning
+            self.run_until_complete(asyncio.wait(tasks))
+
     def _note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         self.problems.append(f"{context.get('message')}{f': {error!r}' if error else ''}")
@@ -271,14 +281,14 @@ def drive(main: Callable[[StepLoop], Coroutine[Any, Any, T]]) -> tuple[T, list[s
         left.extend(thing.words for thing in left_on_loop(loop))
         return result
 
-    work = checked()
-    try:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(work), left, loop
-    except RuntimeError as error:
-        if loop.spins:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        try:
+            return runner.run(checked()), left, loop
+        except RuntimeError as error:
+            if not loop.spins:
+                raise
+            loop.end_all()
             raise Endless(f"it spins: {STEPS:,} callbacks ran, and no time passed") from error
-        raise
 
 
 def slowed(store: T, seconds: float, *, answers: int | None = None) -> T:

@@ -921,3 +921,23 @@ def test_in_virtual_time_threads_run_inline():
 
     out, n = run_virtual(main())
     assert n == (100,) and [t for _, t in out] == pytest.approx([0.1 + k for k in range(10)] + [10.0])
+
+
+async def test_a_bug_downstream_of_a_stock_time_operator_reaches_the_caller():
+    def boom(x):
+        raise KeyError(x)
+
+    for job in (rx.of(1).pipe(ops.delay(0.01)), rx.timer(0.01), rx.of(1).pipe(ops.buffer_with_time(0.01))):
+        async with asyncio.timeout(2):
+            with pytest.raises(KeyError):
+                await run(job.pipe(ops.do_action(boom)))
+
+    class Bad(rx.Observer):
+        def _on_next_core(self, value):
+            raise KeyError(value)
+
+    with pytest.raises(KeyError):
+        async with asyncio.timeout(2), Flow() as flow:
+            flow.subscribe(rx.of(1).pipe(ops.delay(0.01)), Bad())
+            await flow.result(flow.future())
+    alone()

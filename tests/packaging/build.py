@@ -44,12 +44,16 @@ def main() -> None:
         assert "operators" not in tops, tops
         assert {"cortex_rx", "tests", "examples", "README.md", "LICENSE", "pyproject.toml"} <= tops, tops
         names = zipfile.ZipFile(wheel).namelist()
-        assert {part.split("/")[0] for part in names} == {"cortex_rx", wheel.name.split("-py3")[0] + ".dist-info"}, names
+        assert {part.split("/")[0] for part in names} == {"cortex_rx", wheel.name.split("-py3")[0] + ".dist-info"}, (
+            names
+        )
         assert "cortex_rx/py.typed" in names
         venv.create(folder / "env", with_pip=True)
         python = folder / "env" / "bin" / "python"
         constraints = str(ROOT / "constraints.txt")
-        run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, str(wheel))
+        run(
+            str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, str(wheel)
+        )
         run(str(python), "-W", "error", "-c", PROGRAM, cwd=folder)
 
 

@@ -1,0 +1,214 @@
+"""Every event turns into real JSON and back."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from cortex_rx import events
+from cortex_rx.errors import CortexError, InvalidArgument, StoreBusy
+from cortex_rx.events import (
+    Begun,
+    BuiltinEvent,
+    Custom,
+    Delta,
+    Ended,
+    FactsExtracted,
+    Measured,
+    Opened,
+    PartialStored,
+    Problem,
+    Remembered,
+    Replayed,
+    Resumed,
+    StreamEvent,
+    from_json,
+    to_json,
+)
+from cortex_rx.types import MemoryEntry, ProgressiveFact, StreamMetrics, Turn, Usage
+
+text = st.text(st.characters(exclude_categories=["Cs"]))
+name = text.filter(str.strip)
+number = st.floats(allow_nan=False, allow_infinity=False)
+count = st.integers(0, 2**53)
+value = st.recursive(
+    st.none() | st.booleans() | count | number | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=6,
+)
+document = st.dictionaries(text, value, max_size=3)
+
+
+def record(kind, **parts):
+    """A record of these fields (not by `builds`, which would add those that it has under their other names)."""
+    return st.fixed_dictionaries(parts).map(lambda values: kind(**values))
+
+
+usage = record(Usage, input_tokens=st.none() | count, output_tokens=st.none() | count, total_tokens=st.none() | count)
+turn = st.builds(
+    Turn, name, name, text, user_id=name, user_name=name, agent_id=st.none() | name, participant_id=st.none() | name,
+    importance=st.floats(0, 100), tags=st.lists(name, max_size=3).map(tuple), metadata=document, idempotency_key=st.none() | name,
+)  # fmt: skip
+fact = record(
+    ProgressiveFact, fact_id=text, extracted_at_chunk=count, confidence=number, fact=text, deduped=st.booleans()
+)
+memory = record(
+    MemoryEntry, memory_id=text, memory_space_id=text, content=text, content_length=count, content_type=text, source_type=text,
+    source_timestamp=number, importance=number, tags=st.lists(text, max_size=3).map(tuple), version=count, created_at=number,
+    updated_at=number, embedding=st.none() | st.lists(number, max_size=3).map(tuple), metadata=st.none() | document,
+    conversation_ref=st.none() | document, score=st.none() | number, user_id=st.none() | text,
+)  # fmt: skip
+metrics = record(
+    StreamMetrics, start_time=number, first_chunk_latency=st.none() | number, total_chunks=count, tokens_from=st.sampled_from(["provider", "estimate"]),
+    estimated_cost=st.none() | number, inter_chunk_p50=st.none() | number,
+)  # fmt: skip
+phase = st.sampled_from(["initialization", "streaming", "fact-extraction", "storage", "finalization"])
+
+STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
+    Opened: st.builds(Opened, turn, text, number),
+    Begun: st.builds(Begun, text, count, count),
+    Replayed: st.builds(Replayed, text, count, count, count),
+    Delta: st.builds(Delta, text, count, count, count, number),
+    Ended: st.builds(Ended, text, count, count, st.none() | usage),
+    PartialStored: st.builds(PartialStored, offset=count, index=count, attempt=count, at=number),
+    FactsExtracted: st.builds(FactsExtracted, st.lists(fact, max_size=3).map(tuple)),
+    Resumed: st.builds(Resumed, count, count, count, text),
+    Problem: st.builds(Problem, phase, text, text, st.booleans()),
+    Remembered: st.builds(Remembered, text, st.lists(text, max_size=2).map(tuple), st.lists(memory, max_size=2).map(tuple), st.booleans()),
+    Measured: st.builds(Measured, metrics),
+    Custom: st.builds(Custom, text, value),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Rated(StreamEvent):
+    """An event of a user's."""
+
+    stars: int
+    why: str | None = None
+    by: tuple[str, ...] = ()
+    usage: Usage | None = None
+
+
+def there_and_back(event, *kinds):
+    sent = json.dumps(to_json(event), allow_nan=False)
+    return from_json(json.loads(sent), *kinds)
+
+
+def test_every_builtin_event_has_a_strategy_here_and_is_public():
+    members = set(get_args(BuiltinEvent))
+    assert set(STRATEGIES) == members
+    assert {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, StreamEvent)} == {
+        StreamEvent,
+        *members,
+    }
+    assert {kind.__name__ for kind in members} < set(events.__all__)
+    for kind in members:
+        assert kind.__final__, "no subclass can stand for it"
+        assert not hasattr(kind, "__dict__") or "__dict__" not in kind.__slots__
+        with pytest.raises(AttributeError):
+            object.__new__(kind).unknown = 1
+
+
+@pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_every_builtin_event_goes_through_json_and_back(kind, data):
+    event = data.draw(STRATEGIES[kind])
+    back = there_and_back(event)
+    assert back == event
+    assert type(back) is kind
+    for each in fields(kind):
+        assert type(getattr(back, each.name)) is type(getattr(event, each.name)), each.name
+    assert to_json(back) == to_json(event)
+
+
+@given(st.builds(Rated, count, st.none() | text, st.lists(text, max_size=3).map(tuple), st.none() | usage))
+def test_an_event_of_a_users_goes_through_json_and_back(event):
+    assert there_and_back(event, Rated) == event
+    assert to_json(event)["type"] == "Rated"
+
+
+def test_the_form_is_what_clients_are_told():
+    opened = Opened(Turn("s", "c", "Hi", agent_id="a", metadata={"k": [1]}), "stream-1", 1.5)
+    assert to_json(opened) == {
+        "type": "Opened",
+        "turn": {
+            "memory_space_id": "s", "conversation_id": "c", "user_message": "Hi", "user_id": None, "user_name": None,
+            "agent_id": "a", "participant_id": None, "importance": 50, "tags": [], "metadata": {"k": [1]}, "idempotency_key": None,
+        },
+        "stream_id": "stream-1",
+        "at": 1.5,
+    }  # fmt: skip
+    assert to_json(Ended("stop", 5, 1, Usage(outputTokens=3)))["usage"] == {
+        "input_tokens": None,
+        "output_tokens": 3,
+        "total_tokens": None,
+    }
+
+
+def test_the_exception_of_a_problem_stays_in_this_process():
+    error = StoreBusy("held")
+    problem = Problem.of("storage", error, recoverable=True)
+    assert (problem.error, problem.code, problem.message) == (error, "STORE_BUSY", "held")
+    assert to_json(problem) == {
+        "type": "Problem", "phase": "storage", "code": "STORE_BUSY", "message": "held", "recoverable": True,
+    }  # fmt: skip
+    back = there_and_back(problem)
+    assert back == problem and back.error is None
+    assert "error=" not in repr(problem)
+    assert Problem.of("streaming", ZeroDivisionError("x"), recoverable=False).code == "ZeroDivisionError"
+
+
+def test_an_unknown_type_is_refused_with_what_is_known():
+    with pytest.raises(InvalidArgument) as caught:
+        from_json({"type": "Rated", "stars": 5})
+    assert "'Rated'" in str(caught.value)
+    for kind in STRATEGIES:
+        assert kind.__name__ in str(caught.value)
+    with pytest.raises(InvalidArgument, match=r"Problem, Rated, Remembered"):
+        from_json({"type": "Liked"}, Rated)
+    for wrong in ({}, {"type": None}, {"type": ["Delta"]}):
+        with pytest.raises(InvalidArgument):
+            from_json(wrong)
+
+
+def test_fields_that_do_not_fit_are_refused():
+    with pytest.raises(ValidationError, match="offset"):
+        from_json({"type": "Ended", "reason": "stop", "offset": "far", "index": 0})
+    with pytest.raises(ValidationError, match="at\n"):
+        from_json({"type": "Delta", "text": "x", "index": 0, "offset": 0, "attempt": 0})
+    sent = to_json(Opened(Turn("s", "c", "Hi", agent_id="a"), "x", 0))
+    with pytest.raises((ValidationError, CortexError), match="memory_space_id"):
+        from_json(sent | {"turn": sent["turn"] | {"memory_space_id": " "}})
+
+
+def test_any_mapping_is_taken_and_left_as_it_is():
+    class Frozen(Mapping):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def __getitem__(self, key):
+            return self.inner[key]
+
+        def __iter__(self):
+            return iter(self.inner)
+
+        def __len__(self):
+            return len(self.inner)
+
+    sent = to_json(Custom("x", {"a": [1]}))
+    assert from_json(Frozen(sent)) == Custom("x", {"a": [1]})
+    assert sent["type"] == "Custom"
+
+
+def test_a_users_event_may_take_the_place_of_no_builtin():
+    @dataclass(slots=True)
+    class Delta(StreamEvent):  # same name, another class
+        mine: int
+
+    assert from_json({"type": "Delta", "mine": 1}, Delta) == Delta(1)
