@@ -37,6 +37,7 @@ __all__ = [
     "StreamNotFound",
     "StreamTimeout",
     "StreamTooLong",
+    "TextDiverged",
     "UnknownFunction",
     "UnknownStep",
     "UnsupportedOption",
@@ -153,6 +154,12 @@ class StreamTooLong(CortexError):
 
     def __reduce__(self) -> tuple[type[StreamTooLong], tuple[int]]:
         return type(self), (self.max_length,)
+
+
+class TextDiverged(CortexError):
+    """The text of an answer began anew, and this reader had seen another one.  The stream goes on; a new reader sees the new text."""
+
+    code = "TEXT_DIVERGED"
 
 
 class EmptyAnswer(CortexError):

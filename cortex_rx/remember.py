@@ -14,7 +14,7 @@ from reactivex import Observable
 from cortex_rx import operators as cx
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Chain, Operator, Step
-from cortex_rx.errors import InvalidArgument
+from cortex_rx.errors import InvalidArgument, TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
 from cortex_rx.flow import Flow, Reader, Shared
 from cortex_rx.options import RememberParams, RememberStreamParams, StreamingOptions, parse
@@ -61,6 +61,7 @@ def default_chain(
 class _TextReader(Reader[StreamEvent, str]):
     def __init__(self, fold: ResultFold, flow: Flow, capacity: float) -> None:
         super().__init__(flow, capacity)
+        self._attempt, self._seen = fold.attempt, fold.offset > 0
         if fold.text:
             self.on_next(fold.text)
         if fold.ended is not None:
@@ -68,10 +69,18 @@ class _TextReader(Reader[StreamEvent, str]):
 
     def give(self, item: StreamEvent) -> None:
         if type(item) is Delta:
+            if item.attempt != self._attempt:
+                if self._seen:
+                    self.on_error(TextDiverged("the text began anew; this reader had seen another one"))
+                    return
+                self._attempt = item.attempt
+            self._seen = True
             self.gate.held += 1  # as `on_next`, without a call: this is run for every token
             self.items.append(item.text)
-            if self.reader is not None:
-                self.wake()
+            if (reader := self.reader) is not None:
+                self.reader = None
+                if not reader.done():
+                    reader.set_result(None)
         elif isinstance(item, Ended):
             self.on_completed()
 

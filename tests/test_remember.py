@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from cortex_rx.errors import (
     StoreUnavailable,
     StreamTimeout,
     StreamTooLong,
+    TextDiverged,
     UnsupportedOption,
 )
 from cortex_rx.events import Custom, Delta, Ended, Measured, Remembered, Replayed
@@ -627,6 +629,27 @@ async def test_leaving_by_aclosing_is_leaving_at_once(cortex: Cortex) -> None:
             break
     await asyncio.sleep(1.1)
     assert model.closed == 1
+
+
+@virtual
+async def test_a_reader_of_text_is_never_shown_a_mixed_one(cortex: Cortex) -> None:
+    def anew(event: Any) -> Any:  # as a retry of the source would: after two words the text begins anew
+        if isinstance(event, Delta) and event.index >= 2:
+            return replace(event, attempt=1, index=event.index - 2, offset=event.offset - 6)
+        return replace(event, offset=event.offset - 6) if isinstance(event, Ended) else event
+
+    retried = cx.step("retried", ops.map(anew))
+    answer = cortex.memory.remember_stream(
+        Model(), chain=default_chain(cortex.backend).before("begin", retried), **TURN
+    )
+    seen: list[str] = []
+    with pytest.raises(TextDiverged):
+        async for text in answer:
+            seen.append(text)
+    assert seen == ["It ", "is "]
+    assert [text async for text in answer] == ["in ", "Lisbon."]
+    assert (await answer).full_response == "in Lisbon."
+    assert (await stored(cortex))[1] == ("agent", "in Lisbon.")
 
 
 def test_another_loop_is_told_so(tmp_path: Path) -> None:
