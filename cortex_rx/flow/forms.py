@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
@@ -12,7 +11,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 
 from cortex_rx.flow.boxes import End, Inbox, Mailbox
-from cortex_rx.flow.scheduler import CancelledWithin, Flow, Operator, cancelled_by_us
+from cortex_rx.flow.scheduler import CancelledWithin, Flow, Operator, cancelled_by_us, closing, room
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -90,7 +89,7 @@ def beside(
 
             async def work() -> None:
                 end: Callable[[], None] | None = None
-                async with aclosing(worker(inbox)) as items:
+                async with closing(worker(inbox)) as items:
                     while True:
                         try:
                             item = await anext(items)
@@ -143,7 +142,7 @@ def stage(transform: Callable[[Mailbox[T]], AsyncGenerator[U, None]], capacity: 
 
             async def work() -> None:
                 end = observer.on_completed
-                async with aclosing(transform(mailbox)) as results:
+                async with closing(transform(mailbox)) as results:
                     while True:
                         try:
                             result = await anext(results)
@@ -157,9 +156,7 @@ def stage(transform: Callable[[Mailbox[T]], AsyncGenerator[U, None]], capacity: 
                                 raise
                             end = partial(observer.on_error, CancelledWithin("a stage"))
                             break
-                        for gate in flow.gates:
-                            if gate.full:
-                                await gate.wait()
+                        await room(flow.gates)
                         observer.on_next(result)
                 upstream.dispose()
                 end()

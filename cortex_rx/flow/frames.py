@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
 from reactivex import Observable, abc
 
-from cortex_rx.flow.scheduler import CancelledWithin, Flow, Gate, Operator, ResumePoint, cancelled_by_us
+from cortex_rx.flow.scheduler import CancelledWithin, Flow, Gate, Operator, ResumePoint, cancelled_by_us, closing, room
 
 T = TypeVar("T")
 
@@ -40,7 +39,7 @@ def pull(open_: Callable[[Flow], AsyncGenerator[T, None]]) -> Observable[T]:
                 return
             emit, time, since, count = observer.on_next, flow.time, flow.time(), 0
             gates: Sequence[Gate] = flow.gates
-            async with aclosing(items):
+            async with closing(items):
                 while True:
                     try:
                         item = await anext(items)
@@ -57,7 +56,8 @@ def pull(open_: Callable[[Flow], AsyncGenerator[T, None]]) -> Observable[T]:
                     # Asked after reading: whoever holds the first item back does not hold the opening back.
                     for gate in gates:
                         if gate.held >= gate.capacity:
-                            await gate.wait()
+                            await room(gates)
+                            break
                     emit(item)
                     count += 1
                     if not count & 15:
@@ -138,7 +138,7 @@ def after_failure(act: Callable[[Exception], Awaitable[Exception | None]]) -> Op
                         outcome = final
                     observer.on_error(outcome) if outcome else observer.on_completed()
 
-                flow.spawn(work())
+                flow.spawn(work(), stop=lambda: None)  # a recovery that has begun is finished
 
             upstream = source.subscribe(observer.on_next, on_error, observer.on_completed, scheduler=scope)
             return upstream

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from reactivex import Observable, abc
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 from cortex_rx.flow.boxes import Mailbox
-from cortex_rx.flow.scheduler import Flow, Gate, cancelled_by_us
+from cortex_rx.flow.scheduler import Flow, Gate
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -50,15 +50,29 @@ async def run(source: Observable[T]) -> T:
         return await flow.result(done)
 
 
-@asynccontextmanager
-async def stream(source: Observable[T], capacity: float = 32) -> AsyncGenerator[Mailbox[T], None]:
-    """Run `source` and read what it emits, at the pace of the reader."""
-    root = Flow()
-    outlet: Mailbox[T] = Mailbox(root, capacity)
-    root._failed.add_done_callback(lambda failed: outlet.on_error(failed.exception()))  # type: ignore[arg-type]
-    async with root:
-        root.subscribe(source, outlet, outlet.gate)
-        yield outlet
+class stream(AbstractAsyncContextManager[Mailbox[T]]):
+    """Run `source` and read what it emits, at the pace of the reader.
+
+    A class, not a generator: a loop that ends closes all generators that are left at once, this one before the one of a
+    user that holds it.
+    """
+
+    def __init__(self, source: Observable[T], capacity: float = 32) -> None:
+        self._source, self._capacity = source, capacity
+
+    async def __aenter__(self) -> Mailbox[T]:
+        self._flow = Flow()
+        outlet: Mailbox[T] = Mailbox(self._flow, self._capacity)
+        self._flow._failed.add_done_callback(lambda failed: outlet.on_error(failed.exception()))  # type: ignore[arg-type]
+        try:
+            self._flow.subscribe(self._source, outlet, outlet.gate)
+        except BaseException:
+            await self._flow.__aexit__()
+            raise
+        return outlet
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._flow.__aexit__()
 
 
 class Fold(Protocol[T_contra, R_co]):
@@ -291,10 +305,9 @@ class Shared(Generic[T, R]):
     async def _wait(self) -> R:
         task = self._enter()
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if self._stopped and not cancelled_by_us():
-                raise Stopped("the stream was stopped") from None
-            raise
+            await asyncio.wait((task,))  # raises only if the awaiter is cancelled, and leaves the pipeline alone
         finally:
             self._leave()
+        if task.cancelled():
+            raise Stopped("the stream was stopped")
+        return task.result()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -71,27 +71,52 @@ class Gate:
             self.waiting -= 1
 
 
-class _Stoppable(asyncio.Task[None]):
-    """A task that, when it is cancelled, is asked to end by itself: a flush must not be broken into.
+async def room(gates: Sequence[Gate]) -> None:
+    """Until none of the gates is full; while one is waited for, another source may fill one that was asked before."""
+    while full := next((gate for gate in gates if gate.full), None):
+        await full.wait()
 
-    `asyncio.run` cancels every task of the loop when its main one has ended, workers that flush too.
+
+class Work(asyncio.Task[None]):
+    """A task of a flow.  A loop that ends asks it to end as a dispose does.
+
+    `asyncio.run` cancels every task at once when its main task has ended, before it closes the loop: that must not break
+    into a flush.  It does so while the loop stands still; by that it is told from a timeout inside the work, which cancels
+    the task that it runs in.
     """
 
-    def __init__(
-        self, work: Coroutine[Any, Any, None], stop: Callable[[], None], loop: asyncio.AbstractEventLoop
-    ) -> None:
+    closing = False
+    """Its generator is being closed: a dispose does not break into that."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(work, loop=loop)
-        self._stop = stop
+        self.stop: Callable[[], object] = super().cancel
 
     def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel it; or, when the loop ends, ask it to stop, and cancel it only after `LIMIT`."""
+        if asyncio._get_running_loop() is not None:
+            return super().cancel(msg)
         if self.done():
             return False
-        self._stop()
+        self.stop()
+        self.get_loop().call_later(LIMIT, super().cancel)
         return True
 
-    def kill(self) -> None:
-        """End it now."""
-        super().cancel()
+
+class closing(Generic[T]):
+    """`contextlib.aclosing` for the work of a flow: a dispose that comes while it closes does not break into that."""
+
+    def __init__(self, items: AsyncGenerator[T, None]) -> None:
+        self._items = items
+
+    async def __aenter__(self) -> AsyncGenerator[T, None]:
+        return self._items
+
+    async def __aexit__(self, *_: object) -> None:
+        task = asyncio.current_task()
+        if isinstance(task, Work):
+            task.closing = True
+        await self._items.aclose()
 
 
 class Flow(AsyncIOScheduler):
@@ -146,7 +171,7 @@ class Flow(AsyncIOScheduler):
 
     def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> abc.DisposableBase:
         """Run `work` as a task of this flow.  Disposing calls `stop`, which asks it to end by itself, or cancels it."""
-        task = _Stoppable(work, stop, self._loop) if stop else self._loop.create_task(work)
+        task = Work(work, self._loop)
         flow: Flow | None = self
         while flow:
             flow._tasks.add(task)
@@ -156,9 +181,12 @@ class Flow(AsyncIOScheduler):
 
         # A Disposable acts once: a second cancel would break into the cleanup that the first one began.
         def cancel() -> None:
-            task.cancel()
+            if not task.closing:
+                asyncio.Task.cancel(task)
 
-        return Disposable(stop or cancel)
+        disposable = Disposable(stop or cancel)
+        task.stop = disposable.dispose
+        return disposable
 
     def invoke_action(self, action: abc.ScheduledAction[U], state: U | None = None) -> abc.DisposableBase:
         """Run what a stock operator has scheduled; what it raises is the caller's, and would else be lost in the loop."""
@@ -176,6 +204,7 @@ class Flow(AsyncIOScheduler):
         """Somebody's code downstream raised while it was handed an item: no operator's business, the caller's."""
         if not self.root._failed.done():
             self.root._failed.set_exception(error)
+            self.root._failed.exception()  # a caller who was cancelled meanwhile does not ask: no reason for a warning
 
     def lost(self, error: Exception) -> None:
         """A flush failed when nobody listens any more."""
@@ -201,7 +230,7 @@ class Flow(AsyncIOScheduler):
                     cancelled = error
             for task in rest:
                 log.warning("a task did not end within %s s", seconds)
-                task.kill() if isinstance(task, _Stoppable) else task.cancel()
+                task.cancel()
         if cancelled:
             raise cancelled
 

@@ -917,7 +917,10 @@ def test_in_virtual_time_threads_run_inline():
         )
         with pytest.raises(sqlite3.OperationalError):
             await asyncio.to_thread(db.execute, "nonsense")
-        return out, db.execute("select count(*) from t").fetchone()
+        count = db.execute("select count(*) from t").fetchone()
+        db.close()
+        writer.shutdown()
+        return out, count
 
     out, n = run_virtual(main())
     assert n == (100,) and [t for _, t in out] == pytest.approx([0.1 + k for k in range(10)] + [10.0])

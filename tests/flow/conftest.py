@@ -1,0 +1,227 @@
+"""What the hard tests of the engine share: a source and a store that count, and a loop that can be stepped.
+
+Test files cannot import each other here, so all of it comes as the fixture `kit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+
+from cortex_rx.flow import Inbox, Operator, beside
+from cortex_rx.testing.virtual import VirtualLoop
+
+T = TypeVar("T")
+
+
+class Closing:
+    """What became of the generators that used it: opened, closed, and how often a second cancellation broke into a closing.
+
+    The one cancellation that a task is entitled to may come while its generator ends by itself; that is no fault of anybody.
+    """
+
+    def __init__(self) -> None:
+        self.opened = self.closed = self.broken = 0
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncGenerator[None, None]:
+        self.opened += 1
+        ended_by_itself = False
+        try:
+            yield
+            ended_by_itself = True
+        except Exception:
+            ended_by_itself = True
+            raise
+        finally:
+            try:
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                self.broken += not ended_by_itself
+                raise
+            finally:
+                self.closed += 1
+
+    def check(self, most: int = 1) -> None:
+        assert self.opened == self.closed <= most and self.broken == 0, vars(self)
+
+
+class Source:
+    """Numbers.  Opening, reading and closing await."""
+
+    def __init__(self, n: int, pause: float = 0.0) -> None:
+        self.n, self.pause, self.read = n, pause, 0
+        self.closing = Closing()
+
+    async def __call__(self, point: object = None) -> AsyncGenerator[int, None]:
+        async with self.closing():
+            for i in range(self.n):
+                await asyncio.sleep(self.pause)
+                self.read = i + 1
+                yield i
+
+
+class Store:
+    """A store whose every write, and whose commit, awaits `steps` times; a write that is broken into is noted.
+
+    `rows` is what was written, `commits` what the store held at each commit.
+    """
+
+    def __init__(self, steps: int = 3, delay: float = 0.0) -> None:
+        self.steps, self.delay = steps, delay
+        self.rows: list[Any] = []
+        self.commits: list[list[Any]] = []
+        self.ends: list[object] = []
+        self.broken: list[object] = []
+
+    async def _work(self, what: object) -> None:
+        try:
+            for _ in range(self.steps):
+                await asyncio.sleep(self.delay)
+        except BaseException:
+            self.broken.append(what)
+            raise
+
+    async def write(self, batch: list[Any]) -> None:
+        await self._work(batch)
+        self.rows.extend(batch)
+
+    async def commit(self, end: object) -> None:
+        await self._work(end)
+        self.commits.append(list(self.rows))
+        self.ends.append(end)
+
+    def persist(self, interval: float = 0.0, capacity: float = float("inf")) -> Operator[Any, Any]:
+        """An operator that writes what passes, and commits once after the end, however it ended."""
+
+        async def worker(inbox: Inbox[Any]) -> AsyncGenerator[Any, None]:
+            async for batch in inbox:
+                await self.write(batch)
+            await self.commit(inbox.end)
+            return
+            yield
+
+        return beside(worker, interval, capacity=capacity)
+
+
+class StepLoop(VirtualLoop):
+    """A virtual loop that calls `on_step(n)` before its n-th callback: finer than its turns, so no place is missed.
+
+    Every turn costs `turn` seconds of virtual time, so that time goes on while somebody cancels on every turn.
+    """
+
+    def __init__(self, turn: float = 0.0) -> None:
+        super().__init__()
+        self.step = 0
+        self.turn = turn
+        self.on_step: Callable[[int], None] | None = None
+
+    def _counted(self, callback: Callable[..., object]) -> Callable[..., object]:
+        def counted(*args: Any) -> object:
+            self.step += 1
+            if self.on_step:
+                self.on_step(self.step)
+            return callback(*args)
+
+        return counted
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        return super().call_soon(self._counted(callback), *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        return super().call_at(when, self._counted(callback), *args, context=context)
+
+    def _run_once(self) -> None:
+        self.now += self.turn
+        super()._run_once()  # type: ignore[misc]
+
+
+def nothing_left() -> None:
+    """No task, timer, async generator or socket of the running loop is left, but the task that asks."""
+    loop: Any = asyncio.get_running_loop()
+    me = asyncio.current_task()
+    tasks = asyncio.all_tasks() - {me}
+    assert not tasks, f"tasks left: {tasks}"
+    timers = [timer for timer in loop._scheduled if not timer.cancelled()]
+    assert not timers, f"timers left: {timers}"
+    generators = [each for each in loop._asyncgens if each.ag_frame is not None]
+    assert not generators, f"async generators left: {generators}"
+    sockets = [key for key in loop._selector.get_map().values() if key.fd != loop._ssock.fileno()]
+    assert not sockets, f"sockets left: {sockets}"
+
+
+@contextmanager
+def quiet() -> Iterator[Callable[[asyncio.AbstractEventLoop], None]]:
+    """Loops that are given to what this yields must report nothing: no task destroyed, no exception never retrieved."""
+    problems: list[dict[str, Any]] = []
+    threads = set(threading.enumerate())
+
+    def watch(loop: asyncio.AbstractEventLoop) -> None:
+        loop.set_exception_handler(lambda _, context: problems.append(context))
+
+    gc.freeze()  # collect below what came to be in between, and nothing that others left
+    try:
+        yield watch
+        gc.collect()
+    finally:
+        gc.unfreeze()
+    assert problems == []
+    assert set(threading.enumerate()) <= threads
+
+
+def drive(
+    main: Callable[[StepLoop], Coroutine[Any, Any, T]],
+    watch: Callable[[asyncio.AbstractEventLoop], None],
+    turn: float = 0.0,
+) -> T:
+    """Run `main` on a fresh `StepLoop`, and see that it leaves nothing behind."""
+    loop = StepLoop(turn)
+    watch(loop)
+
+    async def checked() -> T:
+        result = await main(loop)
+        loop.on_step = None
+        nothing_left()
+        return result
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(checked())
+
+
+async def until(true: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait in real time until a condition of another thread or process holds."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.002)
+
+
+KIT = SimpleNamespace(
+    Closing=Closing,
+    Source=Source,
+    Store=Store,
+    StepLoop=StepLoop,
+    nothing_left=nothing_left,
+    quiet=quiet,
+    drive=drive,
+    until=until,
+)
+
+
+@pytest.fixture(scope="session")
+def kit() -> SimpleNamespace:
+    return KIT
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[[asyncio.AbstractEventLoop], None]]:
+    """As `kit.quiet`, once around a whole test: for tests of many examples."""
+    with quiet() as watch_loop:
+        yield watch_loop
