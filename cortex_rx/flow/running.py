@@ -171,7 +171,13 @@ class Shared(Generic[T, R]):
     """
 
     @overload
-    def __init__(self: Shared[T, T], source: Observable[T], *, capacity: float = 32, linger: float = 0.0) -> None: ...
+    def __init__(  # the last item is an item
+        self: Shared[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
+        source: Observable[T],
+        *,
+        capacity: float = 32,
+        linger: float = 0.0,
+    ) -> None: ...
     @overload
     def __init__(
         self,

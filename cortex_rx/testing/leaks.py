@@ -43,7 +43,7 @@ class Leaked(AssertionError):
     """Something was left behind; `left` names each thing."""
 
     def __init__(self, left: Iterable[str]) -> None:
-        self.left = tuple(left)
+        self.left: tuple[str, ...] = tuple(left)
         super().__init__("left behind:" + "".join(f"\n  {each}" for each in self.left))
 
 

@@ -174,7 +174,8 @@ class Trace:
         """
         return draw_svg(self._layout(), title)
 
-    __str__ = text
+    def __str__(self) -> str:
+        return self.text()
 
     def _repr_svg_(self) -> str:
         return self.svg()

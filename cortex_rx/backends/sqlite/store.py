@@ -35,7 +35,7 @@ __all__ = ["SqliteBackend"]
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _READERS = 2  # threads that read: a search does not wait for a backup
 _FORK_WAIT = 60.0  # seconds that a fork waits for what runs
