@@ -1,0 +1,51 @@
+"""A long answer takes little memory: measured in a process of its own, so that nothing else is in the figure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+LONG_ANSWER = """
+import asyncio, resource, sys
+from pathlib import Path
+from cortex_rx import Turn, default_chain, from_stream, run, operators as cx
+from cortex_rx.backends import SqliteBackend
+
+CHUNK = 40
+
+def peak():
+    # The peak of this program in kB.  Not ru_maxrss where there is better: it begins with that of the parent process.
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+
+async def model(length):
+    for number in range(length // CHUNK):
+        if not number % 8:
+            await asyncio.sleep(0)
+        yield f"{number:>14} of many tokens of this one.\\n"[:CHUNK].ljust(CHUNK)
+
+async def main(folder):
+    async with SqliteBackend(Path(folder) / "memory.db") as backend:
+        for name, length in (("c-1", 1_000_000), ("c-2", 20_000_000)):
+            turn = Turn("space", name, "Go on!", user_id="ada", user_name="Ada")
+            before = peak()
+            await run(from_stream(lambda: model(length), turn=turn).pipe(default_chain(backend), cx.last()))
+            raised = peak() - before
+        rows = await backend.query("memories:list", {"memorySpaceId": "space", "conversationId": "c-2"})
+        print(raised, max(row["contentLength"] for row in rows))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_a_long_answer_takes_little_memory(tmp_path: Path) -> None:
+    """20 MB in chunks of 40 bytes (a real token has about 5) through the default chain into a file: at most 16 MB more."""
+    command = [sys.executable, "-c", LONG_ANSWER, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    raised, stored = map(int, done.stdout.split())
+    assert stored == 20_000_000
+    assert raised <= 16 * 1024
