@@ -75,7 +75,9 @@ class Options(Record):
     `UnsupportedOption` for what this version cannot do.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True, loc_by_alias=False, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        arbitrary_types_allowed=True, loc_by_alias=False, hide_input_in_errors=True
+    )
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {}
     """What Cortex knows and this version does not: the values that ask for nothing, and why others are refused."""
 

@@ -42,7 +42,9 @@ Phase = Literal["initialization", "streaming", "fact-extraction", "storage", "fi
 class Record(BaseModel):
     """An immutable record, read by attribute and by key."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid"
+    )
 
     def __getitem__(self, key: str) -> Any:
         """The value of the field `key`, in snake_case or camelCase; `KeyError` if there is none."""

@@ -82,6 +82,12 @@ def beside(
                     put(item)
 
             ended = asyncio.Event()
+            disposed = False  # maybe after the end, while the worker still flushes
+
+            def stop() -> None:
+                nonlocal disposed
+                disposed = True
+                finish(End.CANCELLED)
 
             def finish(end: End, error: Exception | None = None) -> None:
                 inbox.finish(end, error)
@@ -96,14 +102,14 @@ def beside(
                         except StopAsyncIteration:
                             break
                         except Exception as error:
-                            end = partial(flow.lost if inbox.end is End.CANCELLED else observer.on_error, error)
+                            end = partial(flow.lost if disposed else observer.on_error, error)
                             break
                         except asyncio.CancelledError:
                             if cancelled_by_us():
                                 raise
                             end = partial(observer.on_error, CancelledWithin("a worker"))
                             break
-                        if inbox.end is not End.CANCELLED:
+                        if not disposed:
                             emit(item)
                 inbox.close()
                 if end is None:
@@ -122,7 +128,7 @@ def beside(
                 lambda: finish(End.COMPLETED),
                 scheduler=flow.child(gate) if gate else flow,
             )
-            return CompositeDisposable(upstream, flow.spawn(work(), stop=lambda: finish(End.CANCELLED)))
+            return CompositeDisposable(upstream, flow.spawn(work(), stop=stop))
 
         return Observable(subscribe)
 

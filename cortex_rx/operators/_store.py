@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from cortex_rx.events import Delta, StreamEvent
 from cortex_rx.flow import Inbox
 
@@ -17,19 +19,23 @@ def weigh(event: StreamEvent) -> float:
 
 
 class Backoff:
-    """Pauses between tries: 0.1 s, doubled each time up to 5 s, as long as the stream runs; after its end three tries more."""
+    """Pauses between tries: 0.1 s, doubled each time up to 5 s, as long as the stream runs.
 
-    def __init__(self, inbox: Inbox[StreamEvent], after_end: int = 3) -> None:
+    After its end three tries more, 0.1, 0.4 and 1.6 s apart: a stream that was stopped must be at rest soon.
+    """
+
+    def __init__(self, inbox: Inbox[StreamEvent]) -> None:
         self._inbox = inbox
         self._pause = 0.1
-        self._left = after_end
+        self._late = iter((0.1, 0.4, 1.6))
 
     async def again(self) -> bool:
         """Pause; whether to try again."""
-        if self._inbox.end is not None:
-            self._left -= 1
-            if self._left < 0:
-                return False
-        await self._inbox.rest(self._pause)
-        self._pause = min(2 * self._pause, 5.0)
+        if self._inbox.end is None:
+            await self._inbox.rest(self._pause)
+            self._pause = min(2 * self._pause, 5.0)
+        elif (pause := next(self._late, None)) is None:
+            return False
+        else:
+            await asyncio.sleep(pause)
         return True

@@ -48,36 +48,42 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
     limit = seconds("wait", wait)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        async for batch in inbox:
-            opened = batch[0]
+        async for opened, *_ in inbox:
             assert isinstance(opened, Opened)
-            until = inbox.flow.time() + limit
-            backoff, told = Backoff(inbox), False
             args = {"streamId": opened.stream_id, "startedAt": round(opened.at * 1000)} | opened.turn.arguments()
-            while True:
-                call: asyncio.Task[dict[str, Any]] = asyncio.ensure_future(backend.mutation("streams:begin", args))
-                try:
-                    await asyncio.wait({call}, timeout=None if told else max(0.0, until - inbox.flow.time()))
-                    if not call.done():
-                        told = True
-                        yield Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
-                        inbox.release()
-                    begun = await call
-                except StoreUnavailable as error:
-                    if not told:
-                        told = True
-                        yield Problem.of("initialization", error, recoverable=True)
-                        inbox.release()
-                    if not await backoff.again():
-                        yield Problem.of("initialization", error, recoverable=False)
-                        break
-                else:
-                    yield Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]))
-                    return  # and hold up nobody from now on
-                finally:
-                    if not call.done():
-                        call.cancel()
-                        await asyncio.wait({call})
+            failures: list[StoreUnavailable] = []
+            call = asyncio.ensure_future(_insist(backend, args, Backoff(inbox), failures))
+            try:
+                await asyncio.wait({call}, timeout=limit)
+                if failures:
+                    yield Problem.of("initialization", failures[0], recoverable=True)
+                elif not call.done():
+                    yield Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
+                inbox.release()
+                begun = await call
+            except StoreUnavailable as error:
+                yield Problem.of("initialization", error, recoverable=False)
+            else:
+                yield Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]))
+                return  # and hold up nobody from now on
+            finally:
+                if not call.done():
+                    call.cancel()
+                    await asyncio.wait({call})
 
     # Full while it deals with `Opened`: the source asks the model, but hands nothing on.
     return beside(worker, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}))
+
+
+async def _insist(
+    backend: Backend, args: dict[str, Any], backoff: Backoff, failures: list[StoreUnavailable]
+) -> dict[str, Any]:
+    """Call the store until it can."""
+    while True:
+        try:
+            begun: dict[str, Any] = await backend.mutation("streams:begin", args)
+            return begun
+        except StoreUnavailable as error:
+            failures.append(error)
+            if not await backoff.again():
+                raise

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import ChainOrderError, CortexError, EmptyAnswer, NotStored, StoreError, StoreUnavailable
+from cortex_rx.errors import (
+    ChainOrderError,
+    CortexError,
+    Diverged,
+    EmptyAnswer,
+    Fenced,
+    Gap,
+    IdempotencyConflict,
+    InvalidArgument,
+    NotStored,
+    StoreUnavailable,
+    StreamNotFound,
+)
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered, StreamEvent
 from cortex_rx.flow import End, Inbox, beside
 from cortex_rx.operators._checks import backend_of, callback
@@ -141,8 +154,8 @@ def finalize(
     It acts once it has seen `Ended`, also when the stream was cancelled after that.  A stream that fails or is cut off before
     is not finalised: its partial stays.  It is safe to finalise again: the same text gives the stored exchange, another text is
     an `IdempotencyConflict`.  An answer that is blank and calls no tools fails with `EmptyAnswer`; the question is kept, marked
-    unanswered.  If the store cannot, after four tries, the stream fails with `NotStored`, which carries the text that is not
-    durable.
+    unanswered.  If the store cannot, after four tries in two seconds, the stream fails with `NotStored`, which carries the text
+    that is not durable.  `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream as they are.
 
     `extract_content(question, answer)` gives the text that is remembered of the question; `generate_embedding(text)` the
     embedding of each of the two memories.  Both may be async; where one fails, a `Problem` says so and the exchange is stored
@@ -165,6 +178,7 @@ def finalize(
         exchange = _Exchange(whole)
         async for batch in inbox:
             exchange.take(batch)
+            del batch  # or the events would be held until the next
         ended, opened, begun = exchange.ended, exchange.opened, exchange.begun
         if ended is None or opened is None:
             if inbox.end is End.COMPLETED:
@@ -211,7 +225,7 @@ def finalize(
                     yield Problem.of("finalization", error, recoverable=True)
                 if not await backoff.again():
                     raise _lost(exchange) from error
-            except StoreError:
+            except _MEANT:
                 raise
             except Exception as error:
                 raise _lost(exchange) from error
@@ -228,6 +242,7 @@ def finalize(
     return beside(worker, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
 
 
+_MEANT = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound)  # what the store says of this very exchange
 _INTERVAL = 0.25  # seconds between two looks at what passed; the end is seen at once
 _BATCH = 2048  # events that passed are looked at sooner
 
@@ -242,15 +257,23 @@ async def _derive(
     """Ask the caller's functions; what fails is said and left out."""
     try:
         if extract and (content := await _awaited(extract(question, answer))) is not None:
+            content.encode()  # a lone surrogate, and what is no text at all, the store would refuse, and the exchange with it
             args["userContent"] = content
     except Exception as error:
         yield Problem.of("finalization", error, recoverable=True)
     for key, text in (("userEmbedding", args.get("userContent", question)), ("agentEmbedding", answer)):
         try:
             if embed and (vector := await _awaited(embed(text))) is not None:
-                args[key] = [float(number) for number in vector]
+                args[key] = _numbers(vector)
         except Exception as error:
             yield Problem.of("finalization", error, recoverable=True)
+
+
+def _numbers(vector: Iterable[float]) -> list[float]:
+    numbers = [float(number) for number in vector]
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise InvalidArgument("generate_embedding", "a vector", "one or more finite numbers")
+    return numbers
 
 
 async def _awaited(value: Any) -> Any:

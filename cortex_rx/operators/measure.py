@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import struct
+from array import array
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from itertools import pairwise
+from itertools import repeat
+from operator import rshift, sub
 
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument
@@ -29,15 +32,17 @@ __all__ = ["measure"]
 
 
 _BATCH = 512  # deltas that are noted before they are counted
-_WIDTH = math.log(1.04)  # each bucket of the scale is 4 % wider than the one before
+_LONG = 2048  # code points: a delta that is longer is counted at once, so that what is noted stays small
+_CUT = 47  # The bits of a float are a logarithmic scale: without the last 47, each bucket is 1.6 to 3.2 % wide.
 _LEAST = 1e-6  # seconds; with less between them two deltas came at once
 
 
 class _Meter:
     """The figures of one stream.
 
-    A delta is only noted, `times` and `texts`; `fold` counts what was noted, many at once, which costs a fraction.
-    The gaps between deltas become counts on a logarithmic scale: bounded, whatever the length of the stream.
+    A delta is only noted, in `times` and `deltas`; `fold` counts what was noted, many at once, which costs a fraction.
+    The gaps between deltas become counts on a logarithmic scale: bounded, whatever the length of the stream.  Sizes are
+    those of the answer, so they begin anew with it; times are those of the stream.
     """
 
     def __init__(self, flow: Flow, price: float | None) -> None:
@@ -52,29 +57,34 @@ class _Meter:
         self.facts = self.partials = self.errors = self.retries = 0
         self.usage: Usage | None = None
         self.times: list[float] = []
-        self.texts: list[str] = []
+        self.deltas: list[Delta] = []
+        self._attempt = 0
         self._gaps: Counter[int] = Counter()
 
     def fold(self) -> None:
         """Count what was noted."""
-        times, texts = self.times, self.texts
+        times, deltas = self.times, self.deltas
         if not times:
             return
+        if (attempt := deltas[-1].attempt) != self._attempt:
+            self._attempt = attempt
+            self.chunks = self.characters = self.bytes = 0
+            texts = [delta.text for delta in deltas if delta.attempt == attempt]
+        else:
+            texts = [delta.text for delta in deltas]
         self.chunks += len(texts)
         self.characters += (characters := sum(map(len, texts)))
         together = "".join(texts)
         self.bytes += characters if together.isascii() else len(together.encode())
         if self.last is None:
-            self.first = self.last = times[0]
-            earlier = times
+            self.first = times[0]
         else:
-            earlier = [self.last, *times]
+            times.insert(0, self.last)
         self.last = times[-1]
-        least, width, log = _LEAST, _WIDTH, math.log
-        gaps = (after - before for before, after in pairwise(earlier))
-        self._gaps.update([int(log(gap / least) / width) if gap > least else -1 for gap in gaps])
+        gaps = array("d", map(sub, times[1:], times))
+        self._gaps.update(map(rshift, array("q", gaps.tobytes()), repeat(_CUT)))
         times.clear()
-        texts.clear()
+        deltas.clear()
 
     def percentile(self, part: float) -> float | None:
         """Milliseconds under which `part` of the gaps lie; None without gaps."""
@@ -82,7 +92,8 @@ class _Meter:
         for bucket in sorted(self._gaps):
             rank -= self._gaps[bucket]
             if rank <= 0:
-                return 0.0 if bucket < 0 else _LEAST * math.exp((bucket + 0.5) * _WIDTH) * 1000
+                (gap,) = struct.unpack("d", struct.pack("q", (bucket << _CUT) + (1 << _CUT - 1)))  # its middle
+                return gap * 1000 if gap > _LEAST else 0.0
         return None
 
     def other(self, event: StreamEvent) -> None:
@@ -165,16 +176,16 @@ def measure(every: timedelta | None = None, price: float | None = None) -> Opera
         emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
         meter = _Meter(flow, price)
-        time, times, texts = flow.time, meter.times, meter.texts
+        time, times, deltas = flow.time, meter.times, meter.deltas
         due = math.inf if pause is None else flow.time() + pause
 
         def on_next(event: StreamEvent) -> None:
             nonlocal due
             if type(event) is Delta:
                 times.append(time())
-                texts.append(event.text)
+                deltas.append(event)
                 emit(event)
-                if len(times) == _BATCH:
+                if len(times) == _BATCH or len(event.text) > _LONG:
                     meter.fold()
                 if pause is not None and (now := time()) >= due:
                     due = now + pause

@@ -39,8 +39,9 @@ class _Tail:
         for at, event in enumerate(events):
             if type(event) is Delta:
                 if event.attempt != attempt:
-                    if self.texts:
+                    if self.texts and self.begun:
                         return events[at:]
+                    self.texts.clear()  # never begun, and superseded
                     attempt = self.attempt = event.attempt
                     self.start = event.offset
                 add(event.text)
@@ -52,7 +53,7 @@ class _Tail:
             elif isinstance(event, Problem):
                 self.excused = self.excused or event.phase == "initialization"
         if self.texts and self.begun is None and not self.excused:
-            raise ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
+            raise _no_begun()
         return []
 
     async def store(self, backend: Backend) -> PartialStored:
@@ -60,6 +61,7 @@ class _Tail:
         assert self.opened is not None
         assert self.begun is not None
         text = "".join(self.texts)
+        self.texts[:] = [text]  # or a store that stalls would hold it twice
         await backend.mutation(
             "streams:append",
             {
@@ -74,6 +76,10 @@ class _Tail:
         self.texts.clear()
         self.start += len(text)
         return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
+
+
+def _no_begun() -> ChainOrderError:
+    return ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
 
 
 async def _insist(tail: _Tail, backend: Backend) -> PartialStored | None:
@@ -116,7 +122,8 @@ def persist_partial(
     the store could not even begin, the text is held until it can (**unbounded**).  `Fenced`, `Diverged` and `Gap` end the stream.
 
     With `show="durable"` a token is passed on only when it is stored: nothing that was shown can be lost, and every token waits
-    for a write.  There `interval` is not used, and a store that stays away for 25 s ends the stream with `NotStored`.
+    for a write.  There `interval` is not used.  A store that stays away for 25 s ends the stream with `NotStored`; so does one
+    that cannot even begin, when more than `max_pending` waits or the answer has ended.
 
     Commonly used for: keeping what there is of an answer when the process, the network or the reader goes away.
 
@@ -160,7 +167,16 @@ def persist_partial(
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = _Tail(items.flow)
+        held: list[StreamEvent] = []  # from the first text on, if it comes before the store could begin
+        weight = 0.0
         while batch := await items.batch():
+            if tail.begun is None and not any(type(event) is Begun for event in batch):
+                first = 0 if held else next((at for at, e in enumerate(batch) if type(e) is Delta), len(batch))
+                held += batch[first:]
+                weight += sum(map(weigh, batch[first:]))
+                batch = batch[:first]
+            else:
+                batch, held = held + batch, []
             while batch:
                 rest = tail.take(batch)
                 stored = await _insist(tail, backend)
@@ -169,6 +185,12 @@ def persist_partial(
                 if stored:
                     yield stored
                 batch = rest
+            if held and not tail.excused:
+                raise _no_begun()
+            if weight > max_pending and held:
+                break
+        if held:
+            raise NotStored("the store could not begin", "".join(e.text for e in held if type(e) is Delta))
 
     if show == "durable":
         return stage(durable)
