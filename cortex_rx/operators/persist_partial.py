@@ -2,100 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Literal
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreUnavailable
+from cortex_rx.errors import Diverged, Fenced, Gap, NotStored, StoreUnavailable
 from cortex_rx.events import Begun, Delta, Opened, PartialStored, Problem, StreamEvent
-from cortex_rx.flow import End, Flow, Inbox, Mailbox, beside, stage
+from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
 from cortex_rx.operators._checks import backend_of, count, one_of, seconds
 from cortex_rx.operators._store import MAX_PENDING, Backoff, weigh
+from cortex_rx.operators._tail import Tail, insist, no_begun
 
 __all__ = ["persist_partial"]
 
 _HALF_A_SECOND = timedelta(milliseconds=500)
-_LONGEST_PAUSE = 13  # 0.1 s doubled until then: 25 s in all
-
-
-class _Tail:
-    """The text that has come and is not stored yet, and where it goes."""
-
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
-        self._base = 0.0
-        self.opened: Opened | None = None
-        self.begun: Begun | None = None
-        self.excused = False  # the store could not begin, and said so
-        self.attempt = self.start = self.index = 0
-        self.texts: list[str] = []
-
-    def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
-        """Take events in, and give back those that come after the text which must be stored first: a new attempt's."""
-        add, attempt = self.texts.append, self.attempt
-        for at, event in enumerate(events):
-            if type(event) is Delta:
-                if event.attempt != attempt:
-                    if self.texts and self.begun:
-                        return events[at:]
-                    self.texts.clear()  # never begun, and superseded
-                    attempt = self.attempt = event.attempt
-                    self.start = event.offset
-                add(event.text)
-                self.index = event.index + 1
-            elif isinstance(event, Opened):
-                self.opened, self._base = event, self._flow.time()
-            elif isinstance(event, Begun):
-                self.begun = event
-            elif isinstance(event, Problem):
-                self.excused = self.excused or event.phase == "initialization"
-        if self.texts and self.begun is None and not self.excused:
-            raise _no_begun()
-        return []
-
-    async def store(self, backend: Backend) -> PartialStored:
-        """Append it."""
-        assert self.opened is not None
-        assert self.begun is not None
-        text = "".join(self.texts)
-        self.texts[:] = [text]  # or a store that stalls would hold it twice
-        await backend.mutation(
-            "streams:append",
-            {
-                "streamId": self.opened.stream_id,
-                "memorySpaceId": self.opened.turn.memory_space_id,
-                "epoch": self.begun.epoch,
-                "attempt": self.begun.attempt + self.attempt,
-                "start": self.start,
-                "text": text,
-            },
-        )
-        self.texts.clear()
-        self.start += len(text)
-        return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
-
-
-def _no_begun() -> ChainOrderError:
-    return ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
-
-
-async def _insist(tail: _Tail, backend: Backend) -> PartialStored | None:
-    """Store what the tail holds, for 25 s at most."""
-    pause = 0.1
-    while tail.texts and tail.begun:
-        try:
-            return await tail.store(backend)
-        except (Fenced, Diverged, Gap):
-            raise
-        except Exception as error:
-            if not isinstance(error, StoreUnavailable) or pause > _LONGEST_PAUSE:
-                raise NotStored("the store stays away", "".join(tail.texts), tail.start) from error
-            await asyncio.sleep(pause)
-            pause *= 2
-    return None
 
 
 @operator(needs=[Begun], reads=[Opened, Delta, Problem], emits=[PartialStored, Problem], takes_text=True)
@@ -139,7 +61,7 @@ def persist_partial(
     one_of("show", show, ("at once", "durable"))
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        tail = _Tail(inbox.flow)
+        tail = Tail(inbox.flow)
         async for batch in inbox:
             while batch:
                 batch = tail.take(batch)
@@ -148,7 +70,7 @@ def persist_partial(
                 if tail.texts and tail.begun:
                     return  # given up; `finalize` still has the text
 
-    async def write(inbox: Inbox[StreamEvent], tail: _Tail) -> AsyncGenerator[StreamEvent, None]:
+    async def write(inbox: Inbox[StreamEvent], tail: Tail) -> AsyncGenerator[StreamEvent, None]:
         backoff, told = Backoff(inbox), False
         while tail.texts and tail.begun:
             try:
@@ -166,7 +88,7 @@ def persist_partial(
                     return
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        tail = _Tail(items.flow)
+        tail = Tail(items.flow)
         held: list[StreamEvent] = []  # from the first text on, if it comes before the store could begin
         weight = 0.0
         while batch := await items.batch():
@@ -179,14 +101,14 @@ def persist_partial(
                 batch, held = held + batch, []
             while batch:
                 rest = tail.take(batch)
-                stored = await _insist(tail, backend)
+                stored = await insist(tail, backend)
                 for event in batch[: len(batch) - len(rest)]:
                     yield event
                 if stored:
                     yield stored
                 batch = rest
             if held and not tail.excused:
-                raise _no_begun()
+                raise no_begun()
             if weight > max_pending and held:
                 break
         if held:

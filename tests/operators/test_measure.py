@@ -29,7 +29,7 @@ from cortex_rx.events import (
     Resumed,
 )
 from cortex_rx.flow import from_async_iterable, run
-from cortex_rx.operators.measure import _Meter
+from cortex_rx.operators._meter import Meter
 from cortex_rx.testing import EPOCH, run_virtual
 from cortex_rx.types import ProgressiveFact, StreamMetrics, Turn, Usage
 
@@ -214,7 +214,7 @@ def a_meter():
         time = staticmethod(lambda: 1000.0)
         wall = staticmethod(lambda: EPOCH)
 
-    return _Meter(Clock(), None)
+    return Meter(Clock(), None)
 
 
 def test_percentiles_of_a_whole_stream():

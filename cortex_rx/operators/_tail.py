@@ -1,0 +1,91 @@
+"""The text that `persist_partial` has not stored yet."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cortex_rx.backends.backend import Backend
+from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreUnavailable
+from cortex_rx.events import Begun, Delta, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.flow import Flow
+
+__all__ = ["Tail", "insist", "no_begun"]
+
+_LONGEST_PAUSE = 13  # 0.1 s doubled until then: 25 s in all
+
+
+class Tail:
+    """The text that has come and is not stored yet, and where it goes."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._base = 0.0
+        self.opened: Opened | None = None
+        self.begun: Begun | None = None
+        self.excused = False  # the store could not begin, and said so
+        self.attempt = self.start = self.index = 0
+        self.texts: list[str] = []
+
+    def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Take events in, and give back those that come after the text which must be stored first: a new attempt's."""
+        add, attempt = self.texts.append, self.attempt
+        for at, event in enumerate(events):
+            if type(event) is Delta:
+                if event.attempt != attempt:
+                    if self.texts and self.begun:
+                        return events[at:]
+                    self.texts.clear()  # never begun, and superseded
+                    attempt = self.attempt = event.attempt
+                    self.start = event.offset
+                add(event.text)
+                self.index = event.index + 1
+            elif isinstance(event, Opened):
+                self.opened, self._base = event, self._flow.time()
+            elif isinstance(event, Begun):
+                self.begun = event
+            elif isinstance(event, Problem):
+                self.excused = self.excused or event.phase == "initialization"
+        if self.texts and self.begun is None and not self.excused:
+            raise no_begun()
+        return []
+
+    async def store(self, backend: Backend) -> PartialStored:
+        """Append it."""
+        assert self.opened is not None
+        assert self.begun is not None
+        text = "".join(self.texts)
+        self.texts[:] = [text]  # or a store that stalls would hold it twice
+        await backend.mutation(
+            "streams:append",
+            {
+                "streamId": self.opened.stream_id,
+                "memorySpaceId": self.opened.turn.memory_space_id,
+                "epoch": self.begun.epoch,
+                "attempt": self.begun.attempt + self.attempt,
+                "start": self.start,
+                "text": text,
+            },
+        )
+        self.texts.clear()
+        self.start += len(text)
+        return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
+
+
+def no_begun() -> ChainOrderError:
+    return ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
+
+
+async def insist(tail: Tail, backend: Backend) -> PartialStored | None:
+    """Store what the tail holds, for 25 s at most."""
+    pause = 0.1
+    while tail.texts and tail.begun:
+        try:
+            return await tail.store(backend)
+        except (Fenced, Diverged, Gap):
+            raise
+        except Exception as error:
+            if not isinstance(error, StoreUnavailable) or pause > _LONGEST_PAUSE:
+                raise NotStored("the store stays away", "".join(tail.texts), tail.start) from error
+            await asyncio.sleep(pause)
+            pause *= 2
+    return None
