@@ -165,11 +165,16 @@ def step(
 ) -> Step:
     """Let any Rx operator over events, a stock one too, stand in a chain under `name`.
 
-    An error that arises in it, in a callback for instance, ends the stream as a `CallbackError`, which nothing retries.
+    An error that arises in it, in a callback for instance, ends the stream as a `CallbackError`, which nothing retries.  An
+    operator that changes or drops text says `rewrites=True`: then a chain in which text was stored before it is refused.  One that
+    ends the stream early (`take`) leaves it unfinished: without `Ended` nothing is finalised, and the partial is kept.
 
+    >>> from dataclasses import replace
     >>> from reactivex import operators as ops
-    >>> print(chain(step("first ten", ops.take(10))))
-    first ten: step()
+    >>> from cortex_rx.events import Delta
+    >>> redact = ops.map(lambda e: replace(e, text=e.text.replace("secret", "***")) if isinstance(e, Delta) else e)
+    >>> print(chain(step("redact", redact, rewrites=True)))
+    redact: step()
     """
     if not callable(op):
         raise InvalidArgument("op", op, "an operator: a function from an observable to an observable")

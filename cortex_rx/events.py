@@ -21,7 +21,7 @@ from typing import Any, ClassVar, TypeAlias, final, get_args
 
 from pydantic import ConfigDict, TypeAdapter
 
-from cortex_rx.errors import InvalidArgument
+from cortex_rx.errors import CortexError, InvalidArgument
 from cortex_rx.types import MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Turn, Usage
 
 __all__ = [
@@ -158,8 +158,11 @@ class Problem(StreamEvent):
     @classmethod
     def of(cls, phase: Phase, error: Exception, *, recoverable: bool) -> Problem:
         """What happened, from the exception that says it."""
-        code: str = getattr(error, "code", None) or type(error).__name__
-        return cls(phase, code, str(error), recoverable, error)
+        if isinstance(error, CortexError):
+            return cls(phase, error.code, str(error), recoverable, error)
+        # What another's error says may be a user's text, and events go far; in this process `error` has it.
+        name = type(error).__name__
+        return cls(phase, name, f"{name} was raised", recoverable, error)
 
 
 @final

@@ -156,14 +156,15 @@ class StreamingOptions(Options):
     ] = 500
     """Milliseconds between two writes of the partial answer, at least.  Cortex's default is 3000."""
     stream_timeout: Annotated[int | float | None, _ABOVE_ZERO] = None
-    """Milliseconds without any text from the model after which the stream ends; None waits for ever.
+    """Milliseconds in which nothing comes from the source, after which the stream ends; None waits for ever.
 
-    It is an idle timeout: an answer that goes on coming may take as long as it likes.
+    It is an idle timeout: an answer that goes on coming may take as long as it likes, and tool calls or reasoning keep it alive.
     """
     max_response_length: _OptionalLimit = None
     """Code points after which the answer ends; None sets no limit."""
     max_buffer_size: _Limit = 1_048_576
-    """Text that may wait for a slow store, in code points; beyond it the model is read no further.  Cortex's default is 10,000."""
+    """What may wait for a stalled store, in bytes or nearly: the text, and 240 for each delta; beyond it the model is read no
+    further.  Cortex's default is 10,000, which is some forty tokens."""
 
     max_retries: Annotated[int | None, _ANY] = None
     retry_delay: Annotated[float | None, _ANY] = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from reactivex import Observable
 
@@ -16,16 +18,16 @@ from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Chain, Operator, Step
 from cortex_rx.errors import InvalidArgument, TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
-from cortex_rx.flow import Flow, Reader, Shared
+from cortex_rx.flow import Flow, Reader, Shared, Started
 from cortex_rx.options import RememberParams, RememberStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
 from cortex_rx.source import Provider, from_stream, new_id
 
 __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
 
+log: logging.Logger = logging.getLogger("cortex_rx")
+
 LINGER: timedelta = timedelta(seconds=1)
-Started: TypeAlias = Callable[["asyncio.Task[EnhancedRememberStreamResult]"], None]
-"""Who wants to know of the tasks in which streams run."""
 
 
 def default_chain(
@@ -100,7 +102,7 @@ class Answer:
     whatever way, ends that reader.  When nobody has read or awaited for `linger` seconds, the stream stops and its partial is
     kept; who has read to the end of the text has not left, and after `detach` nobody needs to stay.
 
-    `async for text in answer` ends with the last token.  `await answer` gives the `EnhancedRememberStreamResult` when all is
+    `async for text in answer` ends with the last token; whether the exchange is stored says `await answer`, and the log.  It gives the `EnhancedRememberStreamResult` when all is
     stored, or raises what the stream failed with; `Stopped` if it was stopped.
 
     >>> import asyncio
@@ -124,8 +126,19 @@ class Answer:
     ) -> None:
         self._fold = ResultFold()
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
-            source, self._fold, linger=linger.total_seconds(), started=started
+            source, self._fold, linger=linger.total_seconds(), started=self._begin
         )
+        self._started = started
+
+    def _begin(self, task: asyncio.Task[EnhancedRememberStreamResult], release: Callable[[], None]) -> None:
+        if self._started:
+            self._started(task, release)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[EnhancedRememberStreamResult]) -> None:
+        """A reader of text does not hear of what goes wrong after the text has ended, so it is in the log at least."""
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("stream %s ended with %s", self.stream_id, type(error).__name__)
 
     @property
     def stream_id(self) -> str | None:
@@ -160,7 +173,8 @@ class Answer:
     async def stop(self) -> None:
         """Stop now: the source is closed, the partial is kept; returns when everything is at rest.
 
-        Text that has come to its end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
+        The partial is found with `memory.list(space, include_partial=True)`.  A text that has come to its end is remembered all the
+        same.  Whoever reads or awaits gets `Stopped`.
         """
         self._shared.stop()
         if task := self._shared.task:
@@ -188,24 +202,39 @@ def remember_stream(
     It runs `default_chain(backend, options)`, or the `chain` given, which then stands for the options too.  Nothing runs, and
     nothing is stored, before the `Answer` is used.  Raises `InvalidArgument` at once for whatever does not fit.
     """
-    if isinstance(response_stream, RememberStreamParams | Mapping):
-        given = parse(RememberStreamParams, response_stream, **params)
-    else:
-        given = parse(RememberStreamParams, {"response_stream": response_stream}, **params)
+    try:
+        if isinstance(response_stream, RememberStreamParams | Mapping):
+            given = parse(RememberStreamParams, response_stream, **params)
+        else:
+            given = parse(RememberStreamParams, {"response_stream": response_stream}, **params)
+        source = from_stream(given.response_stream, turn=given.turn(), provider=provider, make_id=make_id)
+        pipeline = _chosen(given, backend, options, chain)(source)
+    except BaseException:
+        if inspect.iscoroutine(response_stream):
+            response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
+        raise
+    return Answer(pipeline, linger=linger, started=started)
+
+
+def _chosen(
+    given: RememberStreamParams,
+    backend: Backend,
+    options: StreamingOptions | Mapping[str, Any] | None,
+    chain: Operator | None,
+) -> Operator:
+    """The chain that was given, or the default one."""
     if chain is None:
-        chain = default_chain(
+        return default_chain(
             backend, options, extract_content=given.extract_content, generate_embedding=given.generate_embedding
         )
-    else:
-        if options is not None:
-            raise InvalidArgument("options", "options and chain", "one of them: options are for the default chain")
-        for name in ("extract_content", "generate_embedding"):
-            if getattr(given, name) is not None:
-                raise InvalidArgument(name, f"{name} and chain", f"one of them: in a chain, say finalize({name}=...)")
-        if not callable(chain):
-            raise InvalidArgument("chain", type(chain).__name__, "a chain or another operator over events")
-    source = from_stream(given.response_stream, turn=given.turn(), provider=provider, make_id=make_id)
-    return Answer(chain(source), linger=linger, started=started)
+    if options is not None:
+        raise InvalidArgument("options", "options and chain", "one of them: options are for the default chain")
+    for name in ("extract_content", "generate_embedding"):
+        if getattr(given, name) is not None:
+            raise InvalidArgument(name, f"{name} and chain", f"one of them: in a chain, say finalize({name}=...)")
+    if not callable(chain):
+        raise InvalidArgument("chain", type(chain).__name__, "a chain or another operator over events")
+    return chain
 
 
 async def remember(

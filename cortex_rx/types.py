@@ -12,6 +12,7 @@ are code points (Python's `len`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
@@ -208,14 +209,6 @@ class MemoryEntry(Record):
     score: float | None = Field(default=None, validation_alias=AliasChoices("score", "_score"))
 
 
-def _is_unicode(text: Any) -> bool:
-    try:
-        text.encode()
-    except (UnicodeEncodeError, AttributeError):
-        return not isinstance(text, str)
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One exchange: who asks what, in which memory space and conversation.
@@ -251,9 +244,6 @@ class Turn:
                 raise InvalidArgument(name, value, "a string that is not empty")
         if not isinstance(self.user_message, str):
             raise InvalidArgument("user_message", type(self.user_message).__name__, "a string")
-        for name in ("memory_space_id", "conversation_id", "user_message", "user_id", "user_name", "agent_id"):
-            if (value := getattr(self, name)) is not None and not _is_unicode(value):
-                raise InvalidArgument(name, "a lone surrogate", "Unicode text")
         for name in ("user_id", "user_name", "agent_id", "participant_id", "idempotency_key"):
             if (value := getattr(self, name)) is not None and not (isinstance(value, str) and value.strip()):
                 raise InvalidArgument(name, value, "a string that is not empty, or None")
@@ -273,6 +263,26 @@ class Turn:
         object.__setattr__(self, "tags", tuple(self.tags))
         if not isinstance(self.metadata, Mapping):
             raise InvalidArgument("metadata", type(self.metadata).__name__, "a mapping")
+        for field_ in fields(self):
+            if isinstance(value := getattr(self, field_.name), str):
+                self._check_text(field_.name, value)
+        for tag in self.tags:
+            self._check_text("tags", tag)
+        try:
+            self._check_text("metadata", json.dumps(dict(self.metadata), allow_nan=False, ensure_ascii=False))
+        except (TypeError, ValueError, RecursionError) as error:
+            if isinstance(error, InvalidArgument):
+                raise
+            raise InvalidArgument(
+                "metadata", type(error).__name__, "JSON: strings, finite numbers, lists, objects"
+            ) from None
+
+    @staticmethod
+    def _check_text(name: str, text: str | None) -> None:
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError:
+            raise InvalidArgument(name, "a lone surrogate", "Unicode text") from None
 
     def arguments(self) -> dict[str, Any]:
         """The turn as arguments of a backend function: camelCase keys, without what has no value."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +64,7 @@ class Cortex:
             raise InvalidArgument("linger", linger, "a timedelta of at least zero")
         self._owned = not isinstance(store, Backend)
         self._backend = store if isinstance(store, Backend) else _open(store)
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[asyncio.Task[Any], Callable[[], None]] = {}
         self._closed = False
         self.memory: MemoryAPI = MemoryAPI(self._backend, linger=linger, started=self._started)
         """What is remembered: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
@@ -87,22 +88,25 @@ class Cortex:
         """The store, for chains of your own."""
         return self._backend
 
-    def _started(self, task: asyncio.Task[Any]) -> None:
+    def _started(self, task: asyncio.Task[Any], release: Callable[[], None]) -> None:
         if self._closed:
-            task.cancel()
             raise StoreClosed("the client was closed")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = release
+        task.add_done_callback(lambda done: self._running.pop(done, None))
 
     async def close(self, timeout: timedelta = timedelta(seconds=30)) -> None:  # noqa: ASYNC109 - not of one await
         """Let the streams that run finish, stop and flush those that have not after `timeout`, and close the store.
 
-        A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.
+        They do not wait for their readers any more, who may read on what there is.  Streams of another event loop are left
+        alone.  A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.
         """
         self._closed = True
-        if running := set(self._running):
+        loop = asyncio.get_running_loop()
+        if running := {task: release for task, release in self._running.items() if task.get_loop() is loop}:
+            for release in running.values():
+                release()
             await asyncio.wait(running, timeout=timeout.total_seconds())
-        if left := set(self._running):
+        if left := [task for task in self._running if task in running]:
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
@@ -125,10 +129,12 @@ class Cortex:
 def _open(store: object) -> Backend:
     if not isinstance(store, str | os.PathLike):
         raise InvalidArgument("store", type(store).__name__, "a path, ':memory:' or a Backend")
-    path = os.fspath(store)
-    if isinstance(path, str) and path.partition("://")[0] in ("http", "https"):
+    path = os.fsdecode(store)
+    if not path:
+        raise InvalidArgument("store", path, "a path that is not empty, ':memory:' or a Backend")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         raise UnsupportedOption("store", "a URL", "the path of a SQLite file; the Convex backend does not exist yet")
-    return SqliteBackend(path if path == ":memory:" else Path(os.fsdecode(path)))
+    return SqliteBackend(path if path == ":memory:" else Path(path))
 
 
 def _seconds(name: str, text: str) -> timedelta:
@@ -141,7 +147,7 @@ def _seconds(name: str, text: str) -> timedelta:
     return value
 
 
-def _warn(running: set[asyncio.Task[Any]]) -> None:
+def _warn(running: Mapping[asyncio.Task[Any], object]) -> None:
     """At the end of the program, or when the client was dropped."""
     if left := sum(not task.done() for task in running):
         logger.warning("%d streams still ran when the client went away; call close(), or use async with", left)

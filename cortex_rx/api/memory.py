@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from cortex_rx.backends import Backend
 from cortex_rx.chain import Operator
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.flow import Started
 from cortex_rx.options import MemoryFilter, RememberParams, SearchOptions, SourceType, StreamingOptions, ids, parse
-from cortex_rx.remember import LINGER, Answer, Started, remember, remember_stream
+from cortex_rx.remember import LINGER, Answer, remember, remember_stream
 from cortex_rx.result import RememberResult
 from cortex_rx.source import Provider
 from cortex_rx.types import MemoryEntry, Record
@@ -58,9 +59,10 @@ class MemoryAPI:
         *,
         chain: Operator | None = None,
         provider: Provider | None = None,
+        linger: timedelta | None = None,
         **params: Any,
     ) -> Answer:
-        """Stream an answer into memory: `cortex_rx.remember_stream`, on this backend.
+        """Stream an answer into memory: `cortex_rx.remember_stream`, on this backend; `linger` is the client's by default.
 
         >>> import asyncio
         >>> from cortex_rx import Cortex
@@ -78,7 +80,7 @@ class MemoryAPI:
             backend=self._backend,
             chain=chain,
             provider=provider,
-            linger=self._linger,
+            linger=self._linger if linger is None else linger,
             started=self._started,
             **params,
         )

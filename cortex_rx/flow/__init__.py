@@ -20,7 +20,7 @@ from cortex_rx.flow.boxes import End, Inbox, Mailbox
 from cortex_rx.flow.forms import beside, passing, stage
 from cortex_rx.flow.frames import after_failure, from_async_iterable, pull, resume
 from cortex_rx.flow.patience import OutOfPatience, Patience, Watch
-from cortex_rx.flow.running import Fold, LastItem, Reader, Shared, Stopped, run, stream
+from cortex_rx.flow.running import Fold, LastItem, Reader, Shared, Started, Stopped, run, stream
 from cortex_rx.flow.scheduler import LIMIT, CancelledWithin, Flow, Gate, Operator, ResumePoint
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Reader",
     "ResumePoint",
     "Shared",
+    "Started",
     "Stopped",
     "Watch",
     "after_failure",

@@ -101,6 +101,7 @@ class Inbox(AsyncIterator[list[T]]):
         self.tick: float | None = None  # an empty batch after so long a silence (for a heartbeat)
         self.end: End | None = None
         self.error: Exception | None = None
+        self.disposed: asyncio.Event = asyncio.Event()  # nobody listens any more, maybe after the end
         self.flow: Flow = flow
         self._weigh = weigh
         self._items: list[T] = []

@@ -82,11 +82,10 @@ def beside(
                     put(item)
 
             ended = asyncio.Event()
-            disposed = False  # maybe after the end, while the worker still flushes
+            disposed = inbox.disposed
 
             def stop() -> None:
-                nonlocal disposed
-                disposed = True
+                disposed.set()
                 finish(End.CANCELLED)
 
             def finish(end: End, error: Exception | None = None) -> None:
@@ -102,14 +101,16 @@ def beside(
                         except StopAsyncIteration:
                             break
                         except Exception as error:
-                            end = partial(flow.lost if disposed else observer.on_error, error)
+                            end = partial(flow.lost if disposed.is_set() else observer.on_error, error)
                             break
                         except asyncio.CancelledError:
                             if cancelled_by_us():
+                                if disposed.is_set():
+                                    flow.lost(TimeoutError("a flush was cut off"))
                                 raise
                             end = partial(observer.on_error, CancelledWithin("a worker"))
                             break
-                        if not disposed:
+                        if not disposed.is_set():
                             emit(item)
                 inbox.close()
                 if end is None:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 
 from reactivex import Observable, abc
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
@@ -157,6 +157,10 @@ def _end(reader: Mailbox[Any], error: BaseException | None) -> None:
         reader.on_error(error if isinstance(error, Exception) else Stopped("the stream was stopped"))
 
 
+Started: TypeAlias = Callable[["asyncio.Task[Any]", Callable[[], None]], None]
+"""Who is told of the task in which a pipeline runs, and of how to let it run on without its readers; it may refuse."""
+
+
 class Stopped(Exception):
     """The pipeline was stopped while somebody still read from it, or before somebody awaited it."""
 
@@ -186,7 +190,7 @@ class Shared(Generic[T, R]):
         *,
         capacity: float = 32,
         linger: float = 0.0,
-        started: Callable[[asyncio.Task[R]], None] | None = None,
+        started: Started | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -195,7 +199,7 @@ class Shared(Generic[T, R]):
         *,
         capacity: float = 32,
         linger: float = 0.0,
-        started: Callable[[asyncio.Task[R]], None] | None = None,
+        started: Started | None = None,
     ) -> None:
         self._started = started
         self._source, self._capacity, self._linger = source, capacity, linger
@@ -214,6 +218,13 @@ class Shared(Generic[T, R]):
         """It runs on to its end, whoever leaves: all text is there, or the user wants it."""
         self._kept = True
 
+    def release(self) -> None:
+        """Wait for no reader any more, and run to the end: what has not been read is held for who reads on."""
+        self.keep()
+        self._fan.open()
+        for reader in self._fan.readers:
+            reader.gate.open()
+
     def stop(self) -> None:
         """End it now: the source is closed, what passed is flushed."""
         self._stopped = True
@@ -225,10 +236,15 @@ class Shared(Generic[T, R]):
         if self._task is None:
             self._flow = Flow()
             self._fan: _Fan[T] = _Fan(self._capacity, self._fold, self._flow.future())
-            self._task = asyncio.create_task(self._run())
-            self._task.add_done_callback(self._over)
+            task = asyncio.create_task(self._run())
             if self._started:
-                self._started(self._task)
+                try:
+                    self._started(task, self.release)
+                except BaseException:
+                    task.cancel()
+                    raise
+            self._task = task
+            task.add_done_callback(self._over)
             if self._stopped:
                 self._task.cancel()
         elif self._task.get_loop() is not asyncio.get_running_loop():
@@ -257,8 +273,9 @@ class Shared(Generic[T, R]):
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if not task.cancelled():
-            task.exception()  # whoever awaits gets it; if nobody does, that is no reason for a warning
+        # Whoever awaits gets the error; if nobody does, that is no reason for a warning.  A task that was cancelled before
+        # its first step has told nobody: the first end counts.
+        self._fan.end(asyncio.CancelledError() if task.cancelled() else task.exception())
 
     async def _run(self) -> R:
         try:

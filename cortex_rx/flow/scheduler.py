@@ -22,7 +22,7 @@ U = TypeVar("U")
 Operator = Callable[[Observable[T]], Observable[U]]
 log: logging.Logger = logging.getLogger("cortex_rx")
 
-LIMIT: float = 5.0  # seconds that work may go on after a dispose
+LIMIT: float = 8.0  # seconds that work may go on after a dispose
 
 
 @dataclass(frozen=True, slots=True)

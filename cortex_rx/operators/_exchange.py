@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections import deque
@@ -9,7 +10,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from typing import Any, TypeAlias
 
 from cortex_rx.errors import ChainOrderError, CortexError, InvalidArgument, NotStored
+from cortex_rx.flow import Inbox
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
+
+_CALL = 30.0  # seconds that a function of the caller's may take
+_LATE_CALL = 1.0  # the same when the stream was stopped
 
 __all__ = ["Embed", "Exchange", "Extract", "derive"]
 
@@ -31,7 +36,7 @@ class Exchange:
         self.blank = self.no_calls = True
         self._whole: list[str] | None = [] if whole else None
         self._tail: deque[str] = deque()
-        self._start = self._end = 0  # of the tail
+        self._start = self.end = 0  # of the tail; `end` is the length of what has passed
 
     def take(self, events: list[StreamEvent]) -> None:
         """Take events in."""
@@ -55,7 +60,7 @@ class Exchange:
 
     def _anew(self, event: Delta) -> None:
         self.attempt, self.blank = event.attempt, True
-        self._start = self._end = event.offset
+        self._start = self.end = event.offset
         self._tail.clear()
         if self._whole is not None:
             self._whole.clear()
@@ -64,7 +69,7 @@ class Exchange:
         if self.begun is None and self.excused is None:
             raise ChainOrderError("finalize got text but no Begun: it belongs after begin(...)")
         self._tail.append(text)
-        self._end += len(text)
+        self.end += len(text)
         if self._whole is not None:
             self._whole.append(text)
         if self.blank and not text.isspace():
@@ -116,18 +121,23 @@ class Exchange:
 
 
 async def derive(
-    args: dict[str, Any], question: str, answer: str, extract: Extract | None, embed: Embed | None
-) -> AsyncGenerator[StreamEvent, None]:
-    """Ask the caller's functions; what fails is said and left out."""
+    inbox: Inbox[StreamEvent],
+    args: dict[str, Any],
+    question: str,
+    answer: str,
+    extract: Extract | None,
+    embed: Embed | None,
+) -> AsyncGenerator[Problem, None]:
+    """Ask the caller's functions; what fails, or takes too long, is said and left out."""
     try:
-        if extract and (content := await awaited(extract(question, answer))) is not None:
+        if extract and (content := await _awaited(inbox, extract(question, answer))) is not None:
             content.encode()  # a lone surrogate, and what is no text at all, the store would refuse, and the exchange with it
             args["userContent"] = content
     except Exception as error:
         yield Problem.of("finalization", error, recoverable=True)
     for key, text in (("userEmbedding", args.get("userContent", question)), ("agentEmbedding", answer)):
         try:
-            if embed and (vector := await awaited(embed(text))) is not None:
+            if embed and (vector := await _awaited(inbox, embed(text))) is not None:
                 args[key] = _numbers(vector)
         except Exception as error:
             yield Problem.of("finalization", error, recoverable=True)
@@ -140,5 +150,20 @@ def _numbers(vector: Iterable[float]) -> list[float]:
     return numbers
 
 
-async def awaited(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+async def _awaited(inbox: Inbox[StreamEvent], value: Any) -> Any:
+    """The value, if it comes in time: a finished answer is not held up for ever, nor lost when the stream is stopped."""
+    if not inspect.isawaitable(value):
+        return value
+    call = asyncio.ensure_future(value)
+    disposed = asyncio.ensure_future(inbox.disposed.wait())
+    try:
+        await asyncio.wait({call, disposed}, timeout=_CALL, return_when=asyncio.FIRST_COMPLETED)
+        if not call.done() and disposed.done():
+            await asyncio.wait({call}, timeout=_LATE_CALL)
+        if not call.done():
+            raise TimeoutError("a function of the caller's took too long")
+        return call.result()
+    finally:
+        disposed.cancel()
+        call.cancel()
+        await asyncio.wait({call, disposed}, timeout=_LATE_CALL)

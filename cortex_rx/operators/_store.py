@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from cortex_rx.events import Delta, StreamEvent
+import logging
+from typing import Any
+
+from cortex_rx.backends.backend import Backend
+from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox
+
+log: logging.Logger = logging.getLogger("cortex_rx")
 
 MAX_PENDING = 1_048_576
 """What may wait for a stalled store before the source waits too: weights as `weigh` counts them, about bytes."""
@@ -16,6 +22,20 @@ _OVERHEAD = 240  # what an event costs beside its text: measured with tracemallo
 def weigh(event: StreamEvent) -> float:
     """What an event that waits costs, in bytes or nearly."""
     return len(event.text) + _OVERHEAD if type(event) is Delta else _OVERHEAD
+
+
+def said(problem: Problem, opened: Opened | None) -> Problem:
+    """The problem, which is said in the log too."""
+    stream = opened.stream_id if opened else "not opened"
+    log.warning("%s: %s (stream %s)", problem.phase, problem.code, stream)
+    return problem
+
+
+async def begin_stream(backend: Backend, opened: Opened) -> Begun:
+    """Store the question and own the stream; whoever began it before does not own it any more."""
+    args: dict[str, Any] = {"streamId": opened.stream_id, "startedAt": round(opened.at * 1000)}
+    begun = await backend.mutation("streams:begin", args | opened.turn.arguments())
+    return Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]))
 
 
 class Backoff:

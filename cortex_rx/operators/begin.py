@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
-from typing import Any
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
@@ -13,7 +12,7 @@ from cortex_rx.errors import StoreUnavailable
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox, beside
 from cortex_rx.operators._checks import backend_of, seconds
-from cortex_rx.operators._store import Backoff
+from cortex_rx.operators._store import Backoff, begin_stream, said
 
 __all__ = ["begin"]
 
@@ -50,22 +49,20 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         async for opened, *_ in inbox:
             assert isinstance(opened, Opened)
-            args = {"streamId": opened.stream_id, "startedAt": round(opened.at * 1000)} | opened.turn.arguments()
             failures: list[StoreUnavailable] = []
-            call = asyncio.ensure_future(_insist(backend, args, Backoff(inbox), failures))
+            call = asyncio.ensure_future(_insist(backend, opened, Backoff(inbox), failures))
             try:
                 await asyncio.wait({call}, timeout=limit)
                 if failures:
-                    yield Problem.of("initialization", failures[0], recoverable=True)
+                    yield said(Problem.of("initialization", failures[0], recoverable=True), opened)
                 elif not call.done():
-                    yield Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
+                    slow = Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
+                    yield said(slow, opened)
                 inbox.release()
-                begun = await call
-            except StoreUnavailable as error:
-                yield Problem.of("initialization", error, recoverable=False)
-            else:
-                yield Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]))
+                yield await call
                 return  # and hold up nobody from now on
+            except StoreUnavailable as error:
+                yield said(Problem.of("initialization", error, recoverable=False), opened)
             finally:
                 if not call.done():
                     call.cancel()
@@ -76,13 +73,12 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
 
 
 async def _insist(
-    backend: Backend, args: dict[str, Any], backoff: Backoff, failures: list[StoreUnavailable]
-) -> dict[str, Any]:
+    backend: Backend, opened: Opened, backoff: Backoff, failures: list[StoreUnavailable]
+) -> Begun:
     """Call the store until it can."""
     while True:
         try:
-            begun: dict[str, Any] = await backend.mutation("streams:begin", args)
-            return begun
+            return await begin_stream(backend, opened)
         except StoreUnavailable as error:
             failures.append(error)
             if not await backoff.again():

@@ -22,7 +22,7 @@ from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored,
 from cortex_rx.flow import End, Inbox, beside
 from cortex_rx.operators._checks import backend_of, callback
 from cortex_rx.operators._exchange import Embed, Exchange, Extract, derive
-from cortex_rx.operators._store import Backoff
+from cortex_rx.operators._store import Backoff, said
 from cortex_rx.types import MemoryEntry
 
 __all__ = ["finalize"]
@@ -82,7 +82,7 @@ def finalize(
         if ended is None or opened is None:
             if inbox.end is End.COMPLETED:
                 message = "the stream was cut off before it ended; its partial is kept"
-                yield Problem("finalization", "INCOMPLETE", message, recoverable=True)
+                yield said(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
             return
         if begun is None:
             if exchange.excused is None:
@@ -104,15 +104,14 @@ def finalize(
                 "attempt": begun.attempt + exchange.attempt,
                 "start": exchange.start,
                 "text": exchange.tail,
-                "length": ended.offset,
+                "length": exchange.end,  # of what passed here: a step before may have changed lengths
             }
             if ended.usage:
                 args["usage"] = ended.usage.model_dump(by_alias=True, exclude_none=True)
             if whole:
-                async for said in derive(
-                    args, opened.turn.user_message, exchange.text, extract_content, generate_embedding
-                ):
-                    yield said
+                derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, generate_embedding)
+                async for problem in derived:
+                    yield said(problem, opened)
         backoff, told = Backoff(inbox), False
         while True:
             try:
@@ -121,7 +120,7 @@ def finalize(
             except StoreUnavailable as error:
                 if not told:
                     told = True
-                    yield Problem.of("finalization", error, recoverable=True)
+                    yield said(Problem.of("finalization", error, recoverable=True), opened)
                 if not await backoff.again():
                     raise exchange.lost() from error
             except _MEANT:

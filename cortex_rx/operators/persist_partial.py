@@ -12,7 +12,7 @@ from cortex_rx.errors import Diverged, Fenced, Gap, NotStored, StoreUnavailable
 from cortex_rx.events import Begun, Delta, Opened, PartialStored, Problem, StreamEvent
 from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
 from cortex_rx.operators._checks import backend_of, count, one_of, seconds
-from cortex_rx.operators._store import MAX_PENDING, Backoff, weigh
+from cortex_rx.operators._store import MAX_PENDING, Backoff, begin_stream, said, weigh
 from cortex_rx.operators._tail import Tail, insist, no_begun
 
 __all__ = ["persist_partial"]
@@ -65,10 +65,15 @@ def persist_partial(
         async for batch in inbox:
             while batch:
                 batch = tail.take(batch)
-                async for said in write(inbox, tail):
-                    yield said
+                async for event in write(inbox, tail):
+                    yield event
                 if tail.texts and tail.begun:
                     return  # given up; `finalize` still has the text
+        if tail.texts and tail.opened and inbox.end is End.CANCELLED:
+            # Cancelled before the store had begun: what was shown is kept all the same.
+            tail.begun = await begin_stream(backend, tail.opened)
+            async for event in write(inbox, tail):
+                yield event
 
     async def write(inbox: Inbox[StreamEvent], tail: Tail) -> AsyncGenerator[StreamEvent, None]:
         backoff, told = Backoff(inbox), False
@@ -81,7 +86,7 @@ def persist_partial(
                 again = isinstance(error, StoreUnavailable)
                 if not told or not again:
                     told = True
-                    yield Problem.of("storage", error, recoverable=again)
+                    yield said(Problem.of("storage", error, recoverable=again), tail.opened)
                 if not again or not await backoff.again():
                     if inbox.end is End.CANCELLED:
                         raise  # nobody hears a Problem now: it is logged, and kept with the flow

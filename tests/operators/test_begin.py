@@ -243,7 +243,7 @@ def test_a_stalled_store_is_given_up_after_the_limit_of_a_dispose(lab, wait):
         await asyncio.wait({task})
         return asyncio.get_running_loop().time()
 
-    assert lab.run(main) == pytest.approx(15.0, abs=0.01)
+    assert lab.run(main) == pytest.approx(18.0, abs=0.01)
     assert isinstance(lab.store.calls[0].error, asyncio.CancelledError)
 
 
