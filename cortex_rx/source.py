@@ -44,7 +44,7 @@ def stream_id_of(turn: Turn, make: Callable[[], str] = new_id) -> str:
     if turn.idempotency_key is None:
         return make()
     key = f"{len(turn.memory_space_id)}:{turn.memory_space_id}{turn.idempotency_key}"
-    return f"stream-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:32]}"
+    return f"stream-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
 def from_stream(

@@ -28,7 +28,7 @@ def boom(_):
 def test_an_error_in_a_callback_is_marked():
     trace = Trace()
     pipeline = rx.of(delta()).pipe(step("boom", ops.map(boom)), trace.tap("out"))
-    with pytest.raises(CallbackError, match="^in step 'boom': ZeroDivisionError: in the callback$") as caught:
+    with pytest.raises(CallbackError, match="^in step 'boom': ZeroDivisionError$") as caught:
         run_virtual(run(pipeline))
     assert caught.value.step == "boom"
     assert isinstance(caught.value.error, ZeroDivisionError)

@@ -76,9 +76,9 @@ class Watch:
         if self._since is not None:
             self._waited += self._loop.time() - self._since
             self._since = None
-        if self._over and self._task and self._task.uncancel() == 0 and error is not None:
-            patience, which = self._over
-            raise OutOfPatience(patience, which) from error
+        over, self._over = self._over, None
+        if over and self._task and self._task.uncancel() == 0 and error is not None:
+            raise OutOfPatience(*over) from error
 
     def close(self) -> None:
         """Set no timer any more."""

@@ -330,7 +330,7 @@ def test_each_broken_promise_is_caught_by_name(make, promise, says):
     ("make", "promise", "says", "how"),
     [
         (loses_the_tail_on_an_error, Promise.FAILS, "came and never went out", {"stage": True}),
-        (ignores_a_cancellation, Promise.STOPS, "cancelled at step .* it went on for 6 s", {"stage": True}),
+        (ignores_a_cancellation, Promise.STOPS, "cancelled at step .* it went on for 9 s", {"stage": True}),
     ],
     ids=lambda it: it.__name__ if callable(it) else None,
 )
