@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -723,8 +722,6 @@ def test_close_finishes_what_runs_and_stops_what_takes_too_long(tmp_path: Path, 
     assert at == pytest.approx(10.0, abs=0.1)
     assert closed == 1
     assert "1 streams were stopped" in caplog.text
-    with sqlite3.connect(tmp_path / "m.db") as db:
-        db.row_factory = sqlite3.Row
 
     async def look() -> tuple[list[Any], list[Any]]:
         async with Cortex(tmp_path / "m.db") as cortex:

@@ -16,6 +16,7 @@ from typing import Any
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends import Backend, SqliteBackend
+from cortex_rx.backends.backend import is_backend
 from cortex_rx.errors import InvalidArgument, StoreClosed, UnsupportedOption
 from cortex_rx.remember import LINGER
 
@@ -62,8 +63,8 @@ class Cortex:
             linger = _seconds(LINGER_SECONDS, given[LINGER_SECONDS]) if given.get(LINGER_SECONDS) else LINGER
         elif not isinstance(linger, timedelta) or linger < timedelta():
             raise InvalidArgument("linger", linger, "a timedelta of at least zero")
-        self._owned = not isinstance(store, Backend)
-        self._backend = store if isinstance(store, Backend) else _open(store)
+        self._owned = not is_backend(store)
+        self._backend: Backend = store if is_backend(store) else _open(store)
         self._running: dict[asyncio.Task[Any], Callable[[], None]] = {}
         self._closed = False
         self.memory: MemoryAPI = MemoryAPI(self._backend, linger=linger, started=self._started)

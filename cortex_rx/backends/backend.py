@@ -7,7 +7,8 @@ epoch milliseconds of the store's clock, lengths and offsets are code points.
 Every function takes the memory space it works in, and sees no other: an id of another space is as good as unknown, and
 one stream or conversation id may be used in two spaces, for two things.  Hence `memorySpaceId` is required everywhere,
 also where the stock contract lets it be left out.  A mutation is one transaction, all or nothing, and is done when it
-returns; sending it again is a success that changes nothing.  Failures are the `StoreError`s of `cortex_rx.errors`.  A
+returns; sending it again is a success that changes nothing.  Failures are the `StoreError`s of `cortex_rx.errors`; of
+them only a `StoreUnavailable` is worth trying again.  A
 missing, unknown or wrong argument (None too, a lone surrogate, a number that is not finite) is an `InvalidArgument`
 that names it, before anything is stored; a function that is not there an `UnknownFunction`.
 
@@ -32,11 +33,12 @@ first" is the order in which the exchanges began, an answer before its question,
 Any string is a query.  A word is found whatever its case and accents; a word with a sign in it (`don't`, `node.js`),
 and adjacent characters of a script that puts no spaces between words, are phrases; `C++` and `C#` are words.  A memory
 is found if it has one of the words, is given once, and one with more of them comes first; `_score` is between 0 and 1.
-The first 64 different words count.  A query without a word finds nothing.
+The first 64 different words count.  A query without a word finds nothing.  What is found, its order and its scores depend
+on nothing that is stored in another memory space.
 
 `deleteMemory` removes the memory and its words from the index.  The messages of its conversation stay as they were; a
-text that no message refers to is deleted.  With the memory of an answer (or of a question without one) its stream is
-deleted, and what its other attempts wrote.
+text that no message refers to is deleted.  With the memory of an answer, also a partial one, or of a question without an
+answer, its stream is deleted, and what its attempts wrote.
 
 A memory row has: memoryId, memorySpaceId, content, contentLength, contentType ("raw"/"summarized"), sourceType
 ("conversation"), sourceUserId?, sourceUserName?, sourceTimestamp, userId?, agentId?, participantId?, messageRole
@@ -55,43 +57,46 @@ Functions that make streams safe (ours):
 | `streams:append` | streamId, memorySpaceId, epoch, attempt, start, text | {end} |
 | `streams:finalize` | streamId, memorySpaceId, epoch, attempt, start, text, length, reason?, usage?, userContent?, userEmbedding?, agentEmbedding?, metadata? | {conversation {conversationId, messageIds}, memories [row], contentLength, stored: "now" / "before"} |
 | `streams:close` | streamId, memorySpaceId, epoch, outcome: "empty", reason? | as finalize, with the question alone |
-| `streams:get` | memorySpaceId, streamId | {streamId, memorySpaceId, conversationId, memoryId, state, epoch, attempt, length, userMessage, createdAt, updatedAt} or None |
+| `streams:get` | memorySpaceId, streamId | {streamId, memorySpaceId, conversationId, memoryId, state: "open" / "finished" / "empty", epoch, attempt, length, userMessage, createdAt, updatedAt} or None |
 
 * `begin` stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1,
   attempt 0.  It is idempotent: the same stream id with the same question, owner (userId, agentId, participantId) and
   conversation is the same stream, with another one an `IdempotencyConflict`; whatever else is given is then not looked
   at.  An unfinished stream that is begun again is taken over: `epoch` and `attempt` rise, the text begins anew, what
-  the former attempt wrote is kept.  A finished one stays as it is.  Of a stream that was deleted: `StreamNotFound`.
+  the former attempt wrote is kept.  One that was closed without an answer is open again, in the same way and under the
+  same memoryId; its question stays where it is, marked, until it is finalised.  A finished one stays as it is.  Of a
+  stream that was deleted: `StreamNotFound`.
 * `append` has the key (stream, attempt, start).  What overlaps the stored text is compared (`Diverged` if it differs),
   the rest is appended; `start` beyond the end is a `Gap`; another epoch than the stream's is `Fenced`.  A finished
-  stream accepts what it has; what differs from it or goes beyond it is an `IdempotencyConflict`.  An `attempt` above the stream's current
-  one begins its text anew, at 0; one below it is `Fenced`.
+  or closed stream accepts what it has; what differs from it or goes beyond it is an `IdempotencyConflict`.  An
+  `attempt` above the stream's current one begins its text anew, at 0; one below it is `Fenced`.
 * `finalize` appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else
   `Gap`).  In the same transaction both messages enter the conversation next to each other, the question becomes a
   memory (of `userContent` if that is given, with contentType "summarized"), and the partial row becomes the memory of
   the answer: one memory, not two.  An answer of length 0 (tool calls alone) makes a message and no memory.  `metadata`
   of `begin` is that of the question's message and memory; the answer's have it too, with the `metadata` given here on
-  top, and the answer's message in addition `finishReason` (reason) and `usage`.  On a finished stream it returns what
-  is stored, if the text is the same; another text is an `IdempotencyConflict`.
+  top, and the answer's message in addition `finishReason` (reason) and `usage`.  Where the question is there already,
+  since the stream was closed before and begun again, it is completed: the mark goes from its message and its memory, the
+  answer's message is put next to it, whatever has been said after it, and the answer's memory next to its memory.  On a
+  finished stream it returns what is stored, if the text is the same; another text is an `IdempotencyConflict`.
 * `close` keeps the question of a stream that gave no answer: its message has metadata {unanswered: outcome}, its memory
   the tag `unanswered`; the partial row goes, also if an attempt had written text.  `reason` becomes the message's
-  `finishReason`.  On a stream that has an answer it is an `IdempotencyConflict`, as is `finalize` on one that was
-  closed.
+  `finishReason`.  If the question is there already, no second one is made.  On a stream that has an answer it is an
+  `IdempotencyConflict`, as is `finalize` on one that was closed and not begun again.
 * Partial rows show in `get`, `list`, `search` and `count` only with `includePartial`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard
 
-__all__ = ["HEAD_LENGTH", "Backend"]
+__all__ = ["HEAD_LENGTH", "Backend", "is_backend"]
 
 HEAD_LENGTH = 65_536
 """The code points of a content that `list` and `search` give at most."""
 
 
-@runtime_checkable
 class Backend(Protocol):
     """Where memory lives.  See the module's text for the functions."""
 
@@ -106,3 +111,8 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Finish what runs and let go of everything; a second call does nothing."""
         ...
+
+
+def is_backend(value: object) -> TypeGuard[Backend]:
+    """Whether it has what a backend has; a wrapper that passes calls on by `__getattr__` too, which `isinstance` does not see."""
+    return all(callable(getattr(value, name, None)) for name in ("query", "mutation", "close"))

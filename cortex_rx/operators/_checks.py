@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.backend import Backend, is_backend
 from cortex_rx.errors import InvalidArgument
 
 
@@ -32,7 +32,7 @@ def seconds(name: str, value: Any, *, zero: bool = False) -> float:
 
 def backend_of(value: Any) -> Backend:
     """A memory backend."""
-    if not isinstance(value, Backend):
+    if not is_backend(value):
         raise InvalidArgument("backend", type(value).__name__, "a Backend: query, mutation and close")
     return value
 
