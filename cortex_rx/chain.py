@@ -107,6 +107,10 @@ def _show(value: object) -> str:
     return name if callable(value) and isinstance(name, str) else repr(value)
 
 
+def _same(value: object, default: object) -> bool:
+    return value is default or (type(value) is type(default) and value == default)
+
+
 def operator(
     *,
     needs: Iterable[type[StreamEvent]] = (),
@@ -144,7 +148,7 @@ def operator(
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             parameters = signature.parameters
-            given = (name for name, value in bound.arguments.items() if value is not parameters[name].default)
+            given = (name for name, value in bound.arguments.items() if not _same(value, parameters[name].default))
             values = tuple(bound.arguments.items())
             return Step(kind, kind, values, need, read, emit, rewrites, takes_text, apply, frozenset(given))
 
