@@ -6,6 +6,7 @@ hold no message text of a user.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable
 from reprlib import Repr
 from typing import ClassVar
@@ -25,12 +26,14 @@ __all__ = [
     "MissingExtra",
     "NotACortexFile",
     "NotStored",
+    "ProviderError",
     "SourceConsumed",
     "StoreBusy",
     "StoreClosed",
     "StoreCorrupt",
     "StoreError",
     "StoreFull",
+    "StoreInaccessible",
     "StoreReadOnly",
     "StoreTooNew",
     "StoreUnavailable",
@@ -102,7 +105,7 @@ class CallbackError(CortexError):
     code = "CALLBACK_ERROR"
 
     def __init__(self, step: str, error: BaseException) -> None:
-        super().__init__(f"in step {step!r}: {type(error).__name__}: {error}")
+        super().__init__(f"in step {step!r}: {type(error).__name__}")  # its text may be a user's; the cause has it
         self.step: str = step
         self.error: BaseException = error
 
@@ -154,6 +157,25 @@ class StreamTooLong(CortexError):
 
     def __reduce__(self) -> tuple[type[StreamTooLong], tuple[int]]:
         return type(self), (self.max_length,)
+
+
+class ProviderError(CortexError):
+    """A model's provider said in its stream that the answer failed.
+
+    `type`, `provider_code` and `message` are what it said, the first two None where it did not; nothing else of it is kept.
+    """
+
+    code = "PROVIDER_ERROR"
+
+    def __init__(self, message: str, type: str | None = None, provider_code: str | None = None) -> None:
+        kind = " ".join(dict.fromkeys(name for name in (type, provider_code) if name)) or "an error"
+        super().__init__(f"the provider failed with {kind}: {message}")
+        self.message: str = message
+        self.type: str | None = type
+        self.provider_code: str | None = provider_code
+
+    def __reduce__(self) -> tuple[builtins.type[ProviderError], tuple[str, str | None, str | None]]:
+        return ProviderError, (self.message, self.type, self.provider_code)
 
 
 class TextDiverged(CortexError):
@@ -208,6 +230,12 @@ class StoreFull(StoreUnavailable):
     """No room is left.  The write that found out left nothing behind."""
 
     code = "STORE_FULL"
+
+
+class StoreInaccessible(StoreError):
+    """There can be no store at this path as it is: the folder is missing, it is a folder, or the permission is missing."""
+
+    code = "STORE_INACCESSIBLE"
 
 
 class StoreReadOnly(StoreError):

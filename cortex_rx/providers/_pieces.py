@@ -1,0 +1,88 @@
+"""What a provider gives, and how it reads an item: the object of an SDK and the JSON of it alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias, cast
+
+from pydantic_core import to_jsonable_python
+
+from cortex_rx.errors import ProviderError
+from cortex_rx.events import Custom
+from cortex_rx.types import Usage
+
+__all__ = ["Finish", "Piece", "Provider", "as_json", "field", "fields", "others", "passed", "raise_failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Why the answer ended and what it used; a provider may say the two in separate items."""
+
+    reason: str | None = None
+    usage: Usage | None = None
+
+
+Piece: TypeAlias = "str | Custom | Finish"
+Provider: TypeAlias = Callable[[Any], "str | Iterable[Piece] | None"]
+"""The pieces in an item (a string is one piece), or None if the item is not of this provider's kind.
+
+The answer is taken to be whole when a `Finish` with a reason has come: a stream of such items that ends without one is
+`incomplete`.  Where nothing says how the answer ended, hand `from_stream` the bare text.
+"""
+
+_EMPTY: tuple[Any, ...] = ("", [], {})
+
+
+def field(item: Any, name: str) -> Any:
+    """A field of an SDK's object or of its JSON."""
+    return cast("Mapping[str, Any]", item).get(name) if isinstance(item, Mapping) else getattr(item, name, None)
+
+
+def fields(item: Any) -> Mapping[str, Any]:
+    """All fields of an SDK's object or of its JSON, also those that this version of the SDK does not know."""
+    if isinstance(item, Mapping):
+        return cast("Mapping[str, Any]", item)
+    known: dict[str, Any] = vars(item)
+    extra: dict[str, Any] | None = getattr(item, "__pydantic_extra__", None)
+    return known | extra if extra else known
+
+
+def others(item: Any, known: frozenset[str], pieces: list[Piece]) -> None:
+    """Append what there is beside the `known` fields, but for what is empty."""
+    if item is None:
+        return
+    for name, value in fields(item).items():
+        if value is not None and name not in known and value not in _EMPTY:
+            pieces.append(Custom(name, as_json(value)))
+
+
+def passed(item: Any, name: str) -> Custom:
+    """The whole item under a name.
+
+    The `snapshot` that an SDK's helper adds to each piece is left out: it is all that came before, and the work and the
+    memory for it would grow with the square of the answer.
+    """
+    return Custom(name, as_json({name: value for name, value in fields(item).items() if name != "snapshot"}))
+
+
+def raise_failure(detail: Any) -> NoReturn:
+    """Raise `ProviderError` from what a provider says of a failure: of it only the type, the code and the message."""
+    kind, code, message = (field(detail, name) for name in ("type", "code", "message"))
+    raise ProviderError(
+        message if isinstance(message, str) else "it did not say why",
+        kind if isinstance(kind, str) and kind != "error" else None,  # the type of the event is none of the failure
+        code if isinstance(code, str) else None,
+    )
+
+
+def as_json(value: Any) -> Any:
+    """As JSON; what has no value is left out, whether it came as an object or as JSON."""
+    return _slim(to_jsonable_python(value, exclude_none=True, fallback=vars))
+
+
+def _slim(value: Any) -> Any:
+    if isinstance(value, dict):
+        given = cast("dict[str, Any]", value).items()
+        return {name: _slim(each) for name, each in given if each is not None}
+    return [_slim(each) for each in value] if isinstance(value, list) else value

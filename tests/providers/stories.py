@@ -1,0 +1,209 @@
+"""Two answers with everything in them, as the providers send them: the same text, in two blocks, and two calls of tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FIRST = ["It is ", "raining in ", "Lïsbon", " 😀. 記憶は", "川である。"]
+SECOND = [" Take", " an umbrella."]
+TEXT = "".join(FIRST + SECOND)
+SECRET = "Which coat? "  # what the model thinks, says of its tools, and shows again: none of it is text of the answer
+
+
+def message(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": list(parts)} | more
+
+
+def part(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def response(*output: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1_700_000_000,
+        "model": "story",
+        "instructions": SECRET,
+        "output": list(output),
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "status": "completed",
+    } | more
+
+
+USED = {
+    "input_tokens": 11,
+    "input_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 0},
+    "output_tokens": 22,
+    "output_tokens_details": {"reasoning_tokens": 5},
+    "total_tokens": 33,
+}
+CALL = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "look", "arguments": '{"a":1}'}
+REASONED = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": SECRET}]}
+SEARCHED = {
+    "id": "ws_1",
+    "type": "web_search_call",
+    "status": "completed",
+    "action": {"type": "search", "query": SECRET},
+}
+SHELL = {
+    "id": "sh_1",
+    "type": "shell_call",
+    "call_id": "call_9",
+    "status": "completed",
+    "action": {"commands": [SECRET]},
+}
+SHOWN = {
+    "id": "sho_1",
+    "type": "shell_call_output",
+    "call_id": "call_9",
+    "status": "completed",
+    "max_output_length": None,
+    "output": [{"stdout": SECRET, "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}],
+}
+
+
+def numbered(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event | {"sequence_number": number} for number, event in enumerate(events)]
+
+
+def said(texts: list[str], content: int) -> list[dict[str, Any]]:
+    """A part of the message, from its beginning to its end."""
+    where = {"item_id": "msg_1", "output_index": 3, "content_index": content}
+    text = "".join(texts)
+    return [
+        {"type": "response.content_part.added", **where, "part": part("")},
+        *({"type": "response.output_text.delta", **where, "delta": each, "logprobs": []} for each in texts),
+        {"type": "response.output_text.done", **where, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **where, "part": part(text)},
+    ]
+
+
+def openai_story(*calls: dict[str, Any]) -> list[dict[str, Any]]:
+    """A response: reasoning, tools that run at the provider, an answer in two parts, then calls that wait for the caller."""
+    whole = message(part("".join(FIRST)), part("".join(SECOND)))
+    opening = [REASONED, SHELL, SHOWN]
+    where = {"item_id": "rs_1", "output_index": 0, "summary_index": 0}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": response(status="in_progress")},
+        {"type": "response.in_progress", "response": response(status="in_progress")},
+        {"type": "response.output_item.added", "output_index": 0, "item": REASONED | {"summary": []}},
+        {"type": "response.reasoning_summary_part.added", **where, "part": {"type": "summary_text", "text": ""}},
+        {"type": "response.reasoning_summary_text.delta", **where, "delta": SECRET},
+        {"type": "response.reasoning_summary_text.done", **where, "text": SECRET},
+        *(
+            {"type": f"response.output_item.{step}", "output_index": index, "item": item}
+            for index, item in enumerate(opening[1:], 1)
+            for step in ("added", "done")
+        ),
+        {"type": "response.output_item.added", "output_index": 3, "item": message(status="in_progress")},
+        *said(FIRST, 0),
+        *said(SECOND, 1),
+        {"type": "response.output_item.done", "output_index": 3, "item": whole},
+    ]
+    for index, call in enumerate(calls, 4):
+        where = {"item_id": call["id"], "output_index": index}
+        events += [
+            {"type": "response.output_item.added", "output_index": index, "item": call | {"arguments": ""}},
+            {"type": "response.function_call_arguments.delta", **where, "delta": call["arguments"]},
+            {"type": "response.function_call_arguments.done", **where, "name": "look", "arguments": call["arguments"]},
+            {"type": "response.output_item.done", "output_index": index, "item": call},
+        ]
+    done = response(*opening, whole, *calls, usage=USED)
+    return numbered([*events, {"type": "response.completed", "response": done}])
+
+
+def begun(**usage: int) -> dict[str, Any]:
+    return {
+        "type": "message_start",
+        "message": {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "story",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 11, "output_tokens": 1, **usage},
+        },
+    }
+
+
+def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"type": "content_block_start", "index": index, "content_block": start},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
+
+
+def ended(reason: str, output: int = 22, usage: dict[str, int] | None = None, **delta: Any) -> list[dict[str, Any]]:
+    delta = {"stop_reason": reason, "stop_sequence": None, **delta}
+    return [
+        {"type": "message_delta", "delta": delta, "usage": {"output_tokens": output, **(usage or {})}},
+        {"type": "message_stop"},
+    ]
+
+
+def texts(pieces: list[str]) -> list[dict[str, Any]]:
+    return [{"type": "text_delta", "text": each} for each in pieces]
+
+
+CITED = {
+    "type": "char_location",
+    "cited_text": SECRET,
+    "document_index": 0,
+    "document_title": None,
+    "start_char_index": 0,
+    "end_char_index": 12,
+}
+USE = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+
+
+def anthropic_story(*uses: dict[str, Any]) -> list[dict[str, Any]]:
+    """A message: thinking, a search at the provider, an answer in two blocks, then tool calls that wait for the caller."""
+    events = [
+        begun(cache_creation_input_tokens=3, cache_read_input_tokens=4),
+        {"type": "ping"},
+        *block(
+            0,
+            {"type": "thinking", "thinking": "", "signature": ""},
+            {"type": "thinking_delta", "thinking": SECRET},
+            {"type": "signature_delta", "signature": "c2lnbmVk"},
+        ),
+        *block(1, {"type": "text", "text": "", "citations": None}, *texts(FIRST)),
+        *block(
+            2,
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+            {"type": "input_json_delta", "partial_json": '{"query": "Which '},
+            {"type": "input_json_delta", "partial_json": 'coat? "}'},
+        ),
+        *block(
+            3,
+            {
+                "type": "web_search_tool_result",
+                "tool_use_id": "srvtoolu_1",
+                "content": [
+                    {
+                        "type": "web_search_result",
+                        "title": SECRET,
+                        "url": "https://example.org",
+                        "encrypted_content": "eA==",
+                        "page_age": None,
+                    }
+                ],
+            },
+        ),
+        *block(
+            4,
+            {"type": "text", "text": "", "citations": []},
+            {"type": "citations_delta", "citation": CITED},
+            *texts(SECOND),
+        ),
+    ]
+    for index, use in enumerate(uses, 5):
+        events += block(index, use, {"type": "input_json_delta", "partial_json": '{"a":1}'})
+    counted = {"input_tokens": 11, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 4}
+    return [*events, *ended("tool_use" if uses else "end_turn", usage=counted)]

@@ -1,0 +1,68 @@
+"""A provider of a user's own: a function of a few lines, which is asked before those that are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cortex_rx import Cortex
+from cortex_rx.events import Custom, Ended
+from cortex_rx.providers import PROVIDERS, Finish, Piece, Provider, anthropic_messages, openai_chat, openai_responses
+from cortex_rx.types import Usage
+
+
+@dataclass
+class Token:
+    """What the model of a user's own gives: words, and at the end how many they were."""
+
+    word: str | None = None
+    score: float | None = None
+    done: bool = False
+    count: int = 0
+
+
+def own(item: object) -> list[Piece] | None:
+    if not isinstance(item, Token):
+        return None
+    if item.done:
+        return [Finish("stop", Usage(output_tokens=item.count))]
+    return [item.word or "", Custom("score", item.score)]
+
+
+async def test_an_answer_of_it_is_stored():
+    tokens = [Token("It "), Token("works", 0.5), Token(done=True, count=2)]
+    async with Cortex(":memory:") as cortex:
+        result = await cortex.memory.remember_stream(
+            tokens, provider=own, memory_space_id="s", conversation_id="c", user_message="Does it?", agent_id="helper"
+        )
+        assert (result.full_response, result.finish_reason, result.usage.output_tokens) == ("It works", "stop", 2)
+        assert [memory.content for memory in await cortex.memory.search("s", "works")] == ["It works"]
+
+
+async def test_what_it_does_not_know_the_others_may(kit):
+    known = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": " and theirs"}}
+    response = {"type": "response.output_text.delta", "delta": ", all"}
+    chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": " of them"}}]}
+    came = await kit.read([Token("ours"), known, response, chunk, " and text", Token(done=True)], provider=own)
+    assert came.texts == ["ours", " and theirs", ", all", " of them", " and text"]
+    assert came.ended == Ended("stop", 37, 5, Usage(output_tokens=0))
+
+
+async def test_it_may_read_the_events_of_a_known_provider_in_another_way(kit):
+    def thoughts(item):
+        """Thinking is shown too."""
+        if item["type"] == "response.reasoning_text.delta":
+            return f"({item['delta']})"
+        return openai_responses(item)
+
+    items = [
+        {"type": "response.reasoning_text.delta", "delta": "hm"},
+        {"type": "response.output_text.delta", "delta": "Yes"},
+        {"type": "response.completed", "response": {}},
+    ]
+    assert (await kit.read(items, provider=thoughts)).texts == ["(hm)", "Yes"]
+    assert (await kit.read(items)).texts == ["Yes"]
+
+
+def test_those_that_are_known():
+    known: tuple[Provider, ...] = PROVIDERS
+    assert known == (openai_chat, openai_responses, anthropic_messages)
