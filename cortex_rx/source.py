@@ -61,12 +61,12 @@ def from_stream(
     be subscribed to more than once.  A factory is called on the event loop: the request of a sync client belongs into a generator
     function, whose body runs in the thread.  What was opened here is closed here, once; an error of that comes after `Ended`.
 
-    Items are text, or what OpenAI's chat completions and responses and Anthropic's messages stream: objects of the SDKs (those of
-    `responses.stream()` and Anthropic's `messages.stream()` too) or their JSON; a `provider` that is given is asked first, of text
-    too.  Empty text and None are skipped; halves of a surrogate pair that come in two items are rejoined, lone ones become U+FFFD, with one
-    `Problem`.  An observable that knows no gates (one that is not made by this package) is **unbounded**: it cannot be told to
-    wait.  A read in a thread cannot be broken off: when the stream ends meanwhile, 2 s are given to it, then the thread is left
-    to close the source when the read returns.
+    Items are text, or what OpenAI's chat completions and responses and Anthropic's messages stream: objects of the SDKs
+    (those of `responses.stream()` and Anthropic's `messages.stream()` too) or their JSON; a `provider` that is given is asked
+    first, of text too.  Empty text and None are skipped; halves of a surrogate pair that come in two items are rejoined, lone
+    ones become U+FFFD, with one `Problem`.  An observable that knows no gates (one that is not made by this package) is
+    **unbounded**: it cannot be told to wait.  A read in a thread cannot be broken off: when the stream ends meanwhile, 2 s
+    are given to it, then the thread is left to close the source when the read returns.
 
     Raises `InvalidArgument` at once for what can be no stream.  As an error of the stream come `TypeError` for an item of a type
     that nothing knows, `SourceConsumed` for a second subscription to what is no factory, `StreamTimeout` where a `timeout`
@@ -130,7 +130,7 @@ def from_stream(
                         elif isinstance(piece, Custom):
                             yield piece
                         elif isinstance(piece, Finish):
-                            reason, usage = piece.reason or reason, piece.usage or usage
+                            reason, usage = piece.reason or reason, _merged(usage, piece.usage)
                         else:
                             raise _no_piece(piece)
             except OutOfPatience as error:
@@ -192,6 +192,13 @@ def _read(item: Any, providers: tuple[Provider, ...], readers: dict[type, Provid
         f"an item of type {name} is not known; accepted are str and what these providers read: {accepted}; "
         "for others give from_stream a provider=, a function from an item to its pieces"
     )
+
+
+def _merged(usage: Usage | None, more: Usage | None) -> Usage | None:
+    """A provider may say in parts what was used, input first."""
+    if usage is None or more is None:
+        return more or usage
+    return usage.model_copy(update=more.model_dump(exclude_none=True))
 
 
 def _pieces(pieces: str | Iterable[Piece]) -> Iterable[Piece]:

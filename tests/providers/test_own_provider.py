@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cortex_rx import Cortex
+from cortex_rx import Cortex, Turn, from_stream, run
+from cortex_rx import operators as cx
 from cortex_rx.events import Custom, Ended
 from cortex_rx.providers import PROVIDERS, Finish, Piece, Provider, anthropic_messages, openai_chat, openai_responses
 from cortex_rx.types import Usage
@@ -66,3 +67,11 @@ async def test_it_may_read_the_events_of_a_known_provider_in_another_way(kit):
 def test_those_that_are_known():
     known: tuple[Provider, ...] = PROVIDERS
     assert known == (openai_chat, openai_responses, anthropic_messages)
+
+
+async def test_usage_that_is_said_in_parts_is_put_together():
+    parts = [Finish(usage=Usage(input_tokens=7)), Finish("stop", Usage(output_tokens=3))]
+    source = from_stream([1, 2], turn=Turn("s", "c", "Q", agent_id="a"), provider=lambda item: [parts[item - 1]])
+    ended = await run(source.pipe(cx.last(Ended)))
+    assert ended.usage == Usage(input_tokens=7, output_tokens=3)
+    assert ended.reason == "stop"
