@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -84,3 +87,43 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 @pytest.fixture(scope="session")
 def make_store() -> type[Store]:
     return Store
+
+
+PRELUDE = """
+import asyncio, os, sys
+from cortex_rx.backends import SqliteBackend
+from cortex_rx import errors
+path = sys.argv[1]
+def begin(stream, text="why?"):
+    return {"streamId": stream, "memorySpaceId": "s", "conversationId": "c", "userMessage": text, "userId": "ada", "importance": 1, "tags": []}
+def final(stream, text):
+    return {"streamId": stream, "memorySpaceId": "s", "epoch": 1, "attempt": 0, "start": 0, "text": text, "length": len(text)}
+async def exchange(backend, stream, text):
+    await backend.mutation("streams:begin", begin(stream))
+    await backend.mutation("streams:finalize", final(stream, text))
+async def contents(backend):
+    return sorted(r["content"] for r in await backend.query("memories:list", {"memorySpaceId": "s"}) if r["messageRole"] == "agent")
+"""
+
+
+def _program(body: str, *args: object) -> subprocess.Popen[str]:
+    """A process of its own that runs `body`."""
+    code = PRELUDE + textwrap.dedent(body)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, *map(str, args)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _output(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return out.strip()
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[..., subprocess.Popen[str]]:
+    return _program
+
+
+@pytest.fixture(scope="session")
+def output() -> Callable[[subprocess.Popen[str]], str]:
+    return _output

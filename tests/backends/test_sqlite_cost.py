@@ -60,6 +60,23 @@ async def test_a_long_answer_is_never_whole_in_memory(make_store: Any, tmp_path:
     await store.backend.close()
 
 
+async def test_a_search_costs_by_its_own_space(make_store: Any) -> None:
+    store = make_store(":memory:")
+    await store.exchange("q", "zebra", "st")
+    steps = counting_steps(store)
+    costs: list[int] = []
+    for round_ in range(2):
+        await store.backend.compact()  # or the number of parts that the index is in would count too
+        steps[0] = 0
+        for _ in range(50):
+            assert await store.found("zebra") == ["zebra"]
+        costs.append(steps[0])
+        for number in range(500 * (1 - round_)):
+            await store.exchange("q", "zebra", f"st{number}", memorySpaceId="t")
+    assert costs[1] < 1.05 * costs[0]
+    await store.backend.close()
+
+
 async def test_a_page_of_a_long_history_costs_as_much_anywhere(make_store: Any) -> None:
     store = make_store(":memory:")
     for number in range(300):

@@ -152,22 +152,6 @@ async def test_no_two_neighbouring_characters_are_lost_at_a_cut(store: Any) -> N
         assert len(await store.search(text[at] + text[at + 2])) == 0
 
 
-async def test_memories_that_match_more_words_come_first_and_each_once(store: Any) -> None:
-    both = "apple " + "filler " * 5000 + "banana"  # in different pieces
-    await store.exchange("q1", "apple apple apple apple", "one")
-    await store.exchange("q2", both, "two")
-    await store.exchange("q3", "banana split", "three")
-    found = await store.search("banana apple cherry")
-    assert [row["content"][:12] for row in found] == [both[:12], "apple apple ", "banana split"] or [
-        row["content"][:12] for row in found
-    ] == [both[:12], "banana split", "apple apple "]
-    scores = [row["_score"] for row in found]
-    assert scores == sorted(scores, reverse=True) and 0 < scores[-1] < scores[0] < 1
-    # Among those that match as many, the one that is more about it is first.
-    await store.exchange("q4", "banana banana banana", "four")
-    assert (await store.found("banana"))[0] == "banana banana banana"
-
-
 async def test_filters_act_before_the_limit(store: Any) -> None:
     for number in range(10):
         await store.exchange(

@@ -5,6 +5,7 @@ Nothing here opens the file but SQLite itself: closing any other descriptor of i
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cortex_rx.backends.sqlite.memories import any_tag
+from cortex_rx.backends.sqlite.memories import SQL_FUNCTIONS
 from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from cortex_rx.errors import (
     NotACortexFile,
@@ -22,6 +23,7 @@ from cortex_rx.errors import (
     StoreCorrupt,
     StoreError,
     StoreFull,
+    StoreInaccessible,
     StoreReadOnly,
     StoreTooNew,
     StoreUnavailable,
@@ -36,8 +38,8 @@ _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_LOCKED: (StoreBusy, "another connection holds the file"),
     sqlite3.SQLITE_FULL: (StoreFull, "no room is left"),
     sqlite3.SQLITE_READONLY: (StoreReadOnly, "the file can be read but not written"),
-    sqlite3.SQLITE_PERM: (StoreUnavailable, "the permission to open the file is missing"),
-    sqlite3.SQLITE_AUTH: (StoreUnavailable, "the permission to open the file is missing"),
+    sqlite3.SQLITE_PERM: (StoreInaccessible, "the permission to open the file is missing"),
+    sqlite3.SQLITE_AUTH: (StoreInaccessible, "the permission to open the file is missing"),
     sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "the file cannot be opened"),
     sqlite3.SQLITE_IOERR: (StoreUnavailable, "reading or writing the file failed"),
     sqlite3.SQLITE_NOMEM: (StoreUnavailable, "no memory is left"),
@@ -66,12 +68,17 @@ def meanings(path: str) -> Generator[None, None, None]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the file is and how it is opened; `busy_timeout` in seconds."""
+    """Where the file is and how it is opened; times in seconds."""
 
     path: str
     read_only: bool
     busy_timeout: float
     max_page_count: int | None
+
+    @property
+    def patience(self) -> float:
+        """How long opening waits: longer, since it is done once, and where many processes begin together they do it in turn."""
+        return 3 * self.busy_timeout
 
     @property
     def in_memory(self) -> bool:
@@ -107,7 +114,8 @@ def _connect(settings: Settings, options: str) -> sqlite3.Connection:
     try:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = ON")
-        db.create_function("any_tag", 2, any_tag, deterministic=True)
+        for name, function in SQL_FUNCTIONS.items():
+            db.create_function(name, 2, function, deterministic=True)
     except BaseException:
         release(db)
         raise
@@ -154,36 +162,62 @@ def _patiently(work: Callable[[], T], seconds: float) -> T:
         pause = min(2 * pause, 0.05)
 
 
+# With these it fails as long as nobody changes the path, its folder or their permissions; SQLite says nothing but "cannot open".
+_LASTING = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP
+}  # fmt: skip
+
+
+def _check_path(path: str) -> None:
+    """Whether there is, or could be, a file at `path`, as far as can be told without opening it."""
+    folder = os.path.dirname(path)
+    try:
+        os.stat(folder)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StoreInaccessible(f"{path}: the folder {folder} does not exist") from error
+    except OSError as error:
+        raise _failure(error, f"{path}: the folder {folder} cannot be read") from error
+    if not os.path.isdir(folder):
+        raise StoreInaccessible(f"{path}: {folder} is not a folder")
+    if os.path.isdir(path):
+        raise StoreInaccessible(f"{path}: this is a folder, not a file")
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        raise StoreInaccessible(f"{path}: the permission to read the file is missing")
+
+
+def _failure(error: OSError, message: str) -> StoreError:
+    kind = StoreInaccessible if error.errno in _LASTING else StoreUnavailable
+    return kind(f"{message} ({error.strerror})")
+
+
 def _create_file(path: str) -> None:
     """Make a new file that only its owner may read; SQLite gives -wal and -shm the same mode."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise StoreUnavailable(f"{path}: the folder {folder} does not exist")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         pass  # it is opened as it is
     except OSError as error:
-        raise StoreUnavailable(f"{path}: the file cannot be made ({error.strerror})") from error
+        raise _failure(error, f"{path}: the file cannot be made") from error
 
 
 def connect_writer(settings: Settings) -> sqlite3.Connection:
     """The connection that writes: the file is made, recognised and brought up to date."""
     path = settings.path
     if not settings.in_memory:
+        _check_path(path)
         _create_file(path)
     with meanings(path):
         db = _connect(settings, "mode=rw")
         try:
-            _patiently(lambda: _version(db, path), settings.busy_timeout)  # before anything of the file is changed
+            _patiently(lambda: _version(db, path), settings.patience)  # before anything of the file is changed
             if not settings.in_memory:
-                _patiently(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.busy_timeout)
+                _patiently(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.patience)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
             db.execute(f"PRAGMA journal_size_limit = {16 * 2**20}")
             if settings.max_page_count is not None:
                 db.execute(f"PRAGMA max_page_count = {settings.max_page_count:d}")
-            _patiently(lambda: _migrate(db, path), settings.busy_timeout)
+            _patiently(lambda: _migrate(db, path), settings.patience)
         except BaseException:
             release(db)
             raise
@@ -216,8 +250,9 @@ def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
             db = _connect(settings, "mode=rw")
             db.execute("PRAGMA query_only = ON")
             return db
+        _check_path(path)
         if not os.path.exists(path):
-            raise StoreUnavailable(f"{path}: there is no such file")
+            raise StoreInaccessible(f"{path}: there is no such file")
         try:
             db = _checked(settings, "mode=ro")
         except sqlite3.OperationalError as error:
@@ -235,7 +270,7 @@ def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
 def _checked(settings: Settings, options: str) -> sqlite3.Connection:
     db = _connect(settings, options)
     try:
-        version = _patiently(lambda: _version(db, settings.path), settings.busy_timeout)
+        version = _patiently(lambda: _version(db, settings.path), settings.patience)
         if version < len(MIGRATIONS):
             raise StoreReadOnly(
                 f"{settings.path}: the file has version {version} and must be brought to {len(MIGRATIONS)} before it can be"

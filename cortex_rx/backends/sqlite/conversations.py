@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any
+from typing import Any, TypeAlias
 
 from cortex_rx.backends.sqlite import texts
 from cortex_rx.backends.sqlite.arguments import Spec, integer, name, one_of
@@ -19,13 +19,19 @@ __all__ = [
     "GET",
     "HISTORY",
     "LIST",
+    "Message",
+    "add_answer",
     "add_messages",
     "count",
     "get",
     "history",
     "list_rows",
     "open_conversation",
+    "set_metadata",
 ]
+
+Message: TypeAlias = tuple[str, str, int, int, str | None, str | None]
+"""id, role, text, timestamp, participantId, metadata (JSON)."""
 
 _type = one_of("user-agent", "agent-agent")
 GET: Spec = ({"memorySpaceId": name, "conversationId": name}, {})
@@ -60,19 +66,44 @@ def open_conversation(work: Work, stream: sqlite3.Row) -> int:
     return made.lastrowid
 
 
-def add_messages(
-    work: Work, conversation: int, messages: list[tuple[str, str, int, int, str | None, str | None]]
-) -> None:
-    """Append messages: (id, role, text, timestamp, participantId, metadata) each."""
+def add_messages(work: Work, conversation: int, messages: list[Message]) -> None:
+    """Append messages."""
     row = work.db.execute("SELECT message_count FROM conversations WHERE seq = ?", (conversation,)).fetchone()
+    _insert(work, conversation, row[0], messages)
+
+
+def add_answer(work: Work, conversation: int, text: int, question: str, answer: Message) -> None:
+    """Insert a message just behind that of the question, which has this text and id; what stands there moves on by one."""
+    row = work.db.execute(
+        "SELECT position FROM messages WHERE text = ? AND conversation = ? AND id = ?", (text, conversation, question)
+    ).fetchone()
+    # By way of negative numbers, for no two messages may have one position at any time.
+    work.db.execute(
+        "UPDATE messages SET position = -position WHERE conversation = ? AND position > ?", (conversation, row[0])
+    )
+    work.db.execute(
+        "UPDATE messages SET position = 1 - position WHERE conversation = ? AND position < 0", (conversation,)
+    )
+    _insert(work, conversation, row[0] + 1, [answer])
+
+
+def _insert(work: Work, conversation: int, position: int, messages: list[Message]) -> None:
     work.db.executemany(
         "INSERT INTO messages (conversation, position, id, role, text, timestamp, participant_id, metadata)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        ((conversation, row[0] + at, *message) for at, message in enumerate(messages)),
+        ((conversation, position + at, *message) for at, message in enumerate(messages)),
     )
     work.db.execute(
-        "UPDATE conversations SET message_count = ?, updated = ? WHERE seq = ?",
-        (row[0] + len(messages), work.now, conversation),
+        "UPDATE conversations SET message_count = message_count + ?, updated = ? WHERE seq = ?",
+        (len(messages), work.now, conversation),
+    )
+
+
+def set_metadata(work: Work, conversation: int, text: int, message: str, metadata: str | None) -> None:
+    """Replace the metadata of the message of this text and id."""
+    work.db.execute(
+        "UPDATE messages SET metadata = ? WHERE text = ? AND conversation = ? AND id = ?",
+        (metadata, text, conversation, message),
     )
 
 
@@ -159,7 +190,7 @@ def history(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     total = int(row["message_count"])
     offset = min(args.get("offset", 0), total)
     stop = min(offset + args.get("limit", 50), total)
-    # Messages are only ever added, so their positions have no gaps and a page is found without counting.
+    # Messages are only ever added, and move on where one gets between, so their positions have no gaps and a page is found without counting.
     if args.get("sortOrder", "asc") == "asc":
         messages = _messages(work, row["seq"], offset, stop)
     else:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from array import array
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cortex_rx.backends.backend import HEAD_LENGTH
 from cortex_rx.backends.sqlite import texts
 from cortex_rx.backends.sqlite.arguments import Spec, any_text, flag, integer, name, number, strings
 from cortex_rx.backends.sqlite.texts import Work
-from cortex_rx.backends.sqlite.words import phrases
+from cortex_rx.backends.sqlite.words import in_space, phrases
 from cortex_rx.errors import MemoryNotFound
 
 __all__ = [
@@ -20,7 +22,7 @@ __all__ = [
     "GET",
     "LIST",
     "SEARCH",
-    "any_tag",
+    "SQL_FUNCTIONS",
     "count",
     "delete",
     "forget_stream",
@@ -153,22 +155,40 @@ def any_tag(tags: str, wanted: str) -> bool:
     return not set(json.loads(tags)).isdisjoint(json.loads(wanted))
 
 
+def _rarity(docs: int, hits: int) -> float:
+    """The SQL function `rarity`: the weight of a term that `hits` of the `docs` parts of texts have (idf, never negative)."""
+    return math.log(1 + (docs - hits + 0.5) / (hits + 0.5))
+
+
+SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": any_tag, "rarity": _rarity}
+"""What the statements here call, by name."""
+
 # Each term is looked up by itself.  The best place of each term in a memory counts, wherever it is in it; a memory with more of the
-# terms comes first, bm25 decides among those with as many.  Terms are given as JSON, so the statement is a constant.
+# terms comes first, BM25 decides among those with as many.  Terms are given as JSON, so the statement is a constant.
+#
+# bm25() of FTS5 counts the rows and words of all memory spaces, so it must not rank: a space would see that another one grows.  But
+# it is the one function that knows how often a term is in a row.  By its definition bm25(words, w) is c * t * w / (t * w + k), where
+# t is that number, c the same for all weights w, and k = 1.2 * (0.25 + 0.75 * words of the row / mean words of all rows).  So the
+# share bm25(words) / bm25(words, "infinite") is t / (t + k), and t = k * share / (1 - share), a whole number once it is rounded.
+# From t the rank is computed anew, with the mean, the rows and the hits of this space alone.
 _SEARCH = """
 WITH hits AS MATERIALIZED (
-    SELECT docs.text AS text, term.key AS term, -bm25(words) AS weight
+    SELECT docs.text AS text, term.key AS term, docs.size AS size, bm25(words) / bm25(words, 1e18) AS share
     FROM json_each(:terms) AS term
     CROSS JOIN words ON words MATCH term.value
     CROSS JOIN docs ON docs.id = words.rowid
-), found AS (
-    SELECT text, term, weight FROM hits
+), places AS (
+    SELECT text, term, size, round(share / (1 - share) * 1.2 * (0.25 + 0.75 * size / :mean_of_all)) AS times FROM hits
     UNION ALL
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:tails)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]') FROM json_each(:tails)
+), terms AS MATERIALIZED (
+    SELECT term, rarity(:docs, count(*)) AS weight FROM places GROUP BY term
 ), best AS (
-    SELECT text, term, max(weight) AS weight FROM found GROUP BY text, term
+    SELECT text, term, max(times * 2.2 / (times + 1.2 * (0.25 + 0.75 * size / :mean))) AS weight FROM places GROUP BY text, term
 ), scored AS (
-    SELECT text, count(*) AS matched, sum(weight) AS weight FROM best GROUP BY text
+    SELECT text, count(*) AS matched, sum(best.weight * terms.weight) AS weight
+    FROM best CROSS JOIN terms ON terms.term = best.term GROUP BY text
 )
 SELECT memories.*, matched, weight FROM scored CROSS JOIN memories ON memories.text = scored.text
 WHERE space = :space AND (partial = 0 OR :partial)
@@ -181,17 +201,23 @@ ORDER BY matched DESC, weight DESC, seq DESC LIMIT :limit
 def search(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:search`: best first; `_score` is between 0 and 1 and falls from row to row."""
     terms = phrases(args["query"])
-    if not terms:
+    space = texts.number_of(work, args["memorySpaceId"])
+    if not terms or space is None:
         return []
-    tails: list[tuple[int, int, float]] = []
+    tails: list[tuple[int, int, int, int]] = []
     if args.get("includePartial"):
         tails = _tails(work, args["memorySpaceId"], terms)
+    counts = work.db.execute("SELECT docs, size FROM spaces WHERE id IN (0, ?) ORDER BY id", (space,)).fetchall()
+    everywhere, here = counts
     rows = work.db.execute(
         _SEARCH,
         {
             **_filters(args),
-            "terms": json.dumps([f'"{term}"' for term in terms], ensure_ascii=False),
+            "terms": json.dumps([f'"{in_space(space, term)}"' for term in terms], ensure_ascii=False),
             "tails": json.dumps(tails),
+            "docs": here["docs"] + len({tail[0] for tail in tails}),
+            "mean": max(here["size"], 1) / max(here["docs"], 1),
+            "mean_of_all": max(everywhere["size"], 1) / max(everywhere["docs"], 1),
             "importance": args.get("minImportance"),
             "tags": json.dumps(args["tags"]) if "tags" in args else None,
             "limit": args.get("limit", 20),
@@ -204,23 +230,25 @@ def search(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _tails(work: Work, space: str, terms: list[str]) -> list[tuple[int, int, float]]:
-    """What the end of each unfinished answer, which is not indexed yet, has of the terms: (text, term, weight)."""
+def _tails(work: Work, space: str, terms: list[str]) -> list[tuple[int, int, int, int]]:
+    """What the end of each unfinished answer, which is not indexed yet, has of the terms: (text, term, words, times)."""
     open_texts = work.db.execute("SELECT text FROM memories WHERE space = ? AND partial ORDER BY seq", (space,))
-    tails: list[tuple[int, int, float]] = []
+    tails: list[tuple[int, int, int, int]] = []
     for (text,) in open_texts.fetchall():
         words = texts.tail(work, text)
+        size = words.count(" ") - 1
         for position, term in enumerate(terms):
             times = words.count(f" {term} ")
             if times:
-                tails.append((text, position, times / (times + 1)))
+                tails.append((text, position, size, times))
     return tails
 
 
 def delete(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     """`memories:deleteMemory`: the memory, its words in the index, and its text, which stays only where a message refers to it.
 
-    With the memory of an answer its stream goes, and what former attempts wrote.
+    With the memory of an answer its stream goes, and what former attempts wrote; with that of a question that has no answer, also
+    what has been written since it was asked again.
     """
     row = work.db.execute(
         "SELECT seq, text, stream FROM memories WHERE space = ? AND id = ?", (args["memorySpaceId"], args["memoryId"])
@@ -243,6 +271,7 @@ def forget_stream(work: Work, stream: int) -> None:
         "UPDATE streams SET state = 'deleted', question = NULL, answer = NULL, metadata = NULL, updated = ? WHERE seq = ?",
         (work.now, stream),
     )
+    work.db.execute("DELETE FROM memories WHERE stream = ? AND partial", (stream,))
     work.db.execute("DELETE FROM attempts WHERE stream = ?", (stream,))
     for text in [row["question"], *(attempt["text"] for attempt in attempts)]:
         if text is not None:

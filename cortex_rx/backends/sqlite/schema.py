@@ -16,10 +16,20 @@ APPLICATION_ID = 0x43727831
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
+        # The memory spaces by number: each word of the index begins with it.  docs, size: how much of the space is in the index, in
+        # rows and in words, from which the ranks are computed; under 0 stands the same of all spaces.
+        """CREATE TABLE spaces (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE,
+            docs INTEGER NOT NULL DEFAULT 0,
+            size INTEGER NOT NULL DEFAULT 0
+        )""",
+        "INSERT INTO spaces (id, name) VALUES (0, '')",
         # length, indexed, lead: code points.  What lies from `indexed` to `length` is not in the index yet; the next part
         # that goes there repeats `lead` characters.  writes: how many appends made the text.
         """CREATE TABLE texts (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
+            space INTEGER NOT NULL REFERENCES spaces (id),
             length INTEGER NOT NULL,
             indexed INTEGER NOT NULL DEFAULT 0,
             lead INTEGER NOT NULL DEFAULT 0,
@@ -32,12 +42,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             body TEXT NOT NULL,
             PRIMARY KEY (text, start)
         ) WITHOUT ROWID""",
-        # The row of the index is docs.id; it is never used twice.
+        # The row of the index is docs.id; it is never used twice.  size: how many words it has.
         """CREATE TABLE docs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             text INTEGER NOT NULL REFERENCES texts (id),
             start INTEGER NOT NULL,
-            stop INTEGER NOT NULL
+            stop INTEGER NOT NULL,
+            size INTEGER NOT NULL
         )""",
         "CREATE INDEX docs_by_text ON docs (text)",
         # The index holds no text of its own, only words that were folded and parted before (words.py), hence the plain tokenizer.

@@ -51,7 +51,8 @@ class SqliteBackend:
     """Memory in one SQLite file.
 
     `path`: the file, made with mode 0600 if there is none, or ":memory:".  `read_only`: open it with `mode=ro`; a file that this
-    process may not write is opened so by itself.  `busy_timeout`: seconds to wait for another process (then `StoreBusy`).
+    process may not write is opened so by itself.  `busy_timeout`: seconds that an operation waits for another process, then
+    `StoreBusy`, which callers such as our operators answer by trying again; opening waits for up to three times as long.
     `max_page_count`: the size of the file at most, in pages of 4,096 bytes (then `StoreFull`).  `clock`: epoch seconds.  `new_id`:
     makes the ids of rows, each time another.
 
@@ -64,7 +65,7 @@ class SqliteBackend:
         path: str | os.PathLike[str],
         *,
         read_only: bool = False,
-        busy_timeout: float = 5.0,
+        busy_timeout: float = 1.0,
         max_page_count: int | None = None,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = _random_id,

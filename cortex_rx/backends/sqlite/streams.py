@@ -10,7 +10,7 @@ import sqlite3
 from typing import Any
 
 from cortex_rx.backends.backend import HEAD_LENGTH
-from cortex_rx.backends.sqlite import conversations, memories, texts
+from cortex_rx.backends.sqlite import exchanges, memories, texts
 from cortex_rx.backends.sqlite.arguments import (
     Spec,
     any_text,
@@ -92,7 +92,7 @@ def _owned(work: Work, args: dict[str, Any]) -> sqlite3.Row:
 
 
 def begin(work: Work, args: dict[str, Any]) -> dict[str, Any]:
-    """`streams:begin`: the question is stored, the answer has a partial memory; or an unfinished stream is taken over."""
+    """`streams:begin`: the question is stored, the answer has a partial memory; or a stream without an answer is taken over."""
     stream = _find(work, args)
     if stream is None:
         return _create(work, args)
@@ -109,66 +109,62 @@ def begin(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     )
     if not same:
         raise IdempotencyConflict("another question, owner or conversation is stored under this stream id")
-    if stream["state"] == "open":
-        work.db.execute("UPDATE streams SET epoch = epoch + 1 WHERE seq = ?", (stream["seq"],))
+    if stream["state"] == "empty":
+        exchanges.reopen(work, stream)
+    if stream["state"] != "finished":
+        work.db.execute("UPDATE streams SET state = 'open', epoch = epoch + 1 WHERE seq = ?", (stream["seq"],))
         _restart(work, stream, stream["attempt"] + 1)
     now = _find(work, args)
     assert now is not None
-    state = "open" if now["state"] == "open" else "finished"
-    return {"memoryId": now["memory"], "epoch": now["epoch"], "attempt": now["attempt"], "state": state}
+    return {"memoryId": now["memory"], "epoch": now["epoch"], "attempt": now["attempt"], "state": now["state"]}
 
 
 def _create(work: Work, args: dict[str, Any]) -> dict[str, Any]:
-    question = texts.create(work, args["userMessage"])
-    answer = texts.create(work)
+    question = texts.create(work, args["memorySpaceId"], args["userMessage"])
+    answer = texts.create(work, args["memorySpaceId"])
     memory = f"mem-{work.new_id()}"
-    started = args.get("startedAt", work.now)
-    owner = {
-        "user_id": args.get("userId"),
-        "user_name": args.get("userName"),
-        "agent_id": args.get("agentId"),
-        "participant_id": args.get("participantId"),
-        "importance": args["importance"],
-        "tags": json.dumps(args["tags"], ensure_ascii=False),
-        "metadata": args.get("metadata"),
-        "space": args["memorySpaceId"],
-        "conversation": args["conversationId"],
-        "started": started,
-        "memory": memory,
-        "answer": answer,
-        "now": work.now,
-    }
-    stream = work.db.execute(
+    work.db.execute(
         "INSERT INTO streams (space, id, conversation, question, user_id, user_name, agent_id, participant_id, importance,"
         " tags, metadata, started, state, epoch, attempt, answer, memory, created, updated)"
         " VALUES (:space, :id, :conversation, :question, :user_id, :user_name, :agent_id, :participant_id, :importance,"
         " :tags, :metadata, :started, 'open', 1, 0, :answer, :memory, :now, :now)",
-        {**owner, "id": args["streamId"], "question": question},
-    ).lastrowid
-    work.db.execute("INSERT INTO attempts (stream, attempt, text) VALUES (?, 0, ?)", (stream, answer))
+        {
+            "space": args["memorySpaceId"],
+            "id": args["streamId"],
+            "conversation": args["conversationId"],
+            "question": question,
+            "user_id": args.get("userId"),
+            "user_name": args.get("userName"),
+            "agent_id": args.get("agentId"),
+            "participant_id": args.get("participantId"),
+            "importance": args["importance"],
+            "tags": json.dumps(args["tags"], ensure_ascii=False),
+            "metadata": args.get("metadata"),
+            "started": args.get("startedAt", work.now),
+            "answer": answer,
+            "memory": memory,
+            "now": work.now,
+        },
+    )
+    stream = _find(work, args)
+    assert stream is not None
+    work.db.execute("INSERT INTO attempts (stream, attempt, text) VALUES (?, 0, ?)", (stream["seq"], answer))
     # Two numbers are taken: the one before the answer's is for the question, whenever it becomes a memory.
     last = work.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").fetchone()
-    work.db.execute(
-        "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_user_id,"
-        " source_user_name, source_timestamp, user_id, agent_id, participant_id, role, conversation, importance, tags,"
-        " created, updated, metadata)"
-        " VALUES (:seq, :space, :memory, :answer, :stream, 1, 'raw', 'conversation', :user_id, :user_name, :started,"
-        " :user_id, :agent_id, :participant_id, 'agent', :conversation, :importance, :tags, :now, :now, :metadata)",
-        {**owner, "stream": stream, "seq": (last[0] if last else 0) + 2},
-    )
+    exchanges.add_partial(work, stream, (last[0] if last else 0) + 2)
     return {"memoryId": memory, "epoch": 1, "attempt": 0, "state": "open"}
 
 
 def _restart(work: Work, stream: sqlite3.Row, attempt: int) -> int:
     """Begin the text of the answer anew, under a higher attempt; what the former one wrote is kept, out of the index."""
     texts.unindex(work, stream["answer"])
-    answer = texts.create(work)
+    answer = texts.create(work, stream["space"])
     work.db.execute("INSERT INTO attempts (stream, attempt, text) VALUES (?, ?, ?)", (stream["seq"], attempt, answer))
     work.db.execute(
         "UPDATE streams SET attempt = ?, answer = ?, updated = ? WHERE seq = ?",
         (attempt, answer, work.now, stream["seq"]),
     )
-    work.db.execute("UPDATE memories SET text = ? WHERE stream = ?", (answer, stream["seq"]))
+    work.db.execute("UPDATE memories SET text = ? WHERE stream = ? AND partial", (answer, stream["seq"]))
     return answer
 
 
@@ -180,7 +176,7 @@ def _append(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int,
     open_ = stream["state"] == "open"
     if attempt > stream["attempt"]:
         if not open_:
-            raise IdempotencyConflict("the stream is finished; its text cannot begin anew")
+            raise _conflict(stream)
         if start:
             raise Gap(0, start)
         text = _restart(work, stream, attempt)
@@ -191,14 +187,21 @@ def _append(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int,
         raise Gap(end, start)
     if start < end and not texts.compare(work, text, start, body):
         if not open_:
-            raise IdempotencyConflict("another answer is stored under this stream id")
+            raise _conflict(stream)
         raise Diverged(f"what is stored from {start} on is another text")
     rest = body[end - start :]
     if rest:
         if not open_:
-            raise IdempotencyConflict("the stream is finished; nothing can be appended to it")
+            raise _conflict(stream)
         end = texts.extend(work, text, rest)
     return text, end
+
+
+def _conflict(stream: sqlite3.Row) -> IdempotencyConflict:
+    """Why a stream that is not open takes no other text."""
+    if stream["state"] == "empty":
+        return IdempotencyConflict("the stream was closed as unanswered; begin it again to give it an answer")
+    return IdempotencyConflict("another answer is stored under this stream id")
 
 
 def append(work: Work, args: dict[str, Any]) -> dict[str, Any]:
@@ -214,95 +217,8 @@ def finalize(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     answer, end = _append(work, stream, args)
     if end != args["length"]:
         raise Gap(end, args["length"])
-    about: dict[str, Any] = {**_metadata(stream), **json.loads(args.get("metadata", "{}"))}
-    ended = {key: value for key, value in (("finishReason", args.get("reason")),) if value is not None}
-    if "usage" in args:
-        ended["usage"] = json.loads(args["usage"])
-    question_message, answer_message = f"msg-{work.new_id()}", f"msg-{work.new_id()}"
-    conversations.add_messages(
-        work,
-        conversations.open_conversation(work, stream),
-        [
-            (
-                question_message,
-                "user",
-                stream["question"],
-                stream["started"],
-                stream["participant_id"],
-                stream["metadata"],
-            ),
-            (answer_message, "agent", answer, work.now, stream["participant_id"], _json({**about, **ended})),
-        ],
-    )
-    question_memory = _remember_question(work, stream, question_message, args, alone=end == 0)
-    work.db.execute(
-        "UPDATE streams SET state = 'finished', question_memory = ?, question_message = ?, answer_message = ?,"
-        " updated = ? WHERE seq = ?",
-        (question_memory, question_message, answer_message, work.now, stream["seq"]),
-    )
-    if end:
-        texts.finish_index(work, answer)
-        work.db.execute(
-            "UPDATE memories SET partial = 0, message = ?, embedding = ?, metadata = ?, updated = ?"
-            " WHERE space = ? AND id = ?",
-            (answer_message, args.get("agentEmbedding"), _json(about), work.now, stream["space"], stream["memory"]),
-        )
+    exchanges.store_answer(work, stream, answer, end, args)
     return _result(work, args, "now")
-
-
-def _metadata(stream: sqlite3.Row) -> dict[str, Any]:
-    metadata: dict[str, Any] = json.loads(stream["metadata"] or "{}")
-    return metadata
-
-
-def _json(value: dict[str, Any]) -> str | None:
-    return json.dumps(value, ensure_ascii=False) if value else None
-
-
-def _remember_question(
-    work: Work, stream: sqlite3.Row, message: str, args: dict[str, Any], *, alone: bool, tags: str | None = None
-) -> str:
-    """Make the memory of the question, just before that of the answer; where there is no answer, that one's partial row goes."""
-    partial = work.db.execute(
-        "SELECT seq FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["memory"])
-    ).fetchone()
-    if alone:
-        texts.unindex(work, stream["answer"])
-        work.db.execute("DELETE FROM memories WHERE seq = ?", (partial["seq"],))
-    summary = args.get("userContent")
-    text = int(stream["question"]) if summary is None else texts.create(work, summary)
-    texts.finish_index(work, text)
-    memory = f"mem-{work.new_id()}"
-    work.db.execute(
-        "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_user_id,"
-        " source_user_name, source_timestamp, user_id, agent_id, participant_id, role, conversation, message, importance,"
-        " tags, embedding, created, updated, metadata)"
-        " VALUES (:seq, :space, :id, :text, :stream, 0, :content_type, 'conversation', :user_id, :user_name, :started,"
-        " :user_id, :agent_id, :participant_id, 'user', :conversation, :message, :importance, :tags, :embedding, :created,"
-        " :now, :metadata)",
-        {
-            "seq": partial["seq"] - 1,
-            "space": stream["space"],
-            "id": memory,
-            "text": text,
-            "stream": stream["seq"] if alone else None,
-            "content_type": "raw" if summary is None else "summarized",
-            "user_id": stream["user_id"],
-            "user_name": stream["user_name"],
-            "agent_id": stream["agent_id"],
-            "participant_id": stream["participant_id"],
-            "started": stream["started"],
-            "conversation": stream["conversation"],
-            "message": message,
-            "importance": stream["importance"],
-            "tags": stream["tags"] if tags is None else tags,
-            "embedding": args.get("userEmbedding"),
-            "created": stream["created"],
-            "now": work.now,
-            "metadata": stream["metadata"],
-        },
-    )
-    return memory
 
 
 def _stored_before(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> dict[str, Any]:
@@ -318,7 +234,7 @@ def _stored_before(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> dic
         and texts.compare(work, stream["answer"], args["start"], args["text"])
     )
     if not same:
-        raise IdempotencyConflict("another answer is stored under this stream id")
+        raise _conflict(stream)
     return _result(work, args, "before")
 
 
@@ -347,23 +263,7 @@ def close(work: Work, args: dict[str, Any]) -> dict[str, Any]:
         raise IdempotencyConflict("an answer is stored under this stream id")
     if stream["state"] == "empty":
         return _result(work, args, "before")
-    about = _metadata(stream)
-    about["unanswered"] = args["outcome"]
-    if "reason" in args:
-        about["finishReason"] = args["reason"]
-    message = f"msg-{work.new_id()}"
-    conversations.add_messages(
-        work,
-        conversations.open_conversation(work, stream),
-        [(message, "user", stream["question"], stream["started"], stream["participant_id"], _json(about))],
-    )
-    tags = json.loads(stream["tags"])
-    marked = json.dumps(tags if "unanswered" in tags else [*tags, "unanswered"], ensure_ascii=False)
-    memory = _remember_question(work, stream, message, {}, alone=True, tags=marked)
-    work.db.execute(
-        "UPDATE streams SET state = 'empty', question_memory = ?, question_message = ?, updated = ? WHERE seq = ?",
-        (memory, message, work.now, stream["seq"]),
-    )
+    exchanges.store_unanswered(work, stream, args["outcome"], args.get("reason"))
     return _result(work, args, "now")
 
 
@@ -378,7 +278,7 @@ def get(work: Work, args: dict[str, Any]) -> dict[str, Any] | None:
         "memorySpaceId": stream["space"],
         "conversationId": stream["conversation"],
         "memoryId": stream["memory"],
-        "state": "open" if stream["state"] == "open" else "finished",
+        "state": stream["state"],
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
         "length": text["length"],

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from cortex_rx.backends.sqlite.words import LEAD, index_text, safe_cut
+from cortex_rx.backends.sqlite.words import LEAD, in_space, index_text, safe_cut
 
 __all__ = [
     "BLOCK",
@@ -22,6 +22,7 @@ __all__ = [
     "extend",
     "finish_index",
     "length_of",
+    "number_of",
     "read",
     "tail",
     "unindex",
@@ -41,9 +42,20 @@ class Work:
     new_id: Callable[[], str]
 
 
-def create(work: Work, body: str = "") -> int:
+def number_of(work: Work, space: str) -> int | None:
+    """The number of a memory space; None if nothing was ever stored in it."""
+    row = work.db.execute("SELECT id FROM spaces WHERE name = ?", (space,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def create(work: Work, space: str, body: str = "") -> int:
     """A new text, not indexed; its number."""
-    number = work.db.execute("INSERT INTO texts (length, touched) VALUES (?, ?)", (len(body), work.now)).lastrowid
+    within = number_of(work, space)
+    if within is None:
+        within = work.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,)).lastrowid
+    number = work.db.execute(
+        "INSERT INTO texts (space, length, touched) VALUES (?, ?, ?)", (within, len(body), work.now)
+    ).lastrowid
     assert number is not None
     _store(work, number, 0, body)
     return number
@@ -148,19 +160,37 @@ def tail(work: Work, text: int) -> str:
 def _index(work: Work, text: int, start: int, stop: int, body: str) -> None:
     """Put a part into the index; `body` is that part, and before it what it repeats of the part before."""
     repeated = len(body) - (stop - start)
-    doc = work.db.execute("INSERT INTO docs (text, start, stop) VALUES (?, ?, ?)", (text, start - repeated, stop))
-    work.db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, index_text(body)))
+    space = _space_of(work, text)
+    words = index_text(body)
+    number = words.count(" ") + 1 if words else 0
+    doc = work.db.execute(
+        "INSERT INTO docs (text, start, stop, size) VALUES (?, ?, ?, ?)", (text, start - repeated, stop, number)
+    )
+    work.db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, in_space(space, words)))
+    _counted(work, space, 1, number)
 
 
 def unindex(work: Work, text: int) -> None:
     """Take a text out of the index; the text itself stays."""
-    docs = work.db.execute("SELECT id, start, stop FROM docs WHERE text = ?", (text,)).fetchall()
-    for doc, start, stop in docs:
-        body = index_text("".join(read(work, text, start, stop)))
+    docs = work.db.execute("SELECT id, start, stop, size FROM docs WHERE text = ?", (text,)).fetchall()
+    if not docs:
+        return
+    space = _space_of(work, text)
+    for doc, start, stop, _ in docs:
+        body = in_space(space, index_text("".join(read(work, text, start, stop))))
         work.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (doc, body))
-    if docs:
-        work.db.execute("DELETE FROM docs WHERE text = ?", (text,))
-        work.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
+    work.db.execute("DELETE FROM docs WHERE text = ?", (text,))
+    work.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
+    _counted(work, space, -len(docs), -sum(doc["size"] for doc in docs))
+
+
+def _space_of(work: Work, text: int) -> int:
+    space: int = work.db.execute("SELECT space FROM texts WHERE id = ?", (text,)).fetchone()[0]
+    return space
+
+
+def _counted(work: Work, space: int, docs: int, size: int) -> None:
+    work.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
 
 
 _USED = (

@@ -4,6 +4,8 @@ Text is folded (case, accents, compatibility forms), then cut into words.  Scrip
 Japanese, Korean, Thai, Lao, Khmer, Burmese ...) and emoji are cut into single characters, and a query of several such characters
 is a phrase; so `京都` is found, and is not found in `東京の都`.  `C++`, `C#` and their like are words of their own.
 
+In the index each word begins with the number of its memory space, so a space has lists of its own in it.
+
 The index can forget a text only if it is given the same words again, so the tables here are constants and do not follow the
 Unicode version of the Python that runs: a character that a later Unicode adds is part of a word.  To change anything
 here, add a migration that builds the index anew.
@@ -15,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-__all__ = ["LEAD", "TERMS", "fold", "index_text", "phrases", "safe_cut"]
+__all__ = ["LEAD", "TERMS", "fold", "in_space", "index_text", "phrases", "safe_cut"]
 
 TERMS = 64
 """So many different terms of a query are looked for; the rest of a longer query is ignored."""
@@ -125,12 +127,22 @@ def _tokens(folded: str) -> list[str]:
 
 
 def index_text(text: str) -> str:
-    """The words of a text, a space between each: what the index is given, and must be given again to forget it.
+    """The words of a text, a space between each.
 
     >>> index_text("Don't panic: 東京, C++!")
     'don t panic 東 京 c＋＋'
     """
     return " ".join(_tokens(fold(text)))
+
+
+def in_space(space: int, words: str) -> str:
+    """Words with a space between each, as the index has them: the number of the memory space before each, and a sign that no
+    word has in it, since it parts words.
+
+    >>> in_space(7, "don t panic")
+    '7¦don 7¦t 7¦panic'
+    """
+    return f"{space}¦{words.replace(' ', f' {space}¦')}" if words else ""
 
 
 def phrases(query: str) -> list[str]:
