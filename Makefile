@@ -20,10 +20,10 @@ demo: $(READY)  ## stream a text of 20 kB into memory, live, and find it again
 	@$(BIN)/python examples/demo/main.py $(ARGS)
 
 test: $(READY)  ## run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 coverage: $(READY)  ## run all tests and fail under 95 % of lines and branches
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term $(ARGS)
 
 check: $(READY)  ## style, types, layers
 	$(BIN)/ruff check .

@@ -367,7 +367,7 @@ def test_a_problem_says_how_far_the_stream_was() -> None:
     assert isinstance(error, StreamError)
     assert (error.code, error.message, error.recoverable, error.partial_data_saved) == (
         "ValueError",
-        "down",
+        "ValueError was raised",
         False,
         False,
     )
