@@ -166,7 +166,7 @@ async def test_a_factory_of_every_form_can_be_opened_again(kit, form):
         lambda: awaited(iter(TEXTS)),
         lambda: awaited(opened()),
     ],
-    ids=str,
+    ids="function generator partial callable iterator iterable lambda awaitable".split(),
 )
 async def test_functions_classes_partials_and_callables_are_factories(kit, factory):
     stream = from_stream(factory, turn=kit.TURN)
