@@ -33,7 +33,9 @@ def test_an_unknown_step_lists_the_names_there_are() -> None:
 
 
 def test_a_missing_extra_names_the_install_command() -> None:
-    assert "pip install 'cortex-rx[jupyter]'" in str(errors.MissingExtra("the notebook view", "jupyter"))
+    assert (
+        str(errors.MissingExtra("the demo", "demo")) == "the demo needs the extra 'demo': pip install 'cortex-rx[demo]'"
+    )
 
 
 def test_codes_are_unique() -> None:

@@ -16,16 +16,16 @@ import time
 import unicodedata
 from pathlib import Path
 
+from cortex_rx import Cortex, EnhancedRememberStreamResult, StreamMetrics, default_chain
+from cortex_rx.errors import CortexError, MissingExtra
+from cortex_rx.events import Delta, PartialStored
+
 try:
     from openai import AsyncOpenAI
     from screen import Screen
     from server import MODEL, Server
 except ImportError as error:
-    sys.exit(f"{error}; the demo needs its extra: pip install 'cortex-rx[demo]', or say make demo")
-
-from cortex_rx import Cortex, EnhancedRememberStreamResult, StreamMetrics, default_chain
-from cortex_rx.errors import CortexError
-from cortex_rx.events import Delta, PartialStored
+    sys.exit(f"{error}; {MissingExtra('the demo', 'demo')}, or say make demo")
 
 TEXT = Path(__file__).with_name("answer.md")
 QUESTION = "How does a streamed answer become a memory?"

@@ -165,3 +165,13 @@ def test_on_a_terminal_the_line_stays_at_the_bottom(modules, monkeypatch):
     assert "15 of 100 characters" in lines[-1][1] and lines[-1][0] == "10"
     text = re.sub(r"\x1b7.*?\x1b8|\x1b\[\d*A|\x1b\[10;1H", "", drawn)
     assert text.strip("\n") == "One two\nthree. " and drawn.endswith("\x1b7\x1b[r\x1b8\x1b[10;1H\n")
+
+
+def test_without_its_extra_it_names_the_install_command(tmp_path):
+    (tmp_path / "openai.py").write_text("raise ImportError(\"No module named 'openai'\")")
+    env = environment() | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command(), capture_output=True, encoding="utf-8", timeout=100, env=env, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == (
+        "No module named 'openai'; the demo needs the extra 'demo': pip install 'cortex-rx[demo]', or say make demo"
+    )
