@@ -22,11 +22,12 @@ from typing import Any, ClassVar, TypeAlias, final, get_args
 from pydantic import ConfigDict, TypeAdapter
 
 from cortex_rx.errors import CortexError, InvalidArgument
-from cortex_rx.types import MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Turn, Usage
+from cortex_rx.types import ContentChunk, MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Turn, Usage
 
 __all__ = [
     "Begun",
     "BuiltinEvent",
+    "Chunked",
     "Custom",
     "Delta",
     "Ended",
@@ -110,6 +111,15 @@ class Ended(StreamEvent):
     offset: int
     index: int
     usage: Usage | None = None
+
+
+@final
+@dataclass(slots=True)
+class Chunked(StreamEvent):
+    """A chunk of the answer is closed; `attempt` is that of the deltas it was cut from."""
+
+    chunk: ContentChunk
+    attempt: int = 0
 
 
 @final
@@ -202,6 +212,7 @@ BuiltinEvent: TypeAlias = (
     | Replayed
     | Delta
     | Ended
+    | Chunked
     | PartialStored
     | FactsExtracted
     | Resumed

@@ -23,6 +23,7 @@ from pydantic.alias_generators import to_camel, to_snake
 from cortex_rx.errors import InvalidArgument, StoreError
 
 __all__ = [
+    "ContentChunk",
     "Conversation",
     "ConversationHistory",
     "MemoryEntry",
@@ -125,6 +126,19 @@ class PartialUpdate(Record):
     memory_id: str
     content_length: int
     chunk_number: int
+
+
+class ContentChunk(Record):
+    """A piece of an answer: `content` is what stands in it from `start_offset` to `end_offset` (code points, end excluded).
+
+    `chunk_index` counts the chunks of the answer from 0.  `has_overlap`: it begins with what the chunk before ends with.
+    """
+
+    content: str
+    chunk_index: int
+    start_offset: int
+    end_offset: int
+    has_overlap: bool = False
 
 
 class ProgressiveFact(Record):

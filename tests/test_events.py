@@ -15,6 +15,7 @@ from cortex_rx.errors import CortexError, InvalidArgument, StoreBusy
 from cortex_rx.events import (
     Begun,
     BuiltinEvent,
+    Chunked,
     Custom,
     Delta,
     Ended,
@@ -30,7 +31,7 @@ from cortex_rx.events import (
     from_json,
     to_json,
 )
-from cortex_rx.types import MemoryEntry, ProgressiveFact, StreamMetrics, Turn, Usage
+from cortex_rx.types import ContentChunk, MemoryEntry, ProgressiveFact, StreamMetrics, Turn, Usage
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 name = text.filter(str.strip)
@@ -67,6 +68,9 @@ metrics = record(
     StreamMetrics, start_time=number, first_chunk_latency=st.none() | number, total_chunks=count, tokens_from=st.sampled_from(["provider", "estimate"]),
     estimated_cost=st.none() | number, inter_chunk_p50=st.none() | number,
 )  # fmt: skip
+chunk = record(
+    ContentChunk, content=text, chunk_index=count, start_offset=count, end_offset=count, has_overlap=st.booleans()
+)  # fmt: skip
 phase = st.sampled_from(["initialization", "streaming", "fact-extraction", "storage", "finalization"])
 
 STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
@@ -75,6 +79,7 @@ STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     Replayed: st.builds(Replayed, text, count, count, count),
     Delta: st.builds(Delta, text, count, count, count, number),
     Ended: st.builds(Ended, text, count, count, st.none() | usage),
+    Chunked: st.builds(Chunked, chunk, count),
     PartialStored: st.builds(PartialStored, offset=count, index=count, attempt=count, at=number),
     FactsExtracted: st.builds(FactsExtracted, st.lists(fact, max_size=3).map(tuple)),
     Resumed: st.builds(Resumed, count, count, count, text),

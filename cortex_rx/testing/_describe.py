@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cortex_rx.events import (
     Begun,
+    Chunked,
     Custom,
     Delta,
     Ended,
@@ -51,6 +52,8 @@ def describe(value: object) -> str:
             return f"Delta {shorten(text)} @{offset}{_again(attempt)}"
         case Ended(reason=reason, offset=offset):
             return f"Ended {reason} @{offset}"
+        case Chunked(chunk=chunk, attempt=attempt):
+            return f"Chunked {shorten(chunk.content)} @{chunk.start_offset}-{chunk.end_offset}{_again(attempt)}"
         case PartialStored(offset=offset):
             return f"PartialStored @{offset}"
         case FactsExtracted(facts=facts):

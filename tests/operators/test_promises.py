@@ -42,6 +42,12 @@ NO_STORE = {
     # Where it is reached it ends the stream, which no operator in `check_operator` may: see test_limit.py.
     "limit, that is not reached": lambda: cx.limit(50_000_000),
     "measure": lambda: cx.measure(),
+    "chunk, token": lambda: cx.chunk("token", 60, 10),
+    "chunk, token, counted": lambda: cx.chunk("token", 250, 40, count=len),
+    "chunk, sentence": lambda: cx.chunk("sentence", 1),
+    "chunk, sentence, overlapping": lambda: cx.chunk("sentence", 3, 2),
+    "chunk, paragraph": lambda: cx.chunk("paragraph", 1),
+    "chunk, fixed": lambda: cx.chunk("fixed", 250, 40),
     "measure, often": lambda: cx.measure(every=50 * MS),
 }
 

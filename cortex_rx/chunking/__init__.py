@@ -1,0 +1,34 @@
+"""Cutting a text that comes in pieces, in three steps, each of which sees the text once:
+
+* `atoms`: the smallest pieces between which a cut is allowed: words, white space, links, code, whole fences;
+* `units`: what a strategy counts, made of atoms: words with their tokens, code points, paragraphs; `sentences`;
+* `packing`: units to chunks of a size, with an overlap.
+
+Every decision is made on the text, never on the pieces in which it came: a scanner that needs to see more waits for it.
+So each way of splitting the input gives the same chunks.  What is waited for, and what is kept, is bounded.
+
+The package needs the extra `chunk`: `regex` for grapheme clusters, `sentencex` for sentences.
+"""
+
+from cortex_rx.chunking.atoms import Atom, Kind, Scanner
+from cortex_rx.chunking.cutting import TOKEN, Cutter, cutter
+from cortex_rx.chunking.packing import Packer, Piece
+from cortex_rx.chunking.sentences import Sentences
+from cortex_rx.chunking.units import Fixed, Paragraphs, Strategy, Unit, Words
+
+__all__ = [
+    "TOKEN",
+    "Atom",
+    "Cutter",
+    "Fixed",
+    "Kind",
+    "Packer",
+    "Paragraphs",
+    "Piece",
+    "Scanner",
+    "Sentences",
+    "Strategy",
+    "Unit",
+    "Words",
+    "cutter",
+]

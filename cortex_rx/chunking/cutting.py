@@ -1,0 +1,96 @@
+"""A text that comes in pieces, to chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from cortex_rx.chunking.packing import Packer, Piece
+from cortex_rx.chunking.sentences import Sentences
+from cortex_rx.chunking.units import Fixed, Paragraphs, Strategy, Unit, Words
+
+__all__ = ["TOKEN", "Cutter", "cutter"]
+
+TOKEN = 4  # code points of a token, where nobody counts them
+LAZY = 512  # code points that may wait to be looked at, where nothing in them can end a chunk
+SOON = 256  # what is open for longer than that is looked at every LAZY code points
+
+
+class Cutter:
+    """Cuts one text, from `start` on.  Holds the open chunk, with its overlap, and the open unit.
+
+    Text in which nothing can end a chunk is not looked at bit by bit, which would cost ten times as much.
+
+    >>> cutter = Cutter(lambda: Fixed(10_000), size=4, overlap=1)
+    >>> [(piece.start, piece.text) for text in ("ab", "cd ", "efgh") for piece in cutter.feed(text)]
+    [(0, 'abcd')]
+    >>> [(piece.start, piece.text) for piece in cutter.finish()]
+    [(3, 'd ef'), (6, 'fgh')]
+    """
+
+    def __init__(self, make: Callable[[], Strategy], size: int, overlap: int = 0, start: int = 0) -> None:
+        self._make = make
+        self.strategy: Strategy = make()
+        self.packer: Packer = Packer(size, overlap, start)
+        self._waiting: list[str] = []
+        self._length = 0
+        self._awake = False  # what comes next may end a chunk
+        self._open = 0  # code points that have been looked at and are not yet certain
+
+    def feed(self, text: str) -> list[Piece]:
+        """More text: the chunks that it closes."""
+        if not text:
+            return []
+        strategy, wakes = self.strategy, self.strategy.wakes
+        self._waiting.append(text)
+        self._length += len(text)
+        most = LAZY if wakes or self._open >= SOON else min(self.packer.room - self._open, LAZY)
+        if self._length < most and not self._awake and not (wakes and self._open < SOON and wakes.search(text)):
+            return []
+        pieces = list(self._pack(strategy.units(strategy.scanner.feed(self._waited()))))
+        open_ = strategy.scanner.open
+        self._open = len(open_)
+        self._awake = bool(wakes) and self._open < SOON and (strategy.waits or bool(wakes.search(open_)))
+        return pieces
+
+    def finish(self) -> list[Piece]:
+        """No more text: the chunks that are left."""
+        strategy = self.strategy
+        pieces = list(self._pack(strategy.units(strategy.scanner.feed(self._waited()))))
+        pieces += self._pack(strategy.units(strategy.scanner.finish()))
+        pieces += self._pack(strategy.rest())
+        pieces += self.packer.finish()
+        self.strategy = self._make()
+        self._awake, self._open = False, 0
+        return pieces
+
+    def _waited(self) -> str:
+        text = "".join(self._waiting)
+        self._waiting.clear()
+        self._length = 0
+        return text
+
+    def _pack(self, units: Iterable[Unit]) -> Iterator[Piece]:
+        for text, weight, loose in units:
+            yield from self.packer.add(text, weight, loose)
+
+
+def cutter(
+    strategy: str,
+    size: int,
+    overlap: int = 0,
+    *,
+    longest: int = 10_000,
+    language: str = "en",
+    count: Callable[[str], int] | None = None,
+    start: int = 0,
+) -> Cutter:
+    """The cutter of a strategy, by its name: `token`, `sentence`, `paragraph` or `fixed`."""
+    if strategy == "token":
+        scale = 1 if count else TOKEN
+        return Cutter(lambda: Words(longest, size * scale, count), size * scale, overlap * scale, start)
+    makes: dict[str, Callable[[], Strategy]] = {
+        "sentence": lambda: Sentences(longest, language),
+        "paragraph": lambda: Paragraphs(longest),
+        "fixed": lambda: Fixed(longest),
+    }
+    return Cutter(makes[strategy], size, overlap, start)

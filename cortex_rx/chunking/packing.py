@@ -1,0 +1,129 @@
+"""Units to chunks of a size, with an overlap."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cortex_rx.chunking import graphemes
+
+__all__ = ["Packer", "Piece"]
+
+_MANY = 512  # units of one chunk, after which those that no overlap needs are joined
+
+
+class Piece(NamedTuple):
+    """A chunk: a text, where it starts (code points), and how much of it the chunk before has too."""
+
+    text: str
+    start: int
+    overlap: int
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.start + len(self.text)
+
+
+class Packer:
+    """Packs units, each with a weight, to chunks that weigh at most `size`.
+
+    A chunk begins with the last units of the one before that weigh at most `overlap`, as far as the next unit then fits.  A
+    unit that alone weighs more than `size` is a chunk of its own.  Chunks leave nothing out: without their overlaps they are
+    the text.
+    """
+
+    def __init__(self, size: int, overlap: int, start: int = 0) -> None:
+        self._size, self._overlap = size, overlap
+        self._units: deque[tuple[str, int, bool]] = deque()
+        self._weight = 0
+        self._kept = 0  # code points that the chunk before has too
+        self._length = 0
+        self._start = start
+
+    @property
+    def held(self) -> int:
+        """Code points that are held."""
+        return self._length
+
+    @property
+    def room(self) -> int:
+        """What may come before the open chunk is full."""
+        return self._size - self._weight
+
+    def add(self, text: str, weight: int, loose: bool = False) -> Iterator[Piece]:
+        """One more unit: the chunks that are closed by it.
+
+        A `loose` one, whose weight is its length, fills the chunk and may be cut between any two grapheme clusters.
+        """
+        while True:
+            room = self._size - self._weight
+            if weight <= room:
+                self._push(text, weight, loose)
+                break
+            if loose and room and (cut := graphemes.fit(text, room)):
+                self._push(text[:cut], cut, loose)
+                text, weight = text[cut:], weight - cut
+                yield self._close()
+            elif self._length > self._kept:
+                yield self._close()
+            elif self._units:
+                self._drop()
+            elif loose and (cut := graphemes.first(text)) < len(text):
+                self._push(text[:cut], cut, loose)
+                text, weight = text[cut:], weight - cut
+                yield self._close()
+            else:
+                self._push(text, weight, loose)
+                break
+        if self._weight >= self._size:
+            yield self._close()
+
+    def finish(self) -> Iterator[Piece]:
+        """No more units: the chunk that is open, if there is text in it that no chunk has."""
+        if self._length > self._kept:
+            yield self._close()
+        self._start += self._length
+        self._units.clear()
+        self._weight = self._kept = self._length = 0
+
+    def _push(self, text: str, weight: int, loose: bool) -> None:
+        units = self._units
+        units.append((text, weight, loose))
+        self._weight += weight
+        self._length += len(text)
+        if len(units) > _MANY and not self._overlap:
+            joined = "".join(unit[0] for unit in units)
+            units.clear()
+            units.append((joined, self._weight, loose))
+
+    def _drop(self) -> None:
+        text, weight, _ = self._units.popleft()
+        self._weight -= weight
+        self._start += len(text)
+        self._length -= len(text)
+        self._kept -= len(text)
+
+    def _close(self) -> Piece:
+        """The open chunk; what the next one shares with it stays."""
+        units = self._units
+        piece = Piece("".join(unit[0] for unit in units), self._start, self._kept)
+        kept: deque[tuple[str, int, bool]] = deque()
+        weight = length = 0
+        while units and weight < self._overlap:
+            text, its, loose = units.pop()
+            if weight + its > self._overlap:
+                if not loose:
+                    break
+                most = len(text) - (self._overlap - weight)
+                cut = graphemes.after(text, graphemes.fit(text, most), most)
+                text, its = text[cut:], len(text) - cut
+                units.clear()
+            if text:
+                kept.appendleft((text, its, loose))
+                weight, length = weight + its, length + len(text)
+        self._units, self._weight, self._kept = kept, weight, length
+        self._start = piece.end - length
+        self._length = length
+        return piece

@@ -1,0 +1,172 @@
+"""Cut the answer into chunks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal, get_args
+
+from cortex_rx.chain import Operator, operator
+from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
+from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, StreamEvent
+from cortex_rx.flow import Flow, passing
+from cortex_rx.operators import _checks as checks
+from cortex_rx.types import ContentChunk
+
+if TYPE_CHECKING:
+    from cortex_rx.chunking import Cutter, Piece
+
+__all__ = ["chunk"]
+
+Strategy = Literal["token", "sentence", "paragraph", "fixed"]
+"""What is counted: see `chunk`."""
+_SIZES: dict[str, int] = {"token": 500, "sentence": 5, "paragraph": 2, "fixed": 2000}  # as Cortex suggests
+_LEAST = 3_000  # code points of `longest`: more than a link may have
+_TOKEN = 4  # code points of a token, where nobody counts them (any more)
+
+
+@operator(reads=[Delta, Ended, Replayed], emits=[Chunked, Problem], takes_text=True)
+def chunk(
+    strategy: Strategy,
+    size: int | None = None,
+    overlap: int = 0,
+    *,
+    longest: int = 10_000,
+    language: str = "en",
+    count: Callable[[str], int] | None = None,
+) -> Operator:
+    """Cut the answer into chunks of `size` units while it streams; each begins with the last `overlap` units of the one before.
+
+    So parts of an answer can be stored, embedded or shown before it has ended.
+
+    ```text
+    source  o-B-a-b-c-----d-e-(R|)
+    out     o-B-a-b-(cC)--d-(eC)-(R|)
+    ```
+
+    | strategy | unit | size |
+    |---|---|---|
+    | `token` | a token: by `count`, else four code points, the space after the word among them; closed after a word | 500 |
+    | `sentence` | a sentence, by the rules of `language`; so is an item of a list, a heading, a fenced block of code | 5 |
+    | `paragraph` | what stands between blank lines | 2 |
+    | `fixed` | a code point | 2,000 |
+
+    A chunk is `text[start_offset:end_offset]` of the answer, to the code point; white space belongs to what it follows (but
+    for `fixed`); apart from overlaps, the chunks are the answer.  They do not depend on the deltas in which it came.  Never cut
+    are grapheme clusters, links, code spans and fenced blocks; by `sentence` also what is in quotes or brackets, up to 300 code
+    points; by `token` no word that fits in a chunk, by `fixed` no number and no abbreviation with dots.  What is never cut, and alone exceeds `size`, is a
+    chunk of its own.  No unit is longer than `longest` code points: a sentence or paragraph without end is closed there,
+    after a word; a fence after a line.
+
+    `count(text)` gives the tokens of a word with the white space before it, without side effects; no word counts as less than
+    one.  If it fails, `Problem` says so, once, and four code points are a token from then on.
+
+    Reads `Delta`; emits `Chunked` as soon as what follows shows that a chunk is closed: mostly a word later, at most 3,200
+    code points where a link might go on; the last ones at `Ended`, or at an error.  A new attempt is cut anew.  After
+    `Replayed` it goes on from there.  Holds the open chunk with its overlap and the open unit; the work is linear.
+
+    Needs the extra `chunk`.  Raises `InvalidArgument`, `MissingExtra`, and `UnsupportedOption` for `semantic`.
+
+    Commonly used for: memories of a size that a search likes, embeddings while the answer streams, reading aloud.
+
+    >>> import asyncio
+    >>> from reactivex import operators as ops
+    >>> from cortex_rx import Turn, from_stream, run
+    >>> turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
+    >>> answer = from_stream(["Dr. Smith pa", "id $3.14. The", "n he left."], turn=turn)
+    >>> only = ops.filter(lambda event: isinstance(event, Chunked))
+    >>> for event in asyncio.run(run(answer.pipe(chunk("sentence", size=1), only, ops.to_list()))):
+    ...     print(event.chunk.start_offset, event.chunk.end_offset, repr(event.chunk.content))
+    0 22 'Dr. Smith paid $3.14. '
+    22 35 'Then he left.'
+
+    See also: `text`, `persist_partial`.
+    """
+    if (name := str(strategy)) == "semantic":
+        raise UnsupportedOption("strategy", name, " or ".join(map(repr, get_args(Strategy))))
+    checks.one_of("strategy", strategy, get_args(Strategy))
+    if size is not None:
+        checks.count("size", size)
+    most = _SIZES[strategy] if size is None else size
+    if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < most:
+        raise InvalidArgument("overlap", overlap, f"a whole number from 0 to {most - 1}, less than the size")
+    checks.count("longest", longest, _LEAST)
+    if not (isinstance(language, str) and language):
+        raise InvalidArgument("language", language, "a language code, such as 'en'")
+    checks.callback("count", count)
+    if count and strategy != "token":
+        raise InvalidArgument("count", type(count).__name__, "None, unless the strategy is 'token'")
+    try:  # here, because who cuts nothing needs no library for it
+        from cortex_rx.chunking import cutter
+    except ImportError as error:
+        raise MissingExtra("chunk", "chunk") from error
+
+    def fresh(counter: _Counter | None, start: int) -> Cutter:
+        return cutter(strategy, most, overlap, longest=longest, language=language, count=counter, start=start)
+
+    def make(
+        emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
+        counter = _Counter(count, emit) if count else None
+        cut = fresh(counter, 0)
+        attempt = index = at = 0
+
+        def closed(pieces: Iterable[Piece], known: bool = False) -> None:
+            nonlocal index
+            for text, start, shared in pieces:
+                if not known:
+                    emit(Chunked(ContentChunk.model_construct(
+                        content=text, chunk_index=index, start_offset=start, end_offset=start + len(text), has_overlap=shared > 0,
+                    ), attempt))  # fmt: skip
+                index += 1
+
+        def begin(new: int, offset: int) -> None:
+            nonlocal cut, attempt, index, at
+            if new != attempt:
+                attempt, index = new, 0
+            else:
+                closed(cut.finish())
+            cut, at = fresh(counter, offset), offset
+
+        def on_next(event: StreamEvent) -> None:
+            nonlocal at, index
+            emit(event)
+            if type(event) is Delta:
+                if event.attempt != attempt or event.offset != at:
+                    begin(event.attempt, event.offset)
+                at += len(event.text)
+                closed(cut.feed(event.text))
+            elif type(event) is Ended:
+                closed(cut.finish())
+            elif type(event) is Replayed:
+                begin(event.attempt, event.offset - len(event.text))
+                at, index = event.offset, 0
+                closed(cut.feed(event.text), known=True)
+
+        def at_end(error: Exception | None) -> Exception | None:
+            closed(cut.finish())
+            return error
+
+        return on_next, at_end
+
+    return passing(make)
+
+
+class _Counter:
+    """A user's function that counts tokens; when it has failed once, it is not asked again."""
+
+    def __init__(self, count: Callable[[str], int], emit: Callable[[StreamEvent], None]) -> None:
+        self._count, self._emit = count, emit
+        self._failed = False
+
+    def __call__(self, text: str) -> int:
+        if not self._failed:
+            try:
+                tokens = self._count(text)
+                if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
+                    raise InvalidArgument("count", tokens, "a function that gives a whole number of at least 0")
+                return tokens
+            except Exception as error:
+                self._failed = True
+                self._emit(Problem.of("streaming", error, recoverable=True))
+        return math.ceil(len(text) / _TOKEN)
