@@ -25,9 +25,12 @@ __all__ = [
     "MemoryNotFound",
     "MissingExtra",
     "NotACortexFile",
+    "NotResumable",
     "NotStored",
     "ProviderError",
+    "ResumableStreamError",
     "SourceConsumed",
+    "StillOwned",
     "StoreBusy",
     "StoreClosed",
     "StoreCorrupt",
@@ -37,6 +40,7 @@ __all__ = [
     "StoreReadOnly",
     "StoreTooNew",
     "StoreUnavailable",
+    "StreamCutOff",
     "StreamNotFound",
     "StreamTimeout",
     "StreamTooLong",
@@ -119,6 +123,12 @@ class SourceConsumed(CortexError):
     code = "SOURCE_CONSUMED"
 
 
+class NotResumable(CortexError, TypeError):
+    """A chain with `resume` was given a source that cannot be opened again."""
+
+    code = "NOT_RESUMABLE"
+
+
 class MissingExtra(CortexError, ImportError):
     """A library of an optional feature is not installed."""
 
@@ -176,6 +186,30 @@ class ProviderError(CortexError):
 
     def __reduce__(self) -> tuple[builtins.type[ProviderError], tuple[str, str | None, str | None]]:
         return ProviderError, (self.message, self.type, self.provider_code)
+
+
+class StreamCutOff(CortexError, ConnectionError):
+    """A provider's stream stopped without saying that the answer is through: the connection was cut."""
+
+    code = "STREAM_CUT_OFF"
+
+
+class ResumableStreamError(CortexError):
+    """The stream failed, and what arrived is durable: it can be resumed.
+
+    `resume_token` is what resumes it (None where no token was made), `original_error` what ended it, which is the cause too.
+    The token is not part of the message.
+    """
+
+    code = "RESUMABLE_STREAM_ERROR"
+
+    def __init__(self, original_error: Exception, resume_token: str | None = None) -> None:
+        super().__init__(f"the stream failed with {type(original_error).__name__}; what arrived is stored")
+        self.original_error: Exception = original_error
+        self.resume_token: str | None = resume_token
+
+    def __reduce__(self) -> tuple[type[ResumableStreamError], tuple[Exception, str | None]]:
+        return type(self), (self.original_error, self.resume_token)
 
 
 class TextDiverged(CortexError):
@@ -322,3 +356,16 @@ class ConversationNotFound(StoreError, LookupError):
     """There is no conversation of this id."""
 
     code = "CONVERSATION_NOT_FOUND"
+
+
+class StillOwned(StoreError):
+    """The writer of the stream is alive, or was a moment ago: until `until` (epoch milliseconds) it is his."""
+
+    code = "STILL_OWNED"
+
+    def __init__(self, until: float) -> None:
+        super().__init__("another writer owns the stream; wait until its lease runs out, or take it over by force")
+        self.until: float = until
+
+    def __reduce__(self) -> tuple[type[StillOwned], tuple[float]]:
+        return type(self), (self.until,)

@@ -17,7 +17,9 @@ from cortex_rx.operators.last import last
 from cortex_rx.operators.limit import limit
 from cortex_rx.operators.measure import measure
 from cortex_rx.operators.persist_partial import persist_partial
+from cortex_rx.operators.recover import recover
 from cortex_rx.operators.result import result
+from cortex_rx.operators.resume import resume
 from cortex_rx.operators.text import text
 from cortex_rx.operators.timeout import timeout
 
@@ -33,7 +35,9 @@ __all__ = [
     "measure",
     "operator",
     "persist_partial",
+    "recover",
     "result",
+    "resume",
     "step",
     "text",
     "timeout",

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from cortex_rx.errors import ChainOrderError, CortexError, InvalidArgument, NotStored
 from cortex_rx.flow import Inbox
-from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 
 _CALL = 30.0  # seconds that a function of the caller's may take
 _LATE_CALL = 1.0  # the same when the stream was stopped
@@ -65,6 +65,13 @@ class Exchange:
         if self._whole is not None:
             self._whole.clear()
 
+    def _replayed(self, event: Replayed) -> None:
+        """What another process has stored."""
+        self.attempt, self._start, self.end = event.attempt, event.offset, event.offset
+        self.blank = not event.text or event.text.isspace()
+        if self._whole is not None:
+            self._whole[:] = [event.text]
+
     def _text(self, text: str) -> None:
         if self.begun is None and self.excused is None:
             raise ChainOrderError("finalize got text but no Begun: it belongs after begin(...)")
@@ -88,6 +95,8 @@ class Exchange:
         if isinstance(event, PartialStored):
             if event.attempt == self.attempt:
                 self._durable(event.offset)
+        elif isinstance(event, Replayed):
+            self._replayed(event)
         elif isinstance(event, Opened):
             self.opened = event
         elif isinstance(event, Begun):

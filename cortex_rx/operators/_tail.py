@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from cortex_rx.backends.backend import Backend
-from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreUnavailable
-from cortex_rx.events import Begun, Delta, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreError, StoreUnavailable
+from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Flow
+from cortex_rx.marks import Mark
+from cortex_rx.operators._store import log, milliseconds
+from cortex_rx.takeover import LEASE
 
 __all__ = ["Tail", "insist", "no_begun"]
 
@@ -24,6 +27,9 @@ class Tail:
         self.begun: Begun | None = None
         self.excused = False  # the store could not begin, and said so
         self.attempt = self.start = self.index = 0
+        self.mark: Mark | None = None
+        self.ended = False  # what comes after that is `finalize`'s
+        self.released = False
         self.texts: list[str] = []
 
     def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
@@ -38,19 +44,23 @@ class Tail:
                     attempt = self.attempt = event.attempt
                     self.start = event.offset
                 add(event.text)
-                self.index = event.index + 1
+                self.index, self.mark = event.index + 1, event.mark
             elif isinstance(event, Opened):
                 self.opened, self._base = event, self._flow.time()
             elif isinstance(event, Begun):
                 self.begun = event
+            elif isinstance(event, Replayed):
+                self.attempt, self.start, self.index, self.mark = event.attempt, event.offset, event.index, event.mark
+            elif isinstance(event, Ended):
+                self.ended = True
             elif isinstance(event, Problem):
                 self.excused = self.excused or event.phase == "initialization"
         if self.texts and self.begun is None and not self.excused:
             raise no_begun()
         return []
 
-    async def store(self, backend: Backend) -> PartialStored:
-        """Append it."""
+    async def store(self, backend: Backend, *, release: bool = False) -> PartialStored:
+        """Append it, with the place in the source that belongs to its end; `release`: the writer goes away."""
         assert self.opened is not None
         assert self.begun is not None
         text = "".join(self.texts)
@@ -64,11 +74,31 @@ class Tail:
                 "attempt": self.begun.attempt + self.attempt,
                 "start": self.start,
                 "text": text,
+                "lease": 0 if release else milliseconds(LEASE),
+                "state": {"index": self.index},
+                "mark": self.mark.to_json() if self.mark else None,
             },
         )
+        self.released = release
         self.texts.clear()
         self.start += len(text)
         return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
+
+
+    async def release(self, backend: Backend) -> None:
+        """The writer goes away: whoever resumes the stream need not wait for the lease to run out."""
+        if self.opened is None or self.begun is None or self.ended or self.released:
+            return
+        args = {
+            "streamId": self.opened.stream_id,
+            "memorySpaceId": self.opened.turn.memory_space_id,
+            "epoch": self.begun.epoch,
+            "lease": 0,
+        }
+        try:
+            await backend.mutation("streams:renew", args)
+        except StoreError as error:
+            log.info("the lease was not released: %s (stream %s)", type(error).__name__, self.opened.stream_id)
 
 
 def no_begun() -> ChainOrderError:

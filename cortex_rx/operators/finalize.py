@@ -18,7 +18,7 @@ from cortex_rx.errors import (
     StoreUnavailable,
     StreamNotFound,
 )
-from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered, StreamEvent
+from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered, Replayed, StreamEvent
 from cortex_rx.flow import End, Inbox, beside
 from cortex_rx.operators._checks import backend_of, callback
 from cortex_rx.operators._exchange import Embed, Exchange, Extract, derive
@@ -30,7 +30,7 @@ __all__ = ["finalize"]
 
 @operator(
     needs=[Begun],
-    reads=[Opened, Delta, PartialStored, Ended, Custom, Problem],
+    reads=[Opened, Replayed, Delta, PartialStored, Ended, Custom, Problem],
     emits=[Remembered, Problem],
     takes_text=True,
 )
@@ -136,7 +136,7 @@ def finalize(
             stored["stored"] == "before",
         )
 
-    wants = frozenset({Opened, Begun, Delta, PartialStored, Ended, Custom, Problem})
+    wants = frozenset({Opened, Begun, Replayed, Delta, PartialStored, Ended, Custom, Problem})
     return beside(worker, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import Diverged, Fenced, Gap, NotStored, StoreUnavailable
-from cortex_rx.events import Begun, Delta, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
 from cortex_rx.operators._checks import backend_of, count, one_of, seconds
 from cortex_rx.operators._store import MAX_PENDING, Backoff, begin_stream, said, weigh
@@ -20,7 +20,7 @@ __all__ = ["persist_partial"]
 _HALF_A_SECOND = timedelta(milliseconds=500)
 
 
-@operator(needs=[Begun], reads=[Opened, Delta, Problem], emits=[PartialStored, Problem], takes_text=True)
+@operator(needs=[Begun], reads=[Opened, Replayed, Delta, Ended, Problem], emits=[PartialStored, Problem], takes_text=True)
 def persist_partial(
     backend: Backend,
     interval: timedelta = _HALF_A_SECOND,
@@ -74,12 +74,14 @@ def persist_partial(
             tail.begun = await begin_stream(backend, tail.opened)
             async for event in write(inbox, tail):
                 yield event
+        if _goes_away(inbox, tail):
+            await tail.release(backend)
 
     async def write(inbox: Inbox[StreamEvent], tail: Tail) -> AsyncGenerator[StreamEvent, None]:
         backoff, told = Backoff(inbox), False
         while tail.texts and tail.begun:
             try:
-                yield await tail.store(backend)
+                yield await tail.store(backend, release=_goes_away(inbox, tail))
             except (Fenced, Diverged, Gap):
                 raise
             except Exception as error:
@@ -121,5 +123,10 @@ def persist_partial(
 
     if show == "durable":
         return stage(durable)
-    wants = frozenset({Opened, Begun, Delta, Problem})
+    wants = frozenset({Opened, Begun, Replayed, Delta, Ended, Problem})
     return beside(worker, pause, weigh, max_pending, wants)
+
+
+def _goes_away(inbox: Inbox[StreamEvent], tail: Tail) -> bool:
+    """The stream was cut off, and nobody will finish it here."""
+    return inbox.end in (End.FAILED, End.CANCELLED) and not tail.ended

@@ -12,7 +12,7 @@ from cortex_rx.errors import ProviderError
 from cortex_rx.events import Custom
 from cortex_rx.types import Usage
 
-__all__ = ["Finish", "Piece", "Provider", "as_json", "field", "fields", "others", "passed", "raise_failure"]
+__all__ = ["Cursor", "Finish", "Piece", "Provider", "as_json", "field", "fields", "others", "passed", "raise_failure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,14 @@ class Finish:
     usage: Usage | None = None
 
 
-Piece: TypeAlias = "str | Custom | Finish"
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place behind an item, from which the provider can go on: for `replayable(..., cursor=True)`.  `value` is JSON."""
+
+    value: Any
+
+
+Piece: TypeAlias = "str | Custom | Finish | Cursor"
 Provider: TypeAlias = Callable[[Any], "str | Iterable[Piece] | None"]
 """The pieces in an item (a string is one piece), or None if the item is not of this provider's kind.
 
