@@ -81,8 +81,9 @@ class Reading:
     def _prepare(self, declared: Reopenable, again: bool) -> Iterable[StreamEvent]:
         """Before the source is opened: what it is to be compared with, or a new attempt."""
         self._seam, self._trim, self._told = None, "", not again
-        self._skipped = 0
         progress = self._progress
+        from_start = declared.how == "replayable" and not (declared.cursor and progress.cursor is not None)
+        self._skipped = 0 if from_start else progress.customs
         if not again:
             return ()
         started = progress.offset > 0 or progress.customs > 0
@@ -181,7 +182,7 @@ class Reading:
         if self._seam is not None:
             self._seam.held.append(piece)
             self._skipped += 1
-        elif self._skipped < self._progress.customs and self._point.retry and self._declared.how == "replayable":
+        elif self._skipped < self._progress.customs:
             self._skipped += 1  # it had come before the source failed
         else:
             yield from self._tell()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -17,17 +17,19 @@ from cortex_rx import operators as cx
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Chain, Operator, Step
 from cortex_rx.errors import InvalidArgument, TextDiverged
-from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
-from cortex_rx.flow import Flow, Reader, Shared, Started
-from cortex_rx.options import RememberParams, RememberStreamParams, StreamingOptions, parse
+from cortex_rx.events import Begun, Delta, Ended, Opened, Replayed, StreamEvent
+from cortex_rx.flow import Flow, Reader, Shared, Started, Stopped
+from cortex_rx.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
-from cortex_rx.source import Provider, from_stream, new_id
+from cortex_rx.source import Provider, ResumeFrom, from_stream, new_id
 
 __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
 
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 LINGER: timedelta = timedelta(seconds=1)
+_RETRIES = 3
+_DELAY = timedelta(seconds=1)
 
 
 def default_chain(
@@ -41,23 +43,34 @@ def default_chain(
 
     >>> from cortex_rx.backends import SqliteBackend
     >>> default_chain(SqliteBackend(":memory:")).names
-    ('begin', 'persist_partial', 'finalize', 'measure')
+    ('begin', 'persist_partial', 'recover', 'finalize', 'measure')
     >>> default_chain(SqliteBackend(":memory:"), {"streamTimeout": 30_000, "storePartialResponse": False}).names
     ('timeout', 'begin', 'finalize', 'measure')
     """
     chosen = parse(StreamingOptions, options)
     steps: list[Step] = []
     if chosen.stream_timeout is not None:
-        steps.append(cx.timeout(idle=timedelta(milliseconds=chosen.stream_timeout)))
+        steps.append(cx.timeout(idle=_ms(chosen.stream_timeout)))
+    strategy = chosen.partial_failure_handling
+    if chosen.max_retries is not None or strategy == "retry":
+        retries = _RETRIES if chosen.max_retries is None else chosen.max_retries
+        if retries:
+            steps.append(cx.resume(retries, _DELAY if chosen.retry_delay is None else _ms(chosen.retry_delay)))
     if chosen.max_response_length is not None:
         steps.append(cx.limit(chosen.max_response_length))
-    steps.append(cx.begin(backend))
+    steps.append(cx.begin(backend, token=chosen.generate_resume_token))
     if chosen.store_partial_response:
-        interval = timedelta(milliseconds=chosen.partial_response_interval)
-        steps.append(cx.persist_partial(backend, interval, chosen.max_buffer_size))
+        steps.append(cx.persist_partial(backend, _ms(chosen.partial_response_interval), chosen.max_buffer_size))
+    if chosen.store_partial_response or strategy is not None:
+        kept = "store-partial" if strategy is None or strategy == "retry" else strategy
+        steps.append(cx.recover(kept, backend))
     steps.append(cx.finalize(backend, extract_content, generate_embedding))
     steps.append(cx.measure())
     return Chain(steps)
+
+
+def _ms(milliseconds: float) -> timedelta:
+    return timedelta(milliseconds=milliseconds)
 
 
 class _TextReader(Reader[StreamEvent, str]):
@@ -123,7 +136,9 @@ class Answer:
         *,
         linger: timedelta = LINGER,
         started: Started | None = None,
+        discard: Callable[[Opened, Begun], Awaitable[object]] | None = None,
     ) -> None:
+        self._discard = discard
         self._fold = ResultFold()
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
             source, self._fold, linger=linger.total_seconds(), started=self._begin
@@ -146,6 +161,11 @@ class Answer:
         return self._fold.opened.stream_id if self._fold.opened else None
 
     @property
+    def resume_token(self) -> str | None:
+        """What resumes the stream in another process; None before it has begun.  Keep it where the client can find it, and out of logs."""
+        return self._fold.token
+
+    @property
     def text(self) -> str:
         """The text so far."""
         return self._fold.text
@@ -163,22 +183,32 @@ class Answer:
                 yield event
 
     def __await__(self) -> Generator[Any, None, EnhancedRememberStreamResult]:
-        return self._shared.__await__()
+        return self._wait().__await__()
+
+    async def _wait(self) -> EnhancedRememberStreamResult:
+        try:
+            return await self._shared
+        except Stopped as stopped:
+            stopped.resume_token = self.resume_token
+            raise
 
     def detach(self) -> None:
         """Run to the end, whoever leaves; starts the stream if nothing has."""
         self._shared.keep()
         self._shared.start()
 
-    async def stop(self) -> None:
+    async def stop(self, *, keep_partial: bool = True) -> None:
         """Stop now: the source is closed, the partial is kept; returns when everything is at rest.
 
-        The partial is found with `memory.list(space, include_partial=True)`.  A text that has come to its end is remembered all the
-        same.  Whoever reads or awaits gets `Stopped`.
+        The partial is found with `memory.list(space, include_partial=True)`, and resumed with `resume_token`.  With
+        `keep_partial=False` the partial and its question are deleted instead.  A text that has come to its end is remembered all
+        the same.  Whoever reads or awaits gets `Stopped`.
         """
         self._shared.stop()
         if task := self._shared.task:
             await asyncio.wait({task})
+        if not keep_partial and self._fold.ended is None and self._discard and self._fold.opened and self._fold.begun:
+            await self._discard(self._fold.opened, self._fold.begun)
 
 
 def remember_stream(
@@ -200,24 +230,51 @@ def remember_stream(
     camelCase or snake_case.  What streams can be given: see `from_stream`.
 
     It runs `default_chain(backend, options)`, or the `chain` given, which then stands for the options too.  Nothing runs, and
-    nothing is stored, before the `Answer` is used.  Raises `InvalidArgument` at once for whatever does not fit.
+    nothing is stored, before the `Answer` is used.
+
+    With `resume_from` (a token: `answer.resume_token`, or that of a `ResumableStreamError` or `Stopped`) a stream that began
+    elsewhere goes on here: the stream is then a `replayable`, `prefill` or `restart` source, and of the parameters only
+    `memory_space_id` is needed; those that are given must be the stored ones.  While its writer may be alive it is waited for, up
+    to 10 s, then `StillOwned` is raised; `take_over=True` takes it at once.  Of a finished stream it gives the stored result.
+
+    Raises `InvalidArgument` at once for whatever does not fit.
     """
     try:
-        if isinstance(response_stream, RememberStreamParams | Mapping):
-            given = parse(RememberStreamParams, response_stream, **params)
+        first = response_stream
+        if not isinstance(first, RememberStreamParams | ResumeStreamParams | Mapping):
+            first = {"response_stream": first}
+        turn = resume = None
+        if isinstance(first, ResumeStreamParams) or _resumes(first) or _resumes(params):
+            given: RememberStreamParams | ResumeStreamParams = parse(ResumeStreamParams, first, **params)
+            assert isinstance(given, ResumeStreamParams)
+            resume = ResumeFrom(
+                backend, given.memory_space_id, given.resume_from, given.take_over, expected=given.expected()
+            )
         else:
-            given = parse(RememberStreamParams, {"response_stream": response_stream}, **params)
-        source = from_stream(given.response_stream, turn=given.turn(), provider=provider, make_id=make_id)
+            given = parse(RememberStreamParams, first, **params)
+            turn = given.turn()
+        source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
         pipeline = _chosen(given, backend, options, chain)(source)
     except BaseException:
         if inspect.iscoroutine(response_stream):
             response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
         raise
-    return Answer(pipeline, linger=linger, started=started)
+
+    async def discard(opened: Opened, begun: Begun) -> None:
+        args = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id, "epoch": begun.epoch}
+        await backend.mutation("streams:rollback", args)
+
+    return Answer(pipeline, linger=linger, started=started, discard=discard)
+
+
+def _resumes(params: object) -> bool:
+    """Whether a token is among the parameters."""
+    names = ("resume_from", "resumeFrom", "resume_token", "resumeToken")
+    return isinstance(params, Mapping) and any(params.get(name) is not None for name in names)
 
 
 def _chosen(
-    given: RememberStreamParams,
+    given: RememberStreamParams | ResumeStreamParams,
     backend: Backend,
     options: StreamingOptions | Mapping[str, Any] | None,
     chain: Operator | None,

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from reactivex import Observable
 
 from cortex_rx.chain import declare
-from cortex_rx.errors import EmptyAnswer, IdempotencyConflict, InvalidArgument, NotResumable, StreamTimeout
+from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable, StreamTimeout
 from cortex_rx.events import Custom, Delta, Ended, Opened, Ownership, Problem, Replayed, Resumed, StreamEvent
 from cortex_rx.flow import Flow, OutOfPatience, Reopening, pull
 from cortex_rx.opening import Once, Watched, check_stream, open_stream
@@ -108,9 +108,9 @@ def from_stream(
     for name, value in (("provider", provider), ("make_id", make_id)):
         if value is not None and not callable(value):
             raise InvalidArgument(name, type(value).__name__, "a function")
-    if turn is None and resume is None:
-        raise InvalidArgument("turn", None, "a Turn, unless the stream is resumed")
-    if not (turn is None or isinstance(turn, Turn)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if resume is not None and turn is not None:
+        raise InvalidArgument("turn", "turn and resume", "one of them: the turn of a stream that is resumed is stored")
+    if resume is None and not isinstance(turn, Turn):
         raise InvalidArgument("turn", type(turn).__name__, "a Turn")
     if not (resume is None or isinstance(resume, ResumeFrom)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgument("resume", type(resume).__name__, "a ResumeFrom")
@@ -134,8 +134,6 @@ def from_stream(
                 taken = await take_over(resume, flow)
                 if taken.empty:
                     raise EmptyAnswer("The stream was closed without an answer; the question is kept as unanswered.")
-                if turn is not None and taken.turn.arguments() != turn.arguments():
-                    raise IdempotencyConflict("the token is of another exchange than the turn that was given")
                 progress.base = flow.time() - max(0.0, flow.wall() - taken.started)
                 ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
                 yield Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from cortex_rx.backends.backend import HEAD_LENGTH, Backend, is_backend
-from cortex_rx.errors import InvalidArgument, StillOwned, StoreUnavailable
+from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StillOwned, StoreUnavailable
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
 from cortex_rx.types import Turn, Usage
@@ -52,6 +52,8 @@ class ResumeFrom:
     token: str = field(repr=False)
     take_over: bool = False
     claim: str = field(default_factory=lambda: uuid.uuid4().hex)
+    expected: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of the `Turn` that the stored one must have; another value is an `IdempotencyConflict`."""
 
     def __post_init__(self) -> None:
         if not is_backend(self.backend):
@@ -116,8 +118,12 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
             if (pause := next(pauses, None)) is None:
                 raise
             await asyncio.sleep(pause)
-    turn = dict(answer["turn"])
-    started = turn.pop("startedAt") / 1000
+    args = dict(answer["turn"])
+    started = args.pop("startedAt") / 1000
+    turn = turn_of(args)
+    for name, value in resume.expected.items():
+        if getattr(turn, name) != value:
+            raise IdempotencyConflict(f"the token is of a stream with another {name}")
     state: Mapping[str, Any] = answer.get("resumeState") or {}
     mark = answer.get("mark")
     text = ""
@@ -125,7 +131,7 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
         text = await read_text(resume.backend, resume.memory_space_id, answer["streamId"], answer["attempt"])
     usage = answer.get("usage")
     return Taken(
-        turn_of(turn),
+        turn,
         answer["streamId"],
         answer["memoryId"],
         started,

@@ -118,7 +118,8 @@ def resume(
                     return None
                 return pause
 
-            return engine.resume(again)(source).subscribe(observer, scheduler=scheduler)
+            frame: Operator = engine.resume(again)
+            return frame(source).subscribe(observer, scheduler=scheduler)
 
         return Observable(subscribe)
 
