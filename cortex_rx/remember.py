@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -17,11 +17,13 @@ from cortex_rx import operators as cx
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Chain, Operator, Step
 from cortex_rx.errors import InvalidArgument, TextDiverged
-from cortex_rx.events import Begun, Delta, Ended, Opened, Replayed, StreamEvent
+from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
 from cortex_rx.flow import Flow, Reader, Shared, Started, Stopped
+from cortex_rx.following import Place
 from cortex_rx.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
 from cortex_rx.source import Provider, ResumeFrom, from_stream, new_id
+from cortex_rx.types import MemoryEntry
 
 __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
 
@@ -136,10 +138,10 @@ class Answer:
         *,
         linger: timedelta = LINGER,
         started: Started | None = None,
-        discard: Callable[[Opened, Begun], Awaitable[object]] | None = None,
+        backend: Backend | None = None,
     ) -> None:
-        self._discard = discard
         self._fold = ResultFold()
+        self._backend = backend
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
             source, self._fold, linger=linger.total_seconds(), started=self._begin
         )
@@ -159,6 +161,12 @@ class Answer:
     def stream_id(self) -> str | None:
         """The id under which the stream is stored; None before it has started."""
         return self._fold.opened.stream_id if self._fold.opened else None
+
+    @property
+    def place(self) -> Place | None:
+        """How far the answer has come, for a reader that may come back and `follow` it; None before it has begun."""
+        begun = self._fold.begun
+        return Place(self._fold.offset, begun.attempt + self._fold.attempt, begun.epoch) if begun else None
 
     @property
     def resume_token(self) -> str | None:
@@ -200,15 +208,43 @@ class Answer:
     async def stop(self, *, keep_partial: bool = True) -> None:
         """Stop now: the source is closed, the partial is kept; returns when everything is at rest.
 
-        The partial is found with `memory.list(space, include_partial=True)`, and resumed with `resume_token`.  With
-        `keep_partial=False` the partial and its question are deleted instead.  A text that has come to its end is remembered all
-        the same.  Whoever reads or awaits gets `Stopped`.
+        The partial is `await answer.kept()`, or found with `memory.list(space, include_partial=True)`, and resumed with
+        `resume_token`.  With `keep_partial=False` the partial and its question are deleted instead.  A text that has come to its
+        end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
         """
         self._shared.stop()
         if task := self._shared.task:
             await asyncio.wait({task})
-        if not keep_partial and self._fold.ended is None and self._discard and self._fold.opened and self._fold.begun:
-            await self._discard(self._fold.opened, self._fold.begun)
+        opened, begun = self._fold.opened, self._fold.begun
+        if keep_partial or self._fold.ended is not None or opened is None or begun is None or self._backend is None:
+            return
+        stream = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id, "epoch": begun.epoch}
+        await self._backend.mutation("streams:rollback", stream)
+
+    async def kept(self) -> MemoryEntry | None:
+        """The memory that the store holds of this answer now: partial, or whole; None if it holds no text of it.
+
+        Of an `Answer` that was made without its backend nothing is known: None.
+        """
+        if self._backend is None or (opened := self._fold.opened) is None:
+            return None
+        space = {"memorySpaceId": opened.turn.memory_space_id}
+        stream = await self._backend.query("streams:get", space | {"streamId": opened.stream_id})
+        if stream is None:
+            return None
+        which = space | {"memoryId": stream["memoryId"], "includePartial": True}
+        row = await self._backend.query("memories:get", which)
+        return None if row is None else MemoryEntry.from_row(row)
+
+    def __repr__(self) -> str:
+        if (task := self._shared.task) is None:
+            return "Answer(not started)"
+        state = "streaming" if not task.done() else "remembered" if _fine(task) else "ended without being remembered"
+        return f"Answer({state}, {self._fold.offset:,} characters)"
+
+
+def _fine(task: asyncio.Task[Any]) -> bool:
+    return not task.cancelled() and task.exception() is None
 
 
 def remember_stream(
@@ -259,12 +295,7 @@ def remember_stream(
         if inspect.iscoroutine(response_stream):
             response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
         raise
-
-    async def discard(opened: Opened, begun: Begun) -> None:
-        args = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id, "epoch": begun.epoch}
-        await backend.mutation("streams:rollback", args)
-
-    return Answer(pipeline, linger=linger, started=started, discard=discard)
+    return Answer(pipeline, linger=linger, started=started, backend=backend)
 
 
 def _resumes(params: object) -> bool:
@@ -318,6 +349,6 @@ async def remember(
         extract_content=given.extract_content,
         generate_embedding=given.generate_embedding,
     ).without("measure")
-    answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started)
+    answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started, backend=backend)
     answer.detach()
     return (await answer).plain()

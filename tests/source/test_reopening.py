@@ -119,7 +119,9 @@ def test_a_cursor_goes_on_behind_the_item():
 
     model = Model([[(1, "one "), (2, "two "), GONE], [(3, "three")]])
     events, error = played(replayable(model, cursor=True), cx.resume(1, timedelta(0)), provider=provider)
-    assert error is StreamCutOff or isinstance(error, StreamCutOff)  # no Finish came: the provider did not say it was through
+    assert error is StreamCutOff or isinstance(
+        error, StreamCutOff
+    )  # no Finish came: the provider did not say it was through
     assert texts(events) == {0: "one two three"}
     assert [p.cursor for p in model.points] == [None, {"after": 2}]
     assert [e.data for e in events if isinstance(e, Custom)] == [1, 2, 3]
