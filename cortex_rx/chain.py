@@ -321,14 +321,17 @@ class Chain:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        """A card: the way of the events, then a row for each step."""
+        way = " → ".join(("source", *(f"<b>{escape(one.name)}</b>" for one in self._steps), "reader"))
         rows = "".join(
-            f"<tr><td><b>{escape(one.name)}</b></td><td><code>{escape(str(one))}</code></td>"
-            + "".join(f"<td>{escape(', '.join(_names(kinds)))}</td>" for kinds in (one.needs | one.reads, one.emits))
-            + "</tr>"
+            f'<tr style="text-align: left"><td><b>{escape(one.name)}</b></td><td><code>{escape(str(one))}</code></td>'
+            + "".join(f"<td>{escape(', '.join(_names(kinds)))}</td>" for kinds in (one.needs, one.reads, one.emits))
+            + f"<td>{' and '.join(['rewrites it'] * one.rewrites + ['takes it'] * one.takes_text)}</td></tr>"
             for one in self._steps
         )
-        head = "<tr><th>step</th><th>operator</th><th>reads</th><th>emits</th></tr>"
-        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        titles = ("step", "operator", "needs", "reads", "emits", "text")
+        head = "".join(f'<th style="text-align: left">{title}</th>' for title in titles)
+        return f"<div>{way}</div><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def chain(*parts: Step | Chain) -> Chain:

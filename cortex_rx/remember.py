@@ -22,6 +22,7 @@ from cortex_rx.flow import Flow, Reader, Shared, Started
 from cortex_rx.options import RememberParams, RememberStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
 from cortex_rx.source import Provider, from_stream, new_id
+from cortex_rx.types import MemoryEntry
 
 __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
 
@@ -123,8 +124,10 @@ class Answer:
         *,
         linger: timedelta = LINGER,
         started: Started | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self._fold = ResultFold()
+        self._backend = backend
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
             source, self._fold, linger=linger.total_seconds(), started=self._begin
         )
@@ -173,12 +176,37 @@ class Answer:
     async def stop(self) -> None:
         """Stop now: the source is closed, the partial is kept; returns when everything is at rest.
 
-        The partial is found with `memory.list(space, include_partial=True)`.  A text that has come to its end is remembered all the
-        same.  Whoever reads or awaits gets `Stopped`.
+        The partial is `await answer.kept()`, or found with `memory.list(space, include_partial=True)`.  A text that has come to
+        its end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
         """
         self._shared.stop()
         if task := self._shared.task:
             await asyncio.wait({task})
+
+    async def kept(self) -> MemoryEntry | None:
+        """The memory that the store holds of this answer now: partial, or whole; None if it holds no text of it.
+
+        Of an `Answer` that was made without its backend nothing is known: None.
+        """
+        if self._backend is None or (opened := self._fold.opened) is None:
+            return None
+        space = {"memorySpaceId": opened.turn.memory_space_id}
+        stream = await self._backend.query("streams:get", space | {"streamId": opened.stream_id})
+        if stream is None:
+            return None
+        which = space | {"memoryId": stream["memoryId"], "includePartial": True}
+        row = await self._backend.query("memories:get", which)
+        return None if row is None else MemoryEntry.from_row(row)
+
+    def __repr__(self) -> str:
+        if (task := self._shared.task) is None:
+            return "Answer(not started)"
+        state = "streaming" if not task.done() else "remembered" if _fine(task) else "ended without being remembered"
+        return f"Answer({state}, {self._fold.offset:,} characters)"
+
+
+def _fine(task: asyncio.Task[Any]) -> bool:
+    return not task.cancelled() and task.exception() is None
 
 
 def remember_stream(
@@ -213,7 +241,7 @@ def remember_stream(
         if inspect.iscoroutine(response_stream):
             response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
         raise
-    return Answer(pipeline, linger=linger, started=started)
+    return Answer(pipeline, linger=linger, started=started, backend=backend)
 
 
 def _chosen(
@@ -261,6 +289,6 @@ async def remember(
         extract_content=given.extract_content,
         generate_embedding=given.generate_embedding,
     ).without("measure")
-    answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started)
+    answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started, backend=backend)
     answer.detach()
     return (await answer).plain()

@@ -54,7 +54,7 @@ def test_the_interactive_example_is_true(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_files_that_it_names_exist() -> None:
-    for path in re.findall(r"`((?:tests|docs|benchmarks)/[\w./]*)`", README):
+    for path in re.findall(r"`((?:tests|docs|benchmarks|examples)/[\w./]*)`", README):
         assert (ROOT / path).exists(), path
 
 
