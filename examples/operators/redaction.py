@@ -59,8 +59,8 @@ class Redactor:
         end = len(self.text)
         while match := self._next(partial):
             start, after = match.span()
-            # What begins here is certain once all that a match can have is there, and the character after it.
-            if partial and end - start <= self.longest:
+            # It is certain once more text cannot make it longer; that is so at the latest when all that a match can have is there.
+            if partial and end - start <= self.longest and self.pattern.fullmatch(self.text, start, partial=True):
                 end = start
                 break
             if after - start > self.longest:
@@ -75,11 +75,12 @@ class Redactor:
     def _next(self, partial: bool) -> regex.Match | None:
         """The next match, or (`partial`) the next beginning of one."""
         found = self.pattern.search(self.text, self.at, partial=partial)
-        if not (found and partial):
+        if not (found and partial) or found.partial:
             return found
         # A search prefers a whole match to the beginning of one that stands before it.
-        tries = (self.pattern.match(self.text, start, partial=True) for start in range(self.at, found.start() + 1))
-        return next(filter(None, tries))
+        undecided = range(max(self.at, len(self.text) - self.longest), found.start())
+        tries = (self.pattern.match(self.text, start, partial=True) for start in undecided)
+        return next(filter(None, tries), found)
 
 
 ANSWER = (

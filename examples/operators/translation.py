@@ -19,23 +19,23 @@ Translate = Callable[[str], Awaitable[str]]
 
 
 @cx.operator(emits=[Custom, Problem], rewrites=True)
-def translate(translator: Translate, language: str = "en") -> Operator:
+def translate(translator: Translate, language: str = "en", longest: int = 1000) -> Operator:
     """Put the translation of each sentence in its place; `language` is that of the original.
 
-    Sentences that are complete by then are translated at the same time, and shown in their order.  Before each there is a
+    A sentence that has no end is cut after `longest` code points.  Sentences that are complete by then are translated at the same time, and shown in their order.  Before each there is a
     `Custom("original", {"text", "start"})`: the sentence as the model wrote it, and where it stood in the model's answer.
 
     A sentence whose translation fails is shown as it is, after a `Problem`: to a reader an original is worth more than a hole.
     """
-    return cx.rewrite(lambda: Sentences(translator, language), waits=True)
+    return cx.rewrite(lambda: Sentences(translator, language, longest), waits=True)
 
 
 class Sentences:
     """Translates one text, which comes in pieces."""
 
-    def __init__(self, translator: Translate, language: str) -> None:
+    def __init__(self, translator: Translate, language: str, longest: int) -> None:
         self.translator = translator
-        self.cutter = cutter("sentence", size=1, language=language)
+        self.cutter = cutter("sentence", size=1, language=language, longest=longest)
 
     def feed(self, text: str) -> AsyncGenerator[str | StreamEvent, None]:
         return self._translated(self.cutter.feed(text))
