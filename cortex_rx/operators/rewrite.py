@@ -14,7 +14,7 @@ from cortex_rx.operators._rewriting import Rewriter, Text, at_once, in_time, joi
 __all__ = ["rewrite"]
 
 
-@operator(reads=[Delta, Ended, Replayed, Resumed], emits=[Delta, Ended], rewrites=True)
+@operator(reads=[Delta, Ended, Replayed, Resumed], rewrites=True)
 def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     """Replace the text of the deltas by what a rewriter makes of it; everything downstream sees that text alone.
 

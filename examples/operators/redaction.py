@@ -33,7 +33,7 @@ def redact(pattern: str = PERSONAL, longest: int = LONGEST, mask: str = "[redact
     """
     compiled = regex.compile(pattern)
     if compiled.search(""):
-        raise ValueError("the pattern matches nothing at all: every place would be masked")
+        raise ValueError("the pattern matches the empty text: every place would be masked")
     return cx.rewrite(lambda: Redactor(compiled, longest, mask))
 
 

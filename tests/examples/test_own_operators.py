@@ -243,8 +243,8 @@ def test_a_match_that_is_longer_than_it_may_be_ends_the_stream_unseen(path):
     assert b"0123" not in stored.raw()
 
 
-def test_a_pattern_that_matches_nothing_is_refused():
-    with pytest.raises(ValueError, match="matches nothing at all"):
+def test_a_pattern_that_matches_the_empty_text_is_refused():
+    with pytest.raises(ValueError, match="matches the empty text"):
         redaction.redact(r"\d*", 5)
 
 
@@ -328,7 +328,7 @@ def test_the_judge_sees_what_was_split_and_a_bounded_context():
         return True
 
     out_of(moderator.moderate(judge), ["x" * 1000, "poi", "son"])
-    assert seen == ["x" * 1000 + "poison"] or seen[-1].endswith("poison")
+    assert seen[-1].endswith("poison")
     assert max(map(len, seen)) <= 1000 + 500
 
 
