@@ -18,6 +18,7 @@ from cortex_rx.operators.limit import limit
 from cortex_rx.operators.measure import measure
 from cortex_rx.operators.persist_partial import persist_partial
 from cortex_rx.operators.result import result
+from cortex_rx.operators.rewrite import rewrite
 from cortex_rx.operators.text import text
 from cortex_rx.operators.timeout import timeout
 
@@ -34,6 +35,7 @@ __all__ = [
     "operator",
     "persist_partial",
     "result",
+    "rewrite",
     "step",
     "text",
     "timeout",
