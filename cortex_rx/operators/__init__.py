@@ -20,6 +20,7 @@ from cortex_rx.operators.persist_partial import persist_partial
 from cortex_rx.operators.recover import recover
 from cortex_rx.operators.result import result
 from cortex_rx.operators.resume import resume
+from cortex_rx.operators.rewrite import rewrite
 from cortex_rx.operators.text import text
 from cortex_rx.operators.timeout import timeout
 
@@ -38,6 +39,7 @@ __all__ = [
     "recover",
     "result",
     "resume",
+    "rewrite",
     "step",
     "text",
     "timeout",

@@ -37,6 +37,20 @@ def stores(tmp_path: Path) -> Any:
     return make
 
 
+class Late:
+    """A rewriter: the last three code points are held back."""
+
+    held = ""
+
+    def feed(self, text: str) -> str:
+        text = self.held + text
+        self.held = text[-3:]
+        return text[:-3]
+
+    def finish(self) -> str:
+        return self.held
+
+
 NO_STORE = {
     "timeout": lambda: cx.timeout(idle=timedelta(seconds=30), total=timedelta(minutes=5)),
     # Where it is reached it ends the stream, which no operator in `check_operator` may: see test_limit.py.
@@ -48,6 +62,7 @@ NO_STORE = {
     "chunk, sentence, overlapping": lambda: cx.chunk("sentence", 3, 2),
     "chunk, paragraph": lambda: cx.chunk("paragraph", 1),
     "chunk, fixed": lambda: cx.chunk("fixed", 250, 40),
+    "rewrite": lambda: cx.rewrite(Late),
     "measure, often": lambda: cx.measure(every=50 * MS),
 }
 
@@ -55,13 +70,23 @@ NO_STORE = {
 @pytest.mark.parametrize("name", NO_STORE)
 def test_without_a_store(name):
     extra = (*EXTRA, FactsExtracted(())) if name.startswith("measure") else ()
-    report = check_operator(NO_STORE[name], extra=extra, rewrites=name.startswith("limit"))
+    report = check_operator(NO_STORE[name], extra=extra, rewrites=name.startswith(("limit", "rewrite")))
     kept = {promise for promise, _ in report.checked}
     assert kept >= {
         Promise.AT_ONCE, Promise.ORDER, Promise.BOUNDED, Promise.COMPLETES, Promise.FAILS, Promise.STOPS, Promise.FRESH,
         Promise.BARE, Promise.SAME,
     }  # fmt: skip
     assert report.skipped == ()
+
+
+def test_a_rewriter_that_waits():
+    class Slow(Late):
+        async def feed(self, text: str) -> str:  # type: ignore[override]
+            await asyncio.sleep(0.1)
+            return Late.feed(self, text)
+
+    report = check_operator(lambda: cx.rewrite(Slow, waits=True), rewrites=str, stage=True, extra=EXTRA, points=40)
+    assert [promise for promise, _ in report.skipped] == [Promise.AT_ONCE]
 
 
 STORING = {

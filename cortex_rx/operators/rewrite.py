@@ -1,0 +1,124 @@
+"""Change, hold back or drop text."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from cortex_rx.chain import Operator, operator
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.events import Delta, Ended, Replayed, Resumed, StreamEvent
+from cortex_rx.flow import Flow, Mailbox, passing, stage
+from cortex_rx.operators._rewriting import Rewriter, Text, at_once, in_time, joined
+
+__all__ = ["rewrite"]
+
+
+@operator(reads=[Delta, Ended, Replayed, Resumed], rewrites=True)
+def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
+    """Replace the text of the deltas by what a rewriter makes of it; everything downstream sees that text alone.
+
+    You write `feed` and `finish`; offsets, indices, new attempts and the end of the stream are taken care of.
+
+    ```text
+    source  o-a-b-x-c-d-(e|)
+    out     o-a---x-C---(De|)     b is held back until more has come
+    ```
+
+    `make()` makes a rewriter for each text: when its first delta comes, in each subscription, and anew when the text begins
+    anew.  It is any object with these two methods:
+
+    * `feed(text)`: more text has come.  It gives what can be shown now, and keeps the rest.
+    * `finish()`: no more text comes.  It gives what it has kept.
+
+    Both give a text, or any number of texts and of other events, or are generators of these; each text that is not empty
+    becomes a `Delta`.  With `waits=True` they may be async, functions or generators: everything that comes later waits for
+    them, and what has gathered meanwhile comes as one text.
+
+    `finish` is called before `Ended` goes out, and when the source fails or completes without one; then its error goes out.  On
+    cancellation what is held back is dropped: nobody has seen it, and it is not stored.  So is what a text that begins anew had
+    kept.  What a rewriter raises ends the stream, as it is, and drops what it holds.  Other events pass at once (with `waits`,
+    in their turn), ahead of text that is held back.  It holds what the rewriter holds; with `waits` 32 events more.
+
+    Commonly used for: redaction, translation, moderation before anything is shown, mending of Markdown.
+
+    >>> import asyncio
+    >>> from reactivex import operators as ops
+    >>> from cortex_rx import Turn, from_stream, run
+    >>> class Words:  # deltas that are whole words
+    ...     held = ""
+    ...     def feed(self, text):
+    ...         *words, self.held = (self.held + text).split(" ")
+    ...         return "".join(word + " " for word in words)
+    ...     def finish(self):
+    ...         return self.held
+    >>> turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
+    >>> answer = from_stream(["Go", "od mor", "ning A", "da"], turn=turn)
+    >>> only = ops.filter(lambda event: isinstance(event, Delta))
+    >>> [(delta.offset, delta.text) for delta in asyncio.run(run(answer.pipe(rewrite(Words), only, ops.to_list())))]
+    [(0, 'Good '), (5, 'morning '), (13, 'Ada')]
+
+    See also: `limit`, `step`.
+    """
+    if not callable(make):
+        raise InvalidArgument("make", type(make).__name__, "a function or class that makes a rewriter")
+    if not isinstance(waits, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgument("waits", waits, "True or False")
+
+    def passed(
+        emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
+        text = Text(make)
+
+        def rewritten(event: StreamEvent | None) -> list[StreamEvent]:
+            try:
+                return [out for piece in at_once(text.pieces(event)) if (out := text.out(piece))]
+            except BaseException:
+                text.drop()
+                raise
+
+        def on_next(event: StreamEvent) -> None:
+            try:
+                events = rewritten(event)
+            except Exception as error:
+                return end(error)
+            for each in events:  # not in the `try`: what is raised downstream is not the rewriter's
+                emit(each)
+            if type(event) is not Delta:
+                emit(text.other(event))
+            return None
+
+        def at_end(error: Exception | None) -> Exception | None:
+            try:
+                events = rewritten(None)
+            except Exception as failure:
+                return error or failure
+            for each in events:
+                emit(each)
+            return error
+
+        return on_next, at_end
+
+    async def waiting(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+        text, error, over = Text(make), None, False
+        while not over:
+            batch: list[StreamEvent] = []
+            try:
+                batch = await items.batch()
+            except Exception as failure:
+                error = failure
+            over = not batch
+            for event in joined(batch) if batch else (None,):
+                try:
+                    async with aclosing(in_time(text.pieces(event))) as pieces:
+                        async for piece in pieces:
+                            if out := text.out(piece):
+                                yield out
+                except Exception as failure:
+                    raise (error or failure)
+                if event and type(event) is not Delta:
+                    yield text.other(event)
+        if error:
+            raise error
+
+    return stage(waiting) if waits else passing(passed)
