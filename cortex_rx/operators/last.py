@@ -22,8 +22,11 @@ def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
     """The last event, or the last of one `kind`, when the stream has completed; nothing of the answer is kept.
 
     ```text
-    source  o-B-a-b-e-(R|)
-    out     ----------(R|)
+    last()
+    source  O-a-b-c-(E|)
+    out     --------(E|)
+
+    O = Opened, E = Ended
     ```
 
     Fails with reactivex's `SequenceContainsNoElementsError` if there was none.  Holds one event.

@@ -17,8 +17,12 @@ def result() -> Sink[EnhancedRememberStreamResult]:
     """Fold the events into an `EnhancedRememberStreamResult`, which is emitted when the stream has completed.
 
     ```text
-    source  o-B-a-b-e-(R|)
-    out     ----------(r|)
+    result()
+    source  OBa----(bP)-c----PE(R|)
+    store   []-([a)]----([bc)][]---
+    out     -------------------(V|)
+
+    O = Opened, B = Begun, E = Ended, P = PartialStored, R = Remembered, V = EnhancedRememberStreamResult, [ ] = a write
     ```
 
     Fails with what the stream failed with, or with `NotStored` if it completed and nothing was stored.  Holds the whole answer
