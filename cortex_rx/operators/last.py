@@ -33,6 +33,13 @@ def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
 
     Commonly used for: long answers whose text nobody needs here, `last(Remembered)`.
 
+    >>> import asyncio
+    >>> from cortex_rx import Turn, from_stream, run
+    >>> from cortex_rx.events import Delta
+    >>> turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
+    >>> asyncio.run(run(from_stream(["Hello ", "Ada"], turn=turn).pipe(last(Delta)))).text
+    'Ada'
+
     See also: `result`, `text`.
     """
     return lambda source: source.pipe(ops.filter(lambda event: isinstance(event, kind)), ops.last())

@@ -30,6 +30,15 @@ def result() -> Sink[EnhancedRememberStreamResult]:
 
     Commonly used for: the end of every pipeline whose result is wanted.
 
+    >>> import asyncio
+    >>> from cortex_rx import SqliteBackend, Turn, default_chain, from_stream, run
+    >>> turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         return await run(from_stream(["Hello ", "Ada"], turn=turn).pipe(default_chain(backend), result()))
+    >>> asyncio.run(main()).full_response
+    'Hello Ada'
+
     See also: `last`, `text`.
     """
 
