@@ -1,4 +1,4 @@
-"""Write docs/operators.md and docs/events.md from the package, and the marbles into the docstrings of the operators.
+"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, the table of running-tests.md.
 
 `make docs` runs it; `tests/docs/test_generated.py` fails when what it would write is not what is there.
 """
@@ -23,6 +23,7 @@ from cortex_rx.chain import Step
 
 ROOT = Path(cortex_rx.__file__).resolve().parents[1]
 NOTE = "<!-- Written by docs/generate.py (make docs) from the docstrings and declarations: edit those. -->\n"
+TESTS = "<!-- From here on written by docs/generate.py (make docs), from the docstrings of the files. -->\n"
 DRAWING = re.compile(r"^( *)```text\n.*?^\1```$", re.DOTALL | re.MULTILINE)
 
 OPERATORS_HEAD = """# Operators
@@ -31,7 +32,7 @@ Every operator takes events and gives events, so they stand in a chain in any nu
 else. [events.md](events.md) says what the events are, [running-tests.md](running-tests.md) how their tests are run.
 
 The marbles are drawn from runs in virtual time (`docs/scenes.py`). One character is 100 ms; small letters are the text of deltas,
-capitals are other events; `(ab)` came within one frame; `|` completed, `#` failed, `!` was disposed of. `source` is what comes to the operator,
+capitals are other events; `(ab)` came within one frame; `|` completed, `#` failed, `!` was closed from below. `source` is what comes to the operator,
 `out` what it gives; above each drawing stands the operator that was run.
 """
 
@@ -61,6 +62,8 @@ def outputs() -> dict[Path, str]:
     files = {_source(operators[name]): _drawn(_source(operators[name]), drawings[name]) for name in operators}
     files[ROOT / "docs/operators.md"] = operators_page(operators, steps, drawings)
     files[ROOT / "docs/events.md"] = events_page(steps)
+    page = ROOT / "docs/running-tests.md"
+    files[page] = page.read_text(encoding="utf-8").split(TESTS)[0] + TESTS + tests_table()
     return files
 
 
@@ -91,13 +94,13 @@ def operators_page(operators: dict[str, Any], steps: dict[str, Step], drawings: 
 
 def events_page(steps: dict[str, Step]) -> str:
     turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
-    source: Any = from_stream([], turn=turn)
+    source: Any = from_stream([], turn=turn)  # what `declare` has said of it
     emitted = {"from_stream": source._cortex_declared.emits} | {name: step.emits for name, step in steps.items()}
     kinds: tuple[type[events.StreamEvent], ...] = get_args(events.BuiltinEvent)
 
     def who(kind: type, sets: dict[str, frozenset[type[events.StreamEvent]]]) -> str:
-        found = [f"[`{name}`](operators.md#{name})" for name, members in sets.items() if kind in members]
-        return ", ".join(found).replace("[`from_stream`](operators.md#from_stream)", "`from_stream`") or "–"
+        found = [name for name, members in sets.items() if kind in members]
+        return ", ".join(f"[`{name}`](operators.md#{name})" if name in steps else f"`{name}`" for name in found) or "–"
 
     lines = [NOTE, EVENTS_HEAD, "| event | emitted by | needed by | read by |", "|---|---|---|---|"]
     needed = {name: step.needs for name, step in steps.items()}
@@ -120,6 +123,23 @@ def events_page(steps: dict[str, Step]) -> str:
                 f"| `{field.name}` | `{shown}` | {default} | {_text(said.get(field.name, '')).replace('|', '&#124;')} |"
             )
     return _page(lines)
+
+
+def tests_table() -> str:
+    """Every file of tests, with the first paragraph of its docstring, by folder."""
+    lines: list[str] = []
+    for folder in (ROOT / "tests", *sorted(path for path in (ROOT / "tests").iterdir() if path.is_dir())):
+        files = sorted(folder.glob("test_*.py"))
+        if not files:
+            continue
+        lines += [f"\n### {folder.relative_to(ROOT)}\n", "| file | what it shows |", "|---|---|"]
+        for path in files:
+            said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            if not said:
+                raise LookupError(f"{path.relative_to(ROOT)} does not say what it tests: it needs a docstring")
+            first = said.split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+            lines.append(f"| [`{path.name}`](../{path.relative_to(ROOT)}) | {first} |")
+    return "\n".join(lines) + "\n"
 
 
 def _page(lines: list[str]) -> str:

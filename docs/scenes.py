@@ -27,7 +27,7 @@ class Scene:
     """One run: the expression that is drawn, what the model says, and what stands before the operator."""
 
     run: str
-    """The operator as Python; in it are `store`, `frame` (a timedelta), and all names of `cortex_rx.operators`."""
+    """The operator as Python; it may name `store`, `frame` (a timedelta), all operators, and what stands in this file."""
     model: tuple[str | int | Exception, ...]
     """Texts come at once, a number is a pause in frames, an exception is raised."""
     before: str = ""
@@ -37,7 +37,7 @@ class Scene:
 
 
 SPOKEN = (2, "a", 2, "b", 2, "c", 2)
-WORDS = ("abc", 2, "def", 2, "gh", 1)
+WORDS = (2, "abc", 2, "def", 2, "gh", 1)
 STORED = "begin(store), persist_partial(store, 3 * frame)"
 
 SCENES: dict[str, tuple[Scene, ...]] = {
@@ -54,8 +54,8 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "result": (Scene("result()", SPOKEN, f"{STORED}, finalize(store)"),),
     "text": (Scene("text()", SPOKEN, f"{STORED}, finalize(store)"),),
     "timeout": (
-        Scene("timeout(idle=5 * frame)", ("a", 2, "b", 50, "c")),
-        Scene('timeout(idle=5 * frame, then="end")', ("a", 2, "b", 50, "c")),
+        Scene("timeout(idle=5 * frame)", (2, "a", 2, "b", 50, "c")),
+        Scene('timeout(idle=5 * frame, then="end")', (2, "a", 2, "b", 50, "c")),
     ),
 }
 
@@ -110,7 +110,7 @@ def play(scene: Scene) -> tuple[Any, Trace]:
 
     async def main() -> None:
         async with Store(trace, scene.slow) as store:
-            names = vars(cx) | {"store": store, "frame": timedelta(seconds=FRAME)}
+            names = globals() | vars(cx) | {"store": store, "frame": timedelta(seconds=FRAME)}
             before, drawn = eval(f"chain({scene.before}), {scene.run}", names)
             made.append(drawn)
             source = from_stream(model, turn=TURN, make_id=lambda: "stream-1").pipe(before, trace.tap("source"))
@@ -144,7 +144,7 @@ def marbles(scenes: tuple[Scene, ...]) -> str:
         brackets = str.maketrans(_BEGINS + _DONE, "[]")
         lines = [line.translate(brackets) if line.startswith("store") else line for line in lines]
         drawings.append("\n".join([scene.run, *lines]))
-    order = [*LETTERS.values(), "#", "[ ]", "frame"]
+    order = [*LETTERS.values(), "#", "!", "[ ]", "frame"]
     if any("frame" in scene.run for scene in scenes):
         legend["frame"] = "one character"
     named = ", ".join(f"{letter} = {legend[letter]}" for letter in sorted(legend, key=order.index))
@@ -156,6 +156,8 @@ def _letters(kind: str, value: object, lane: str, legend: dict[str, str]) -> str
     if kind != "next":
         if kind == "error":
             legend["#"] = type(value).__name__
+        if kind == "disposed":
+            legend["!"] = "closed"
         return "x"  # any: it is drawn by its kind
     if lane == "store":
         legend["[ ]"] = "a write"

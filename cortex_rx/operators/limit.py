@@ -23,14 +23,14 @@ def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
 
     ```text
     limit(4)
-    source  (Oabc)-(def!)
-    out     (Oabc)-(d#)
+    source  O-(abc)-(def!)
+    out     O-(abc)-(d#)
 
     limit(4, then="end")
-    source  (Oabc)-(def!)
-    out     (Oabc)-(dE|)
+    source  O-(abc)-(def!)
+    out     O-(abc)-(dE|)
 
-    O = Opened, E = Ended, # = StreamTooLong
+    O = Opened, E = Ended, # = StreamTooLong, ! = closed
     ```
 
     Reads `Delta`; with `then="end"` emits `Ended(reason="limit")` and completes, else fails with `StreamTooLong`.  Either way

@@ -27,12 +27,12 @@ def timeout(
 
     ```text
     timeout(idle=5 * frame)
-    source  (Oa)-b----#
-    out     (Oa)-b----#
+    source  O-a-b----#
+    out     O-a-b----#
 
     timeout(idle=5 * frame, then="end")
-    source  (Oa)-b----(E|)
-    out     (Oa)-b----(E|)
+    source  O-a-b----(E|)
+    out     O-a-b----(E|)
 
     O = Opened, E = Ended, # = StreamTimeout, frame = one character
     ```

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_the_files_that_it_names_are_there(page):
     """Paths in back quotes that begin at the root of the repository."""
     named = re.findall(r"`((?:tests|docs|examples|benchmarks|cortex_rx|\.ci)/[\w./]+)`", prose(page))
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_names_that_it_names_are_there(page):
+    """`file::name` and `file::Class.name`, of code and of tests."""
+    gone = []
+    for path, names in re.findall(r"`([\w/]+\.py)::([\w.]+)`", page.read_text(encoding="utf-8")):
+        scope = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+        for name in names.split("."):
+            found = [one for one in scope if getattr(one, "name", None) == name]
+            scope = getattr(found[-1], "body", []) if found else []
+            if not found:
+                gone.append(f"{path}::{names}")
+    assert gone == []
 
 
 def test_the_index_names_every_page():
