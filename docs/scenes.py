@@ -7,7 +7,7 @@ docstring and the reference.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -28,8 +28,8 @@ class Scene:
 
     run: str
     """The operator as Python; it may name `store`, `frame` (a timedelta), all operators, and what stands in this file."""
-    model: tuple[str | int | Exception, ...]
-    """Texts come at once, a number is a pause in frames, an exception is raised."""
+    model: tuple[str | int, ...]
+    """Texts come at once, a number is a pause in frames."""
     before: str = ""
     """Steps between the source and the operator, as Python."""
     slow: int = 1
@@ -84,7 +84,7 @@ class Store(SqliteBackend):
         super().__init__(":memory:", clock=lambda: asyncio.get_running_loop().time())
         self.trace, self.frames = trace, frames
 
-    async def mutation(self, path: str, args: dict[str, Any]) -> Any:
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
         self.trace.note("store", _BEGINS)
         for letter in args.get("text", ""):
             self.trace.note("store", letter)
@@ -103,10 +103,8 @@ def play(scene: Scene) -> tuple[Any, Trace]:
         for item in scene.model:
             if isinstance(item, int):
                 await asyncio.sleep(item * FRAME)
-            elif isinstance(item, str):
-                yield item
             else:
-                raise item
+                yield item
 
     async def main() -> None:
         async with Store(trace, scene.slow) as store:
