@@ -46,7 +46,14 @@ __all__ = [
 
 
 class StreamEvent:
-    """The base of every event.  Subclass it, as a slotted dataclass, for events of your own."""
+    """The base of every event.  Subclass it, as a slotted dataclass, for events of your own.
+
+    >>> @dataclass(slots=True)
+    ... class Cited(StreamEvent):
+    ...     source: str
+    >>> from_json(to_json(Cited("page 7")), Cited)
+    Cited(source='page 7')
+    """
 
     __slots__ = ()
 
@@ -57,8 +64,11 @@ class Opened(StreamEvent):
     """First, always, once: who asks what.  `at` is wall time, seconds since the epoch."""
 
     turn: Turn
+    """The question, who asks it, and where the answer belongs."""
     stream_id: str
+    """Made by the client; derived from the idempotency key if the turn has one."""
     at: float
+    """Wall time, seconds since the epoch."""
 
 
 @final
@@ -70,8 +80,11 @@ class Begun(StreamEvent):
     """
 
     memory_id: str
+    """The memory that the answer will be; partial until it is finalised."""
     epoch: int
+    """Rises each time the stream is begun; a write under an older one is refused."""
     attempt: int = 0
+    """Which text of this stream it is for the store, from 0."""
 
 
 @final
@@ -80,9 +93,13 @@ class Replayed(StreamEvent):
     """What has gone before, for a reader that comes late: `text` is the whole answer up to `offset`."""
 
     text: str
+    """The whole answer so far."""
     offset: int
+    """The length of `text`: the next delta stands there."""
     index: int
+    """How many deltas are in it: the index of the next one."""
     attempt: int = 0
+    """That of the deltas it was made of."""
 
 
 @final
@@ -91,10 +108,15 @@ class Delta(StreamEvent):
     """One piece of the answer: `text` stands at `offset`.  `attempt` rises only when the text begins anew."""
 
     text: str
+    """Never empty, and without lone surrogates."""
     index: int
+    """Counts the deltas of an attempt, from 0."""
     offset: int
+    """Where it begins: the length of the text before it."""
     attempt: int
+    """From 0; rises only when the text begins anew."""
     at: float
+    """Seconds since `Opened`."""
 
 
 @final
@@ -108,9 +130,13 @@ class Ended(StreamEvent):
     """
 
     reason: str
+    """Why there is no more text."""
     offset: int
+    """The length of the answer."""
     index: int
+    """The number of its deltas."""
     usage: Usage | None = None
+    """The tokens that the provider counted, if it says so."""
 
 
 @final
@@ -119,7 +145,9 @@ class Chunked(StreamEvent):
     """A chunk of the answer is closed; `attempt` is that of the deltas it was cut from."""
 
     chunk: ContentChunk
+    """Its text and where it stands in the answer."""
     attempt: int = 0
+    """That of the deltas it was cut from."""
 
 
 @final
@@ -128,9 +156,13 @@ class PartialStored(StreamEvent):
     """The answer is durable up to `offset`; `index` deltas are in it."""
 
     offset: int
+    """How much of the answer is durable."""
     index: int
+    """How many deltas are in that."""
     attempt: int
+    """Which text it is, as in `Delta`."""
     at: float
+    """Seconds since `Opened`, when the write was acknowledged."""
 
 
 @final
@@ -139,6 +171,7 @@ class FactsExtracted(StreamEvent):
     """Facts were found, or revised."""
 
     facts: tuple[ProgressiveFact, ...]
+    """Each with what happened to it."""
 
 
 @final
@@ -147,9 +180,13 @@ class Resumed(StreamEvent):
     """The source was reopened, for the `retry`-th time; the text goes on at `offset` or, under a new `attempt`, begins anew."""
 
     retry: int
+    """Counts the reopenings, from 1."""
     attempt: int
+    """The one under which the text goes on."""
     offset: int
+    """Where it goes on."""
     cause: str
+    """Why it was reopened, in words."""
 
 
 @final
@@ -158,10 +195,15 @@ class Problem(StreamEvent):
     """Side work failed; the answer goes on.  `error` is the exception itself, in this process only."""
 
     phase: Phase
+    """In which part of the work it happened."""
     code: str
+    """What happened, for programs: that of the `CortexError`, else the name of the exception's class."""
     message: str
+    """What happened, for people; without text of a user."""
     recoverable: bool
+    """Whether the work is tried again, or done otherwise."""
     error: Exception | None = field(default=None, compare=False, repr=False)
+    """The exception; it is not part of the JSON."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)  # for `error`
 
@@ -184,9 +226,13 @@ class Remembered(StreamEvent):
     """
 
     conversation_id: str
+    """Where the messages are."""
     message_ids: tuple[str, ...]
+    """Those of the question and of the answer."""
     memories: tuple[MemoryEntry, ...]
+    """Those of the question and of the answer; of a long text the beginning."""
     before: bool = False
+    """It was stored already, by an earlier run."""
 
 
 @final
@@ -195,6 +241,7 @@ class Measured(StreamEvent):
     """A snapshot of the metrics."""
 
     metrics: StreamMetrics
+    """What was counted up to here."""
 
 
 @final
@@ -203,7 +250,9 @@ class Custom(StreamEvent):
     """Anything else that came along: tool calls, reasoning, citations.  `data` is JSON."""
 
     name: str
+    """What it is: `tool_calls`, `reasoning`, `refusal`, or any other name."""
     data: Any = None
+    """JSON."""
 
 
 BuiltinEvent: TypeAlias = (
@@ -221,6 +270,7 @@ BuiltinEvent: TypeAlias = (
     | Measured
     | Custom
 )
+"""One of our own events: for exhaustive matching."""
 
 _BUILTIN: dict[str, type[StreamEvent]] = {kind.__name__: kind for kind in get_args(BuiltinEvent)}
 

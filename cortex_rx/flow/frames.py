@@ -19,6 +19,13 @@ def from_async_iterable(open_: Callable[[ResumePoint | None], AsyncGenerator[T, 
     """A cold observable that hands items on while no gate downstream is full (it reads one ahead).
 
     Only what opening or reading raises is an error of the source.  What an observer raises is the caller's.
+
+    >>> from cortex_rx.flow import run
+    >>> async def letters(point):
+    ...     for letter in "ab":
+    ...         yield letter
+    >>> asyncio.run(run(from_async_iterable(letters)))
+    'b'
     """
     return pull(lambda flow: open_(flow.point))
 
@@ -78,6 +85,15 @@ def resume(
     """After an error subscribe to the source again, with a flow that carries the `ResumePoint`.
 
     What is upstream starts anew with each attempt, what is downstream never does.
+
+    >>> from reactivex import operators as ops
+    >>> from cortex_rx.flow import run
+    >>> async def model(point):
+    ...     yield point.emitted if point else "a"
+    ...     if point is None:
+    ...         raise ConnectionError("the line broke")
+    >>> asyncio.run(run(from_async_iterable(model).pipe(resume(attempts=3), ops.to_list())))
+    ['a', 1]
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
@@ -121,7 +137,15 @@ def resume(
 
 
 def after_failure(act: Callable[[Exception], Awaitable[Exception | None]]) -> Operator[T, T]:
-    """When the source fails: everything upstream comes to rest first, then `act`, which may replace the error or end it."""
+    """When the source fails: everything upstream comes to rest first, then `act`, which may replace the error or end it.
+
+    >>> import reactivex as rx
+    >>> from cortex_rx.flow import run
+    >>> async def forgive(error):
+    ...     return None  # completed
+    >>> asyncio.run(run(rx.concat(rx.of("a"), rx.throw(ValueError())).pipe(after_failure(forgive))))
+    'a'
+    """
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

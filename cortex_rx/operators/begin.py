@@ -25,9 +25,12 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
     after that, the exchange can be found and finished.
 
     ```text
-    source  o------a-b-c-|
-    store   [----]
-    out     o----B-a-b-c-|
+    begin(store)
+    source  O---a-----b-c(E|)
+    store   [---]------------
+    out     O---(Ba)--b-c(E|)
+
+    O = Opened, B = Begun, E = Ended, [ ] = a write
     ```
 
     Reads `Opened`; emits `Begun`.  A store that is slow or cannot be reached does not hold the answer back for longer than

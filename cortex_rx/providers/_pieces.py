@@ -24,6 +24,7 @@ class Finish:
 
 
 Piece: TypeAlias = "str | Custom | Finish"
+"""Text of the answer, something else that came along, or how it ended."""
 Provider: TypeAlias = Callable[[Any], "str | Iterable[Piece] | None"]
 """The pieces in an item (a string is one piece), or None if the item is not of this provider's kind.
 
