@@ -36,6 +36,20 @@ class Scene:
     """How many frames a call of the store takes."""
 
 
+class Held:
+    """A rewriter that holds each letter back until the next one has come, and writes it large."""
+
+    def __init__(self) -> None:
+        self.held = ""
+
+    def feed(self, text: str) -> str:
+        shown, self.held = self.held, text
+        return shown.upper()
+
+    def finish(self) -> str:
+        return self.held.upper()
+
+
 SPOKEN = (2, "a", 2, "b", 2, "c", 2)
 WORDS = (2, "abc", 2, "def", 2, "gh", 1)
 STORED = "begin(store), persist_partial(store, 3 * frame)"
@@ -52,6 +66,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         Scene('persist_partial(store, show="durable")', (2, "a", 2, "b", 1, "c", 2, "d", 2), "begin(store)", 2),
     ),
     "result": (Scene("result()", SPOKEN, f"{STORED}, finalize(store)"),),
+    "rewrite": (Scene("rewrite(Held)", SPOKEN),),
     "text": (Scene("text()", SPOKEN, f"{STORED}, finalize(store)"),),
     "timeout": (
         Scene("timeout(idle=5 * frame)", (2, "a", 2, "b", 50, "c")),
