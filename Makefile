@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test coverage check bench package clean
+.PHONY: help demo test coverage check bench docs package clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / - /'
@@ -36,6 +36,9 @@ check: $(READY)  ## style, types, layers
 
 bench: $(READY)  ## compare with hand-written loops, side by side
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(READY)  ## write anew what is generated of the documentation
+	@$(BIN)/python docs/generate.py
 
 package: $(READY)  ## sdist, wheel from it, import in a fresh environment
 	$(BIN)/python tests/packaging/build.py

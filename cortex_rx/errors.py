@@ -2,6 +2,13 @@
 
 Each has a `code`, the name that Cortex uses for it where Cortex has one.  Messages name fields and what is accepted; they
 hold no message text of a user.
+
+>>> from cortex_rx import operators as cx
+>>> try:
+...     cx.limit(0)
+... except CortexError as error:
+...     print(error.code, type(error).__name__, error)
+INVALID_ARGUMENT InvalidArgument max_length: got 0; accepted: a whole number of at least 1
 """
 
 from __future__ import annotations

@@ -52,7 +52,14 @@ __all__ = [
 
 
 class StreamEvent:
-    """The base of every event.  Subclass it, as a slotted dataclass, for events of your own."""
+    """The base of every event.  Subclass it, as a slotted dataclass, for events of your own.
+
+    >>> @dataclass(slots=True)
+    ... class Cited(StreamEvent):
+    ...     source: str
+    >>> from_json(to_json(Cited("page 7")), Cited)
+    Cited(source='page 7')
+    """
 
     __slots__ = ()
 
@@ -66,12 +73,14 @@ def _claim() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """A stream that was taken over with a token: the memory of its answer, the epoch under which it is owned, and the
-    attempt that its text is of."""
+    """How a stream is owned that was taken over with a token."""
 
     memory_id: str
+    """The memory of its answer."""
     epoch: int
+    """Under which it is written from now on."""
     attempt: int
+    """The attempt that its text is of."""
 
 
 @final
@@ -84,11 +93,17 @@ class Opened(StreamEvent):
     """
 
     turn: Turn
+    """The question, who asks it, and where the answer belongs."""
     stream_id: str
+    """Made by the client; derived from the idempotency key if the turn has one."""
     at: float
+    """Wall time, seconds since the epoch."""
     resumed: Ownership | None = None
+    """Under what it was taken over, if it began in another process."""
     token: str | None = field(default=None, compare=False, repr=False)
+    """With which a stream that was taken over can be resumed from now on; in this process only."""
     claim: str = field(default_factory=_claim, compare=False, repr=False)
+    """Makes one beginning of what is sent to the store twice; in this process only."""
 
 
 @final
@@ -101,9 +116,13 @@ class Begun(StreamEvent):
     """
 
     memory_id: str
+    """The memory that the answer will be; partial until it is finalised."""
     epoch: int
+    """Rises each time the stream is begun; a write under an older one is refused."""
     attempt: int = 0
+    """Which text of this stream it is for the store, from 0."""
     token: str | None = field(default=None, compare=False, repr=False)
+    """With which the stream can be resumed elsewhere; in this process only."""
 
 
 @final
@@ -116,10 +135,15 @@ class Replayed(StreamEvent):
     """
 
     text: str
+    """The whole answer so far."""
     offset: int
+    """The length of `text`: the next delta stands there."""
     index: int
+    """How many deltas are in it: the index of the next one."""
     attempt: int = 0
+    """That of the deltas it was made of."""
     mark: Mark | None = field(default=None, compare=False, repr=False)
+    """The place in the source that belongs to its end; in this process only."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
 
@@ -133,11 +157,17 @@ class Delta(StreamEvent):
     """
 
     text: str
+    """Never empty, and without lone surrogates."""
     index: int
+    """Counts the deltas of an attempt, from 0."""
     offset: int
+    """Where it begins: the length of the text before it."""
     attempt: int
+    """From 0; rises only when the text begins anew."""
     at: float
+    """Seconds since `Opened`."""
     mark: Mark | None = field(default=None, compare=False, repr=False)
+    """The place in the source that belongs to its end; in this process only."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
 
@@ -153,9 +183,13 @@ class Ended(StreamEvent):
     """
 
     reason: str
+    """Why there is no more text."""
     offset: int
+    """The length of the answer."""
     index: int
+    """The number of its deltas."""
     usage: Usage | None = None
+    """The tokens that the provider counted, if it says so."""
 
 
 @final
@@ -164,7 +198,9 @@ class Chunked(StreamEvent):
     """A chunk of the answer is closed; `attempt` is that of the deltas it was cut from."""
 
     chunk: ContentChunk
+    """Its text and where it stands in the answer."""
     attempt: int = 0
+    """That of the deltas it was cut from."""
 
 
 @final
@@ -173,9 +209,13 @@ class PartialStored(StreamEvent):
     """The answer is durable up to `offset`; `index` deltas are in it."""
 
     offset: int
+    """How much of the answer is durable."""
     index: int
+    """How many deltas are in that."""
     attempt: int
+    """Which text it is, as in `Delta`."""
     at: float
+    """Seconds since `Opened`, when the write was acknowledged."""
 
 
 @final
@@ -184,6 +224,7 @@ class FactsExtracted(StreamEvent):
     """Facts were found, or revised."""
 
     facts: tuple[ProgressiveFact, ...]
+    """Each with what happened to it."""
 
 
 @final
@@ -192,28 +233,35 @@ class Resumed(StreamEvent):
     """The source was reopened, for the `retry`-th time; the text goes on at `offset` or, under a new `attempt`, begins anew."""
 
     retry: int
+    """Counts the reopenings, from 1."""
     attempt: int
+    """The one under which the text goes on."""
     offset: int
+    """Where it goes on."""
     cause: str
+    """Why it was reopened, in words."""
 
 
 @final
 @dataclass(slots=True)
 class Rewound(StreamEvent):
-    """A reader's place does not exist any more: what it has seen beyond `offset` was lost with a process, or is of an older
-    attempt.  The text goes on at `offset` of `attempt`."""
+    """A reader's place does not exist any more: what it has seen beyond it was lost with a process, or is of an older attempt."""
 
     attempt: int
+    """The attempt whose text follows."""
     offset: int
+    """Where it goes on: what was seen beyond it is to be forgotten."""
 
 
 @final
 @dataclass(slots=True)
 class Interrupted(StreamEvent):
-    """Nobody writes the stream any more; up to `offset` it is stored, and can be resumed."""
+    """Nobody writes the stream any more; it can be resumed."""
 
     attempt: int
+    """The attempt that is stored."""
     offset: int
+    """Up to here it is stored."""
 
 
 @final
@@ -222,7 +270,9 @@ class RolledBack(StreamEvent):
     """The exchange is gone from the store: the partial answer, and the question."""
 
     stream_id: str
+    """The stream that is no more."""
     memory_id: str | None = None
+    """The partial memory that was deleted."""
 
 
 @final
@@ -231,10 +281,15 @@ class Problem(StreamEvent):
     """Side work failed; the answer goes on.  `error` is the exception itself, in this process only."""
 
     phase: Phase
+    """In which part of the work it happened."""
     code: str
+    """What happened, for programs: that of the `CortexError`, else the name of the exception's class."""
     message: str
+    """What happened, for people; without text of a user."""
     recoverable: bool
+    """Whether the work is tried again, or done otherwise."""
     error: Exception | None = field(default=None, compare=False, repr=False)
+    """The exception; it is not part of the JSON."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
 
@@ -257,9 +312,13 @@ class Remembered(StreamEvent):
     """
 
     conversation_id: str
+    """Where the messages are."""
     message_ids: tuple[str, ...]
+    """Those of the question and of the answer."""
     memories: tuple[MemoryEntry, ...]
+    """Those of the question and of the answer; of a long text the beginning."""
     before: bool = False
+    """It was stored already, by an earlier run."""
 
 
 @final
@@ -268,6 +327,7 @@ class Measured(StreamEvent):
     """A snapshot of the metrics."""
 
     metrics: StreamMetrics
+    """What was counted up to here."""
 
 
 @final
@@ -276,7 +336,9 @@ class Custom(StreamEvent):
     """Anything else that came along: tool calls, reasoning, citations.  `data` is JSON."""
 
     name: str
+    """What it is: `tool_calls`, `reasoning`, `refusal`, or any other name."""
     data: Any = None
+    """JSON."""
 
 
 BuiltinEvent: TypeAlias = (
@@ -297,6 +359,7 @@ BuiltinEvent: TypeAlias = (
     | Measured
     | Custom
 )
+"""One of our own events: for exhaustive matching."""
 
 _BUILTIN: dict[str, type[StreamEvent]] = {kind.__name__: kind for kind in get_args(BuiltinEvent)}
 

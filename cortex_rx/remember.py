@@ -274,6 +274,21 @@ def remember_stream(
     to 10 s, then `StillOwned` is raised; `take_over=True` takes it at once.  Of a finished stream it gives the stored result.
 
     Raises `InvalidArgument` at once for whatever does not fit.
+
+    >>> import asyncio
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         answer = remember_stream(
+    ...             ["It is ", "in Lisbon."], backend=backend, memory_space_id="support", conversation_id="c-1",
+    ...             user_message="Where is my parcel?", user_id="ada", user_name="Ada")
+    ...         async for text in answer:
+    ...             print(text)
+    ...         return (await answer).stream_metrics.total_chunks
+    >>> asyncio.run(main())
+    It is
+    in Lisbon.
+    2
     """
     try:
         first = response_stream
@@ -337,6 +352,16 @@ async def remember(
 
     The parameters are keywords, or a model or dictionary (`RememberParams`, with `agent_response`).  Once begun it is finished,
     also when the caller is cancelled.  Raises `InvalidArgument` before anything is stored, and as `await answer` does.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         done = await remember(
+    ...             backend=backend, memory_space_id="support", conversation_id="c-1", user_message="Where is my parcel?",
+    ...             agent_response="It is in Lisbon.", user_id="ada", user_name="Ada")
+    ...         return [memory.content for memory in done.memories]
+    >>> asyncio.run(main())
+    ['Where is my parcel?', 'It is in Lisbon.']
     """
     given = parse(RememberParams, params, **keywords)
 

@@ -68,11 +68,19 @@ def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
     from cortex_rx import SqliteBackend
 
     backend = SqliteBackend(tmp_path / "m.db")
-    arguments: dict[str, tuple[Any, ...]] = {"timeout": (timedelta(1),), "limit": (5,), "measure": ()}
+    arguments: dict[str, tuple[Any, ...]] = {
+        "timeout": (timedelta(1),), "limit": (5,), "measure": (), "chunk": ("sentence",), "rewrite": (str,), "observe": (),
+    }  # fmt: skip
     for step, _, emits in rows("step"):
         name = step.strip("`").partition("(")[0]
         made = getattr(operators, name)(*arguments.get(name, (backend,)))
         assert sorted(kind.__name__ for kind in made.emits) == sorted(re.findall(r"\w+", emits)), name
+    steps = {
+        name
+        for name in operators.__all__
+        if name not in {"Chain", "Step", "chain", "operator", "step", "last", "result", "text"}
+    }
+    assert {row[0].strip("`").partition("(")[0] for row in rows("step")} == steps
 
 
 def test_the_table_of_options_names_all_that_act() -> None:

@@ -10,7 +10,8 @@ from cortex_rx.chunking.units import Fixed, Paragraphs, Strategy, Unit, Words
 
 __all__ = ["TOKEN", "Cutter", "cutter"]
 
-TOKEN = 4  # code points of a token, where nobody counts them
+TOKEN = 4
+"""Code points of a token, where nobody counts them."""
 LAZY = 512  # code points that may wait to be looked at, where nothing in them can end a chunk
 SOON = 256  # what is open for longer than that is looked at every LAZY code points
 
@@ -84,7 +85,12 @@ def cutter(
     count: Callable[[str], int] | None = None,
     start: int = 0,
 ) -> Cutter:
-    """The cutter of a strategy, by its name: `token`, `sentence`, `paragraph` or `fixed`."""
+    """The cutter of a strategy, by its name: `token`, `sentence`, `paragraph` or `fixed`.
+
+    >>> sentences = cutter("sentence", size=1)
+    >>> [piece.text for piece in sentences.feed("It is 3.14. So") + sentences.finish()]
+    ['It is 3.14. ', 'So']
+    """
     if strategy == "token":
         scale = 1 if count else TOKEN
         return Cutter(lambda: Words(longest, size * scale, count), size * scale, overlap * scale, start)

@@ -83,6 +83,8 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
 
 
 class End(enum.Enum):
+    """How a stream ended, for the worker beside it."""
+
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"

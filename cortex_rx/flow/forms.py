@@ -27,6 +27,17 @@ def passing(
 
     What is done at the end gets the error (None: the stream completed), may emit, and returns the error to pass on.
     `end(None)` or `end(error)` ends the stream at this place: upstream is disposed, downstream finishes.
+
+    >>> import reactivex as rx
+    >>> from cortex_rx.flow import run
+    >>> def total(emit, flow: Flow, end):
+    ...     seen = []
+    ...     def at_end(error):
+    ...         emit(sum(seen))
+    ...         return error
+    ...     return seen.append, at_end
+    >>> asyncio.run(run(rx.of(1, 2, 3).pipe(passing(total))))
+    6
     """
 
     def operator(source: Observable[T]) -> Observable[U]:
@@ -68,6 +79,17 @@ def beside(
     With `wants` it sees only items of these very types.  A worker that never waits for anything as long as items come need not
     be `gated`: at its `capacity` it looks at once, and the source need not wait for that.  The end is passed on when the worker has ended.  A dispose ends the
     inbox as CANCELLED: the worker flushes by itself.
+
+    >>> import reactivex as rx
+    >>> from reactivex import operators as ops
+    >>> from cortex_rx.flow import run
+    >>> async def count(inbox: Inbox) -> AsyncGenerator:
+    ...     number = 0
+    ...     async for batch in inbox:
+    ...         number += len(batch)
+    ...     yield f"{number} passed, {inbox.end is End.COMPLETED}"  # the flush: after the loop
+    >>> asyncio.run(run(rx.of("a", "b").pipe(beside(count), ops.to_list())))
+    ['a', 'b', '2 passed, True']
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
@@ -140,6 +162,16 @@ def stage(transform: Callable[[Mailbox[T]], AsyncGenerator[U, None]], capacity: 
     """Lift an async generator over items to an operator.  What it awaits delays every item behind it.
 
     `transform` iterates over the mailbox that it is given, or reads `await mailbox.batch()`, everything that waits.
+
+    >>> import reactivex as rx
+    >>> from reactivex import operators as ops
+    >>> from cortex_rx.flow import run
+    >>> async def translate(words: Mailbox) -> AsyncGenerator:
+    ...     async for word in words:
+    ...         await asyncio.sleep(0.001)  # somebody is asked
+    ...         yield word.upper()
+    >>> asyncio.run(run(rx.of("a", "b").pipe(stage(translate), ops.to_list())))
+    ['A', 'B']
     """
 
     def operator(source: Observable[T]) -> Observable[U]:

@@ -19,6 +19,13 @@ def from_async_iterable(open_: Callable[[Reopening | None], AsyncGenerator[T, No
     """A cold observable that hands items on while no gate downstream is full (it reads one ahead).
 
     Only what opening or reading raises is an error of the source.  What an observer raises is the caller's.
+
+    >>> from cortex_rx.flow import run
+    >>> async def letters(point):
+    ...     for letter in "ab":
+    ...         yield letter
+    >>> asyncio.run(run(from_async_iterable(letters)))
+    'b'
     """
     return pull(lambda flow: open_(flow.point))
 
@@ -77,6 +84,15 @@ def resume(again: Callable[[Exception, int], float | None]) -> Operator[T, T]:
 
     `again(error, retry)` says after how many seconds, or None: then the error is passed on.  What is upstream starts anew with
     each opening, what is downstream never does.
+
+    >>> from reactivex import operators as ops
+    >>> from cortex_rx.flow import run
+    >>> async def model(point):
+    ...     yield point.emitted
+    ...     if point.retry == 0:
+    ...         raise ConnectionError("the line broke")
+    >>> asyncio.run(run(from_async_iterable(model).pipe(resume(lambda error, retry: 0.0), ops.to_list())))
+    [0, 1]
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
@@ -123,7 +139,16 @@ def after_failure(
     act: Callable[[Exception, Callable[[T], None]], Awaitable[Exception | None]],
 ) -> Operator[T, T]:
     """When the source fails: everything upstream comes to rest first, then `act(error, emit)`, which may replace the error
-    or end it, and emit items."""
+    or end it, and emit items.
+
+    >>> import reactivex as rx
+    >>> from cortex_rx.flow import run
+    >>> async def forgive(error, emit):
+    ...     emit("b")
+    ...     return None  # completed
+    >>> asyncio.run(run(rx.concat(rx.of("a"), rx.throw(ValueError())).pipe(after_failure(forgive))))
+    'b'
+    """
 
     def operator(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:

@@ -43,7 +43,12 @@ class _Last(abc.ObserverBase[T]):
 
 
 async def run(source: Observable[T]) -> T:
-    """Run `source` to its end and return the last item."""
+    """Run `source` to its end and return the last item; `SequenceContainsNoElementsError` if there was none.
+
+    >>> import reactivex as rx
+    >>> asyncio.run(run(rx.of("a", "b")))
+    'b'
+    """
     async with Flow() as flow:
         done: asyncio.Future[T] = flow.future()
         flow.subscribe(source, _Last(done))
@@ -55,6 +60,13 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
 
     A class, not a generator: a loop that ends closes all generators that are left at once, this one before the one of a
     user that holds it.
+
+    >>> import reactivex as rx
+    >>> async def main():
+    ...     async with stream(rx.of("a", "b")) as items:
+    ...         return [item async for item in items]
+    >>> asyncio.run(main())
+    ['a', 'b']
     """
 
     def __init__(self, source: Observable[T], capacity: float = 32) -> None:
@@ -175,6 +187,13 @@ class Shared(Generic[T, R]):
     reader; when nobody has used it for `linger` seconds the pipeline is stopped, and flushes, unless `keep` was called.  The
     task is a plain one: no scope of a caller reaches into its cleanup; `started` is told of it.  Awaiting gives the result of
     the `fold`, without one the last item.
+
+    >>> import reactivex as rx
+    >>> async def main():
+    ...     shared = Shared(rx.of("a", "b"), linger=1)
+    ...     return [item async for item in shared], await shared
+    >>> asyncio.run(main())
+    (['a', 'b'], 'b')
     """
 
     @overload

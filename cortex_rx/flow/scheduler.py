@@ -20,9 +20,11 @@ from cortex_rx.flow.patience import Patience
 T = TypeVar("T")
 U = TypeVar("U")
 Operator = Callable[[Observable[T]], Observable[U]]
+"""From an observable of one thing to an observable of another."""
 log: logging.Logger = logging.getLogger("cortex_rx")
 
-LIMIT: float = 8.0  # seconds that work may go on after a dispose
+LIMIT: float = 8.0
+"""Seconds that work may go on after a dispose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Gate:
 
     @property
     def full(self) -> bool:
+        """Whether a source waits."""
         return self.held >= self.capacity
 
     def give(self, weight: float = 1) -> None:

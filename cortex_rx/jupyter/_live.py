@@ -31,6 +31,13 @@ class Live:
     """What `live` shows of an answer: the end of its text, how much of it is stored, and figures; later what became of it.
 
     It is text (`repr`) and HTML, in which everything is escaped.  It stays small however long the answer is.
+
+    >>> view = Live()
+    >>> view.add(Delta("Hello", index=0, offset=0, attempt=0, at=0.25))
+    True
+    >>> view
+    streaming: 5 characters in 1 delta, stored up to 0, first text after 250 ms, 20 characters/s
+    Hello
     """
 
     def __init__(self) -> None:

@@ -28,9 +28,12 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
     after that, the exchange can be found and finished.
 
     ```text
-    source  o------a-b-c-|
-    store   [----]
-    out     o----B-a-b-c-|
+    begin(store)
+    source  O---a-----b-c(E|)
+    store   [---]------------
+    out     O---(Ba)--b-c(E|)
+
+    O = Opened, B = Begun, E = Ended, [ ] = a write
     ```
 
     Reads `Opened`; emits `Begun`, with the token that resumes the stream in another process, unless `token` is False.  The stream

@@ -40,8 +40,11 @@ def chunk(
     So parts of an answer can be stored, embedded or shown before it has ended.
 
     ```text
-    source  o-B-a-b-c-----d-e-(R|)
-    out     o-B-a-b-(cC)--d-(eC)-(R|)
+    chunk("paragraph", size=1)
+    source  O-a-b-c-d----f-(E|)
+    out     O-a-b-c-(dC)-f-(ECC|)
+
+    O = Opened, E = Ended, C = Chunked
     ```
 
     | strategy | unit | size |

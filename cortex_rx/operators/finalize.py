@@ -42,9 +42,12 @@ def finalize(
     The partial memory becomes the memory of the answer, under the same id.
 
     ```text
-    source  B-a-b-c-(e|)        e = Ended
-    store           [----]
-    out     B-a-b-c-e----(R|)
+    finalize(store)
+    source  O--Ba-b-c-(E|)
+    store   [--]------([abc)--]---
+    out     O--Ba-b-c-E-------(R|)
+
+    O = Opened, B = Begun, E = Ended, R = Remembered, [ ] = a write
     ```
 
     Reads `Delta`, `PartialStored` and `Ended`; emits `Remembered`.  Downstream of `persist_partial` it holds only the text after

@@ -22,13 +22,23 @@ def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
     """The last event, or the last of one `kind`, when the stream has completed; nothing of the answer is kept.
 
     ```text
-    source  o-B-a-b-e-(R|)
-    out     ----------(R|)
+    last()
+    source  O-a-b-c-(E|)
+    out     --------(E|)
+
+    O = Opened, E = Ended
     ```
 
     Fails with reactivex's `SequenceContainsNoElementsError` if there was none.  Holds one event.
 
     Commonly used for: long answers whose text nobody needs here, `last(Remembered)`.
+
+    >>> import asyncio
+    >>> from cortex_rx import Turn, from_stream, run
+    >>> from cortex_rx.events import Delta
+    >>> turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
+    >>> asyncio.run(run(from_stream(["Hello ", "Ada"], turn=turn).pipe(last(Delta)))).text
+    'Ada'
 
     See also: `result`, `text`.
     """

@@ -22,9 +22,15 @@ def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
     What exceeds the limit is cut off; up to it everything is shown, and stored by what stands downstream.
 
     ```text
-    source  --abc-def-gh|
-    out     --abc-d#            limit(4)
-    out     --abc-d(e|)         limit(4, then="end"): e = Ended 'limit'
+    limit(4)
+    source  O-(abc)-(def!)
+    out     O-(abc)-(d#)
+
+    limit(4, then="end")
+    source  O-(abc)-(def!)
+    out     O-(abc)-(dE|)
+
+    O = Opened, E = Ended, # = StreamTooLong, ! = closed
     ```
 
     Reads `Delta`; with `then="end"` emits `Ended(reason="limit")` and completes, else fails with `StreamTooLong`.  Either way

@@ -39,8 +39,15 @@ def measure(every: timedelta | None = None, price: float | None = None) -> Opera
     are counted by their events, so it counts those of the steps before it.
 
     ```text
-    source  o-B-a-b-P-e-(R|)
-    out     o-B-a-b-P-e-(RM|)
+    measure()
+    source  O-a-b-c-(E|)
+    out     O-a-b-c-(EM|)
+
+    measure(every=3 * frame)
+    source  O-a-b----c-(E|)
+    out     O-a-(bM)-c-(EM|)
+
+    O = Opened, E = Ended, M = Measured, frame = one character
     ```
 
     Emits `Measured` at the end, whatever the end, and with `every` also when a delta passes and so much time has gone by since

@@ -33,9 +33,17 @@ def persist_partial(
     and the write in flight.
 
     ```text
-    source  B-a-b-c-d-e-f-|
-    store   -[abc   ][def]
-    out     B-a-b-c-d-P-e-f-(P|)
+    persist_partial(store, 3 * frame)
+    source  OBa----b---c-----d----(E|)
+    store   []-([a)]----([bc)]----([d)]---
+    out     OBa----(bP)c-----(dP)-E---(P|)
+
+    persist_partial(store, show="durable")
+    source  O-(Ba)--b----c-----d-----(E|)
+    store   [-(][a)-(][b)-(][c)-(][d)----]-----
+    out     O-------(BaP)-(bP)--(cP)-----(dPE|)
+
+    O = Opened, B = Begun, E = Ended, P = PartialStored, [ ] = a write, frame = one character
     ```
 
     Reads `Delta`; emits `PartialStored` for each write.  Each character is sent once.  At the end, on an error and on a

@@ -17,14 +17,27 @@ def result() -> Sink[EnhancedRememberStreamResult]:
     """Fold the events into an `EnhancedRememberStreamResult`, which is emitted when the stream has completed.
 
     ```text
-    source  o-B-a-b-e-(R|)
-    out     ----------(r|)
+    result()
+    source  OBa----(bP)-c----PE(R|)
+    store   []-([a)]----([bc)][]---
+    out     -------------------(V|)
+
+    O = Opened, B = Begun, E = Ended, P = PartialStored, R = Remembered, V = EnhancedRememberStreamResult, [ ] = a write
     ```
 
     Fails with what the stream failed with, or with `NotStored` if it completed and nothing was stored.  Holds the whole answer
     (**unbounded**): for answers that are too long for that, `last`.
 
     Commonly used for: the end of every pipeline whose result is wanted.
+
+    >>> import asyncio
+    >>> from cortex_rx import SqliteBackend, Turn, default_chain, from_stream, run
+    >>> turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         return await run(from_stream(["Hello ", "Ada"], turn=turn).pipe(default_chain(backend), result()))
+    >>> asyncio.run(main()).full_response
+    'Hello Ada'
 
     See also: `last`, `text`.
     """

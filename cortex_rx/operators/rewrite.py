@@ -21,8 +21,11 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     You write `feed` and `finish`; offsets, indices, new attempts and the end of the stream are taken care of.
 
     ```text
-    source  o-a-b-x-c-d-(e|)
-    out     o-a---x-C---(De|)     b is held back until more has come
+    rewrite(Held)
+    source  O-a-b-c-(E|)
+    out     O---A-B-(CE|)
+
+    O = Opened, E = Ended
     ```
 
     `make()` makes a rewriter for each text: when its first delta comes, in each subscription, and anew when the text begins

@@ -16,8 +16,12 @@ def text() -> Sink[str]:
     """The text of each delta, at once.
 
     ```text
-    source  o-B-a-b-e-(R|)
-    out     ----a-b---|
+    text()
+    source  OBa----(bP)-c----PE(R|)
+    store   []-([a)]----([bc)][]---
+    out     --a----b----c------|
+
+    O = Opened, B = Begun, E = Ended, P = PartialStored, R = Remembered, [ ] = a write
     ```
 
     Completes when the whole stream does, which is after all is stored; holds nothing.  Of a stream that was taken over, what is

@@ -26,9 +26,15 @@ def timeout(
     source, which is asking the model, is waiting for it too.
 
     ```text
-    source  --a-b--------------
-    out     --a-b-----#           timeout(idle=5 frames)
-    out     --a-b-----(e|)        timeout(idle=5 frames, then="end"): e = Ended 'timeout'
+    timeout(idle=5 * frame)
+    source  O-a-b----#
+    out     O-a-b----#
+
+    timeout(idle=5 * frame, then="end")
+    source  O-a-b----(E|)
+    out     O-a-b----(E|)
+
+    O = Opened, E = Ended, # = StreamTimeout, frame = one character
     ```
 
     The limits ride upstream on the flow, to `from_stream`, which keeps them; other sources do not know them.  With

@@ -25,12 +25,14 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place behind an item, from which the provider can go on: for `replayable(..., cursor=True)`.  `value` is JSON."""
+    """The place behind an item, from which the provider can go on: for `replayable(..., cursor=True)`."""
 
     value: Any
+    """JSON: what the provider takes to go on after the item."""
 
 
 Piece: TypeAlias = "str | Custom | Finish | Cursor"
+"""Text of the answer, something else that came along, how it ended, or from where it can go on."""
 Provider: TypeAlias = Callable[[Any], "str | Iterable[Piece] | None"]
 """The pieces in an item (a string is one piece), or None if the item is not of this provider's kind.
 

@@ -15,7 +15,11 @@ __all__ = ["BrokenPromise", "Judge", "Options", "Promise", "text_of"]
 
 
 class Promise:
-    """What every operator promises, in the words of the reports."""
+    """What every operator promises, in the words of the reports.
+
+    >>> Promise.FRESH
+    'every subscription starts fresh'
+    """
 
     AT_ONCE = "what comes is handed on at once: tokens never wait for side work"
     ORDER = "what an operator does not own passes on, unchanged, in order, once"

@@ -42,6 +42,7 @@ __all__ = ["Kind", "Mark", "Trace"]
 
 T = TypeVar("T")
 Kind: TypeAlias = Literal["next", "error", "completed", "disposed"]
+"""What a mark stands for."""
 
 
 @dataclass(frozen=True, slots=True)

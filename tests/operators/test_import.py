@@ -59,7 +59,7 @@ def test_each_is_documented(name):
     doc = inspect.getdoc(getattr(cx, name))
     first = doc.splitlines()[0]
     assert first[0].isupper() and first.endswith(".")
-    assert "```text\nsource  " in doc, "a marble diagram"
+    assert "\nsource  " in doc, "a marble diagram; that it is true: tests/docs/test_generated.py"
     marbles = doc.split("```text\n")[1].split("```")[0]
     assert "\nout     " in marbles
     assert "Commonly used for: " in doc

@@ -58,6 +58,12 @@ class SqliteBackend:
 
     The file is opened by the first use, not here.  Use it as `async with SqliteBackend(path) as backend`, or call `close()`.
     It may be used from any number of tasks, loops and threads; writes run one after the other, each in one transaction.
+
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         return await backend.query("memories:count", {"memorySpaceId": "support"})
+    >>> asyncio.run(main())
+    0
     """
 
     def __init__(

@@ -1,0 +1,183 @@
+"""What is drawn in the docstring of each operator: pipelines that are run, in virtual time, so that no diagram can lie.
+
+A new operator needs a scene here.  `make docs` runs it, draws it with `cortex_rx.testing.Trace`, and writes the drawing into the
+docstring and the reference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from cortex_rx import SqliteBackend, Turn, events, from_stream, stream
+from cortex_rx import operators as cx
+from cortex_rx.errors import CortexError
+from cortex_rx.result import EnhancedRememberStreamResult
+from cortex_rx.testing import Trace, run_virtual
+
+FRAME = 0.1  # seconds that one character stands for
+TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One run: the expression that is drawn, what the model says, and what stands before the operator."""
+
+    run: str
+    """The operator as Python; it may name `store`, `frame` (a timedelta), all operators, and what stands in this file."""
+    model: tuple[str | int, ...]
+    """Texts come at once, a number is a pause in frames."""
+    before: str = ""
+    """Steps between the source and the operator, as Python."""
+    slow: int = 1
+    """How many frames a call of the store takes."""
+
+
+class Held:
+    """A rewriter that holds each letter back until the next one has come, and writes it large."""
+
+    def __init__(self) -> None:
+        self.held = ""
+
+    def feed(self, text: str) -> str:
+        shown, self.held = self.held, text
+        return shown.upper()
+
+    def finish(self) -> str:
+        return self.held.upper()
+
+
+SPOKEN = (2, "a", 2, "b", 2, "c", 2)
+WORDS = (2, "abc", 2, "def", 2, "gh", 1)
+STORED = "begin(store), persist_partial(store, 3 * frame)"
+
+SCENES: dict[str, tuple[Scene, ...]] = {
+    "begin": (Scene("begin(store)", (1, "a", 3, "b", 2, "c", 1), slow=4),),
+    "chunk": (Scene('chunk("paragraph", size=1)', (2, "a", 2, "b\n\n", 2, "c", 2, "d\n\n", 2, "f", 2)),),
+    "finalize": (Scene("finalize(store)", (4, "a", 2, "b", 2, "c", 2), "begin(store)", slow=3),),
+    "last": (Scene("last()", SPOKEN),),
+    "limit": (Scene("limit(4)", WORDS), Scene('limit(4, then="end")', WORDS)),
+    "measure": (Scene("measure()", SPOKEN), Scene("measure(every=3 * frame)", SPOKEN)),
+    "persist_partial": (
+        Scene("persist_partial(store, 3 * frame)", (2, "a", 2, "b", 1, "c", 2, "d", 2), "begin(store)"),
+        Scene('persist_partial(store, show="durable")', (2, "a", 2, "b", 1, "c", 2, "d", 2), "begin(store)", 2),
+    ),
+    "result": (Scene("result()", SPOKEN, f"{STORED}, finalize(store)"),),
+    "rewrite": (Scene("rewrite(Held)", SPOKEN),),
+    "text": (Scene("text()", SPOKEN, f"{STORED}, finalize(store)"),),
+    "timeout": (
+        Scene("timeout(idle=5 * frame)", (2, "a", 2, "b", 50, "c")),
+        Scene('timeout(idle=5 * frame, then="end")', (2, "a", 2, "b", 50, "c")),
+    ),
+}
+
+LETTERS: dict[type, str] = {
+    events.Opened: "O",
+    events.Begun: "B",
+    events.Replayed: "Y",
+    events.Ended: "E",
+    events.Chunked: "C",
+    events.PartialStored: "P",
+    events.FactsExtracted: "F",
+    events.Resumed: "S",
+    events.Problem: "X",
+    events.Remembered: "R",
+    events.Measured: "M",
+    events.Custom: "U",
+    EnhancedRememberStreamResult: "V",
+}
+_BEGINS, _DONE = "1", "2"  # on the lane of the store; drawn as brackets, which the renderer does not take for letters
+
+
+class Store(SqliteBackend):
+    """A real store; each write takes some frames and is noted."""
+
+    def __init__(self, trace: Trace, frames: int) -> None:
+        super().__init__(":memory:", clock=lambda: asyncio.get_running_loop().time())
+        self.trace, self.frames = trace, frames
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        self.trace.note("store", _BEGINS)
+        for letter in args.get("text", ""):
+            self.trace.note("store", letter)
+        await asyncio.sleep(self.frames * FRAME)
+        result = await super().mutation(path, args)
+        self.trace.note("store", _DONE)
+        return result
+
+
+def play(scene: Scene) -> tuple[Any, Trace]:
+    """What the expression gives, and what happened when it ran."""
+    trace = Trace(FRAME)
+    made: list[Any] = []
+
+    async def model() -> AsyncGenerator[str, None]:
+        for item in scene.model:
+            if isinstance(item, int):
+                await asyncio.sleep(item * FRAME)
+            else:
+                yield item
+
+    async def main() -> None:
+        async with Store(trace, scene.slow) as store:
+            names = globals() | vars(cx) | {"store": store, "frame": timedelta(seconds=FRAME)}
+            before, drawn = eval(f"chain({scene.before}), {scene.run}", names)
+            made.append(drawn)
+            source = from_stream(model, turn=TURN, make_id=lambda: "stream-1").pipe(before, trace.tap("source"))
+            trace.lane("store")
+            try:
+                async with stream(source.pipe(drawn, trace.tap("out"))) as items:
+                    async for _ in items:
+                        pass
+            except CortexError:
+                pass  # it is on the lane
+
+    run_virtual(main())
+    if not trace.lanes["store"]:
+        del trace.lanes["store"]
+    return made[0], trace
+
+
+def marbles(scenes: tuple[Scene, ...]) -> str:
+    """The drawings of the scenes, one below the other, and what the letters mean."""
+    drawings: list[str] = []
+    legend: dict[str, str] = {}
+    for scene in scenes:
+        _, trace = play(scene)
+        drawn = Trace(FRAME)
+        for lane, marks in trace.lanes.items():
+            drawn.lane(lane)
+            for mark in marks:
+                for letter in _letters(mark.kind, mark.value, lane, legend):
+                    drawn.lane(lane).append(replace(mark, value=letter))
+        lines = drawn.text(times=False, legend=False).splitlines()
+        brackets = str.maketrans(_BEGINS + _DONE, "[]")
+        lines = [line.translate(brackets) if line.startswith("store") else line for line in lines]
+        drawings.append("\n".join([scene.run, *lines]))
+    order = [*LETTERS.values(), "#", "!", "[ ]", "frame"]
+    if any("frame" in scene.run for scene in scenes):
+        legend["frame"] = "one character"
+    named = ", ".join(f"{letter} = {legend[letter]}" for letter in sorted(legend, key=order.index))
+    return "\n\n".join(drawings) + f"\n\n{named}"
+
+
+def _letters(kind: str, value: object, lane: str, legend: dict[str, str]) -> str:
+    """The letters of a mark: those of the text of a delta, one for any other event."""
+    if kind != "next":
+        if kind == "error":
+            legend["#"] = type(value).__name__
+        if kind == "disposed":
+            legend["!"] = "closed"
+        return "x"  # any: it is drawn by its kind
+    if lane == "store":
+        legend["[ ]"] = "a write"
+        return str(value)
+    text = value.text if isinstance(value, events.Delta) else value
+    if isinstance(text, str):
+        return "".join(filter(str.isalnum, text))
+    letter = LETTERS[type(value)]
+    legend[letter] = type(value).__name__
+    return letter

@@ -1,0 +1,67 @@
+"""What is generated from the package is as it would be generated now; its diagrams are drawn from runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import get_args
+
+import pytest
+
+from cortex_rx import events
+from cortex_rx import operators as cx
+
+
+def test_it_is_up_to_date(generate):
+    """The pages, and the marbles in the docstrings of the operators."""
+    stale = generate.stale(generate.outputs())
+    assert stale == [], "not as the package is now: run `make docs` and look at what has changed"
+
+
+def test_every_operator_and_sink_is_in_the_reference(generate):
+    page = generate.outputs()[generate.ROOT / "docs/operators.md"]
+    for name in cx.__all__:
+        assert f"# {name}\n" in page
+
+
+def test_an_operator_without_a_scene_is_named(generate, monkeypatch):
+    scenes = sys.modules["scenes"].SCENES
+    monkeypatch.delitem(scenes, "limit")
+    with pytest.raises(LookupError, match="no scene for limit: add one to docs/scenes.py"):
+        generate.outputs()
+
+
+def test_a_drawing_follows_what_happens(generate):
+    """Another run gives another drawing: nothing of it is written by hand."""
+    scenes = sys.modules["scenes"]
+    assert scenes.marbles((scenes.Scene("limit(2)", ("ab", 1, "c")),)).splitlines()[:3] == [
+        "limit(2)",
+        "source  (Oab)(c!)",
+        "out     (Oab)#",
+    ]
+    assert scenes.marbles((scenes.Scene("limit(3)", ("ab", 1, "c")),)).splitlines()[2] == "out     (Oab)(cE|)"
+
+
+def test_every_event_is_in_the_table_with_all_its_fields(generate):
+    page = generate.outputs()[generate.ROOT / "docs/events.md"]
+    for kind in get_args(events.BuiltinEvent):
+        section = page.split(f"\n## {kind.__name__}\n")[1].split("\n## ")[0]
+        for field in dataclasses.fields(kind):
+            (row,) = [row for row in section.splitlines() if row.startswith(f"| `{field.name}` |")]
+            assert row.strip("| ").split(" | ")[-1].endswith("."), f"{kind.__name__}.{field.name} has no docstring"
+
+
+def test_who_emits_and_reads_is_what_is_declared(generate):
+    """By the steps as they are made for a chain, not by what the generator made of them."""
+    page = generate.outputs()[generate.ROOT / "docs/events.md"]
+    rows = {row.split("`")[1]: row.split(" | ") for row in page.splitlines() if row.startswith("| [`")}
+    step = cx.measure()
+    for column, kinds in ((1, step.emits), (2, step.needs), (3, step.reads)):
+        assert {name for name, row in rows.items() if "`measure`" in row[column]} == {kind.__name__ for kind in kinds}
+    assert {name for name, row in rows.items() if "from_stream" in row[1]} == {
+        "Opened",
+        "Delta",
+        "Ended",
+        "Custom",
+        "Problem",
+    }
