@@ -11,7 +11,6 @@ epoch milliseconds and intervals milliseconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import StringIO
 from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import ConfigDict, Field, computed_field
@@ -24,6 +23,7 @@ from cortex_rx.types import ErrorContext, Phase, Record, StreamError
 __all__ = [
     "Accumulated",
     "ChunkEvent",
+    "Growing",
     "OnChunk",
     "OnComplete",
     "OnError",
@@ -34,21 +34,46 @@ __all__ = [
     "stream_error",
 ]
 
+_PIECES = 1024  # that are held before they are joined
+
+
+class Growing:
+    """A text that grows by pieces.  It takes the room of the text: of the pieces few are held."""
+
+    __slots__ = ("_blocks", "_pieces", "length")
+
+    def __init__(self) -> None:
+        self._blocks: list[str] = []
+        self._pieces: list[str] = []
+        self.length: int = 0
+
+    def add(self, piece: str) -> None:
+        """It ends with `piece` now."""
+        self._pieces.append(piece)
+        self.length += len(piece)
+        if len(self._pieces) == _PIECES:
+            self._blocks.append("".join(self._pieces))
+            self._pieces.clear()
+
+    def whole(self) -> str:
+        """The text so far."""
+        return "".join((*self._blocks, *self._pieces))
+
 
 class Accumulated:
     """The first `length` code points of a text that grows: put together only when somebody asks, with `str`, and then kept."""
 
-    __slots__ = ("_buffer", "_text", "length")
+    __slots__ = ("_growing", "_text")
 
-    def __init__(self, buffer: StringIO, length: int) -> None:
-        self._buffer: StringIO | None = buffer
+    def __init__(self, growing: Growing, length: int) -> None:
+        self._growing: tuple[Growing, int] | None = growing, length
         self._text = ""
-        self.length: int = length
 
     def __str__(self) -> str:
-        if self._buffer is not None:
-            text = self._buffer.getvalue()
-            self._text, self._buffer = text if len(text) == self.length else text[: self.length], None
+        if self._growing is not None:
+            growing, length = self._growing
+            text = growing.whole()
+            self._text, self._growing = text if len(text) == length else text[:length], None
         return self._text
 
     def __eq__(self, other: object) -> bool:

@@ -63,6 +63,7 @@ _CALLABLE = Accepts("a function, sync or async, or None", callable, hidden=True)
 _IMPORTANCE = Accepts("a number from 0 to 100", lambda value: is_number(value, 0, 100))
 _ABOVE_ZERO = Accepts("milliseconds, more than 0, or None", lambda value: is_number(value, 0) and value != 0)
 _LENGTH = Accepts("a whole number, 1 or more", lambda value: is_number(value, 1, _MOST, int))
+_HOOKS = Accepts("a StreamHooks, a mapping of its fields, or None", lambda value: isinstance(value, StreamHooks))
 _FLAG = Accepts("True or False", lambda value: isinstance(value, bool))
 
 _Name = Annotated[str, NAME]
@@ -177,7 +178,7 @@ class StreamingOptions(Options):
     """What may wait for a stalled store, in bytes or nearly: the text, and 240 for each delta; beyond it the model is read no
     further.  Cortex's default is 10,000, which is some forty tokens."""
 
-    hooks: Annotated[StreamHooks | None, Accepts("a StreamHooks, a mapping of its fields, or None", lambda value: isinstance(value, StreamHooks))] = None
+    hooks: Annotated[StreamHooks | None, _HOOKS] = None
     """Functions that are called with what happens; a mapping may be in snake_case or camelCase."""
 
     max_retries: Annotated[int | None, _ANY] = None

@@ -68,7 +68,12 @@ def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
     from cortex_rx import SqliteBackend
 
     backend = SqliteBackend(tmp_path / "m.db")
-    arguments: dict[str, tuple[Any, ...]] = {"timeout": (timedelta(1),), "limit": (5,), "measure": ()}
+    arguments: dict[str, tuple[Any, ...]] = {
+        "timeout": (timedelta(1),),
+        "limit": (5,),
+        "measure": (),
+        "observe": (print,),
+    }
     for step, _, emits in rows("step"):
         name = step.strip("`").partition("(")[0]
         made = getattr(operators, name)(*arguments.get(name, (backend,)))

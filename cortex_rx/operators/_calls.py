@@ -7,14 +7,14 @@ import inspect
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any, TypeAlias, cast
 
 from cortex_rx.events import Problem, StreamEvent
 from cortex_rx.flow import CancelledWithin, Inbox
 from cortex_rx.flow.scheduler import cancelled_by_us
-from cortex_rx.hooks import Accumulated, ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamError, StreamHooks
+from cortex_rx.hooks import Accumulated, ChunkEvent, Growing, ProgressEvent, StreamCompleteEvent, StreamHooks
 from cortex_rx.operators._store import log
+from cortex_rx.types import Phase, StreamError
 
 __all__ = ["Calls", "Piece", "Told"]
 
@@ -25,13 +25,13 @@ _LATE = 1.0  # seconds that all calls together may take when the stream was stop
 
 @dataclass(slots=True)
 class Piece:
-    """A `ChunkEvent` in the making; `buffer` holds the answer, of which this piece ends at `length`."""
+    """A `ChunkEvent` in the making; it ends where `answer` has `length` code points."""
 
     text: str
     number: int
     offset: int
     timestamp: float
-    buffer: StringIO
+    answer: Growing
     length: int
     deltas: int = 1
 
@@ -39,7 +39,7 @@ class Piece:
         return ChunkEvent(
             chunk=self.text,
             chunk_number=self.number,
-            accumulated=Accumulated(self.buffer, self.length),
+            accumulated=Accumulated(self.answer, self.length),
             timestamp=self.timestamp,
             estimated_tokens=-(-self.length // 4),
             offset=self.offset,
@@ -64,6 +64,7 @@ class Calls:
 
     def __init__(self, inbox: Inbox[StreamEvent], hooks: StreamHooks, limit: float) -> None:
         self._inbox, self._hooks, self._limit = inbox, hooks, limit
+        self.stream_id = "not opened"  # for the log
         self._time = inbox.flow.time
         self._waiting: deque[Told] = deque()
         self._wakeup = asyncio.Event()
@@ -96,9 +97,9 @@ class Calls:
             await asyncio.wait({self._runner}, timeout=_LATE)
         for name, times in self._failed.items():
             if times > 1:
-                log.warning("%s failed %d times", name, times)
+                log.warning("%s failed %d times (stream %s)", name, times, self.stream_id)
         if untold := self._untold + len(self._waiting):
-            log.warning("hooks were too slow: they were not called with %d events", untold)
+            log.warning("hooks were too slow: %d calls were left out (stream %s)", untold, self.stream_id)
 
     async def finish(self) -> None:
         """Until all is told, or the time for it is over."""
@@ -149,28 +150,28 @@ class Calls:
         if self._over:
             self._left[name] -= self._time() - began
             # Nothing passes any more, and all the same what waits must be told before the time is over.
-            self._behind = self._left[name] < self._limit / 2
+            self._behind |= self._left[name] < self._limit / 2
 
     def _problem(self, name: str, error: Exception) -> None:
         self._failed[name] += 1
         if self._failed[name] == 1:
             what = f"{name} failed with {type(error).__name__}; the answer goes on"
-            phase = "finalization" if self._over else "streaming"
+            phase: Phase = "finalization" if self._over else "streaming"
             problem = Problem(phase, "HOOK_FAILED", what, recoverable=True, error=error)
-            log.warning("%s failed with %s", name, type(error).__name__)
+            log.warning("%s failed with %s (stream %s)", name, type(error).__name__, self.stream_id)
             self._said.append(problem)
             self._inbox.put(problem)
 
     def _merge(self) -> None:
         """What waits becomes as few calls as tell the same: adjacent chunks one, of progress the last, errors each (the first ones and the last)."""
         waiting, self._waiting = self._waiting, deque()
-        text = next((told.buffer for told in reversed(waiting) if isinstance(told, Piece)), None)
+        answer = next((told.answer for told in reversed(waiting) if isinstance(told, Piece)), None)
         latest = {type(told): told for told in waiting}
         pieces: list[Piece] = []
         errors = 0
         for told in waiting:
             if isinstance(told, Piece):
-                if told.buffer is text:  # else it is of a text that began anew since
+                if told.answer is answer:  # else it is of a text that began anew since
                     pieces.append(told)
                 continue
             if isinstance(told, ProgressEvent) and told is not latest[ProgressEvent]:
@@ -189,6 +190,6 @@ class Calls:
             first, last = pieces[0], pieces[-1]
             text, deltas = "".join(piece.text for piece in pieces), sum(piece.deltas for piece in pieces)
             self._waiting.append(
-                Piece(text, last.number, first.offset, last.timestamp, last.buffer, last.length, deltas)
+                Piece(text, last.number, first.offset, last.timestamp, last.answer, last.length, deltas)
             )
             pieces.clear()

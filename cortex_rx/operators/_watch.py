@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from io import StringIO
 
 from cortex_rx.errors import StoreError, StoreUnavailable
 from cortex_rx.events import (
@@ -21,9 +20,9 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.flow import End, Flow
-from cortex_rx.hooks import ProgressEvent, StreamCompleteEvent, StreamError, StreamHooks, stream_error
+from cortex_rx.hooks import Growing, ProgressEvent, StreamCompleteEvent, StreamHooks, stream_error
 from cortex_rx.operators._calls import Piece, Told
-from cortex_rx.types import Phase
+from cortex_rx.types import Phase, StreamError
 
 __all__ = ["READS", "Watch", "may_pass"]
 
@@ -70,9 +69,9 @@ class Watch:
 
     def _begin(self, attempt: int, text: str = "", offset: int = 0, index: int = 0) -> None:
         self._attempt, self._offset, self._index = attempt, offset, index
-        self._buffer = StringIO()
+        self._answer = Growing()
         if self._text:
-            self._buffer.write(text)
+            self._answer.add(text)
         self.ended_after: float | None = None
         self._first: tuple[float, int] | None = None  # when the first text came, and where it ended
 
@@ -114,7 +113,7 @@ class Watch:
         elif self._hooks.on_complete and self._complete(end):
             self._tell(
                 StreamCompleteEvent(
-                    full_response=self._buffer.getvalue(),
+                    full_response=self._answer.whole(),
                     total_chunks=self._index,
                     duration_ms=(self.ended_after or 0.0) * 1000,
                     facts_extracted=len(self._facts),
@@ -133,10 +132,10 @@ class Watch:
             self._begin(event.attempt)
         self._offset, self._index = event.offset + len(event.text), event.index + 1
         if self._text:
-            self._buffer.write(event.text)
+            self._answer.add(event.text)
         if self._hooks.on_chunk:
-            buffer, at = self._buffer, self._epoch_ms(self._elapsed())
-            self._tell(Piece(event.text, self._index, event.offset, at, buffer, buffer.tell()))
+            at = self._epoch_ms(self._elapsed())
+            self._tell(Piece(event.text, self._index, event.offset, at, self._answer, self._answer.length))
         if self._hooks.on_progress:
             if self._first is None:
                 self._first = self._elapsed(), self._offset

@@ -49,14 +49,14 @@ def observe(
     `every` is a time, not a number of pieces, because their size and pace differ a hundredfold between models, and a person
     reads four figures a second.  With `expected_length`, in code points, progress has an `estimated_completion`.
 
-    A hook that returns before anything else passes gets every piece by itself.  For one that takes longer what passes meanwhile is merged: the
-    text that waits is one `ChunkEvent`, of progress the last stands, errors stay single.  So nothing of a text is left out, unless it begins anew, and
-    however slow a hook is, 1,024 calls wait at most; of more than 64 errors the first ones and the last.
+    A hook that returns before anything else passes gets every piece by itself.  For one that takes longer what waits is merged:
+    the text is one `ChunkEvent`, of progress the last stands, errors stay single.  So nothing of a text is left out, unless it
+    begins anew.  However slow a hook is, 1,024 calls wait at most, and of more than 64 errors the first ones and the last.
 
     A hook that raises, or takes longer than `call_timeout`, is called again the next time; the first time it is a `Problem`, and a
-    line in the log.  The end of the stream waits for the calls that are left, for no hook longer than
-    `call_timeout` and the call under way.  Stopped, the stream waits a second for them all; then they are
-    cancelled.  A sync hook runs in the event loop, so it must not block.
+    line in the log.  The end of the stream waits for the call under way and for those that are left, those of each hook together
+    no longer than `call_timeout`; what is then left out is in the log.  A stream that is stopped waits a second for them all, and cancels
+    them.  A sync hook runs in the event loop, so it must not block.
 
     With `on_chunk` or `on_complete` it holds the text of the answer, once (**unbounded**), else numbers.
 
@@ -88,8 +88,10 @@ def observe(
                 for event in batch:
                     if calls.own(event):
                         yield event
-                    else:
-                        watch.take(event)
+                        continue
+                    if type(event) is Opened:
+                        calls.stream_id = event.stream_id
+                    watch.take(event)
                 del batch  # or the events would be held until the next
             watch.end(inbox.end, inbox.error)
             await calls.finish()
