@@ -58,6 +58,8 @@ def default_chain(
         steps.append(cx.persist_partial(backend, interval, chosen.max_buffer_size))
     steps.append(cx.finalize(backend, extract_content, generate_embedding))
     steps.append(cx.measure())
+    if (hooks := chosen.hooks) is not None:
+        steps.append(cx.observe(hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete))
     return Chain(steps)
 
 

@@ -23,5 +23,5 @@ def generate() -> Iterator[ModuleType]:
         yield importlib.import_module("generate")
     finally:
         sys.path.remove(str(ROOT / "docs"))
-        for name in ("generate", "scenes"):
+        for name in ("generate", "options_table", "scenes"):
             sys.modules.pop(name, None)
