@@ -211,7 +211,7 @@ def assert_marbles(
     It is read as `marbles` reads it: a text is the `Delta` of that text, with the offset and index at which it has to
     stand; `Opened`, whichever, is expected in the first frame and `Ended`, with the reason `ended`, at `|`, if the lane has none
     of its own (`ended=None`: no `Ended`).  An event is compared field by field, without its `at`; a class stands for any
-    event of it.  `error` is the exception that `#` stands for, compared by type and message, or its class; else any will do.
+    event of it (not `Delta`, `Replayed` and `Resumed`, on which depends where the text goes on).  `error` is the exception that `#` stands for, compared by type and message, or its class; else any will do.
 
     For lanes of anything else compare `trace.lanes[lane]` with `parse_marbles(...)`.
 
@@ -241,10 +241,12 @@ def assert_marbles(
         raise InvalidArgument("lane", lane, f"a lane of the trace: {', '.join(trace.lanes) or 'it has none'}")
     known = dict(values or {})
     for name, value in known.items():
-        if not (isinstance(value, str | StreamEvent) or (isinstance(value, type) and issubclass(value, StreamEvent))):
-            raise InvalidArgument(
-                f"values[{name!r}]", value, "text, which stands for a Delta, an event, or a class of events"
+        known_class = isinstance(value, type) and issubclass(value, StreamEvent)
+        if not (isinstance(value, str | StreamEvent) or (known_class and value not in (Delta, Replayed, Resumed))):
+            accepted = (
+                "text, which stands for a Delta, an event, or a class of events, but for Delta, Replayed and Resumed"
             )
+            raise InvalidArgument(f"values[{name!r}]", value, accepted)
     written = _events(_read(expected, known, frame, error or Exception), ended)
     if message := compare(lane, written, trace.lanes[lane], frame.total_seconds()):
         raise AssertionError(message)

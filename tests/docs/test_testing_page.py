@@ -19,6 +19,14 @@ def test_every_block_runs_and_the_drawing_is_true(run_page, tmp_path):
     assert "1 snapshot passed" in run_page("testing.md")
 
 
+def test_the_example_of_the_readme_runs(run_page, tmp_path):
+    """The block there that is a test."""
+    readme = (Path(cortex_rx.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = (block for block in re.findall(r"```python\n.*?```\n", readme, re.DOTALL) if "def test_" in block)
+    (tmp_path / "readme.md").write_text(block, encoding="utf-8")
+    assert "PASSED test_readme.py::test_limit\n" in run_page(str(tmp_path / "readme.md"))
+
+
 def test_its_fixtures_are_those_of_the_plugin():
     import pytest_cortex_rx
 

@@ -347,9 +347,7 @@ def test_what_came_is_what_was_expected():
     values = {"a": "Hello ", "b": "Ada", "c": Custom("citation", {"n": 1})}
     trace = played("--a-(bc)--|", values)
     assert_marbles(trace, "out", "--a-(bc)--|", values)
-    assert_marbles(
-        trace, "out", "--a-(bc){2 frames}|", values | {"c": Custom, "a": Delta, "b": Delta("Ada", 1, 6, 0, 9)}
-    )
+    assert_marbles(trace, "out", "--a-(bc){2 frames}|", values | {"c": Custom, "b": Delta("Ada", 1, 6, 0, 9)})
     assert_marbles(trace, "out", "(O )-a-(bc)--(e|)", values | {"O": Opened, "e": Ended("stop", 9, 2)})
     assert_marbles(played("-a|", ended=None), "out", "-a|", ended=None)
     assert_marbles(played("-a|", ended="length"), "out", "-a|", ended="length")
@@ -428,5 +426,6 @@ def test_an_event_of_ones_own_is_compared_as_it_compares_itself():
 def test_a_lane_that_is_not_there_is_named():
     with pytest.raises(InvalidArgument, match="lane: got 'in'; accepted: a lane of the trace: out"):
         assert_marbles(played("a|"), "in", "a|")
-    with pytest.raises(InvalidArgument, match="values\\['a'\\]: got 5"):
-        assert_marbles(played("a|"), "out", "a|", {"a": 5})
+    for wrong in (5, int, Delta, Replayed, Resumed):
+        with pytest.raises(InvalidArgument, match="values\\['a'\\]: got .*; accepted: text"):
+            assert_marbles(played("a|"), "out", "a|", {"a": wrong})
