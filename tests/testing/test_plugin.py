@@ -156,11 +156,21 @@ def test_what_a_plain_test_leaves_fails_it(installed):
         with open(tmp_path / "x", "w") as opened:
             yield opened
 
-    def test_thread(no_leaks):
-        threading.Thread(target=threading.Event().wait, args=(5,), daemon=True, name="lost").start()
+    @pytest.fixture
+    def later():
+        # What is left is ended after the test: this runs in the process of others.
+        left = []
+        yield left
+        for end in left:
+            end()
 
-    def test_file(no_leaks, tmp_path):
-        test_file.opened = open(tmp_path / "y", "w")
+    def test_thread(no_leaks, later):
+        done = threading.Event()
+        later.append(done.set)
+        threading.Thread(target=done.wait, daemon=True, name="lost").start()
+
+    def test_file(no_leaks, later, tmp_path):
+        later.append(open(tmp_path / "y", "w").close)
 
     def test_fixtures_hold_things(no_leaks, file):
         file.write("x")
