@@ -75,9 +75,7 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
     return beside(worker, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}))
 
 
-async def _insist(
-    backend: Backend, opened: Opened, backoff: Backoff, failures: list[StoreUnavailable]
-) -> Begun:
+async def _insist(backend: Backend, opened: Opened, backoff: Backoff, failures: list[StoreUnavailable]) -> Begun:
     """Call the store until it can."""
     while True:
         try:

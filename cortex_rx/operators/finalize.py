@@ -112,7 +112,9 @@ def finalize(
             if ended.usage:
                 args["usage"] = ended.usage.model_dump(by_alias=True, exclude_none=True)
             if whole:
-                derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, generate_embedding)
+                derived = derive(
+                    inbox, args, opened.turn.user_message, exchange.text, extract_content, generate_embedding
+                )
                 async for problem in derived:
                     yield said(problem, opened)
         backoff, told = Backoff(inbox), False

@@ -164,7 +164,11 @@ def test_every_piece_of_a_burst_by_itself(lab, asynchronous):
     at = ""
     for chunk in chunks:
         at += chunk.chunk
-        assert (chunk.accumulated, chunk.offset, chunk.estimated_tokens) == (at, len(at) - len(chunk.chunk), -(-len(at) // 4))
+        assert (chunk.accumulated, chunk.offset, chunk.estimated_tokens) == (
+            at,
+            len(at) - len(chunk.chunk),
+            -(-len(at) // 4),
+        )
 
 
 def test_a_function_that_returns_something_to_await_is_a_hook_too(lab):
@@ -320,13 +324,19 @@ def test_a_stream_that_fails(lab):
     gone = ConnectionResetError("a private text")
 
     async def main():
-        return await lab.play(lab.source(*paced("Hel", "lo"), 1.0, gone), default_chain(lab.store, {"hooks": log.hooks()}))
+        return await lab.play(
+            lab.source(*paced("Hel", "lo"), 1.0, gone), default_chain(lab.store, {"hooks": log.hooks()})
+        )
 
     outcome = lab.run(main, thorough=True)
     assert outcome.error is gone
     assert "on_complete" not in log.names and log.names[-1] == "on_error"
     event = log.one("on_error")
-    assert (event.code, event.message, event.phase) == ("ConnectionResetError", "ConnectionResetError was raised", "streaming")
+    assert (event.code, event.message, event.phase) == (
+        "ConnectionResetError",
+        "ConnectionResetError was raised",
+        "streaming",
+    )
     assert (event.recoverable, event.partial_data_saved) == (True, True)
     assert (event.context.chunk_number, event.context.bytes_processed) == (2, 5)
     assert event.context.partial_memory_id == outcome.one(Begun).memory_id
@@ -338,7 +348,8 @@ def test_what_was_not_saved_is_not_said_to_be(lab):
 
     async def main():
         return await lab.play(
-            lab.source("Hello", ValueError("x")), default_chain(lab.store, {"store_partial_response": False, "hooks": log.hooks()})
+            lab.source("Hello", ValueError("x")),
+            default_chain(lab.store, {"store_partial_response": False, "hooks": log.hooks()}),
         )
 
     lab.run(main)
@@ -350,7 +361,9 @@ def test_an_answer_that_is_empty_is_an_error_and_not_complete(lab):
     log = Log()
 
     async def main():
-        return await lab.play(lab.source(0.1, "  "), default_chain(lab.store, {"hooks": log.hooks("on_error", "on_complete")}))
+        return await lab.play(
+            lab.source(0.1, "  "), default_chain(lab.store, {"hooks": log.hooks("on_error", "on_complete")})
+        )
 
     assert type(lab.run(main).error) is EmptyAnswer
     assert log.names == ["on_error"]
@@ -372,10 +385,16 @@ def test_a_store_that_refuses_is_a_failure_of_storage(lab):
     lab.store.fail("append", Fenced("another process owns it"))
 
     async def main():
-        return await lab.play(lab.source(*paced(*["x"] * 20)), default_chain(lab.store, {"hooks": log.hooks("on_error")}))
+        return await lab.play(
+            lab.source(*paced(*["x"] * 20)), default_chain(lab.store, {"hooks": log.hooks("on_error")})
+        )
 
     assert type(lab.run(main).error) is Fenced
-    assert (log.one("on_error").code, log.one("on_error").phase, log.one("on_error").recoverable) == ("FENCED", "storage", False)
+    assert (log.one("on_error").code, log.one("on_error").phase, log.one("on_error").recoverable) == (
+        "FENCED",
+        "storage",
+        False,
+    )
 
 
 def raised(error, cause):
@@ -441,7 +460,9 @@ def test_it_is_not_complete_when_it_was_cut_off(lab, stores):
     async def main():
         cut = step("cut", ops.take(3), emits=[])
         storing = (cx.begin(lab.store), cx.finalize(lab.store)) if stores else ()
-        return await lab.play(lab.source(*paced("a", "b", "c", "d")), cx.chain(cut, *storing, cx.observe(**log.hooks())))
+        return await lab.play(
+            lab.source(*paced("a", "b", "c", "d")), cx.chain(cut, *storing, cx.observe(**log.hooks()))
+        )
 
     outcome = lab.run(main)
     assert outcome.of(Ended) == [] and outcome.of(Delta) != []
@@ -495,7 +516,10 @@ def test_of_very_many_errors_the_first_ones_and_the_last_are_told(lab, caplog):
     problems = [Problem("storage", str(number), "x", recoverable=True) for number in range(5000)]
 
     async def main():
-        return await lab.play(lab.events(lab.opened, problems[0], 0.1, *problems[1:]), cx.observe(**log.hooks("on_error"), call_timeout=1000_000 * MS))
+        return await lab.play(
+            lab.events(lab.opened, problems[0], 0.1, *problems[1:]),
+            cx.observe(**log.hooks("on_error"), call_timeout=1000_000 * MS),
+        )
 
     lab.run(main)
     codes = [one.code for one in log.of("on_error")]
@@ -756,7 +780,9 @@ def test_the_option_takes_what_cortex_takes(lab):
     assert chains[0]["observe"] == cx.observe(**hooks)
 
 
-@pytest.mark.parametrize("nothing", [{}, None, CortexHooks(), {"onChunk": None}], ids=["empty", "None", "dataclass", "None in it"])
+@pytest.mark.parametrize(
+    "nothing", [{}, None, CortexHooks(), {"onChunk": None}], ids=["empty", "None", "dataclass", "None in it"]
+)
 def test_no_hooks_add_nothing(lab, nothing):
     assert default_chain(lab.store, {"hooks": nothing}) == default_chain(lab.store)
 
@@ -808,7 +834,9 @@ def test_two_of_them_see_each_their_own_place(lab):
 
     async def main():
         chain = cx.chain(
-            cx.observe(**early.hooks("on_error")).named("early"), cx.begin(lab.store), cx.observe(**late.hooks("on_error"))
+            cx.observe(**early.hooks("on_error")).named("early"),
+            cx.begin(lab.store),
+            cx.observe(**late.hooks("on_error")),
         )
         lab.store.fail("begin", StoreUnavailable("away"))
         return await lab.play(lab.source(*paced("a", "b")), chain)

@@ -280,5 +280,7 @@ def test_for_slower_hooks_what_is_merged_adds_up(script: list[Any], seconds: flo
     for name, about in got:
         if name == "on_chunk":
             number = about["chunk_number"]
-        elif name == "on_error" and not any(isinstance(event, Delta | Resumed) and event.attempt for _, event in passed):
+        elif name == "on_error" and not any(
+            isinstance(event, Delta | Resumed) and event.attempt for _, event in passed
+        ):
             assert number == about["context"]["chunk_number"]
