@@ -6,20 +6,23 @@ from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.chain import Chain, Operator, Sink, Step
 from cortex_rx.events import BuiltinEvent, StreamEvent
 from cortex_rx.flow import Stopped, run, stream
+from cortex_rx.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamHooks
 from cortex_rx.options import RememberParams, RememberStreamParams, SearchOptions, StreamingOptions
 from cortex_rx.remember import Answer, default_chain, remember, remember_stream
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult
 from cortex_rx.source import from_stream
-from cortex_rx.types import StreamMetrics, Turn
+from cortex_rx.types import StreamError, StreamMetrics, Turn
 
 __all__ = [
     "Answer",
     "Backend",
     "BuiltinEvent",
     "Chain",
+    "ChunkEvent",
     "Cortex",
     "EnhancedRememberStreamResult",
     "Operator",
+    "ProgressEvent",
     "RememberParams",
     "RememberResult",
     "RememberStreamParams",
@@ -28,7 +31,10 @@ __all__ = [
     "SqliteBackend",
     "Step",
     "Stopped",
+    "StreamCompleteEvent",
+    "StreamError",
     "StreamEvent",
+    "StreamHooks",
     "StreamMetrics",
     "StreamingOptions",
     "Turn",

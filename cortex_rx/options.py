@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
+from cortex_rx.hooks import StreamHooks
 from cortex_rx.parsing import NAME, Accepts, Options, ids, is_name, is_number, one_of, parse
 from cortex_rx.types import Turn
 
@@ -71,6 +72,7 @@ _STREAM = Accepts(
 )
 _ABOVE_ZERO = Accepts("milliseconds, more than 0, or None", lambda value: is_number(value, 0) and value != 0)
 _LENGTH = Accepts("a whole number, 1 or more", lambda value: is_number(value, 1, _MOST, int))
+_HOOKS = Accepts("a StreamHooks, a mapping of its fields, or None", lambda value: isinstance(value, StreamHooks))
 _FLAG = Accepts("True or False", lambda value: isinstance(value, bool))
 
 _Name = Annotated[str, NAME]
@@ -94,13 +96,15 @@ class OptionEffect:
     step: str
     """The step that it adds (if given), removes (if False) or configures."""
     argument: str
-    """The argument of the step that it sets; empty where the option only says whether the step is there."""
+    """The argument of the step that it sets (or several, with commas); empty where the option only says whether the step is there."""
     ours: object
     """Our default."""
     cortex: object
     """The default of Cortex's Python SDK."""
     nothing: tuple[object, ...] = ()
     """Where there is no operator yet: the values that ask for nothing, the only ones accepted.  Empty where there is one."""
+    differs: str = ""
+    """Why our default is another than Cortex's, in words."""
 
     @property
     def exists(self) -> bool:
@@ -110,12 +114,23 @@ class OptionEffect:
 
 _NONE = (None, False)
 STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
-    "store_partial_response": OptionEffect("removes", "persist_partial", "", True, False),
-    "partial_response_interval": OptionEffect("configures", "persist_partial", "interval", 500, 3000),
-    "max_buffer_size": OptionEffect("configures", "persist_partial", "max_pending", 1_048_576, 10_000),
+    "store_partial_response": OptionEffect(
+        "removes", "persist_partial", "", True, False, differs="partials are stored unless switched off"
+    ),
+    "partial_response_interval": OptionEffect(
+        *("configures", "persist_partial", "interval", 500, 3000),
+        differs="every 500 ms and not every 3,000: so little, and the write in flight, is lost when the process dies",
+    ),
+    "max_buffer_size": OptionEffect(
+        *("configures", "persist_partial", "max_pending", 1_048_576, 10_000),
+        differs="1 MiB may wait for a stalled store before the model is read no further; 10,000 would be some forty tokens",
+    ),
     "stream_timeout": OptionEffect("adds", "timeout", "idle", None, None),
     "max_response_length": OptionEffect("adds", "limit", "max_length", None, None),
-    "max_retries": OptionEffect("adds", "resume", "retries", None, 3),
+    "max_retries": OptionEffect(
+        *("adds", "resume", "retries", None, 3),
+        differs="asking a model again is asked for, and the source must say how it is opened again; in Cortex it does nothing",
+    ),
     "retry_delay": OptionEffect("configures", "resume", "delay", 1000, 1000),
     "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False, _NONE),
     "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None, _NONE),
@@ -126,12 +141,17 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     "progressive_fact_extraction": OptionEffect("adds", "extract_facts", "", False, False, _NONE),
     "fact_extraction_threshold": OptionEffect("configures", "extract_facts", "threshold", None, 500, _NONE),
     "belief_revision": OptionEffect("configures", "extract_facts", "revise", None, None, _NONE),
-    "partial_failure_handling": OptionEffect("configures", "recover", "strategy", "store-partial", None),
-    "generate_resume_token": OptionEffect("configures", "begin", "token", True, False),
+    "partial_failure_handling": OptionEffect(
+        *("configures", "recover", "strategy", "store-partial", None),
+        differs="what arrived is kept, unless it says otherwise",
+    ),
+    "generate_resume_token": OptionEffect(
+        *("configures", "begin", "token", True, False), differs="there is a token before anything can fail"
+    ),
     "sync_to_graph": OptionEffect("adds", "sync_graph", "", False, True, _NONE),
     "progressive_graph_sync": OptionEffect("configures", "sync_graph", "progressive", False, False, _NONE),
     "graph_sync_interval": OptionEffect("configures", "sync_graph", "interval", None, 5000, _NONE),
-    "hooks": OptionEffect("adds", "observe", "", None, None, (*_NONE, {})),
+    "hooks": OptionEffect("adds", "observe", "on_chunk, on_progress, on_error, on_complete", None, None),
 }
 """Every streaming option, the step of the default chain on which it acts, and both defaults."""
 
@@ -175,6 +195,9 @@ class StreamingOptions(Options):
     """What may wait for a stalled store, in bytes or nearly: the text, and 240 for each delta; beyond it the model is read no
     further.  Cortex's default is 10,000, which is some forty tokens."""
 
+    hooks: Annotated[StreamHooks | None, _HOOKS] = None
+    """Functions that are called with what happens; a mapping may be in snake_case or camelCase."""
+
     max_retries: Annotated[
         int | None, Accepts("a whole number, 0 or more", lambda value: is_number(value, 0, 1000, int))
     ] = None
@@ -200,7 +223,13 @@ class StreamingOptions(Options):
     sync_to_graph: Annotated[bool, _ANY] = False
     progressive_graph_sync: Annotated[bool, _ANY] = False
     graph_sync_interval: Annotated[float | None, _ANY] = None
-    hooks: Annotated[Any, _ANY] = None
+
+    @classmethod
+    def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        values = super()._named(given)
+        if (hooks := values.pop("hooks", None)) is not None and (parsed := parse(StreamHooks, hooks)) != StreamHooks():
+            values["hooks"] = parsed
+        return values
 
 
 # --- what is remembered -----------------------------------------------------------------------------------------------

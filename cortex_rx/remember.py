@@ -68,6 +68,8 @@ def default_chain(
         steps.append(cx.recover(kept, backend))
     steps.append(cx.finalize(backend, extract_content, generate_embedding))
     steps.append(cx.measure())
+    if (hooks := chosen.hooks) is not None:
+        steps.append(cx.observe(hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete))
     return Chain(steps)
 
 

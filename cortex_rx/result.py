@@ -37,8 +37,18 @@ from cortex_rx.events import (
     Resumed,
     StreamEvent,
 )
+from cortex_rx.hooks import stream_error
 from cortex_rx.options import STREAMING_OPTIONS
-from cortex_rx.types import MemoryEntry, PartialUpdate, Phase, ProgressiveFact, Record, StreamMetrics, Usage
+from cortex_rx.types import (
+    ErrorContext,
+    MemoryEntry,
+    PartialUpdate,
+    ProgressiveFact,
+    Record,
+    StreamError,
+    StreamMetrics,
+    Usage,
+)
 
 __all__ = [
     "EnhancedRememberStreamResult",
@@ -58,35 +68,6 @@ class StoredConversation(Record):
 
     conversation_id: str
     message_ids: tuple[str, ...]
-
-
-class ErrorContext(Record):
-    """How far the stream was when something failed.
-
-    `bytes_processed` is the length of the answer by then, in code points (Cortex's name, and Cortex's unit);
-    `last_successful_update` is when the partial answer was last stored, in epoch milliseconds.
-    """
-
-    phase: Phase
-    chunk_number: int
-    bytes_processed: int
-    partial_memory_id: str | None = None
-    last_successful_update: float | None = None
-
-
-class StreamError(Record):
-    """Side work that failed while the answer went on: a `Problem` event, and how far the stream was.
-
-    `partial_data_saved` says that a part of the answer was durable by then.
-    """
-
-    code: str
-    message: str
-    recoverable: bool
-    phase: Phase
-    partial_data_saved: bool
-    resume_token: str | None = Field(default=None, repr=False)
-    context: ErrorContext
 
 
 class ProgressiveProcessing(Record):
@@ -351,21 +332,14 @@ class ResultFold:
         )
 
     def _error(self, event: Problem) -> StreamError:
-        context = ErrorContext(
-            phase=event.phase,
+        return stream_error(
+            event,
             chunk_number=self.index,
             bytes_processed=self.offset,
             partial_memory_id=self._begun.memory_id if self._begun else None,
             last_successful_update=self._epoch_ms(self._stored[-1].at) if self._stored else None,
-        )
-        return StreamError(
-            code=event.code,
-            message=event.message,
-            recoverable=event.recoverable,
-            phase=event.phase,
-            partial_data_saved=bool(self._stored),
+            saved=bool(self._stored or self._remembered),
             resume_token=self.token,
-            context=context,
         )
 
     def _counts(self) -> StreamMetrics:

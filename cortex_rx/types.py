@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel, to_snake
+from pydantic.json_schema import SkipJsonSchema
 
 from cortex_rx.errors import InvalidArgument, StoreError
 
@@ -26,12 +27,14 @@ __all__ = [
     "ContentChunk",
     "Conversation",
     "ConversationHistory",
+    "ErrorContext",
     "MemoryEntry",
     "Message",
     "PartialUpdate",
     "Phase",
     "ProgressiveFact",
     "Record",
+    "StreamError",
     "StreamMetrics",
     "Turn",
     "Usage",
@@ -51,12 +54,13 @@ class Record(BaseModel):
     def __getitem__(self, key: str) -> Any:
         """The value of the field `key`, in snake_case or camelCase; `KeyError` if there is none."""
         for name in (key, to_snake(key)):
-            if name in type(self).model_fields:
+            if name in type(self).model_fields or name in type(self).model_computed_fields:
                 return getattr(self, name)
         raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and (key in type(self).model_fields or to_snake(key) in type(self).model_fields)
+        known = {*type(self).model_fields, *type(self).model_computed_fields}
+        return isinstance(key, str) and (key in known or to_snake(key) in known)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of the field `key`, or `default` if there is no such field."""
@@ -126,6 +130,39 @@ class PartialUpdate(Record):
     memory_id: str
     content_length: int
     chunk_number: int
+
+
+class ErrorContext(Record):
+    """How far the stream was when something failed.
+
+    `bytes_processed` is the length of the answer by then, in code points (Cortex's name, and Cortex's unit);
+    `last_successful_update` is when the partial answer was last stored, in epoch milliseconds.
+    """
+
+    phase: Phase
+    chunk_number: int
+    bytes_processed: int
+    partial_memory_id: str | None = None
+    last_successful_update: float | None = None
+
+
+class StreamError(Record):
+    """What failed, and how far the stream was: side work, while the answer went on, or the stream itself.
+
+    `partial_data_saved` says that a part of the answer was durable by then.  `original_error` is the exception itself, for a
+    hook; in a result, which is compared, stored and sent on, it is None.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
+
+    code: str
+    message: str
+    recoverable: bool
+    phase: Phase
+    partial_data_saved: bool
+    resume_token: str | None = Field(default=None, repr=False)
+    context: ErrorContext
+    original_error: SkipJsonSchema[Exception | None] = Field(default=None, exclude=True, repr=False)
 
 
 class ContentChunk(Record):

@@ -1,4 +1,4 @@
-"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, the table of running-tests.md.
+"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, options.md, the table of running-tests.md.
 
 `make docs` runs it; `tests/docs/test_generated.py` fails when what it would write is not what is there.
 """
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+import options_table
 import scenes
 
 import cortex_rx
@@ -62,6 +63,7 @@ def outputs() -> dict[Path, str]:
     files = {_source(operators[name]): _drawn(_source(operators[name]), drawings[name]) for name in operators}
     files[ROOT / "docs/operators.md"] = operators_page(operators, steps, drawings)
     files[ROOT / "docs/events.md"] = events_page(steps)
+    files[ROOT / "docs/options.md"] = options_table.page()
     page = ROOT / "docs/running-tests.md"
     files[page] = page.read_text(encoding="utf-8").split(TESTS)[0] + TESTS + tests_table()
     return files

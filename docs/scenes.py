@@ -36,6 +36,11 @@ class Scene:
     """How many frames a call of the store takes."""
 
 
+async def slowly(event: object) -> None:
+    """A hook that takes five frames."""
+    await asyncio.sleep(5 * FRAME)
+
+
 class Held:
     """A rewriter that holds each letter back until the next one has come, and writes it large."""
 
@@ -61,6 +66,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "last": (Scene("last()", SPOKEN),),
     "limit": (Scene("limit(4)", WORDS), Scene('limit(4, then="end")', WORDS)),
     "measure": (Scene("measure()", SPOKEN), Scene("measure(every=3 * frame)", SPOKEN)),
+    "observe": (Scene("observe(on_chunk=slowly, on_complete=slowly)", SPOKEN),),
     "persist_partial": (
         Scene("persist_partial(store, 3 * frame)", (2, "a", 2, "b", 1, "c", 2, "d", 2), "begin(store)"),
         Scene('persist_partial(store, show="durable")', (2, "a", 2, "b", 1, "c", 2, "d", 2), "begin(store)", 2),
@@ -83,6 +89,9 @@ LETTERS: dict[type, str] = {
     events.PartialStored: "P",
     events.FactsExtracted: "F",
     events.Resumed: "S",
+    events.Rewound: "W",
+    events.Interrupted: "I",
+    events.RolledBack: "K",
     events.Problem: "X",
     events.Remembered: "R",
     events.Measured: "M",

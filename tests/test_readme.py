@@ -69,8 +69,13 @@ def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
 
     backend = SqliteBackend(tmp_path / "m.db")
     arguments: dict[str, tuple[Any, ...]] = {
-        "timeout": (timedelta(1),), "limit": (5,), "measure": (), "chunk": ("sentence",), "rewrite": (str,), "observe": (),
-    }  # fmt: skip
+        "timeout": (timedelta(1),),
+        "limit": (5,),
+        "measure": (),
+        "chunk": ("sentence",),
+        "rewrite": (str,),
+        "observe": (print,),
+    }
     for step, _, emits in rows("step"):
         name = step.strip("`").partition("(")[0]
         made = getattr(operators, name)(*arguments.get(name, (backend,)))

@@ -16,6 +16,7 @@ from cortex_rx.operators.finalize import finalize
 from cortex_rx.operators.last import last
 from cortex_rx.operators.limit import limit
 from cortex_rx.operators.measure import measure
+from cortex_rx.operators.observe import observe
 from cortex_rx.operators.persist_partial import persist_partial
 from cortex_rx.operators.recover import recover
 from cortex_rx.operators.result import result
@@ -34,6 +35,7 @@ __all__ = [
     "last",
     "limit",
     "measure",
+    "observe",
     "operator",
     "persist_partial",
     "recover",

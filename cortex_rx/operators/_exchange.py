@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from typing import Any, TypeAlias
 
 from cortex_rx.errors import ChainOrderError, CortexError, InvalidArgument, NotStored
-from cortex_rx.flow import Inbox
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
+from cortex_rx.flow import Inbox
 
 _CALL = 30.0  # seconds that a function of the caller's may take
 _LATE_CALL = 1.0  # the same when the stream was stopped

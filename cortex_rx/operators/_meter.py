@@ -9,7 +9,17 @@ from collections import Counter
 from itertools import repeat
 from operator import rshift, sub
 
-from cortex_rx.events import Delta, Ended, FactsExtracted, Opened, PartialStored, Problem, Replayed, Resumed, StreamEvent
+from cortex_rx.events import (
+    Delta,
+    Ended,
+    FactsExtracted,
+    Opened,
+    PartialStored,
+    Problem,
+    Replayed,
+    Resumed,
+    StreamEvent,
+)
 from cortex_rx.flow import Flow
 from cortex_rx.types import StreamMetrics, Usage
 

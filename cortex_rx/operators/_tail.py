@@ -84,7 +84,6 @@ class Tail:
         self.start += len(text)
         return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
 
-
     async def release(self, backend: Backend) -> None:
         """The writer goes away: whoever resumes the stream need not wait for the lease to run out."""
         if self.opened is None or self.begun is None or self.ended or self.released:

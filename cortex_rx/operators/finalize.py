@@ -18,7 +18,18 @@ from cortex_rx.errors import (
     StoreUnavailable,
     StreamNotFound,
 )
-from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered, Replayed, StreamEvent
+from cortex_rx.events import (
+    Begun,
+    Custom,
+    Delta,
+    Ended,
+    Opened,
+    PartialStored,
+    Problem,
+    Remembered,
+    Replayed,
+    StreamEvent,
+)
 from cortex_rx.flow import End, Inbox, beside
 from cortex_rx.operators._checks import backend_of, callback
 from cortex_rx.operators._exchange import Embed, Exchange, Extract, derive
@@ -112,7 +123,9 @@ def finalize(
             if ended.usage:
                 args["usage"] = ended.usage.model_dump(by_alias=True, exclude_none=True)
             if whole:
-                derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, generate_embedding)
+                derived = derive(
+                    inbox, args, opened.turn.user_message, exchange.text, extract_content, generate_embedding
+                )
                 async for problem in derived:
                     yield said(problem, opened)
         backoff, told = Backoff(inbox), False

@@ -20,7 +20,9 @@ __all__ = ["persist_partial"]
 _HALF_A_SECOND = timedelta(milliseconds=500)
 
 
-@operator(needs=[Begun], reads=[Opened, Replayed, Delta, Ended, Problem], emits=[PartialStored, Problem], takes_text=True)
+@operator(
+    needs=[Begun], reads=[Opened, Replayed, Delta, Ended, Problem], emits=[PartialStored, Problem], takes_text=True
+)
 def persist_partial(
     backend: Backend,
     interval: timedelta = _HALF_A_SECOND,

@@ -118,7 +118,7 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
                             if out := text.out(piece):
                                 yield out
                 except Exception as failure:
-                    raise (error or failure)
+                    raise (error or failure)  # noqa: B904 - `from` would replace the cause that it may have
                 if event and type(event) is not Delta:
                     yield text.other(event)
         if error:

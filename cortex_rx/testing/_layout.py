@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import Any
 
-__all__ = ["Cell", "Layout", "clock", "lay_out"]
+__all__ = ["SYMBOLS", "Cell", "Layout", "clock", "lay_out", "names"]
 
 FRAMES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # the frames that are chosen, in seconds
 SYMBOLS = {"error": "#", "completed": "|", "disposed": "!"}
@@ -39,6 +39,8 @@ class Layout:
     ends: dict[str, int | None]
     """The frame in which a lane ends, if it does."""
     legend: tuple[tuple[str, str], ...]
+    key: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What each letter stands for."""
 
 
 def lay_out(
@@ -48,6 +50,10 @@ def lay_out(
     if frame is None:
         frame = _frame([at for at, _, _ in notes])
     letters = _letters(value for _, kind, value in notes if kind == "next")
+    key: dict[str, Any] = {}
+    for _, kind, value in notes:
+        if kind == "next":
+            key.setdefault(letters[repr(value)], value)
     cells: dict[str, dict[int, list[Cell]]] = {}
     ends: dict[str, int | None] = {}
     legend: dict[str, str] = {}
@@ -72,7 +78,7 @@ def lay_out(
     known = sorted(legend.items(), key=lambda entry: rank[entry[0]])
     failed = [(f"# {', '.join(dict.fromkeys(where))}", words) for words, where in errors.items()]
     columns = tuple(sorted({at for here in cells.values() for at in here}))
-    return Layout(frame, columns, cells, ends, (*known, *failed))
+    return Layout(frame, columns, cells, ends, (*known, *failed), key)
 
 
 def _quoted(error: BaseException) -> str:
@@ -100,8 +106,11 @@ def _letters(values: Iterable[Any]) -> dict[str, str]:
     keys: dict[str, Any] = {}
     for value in values:
         keys.setdefault(repr(value), value)
-    named = {key: own for key, value in keys.items() if (own := _own(value))}
-    free = _names(set(named.values()))
+    named: dict[str, str] = {}
+    for key, value in keys.items():
+        if (own := _own(value)) and own not in named.values():  # of 5 and "5" the first
+            named[key] = own
+    free = names(set(named.values()))
     return {key: named.get(key) or next(free) for key in keys}
 
 
@@ -113,7 +122,8 @@ def _own(value: object) -> str | None:
     return None
 
 
-def _names(taken: set[str]) -> Iterator[str]:
+def names(taken: set[str]) -> Iterator[str]:
+    """Letters that are not taken, as many as are asked for."""
     yield from (letter for letter in LETTERS if letter not in taken)
     number = 1
     while True:

@@ -40,4 +40,7 @@ def _group(cells: list[Cell]) -> str:
     letters = [cell.letter for cell in cells]
     if len(letters) <= 1 and len("".join(letters)) <= 1:
         return "".join(letters)
-    return f"({('' if all(len(letter) == 1 for letter in letters) else ' ').join(letters)})"
+    if all(len(letter) == 1 for letter in letters):
+        return f"({''.join(letters)})"
+    # A name of several letters is never taken for several: there is a space in the group, also where it stands alone.
+    return f"({' '.join(letters)}{' ' * (len(letters) == 1)})"

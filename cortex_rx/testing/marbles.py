@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from reactivex import Notification, Observable, abc
@@ -167,6 +167,18 @@ class Trace:
     def text(self, *, times: bool = True, legend: bool = True) -> str:
         """The lanes as text, with a line of times above and a legend below them."""
         return draw_text(self._layout(), times=times, legend=legend)
+
+    def drawn(self, lane: str) -> str:
+        """One lane alone, without its name, as `parse_marbles` reads it.  `key` says what its letters stand for."""
+        layout = self._layout()
+        cells = layout.lanes[lane]
+        alone = replace(layout, columns=tuple(sorted(cells)), lanes={"": cells}, ends={"": layout.ends[lane]})
+        return draw_text(alone, times=False, legend=False).strip()
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What each letter of the drawing stands for."""
+        return self._layout().key
 
     def svg(self, title: str = "Marble diagram") -> str:
         """The lanes as one `<svg>` element: well-formed XML that needs nothing from elsewhere, the same for the same trace.

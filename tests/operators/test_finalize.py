@@ -6,9 +6,9 @@ import asyncio
 import gc
 import tracemalloc
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
+from operator_chains import CHAINS, QUESTION, exchange, plain, script
 from reactivex import operators as ops
 
 from cortex_rx import from_stream
@@ -22,28 +22,6 @@ from cortex_rx.errors import (
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered
 from cortex_rx.flow import run
 from cortex_rx.types import Usage
-
-MS = timedelta(milliseconds=1)
-QUESTION = ("user", "What is it?")
-
-
-def storing(store, interval=500, **finalize):
-    return cx.chain(cx.begin(store), cx.persist_partial(store, interval * MS), cx.finalize(store, **finalize))
-
-
-def plain(store, **finalize):
-    return cx.chain(cx.begin(store), cx.finalize(store, **finalize))
-
-
-CHAINS = pytest.mark.parametrize("chain", [storing, plain], ids=["with persist_partial", "without"])
-
-
-def script(count, pause, text="word "):
-    out = []
-    for number in range(count):
-        out += [pause, f"{text}{number} "]
-    return out
-
 
 # --- one exchange -----------------------------------------------------------------------------------------------------
 
@@ -78,7 +56,7 @@ def test_it_is_stored_when_it_says_so(lab):
             found.append(lab.in_the_file("memories:count"))
 
     async def main():
-        return await lab.play(lab.source("a", 0.1, "b"), storing(lab.store), watch=watch)
+        return await lab.play(lab.source("a", 0.1, "b"), exchange(lab.store), watch=watch)
 
     lab.run(main)
     assert found == [2, 2]
@@ -90,7 +68,7 @@ def test_nothing_of_it_is_visible_before(lab):
     found = []
 
     async def main():
-        task = asyncio.create_task(lab.play(lab.source("a", 0.1, "b"), storing(lab.store)))
+        task = asyncio.create_task(lab.play(lab.source("a", 0.1, "b"), exchange(lab.store)))
         await asyncio.sleep(0.6)
         found.append((await lab.memories(), await lab.messages()))
         await task
@@ -108,7 +86,7 @@ def test_reason_and_usage_are_stored(lab):
     usage = {"usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}}
 
     async def main():
-        await lab.play(lab.source(chunk(**text), chunk(**end), chunk(**usage)), storing(lab.store))
+        await lab.play(lab.source(chunk(**text), chunk(**end), chunk(**usage)), exchange(lab.store))
         return await lab.ask("conversations:get", conversationId="c-1")
 
     _, answer = lab.run(main)["messages"]
@@ -135,7 +113,7 @@ def test_only_the_text_after_the_last_partial_is_sent(lab, interval):
     """At the end `persist_partial` has written all: nothing is left to send, whatever the interval."""
 
     async def main():
-        return await lab.play(lab.source(*script(200, 0.02)), storing(lab.store, interval), traced=False)
+        return await lab.play(lab.source(*script(200, 0.02)), exchange(lab.store, interval), traced=False)
 
     outcome = lab.run(main)
     (call,) = lab.store.of("finalize")
@@ -147,7 +125,7 @@ def test_what_persist_partial_could_not_write_is_sent(lab):
     lab.store.fail("append", None, StoreReadOnly("only to be read"))
 
     async def main():
-        outcome = await lab.play(lab.source(*script(100, 0.02)), storing(lab.store), traced=False)
+        outcome = await lab.play(lab.source(*script(100, 0.02)), exchange(lab.store), traced=False)
         return outcome, await lab.contents()
 
     outcome, memories = lab.run(main)
@@ -195,7 +173,7 @@ def held(lab, chain):
 
 def test_with_persist_partial_it_holds_a_bounded_amount(lab):
     """8 MB of text pass; the most that is held is what comes within an interval or two."""
-    assert held(lab, storing(lab.store.inner)) < 1_000_000
+    assert held(lab, exchange(lab.store.inner)) < 1_000_000
 
 
 def test_without_it_holds_the_answer(lab):
@@ -207,7 +185,7 @@ def test_with_a_function_that_needs_the_answer_it_holds_the_answer(lab):
     def embed(text):
         return [float(len(text))]
 
-    assert held(lab, storing(lab.store.inner, generate_embedding=embed)) > 6_000_000
+    assert held(lab, exchange(lab.store.inner, generate_embedding=embed)) > 6_000_000
 
 
 # --- when it acts -----------------------------------------------------------------------------------------------------
@@ -262,7 +240,7 @@ def test_cancelled_before_ended_it_is_not_finalised(lab, chain):
     assert outcome.text == "It is "
     assert lab.store.of("finalize") == lab.store.of("close") == []
     assert (found["state"], memories, messages) == ("open", [], [])
-    assert partial == ("It is " if chain is storing else "")
+    assert partial == ("It is " if chain is exchange else "")
 
 
 @CHAINS
@@ -278,7 +256,7 @@ def test_a_failure_upstream_leaves_the_partial(lab, chain, texts):
     assert outcome.error is gone
     assert lab.store.of("finalize") == lab.store.of("close") == []
     assert (found["state"], memories) == ("open", [])
-    assert partial == (outcome.text if chain is storing else "")
+    assert partial == (outcome.text if chain is exchange else "")
     assert outcome.of(Remembered) == []
 
 
@@ -288,7 +266,7 @@ def test_a_failure_after_ended_does_not_lose_the_answer(lab):
 
     async def main():
         source = lab.events(lab.opened, *lab.deltas("a"), lab.ended("a"), gone)
-        return await lab.play(source, storing(lab.store)), await lab.contents()
+        return await lab.play(source, exchange(lab.store)), await lab.contents()
 
     outcome, memories = lab.run(main)
     assert outcome.error is gone
@@ -301,7 +279,7 @@ def test_a_stream_that_completes_without_ended_is_not_finalised(lab):
 
     async def main():
         source = lab.source("a", 0.1, "b", 0.1, "c").pipe(ops.take(3))
-        return await lab.play(source, storing(lab.store)), await lab.partial(), await lab.contents()
+        return await lab.play(source, exchange(lab.store)), await lab.partial(), await lab.contents()
 
     outcome, partial, memories = lab.run(main)
     (problem,) = outcome.of(Problem)
@@ -384,7 +362,7 @@ def test_marbles(lab, snapshot):
     lab.store.slow("finalize", 0.2)
 
     async def main():
-        await lab.play(lab.source("a", 0.3, "b", 0.3, "c", 0.3, "d"), storing(lab.store))
+        await lab.play(lab.source("a", 0.3, "b", 0.3, "c", 0.3, "d"), exchange(lab.store))
 
     lab.run(main, thorough=True)
     assert lab.drawn() == snapshot

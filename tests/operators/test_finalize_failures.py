@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
+from operator_chains import CHAINS, QUESTION, exchange, plain, script
 from reactivex import Observer
 
 from cortex_rx import operators as cx
@@ -21,28 +21,6 @@ from cortex_rx.errors import (
 )
 from cortex_rx.events import Begun, Custom, PartialStored, Problem, Remembered
 from cortex_rx.flow import Flow
-
-MS = timedelta(milliseconds=1)
-QUESTION = ("user", "What is it?")
-
-
-def storing(store, interval=500, **finalize):
-    return cx.chain(cx.begin(store), cx.persist_partial(store, interval * MS), cx.finalize(store, **finalize))
-
-
-def plain(store, **finalize):
-    return cx.chain(cx.begin(store), cx.finalize(store, **finalize))
-
-
-CHAINS = pytest.mark.parametrize("chain", [storing, plain], ids=["with persist_partial", "without"])
-
-
-def script(count, pause, text="word "):
-    out = []
-    for number in range(count):
-        out += [pause, f"{text}{number} "]
-    return out
-
 
 # --- empty answers ----------------------------------------------------------------------------------------------------
 
@@ -145,7 +123,7 @@ def test_functions_that_return_none_change_nothing(lab, kind):
 
     async def main():
         given = {"extract_content": nothing, "generate_embedding": nothing}
-        outcome = await lab.play(lab.source("It is."), storing(lab.store, **given))
+        outcome = await lab.play(lab.source("It is."), exchange(lab.store, **given))
         return outcome, await lab.memories()
 
     outcome, (question, answer) = lab.run(main)
@@ -159,7 +137,7 @@ def test_a_function_that_fails_is_a_problem_and_the_exchange_is_stored_without(l
     given = {"extract_content": kind(fails), "generate_embedding": kind(fails)}
 
     async def main():
-        return await lab.play(lab.source("It is."), storing(lab.store, **given)), await lab.memories()
+        return await lab.play(lab.source("It is."), exchange(lab.store, **given)), await lab.memories()
 
     outcome, (question, answer) = lab.run(main)
     assert outcome.error is None
@@ -186,7 +164,7 @@ def test_a_function_that_fails_is_a_problem_and_the_exchange_is_stored_without(l
 )
 def test_what_a_function_gives_and_no_store_takes_does_not_cost_the_exchange(lab, given, problems):
     async def main():
-        return await lab.play(lab.source("It is."), storing(lab.store, **given)), await lab.memories()
+        return await lab.play(lab.source("It is."), exchange(lab.store, **given)), await lab.memories()
 
     outcome, (question, answer) = lab.run(main)
     assert outcome.error is None
@@ -279,7 +257,7 @@ def test_a_reply_that_was_lost_stores_nothing_twice(lab):
     lab.store.fail("finalize", StoreUnavailable("reset"), StoreUnavailable("reset"), reply_lost=True)
 
     async def main():
-        outcome = await lab.play(lab.source("It ", 0.1, "is."), storing(lab.store))
+        outcome = await lab.play(lab.source("It ", 0.1, "is."), exchange(lab.store))
         return outcome, await lab.contents(), await lab.messages()
 
     outcome, memories, messages = lab.run(main)
@@ -294,7 +272,7 @@ def test_a_store_that_is_away_for_a_moment(lab):
     lab.store.fail("finalize", *[StoreUnavailable("away")] * 3)
 
     async def main():
-        return await lab.play(lab.source("It is."), storing(lab.store)), await lab.contents()
+        return await lab.play(lab.source("It is."), exchange(lab.store)), await lab.contents()
 
     outcome, memories = lab.run(main)
     assert memories == [QUESTION, ("agent", "It is.")]
@@ -322,7 +300,7 @@ def test_not_stored_carries_the_text(lab, chain, error):
     assert len(lab.store.of("finalize")) == (4 if isinstance(error, StoreUnavailable) else 1)
     assert partial + outcome.error.text == outcome.text
     assert outcome.error.offset == len(partial)
-    assert bool(partial) == (chain is storing)
+    assert bool(partial) == (chain is exchange)
     assert memories == []
 
 
@@ -336,7 +314,7 @@ def test_cancelled_after_ended_and_the_store_is_away(lab, caplog, hangs):
         async with Flow() as flow:
             flows.append(flow)
             source = lab.events(lab.opened, *lab.deltas("It is."), lab.ended("It is."), *([60.0] if hangs else []))
-            flow.subscribe(source.pipe(storing(lab.store)), Observer())
+            flow.subscribe(source.pipe(exchange(lab.store)), Observer())
             await asyncio.sleep(0.05)
         return asyncio.get_running_loop().time()
 
@@ -360,7 +338,7 @@ def test_fenced_ends_the_stream_bare(lab):
             return await real(path, args)
 
         lab.store.inner.mutation = overtaken
-        return await lab.play(lab.source("It is."), storing(lab.store)), await lab.contents()
+        return await lab.play(lab.source("It is."), exchange(lab.store)), await lab.contents()
 
     outcome, memories = lab.run(main)
     assert type(outcome.error) is Fenced

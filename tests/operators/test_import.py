@@ -13,7 +13,7 @@ import cortex_rx
 from cortex_rx import operators as cx
 
 ROOT = Path(cortex_rx.__file__).parent.parent
-OPERATORS = ["begin", "chunk", "finalize", "limit", "measure", "persist_partial", "rewrite", "timeout"]
+OPERATORS = ["begin", "chunk", "finalize", "limit", "measure", "observe", "persist_partial", "rewrite", "timeout"]
 SINKS = ["last", "result", "text"]
 
 

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from operator_chains import script, sent, storing, whole
 
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
@@ -17,28 +18,6 @@ from cortex_rx.errors import (
 )
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered
 from cortex_rx.flow import Flow, stream
-
-MS = timedelta(milliseconds=1)
-
-
-def storing(store, interval=500, **more):
-    return cx.chain(cx.begin(store), cx.persist_partial(store, interval * MS, **more))
-
-
-def whole(store, interval=500, **more):
-    return cx.chain(storing(store, interval, **more), cx.finalize(store))
-
-
-def script(count, pause, text="word "):
-    out = []
-    for number in range(count):
-        out += [pause, f"{text}{number} "]
-    return out
-
-
-def sent(store):
-    return [(call.args["start"], call.args["text"]) for call in store.of("append")]
-
 
 # --- tokens do not wait -----------------------------------------------------------------------------------------------
 

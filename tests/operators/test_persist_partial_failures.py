@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import pytest
+from operator_chains import script, whole
 
-from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import (
     Diverged,
@@ -19,28 +18,6 @@ from cortex_rx.errors import (
     StoreUnavailable,
 )
 from cortex_rx.events import Delta, Problem
-
-MS = timedelta(milliseconds=1)
-
-
-def storing(store, interval=500, **more):
-    return cx.chain(cx.begin(store), cx.persist_partial(store, interval * MS, **more))
-
-
-def whole(store, interval=500, **more):
-    return cx.chain(storing(store, interval, **more), cx.finalize(store))
-
-
-def script(count, pause, text="word "):
-    out = []
-    for number in range(count):
-        out += [pause, f"{text}{number} "]
-    return out
-
-
-def sent(store):
-    return [(call.args["start"], call.args["text"]) for call in store.of("append")]
-
 
 # --- stores that fail -------------------------------------------------------------------------------------------------
 

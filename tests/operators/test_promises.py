@@ -67,6 +67,39 @@ NO_STORE = {
 }
 
 
+async def slow(_: object) -> None:
+    await asyncio.sleep(0.07)
+
+
+async def hangs(_: object) -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+def fails(_: object) -> None:
+    raise ValueError("a hook that fails")
+
+
+HOOKS = {
+    "observe": lambda: cx.observe(str, str, str, str),
+    "observe, numbers": lambda: cx.observe(on_progress=str, on_error=str),
+    "observe, slow": lambda: cx.observe(slow, slow, slow, slow, every=10 * MS),
+    "observe, hanging": lambda: cx.observe(on_progress=hangs, on_error=hangs, every=10 * MS),
+    "observe, failing": lambda: cx.observe(fails, fails, fails, fails),
+}
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_with_hooks(name):
+    text = "numbers" not in name and "hanging" not in name  # then it holds the text of the answer
+    report = check_operator(HOOKS[name], extra=(*EXTRA, FactsExtracted(())), memory=None if text else 1 << 20)
+    kept = {promise for promise, _ in report.checked}
+    assert kept >= {
+        Promise.AT_ONCE, Promise.ORDER, Promise.COMPLETES, Promise.FAILS, Promise.STOPS, Promise.FRESH, Promise.BARE,
+        Promise.SAME,
+    }  # fmt: skip
+    assert (Promise.BOUNDED in kept) != text
+
+
 @pytest.mark.parametrize("name", NO_STORE)
 def test_without_a_store(name):
     extra = (*EXTRA, FactsExtracted(())) if name.startswith("measure") else ()
@@ -107,7 +140,13 @@ STORING = {
     "the default chain": (default_chain, None, {"holds_first": 2.0}),
     "the default chain with every option": (
         lambda store: default_chain(
-            store, {"stream_timeout": 30_000, "max_response_length": 50_000_000, "partial_response_interval": 100}
+            store,
+            {
+                "stream_timeout": 30_000,
+                "max_response_length": 50_000_000,
+                "partial_response_interval": 100,
+                "hooks": {"on_progress": str, "on_error": slow},
+            },
         ),
         None,
         {"holds_first": 2.0, "rewrites": True},
@@ -140,4 +179,4 @@ def test_every_operator_is_among_them():
         for name in cx.__all__
         if name not in ("Chain", "Step", "chain", "operator", "step", "last", "result", "text")
     }
-    assert made == {name.split(",")[0] for name in [*NO_STORE, *STORING] if not name.startswith("the ")}
+    assert made == {name.split(",")[0] for name in [*NO_STORE, *HOOKS, *STORING] if not name.startswith("the ")}

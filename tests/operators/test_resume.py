@@ -25,7 +25,9 @@ S = timedelta(seconds=1)
 
 class Http(Exception):
     def __init__(self, status, **headers):
-        self.response = SimpleNamespace(status_code=status, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        self.response = SimpleNamespace(
+            status_code=status, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
 
 
 class APIConnectionError(Exception):
@@ -128,7 +130,9 @@ def test_what_is_worth_it(error, worth):
 
 
 def test_a_predicate_of_ones_own():
-    times, error = opened_at([KeyError(1), ValueError(2)], cx.resume(5, timedelta(0), worth=lambda e: isinstance(e, KeyError)))
+    times, error = opened_at(
+        [KeyError(1), ValueError(2)], cx.resume(5, timedelta(0), worth=lambda e: isinstance(e, KeyError))
+    )
     assert len(times) == 2
     assert isinstance(error, ValueError)
 
@@ -147,7 +151,9 @@ def test_what_stands_downstream_does_not_restart():
 
     async def main():
         source = from_stream(restart(model), turn=TURN)
-        return await run(source.pipe(cx.resume(3, timedelta(0)), once, ops.filter(lambda e: isinstance(e, Delta)), ops.to_list()))
+        return await run(
+            source.pipe(cx.resume(3, timedelta(0)), once, ops.filter(lambda e: isinstance(e, Delta)), ops.to_list())
+        )
 
     assert [e.attempt for e in run_virtual(main())] == [0, 1, 2, 3]
     assert subscribed == [1]
@@ -160,7 +166,9 @@ def test_a_stop_while_it_pauses_ends_it():
 
     async def main():
         source = from_stream(restart(model), turn=TURN)
-        task = asyncio.ensure_future(run(source.pipe(cx.resume(3, 100 * S, 100 * S, random=lambda: 1.0), ops.to_list())))
+        task = asyncio.ensure_future(
+            run(source.pipe(cx.resume(3, 100 * S, 100 * S, random=lambda: 1.0), ops.to_list()))
+        )
         await asyncio.sleep(5)
         task.cancel()
         started = asyncio.get_running_loop().time()

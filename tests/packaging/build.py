@@ -44,9 +44,8 @@ def main() -> None:
         assert "operators" not in tops, tops
         assert {"cortex_rx", "tests", "examples", "README.md", "LICENSE", "pyproject.toml"} <= tops, tops
         names = zipfile.ZipFile(wheel).namelist()
-        assert {part.split("/")[0] for part in names} == {"cortex_rx", wheel.name.split("-py3")[0] + ".dist-info"}, (
-            names
-        )
+        info = wheel.name.split("-py3")[0] + ".dist-info"
+        assert {part.split("/")[0] for part in names} == {"cortex_rx", "pytest_cortex_rx.py", info}, names
         assert "cortex_rx/py.typed" in names
         venv.create(folder / "env", with_pip=True)
         python = folder / "env" / "bin" / "python"

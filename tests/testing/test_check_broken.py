@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from checked_operators import each, raw
 from reactivex import Observable
 from reactivex import operators as ops
 
@@ -13,16 +14,6 @@ from cortex_rx.errors import StoreUnavailable
 from cortex_rx.events import Custom, Delta, Ended
 from cortex_rx.flow import beside, passing, stage
 from cortex_rx.testing import BrokenPromise, Promise, check_operator
-
-
-def each(react):
-    """A passing operator: `react(event, emit)` for every event."""
-    return passing(lambda emit, flow, end: (lambda event: react(event, emit), None))
-
-
-def raw(subscribe):
-    """An operator written against Rx alone."""
-    return lambda source: Observable(lambda observer, scheduler=None: subscribe(source, observer, scheduler))
 
 
 def swallows():

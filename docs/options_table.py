@@ -1,0 +1,46 @@
+"""The page `options.md`, the table of streaming options, made of `STREAMING_OPTIONS`; `generate.py` writes it."""
+
+from __future__ import annotations
+
+from cortex_rx.options import STREAMING_OPTIONS, OptionEffect
+
+HEAD = """# Streaming options
+
+This page is generated from `cortex_rx.options.STREAMING_OPTIONS` (`make docs`), and tested.
+
+The options of `remember_stream` and `default_chain` are Cortex's, all of them. Each adds, removes or configures one step of the default chain;
+`default_chain(backend, options)` shows the chain that they make. Names may be in snake_case or camelCase, and `None` means the default.
+Times are milliseconds, lengths code points, `max_buffer_size` bytes or nearly. An option that does not exist yet is refused by name unless its value
+asks for nothing.
+"""
+
+
+def page() -> str:
+    """The page as Markdown: the options that exist come first."""
+    rows = [("option", "what it does", "default", "in Cortex", "exists", "where the default differs"), ("---",) * 6]
+    for name, effect in sorted(STREAMING_OPTIONS.items(), key=lambda one: not one[1].exists):
+        rows.append(
+            (
+                f"`{name}`",
+                f"{'where False, ' if effect.does == 'removes' else ''}{effect.does} `{effect.step}{f'({effect.argument})' if effect.argument else ''}`",
+                shown(effect.ours),
+                shown(effect.cortex),
+                "yes" if effect.exists else "not yet",
+                difference(effect),
+            )
+        )
+    return HEAD + "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def shown(value: object) -> str:
+    """A default as one writes it."""
+    if value is None:
+        return "none"
+    return f"{value:,}" if type(value) is int else str(value)
+
+
+def difference(effect: OptionEffect) -> str:
+    """What it means that the default is another one; nothing where it is the same."""
+    if effect.exists or effect.ours == effect.cortex:
+        return effect.differs
+    return "off, until it exists"
