@@ -412,16 +412,3 @@ class ConversationNotFound(StoreError, LookupError):
     """There is no conversation of this id."""
 
     code = "CONVERSATION_NOT_FOUND"
-
-
-class StillOwned(StoreError):
-    """The writer of the stream is alive, or was a moment ago: until `until` (epoch milliseconds) it is his."""
-
-    code = "STILL_OWNED"
-
-    def __init__(self, until: float) -> None:
-        super().__init__("another writer owns the stream; wait until its lease runs out, or take it over by force")
-        self.until: float = until
-
-    def __reduce__(self) -> tuple[type[StillOwned], tuple[float]]:
-        return type(self), (self.until,)

@@ -87,7 +87,7 @@ async def follow(
         if page["state"] == "rolledBack":
             yield RolledBack(stream_id)
             return
-        newest, until = page["newest"], page["certain"]
+        newest, until = page["attempts"], page["certain"]
         if (attempt is not None and newest != attempt) or offset > until:
             begun_anew = attempt is not None and newest != attempt
             attempt, offset, place = newest, 0 if begun_anew else until, None

@@ -124,11 +124,10 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
     for name, value in resume.expected.items():
         if getattr(turn, name) != value:
             raise IdempotencyConflict(f"the token is of a stream with another {name}")
-    state: Mapping[str, Any] = answer.get("resumeState") or {}
     mark = answer.get("mark")
-    text = ""
+    text, index = "", 0
     if answer["state"] != "empty":
-        text = await read_text(resume.backend, resume.memory_space_id, answer["streamId"], answer["attempt"])
+        text, index = await read_text(resume.backend, resume.memory_space_id, answer["streamId"], answer["attempt"])
     usage = answer.get("usage")
     return Taken(
         turn,
@@ -138,7 +137,7 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
         int(answer["epoch"]),
         int(answer["attempt"]),
         text,
-        int(state.get("index", 0)),
+        index,
         Mark.from_json(mark) if mark else None,
         token,
         (answer.get("reason") or "stop") if answer["state"] == "finished" else None,
@@ -153,8 +152,8 @@ def turn_of(args: Mapping[str, Any]) -> Turn:
     return Turn(**{name: value for name, value in values.items() if value is not None})
 
 
-async def read_text(backend: Backend, space: str, stream_id: str, attempt: int) -> str:
-    """The whole text of an attempt, page by page."""
+async def read_text(backend: Backend, space: str, stream_id: str, attempt: int) -> tuple[str, int]:
+    """The whole text of an attempt, page by page, and the number of deltas in it."""
     parts: list[str] = []
     at = 0
     while True:
@@ -171,4 +170,4 @@ async def read_text(backend: Backend, space: str, stream_id: str, attempt: int) 
         parts.append(page["text"])
         at += len(page["text"])
         if at >= page["length"] or not page["text"]:
-            return "".join(parts)
+            return "".join(parts), int(page["index"])

@@ -145,7 +145,9 @@ def play(scene: Scene) -> tuple[Any, Trace]:
             names = globals() | vars(cx) | {"store": store, "frame": timedelta(seconds=FRAME)}
             before, drawn = eval(f"chain({scene.before}), {scene.run}", names)
             made.append(drawn)
-            source = from_stream(replayable(model), turn=TURN, make_id=lambda: "stream-1").pipe(before, trace.tap("source"))
+            source = from_stream(replayable(model), turn=TURN, make_id=lambda: "stream-1").pipe(
+                before, trace.tap("source")
+            )
             trace.lane("store")
             try:
                 async with stream(source.pipe(drawn, trace.tap("out"))) as items:

@@ -63,7 +63,7 @@ Functions that make streams safe (ours):
 | `streams:finish` | memorySpaceId, streamId | as finalize or close |
 | `streams:rollback` | memorySpaceId, streamId, epoch | {streamId, rolledBack: True} |
 | `streams:get` | memorySpaceId, streamId | {streamId, memorySpaceId, conversationId, memoryId, state: "open" / "finished" / "empty", epoch, attempt, length, userMessage, createdAt, updatedAt, owned, leaseUntil?, mark?, resumeState?} or None |
-| `streams:read` | memorySpaceId, streamId, after, attempt?, limit? (65,536) | {streamId, attempt, attempts, start, text, length, index, state: "open" / "finished" / "empty" / "rolledBack", epoch, owned, leaseUntil?, reason?, usage?} |
+| `streams:read` | memorySpaceId, streamId, after, attempt?, epoch?, limit? (65,536) | {streamId, attempt, attempts, start, text, length, certain, index, createdAt, updatedAt, state: "open" / "finished" / "empty" / "rolledBack", epoch, owned, leaseUntil?, reason?, usage?} |
 | `streams:interrupted` | memorySpaceId, limit? (100) | [{streamId, conversationId, memoryId, attempt, length, userMessage (its first 65,536 code points), createdAt, updatedAt, leaseUntil?}], newest first |
 
 `lease` and `tokenTtl` are in ms, a hundred years at most; `leaseUntil` and `expiresAt` are times of the store's clock.  A token is
@@ -110,7 +110,9 @@ made by the client; here it is always the SHA-256 of it, 64 hexadecimal digits i
   of another stream is an `IdempotencyConflict`.
 * `read` gives at most `limit` code points of an attempt's text (without `attempt`, the newest) from `after` on, and in the same moment
   where the stream stands.  `attempts` is the newest attempt's number.  Where `after` is beyond the end, `start` is the end.  An
-  attempt of which nothing is stored has the length 0.  `index` is that of the stored `state` ({"index": number}), else the number of writes.  A stream
+  attempt of which nothing is stored has the length 0.  `index` is that of the stored `state` ({"index": number}), else the number of writes.  `certain`: up to there what a
+  reader has seen of the attempt under `epoch` is what is stored; it is less than `length` where another writer took over, and what
+  was shown beyond the stored text was lost.  A stream
   that was rolled back is there, without text.  `StreamNotFound` if there never was one, or its memory was deleted.
 * `interrupted` lists the open streams without a running lease.
 * `finish` ends such a stream (`StillOwned` if its lease runs) under a new epoch: what there is becomes the answer, with reason

@@ -6,6 +6,7 @@ refused to its holder when it has run out, as long as nobody has taken over.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any
 
@@ -17,9 +18,11 @@ __all__ = [
     "LEASE",
     "RENEW",
     "carried",
+    "certain",
     "check_free",
     "find",
     "lease_until",
+    "note_break",
     "own",
     "owned",
     "present",
@@ -109,6 +112,19 @@ def own(work: Work, stream: sqlite3.Row, claim: str | None, token: int | None = 
     )
 
 
+def note_break(work: Work, stream: sqlite3.Row) -> None:
+    """Another writer goes on from what is stored now; `stream` is the row before the epoch rose."""
+    (length,) = work.db.execute("SELECT length FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
+    breaks = [*json.loads(stream["breaks"]), [stream["epoch"] + 1, stream["attempt"], length]]
+    work.db.execute("UPDATE streams SET breaks = ? WHERE seq = ?", (json.dumps(breaks), stream["seq"]))
+
+
+def certain(stream: sqlite3.Row, epoch: int, attempt: int, length: int) -> int:
+    """Up to where what was seen of an attempt under `epoch` is what is stored of it."""
+    later = (offset for at, of, offset in json.loads(stream["breaks"]) if at > epoch and of == attempt)
+    return min(later, default=length)
+
+
 def _until(work: Work, lease: int) -> int:
     return work.now + lease if lease else 0
 
@@ -130,10 +146,9 @@ def renew(work: Work, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def settle(work: Work, stream: sqlite3.Row, reason: str | None, usage: str | None) -> None:
-    """The stream has ended: it needs no lease and nothing to go on from; why it ended is kept for who reads it later."""
+    """The stream has ended: it needs no lease and no place in its source; why it ended is kept for who reads it later."""
     work.db.execute(
-        "UPDATE texts SET lease = 0, mark = NULL, resume_state = NULL WHERE id ="
-        " (SELECT answer FROM streams WHERE seq = ?)",
+        "UPDATE texts SET lease = 0, mark = NULL WHERE id = (SELECT answer FROM streams WHERE seq = ?)",
         (stream["seq"],),
     )
     work.db.execute("UPDATE streams SET reason = ?, usage = ? WHERE seq = ?", (reason, usage, stream["seq"]))

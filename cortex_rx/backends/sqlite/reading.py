@@ -17,7 +17,7 @@ __all__ = ["GET", "INTERRUPTED", "READ", "ended", "get", "interrupted", "kept", 
 GET: Spec = ({"memorySpaceId": name, "streamId": name}, {})
 READ: Spec = (
     {"memorySpaceId": name, "streamId": name, "after": integer},
-    {"attempt": integer, "limit": integer},
+    {"attempt": integer, "limit": integer, "epoch": integer},
 )
 INTERRUPTED: Spec = ({"memorySpaceId": name}, {"limit": integer})
 
@@ -110,6 +110,9 @@ def read(work: Work, args: dict[str, Any]) -> dict[str, Any]:
         "start": start,
         "text": "" if text is None else "".join(texts.read(work, text["id"], start, stop)),
         "length": length,
+        "certain": leases.certain(stream, args.get("epoch", stream["epoch"]), attempt, length),
+        "createdAt": stream["created"],
+        "updatedAt": stream["updated"] if text is None else _updated(stream, text),
         "index": 0 if text is None else _index(text),
         "state": stream["state"],
         "epoch": stream["epoch"],

@@ -87,7 +87,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # memory, question_memory, question_message, answer_message: the ids under which they were or will be stored.
         # question is NULL once the stream's memory was deleted; answer is the text of the current attempt.  claim: what the client
         # named the begin or take-over that made the epoch; claim_token: the token of that take-over.  presented: the newest
-        # token that was used.  A row that was rolled back stays for its epoch, and holds nothing else.
+        # token that was used.  breaks: where writers went on after another, [epoch, attempt, offset]: what a reader saw beyond the
+        # offset under an older epoch was lost with its process.  A row that was rolled back stays for its epoch, and holds nothing else.
         """CREATE TABLE streams (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             space TEXT NOT NULL,
@@ -117,6 +118,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             presented INTEGER NOT NULL DEFAULT 0,
             reason TEXT,
             usage TEXT,
+            breaks TEXT NOT NULL DEFAULT '[]',
             UNIQUE (space, id)
         )""",
         "CREATE INDEX streams_open ON streams (space) WHERE state = 'open'",

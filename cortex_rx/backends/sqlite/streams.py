@@ -130,17 +130,19 @@ def _begin_again(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> None:
 
 def _create(work: Work, args: dict[str, Any], rolled_back: sqlite3.Row | None) -> sqlite3.Row:
     """A new stream; in the place of one that was rolled back it has a higher epoch, so that no writer of that one is heard."""
-    epoch = 1
+    epoch, breaks = 1, list[list[int]]()
     if rolled_back is not None:
         epoch = rolled_back["epoch"] + 1
+        breaks = [[epoch, 0, 0]]
         work.db.execute("DELETE FROM streams WHERE seq = ?", (rolled_back["seq"],))
     question = texts.create(work, args["memorySpaceId"], args["userMessage"])
     answer = texts.create(work, args["memorySpaceId"])
     work.db.execute(
         "INSERT INTO streams (space, id, conversation, question, user_id, user_name, agent_id, participant_id, importance,"
-        " tags, metadata, started, state, epoch, attempt, answer, memory, created, updated, claim)"
+        " tags, metadata, started, state, epoch, attempt, answer, memory, created, updated, claim,"
+        " breaks)"
         " VALUES (:space, :id, :conversation, :question, :user_id, :user_name, :agent_id, :participant_id, :importance,"
-        " :tags, :metadata, :started, 'open', :epoch, 0, :answer, :memory, :now, :now, :claim)",
+        " :tags, :metadata, :started, 'open', :epoch, 0, :answer, :memory, :now, :now, :claim, :breaks)",
         {
             "space": args["memorySpaceId"],
             "id": args["streamId"],
@@ -158,6 +160,7 @@ def _create(work: Work, args: dict[str, Any], rolled_back: sqlite3.Row | None) -
             "memory": f"mem-{work.new_id()}",
             "epoch": epoch,
             "claim": args.get("claim"),
+            "breaks": json.dumps(breaks),
             "now": work.now,
         },
     )

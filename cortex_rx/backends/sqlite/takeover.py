@@ -35,6 +35,7 @@ def take_over(work: Work, args: dict[str, Any]) -> dict[str, Any]:
             if not args.get("force", False):
                 leases.check_free(work, stream)
             leases.own(work, stream, claim, token["serial"])
+            leases.note_break(work, stream)
             texts.carry(work, stream["answer"], leases.carried(work, {"lease": leases.LEASE, **args}))
     if "newToken" in args:
         tokens.issue(work, stream, args["newToken"], args)
