@@ -66,18 +66,20 @@ Functions that make streams safe (ours):
 | `streams:read` | memorySpaceId, streamId, after, attempt?, epoch?, limit? (65,536) | {streamId, attempt, attempts, start, text, length, certain, index, createdAt, updatedAt, state: "open" / "finished" / "empty" / "rolledBack", epoch, owned, leaseUntil?, reason?, usage?} |
 | `streams:interrupted` | memorySpaceId, limit? (100) | [{streamId, conversationId, memoryId, attempt, length, userMessage (its first 65,536 code points), createdAt, updatedAt, leaseUntil?}], newest first |
 
-`lease` and `tokenTtl` are in ms, a hundred years at most; `leaseUntil` and `expiresAt` are times of the store's clock.  A token is
-made by the client; here it is always the SHA-256 of it, 64 hexadecimal digits in lower case, and nothing else is stored.
+`lease` and `tokenTtl` are in ms, a hundred years at most; `leaseUntil` and `expiresAt` are times of the store's clock.  A resume
+token is made by the client and never sent: `token` and `newToken` are its SHA-256, 64 hexadecimal digits in lower case.
 
 * `begin` stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1,
   attempt 0.  It is idempotent: the same stream id with the same question, owner (userId, agentId, participantId) and
   conversation is the same stream, with another one an `IdempotencyConflict`; whatever else is given is then not looked
   at.  An unfinished stream that is begun again is taken over: `epoch` and `attempt` rise, the text begins anew, what
-  the former attempt wrote is kept.  While the lease of the one who has it runs, that is refused: `StillOwned`.  One that was closed without an answer is open again, in the same way and under the
-  same memoryId; its question stays where it is, marked, until it is finalised.  A finished one stays as it is.  Of a
-  stream that was deleted: `StreamNotFound`.  One that was rolled back is made anew, at a higher epoch and attempt 0.
+  the former attempt wrote is kept; while another's lease runs, it is refused (`StillOwned`).  One that was closed without an
+  answer is open again, in the same way and under the same memoryId; its question stays where it is, marked, until it is
+  finalised.  A finished one stays as it is.  Of a stream that was deleted: `StreamNotFound`.  One that was rolled back is made anew,
+  at a higher epoch and attempt 0.
 * `claim` is a name that the client chooses for this one call of `begin` (or `takeOver`).  A call with the claim that made the present
-  epoch is the same call once more, whose answer was lost: it changes nothing and gives the same epoch, also while the lease runs.
+  epoch is the same call once more, whose answer was lost: it changes nothing and gives the same epoch, also while the lease runs
+  (and the state "empty", if the stream was closed since).  A token that it brings and that is not stored yet is stored all the same.
 * A lease says for how long a writer may be silent before others take its stream over.  `lease` in `begin` gives one (without it there
   is none), in `append` and `renew` a new one from now on; 0 lets the stream go.  A lease that has run out may still be
   renewed, as long as nobody has taken over.  `finalize` and `close` end it.  Whatever the lease is, another epoch than the
@@ -104,16 +106,17 @@ made by the client; here it is always the SHA-256 of it, 64 hexadecimal digits i
 * `takeOver` goes on with the stream that the token is of, from the text that is stored: the epoch rises, the attempt does not.
   `turn` is what `begin` was given, with startedAt.  `newToken` is stored as one more token of the stream.  Presenting a token of
   an open stream makes all that were stored before it invalid (`Superseded`); a token may be presented again.  Errors:
-  `TokenUnknown`; `WrongMemorySpace`; `StreamNotFound` (deleted, or rolled back; once the token has expired it may be `TokenUnknown`);
-  `Superseded`; `TokenExpired`; `StillOwned` while another's lease runs, unless `force` is set.  A token of a stream that has ended gives what is stored.
+  `TokenUnknown`; `WrongMemorySpace`; `StreamNotFound` (deleted, or rolled back; once the token has expired it may be
+  `TokenUnknown`); `Superseded`; `TokenExpired`; `StillOwned` while another's lease runs, unless `force` is set.  A token of a stream
+  that has ended gives what is stored, takes nothing over and supersedes no other.
 * `issueToken` (and `token` in `begin`) stores a token of the stream, of whatever state; one that it has already stays as it is.  A token
   of another stream is an `IdempotencyConflict`.
 * `read` gives at most `limit` code points of an attempt's text (without `attempt`, the newest) from `after` on, and in the same moment
   where the stream stands.  `attempts` is the newest attempt's number.  Where `after` is beyond the end, `start` is the end.  An
-  attempt of which nothing is stored has the length 0.  `index` is that of the stored `state` ({"index": number}), else the number of writes.  `certain`: up to there what a
-  reader has seen of the attempt under `epoch` is what is stored; it is less than `length` where another writer took over, and what
-  was shown beyond the stored text was lost.  A stream
-  that was rolled back is there, without text.  `StreamNotFound` if there never was one, or its memory was deleted.
+  attempt of which nothing is stored has the length 0.  `index` is that of the stored `state` ({"index": number}), else the
+  number of writes.  `certain`: up to there what a reader has seen of the attempt under `epoch` is what is stored; it is less
+  than `length` where another writer took over, and what was shown beyond the stored text was lost.  A stream that was rolled
+  back is there, without text.  `StreamNotFound` if there never was one, or its memory was deleted.
 * `interrupted` lists the open streams without a running lease.
 * `finish` ends such a stream (`StillOwned` if its lease runs) under a new epoch: what there is becomes the answer, with reason
   "incomplete" and {incomplete: True} in the metadata of its message and its memory; if that is blank, the question is kept as

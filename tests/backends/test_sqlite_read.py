@@ -20,7 +20,7 @@ async def test_read_gives_the_text_from_a_place_on_and_where_the_stream_stands(s
     await store.append(4, "京都 and")
     common = {
         "streamId": "st", "attempt": 0, "attempts": 0, "length": 10, "index": 2, "state": "open", "epoch": 1, "owned": True,
-        "leaseUntil": AT + 10_000,
+        "leaseUntil": AT + 10_000, "certain": 10, "createdAt": AT, "updatedAt": AT,
     }  # fmt: skip
     for after, limit, start, text in (
         (0, None, 0, "Bé😀\0京都 and"),
@@ -136,7 +136,7 @@ async def test_what_became_of_a_stream(store: Any) -> None:
     await store.call("rollback", epoch=2)
     assert await store.call("read", after=2) == {
         "streamId": "st", "attempt": 1, "attempts": 1, "start": 0, "text": "", "length": 0, "index": 0, "state": "rolledBack",
-        "epoch": 2, "owned": False,
+        "epoch": 2, "owned": False, "certain": 0, "createdAt": AT, "updatedAt": AT,
     }  # fmt: skip
     assert await store.call("get") is None
     again = await store.begin()
@@ -144,6 +144,31 @@ async def test_what_became_of_a_stream(store: Any) -> None:
     await store.delete(again["memoryId"])
     with pytest.raises(StreamNotFound):
         await store.call("read", after=0)
+
+
+async def test_what_a_reader_saw_is_certain_up_to_where_another_writer_went_on(store: Any) -> None:
+    """Under epoch 1 more was shown than stored; epoch 2 goes on from what is stored, and epoch 4 again."""
+    await store.begin(token="a" * 64)
+    await store.append(0, "one ")
+
+    async def certain(epoch: int, **more: Any) -> tuple[int, int]:
+        read = await store.call("read", after=0, epoch=epoch, **more)
+        return read["certain"], read["length"]
+
+    assert await certain(1) == (4, 4)
+    await store.call("takeOver", None, token="a" * 64, claim="x")
+    await store.append(4, "two ", epoch=2)
+    assert [await certain(epoch) for epoch in (1, 2, 3)] == [(4, 8), (8, 8), (8, 8)]
+    await store.call("takeOver", None, token="a" * 64, claim="y", force=True)
+    await store.append(8, "three", epoch=3)
+    assert [await certain(epoch) for epoch in (1, 2, 3)] == [(4, 13), (8, 13), (13, 13)]
+    await store.append(0, "anew", epoch=3, attempt=1)
+    assert await certain(1) == (4, 4)
+    assert await certain(1, attempt=0) == (4, 13)
+    await store.call("rollback", epoch=3)
+    await store.begin()
+    await store.append(0, "other", epoch=4)
+    assert [await certain(epoch) for epoch in (1, 3, 4)] == [(0, 5), (0, 5), (5, 5)]
 
 
 async def test_interrupted_lists_what_nobody_owns(store: Any) -> None:
