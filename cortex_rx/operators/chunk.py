@@ -22,6 +22,7 @@ Strategy = Literal["token", "sentence", "paragraph", "fixed"]
 """What is counted: see `chunk`."""
 _SIZES: dict[str, int] = {"token": 500, "sentence": 5, "paragraph": 2, "fixed": 2000}  # as Cortex suggests
 _LEAST = 3_000  # code points of `longest`: more than a link may have
+_SHORTEST = 32  # code points of `max_length`: more than a word or a grapheme cluster mostly has
 _TOKEN = 4  # code points of a token, where nobody counts them (any more)
 
 
@@ -32,6 +33,7 @@ def chunk(
     overlap: int = 0,
     *,
     longest: int = 10_000,
+    max_length: int | None = None,
     language: str = "en",
     count: Callable[[str], int] | None = None,
 ) -> Operator:
@@ -57,6 +59,10 @@ def chunk(
     points; by `token` no word that fits in a chunk, by `fixed` no number and no abbreviation with dots.  What is never cut, and alone exceeds `size`, is a
     chunk of its own.  No unit is longer than `longest` code points: a sentence or paragraph without end is closed there,
     after a word; a fence after a line.
+
+    With `max_length`, at least 32, no chunk has more code points, overlap and all: it is closed before the unit that does not
+    fit any more, and a unit that alone is longer is cut, whatever it is: after a line, else a word, else a grapheme cluster.
+    Each part counts as its share of the unit, and as one at least.
 
     `count(text)` gives the tokens of a word with the white space before it, without side effects; no word counts as less than
     one.  If it fails, `Problem` says so, once, and four code points are a token from then on.
@@ -88,9 +94,14 @@ def chunk(
     if size is not None:
         checks.count("size", size)
     most = _SIZES[strategy] if size is None else size
-    if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < most:
-        raise InvalidArgument("overlap", overlap, f"a whole number from 0 to {most - 1}, less than the size")
     checks.count("longest", longest, _LEAST)
+    full = most  # units that a chunk can have
+    if max_length is not None:
+        checks.count("max_length", max_length, _SHORTEST)
+        longest = max(_LEAST, min(longest, max_length))
+        full = min(most, max_length // (_TOKEN if strategy == "token" and not count else 1))
+    if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < full:
+        raise InvalidArgument("overlap", overlap, f"a whole number from 0 to {full - 1}, less than the size")
     if not (isinstance(language, str) and language):
         raise InvalidArgument("language", language, "a language code, such as 'en'")
     checks.callback("count", count)
@@ -102,7 +113,9 @@ def chunk(
         raise MissingExtra("chunk", "chunk") from error
 
     def fresh(counter: _Counter | None, start: int) -> Cutter:
-        return cutter(strategy, most, overlap, longest=longest, language=language, count=counter, start=start)
+        return cutter(
+            strategy, most, overlap, longest=longest, max_length=max_length, language=language, count=counter, start=start
+        )
 
     def make(
         emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
