@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
 from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Flow, passing
 from cortex_rx.operators import _checks as checks
-from cortex_rx.types import ContentChunk
+from cortex_rx.types import SHORTEST_CHUNK, ChunkingStrategy, ContentChunk
 
 if TYPE_CHECKING:
     from cortex_rx.chunking import Cutter, Piece
 
 __all__ = ["chunk"]
 
-Strategy = Literal["token", "sentence", "paragraph", "fixed"]
-"""What is counted: see `chunk`."""
 _SIZES: dict[str, int] = {"token": 500, "sentence": 5, "paragraph": 2, "fixed": 2000}  # as Cortex suggests
 _LEAST = 3_000  # code points of `longest`: more than a link may have
-_SHORTEST = 32  # code points of `max_length`: more than a word or a grapheme cluster mostly has
 _TOKEN = 4  # code points of a token, where nobody counts them (any more)
 
 
 @operator(reads=[Delta, Ended, Replayed], emits=[Chunked, Problem], takes_text=True)
 def chunk(
-    strategy: Strategy,
+    strategy: ChunkingStrategy,
     size: int | None = None,
     overlap: int = 0,
     *,
@@ -89,15 +86,15 @@ def chunk(
     See also: `text`, `persist_partial`.
     """
     if (name := str(strategy)) == "semantic":
-        raise UnsupportedOption("strategy", name, " or ".join(map(repr, get_args(Strategy))))
-    checks.one_of("strategy", strategy, get_args(Strategy))
+        raise UnsupportedOption("strategy", name, " or ".join(map(repr, get_args(ChunkingStrategy))))
+    checks.one_of("strategy", strategy, get_args(ChunkingStrategy))
     if size is not None:
         checks.count("size", size)
     most = _SIZES[strategy] if size is None else size
     checks.count("longest", longest, _LEAST)
     full = most  # units that a chunk can have
     if max_length is not None:
-        checks.count("max_length", max_length, _SHORTEST)
+        checks.count("max_length", max_length, SHORTEST_CHUNK)
         longest = max(_LEAST, min(longest, max_length))
         full = min(most, max_length // (_TOKEN if strategy == "token" and not count else 1))
     if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < full:

@@ -170,6 +170,7 @@ def _filters(args: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_COUNTED = "SELECT count(*) + coalesce(sum(CASE WHEN :chunks THEN chunks ELSE 0 END), 0) FROM memories"
 _NARROWED = (
     " WHERE memories.space = :space AND (partial = 0 OR :partial)"
     " AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)"
@@ -191,10 +192,7 @@ def list_rows(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
 
 def count(work: Work, args: dict[str, Any]) -> int:
     """`memories:count`."""
-    row = work.db.execute(
-        f"SELECT count(*) + coalesce(sum(CASE WHEN :chunks THEN chunks ELSE 0 END), 0) FROM memories{_NARROWED}",
-        _filters(args),
-    ).fetchone()
+    row = work.db.execute(f"{_COUNTED}{_NARROWED}", _filters(args)).fetchone()
     number: int = row[0]
     return number
 
