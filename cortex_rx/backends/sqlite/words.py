@@ -99,7 +99,7 @@ _is_katakana = re.compile(f"[{_class(_KATAKANA)}]")
 _is_hiragana = re.compile(f"[{_class(_HIRAGANA)}]")
 _is_syllabic = re.compile(f"[{_class(_SYLLABIC)}]")
 # What may stand within a term that is not of single characters; and that there is a word in it.
-_term = f"(?:{_word}|{_joined.pattern}|[+#])+"
+_term = f"(?>(?:{_word}|{_joined.pattern}|[+#])+)"  # atomic, for there are many ways to match, all the same
 _term_begins, _term_ends = re.compile(_term), re.compile(f"{_term}$")
 _has_word = re.compile(f"{_word}|[+#]")
 _katakana_ends, _singles_end = re.compile(f"[{_class(_KATAKANA)}]*$"), re.compile(f"(?:{_one}){{0,3}}$")
