@@ -79,9 +79,8 @@ def _chunk(chosen: StreamingOptions) -> Step | None:
         return cx.chunk(strategy, chosen.chunk_size, max_length=most)
     if chosen.chunk_size is not None:
         raise InvalidArgument("chunk_size", chosen.chunk_size, "None, unless chunking_strategy says what it counts")
-    return (
-        None if most is None else cx.chunk("sentence", most, max_length=most)
-    )  # no more sentences fit, whatever they are
+    # As many sentences as fit: of one code point each there would be so many.
+    return None if most is None else cx.chunk("sentence", most, max_length=most)
 
 
 class _TextReader(Reader[StreamEvent, str]):

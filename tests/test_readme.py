@@ -68,7 +68,12 @@ def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
     from cortex_rx import SqliteBackend
 
     backend = SqliteBackend(tmp_path / "m.db")
-    arguments: dict[str, tuple[Any, ...]] = {"timeout": (timedelta(1),), "limit": (5,), "measure": ()}
+    arguments: dict[str, tuple[Any, ...]] = {
+        "timeout": (timedelta(1),),
+        "limit": (5,),
+        "measure": (),
+        "chunk": ("sentence",),
+    }
     for step, _, emits in rows("step"):
         name = step.strip("`").partition("(")[0]
         made = getattr(operators, name)(*arguments.get(name, (backend,)))
@@ -84,4 +89,4 @@ def test_the_table_of_options_names_all_that_act() -> None:
     for name, default in said.items():
         ours = STREAMING_OPTIONS[name].ours
         number = re.sub(r"\D", "", default)
-        assert (int(number) if number else {"True": True, "none": None}[default]) == ours
+        assert (int(number) if number else {"True": True, "False": False, "none": None}[default]) == ours

@@ -145,7 +145,7 @@ async def derive(
                 args[key] = numbers(vector)
         except Exception as error:
             yield Problem.of("finalization", error, recoverable=True)
-    if embed and "chunks" in args and (failed := await vectors.finish(args["chunks"], answer)):
+    if embed and args.get("chunks") and (failed := await vectors.finish(args["chunks"], answer)):
         yield Problem.of("finalization", failed, recoverable=True)
 
 

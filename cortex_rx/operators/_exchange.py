@@ -98,6 +98,26 @@ class Exchange:
         """The whole answer, where it is kept."""
         return "".join(self._whole or ())
 
+    def call(self, opened: Opened, begun: Begun, ended: Ended) -> tuple[str, dict[str, Any]]:
+        """The function of the store that ends the exchange, and what it takes."""
+        args: dict[str, Any] = {
+            "streamId": opened.stream_id,
+            "memorySpaceId": opened.turn.memory_space_id,
+            "epoch": begun.epoch,
+            "reason": ended.reason,
+        }
+        if self.blank and self.no_calls:
+            return "streams:close", {**args, "outcome": "empty"}
+        args |= {
+            "attempt": begun.attempt + self.attempt,
+            "start": self.start,
+            "text": self.tail,
+            "length": self.end,  # of what passed here: a step before may have changed lengths
+        }
+        if ended.usage:
+            args["usage"] = ended.usage.model_dump(by_alias=True, exclude_none=True)
+        return "streams:finalize", args
+
     def chunks(self, most: int) -> list[dict[str, Any]]:
         """The chunks, as `streams:finalize` takes them; none if one is longer than `most`, or they are not the answer."""
         chunks = [{"start": start, "end": end} for start, end in zip(self._chunks[::2], self._chunks[1::2], strict=True)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
@@ -111,35 +110,17 @@ def finalize(
                     raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
                 message = "the store could not begin the exchange, so it is not stored"
                 raise NotStored(message, exchange.tail) from exchange.excused
-            args: dict[str, Any] = {
-                "streamId": opened.stream_id,
-                "memorySpaceId": opened.turn.memory_space_id,
-                "epoch": begun.epoch,
-                "reason": ended.reason,
-            }
-            empty = exchange.blank and exchange.no_calls
-            if empty:
-                path, args["outcome"] = "streams:close", "empty"
-            else:
-                path = "streams:finalize"
-                args |= {
-                    "attempt": begun.attempt + exchange.attempt,
-                    "start": exchange.start,
-                    "text": exchange.tail,
-                    "length": exchange.end,  # of what passed here: a step before may have changed lengths
-                }
-                if ended.usage:
-                    args["usage"] = ended.usage.model_dump(by_alias=True, exclude_none=True)
-                if most is not None and exchange.end > most:
-                    if not (chunks := exchange.chunks(most)):
-                        message = f"no chunk(..., max_length={most}) has cut the whole answer, so it is stored as one memory"
-                        yield said(Problem("finalization", "NOT_CHUNKED", message, recoverable=True), opened)
-                    else:
-                        args["chunks"] = chunks
-                if whole:
-                    derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, vectors)
-                    async for problem in derived:
-                        yield said(problem, opened)
+            path, args = exchange.call(opened, begun, ended)
+            empty = path == "streams:close"
+            if most is not None and exchange.end > most and not empty:
+                args["chunks"] = exchange.chunks(most)
+                if not args["chunks"]:
+                    message = f"no chunk(..., max_length={most}) has cut all of the answer; it is stored as one memory"
+                    yield said(Problem("finalization", "NOT_CHUNKED", message, recoverable=True), opened)
+            if whole and not empty:
+                derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, vectors)
+                async for problem in derived:
+                    yield said(problem, opened)
             backoff, told = Backoff(inbox), False
             while True:
                 try:

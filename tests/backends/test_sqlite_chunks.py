@@ -45,6 +45,13 @@ def counts(store: Any) -> list[tuple[int, int]]:
     return there
 
 
+def terms(store: Any) -> list[str]:
+    """The words that are in the index."""
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab (main, words, row)")
+        return [term for (term,) in db.execute("SELECT term FROM terms")]
+
+
 async def test_each_chunk_is_a_memory_of_its_own(store: Any) -> None:
     owner = {"userId": "ada", "userName": "Ada", "agentId": "helper", "participantId": "phone"}
     await store.begin(question="why?", importance=80, tags=["x"], metadata={"k": 1}, **owner)
@@ -199,13 +206,15 @@ async def test_a_word_that_a_border_cuts_is_found_with_what_follows(
     await store_in_chunks(store, before + after, (0, cut), (cut, cut + len(after)))
     assert after in await store.found(query)
     await store.delete("mem-001")
-    assert await store.found(query) == [] and counts(store) == [(1, 1)]
+    assert counts(store) == [(1, 1)] and terms(store) == ["1¦why"], "and no word is left behind"
 
 
 @pytest.mark.parametrize(
     ("before", "after", "query"),
     [
         ("the lion ", "sleeps", "lion"),
+        ("the lion\n", "sleeps", "lion"),
+        ("见狮子\n", "睡觉", "狮子"),
         ("the lion", ". It sleeps", "lion"),
         ("我住。", "京都", "住"),
         ("(lion", ") sleeps", "lion"),
@@ -380,7 +389,7 @@ def test_any_text_in_any_chunks(make_store: Any, tmp_path_factory: pytest.TempPa
                 assert rows and None not in [part for (part,) in rows]
         counts(store)
         await store.delete("mem-001")
-        assert counts(store) == [(1, 1)]
+        assert counts(store) == [(1, 1)] and terms(store) == ["1¦why"]
         await store.backend.close()
 
     asyncio.run(main())

@@ -100,9 +100,10 @@ _is_hiragana = re.compile(f"[{_class(_HIRAGANA)}]")
 _is_syllabic = re.compile(f"[{_class(_SYLLABIC)}]")
 # What may stand within a term that is not of single characters; and that there is a word in it.
 _term = f"(?>(?:{_word}|{_joined.pattern}|[+#])+)"  # atomic, for there are many ways to match, all the same
-_term_begins, _term_ends = re.compile(_term), re.compile(f"{_term}$")
+_term_begins, _term_ends = re.compile(_term), re.compile(rf"{_term}\Z")
 _has_word = re.compile(f"{_word}|[+#]")
-_katakana_ends, _singles_end = re.compile(f"[{_class(_KATAKANA)}]*$"), re.compile(f"(?:{_one}){{0,3}}$")
+_katakana_ends = re.compile(rf"[{_class(_KATAKANA)}]*\Z")
+_singles_end = re.compile(rf"(?:{_one}){{0,3}}\Z")
 # Letters that Unicode does not take apart, though readers and keyboards do.
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
 _letter = re.compile("[" + "".join(_LETTERS) + "]")
