@@ -45,6 +45,8 @@ def default_chain(
     ('begin', 'persist_partial', 'finalize', 'measure')
     >>> default_chain(SqliteBackend(":memory:"), {"streamTimeout": 30_000, "storePartialResponse": False}).names
     ('timeout', 'begin', 'finalize', 'measure')
+    >>> print(default_chain(SqliteBackend(":memory:"), {"maxSingleMemorySize": 4_000})["chunk"])
+    chunk(strategy='sentence', size=4000, max_length=4000)
     """
     chosen = parse(StreamingOptions, options)
     steps: list[Step] = []
@@ -53,14 +55,35 @@ def default_chain(
     if chosen.max_response_length is not None:
         steps.append(cx.limit(chosen.max_response_length))
     steps.append(cx.begin(backend))
+    if (cut := _chunk(chosen)) is not None:
+        steps.append(cut)
     if chosen.store_partial_response:
         interval = timedelta(milliseconds=chosen.partial_response_interval)
         steps.append(cx.persist_partial(backend, interval, chosen.max_buffer_size))
-    steps.append(cx.finalize(backend, extract_content, generate_embedding))
+    steps.append(
+        cx.finalize(
+            backend,
+            extract_content,
+            generate_embedding,
+            chosen.max_single_memory_size,
+            chosen.incremental_embeddings,
+        )
+    )
     steps.append(cx.measure())
     if (hooks := chosen.hooks) is not None:
         steps.append(cx.observe(hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete))
     return Chain(steps)
+
+
+def _chunk(chosen: StreamingOptions) -> Step | None:
+    """The step that cuts the answer, if one is wanted."""
+    strategy, most = chosen.chunking_strategy, chosen.max_single_memory_size
+    if strategy is not None:
+        return cx.chunk(strategy, chosen.chunk_size, max_length=most)
+    if chosen.chunk_size is not None:
+        raise InvalidArgument("chunk_size", chosen.chunk_size, "None, unless chunking_strategy says what it counts")
+    # As many sentences as fit: of one code point each there would be so many.
+    return None if most is None else cx.chunk("sentence", most, max_length=most)
 
 
 class _TextReader(Reader[StreamEvent, str]):

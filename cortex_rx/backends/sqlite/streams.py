@@ -20,10 +20,11 @@ from cortex_rx.backends.sqlite.arguments import (
     json_object,
     name,
     one_of,
+    ranges,
     strings,
 )
 from cortex_rx.backends.sqlite.texts import Work
-from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, StreamNotFound
+from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, InvalidArgument, StreamNotFound
 
 __all__ = ["APPEND", "BEGIN", "CLOSE", "FINALIZE", "GET", "append", "begin", "close", "finalize", "get"]
 
@@ -65,6 +66,7 @@ FINALIZE: Spec = (
         "userEmbedding": embedding,
         "agentEmbedding": embedding,
         "metadata": json_object,
+        "chunks": ranges,
     },
 )
 CLOSE: Spec = (
@@ -193,7 +195,7 @@ def _append(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int,
     if rest:
         if not open_:
             raise _conflict(stream)
-        end = texts.extend(work, text, rest)
+        end = texts.extend(work, text, rest, index=not args.get("chunks"))
     return text, end
 
 
@@ -217,6 +219,9 @@ def finalize(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     answer, end = _append(work, stream, args)
     if end != args["length"]:
         raise Gap(end, args["length"])
+    chunks = args.get("chunks")
+    if chunks and chunks[-1][1] != end:
+        raise InvalidArgument("chunks", f"an end at {chunks[-1][1]}", f"ranges to the end of the answer, {end}")
     exchanges.store_answer(work, stream, answer, end, args)
     return _result(work, args, "now")
 
