@@ -10,7 +10,7 @@ Whether the steps can work in their order is checked when a chain is applied to 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from html import escape
@@ -118,10 +118,12 @@ def operator(
     emits: Iterable[type[StreamEvent]] = (),
     rewrites: bool = False,
     takes_text: bool = False,
+    needs_for: Mapping[str, Iterable[type[StreamEvent]]] | None = None,
 ) -> Callable[[Callable[P, Operator]], Callable[P, Step]]:
     """Make steps of what the decorated function makes operators of; the step has the function's name.
 
-    `needs` are events without which it cannot work, `reads` those that it uses if they come, `emits` those that it adds.
+    `needs` are events without which it cannot work, `reads` those that it uses if they come, `emits` those that it adds;
+    `needs_for` are events that it needs where this argument is given.
     `rewrites`: it may change or drop text.  `takes_text`: it stores or shows text, so what rewrites must stand before it.
 
     >>> from reactivex import operators as ops
@@ -150,7 +152,8 @@ def operator(
             parameters = signature.parameters
             given = (name for name, value in bound.arguments.items() if not _same(value, parameters[name].default))
             values = tuple(bound.arguments.items())
-            return Step(kind, kind, values, need, read, emit, rewrites, takes_text, apply, frozenset(given))
+            wanted = need.union(*(kinds for name, kinds in (needs_for or {}).items() if bound.arguments[name]))
+            return Step(kind, kind, values, wanted, read, emit, rewrites, takes_text, apply, frozenset(given))
 
         return make_step
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
 from cortex_rx.hooks import StreamHooks
 from cortex_rx.parsing import NAME, Accepts, Options, ids, is_name, is_number, one_of, parse
-from cortex_rx.types import Turn
+from cortex_rx.types import SHORTEST_CHUNK, ChunkingStrategy, Turn
 
 __all__ = [
     "STREAMING_OPTIONS",
@@ -105,6 +105,8 @@ class OptionEffect:
     """Where there is no operator yet: the values that ask for nothing, the only ones accepted.  Empty where there is one."""
     differs: str = ""
     """Why our default is another than Cortex's, in words."""
+    also: tuple[str, str] | None = None
+    """Another step, which it adds where it is not there, and the argument that it sets of it."""
 
     @property
     def exists(self) -> bool:
@@ -133,11 +135,13 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     ),
     "retry_delay": OptionEffect("configures", "resume", "delay", 1000, 1000),
     "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False, _NONE),
-    "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None, _NONE),
-    "chunk_size": OptionEffect("configures", "chunk", "size", None, None, _NONE),
-    "max_single_memory_size": OptionEffect("configures", "chunk", "max_size", None, None, _NONE),
-    "incremental_embeddings": OptionEffect("configures", "chunk", "embed", False, False, _NONE),
-    "embedding_merge_strategy": OptionEffect("configures", "chunk", "merge", None, None, _NONE),
+    "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None),
+    "chunk_size": OptionEffect("configures", "chunk", "size", None, None),
+    "max_single_memory_size": OptionEffect(
+        *("configures", "finalize", "max_single_memory_size", None, None), also=("chunk", "max_length")
+    ),
+    "incremental_embeddings": OptionEffect("configures", "finalize", "incremental_embeddings", False, False),
+    "embedding_merge_strategy": OptionEffect("configures", "merge_embeddings", "strategy", None, None, _NONE),
     "progressive_fact_extraction": OptionEffect("adds", "extract_facts", "", False, False, _NONE),
     "fact_extraction_threshold": OptionEffect("configures", "extract_facts", "threshold", None, 500, _NONE),
     "belief_revision": OptionEffect("configures", "extract_facts", "revise", None, None, _NONE),
@@ -177,6 +181,7 @@ class StreamingOptions(Options):
         for name, effect in STREAMING_OPTIONS.items()
         if not effect.exists
     }
+    _lacking: ClassVar[Mapping[str, str]] = {"chunking_strategy": "semantic"}
 
     store_partial_response: _Flag = True
     """Keep the answer durable while it streams.  Cortex's default is False."""
@@ -194,6 +199,24 @@ class StreamingOptions(Options):
     max_buffer_size: _Limit = 1_048_576
     """What may wait for a stalled store, in bytes or nearly: the text, and 240 for each delta; beyond it the model is read no
     further.  Cortex's default is 10,000, which is some forty tokens."""
+    chunking_strategy: Annotated[ChunkingStrategy | None, one_of(ChunkingStrategy)] = None
+    """Cut the answer into chunks, `Chunked` events, while it streams; what the strategies count, `chunk` says."""
+    chunk_size: _OptionalLimit = None
+    """Units of the strategy in a chunk; None is its default.  Only with `chunking_strategy`."""
+    max_single_memory_size: Annotated[
+        int | None,
+        Accepts(
+            f"a whole number of code points, {SHORTEST_CHUNK} or more",
+            lambda value: is_number(value, SHORTEST_CHUNK, _MOST, int),
+        ),
+    ] = None
+    """Code points of a memory: an answer that is longer is stored in chunks that are not, by `chunking_strategy`.
+
+    Without one, a chunk is as many whole sentences as fit.
+    """
+    incremental_embeddings: _Flag = False
+    """Ask for the embeddings of the chunks while the answer streams, not when it has ended.  Only with `max_single_memory_size`
+    and the parameter `generate_embedding`."""
 
     hooks: Annotated[StreamHooks | None, _HOOKS] = None
     """Functions that are called with what happens; a mapping may be in snake_case or camelCase."""
@@ -205,17 +228,13 @@ class StreamingOptions(Options):
     `restart`).  Cortex's default is 3, and there it does nothing."""
     retry_delay: Annotated[int | float, Accepts("milliseconds, 0 or more", lambda value: is_number(value, 0))] = 1000
     """Milliseconds before the first retry, at most; they double, and the pauses are random up to that."""
-    partial_failure_handling: Annotated[FailureStrategy | None, one_of(FailureStrategy)] = None
+    partial_failure_handling: Annotated[FailureStrategy, one_of(FailureStrategy)] = "store-partial"
     """What becomes of an answer that fails: see `recover`.  `retry` opens the source again (`max_retries`, else 3 times), then
-    does as `store-partial`, which is the default."""
+    does as `store-partial`.  Cortex has no default: there the partial is deleted."""
     generate_resume_token: _Flag = True
     """Make a token with which another process can resume the stream.  Cortex's default is False."""
 
     enable_adaptive_processing: Annotated[bool, _ANY] = False
-    chunking_strategy: Annotated[str | None, _ANY] = None
-    chunk_size: Annotated[int | None, _ANY] = None
-    max_single_memory_size: Annotated[int | None, _ANY] = None
-    incremental_embeddings: Annotated[bool, _ANY] = False
     embedding_merge_strategy: Annotated[str | None, _ANY] = None
     progressive_fact_extraction: Annotated[bool, _ANY] = False
     fact_extraction_threshold: Annotated[int | None, _ANY] = None
@@ -386,6 +405,8 @@ class MemoryFilter(Options):
     conversation_id: _OptionalName = None
     limit: _OptionalLimit = None
     include_partial: _Flag = False
+    include_chunks: _Flag = False
+    """Chunks of answers, too, beside the answers."""
 
 
 class ConversationFilter(Options):

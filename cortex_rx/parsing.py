@@ -80,6 +80,8 @@ class Options(Record):
     )
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {}
     """What Cortex knows and this version does not: the values that ask for nothing, and why others are refused."""
+    _lacking: ClassVar[Mapping[str, str]] = {}
+    """Of fields that there are: a value that Cortex knows and this version does not."""
 
     if not TYPE_CHECKING:  # a type checker sees the fields as keywords
 
@@ -110,6 +112,8 @@ class Options(Record):
                 if not any(type(value) is type(none) and value == none for none in nothing):
                     shown = value if isinstance(value, str | int | float) else type(value).__name__
                     raise UnsupportedOption(name, shown, f"{' or '.join(map(repr, nothing))}; {why}")
+            elif isinstance(value, str) and value == cls._lacking.get(name):
+                raise UnsupportedOption(name, value, cls._accepts(name).text)
             elif value is not None:
                 values[name] = value
         return values
@@ -144,10 +148,10 @@ def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
     250
     >>> parse(StreamingOptions, {"syncToGraph": False}, max_response_length=4_000).max_response_length
     4000
-    >>> parse(StreamingOptions, {"chunkSize": 5})
+    >>> parse(StreamingOptions, {"chunkingStrategy": "semantic"})
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.UnsupportedOption: chunk_size: got 5; accepted: None or False; its operator, chunk, does not exist yet
+    cortex_rx.errors.UnsupportedOption: chunking_strategy: got 'semantic'; accepted: one of token, sentence, paragraph, fixed
     """
     if isinstance(value, model):
         if not keywords:

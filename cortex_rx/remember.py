@@ -48,25 +48,35 @@ def default_chain(
     ('begin', 'persist_partial', 'recover', 'finalize', 'measure')
     >>> default_chain(SqliteBackend(":memory:"), {"streamTimeout": 30_000, "storePartialResponse": False}).names
     ('timeout', 'begin', 'finalize', 'measure')
+    >>> print(default_chain(SqliteBackend(":memory:"), {"maxSingleMemorySize": 4_000})["chunk"])
+    chunk(strategy='sentence', size=4000, max_length=4000)
     """
     chosen = parse(StreamingOptions, options)
     steps: list[Step] = []
     if chosen.stream_timeout is not None:
         steps.append(cx.timeout(idle=_ms(chosen.stream_timeout)))
-    strategy = chosen.partial_failure_handling
-    if chosen.max_retries is not None or strategy == "retry":
+    if chosen.max_retries is not None or chosen.partial_failure_handling == "retry":
         retries = _RETRIES if chosen.max_retries is None else chosen.max_retries
         if retries:
             steps.append(cx.resume(retries, _DELAY if chosen.retry_delay is None else _ms(chosen.retry_delay)))
     if chosen.max_response_length is not None:
         steps.append(cx.limit(chosen.max_response_length))
     steps.append(cx.begin(backend, token=chosen.generate_resume_token))
+    if (cut := _chunk(chosen)) is not None:
+        steps.append(cut)
     if chosen.store_partial_response:
         steps.append(cx.persist_partial(backend, _ms(chosen.partial_response_interval), chosen.max_buffer_size))
-    if chosen.store_partial_response or strategy is not None:
-        kept = "store-partial" if strategy is None or strategy == "retry" else strategy
-        steps.append(cx.recover(kept, backend))
-    steps.append(cx.finalize(backend, extract_content, generate_embedding))
+    strategy = chosen.partial_failure_handling
+    steps.append(cx.recover("store-partial" if strategy == "retry" else strategy, backend))
+    steps.append(
+        cx.finalize(
+            backend,
+            extract_content,
+            generate_embedding,
+            chosen.max_single_memory_size,
+            chosen.incremental_embeddings,
+        )
+    )
     steps.append(cx.measure())
     if (hooks := chosen.hooks) is not None:
         steps.append(cx.observe(hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete))
@@ -75,6 +85,17 @@ def default_chain(
 
 def _ms(milliseconds: float) -> timedelta:
     return timedelta(milliseconds=milliseconds)
+
+
+def _chunk(chosen: StreamingOptions) -> Step | None:
+    """The step that cuts the answer, if one is wanted."""
+    strategy, most = chosen.chunking_strategy, chosen.max_single_memory_size
+    if strategy is not None:
+        return cx.chunk(strategy, chosen.chunk_size, max_length=most)
+    if chosen.chunk_size is not None:
+        raise InvalidArgument("chunk_size", chosen.chunk_size, "None, unless chunking_strategy says what it counts")
+    # As many sentences as fit: of one code point each there would be so many.
+    return None if most is None else cx.chunk("sentence", most, max_length=most)
 
 
 class _TextReader(Reader[StreamEvent, str]):

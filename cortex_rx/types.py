@@ -24,6 +24,9 @@ from pydantic.json_schema import SkipJsonSchema
 from cortex_rx.errors import InvalidArgument, StoreError
 
 __all__ = [
+    "SHORTEST_CHUNK",
+    "ChunkMetadata",
+    "ChunkingStrategy",
     "ContentChunk",
     "Conversation",
     "ConversationHistory",
@@ -42,6 +45,10 @@ __all__ = [
 
 Phase = Literal["initialization", "streaming", "fact-extraction", "storage", "finalization"]
 """The part of the work in which something failed (Cortex's names)."""
+ChunkingStrategy = Literal["token", "sentence", "paragraph", "fixed"]
+"""What is counted when an answer is cut into chunks."""
+SHORTEST_CHUNK = 32
+"""The least code points to which chunks may be bound: more than a word, or what a reader takes for one character, mostly has."""
 
 
 class Record(BaseModel):
@@ -225,10 +232,26 @@ class ConversationHistory(Record):
     has_more: bool
 
 
+class ChunkMetadata(Record):
+    """Which part of which answer a memory is: its content stands there from `start_offset` to `end_offset` (code points, end
+    excluded).
+
+    `chunk_index` counts from 0 to `total_chunks` - 1.  `has_overlap`: it begins with what the chunk before ends with.
+    """
+
+    parent_memory_id: str
+    chunk_index: int
+    total_chunks: int
+    start_offset: int
+    end_offset: int
+    has_overlap: bool
+
+
 class MemoryEntry(Record):
     """A memory.  `content` may be only the first 65,536 code points in lists and searches; `content_length` is the truth.
 
-    `score` is there in search results; higher is better.
+    `score` is there in search results; higher is better.  Of an answer that is stored in chunks, `chunk_count` says in how many, and
+    what `get` gives has their ids, in order, as `chunk_ids`; a memory that is a chunk has `chunk_metadata`.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
@@ -257,6 +280,9 @@ class MemoryEntry(Record):
     embedding: tuple[float, ...] | None = None
     partial_metadata: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
+    chunk_count: int | None = None
+    chunk_ids: tuple[str, ...] | None = None
+    chunk_metadata: ChunkMetadata | None = None
     score: float | None = Field(default=None, validation_alias=AliasChoices("score", "_score"))
 
 

@@ -22,7 +22,7 @@ def page() -> str:
         rows.append(
             (
                 f"`{name}`",
-                f"{'where False, ' if effect.does == 'removes' else ''}{effect.does} `{effect.step}{f'({effect.argument})' if effect.argument else ''}`",
+                does(effect),
                 shown(effect.ours),
                 shown(effect.cortex),
                 "yes" if effect.exists else "not yet",
@@ -30,6 +30,15 @@ def page() -> str:
             )
         )
     return HEAD + "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def does(effect: OptionEffect) -> str:
+    """On which steps it acts, and how."""
+    said = f"{effect.does} `{effect.step}{f'({effect.argument})' if effect.argument else ''}`"
+    if effect.also:
+        step, argument = effect.also
+        said += f", and `{step}({argument})`, which it adds"
+    return f"where False, {said}" if effect.does == "removes" else said
 
 
 def shown(value: object) -> str:

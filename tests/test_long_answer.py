@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 LONG_ANSWER = """
-import asyncio, resource, sys
+import asyncio, json, resource, sys
 from pathlib import Path
 from cortex_rx import Turn, default_chain, from_stream, run, operators as cx
 from cortex_rx.backends import SqliteBackend
@@ -27,25 +30,31 @@ async def model(length):
             await asyncio.sleep(0)
         yield f"{number:>14} of many tokens of this one.\\n"[:CHUNK].ljust(CHUNK)
 
-async def main(folder):
+async def main(folder, options):
     async with SqliteBackend(Path(folder) / "memory.db") as backend:
         for name, length in (("c-1", 1_000_000), ("c-2", 20_000_000)):
             turn = Turn("space", name, "Go on!", user_id="ada", user_name="Ada")
             before = peak()
-            await run(from_stream(lambda: model(length), turn=turn).pipe(default_chain(backend), cx.last()))
+            await run(from_stream(lambda: model(length), turn=turn).pipe(default_chain(backend, options), cx.last()))
             raised = peak() - before
         rows = await backend.query("memories:list", {"memorySpaceId": "space", "conversationId": "c-2"})
-        print(raised, max(row["contentLength"] for row in rows))
+        answer = max(rows, key=lambda row: row["contentLength"])
+        print(raised, answer["contentLength"], answer.get("chunkCount", 0))
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
 """
 
 
-def test_a_long_answer_takes_little_memory(tmp_path: Path) -> None:
-    """20 MB in chunks of 40 bytes (a real token has about 5) through the default chain into a file: at most 16 MB more."""
-    command = [sys.executable, "-c", LONG_ANSWER, str(tmp_path)]
+@pytest.mark.parametrize(
+    ("options", "chunks"),
+    [({}, 0), ({"max_single_memory_size": 4000, "chunking_strategy": "fixed", "chunk_size": 4000}, 5_000)],
+    ids=["one memory", "5,000 chunks"],
+)
+def test_a_long_answer_takes_little_memory(tmp_path: Path, options: dict[str, object], chunks: int) -> None:
+    """20 MB in pieces of 40 bytes (a real token has about 5) through the default chain into a file: at most 16 MB more."""
+    command = [sys.executable, "-c", LONG_ANSWER, str(tmp_path), json.dumps(options)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
-    raised, stored = map(int, done.stdout.split())
-    assert stored == 20_000_000
+    raised, stored, cut = map(int, done.stdout.split())
+    assert (stored, cut) == (20_000_000, chunks)
     assert raised <= 16 * 1024

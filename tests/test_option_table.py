@@ -39,7 +39,11 @@ def asking(name: str) -> Any:
 
 
 def chain_of(options: dict[str, Any]) -> Chain:
-    return default_chain(BACKEND, options)
+    return default_chain(BACKEND, options, generate_embedding=hook)
+
+
+NEEDS: dict[str, dict[str, Any]] = {"incremental_embeddings": {"max_single_memory_size": 30_000}}
+"""Options that are refused without another one."""
 
 
 BACKEND = SqliteBackend(":memory:")  # it is only compared, never opened
@@ -48,7 +52,7 @@ BACKEND = SqliteBackend(":memory:")  # it is only compared, never opened
 def without_and_with(name: str) -> tuple[Chain, Chain, Any]:
     """The chains without and with the option; another option adds the step first, if this one only configures it."""
     effect, value = STREAMING_OPTIONS[name], asking(name)
-    base: dict[str, Any] = {}
+    base = NEEDS.get(name, {})
     if effect.does == "configures" and effect.step not in chain_of({}):
         base = next(
             {other: asking(other)}
@@ -77,6 +81,12 @@ def test_it_does_what_the_table_says_and_nothing_else(name: str) -> None:
     effect = STREAMING_OPTIONS[name]
     before, after, value = without_and_with(name)
     arguments = effect.argument.split(", ") if effect.argument else []
+    if effect.also:
+        step, argument = effect.also
+        assert step not in before
+        assert sets(after[step], argument, value)
+        assert after.without(step).names == before.names
+        after = after.without(step)
     if effect.does == "configures":
         assert before.names == after.names
         assert [one.name for one, other in zip(before, after, strict=True) if one != other] == [effect.step]

@@ -58,14 +58,10 @@ ASKS = {
     "graphSyncInterval": 5000,
     "progressiveFactExtraction": True,
     "factExtractionThreshold": 500,
-    "chunkSize": 5,
-    "chunkingStrategy": "sentence",
-    "maxSingleMemorySize": 10_000,
     "partialFailureHandling": "store-partial",
     "maxRetries": 3,
     "retryDelay": 1000,
     "generateResumeToken": True,
-    "incrementalEmbeddings": True,
     "embeddingMergeStrategy": "average",
     "enableAdaptiveProcessing": True,
     "beliefRevision": True,
@@ -95,6 +91,10 @@ def test_what_acts_in_this_version() -> None:
         "stream_timeout": ("adds", "timeout", "idle"),
         "max_response_length": ("adds", "limit", "max_length"),
         "hooks": ("adds", "observe", "on_chunk, on_progress, on_error, on_complete"),
+        "chunking_strategy": ("adds", "chunk", "strategy"),
+        "chunk_size": ("configures", "chunk", "size"),
+        "max_single_memory_size": ("configures", "finalize", "max_single_memory_size"),
+        "incremental_embeddings": ("configures", "finalize", "incremental_embeddings"),
     }
     assert {to_camel(name) for name, one in STREAMING_OPTIONS.items() if not one.exists} == set(ASKS)
 
@@ -120,7 +120,7 @@ def test_it_is_accepted_where_it_asks_for_nothing(key: str, nothing: object) -> 
 
 def test_no_retries_and_no_hooks_ask_for_nothing_but_other_falsy_values_ask() -> None:
     assert parse(StreamingOptions, {"maxRetries": 0, "hooks": {}}) == StreamingOptions()
-    for key, value in [("chunkSize", 0), ("syncToGraph", 0), ("maxRetries", 0.0)]:
+    for key, value in [("graphSyncInterval", 0), ("syncToGraph", 0), ("maxRetries", 0.0)]:
         with pytest.raises(UnsupportedOption):
             parse(StreamingOptions, {key: value})
 
@@ -134,6 +134,8 @@ def test_no_retries_and_no_hooks_ask_for_nothing_but_other_falsy_values_ask() ->
         ("streamTimeout", 1),
         ("maxResponseLength", 1),
         ("maxBufferSize", 1),
+        ("chunkSize", 1),
+        ("maxSingleMemorySize", 32),
     ],
 )
 def test_values_at_the_bounds_are_taken_as_they_are(key: str, value: object) -> None:
@@ -159,6 +161,13 @@ def test_values_at_the_bounds_are_taken_as_they_are(key: str, value: object) -> 
         ("max_response_length", True, "a whole number, 1 or more"),
         ("max_buffer_size", 0, "a whole number, 1 or more"),
         ("max_buffer_size", 10**400, "a whole number, 1 or more"),
+        ("chunking_strategy", "sentences", "one of token, sentence, paragraph, fixed"),
+        ("chunking_strategy", True, "one of token, sentence, paragraph, fixed"),
+        ("chunk_size", 0, "a whole number, 1 or more"),
+        ("chunk_size", 5.0, "a whole number, 1 or more"),
+        ("max_single_memory_size", 31, "a whole number of code points, 32 or more"),
+        ("max_single_memory_size", 4e3, "a whole number of code points, 32 or more"),
+        ("incremental_embeddings", 1, "True or False"),
     ],
 )
 def test_what_is_out_of_bounds_is_named(field: str, value: Any, accepted: str) -> None:
@@ -168,6 +177,16 @@ def test_what_is_out_of_bounds_is_named(field: str, value: Any, accepted: str) -
         assert type(caught.value) is InvalidArgument
         assert (caught.value.field, caught.value.accepted) == (field, accepted)
         assert len(str(caught.value)) < 160
+
+
+def test_a_strategy_that_there_is_only_in_cortex_is_refused_by_name() -> None:
+    for key in ("chunkingStrategy", "chunking_strategy"):
+        with pytest.raises(UnsupportedOption) as caught:
+            parse(StreamingOptions, {key: "semantic"})
+        assert (caught.value.field, caught.value.accepted) == (
+            "chunking_strategy",
+            "one of token, sentence, paragraph, fixed",
+        )
 
 
 def test_none_is_the_default_of_every_option() -> None:

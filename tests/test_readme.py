@@ -97,4 +97,4 @@ def test_the_table_of_options_names_all_that_act() -> None:
     for name, default in said.items():
         ours = STREAMING_OPTIONS[name].ours
         number = re.sub(r"\D", "", default)
-        assert (int(number) if number else {"True": True, "none": None}[default]) == ours
+        assert (int(number) if number else {"True": True, "False": False, "none": None}[default]) == ours

@@ -96,6 +96,7 @@ class MemoryAPI:
     ) -> _Memories:
         """The memories that `query`, in any words of any script, finds: best first, with a `score` each.
 
+        Of an answer that is stored in chunks, the chunks are found; their `chunk_metadata` names the answer.
         At most `options.limit` (20); `content` is at most the first 65,536 code points, `content_length` the true length.
         """
         if not isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -104,7 +105,7 @@ class MemoryAPI:
         return [MemoryEntry.from_row(row) for row in await self._backend.query("memories:search", arguments)]
 
     async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
-        """The memory, its content whole, or None if the memory space has none of this id.
+        """The memory, its content whole, or None if the memory space has none of this id; of an answer in chunks with their ids.
 
         That of an answer that still streams is there only with `include_partial`.
         """
@@ -120,13 +121,22 @@ class MemoryAPI:
         user_id: str | None = None,
         source_type: SourceType | None = None,
         include_partial: bool = False,
+        include_chunks: bool = False,
     ) -> int:
-        """How many memories there are, of this user and source; answers that still stream only with `include_partial`."""
-        narrowed = MemoryFilter(user_id=user_id, source_type=source_type, include_partial=include_partial).arguments()
+        """How many memories there are, of this user and source.
+
+        Answers that still stream count only with `include_partial`, chunks of answers, beside these, with `include_chunks`.
+        """
+        narrowed = MemoryFilter(
+            user_id=user_id, source_type=source_type, include_partial=include_partial, include_chunks=include_chunks
+        ).arguments()
         return int(await self._backend.query("memories:count", ids(memory_space_id=memory_space_id) | narrowed))
 
     async def delete(self, memory_space_id: str, memory_id: str) -> DeleteResult:
-        """Delete the memory; the messages of the conversation stay.  Raises `MemoryNotFound`."""
+        """Delete the memory, with that of an answer its chunks; the messages of the conversation stay.
+
+        Raises `MemoryNotFound`, and `InvalidArgument` for a chunk, which goes with its answer.
+        """
         arguments = ids(memory_space_id=memory_space_id, memory_id=memory_id)
         return DeleteResult.from_row(await self._backend.mutation("memories:deleteMemory", arguments))
 
@@ -139,10 +149,11 @@ class MemoryAPI:
         conversation_id: str | None = None,
         limit: int = 100,
         include_partial: bool = False,
+        include_chunks: bool = False,
     ) -> _Memories:
         """Memories, newest first, at most `limit`; the filters act before it.
 
-        `content` is at most the first 65,536 code points, `content_length` the true length.
+        With `include_chunks` the chunks of an answer, where it is stored in some, follow it, in order.  `content` is at most the first 65,536 code points, `content_length` the true length.
         """
         narrowed = MemoryFilter(
             user_id=user_id,
@@ -150,6 +161,7 @@ class MemoryAPI:
             conversation_id=conversation_id,
             limit=limit,
             include_partial=include_partial,
+            include_chunks=include_chunks,
         ).arguments()
         arguments = ids(memory_space_id=memory_space_id) | narrowed
         return [MemoryEntry.from_row(row) for row in await self._backend.query("memories:list", arguments)]

@@ -17,9 +17,9 @@ Functions of the stock contract (arguments; `?` = may be left out):
 | function | arguments | result |
 |---|---|---|
 | `memories:get` | memorySpaceId, memoryId, includePartial? | row or None; `content` is whole |
-| `memories:list` | memorySpaceId, userId?, sourceType?, conversationId?, limit? (100), includePartial? | [row], newest first |
+| `memories:list` | memorySpaceId, userId?, sourceType?, conversationId?, limit? (100), includePartial?, includeChunks? | [row], newest first |
 | `memories:search` | memorySpaceId, query, userId?, tags? (any), sourceType?, minImportance?, limit? (20), includePartial? | [row + `_score`], best first |
-| `memories:count` | memorySpaceId, userId?, sourceType?, includePartial? | number |
+| `memories:count` | memorySpaceId, userId?, sourceType?, includePartial?, includeChunks? | number |
 | `memories:deleteMemory` | memorySpaceId, memoryId | {deleted, memoryId}; `MemoryNotFound` |
 | `conversations:get` | memorySpaceId, conversationId | row with `messages`, or None |
 | `conversations:list` | memorySpaceId, userId?, type?, limit? (100) | [row without `messages`], newest first |
@@ -40,11 +40,18 @@ on nothing that is stored in another memory space.
 text that no message refers to is deleted.  With the memory of an answer, also a partial one, or of a question without an
 answer, its stream is deleted, and what its attempts wrote; its tokens lead nowhere.
 
+An answer may be stored in chunks, each a memory of its own: its content is a range of the answer, it has a memoryId and an
+embedding of its own, all else is the answer's.  `get` gives both, the answer whole and with the ids of its chunks.  `search`
+finds such an answer through its chunks, each at its own rank, and not besides; a word or phrase that the end of a chunk
+cuts is found in the next one.  `list` and `count` leave chunks out; with `includeChunks` they follow their answer, in
+order.  Chunks are deleted with their answer; to delete one is an `InvalidArgument`, which names the answer.
+
 A memory row has: memoryId, memorySpaceId, content, contentLength, contentType ("raw"/"summarized"), sourceType
 ("conversation"), sourceUserId?, sourceUserName?, sourceTimestamp, userId?, agentId?, participantId?, messageRole
 ("user"/"agent"), conversationRef {conversationId, messageIds}, importance, tags, version, embedding?, createdAt,
 updatedAt, accessCount, isPartial, partialMetadata? (of a partial row: userMessage, streamId, streamStartTime, updates),
-metadata?.  A conversation row has: conversationId, memorySpaceId, type ("user-agent"/"agent-agent"), participants
+metadata?, chunkCount? (of an answer in chunks), chunkIds? (the same, from `get` alone), chunkMetadata? (of a chunk: parentMemoryId,
+chunkIndex, totalChunks, startOffset, endOffset, hasOverlap).  A conversation row has: conversationId, memorySpaceId, type ("user-agent"/"agent-agent"), participants
 {userId?, agentId?, participantId?}, messageCount, createdAt, updatedAt, messages [{id, role ("user"/"agent"), content,
 timestamp, participantId?, metadata?}].  Contents of messages are whole.  A conversation is there from the first
 `finalize` or `close` on; its participants are those of its first stream, completed by later ones.
@@ -55,7 +62,7 @@ Functions that make streams safe (ours):
 |---|---|---|
 | `streams:begin` | streamId, memorySpaceId, conversationId, userMessage, userId?, userName?, agentId?, participantId?, importance, tags, metadata?, startedAt?, lease?, claim?, token?, tokenTtl? | {memoryId, epoch, attempt, state: "open" / "finished" / "empty", leaseUntil?} |
 | `streams:append` | streamId, memorySpaceId, epoch, attempt, start, text, lease?, mark?, state? | {end} |
-| `streams:finalize` | streamId, memorySpaceId, epoch, attempt, start, text, length, reason?, usage?, userContent?, userEmbedding?, agentEmbedding?, metadata? | {conversation {conversationId, messageIds}, memories [row], contentLength, stored: "now" / "before"} |
+| `streams:finalize` | streamId, memorySpaceId, epoch, attempt, start, text, length, reason?, usage?, userContent?, userEmbedding?, agentEmbedding?, metadata?, chunks? [{start, end, embedding?}] | {conversation {conversationId, messageIds}, memories [row], contentLength, stored: "now" / "before"} |
 | `streams:close` | streamId, memorySpaceId, epoch, outcome: "empty" / "interrupted" / "error", reason? | as finalize, with the question alone |
 | `streams:renew` | streamId, memorySpaceId, epoch, lease? (10,000) | {leaseUntil?} |
 | `streams:takeOver` | memorySpaceId, token, claim, lease? (10,000), newToken?, tokenTtl?, force? (False) | {state: "open" / "finished" / "empty", streamId, memoryId, epoch, attempt, length, turn}; open: + {mark?, resumeState?, leaseUntil?}; else + {reason?, usage?} and the result of finalize, stored "before" |
@@ -97,8 +104,10 @@ token is made by the client and never sent: `token` and `newToken` are its SHA-2
   of `begin` is that of the question's message and memory; the answer's have it too, with the `metadata` given here on
   top, and the answer's message in addition `finishReason` (reason) and `usage`.  Where the question is there already,
   since the stream was closed before and begun again, it is completed: the mark goes from its message and its memory, the
-  answer's message is put next to it, whatever has been said after it, and the answer's memory next to its memory.  On a
-  finished stream it returns what is stored, if the text is the same; another text is an `IdempotencyConflict`.
+  answer's message is put next to it, whatever has been said after it, and the answer's memory next to its memory.  `chunks`
+  are ranges of the answer, from 0 to its end, in order and without a gap, each starting and ending later than the one
+  before; what two have in common is an overlap.  Each becomes a memory.  On a finished stream it returns what is stored,
+  if the text is the same, whatever the chunks; another text is an `IdempotencyConflict`.
 * `close` keeps the question of a stream that gave no answer: its message has metadata {unanswered: outcome}, its memory
   the tag `unanswered`; the partial row goes, also if an attempt had written text.  `reason` becomes the message's
   `finishReason`.  If the question is there already, no second one is made.  On a stream that has an answer it is an

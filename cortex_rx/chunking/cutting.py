@@ -28,10 +28,12 @@ class Cutter:
     [(3, 'd ef'), (6, 'fgh')]
     """
 
-    def __init__(self, make: Callable[[], Strategy], size: int, overlap: int = 0, start: int = 0) -> None:
+    def __init__(
+        self, make: Callable[[], Strategy], size: int, overlap: int = 0, start: int = 0, max_length: int | None = None
+    ) -> None:
         self._make = make
         self.strategy: Strategy = make()
-        self.packer: Packer = Packer(size, overlap, start)
+        self.packer: Packer = Packer(size, overlap, start, max_length)
         self._waiting: list[str] = []
         self._length = 0
         self._awake = False  # what comes next may end a chunk
@@ -81,6 +83,7 @@ def cutter(
     overlap: int = 0,
     *,
     longest: int = 10_000,
+    max_length: int | None = None,
     language: str = "en",
     count: Callable[[str], int] | None = None,
     start: int = 0,
@@ -93,10 +96,10 @@ def cutter(
     """
     if strategy == "token":
         scale = 1 if count else TOKEN
-        return Cutter(lambda: Words(longest, size * scale, count), size * scale, overlap * scale, start)
+        return Cutter(lambda: Words(longest, size * scale, count), size * scale, overlap * scale, start, max_length)
     makes: dict[str, Callable[[], Strategy]] = {
         "sentence": lambda: Sentences(longest, language),
         "paragraph": lambda: Paragraphs(longest),
         "fixed": lambda: Fixed(longest),
     }
-    return Cutter(makes[strategy], size, overlap, start)
+    return Cutter(makes[strategy], size, overlap, start, max_length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,15 +28,16 @@ class Piece(NamedTuple):
 
 
 class Packer:
-    """Packs units, each with a weight, to chunks that weigh at most `size`.
+    """Packs units, each with a weight, to chunks that weigh at most `size` and have at most `max_length` code points.
 
     A chunk begins with the last units of the one before that weigh at most `overlap`, as far as the next unit then fits.  A
-    unit that alone weighs more than `size` is a chunk of its own.  Chunks leave nothing out: without their overlaps they are
-    the text.
+    unit that alone weighs more than `size` is a chunk of its own; one that is longer than `max_length` is cut, each part
+    with its share of the weight.  Chunks leave nothing out: without their overlaps they are the text.
     """
 
-    def __init__(self, size: int, overlap: int, start: int = 0) -> None:
+    def __init__(self, size: int, overlap: int, start: int = 0, max_length: int | None = None) -> None:
         self._size, self._overlap = size, overlap
+        self._most = sys.maxsize if max_length is None else max_length
         self._units: deque[tuple[str, int, bool]] = deque()
         self._weight = 0
         self._kept = 0  # code points that the chunk before has too
@@ -50,19 +52,25 @@ class Packer:
     @property
     def room(self) -> int:
         """What may come before the open chunk is full."""
-        return self._size - self._weight
+        return min(self._size - self._weight, self._most - self._length)
 
     def add(self, text: str, weight: int, loose: bool = False) -> Iterator[Piece]:
         """One more unit: the chunks that are closed by it.
 
         A `loose` one, whose weight is its length, fills the chunk and may be cut between any two grapheme clusters.
         """
+        if loose or len(text) <= self._most:
+            yield from self._add(text, weight, loose)
+            return
+        for part in _parts(text, self._most):
+            yield from self._add(part, -(-weight * len(part) // len(text)), loose)
+
+    def _add(self, text: str, weight: int, loose: bool) -> Iterator[Piece]:
         while True:
-            room = self._size - self._weight
-            if weight <= room:
+            if weight <= self._size - self._weight and len(text) <= self._most - self._length:
                 self._push(text, weight, loose)
                 break
-            if loose and room and (cut := graphemes.fit(text, room)):
+            if loose and (room := self.room) and (cut := graphemes.fit(text, room)):
                 self._push(text[:cut], cut, loose)
                 text, weight = text[cut:], weight - cut
                 yield self._close()
@@ -70,14 +78,14 @@ class Packer:
                 yield self._close()
             elif self._units:
                 self._drop()
-            elif loose and (cut := graphemes.first(text)) < len(text):
+            elif loose and (cut := min(graphemes.first(text), self._most)) < len(text):
                 self._push(text[:cut], cut, loose)
                 text, weight = text[cut:], weight - cut
                 yield self._close()
             else:
                 self._push(text, weight, loose)
                 break
-        if self._weight >= self._size:
+        if self._weight >= self._size or self._length >= self._most:
             yield self._close()
 
     def finish(self) -> Iterator[Piece]:
@@ -127,3 +135,23 @@ class Packer:
         self._start = piece.end - length
         self._length = length
         return piece
+
+
+def _parts(text: str, most: int) -> Iterator[str]:
+    """A text that is too long, in parts of at most `most` code points: cut after a line, else after a word, else between two
+    grapheme clusters, else anywhere."""
+    start = 0
+    while len(text) - start > most:
+        middle, end = start + most // 2, start + most
+        cut = (
+            text.rfind("\n", middle, end) + 1
+            or next((at for at in range(end, middle, -1) if _after_word(text, start, at)), 0)
+            or start + (graphemes.fit(text[start : end + 1], most) or most)
+        )
+        yield text[start:cut]
+        start = cut
+    yield text[start:]
+
+
+def _after_word(text: str, start: int, at: int) -> bool:
+    return text[at - 1].isspace() and not text[at].isspace() and graphemes.is_boundary(text, start, at)

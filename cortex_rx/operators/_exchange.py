@@ -1,27 +1,15 @@
-"""The exchange that `finalize` stores: what has passed of it, and what the caller's functions make of it."""
+"""The exchange that `finalize` stores: what has passed of it."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import math
+from array import array
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-from cortex_rx.errors import ChainOrderError, CortexError, InvalidArgument, NotStored
-from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
-from cortex_rx.flow import Inbox
+from cortex_rx.errors import ChainOrderError, CortexError, NotStored
+from cortex_rx.events import Begun, Chunked, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 
-_CALL = 30.0  # seconds that a function of the caller's may take
-_LATE_CALL = 1.0  # the same when the stream was stopped
-
-__all__ = ["Embed", "Exchange", "Extract", "derive"]
-
-Extract: TypeAlias = Callable[[str, str], "str | Awaitable[str | None] | None"]
-"""From the question and the answer to the text that is remembered of the question; None leaves it as it is."""
-Embed: TypeAlias = Callable[[str], "Sequence[float] | Awaitable[Sequence[float] | None] | None"]
-"""From a text to its embedding."""
+__all__ = ["Exchange"]
 
 
 class Exchange:
@@ -37,6 +25,7 @@ class Exchange:
         self._whole: list[str] | None = [] if whole else None
         self._tail: deque[str] = deque()
         self._start = self.end = 0  # of the tail; `end` is the length of what has passed
+        self._chunks = array("q")  # the start and the end of each
 
     def take(self, events: list[StreamEvent]) -> None:
         """Take events in."""
@@ -62,6 +51,7 @@ class Exchange:
         self.attempt, self.blank = event.attempt, True
         self._start = self.end = event.offset
         self._tail.clear()
+        self._chunks = array("q")
         if self._whole is not None:
             self._whole.clear()
 
@@ -97,6 +87,9 @@ class Exchange:
                 self._durable(event.offset)
         elif isinstance(event, Replayed):
             self._replayed(event)
+        elif isinstance(event, Chunked):
+            if event.attempt == self.attempt:
+                self._chunks.extend((event.chunk.start_offset, event.chunk.end_offset))
         elif isinstance(event, Opened):
             self.opened = event
         elif isinstance(event, Begun):
@@ -114,6 +107,38 @@ class Exchange:
         """The whole answer, where it is kept."""
         return "".join(self._whole or ())
 
+    def call(self, opened: Opened, begun: Begun, ended: Ended) -> tuple[str, dict[str, Any]]:
+        """The function of the store that ends the exchange, and what it takes."""
+        args: dict[str, Any] = {
+            "streamId": opened.stream_id,
+            "memorySpaceId": opened.turn.memory_space_id,
+            "epoch": begun.epoch,
+            "reason": ended.reason,
+        }
+        if self.blank and self.no_calls:
+            return "streams:close", {**args, "outcome": "empty"}
+        args |= {
+            "attempt": begun.attempt + self.attempt,
+            "start": self.start,
+            "text": self.tail,
+            "length": self.end,  # of what passed here: a step before may have changed lengths
+        }
+        if ended.usage:
+            args["usage"] = ended.usage.model_dump(by_alias=True, exclude_none=True)
+        return "streams:finalize", args
+
+    def chunks(self, most: int) -> list[dict[str, Any]]:
+        """The chunks, as `streams:finalize` takes them; none if one is longer than `most`, or they are not the answer."""
+        chunks = [
+            {"start": start, "end": end} for start, end in zip(self._chunks[::2], self._chunks[1::2], strict=True)
+        ]
+        last = 0
+        for chunk in chunks:
+            if not (chunk["start"] <= last < chunk["end"] <= chunk["start"] + most):
+                return []
+            last = chunk["end"]
+        return chunks if last == self.end else []
+
     @property
     def start(self) -> int:
         """Where the text begins that is not known to be durable."""
@@ -127,52 +152,3 @@ class Exchange:
     def lost(self) -> NotStored:
         """The error that carries what is not durable."""
         return NotStored("the exchange could not be stored", self.tail, self.start)
-
-
-async def derive(
-    inbox: Inbox[StreamEvent],
-    args: dict[str, Any],
-    question: str,
-    answer: str,
-    extract: Extract | None,
-    embed: Embed | None,
-) -> AsyncGenerator[Problem, None]:
-    """Ask the caller's functions; what fails, or takes too long, is said and left out."""
-    try:
-        if extract and (content := await _awaited(inbox, extract(question, answer))) is not None:
-            content.encode()  # a lone surrogate, and what is no text at all, the store would refuse, and the exchange with it
-            args["userContent"] = content
-    except Exception as error:
-        yield Problem.of("finalization", error, recoverable=True)
-    for key, text in (("userEmbedding", args.get("userContent", question)), ("agentEmbedding", answer)):
-        try:
-            if embed and (vector := await _awaited(inbox, embed(text))) is not None:
-                args[key] = _numbers(vector)
-        except Exception as error:
-            yield Problem.of("finalization", error, recoverable=True)
-
-
-def _numbers(vector: Iterable[float]) -> list[float]:
-    numbers = [float(number) for number in vector]
-    if not numbers or not all(map(math.isfinite, numbers)):
-        raise InvalidArgument("generate_embedding", "a vector", "one or more finite numbers")
-    return numbers
-
-
-async def _awaited(inbox: Inbox[StreamEvent], value: Any) -> Any:
-    """The value, if it comes in time: a finished answer is not held up for ever, nor lost when the stream is stopped."""
-    if not inspect.isawaitable(value):
-        return value
-    call = asyncio.ensure_future(value)
-    disposed = asyncio.ensure_future(inbox.disposed.wait())
-    try:
-        await asyncio.wait({call, disposed}, timeout=_CALL, return_when=asyncio.FIRST_COMPLETED)
-        if not call.done() and disposed.done():
-            await asyncio.wait({call}, timeout=_LATE_CALL)
-        if not call.done():
-            raise TimeoutError("a function of the caller's took too long")
-        return call.result()
-    finally:
-        disposed.cancel()
-        call.cancel()
-        await asyncio.wait({call, disposed}, timeout=_LATE_CALL)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
 from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Flow, passing
 from cortex_rx.operators import _checks as checks
-from cortex_rx.types import ContentChunk
+from cortex_rx.types import SHORTEST_CHUNK, ChunkingStrategy, ContentChunk
 
 if TYPE_CHECKING:
     from cortex_rx.chunking import Cutter, Piece
 
 __all__ = ["chunk"]
 
-Strategy = Literal["token", "sentence", "paragraph", "fixed"]
-"""What is counted: see `chunk`."""
 _SIZES: dict[str, int] = {"token": 500, "sentence": 5, "paragraph": 2, "fixed": 2000}  # as Cortex suggests
 _LEAST = 3_000  # code points of `longest`: more than a link may have
 _TOKEN = 4  # code points of a token, where nobody counts them (any more)
@@ -27,11 +25,12 @@ _TOKEN = 4  # code points of a token, where nobody counts them (any more)
 
 @operator(reads=[Delta, Ended, Replayed], emits=[Chunked, Problem], takes_text=True)
 def chunk(
-    strategy: Strategy,
+    strategy: ChunkingStrategy,
     size: int | None = None,
     overlap: int = 0,
     *,
     longest: int = 10_000,
+    max_length: int | None = None,
     language: str = "en",
     count: Callable[[str], int] | None = None,
 ) -> Operator:
@@ -61,6 +60,10 @@ def chunk(
     chunk of its own.  No unit is longer than `longest` code points: a sentence or paragraph without end is closed there,
     after a word; a fence after a line.
 
+    With `max_length`, at least 32, no chunk has more code points, overlap and all: it is closed before the unit that does not
+    fit any more, and a unit that alone is longer is cut, whatever it is: after a line, else a word, else a grapheme cluster.
+    Each part counts as its share of the unit, and as one at least.
+
     `count(text)` gives the tokens of a word with the white space before it, without side effects; no word counts as less than
     one.  If it fails, `Problem` says so, once, and four code points are a token from then on.
 
@@ -86,14 +89,19 @@ def chunk(
     See also: `text`, `persist_partial`.
     """
     if (name := str(strategy)) == "semantic":
-        raise UnsupportedOption("strategy", name, " or ".join(map(repr, get_args(Strategy))))
-    checks.one_of("strategy", strategy, get_args(Strategy))
+        raise UnsupportedOption("strategy", name, " or ".join(map(repr, get_args(ChunkingStrategy))))
+    checks.one_of("strategy", strategy, get_args(ChunkingStrategy))
     if size is not None:
         checks.count("size", size)
     most = _SIZES[strategy] if size is None else size
-    if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < most:
-        raise InvalidArgument("overlap", overlap, f"a whole number from 0 to {most - 1}, less than the size")
     checks.count("longest", longest, _LEAST)
+    full = most  # units that a chunk can have
+    if max_length is not None:
+        checks.count("max_length", max_length, SHORTEST_CHUNK)
+        longest = max(_LEAST, min(longest, max_length))
+        full = min(most, max_length // (_TOKEN if strategy == "token" and not count else 1))
+    if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < full:
+        raise InvalidArgument("overlap", overlap, f"a whole number from 0 to {full - 1}, less than the size")
     if not (isinstance(language, str) and language):
         raise InvalidArgument("language", language, "a language code, such as 'en'")
     checks.callback("count", count)
@@ -105,7 +113,16 @@ def chunk(
         raise MissingExtra("chunk", "chunk") from error
 
     def fresh(counter: _Counter | None, start: int) -> Cutter:
-        return cutter(strategy, most, overlap, longest=longest, language=language, count=counter, start=start)
+        return cutter(
+            strategy,
+            most,
+            overlap,
+            longest=longest,
+            max_length=max_length,
+            language=language,
+            count=counter,
+            start=start,
+        )
 
     def make(
         emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
@@ -114,13 +131,12 @@ def chunk(
         cut = fresh(counter, 0)
         attempt = index = at = 0
 
-        def closed(pieces: Iterable[Piece], known: bool = False) -> None:
+        def closed(pieces: Iterable[Piece]) -> None:
             nonlocal index
             for text, start, shared in pieces:
-                if not known:
-                    emit(Chunked(ContentChunk.model_construct(
-                        content=text, chunk_index=index, start_offset=start, end_offset=start + len(text), has_overlap=shared > 0,
-                    ), attempt))  # fmt: skip
+                emit(Chunked(ContentChunk.model_construct(
+                    content=text, chunk_index=index, start_offset=start, end_offset=start + len(text), has_overlap=shared > 0,
+                ), attempt))  # fmt: skip
                 index += 1
 
         def begin(new: int, offset: int) -> None:
@@ -144,7 +160,7 @@ def chunk(
             elif type(event) is Replayed:
                 begin(event.attempt, event.offset - len(event.text))
                 at, index = event.offset, 0
-                closed(cut.feed(event.text), known=True)
+                closed(cut.feed(event.text))
 
         def at_end(error: Exception | None) -> Exception | None:
             closed(cut.finish())

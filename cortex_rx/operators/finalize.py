@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
@@ -14,12 +13,14 @@ from cortex_rx.errors import (
     Fenced,
     Gap,
     IdempotencyConflict,
+    InvalidArgument,
     NotStored,
     StoreUnavailable,
     StreamNotFound,
 )
 from cortex_rx.events import (
     Begun,
+    Chunked,
     Custom,
     Delta,
     Ended,
@@ -31,22 +32,28 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.flow import End, Inbox, beside
-from cortex_rx.operators._checks import backend_of, callback
-from cortex_rx.operators._exchange import Embed, Exchange, Extract, derive
+from cortex_rx.operators._checks import backend_of, callback, count
+from cortex_rx.operators._derive import Embed, Extract, Vectors, derive
+from cortex_rx.operators._exchange import Exchange
 from cortex_rx.operators._store import Backoff, said
-from cortex_rx.types import MemoryEntry
+from cortex_rx.types import SHORTEST_CHUNK, MemoryEntry
 
 __all__ = ["finalize"]
 
 
 @operator(
     needs=[Begun],
-    reads=[Opened, Replayed, Delta, PartialStored, Ended, Custom, Problem],
+    needs_for={"max_single_memory_size": [Chunked]},
+    reads=[Opened, Replayed, Delta, PartialStored, Chunked, Ended, Custom, Problem],
     emits=[Remembered, Problem],
     takes_text=True,
 )
 def finalize(
-    backend: Backend, extract_content: Extract | None = None, generate_embedding: Embed | None = None
+    backend: Backend,
+    extract_content: Extract | None = None,
+    generate_embedding: Embed | None = None,
+    max_single_memory_size: int | None = None,
+    incremental_embeddings: bool = False,
 ) -> Operator:
     """When the answer has ended, store the exchange in one transaction: both messages, both memories, all or nothing, once.
 
@@ -71,8 +78,14 @@ def finalize(
     that is not durable.  `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream as they are.
 
     `extract_content(question, answer)` gives the text that is remembered of the question; `generate_embedding(text)` the
-    embedding of each of the two memories.  Both may be async; where one fails, a `Problem` says so and the exchange is stored
-    without its result.
+    embedding of each memory.  Both may be async; where one fails, or takes more than 30 s, a `Problem` says so and the
+    exchange is stored without its result.
+
+    An answer of more than `max_single_memory_size` code points (at least 32) is stored in chunks, each a memory of its own:
+    those that `chunk(..., max_length=...)` upstream has cut.  It is found through them, and reads back whole.  Of a chunk 16
+    bytes are held to the end.  If one is longer, or they are not the whole answer, a `Problem` says so (`NOT_CHUNKED`), and
+    the answer is one memory.  Embeddings of chunks are asked for four at a time, by a function that is not async in a thread;
+    with `incremental_embeddings` while the answer still streams, as soon as it is longer than one memory may be.
 
     Commonly used for: the step that makes an answer a memory.
 
@@ -80,79 +93,78 @@ def finalize(
     >>> print(finalize(SqliteBackend(":memory:")))
     finalize(backend=SqliteBackend(':memory:'))
 
-    See also: `begin`, `persist_partial`, `remember_stream`.
+    See also: `begin`, `persist_partial`, `chunk`, `remember_stream`.
     """
     backend = backend_of(backend)
     callback("extract_content", extract_content)
     callback("generate_embedding", generate_embedding)
+    most = max_single_memory_size
+    if most is not None:
+        count("max_single_memory_size", most, SHORTEST_CHUNK)
+    if incremental_embeddings and (most is None or generate_embedding is None):
+        accepted = "False, unless max_single_memory_size and generate_embedding are given"
+        raise InvalidArgument("incremental_embeddings", incremental_embeddings, accepted)
     whole = extract_content is not None or generate_embedding is not None
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        exchange = Exchange(whole)
-        async for batch in inbox:
-            exchange.take(batch)
-            del batch  # or the events would be held until the next
-        ended, opened, begun = exchange.ended, exchange.opened, exchange.begun
-        if ended is None or opened is None:
-            if inbox.end is End.COMPLETED:
-                message = "the stream was cut off before it ended; its partial is kept"
-                yield said(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
-            return
-        if begun is None:
-            if exchange.excused is None:
-                raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
-            message = "the store could not begin the exchange, so it is not stored"
-            raise NotStored(message, exchange.tail) from exchange.excused
-        args: dict[str, Any] = {
-            "streamId": opened.stream_id,
-            "memorySpaceId": opened.turn.memory_space_id,
-            "epoch": begun.epoch,
-            "reason": ended.reason,
-        }
-        empty = exchange.blank and exchange.no_calls
-        if empty:
-            path, args["outcome"] = "streams:close", "empty"
-        else:
-            path = "streams:finalize"
-            args |= {
-                "attempt": begun.attempt + exchange.attempt,
-                "start": exchange.start,
-                "text": exchange.tail,
-                "length": exchange.end,  # of what passed here: a step before may have changed lengths
-            }
-            if ended.usage:
-                args["usage"] = ended.usage.model_dump(by_alias=True, exclude_none=True)
-            if whole:
-                derived = derive(
-                    inbox, args, opened.turn.user_message, exchange.text, extract_content, generate_embedding
-                )
+        async with Vectors(inbox, generate_embedding) as vectors:
+            exchange = Exchange(whole)
+            async for batch in inbox:
+                exchange.take(batch)
+                if most is not None and incremental_embeddings:
+                    await vectors.look(batch, exchange, most)
+                del batch  # or the events would be held until the next
+            ended, opened, begun = exchange.ended, exchange.opened, exchange.begun
+            if ended is None or opened is None:
+                if inbox.end is End.COMPLETED:
+                    message = "the stream was cut off before it ended; its partial is kept"
+                    yield said(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
+                return
+            if begun is None:
+                if exchange.excused is None:
+                    raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
+                message = "the store could not begin the exchange, so it is not stored"
+                raise NotStored(message, exchange.tail) from exchange.excused
+            path, args = exchange.call(opened, begun, ended)
+            empty = path == "streams:close"
+            if most is not None and exchange.end > most and not empty:
+                args["chunks"] = exchange.chunks(most)
+                if not args["chunks"]:
+                    message = f"no chunk(..., max_length={most}) has cut all of the answer; it is stored as one memory"
+                    yield said(Problem("finalization", "NOT_CHUNKED", message, recoverable=True), opened)
+            if whole and not empty:
+                derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, vectors)
                 async for problem in derived:
                     yield said(problem, opened)
-        backoff, told = Backoff(inbox), False
-        while True:
-            try:
-                stored = await backend.mutation(path, args)
-                break
-            except StoreUnavailable as error:
-                if not told:
-                    told = True
-                    yield said(Problem.of("finalization", error, recoverable=True), opened)
-                if not await backoff.again():
+            backoff, told = Backoff(inbox), False
+            while True:
+                try:
+                    stored = await backend.mutation(path, args)
+                    break
+                except StoreUnavailable as error:
+                    if not told:
+                        told = True
+                        yield said(Problem.of("finalization", error, recoverable=True), opened)
+                    if not await backoff.again():
+                        raise exchange.lost() from error
+                except _MEANT:
+                    raise
+                except Exception as error:
                     raise exchange.lost() from error
-            except _MEANT:
-                raise
-            except Exception as error:
-                raise exchange.lost() from error
-        if empty:
-            raise EmptyAnswer("Response stream completed but produced no content; the question is kept as unanswered.")
-        yield Remembered(
-            stored["conversation"]["conversationId"],
-            tuple(stored["conversation"]["messageIds"]),
-            tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
-            stored["stored"] == "before",
-        )
+            if empty:
+                raise EmptyAnswer(
+                    "Response stream completed but produced no content; the question is kept as unanswered."
+                )
+            yield Remembered(
+                stored["conversation"]["conversationId"],
+                tuple(stored["conversation"]["messageIds"]),
+                tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
+                stored["stored"] == "before",
+            )
 
-    wants = frozenset({Opened, Begun, Replayed, Delta, PartialStored, Ended, Custom, Problem})
+    wants = frozenset(
+        {Opened, Begun, Replayed, Delta, PartialStored, Ended, Custom, Problem, *((Chunked,) if most else ())}
+    )
     return beside(worker, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
 
 

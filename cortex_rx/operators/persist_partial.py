@@ -102,6 +102,11 @@ def persist_partial(
                 if not again or not await backoff.again():
                     if inbox.end is End.CANCELLED:
                         raise  # nobody hears a Problem now: it is logged, and kept with the flow
+                    if inbox.end is End.FAILED:
+                        # No `finalize` follows, which would still have the text.
+                        raise NotStored(
+                            "the stream failed, and the store too", "".join(tail.texts), tail.start
+                        ) from inbox.error
                     return
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:

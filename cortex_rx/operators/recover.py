@@ -52,7 +52,8 @@ def recover(
     ```
 
     * `store-partial`: what arrived stays in the partial memory, to the last character; the stream fails with
-      `ResumableStreamError`, which carries the token that resumes it and what had happened.
+      `ResumableStreamError`, which carries the token that resumes it and what had happened.  Without `persist_partial` nothing
+      is durable, and the error is passed on.
     * `rollback`: the partial answer and the question are deleted, `RolledBack` says so, and the error is passed on.
     * `best-effort`: what there is becomes the answer, with the reason `error`; the exchange is stored and marked, and the result
       lists what had happened.  Without any text the error is passed on.
@@ -83,6 +84,8 @@ def recover(
                 if seen.ended or opened is None or begun is None or isinstance(error, _BARE):
                     return error
                 if strategy == "store-partial":
+                    if seen.stored < seen.offset:
+                        return error  # there is no `persist_partial` before it
                     failed = ResumableStreamError(error, begun.token)
                     failed.__cause__ = error
                     return failed
@@ -122,6 +125,7 @@ class _Seen:
         self.ended = False
         self.delta: Delta | None = None
         self.replayed: Replayed | None = None
+        self.partial: PartialStored | None = None
 
     def noting(
         self, emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
@@ -135,6 +139,8 @@ class _Seen:
                 self.opened = event
             elif isinstance(event, Begun):
                 self.begun = event
+            elif isinstance(event, PartialStored):
+                self.partial = event
             elif isinstance(event, Replayed):
                 self.delta, self.replayed = None, event
             elif isinstance(event, Ended):
@@ -149,6 +155,13 @@ class _Seen:
         if self.delta:
             return self.delta.offset + len(self.delta.text)
         return self.replayed.offset if self.replayed else 0
+
+    @property
+    def stored(self) -> int:
+        """How much of the text is durable."""
+        if self.delta is None:
+            return self.offset
+        return self.partial.offset if self.partial and self.partial.attempt == self.delta.attempt else 0
 
     @property
     def index(self) -> int:

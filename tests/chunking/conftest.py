@@ -37,6 +37,11 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "paragraph": {"strategy": "paragraph", "size": 2, "overlap": 1},
     "fixed": {"strategy": "fixed", "size": 20, "overlap": 3},
     "fixed, tiny": {"strategy": "fixed", "size": 2, "overlap": 1},
+    "token, short": {"strategy": "token", "size": 100, "overlap": 3, "max_length": 40},
+    "token, counted, short": {"strategy": "token", "size": 50, "overlap": 4, "count": count, "max_length": 40},
+    "sentence, short": {"strategy": "sentence", "size": 5, "overlap": 1, "max_length": 50},
+    "paragraph, short": {"strategy": "paragraph", "size": 2, "overlap": 1, "max_length": 60},
+    "fixed, short": {"strategy": "fixed", "size": 50, "overlap": 3, "max_length": 32},
 }
 
 

@@ -32,9 +32,11 @@ WORST = 8  # times that a code point is looked at, in texts made for that
 STRATEGIES = ["token", "sentence", "paragraph", "fixed"]
 
 
-def work(text: str, strategy: str, step: int) -> tuple[int, int, int]:
+def work(text: str, strategy: str, step: int, **how: int) -> tuple[int, int, int]:
     """Code points that were looked at, questions asked, and code points that were held at most."""
-    made = cutter(strategy, {"token": 100, "sentence": 5, "paragraph": 2, "fixed": 400}[strategy], longest=LONGEST)
+    made = cutter(
+        strategy, {"token": 100, "sentence": 5, "paragraph": 2, "fixed": 400}[strategy], longest=LONGEST, **how
+    )
     given = held = 0
     for at in range(0, len(text), step):
         for piece in made.feed(text[at : at + step]):
@@ -55,6 +57,18 @@ def test_the_work_is_linear_and_what_is_held_bounded(name, strategy):
     assert more <= 4.1 * some and more <= len(long) / 2.9
     chunk = {"sentence": 5 * LONGEST, "paragraph": 2 * LONGEST}.get(strategy, 400 + LONGEST)
     assert held <= chunk + LONGEST + 600, "the open chunk, the open unit, and what is not yet looked at"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_bound_on_the_length_costs_nothing_and_bounds_what_is_held(name, strategy):
+    text = TEXTS[name] * (24_000 // len(TEXTS[name]))
+    free, _, _ = work(text, strategy, 5)
+    bounded, _, held = work(text, strategy, 5, max_length=500)
+    assert bounded <= 1.1 * free + 1000
+    assert held <= 500 + 2 * LONGEST + 600, (
+        "the open chunk, the open unit, what is scanned and what is not yet looked at"
+    )
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

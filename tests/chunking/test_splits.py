@@ -35,7 +35,7 @@ def splits(text: str) -> st.SearchStrategy[list[str]]:
     return st.one_of(some.map(lambda cuts: parts_of(text, cuts)), st.just(list(text)))
 
 
-def check(text: str, pieces: list, size: int, longest: int = 10_000) -> None:
+def check(text: str, pieces: list, how: dict, longest: int = 10_000) -> None:
     """The chunks are the text: in order, to the code point, with nothing left out."""
     assert "".join(piece.text[piece.overlap :] for piece in pieces) == text
     end = 0
@@ -45,7 +45,8 @@ def check(text: str, pieces: list, size: int, longest: int = 10_000) -> None:
         end = piece.end
     starts = [piece.start for piece in pieces]
     assert starts == sorted(set(starts)), "each begins later than the one before"
-    assert all(len(piece.text) <= longest * size for piece in pieces)
+    most = how.get("max_length", longest * how["size"] * 4)
+    assert all(len(piece.text) <= most for piece in pieces)
 
 
 def test_any_split_of_the_hard_text_gives_the_same_chunks(cut, hard, how):
@@ -53,7 +54,7 @@ def test_any_split_of_the_hard_text_gives_the_same_chunks(cut, hard, how):
     whole = cut([hard], **how)
     many = 60 if how in ({"strategy": "sentence", "size": 1}, {"strategy": "fixed", "size": 2, "overlap": 1}) else 300
     assert len(whole) > 1
-    check(hard, whole, how["size"] * 4)
+    check(hard, whole, how)
 
     @settings(MANY, max_examples=many, database=None)
     @given(splits(hard))
@@ -72,7 +73,7 @@ def test_any_text_in_any_parts(cut, how):
         if "count" in how and not text.isascii():
             how_here["count"] = len
         whole = cut([text], **how_here)
-        check(text, whole, how["size"] * 4, LONGEST)
+        check(text, whole, how, LONGEST)
         assert cut(data.draw(splits(text)), **how_here) == whole
         edges = {0, *(cluster.end() for cluster in regex.finditer(r"\X", text))}
         assert all(piece.start in edges and piece.end in edges for piece in whole), "no grapheme cluster is broken"
@@ -88,7 +89,7 @@ def test_what_has_no_end(cut, how):
     def same(data, text):
         how_here = how | {"longest": LONGEST, "count": len} if "count" in how else how | {"longest": LONGEST}
         whole = cut([text], **how_here)
-        check(text, whole, how["size"] * 4, LONGEST)
+        check(text, whole, how, LONGEST)
         step = data.draw(st.sampled_from([1, 7, 500]))
         assert cut([text[at : at + step] for at in range(0, len(text), step)], **how_here) == whole
 
@@ -100,6 +101,7 @@ def test_nothing_gives_nothing(cut, how):
 
 
 def test_what_is_never_broken_is_whole_in_one_chunk(cut, hard, how):
+    how = {name: value for name, value in how.items() if name != "max_length"}  # which breaks what is longer
     whole = (
         "https://a.b/c_(d)?e=1.2", '[A link. Here](https://x.y/z_(q) "A title. x")', "![an image](a.png)", "<https://x.y>",
         "``a ` b. ``", '<b class="x. Y">', "  ```py\nx = 1. \n\ny = \"```\"\n  ```\n",

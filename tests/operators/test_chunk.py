@@ -266,3 +266,57 @@ def test_declaring_it_is_what_loads_the_libraries():
     """The package itself does without them."""
     module = import_module("cortex_rx.operators.chunk")
     assert not hasattr(module, "regex") and not hasattr(module, "Cutter")
+
+
+# --- a bound on the length ---------------------------------------------------------------------------------------------
+
+
+BOUNDED = {
+    "before the unit that does not fit": (
+        ("sentence", 5, 0), "One is here. Two is here too. Three.", ["One is here. Two is here too. ", "Three."]
+    ),
+    "a sentence that is too long, after a word": (
+        ("sentence", 5, 0),
+        "It runs on and on, for ever and a day. End.",
+        ["It runs on and on, for ever and ", "a day. End."],
+    ),
+    "a fence, after a line": (
+        ("paragraph", 2, 0),
+        "```py\nfirst = 1\nsecond = 2\nthird = 3\n```\n",
+        ["```py\nfirst = 1\nsecond = 2\n", "third = 3\n```\n"],
+    ),
+    "a link, wherever": (
+        ("token", 100, 0), "See https://example.com/a/b/c/d/e/f/g now", ["See ", "https://example.com/a/b/c/d/e/f/", "g now"]
+    ),
+    "a grapheme cluster is whole": (
+        ("sentence", 1, 0), "x" * 30 + "👩\u200d👩\u200d👧" + "y" * 5, ["x" * 30, "👩\u200d👩\u200d👧yyyyy"]
+    ),
+    "but for one that is itself too long": (("fixed", 100, 0), "a" + "\u0301" * 40, ["a" + "\u0301" * 31, "\u0301" * 9]),
+    "an overlap counts": (
+        ("sentence", 5, 1), "One is here. Two is here too. Three.", ["One is here. Two is here too. ", "Two is here too. Three."]
+    ),
+    "an overlap that leaves no room is left out": (
+        ("sentence", 5, 1), "It is here, all of it, one. It is there, the two.", ["It is here, all of it, one. ", "It is there, the two."]
+    ),
+    "less than a size": (("fixed", 500, 0), "word " * 10, ["word word word word word word wo", "rd word word word "]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_no_chunk_is_longer_than_the_bound(lab, name):
+    (strategy, size, overlap), text, expected = BOUNDED[name]
+
+    async def main():
+        return await lab.play(lab.source(text), cx.chunk(strategy, size, overlap, max_length=32))
+
+    assert contents(lab.run(main)) == expected
+    assert all(len(content) <= 32 for content in expected)
+
+
+@pytest.mark.parametrize(("strategy", "overlap", "most"), [("fixed", 32, 31), ("token", 8, 7), ("sentence", 32, 31)])
+def test_an_overlap_that_is_a_whole_chunk_is_refused(strategy, overlap, most):
+    with pytest.raises(
+        InvalidArgument, match=f"overlap: got {overlap}; accepted: a whole number from 0 to {most}, less"
+    ):
+        cx.chunk(strategy, 100, overlap, max_length=32)
+    cx.chunk(strategy, 100, most, max_length=32)

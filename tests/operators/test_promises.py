@@ -51,6 +51,11 @@ class Late:
         return self.held
 
 
+async def embedding(text: str) -> list[float]:
+    await asyncio.sleep(0.2)
+    return [float(len(text))]
+
+
 NO_STORE = {
     "timeout": lambda: cx.timeout(idle=timedelta(seconds=30), total=timedelta(minutes=5)),
     # Where it is reached it ends the stream, which no operator in `check_operator` may: see test_limit.py.
@@ -63,6 +68,7 @@ NO_STORE = {
     "chunk, paragraph": lambda: cx.chunk("paragraph", 1),
     "chunk, fixed": lambda: cx.chunk("fixed", 250, 40),
     "rewrite": lambda: cx.rewrite(Late),
+    "chunk, of a length": lambda: cx.chunk("sentence", 3, 1, max_length=60),
     "measure, often": lambda: cx.measure(every=50 * MS),
 }
 
@@ -137,6 +143,18 @@ STORING = {
         cx.begin,
         {"memory": None},
     ),
+    "finalize, in chunks": (
+        lambda store: cx.finalize(store, max_single_memory_size=500),
+        lambda store: cx.chain(
+            cx.begin(store), cx.chunk("fixed", 500, max_length=500), cx.persist_partial(store, 100 * MS)
+        ),
+        {},
+    ),
+    "finalize, in chunks, with embeddings": (
+        lambda store: cx.finalize(store, None, embedding, 500, True),
+        lambda store: cx.chain(cx.begin(store), cx.chunk("fixed", 500, max_length=500)),
+        {"memory": None},
+    ),
     "the default chain": (default_chain, None, {"holds_first": 2.0}),
     "the default chain with every option": (
         lambda store: default_chain(
@@ -146,6 +164,9 @@ STORING = {
                 "max_response_length": 50_000_000,
                 "partial_response_interval": 100,
                 "hooks": {"on_progress": str, "on_error": slow},
+                "chunking_strategy": "paragraph",
+                "chunk_size": 3,
+                "max_single_memory_size": 400,
             },
         ),
         None,

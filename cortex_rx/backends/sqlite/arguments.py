@@ -31,6 +31,7 @@ __all__ = [
     "name",
     "number",
     "one_of",
+    "ranges",
     "strings",
     "token_hash",
 ]
@@ -176,6 +177,28 @@ def embedding(field: str, value: object) -> bytes:
     if not items:
         raise InvalidArgument(field, "an empty list", "a list of at least one number")
     return array("d", [float(number(f"{field}[{index}]", item)) for index, item in enumerate(items)]).tobytes()
+
+
+def ranges(field: str, value: object) -> list[tuple[int, int, bytes | None]]:
+    """A list of {start, end, embedding?}: ranges of a text from its beginning on, in order, none empty and nothing between them left
+    out; each may begin before the end of the one before it."""
+    if not isinstance(value, list | tuple):
+        raise InvalidArgument(field, _type(value), "a list of {start, end}")
+    spec: Spec = ({"start": integer, "end": integer}, {"embedding": embedding})
+    checked: list[tuple[int, int, bytes | None]] = []
+    first = last = 0
+    for index, item in enumerate(cast("list[object]", value)):
+        try:
+            one = accept(spec, item)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"{field}[{index}].{error.field}", error.given, error.accepted) from None
+        start, end = one["start"], one["end"]
+        if not (start <= last < end and (start > first or not checked)):
+            accepted = "ranges in order, from 0 on, each to a later end, without a gap"
+            raise InvalidArgument(f"{field}[{index}]", (start, end), accepted)
+        checked.append((start, end, one.get("embedding")))
+        first, last = start, end
+    return checked
 
 
 def json_object(field: str, value: object) -> str:

@@ -86,12 +86,39 @@ def store_answer(work: Work, stream: sqlite3.Row, answer: int, length: int, args
         (question_memory, question_message, answer_message, work.now, stream["seq"]),
     )
     if length:
-        texts.finish_index(work, answer)
+        chunks = args.get("chunks", [])
         work.db.execute(
-            "UPDATE memories SET partial = 0, message = ?, embedding = ?, metadata = ?, updated = ?"
+            "UPDATE memories SET partial = 0, message = ?, embedding = ?, metadata = ?, chunks = ?, updated = ?"
             " WHERE space = ? AND id = ?",
-            (answer_message, args.get("agentEmbedding"), _json(about), work.now, stream["space"], stream["memory"]),
+            (
+                answer_message,
+                args.get("agentEmbedding"),
+                _json(about),
+                len(chunks),
+                work.now,
+                stream["space"],
+                stream["memory"],
+            ),
         )
+        if chunks:
+            _store_chunks(work, stream, answer, chunks)
+        else:
+            texts.finish_index(work, answer)
+
+
+def _store_chunks(work: Work, stream: sqlite3.Row, answer: int, chunks: list[tuple[int, int, bytes | None]]) -> None:
+    """Memories of the chunks of an answer; it is found through them from now on."""
+    seq = work.db.execute(
+        "SELECT seq FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["memory"])
+    ).fetchone()["seq"]
+    last = 0
+    for part, (start, stop, vector) in enumerate(chunks):
+        work.db.execute(
+            "INSERT INTO chunks (memory, part, space, id, start, stop, overlap, embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (seq, part, stream["space"], f"mem-{work.new_id()}", start, stop, start < last, vector),
+        )
+        last = stop
+    texts.index_parts(work, answer, ((start, stop) for start, stop, _ in chunks))
 
 
 def store_unanswered(work: Work, stream: sqlite3.Row, outcome: str, reason: str | None) -> None:

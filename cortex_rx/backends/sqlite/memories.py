@@ -14,7 +14,7 @@ from cortex_rx.backends.sqlite import texts, tokens
 from cortex_rx.backends.sqlite.arguments import Spec, any_text, flag, integer, name, number, strings
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.backends.sqlite.words import in_space, phrases
-from cortex_rx.errors import MemoryNotFound
+from cortex_rx.errors import InvalidArgument, MemoryNotFound
 
 __all__ = [
     "COUNT",
@@ -35,7 +35,14 @@ __all__ = [
 GET: Spec = ({"memorySpaceId": name, "memoryId": name}, {"includePartial": flag})
 LIST: Spec = (
     {"memorySpaceId": name},
-    {"userId": name, "sourceType": name, "conversationId": name, "limit": integer, "includePartial": flag},
+    {
+        "userId": name,
+        "sourceType": name,
+        "conversationId": name,
+        "limit": integer,
+        "includePartial": flag,
+        "includeChunks": flag,
+    },
 )
 SEARCH: Spec = (
     {"memorySpaceId": name, "query": any_text},
@@ -48,7 +55,10 @@ SEARCH: Spec = (
         "includePartial": flag,
     },
 )
-COUNT: Spec = ({"memorySpaceId": name}, {"userId": name, "sourceType": name, "includePartial": flag})
+COUNT: Spec = (
+    {"memorySpaceId": name},
+    {"userId": name, "sourceType": name, "includePartial": flag, "includeChunks": flag},
+)
 DELETE: Spec = ({"memorySpaceId": name, "memoryId": name}, {})
 
 _OPTIONAL = {
@@ -60,15 +70,28 @@ _OPTIONAL = {
 }
 
 
+# A chunk is a row of its answer, with what is its own.
+_ANSWERS = (
+    "SELECT *, NULL AS chunk, NULL AS part, NULL AS start, NULL AS stop, NULL AS overlap, NULL AS own FROM memories"
+)
+_CHUNKS = (
+    "SELECT memories.*, chunks.id AS chunk, part, start, stop, overlap, chunks.embedding AS own"
+    " FROM memories CROSS JOIN chunks ON chunks.memory = memories.seq"
+)
+
+
 def _row(work: Work, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
     """A memory as the contract gives it; its content cut after `limit` code points."""
     partial = bool(row["partial"])
     text = work.db.execute("SELECT length, writes, touched FROM texts WHERE id = ?", (row["text"],)).fetchone()
+    is_chunk = row["chunk"] is not None
+    start, stop = (row["start"], row["stop"]) if is_chunk else (0, text["length"])
+    end = stop if limit is None else min(stop, start + limit)
     result: dict[str, Any] = {
-        "memoryId": row["id"],
+        "memoryId": row["chunk"] if is_chunk else row["id"],
         "memorySpaceId": row["space"],
-        "content": texts.whole(work, row["text"], limit),
-        "contentLength": text["length"],
+        "content": "".join(texts.read(work, row["text"], start, end)),
+        "contentLength": stop - start,
         "contentType": row["content_type"],
         "sourceType": row["source_type"],
         "sourceTimestamp": row["source_timestamp"],
@@ -88,8 +111,9 @@ def _row(work: Work, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
     for key, column in _OPTIONAL.items():
         if row[column] is not None:
             result[key] = row[column]
-    if row["embedding"] is not None:
-        result["embedding"] = array("d", row["embedding"]).tolist()
+    embedding = row["own" if is_chunk else "embedding"]
+    if embedding is not None:
+        result["embedding"] = array("d", embedding).tolist()
     if row["metadata"] is not None:
         result["metadata"] = json.loads(row["metadata"])
     if partial:
@@ -100,22 +124,39 @@ def _row(work: Work, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
             "streamStartTime": stream["started"],
             "updates": text["writes"],
         }
+    if is_chunk:
+        result["chunkMetadata"] = {
+            "parentMemoryId": row["id"],
+            "chunkIndex": row["part"],
+            "totalChunks": row["chunks"],
+            "startOffset": start,
+            "endOffset": stop,
+            "hasOverlap": bool(row["overlap"]),
+        }
+    elif row["chunks"]:
+        result["chunkCount"] = row["chunks"]
     return result
 
 
 def load(work: Work, space: str, memory: str, limit: int | None = None) -> dict[str, Any] | None:
-    """The memory of this id, a partial one too, or None."""
-    row = work.db.execute("SELECT * FROM memories WHERE space = ? AND id = ?", (space, memory)).fetchone()
+    """The memory of this id, a partial one too, or None; no chunk."""
+    row = work.db.execute(f"{_ANSWERS} WHERE space = ? AND id = ?", (space, memory)).fetchone()
     return None if row is None else _row(work, row, limit)
 
 
 def get(work: Work, args: dict[str, Any]) -> dict[str, Any] | None:
-    """`memories:get`: the content is whole."""
-    row = work.db.execute(
-        "SELECT * FROM memories WHERE space = ? AND id = ? AND (partial = 0 OR ?)",
-        (args["memorySpaceId"], args["memoryId"], args.get("includePartial", False)),
-    ).fetchone()
-    return None if row is None else _row(work, row, None)
+    """`memories:get`: the content is whole, and the chunks are named."""
+    key = (args["memorySpaceId"], args["memoryId"])
+    row = work.db.execute(f"{_ANSWERS} WHERE space = ? AND id = ?", key).fetchone()
+    if row is None:
+        row = work.db.execute(f"{_CHUNKS} WHERE chunks.space = ? AND chunks.id = ?", key).fetchone()
+    if row is None or (row["partial"] and not args.get("includePartial", False)):
+        return None
+    result = _row(work, row, None)
+    if "chunkCount" in result:
+        ids = work.db.execute("SELECT id FROM chunks WHERE memory = ? ORDER BY part", (row["seq"],))
+        result["chunkIds"] = [chunk["id"] for chunk in ids.fetchall()]
+    return result
 
 
 def _filters(args: dict[str, Any]) -> dict[str, Any]:
@@ -125,27 +166,33 @@ def _filters(args: dict[str, Any]) -> dict[str, Any]:
         "source": args.get("sourceType"),
         "conversation": args.get("conversationId"),
         "partial": args.get("includePartial", False),
+        "chunks": args.get("includeChunks", False),
     }
 
 
+_COUNTED = "SELECT count(*) + coalesce(sum(CASE WHEN :chunks THEN chunks ELSE 0 END), 0) FROM memories"
+_NARROWED = (
+    " WHERE memories.space = :space AND (partial = 0 OR :partial)"
+    " AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)"
+)
+_IN_CONVERSATION = f"{_NARROWED} AND (:conversation IS NULL OR conversation = :conversation)"
+_LIST = f"{_ANSWERS}{_IN_CONVERSATION} ORDER BY seq DESC LIMIT :limit"
+_LIST_WITH_CHUNKS = (
+    f"{_ANSWERS}{_IN_CONVERSATION} UNION ALL {_CHUNKS}{_IN_CONVERSATION} ORDER BY seq DESC, part LIMIT :limit"
+)
+
+
 def list_rows(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
-    """`memories:list`: newest first."""
+    """`memories:list`: newest first, an answer before its chunks."""
     rows = work.db.execute(
-        "SELECT * FROM memories WHERE space = :space AND (partial = 0 OR :partial)"
-        " AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)"
-        " AND (:conversation IS NULL OR conversation = :conversation) ORDER BY seq DESC LIMIT :limit",
-        {**_filters(args), "limit": args.get("limit", 100)},
+        _LIST_WITH_CHUNKS if args.get("includeChunks") else _LIST, {**_filters(args), "limit": args.get("limit", 100)}
     )
     return [_row(work, row, HEAD_LENGTH) for row in rows.fetchall()]
 
 
 def count(work: Work, args: dict[str, Any]) -> int:
     """`memories:count`."""
-    row = work.db.execute(
-        "SELECT count(*) FROM memories WHERE space = :space AND (partial = 0 OR :partial)"
-        " AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)",
-        _filters(args),
-    ).fetchone()
+    row = work.db.execute(f"{_COUNTED}{_NARROWED}", _filters(args)).fetchone()
     number: int = row[0]
     return number
 
@@ -163,7 +210,7 @@ def _rarity(docs: int, hits: int) -> float:
 SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": any_tag, "rarity": _rarity}
 """What the statements here call, by name."""
 
-# Each term is looked up by itself.  The best place of each term in a memory counts, wherever it is in it; a memory with more of the
+# Each term is looked up by itself.  The best place of each term in a memory, or chunk, counts, wherever it is in it; one with more of the
 # terms comes first, BM25 decides among those with as many.  Terms are given as JSON, so the statement is a constant.
 #
 # bm25() of FTS5 counts the rows and words of all memory spaces, so it must not rank: a space would see that another one grows.  But
@@ -173,28 +220,31 @@ SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": any_tag, "rarity":
 # From t the rank is computed anew, with the mean, the rows and the hits of this space alone.
 _SEARCH = """
 WITH hits AS MATERIALIZED (
-    SELECT docs.text AS text, term.key AS term, docs.size AS size, bm25(words) / bm25(words, 1e18) AS share
+    SELECT docs.text AS text, docs.part AS part, term.key AS term, docs.size AS size, bm25(words) / bm25(words, 1e18) AS share
     FROM json_each(:terms) AS term
     CROSS JOIN words ON words MATCH term.value
     CROSS JOIN docs ON docs.id = words.rowid
 ), places AS (
-    SELECT text, term, size, round(share / (1 - share) * 1.2 * (0.25 + 0.75 * size / :mean_of_all)) AS times FROM hits
+    SELECT text, part, term, size, round(share / (1 - share) * 1.2 * (0.25 + 0.75 * size / :mean_of_all)) AS times FROM hits
     UNION ALL
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    SELECT json_extract(value, '$[0]'), NULL, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
         json_extract(value, '$[3]') FROM json_each(:tails)
 ), terms AS MATERIALIZED (
     SELECT term, rarity(:docs, count(*)) AS weight FROM places GROUP BY term
 ), best AS (
-    SELECT text, term, max(times * 2.2 / (times + 1.2 * (0.25 + 0.75 * size / :mean))) AS weight FROM places GROUP BY text, term
+    SELECT text, part, term, max(times * 2.2 / (times + 1.2 * (0.25 + 0.75 * size / :mean))) AS weight
+    FROM places GROUP BY text, part, term
 ), scored AS (
-    SELECT text, count(*) AS matched, sum(best.weight * terms.weight) AS weight
-    FROM best CROSS JOIN terms ON terms.term = best.term GROUP BY text
+    SELECT text, part, count(*) AS matched, sum(best.weight * terms.weight) AS weight
+    FROM best CROSS JOIN terms ON terms.term = best.term GROUP BY text, part
 )
-SELECT memories.*, matched, weight FROM scored CROSS JOIN memories ON memories.text = scored.text
-WHERE space = :space AND (partial = 0 OR :partial)
+SELECT memories.*, chunks.id AS chunk, chunks.part AS part, start, stop, overlap, chunks.embedding AS own, matched, weight
+FROM scored CROSS JOIN memories ON memories.text = scored.text
+LEFT JOIN chunks ON chunks.memory = memories.seq AND chunks.part = scored.part
+WHERE memories.space = :space AND (partial = 0 OR :partial)
     AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)
     AND (:importance IS NULL OR importance >= :importance) AND (:tags IS NULL OR any_tag(tags, :tags))
-ORDER BY matched DESC, weight DESC, seq DESC LIMIT :limit
+ORDER BY matched DESC, weight DESC, seq DESC, chunks.part LIMIT :limit
 """
 
 
@@ -245,7 +295,8 @@ def _tails(work: Work, space: str, terms: list[str]) -> list[tuple[int, int, int
 
 
 def delete(work: Work, args: dict[str, Any]) -> dict[str, Any]:
-    """`memories:deleteMemory`: the memory, its words in the index, and its text, which stays only where a message refers to it.
+    """`memories:deleteMemory`: the memory, its chunks, their words in the index, and its text, which stays only where a message
+    refers to it.  A chunk is not deleted by itself.
 
     With the memory of an answer its stream goes, and what former attempts wrote; with that of a question that has no answer, also
     what has been written since it was asked again.
@@ -254,8 +305,17 @@ def delete(work: Work, args: dict[str, Any]) -> dict[str, Any]:
         "SELECT seq, text, stream FROM memories WHERE space = ? AND id = ?", (args["memorySpaceId"], args["memoryId"])
     ).fetchone()
     if row is None:
+        answer = work.db.execute(
+            "SELECT memories.id FROM chunks JOIN memories ON memories.seq = chunks.memory WHERE chunks.space = ? AND chunks.id = ?",
+            (args["memorySpaceId"], args["memoryId"]),
+        ).fetchone()
+        if answer is not None:
+            raise InvalidArgument(
+                "memoryId", args["memoryId"], f"{answer['id']}, the answer: a chunk is deleted with it"
+            )
         raise MemoryNotFound("no memory of this id in the memory space")
     texts.unindex(work, row["text"])
+    work.db.execute("DELETE FROM chunks WHERE memory = ?", (row["seq"],))
     work.db.execute("DELETE FROM memories WHERE seq = ?", (row["seq"],))
     if row["stream"] is not None:
         forget_stream(work, row["stream"])

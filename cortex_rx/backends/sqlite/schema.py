@@ -4,7 +4,8 @@
 released: a change of the layout is one more migration.
 
 A text stands in the file once, in pieces, whoever refers to it: a stream (its question), an attempt (what it wrote), a memory, a
-message.  `docs` says which part of a text is in the index under which row.  Everything is keyed by memory space first.
+message.  A chunk of an answer is a range of its text.  `docs` says which part of a text is in the index under which row.
+Everything is keyed by memory space first.
 """
 
 from __future__ import annotations
@@ -174,5 +175,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX memories_by_space ON memories (space, seq)",
         "CREATE INDEX memories_partial ON memories (space, seq) WHERE partial",
         "CREATE INDEX memories_by_stream ON memories (stream)",
+    ),
+    (
+        # What a chunk has in common with its answer stands in the answer's row, where `chunks` counts them.  start, stop: code points
+        # of the answer's text.  overlap: it begins before the chunk before it ends.
+        """CREATE TABLE chunks (
+            memory INTEGER NOT NULL REFERENCES memories (seq),
+            part INTEGER NOT NULL,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            overlap INTEGER NOT NULL,
+            embedding BLOB,
+            UNIQUE (memory, part),
+            UNIQUE (space, id)
+        )""",
+        "ALTER TABLE memories ADD COLUMN chunks INTEGER NOT NULL DEFAULT 0",
+        # The chunk whose words these are; NULL where the words are found as those of the whole text.
+        "ALTER TABLE docs ADD COLUMN part INTEGER",
     ),
 )

@@ -23,11 +23,12 @@ from cortex_rx.backends.sqlite.arguments import (
     lifetime,
     name,
     one_of,
+    ranges,
     strings,
     token_hash,
 )
 from cortex_rx.backends.sqlite.texts import Work
-from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict
+from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, InvalidArgument
 
 __all__ = ["APPEND", "BEGIN", "CLOSE", "FINALIZE", "append", "begin", "close", "finalize", "result"]
 
@@ -73,6 +74,7 @@ FINALIZE: Spec = (
         "userEmbedding": embedding,
         "agentEmbedding": embedding,
         "metadata": json_object,
+        "chunks": ranges,
     },
 )
 CLOSE: Spec = (
@@ -213,7 +215,7 @@ def _append(work: Work, stream: sqlite3.Row, end: int, args: dict[str, Any]) -> 
         raise _conflict(stream)
     carried = leases.carried(work, args, at_end=start + len(body) >= end)
     if rest:
-        end = texts.extend(work, text, rest, carried)
+        end = texts.extend(work, text, rest, carried, index=not args.get("chunks"))
     elif open_ and carried != (None, None, None):
         texts.carry(work, text, carried)
     return text, end
@@ -240,6 +242,9 @@ def finalize(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     answer, end = _append(work, stream, texts.length_of(work, stream["answer"]), args)
     if end != args["length"]:
         raise Gap(end, args["length"])
+    chunks = args.get("chunks")
+    if chunks and chunks[-1][1] != end:
+        raise InvalidArgument("chunks", f"an end at {chunks[-1][1]}", f"ranges to the end of the answer, {end}")
     exchanges.store_answer(work, stream, answer, end, args)
     leases.settle(work, stream, args.get("reason"), args.get("usage"))
     return result(work, args, "now")

@@ -8,11 +8,11 @@ proportional to what is appended (a code point is stored again once or twice), a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cortex_rx.backends.sqlite.words import LEAD, in_space, index_text, safe_cut
+from cortex_rx.backends.sqlite.words import LEAD, in_space, index_text, lead_of, safe_cut
 
 __all__ = [
     "BLOCK",
@@ -24,6 +24,7 @@ __all__ = [
     "drop",
     "extend",
     "finish_index",
+    "index_parts",
     "length_of",
     "number_of",
     "read",
@@ -110,11 +111,11 @@ def compare(work: Work, text: int, start: int, body: str) -> bool:
     return True
 
 
-def extend(work: Work, text: int, body: str, carried: Carried = (None, None, None)) -> int:
-    """Append to a text that is being written; its new length."""
+def extend(work: Work, text: int, body: str, carried: Carried = (None, None, None), *, index: bool = True) -> int:
+    """Append to a text that is being written; its new length.  Not to `index` it is for who indexes the whole of it then."""
     row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
     length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
-    if length - indexed + len(body) < BLOCK:
+    if not index or length - indexed + len(body) < BLOCK:
         _store(work, text, length, body)
     else:
         waiting = "".join(read(work, text, indexed - lead, length)) + body
@@ -168,22 +169,45 @@ def finish_index(work: Work, text: int) -> None:
     work.db.execute("UPDATE texts SET indexed = ?, lead = 0 WHERE id = ?", (length, text))
 
 
+def index_parts(work: Work, text: int, ranges: Iterable[tuple[int, int]]) -> None:
+    """Index a text anew, so that its words are found as those of the parts that these ranges of it are.
+
+    A word or phrase that the end of a part cuts is found in the next part: the index has it whole there.
+    """
+    unindex(work, text)
+    border = 0  # where the part before ends
+    for part, (start, stop) in enumerate(ranges):
+        have = max(0, min(start, border - LEAD))
+        body = "".join(read(work, text, have, stop))
+        cut = border - have
+        begin = min(start, border - lead_of(body[:cut], body[cut : cut + LEAD]))
+        body, at, lead = body[begin - have :], 0, 0
+        while at < len(body):
+            last = len(body) - at <= BLOCK
+            end, next_lead = (len(body), 0) if last else safe_cut(body, at, at + BLOCK)
+            _index(work, text, begin + at, begin + end, body[at - lead : end], part)
+            at, lead = end, next_lead
+        border = stop
+    work.db.execute("UPDATE texts SET indexed = length, lead = 0 WHERE id = ?", (text,))
+
+
 def tail(work: Work, text: int) -> str:
     """The words of what is not indexed yet, with a space around each."""
     row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
     return f" {index_text(''.join(read(work, text, row[1] - row[2], row[0])))} "
 
 
-def _index(work: Work, text: int, start: int, stop: int, body: str) -> None:
-    """Put a part into the index; `body` is that part, and before it what it repeats of the part before."""
+def _index(work: Work, text: int, start: int, stop: int, body: str, part: int | None = None) -> None:
+    """Put a block into the index; `body` is that block, and before it what it repeats of the block before."""
     repeated = len(body) - (stop - start)
     space = _space_of(work, text)
-    words = index_text(body)
-    number = words.count(" ") + 1 if words else 0
+    found = index_text(body)
+    number = found.count(" ") + 1 if found else 0
     doc = work.db.execute(
-        "INSERT INTO docs (text, start, stop, size) VALUES (?, ?, ?, ?)", (text, start - repeated, stop, number)
+        "INSERT INTO docs (text, start, stop, size, part) VALUES (?, ?, ?, ?, ?)",
+        (text, start - repeated, stop, number, part),
     )
-    work.db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, in_space(space, words)))
+    work.db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, in_space(space, found)))
     _counted(work, space, 1, number)
 
 

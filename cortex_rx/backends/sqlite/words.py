@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-__all__ = ["LEAD", "TERMS", "fold", "in_space", "index_text", "phrases", "safe_cut"]
+__all__ = ["LEAD", "TERMS", "fold", "in_space", "index_text", "lead_of", "phrases", "safe_cut"]
 
 TERMS = 64
 """So many different terms of a query are looked for; the rest of a longer query is ignored."""
@@ -98,6 +98,12 @@ _kind = re.compile(
 _is_katakana = re.compile(f"[{_class(_KATAKANA)}]")
 _is_hiragana = re.compile(f"[{_class(_HIRAGANA)}]")
 _is_syllabic = re.compile(f"[{_class(_SYLLABIC)}]")
+# What may stand within a term that is not of single characters; and that there is a word in it.
+_term = f"(?>(?:{_word}|{_joined.pattern}|[+#])+)"  # atomic, for there are many ways to match, all the same
+_term_begins, _term_ends = re.compile(_term), re.compile(rf"{_term}\Z")
+_has_word = re.compile(f"{_word}|[+#]")
+_katakana_ends = re.compile(rf"[{_class(_KATAKANA)}]*\Z")
+_singles_end = re.compile(rf"(?:{_one}){{0,3}}\Z")
 # Letters that Unicode does not take apart, though readers and keyboards do.
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
 _letter = re.compile("[" + "".join(_LETTERS) + "]")
@@ -204,3 +210,22 @@ def safe_cut(text: str, start: int, stop: int) -> tuple[int, int]:
     middle = (start + stop) // 2
     cut = max(text.rfind(space, middle, stop) for space in " \n\t\u3000") + 1
     return (cut, 0) if cut > 0 else (stop, LEAD)
+
+
+def lead_of(before: str, after: str) -> int:
+    """How many characters at the end of `before`, LEAD at most, belong to a term that goes on in `after`.
+
+    Of characters without spaces between words, three: the parts of a query are not longer; of a word of katakana all.
+
+    >>> lead_of("The pine", "apple"), lead_of("The pine ", "apple"), lead_of("nod", "e.js"), lead_of("Yes", ". No"), lead_of("我住在东", "京都")
+    (4, 0, 3, 0, 3)
+    """
+    before, after = before[-LEAD:], after[:LEAD]
+    if before and after and _is_single.match(before[-1]) and _is_single.match(after[0]):
+        kana = _katakana_ends.search(before) if _is_katakana.match(after[0]) else None
+        ends = _singles_end.search(before)
+        return max(len(found[0]) for found in (kana, ends) if found)
+    ended, begun = _term_ends.search(before), _term_begins.match(after)
+    if ended and begun and _has_word.search(ended[0]) and _has_word.search(begun[0]):
+        return len(ended[0])
+    return 0
