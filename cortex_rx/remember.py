@@ -121,6 +121,12 @@ class _TextReader(Reader[StreamEvent, str]):
                 self.reader = None
                 if not reader.done():
                     reader.set_result(None)
+        elif isinstance(item, Replayed):
+            if self._seen:
+                self.on_error(TextDiverged("what is stored is another text than this reader had seen"))
+            elif item.text:
+                self._attempt, self._seen = item.attempt, True
+                self.on_next(item.text)
         elif isinstance(item, Ended):
             self.on_completed()
 

@@ -206,7 +206,7 @@ async def test_two_streams_at_once_keep_each_question_with_its_answer(cortex: Co
 @virtual
 async def test_the_chain_can_be_taken_apart_and_recomposed(cortex: Cortex) -> None:
     whole = default_chain(cortex.backend)
-    assert whole.names == ("begin", "persist_partial", "finalize", "measure")
+    assert whole.names == ("begin", "persist_partial", "recover", "finalize", "measure")
     seen: list[str] = []
     note = cx.step("note", ops.do_action(lambda event: seen.append(type(event).__name__)))
     chain = whole.without("persist_partial").before("begin", cx.limit(10, then="end")).after("finalize", note)
@@ -234,13 +234,22 @@ def test_a_recomposed_chain_that_cannot_work_is_refused_before_anything_runs(tmp
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        (None, ("begin", "persist_partial", "finalize", "measure")),
-        ({"store_partial_response": False}, ("begin", "finalize", "measure")),
-        ({"streamTimeout": 5_000}, ("timeout", "begin", "persist_partial", "finalize", "measure")),
-        ({"maxResponseLength": 5}, ("limit", "begin", "persist_partial", "finalize", "measure")),
+        (None, ("begin", "persist_partial", "recover", "finalize", "measure")),
+        ({"store_partial_response": False}, ("begin", "recover", "finalize", "measure")),
+        ({"streamTimeout": 5_000}, ("timeout", "begin", "persist_partial", "recover", "finalize", "measure")),
+        ({"maxResponseLength": 5}, ("limit", "begin", "persist_partial", "recover", "finalize", "measure")),
         (
             StreamingOptions(stream_timeout=1, max_response_length=5),
-            ("timeout", "limit", "begin", "persist_partial", "finalize", "measure"),
+            ("timeout", "limit", "begin", "persist_partial", "recover", "finalize", "measure"),
+        ),
+        (
+            {"maxRetries": 2, "streamTimeout": 1, "maxResponseLength": 5},
+            ("timeout", "resume", "limit", "begin", "persist_partial", "recover", "finalize", "measure"),
+        ),
+        ({"maxRetries": 0}, ("begin", "persist_partial", "recover", "finalize", "measure")),
+        (
+            {"partialFailureHandling": "retry"},
+            ("resume", "begin", "persist_partial", "recover", "finalize", "measure"),
         ),
     ],
 )
@@ -302,7 +311,7 @@ def test_bad_parameters_are_refused_before_anything_is_stored(
     assert not (tmp_path / "memory.db").exists()
 
 
-@pytest.mark.parametrize("option", ["sync_to_graph", "progressiveFactExtraction", "generate_resume_token"])
+@pytest.mark.parametrize("option", ["sync_to_graph", "progressiveFactExtraction"])
 def test_an_option_without_an_operator_is_refused_by_name(option: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedOption, match="does not exist yet"):
         remember_stream(Model(), {option: True}, backend=SqliteBackend(tmp_path / "m.db"), **TURN)

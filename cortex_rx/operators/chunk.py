@@ -68,8 +68,8 @@ def chunk(
     one.  If it fails, `Problem` says so, once, and four code points are a token from then on.
 
     Reads `Delta`; emits `Chunked` as soon as what follows shows that a chunk is closed: mostly a word later, at most 3,200
-    code points where a link might go on; the last ones at `Ended`, or at an error.  A new attempt is cut anew.  After
-    `Replayed`, the text of a stream that was taken over, is cut like any other.  Holds the open chunk with its overlap and the open unit; the work is linear.
+    code points where a link might go on; the last ones at `Ended`, or at an error.  A new attempt is cut anew.
+    What was `Replayed` of a stream that was taken over is cut too: in the end there are the chunks of the whole answer.  Holds the open chunk with its overlap and the open unit; the work is linear.
 
     Needs the extra `chunk`.  Raises `InvalidArgument`, `MissingExtra`, and `UnsupportedOption` for `semantic`.
 
