@@ -25,6 +25,9 @@ class Place:
     """How far a reader has seen an answer: `offset` code points of `attempt`, written under `epoch`.
 
     `answer.place` gives it; as JSON it is three numbers.
+
+    >>> Place(offset=120, attempt=0, epoch=1)
+    Place(offset=120, attempt=0, epoch=1)
     """
 
     offset: int = 0
@@ -54,6 +57,16 @@ async def follow(
     that is certain; with a number alone it is noticed only where that is beyond what is stored.
 
     The store is asked every `every`, and waited for when it is away, 30 s at most.  Raises `StreamNotFound`.
+
+    >>> from cortex_rx import Cortex
+    >>> async def main():
+    ...     async with Cortex(":memory:") as cortex:
+    ...         answer = cortex.memory.remember_stream(
+    ...             ["Hello ", "Ada"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", user_id="ada", user_name="Ada")
+    ...         await answer
+    ...         return [event async for event in cortex.memory.follow("s", answer.stream_id, after=6)]
+    >>> asyncio.run(main())
+    [Delta(text='Ada', ...), Ended(reason='stop', offset=9, index=1, usage=None)]
     """
     given = ids(memory_space_id=memory_space_id, stream_id=stream_id)
     if not isinstance(after, Place):
