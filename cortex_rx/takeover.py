@@ -45,6 +45,10 @@ class ResumeFrom:
     While its writer is alive it is waited for, for one lease at most, then `StillOwned` is raised; with `take_over` it is
     taken at once, and the former writer is fenced off.  `claim` makes a repetition harmless: a take-over whose answer was
     lost is the same one when it is sent again under the same claim.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> ResumeFrom(SqliteBackend(":memory:"), "support", "resume_...", claim="mine")  # the token is not shown
+    ResumeFrom(backend=SqliteBackend(':memory:'), memory_space_id='support', take_over=False, claim='mine', expected={})
     """
 
     backend: Backend

@@ -45,10 +45,22 @@ def recover(
     """When the stream fails: first everything upstream comes to rest, what has to be flushed is flushed; then as `strategy` says.
 
     ```text
-    source  B-a-b#
-    out     B-a-b-------#         store-partial: # = ResumableStreamError
-    out     B-a-b-------(P r #)   rollback: r = RolledBack
-    out     B-a-b-------(P e |)   best-effort: e = Ended 'error'
+    recover("store-partial", store)
+    source  O-(Ba)----bP-----P----#
+    store   [-]---([a)-]([b)-(][)-]
+    out     O-(Ba)----bP-----P----#
+
+    recover("rollback", store)
+    source  O-(Ba)----bP-----P----#
+    store   [-]---([a)-]([b)-(][)-(][)-]---
+    out     O-(Ba)----bP-----P---------(K#)
+
+    recover("best-effort", store)
+    source  O-(Ba)----bP-----P----#
+    store   [-]---([a)-]([b)-(][)-]----
+    out     O-(Ba)----bP-----P----(XE|)
+
+    O = Opened, B = Begun, E = Ended, P = PartialStored, K = RolledBack, X = Problem, # = ConnectionError, [ ] = a write
     ```
 
     * `store-partial`: what arrived stays in the partial memory, to the last character; the stream fails with

@@ -13,13 +13,13 @@ from reactivex import Observable, abc
 
 from cortex_rx import flow as engine
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import CortexError, InvalidArgument, ProviderError, StreamCutOff, StreamTimeout
+from cortex_rx.errors import CortexError, ProviderError, StreamCutOff, StreamTimeout
 from cortex_rx.events import Opened, Resumed, StreamEvent
 from cortex_rx.flow import Flow
 from cortex_rx.operators._checks import callback, count, seconds
 from cortex_rx.statuses import status_of
 
-__all__ = ["resume", "worth_resuming"]
+__all__ = ["resume"]
 
 _STATUSES = frozenset((408, 409, 425, 429))  # and 500 and above
 _TRANSPORT = frozenset(  # of SDKs and HTTP clients, by name: none of them is imported
@@ -33,12 +33,8 @@ _OVERLOADED = frozenset(  # what providers say in the stream itself
 )
 
 
-def worth_resuming(error: Exception) -> bool:
-    """Whether asking again may help: a connection that failed, an idle timeout, HTTP 408, 409, 425, 429 and 5xx.
-
-    >>> worth_resuming(ConnectionResetError()), worth_resuming(ValueError())
-    (True, False)
-    """
+def _worth(error: Exception) -> bool:
+    """Whether asking again may help."""
     if isinstance(error, StreamTimeout):
         return error.which == "idle"
     if isinstance(error, ProviderError):
@@ -61,16 +57,19 @@ def resume(
     delay: timedelta = timedelta(seconds=1),
     max_delay: timedelta = timedelta(seconds=30),
     within: timedelta | None = None,
-    worth: Callable[[Exception], bool] = worth_resuming,
-    random: Callable[[], float] = randoms.random,
+    worth: Callable[[Exception], bool] | None = None,
+    random: Callable[[], float] | None = None,
 ) -> Operator:
     """When the source fails, open it again, `retries` times at most, and go on where it was.
 
     What stands upstream (a `timeout`) starts anew with each opening; what stands downstream goes on, and sees no failure.
 
     ```text
-    source  o-a-b#   o-a-b-c-|
-    out     o-a-b-------(Rc)-|      R = Resumed
+    resume(delay=0 * frame)
+    source  O-a-b#-Sc-(E|)
+    out     O-a-b--Sc-(E|)
+
+    O = Opened, E = Ended, S = Resumed, # = ConnectionError, frame = one character
     ```
 
     The source says how it can be opened again: `replayable`, `prefill` or `restart`; one that does not is refused with
@@ -78,8 +77,9 @@ def resume(
 
     Between two openings it waits a random time, up to `delay`, 2 `delay`, 4 `delay` ... and `max_delay` at most; or as long as
     the provider says in `Retry-After`.  No opening begins later than `within` after the first failure; a `Retry-After` beyond
-    that ends the stream at once.  `worth(error)` says what is worth it, by default `worth_resuming`.  An error that is not, and
-    the last one, is passed on.  `random` gives numbers from 0 to 1.
+    that ends the stream at once.  `worth(error)` says what is worth it; by default that are
+    connections that fail, idle timeouts, a stream that is cut off, a provider that says it is overloaded, and HTTP 408, 409, 425, 429
+    and 5xx.  An error that is not, and the last one, is passed on.  `random()` gives numbers from 0 to 1.
 
     Commonly used for: connections that break in the middle of an answer, models that are overloaded.
 
@@ -95,10 +95,9 @@ def resume(
     count("retries", retries)
     base, most = seconds("delay", delay, zero=True), seconds("max_delay", max_delay, zero=True)
     budget = None if within is None else seconds("within", within)
-    for name, value in (("worth", worth), ("random", random)):
-        if value is None:  # pyright: ignore[reportUnnecessaryComparison]
-            raise InvalidArgument(name, None, "a function")
-        callback(name, value)
+    callback("worth", worth)
+    callback("random", random)
+    is_worth, number = worth or _worth, random or randoms.random
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         def subscribe(
@@ -110,10 +109,10 @@ def resume(
             def again(error: Exception, retry: int) -> float | None:
                 nonlocal first
                 first = flow.time() if first is None else first
-                if retry > retries or not worth(error):
+                if retry > retries or not is_worth(error):
                     return None
                 asked = _retry_after(error, flow.wall())
-                pause = random() * min(most, base * 2 ** (retry - 1)) if asked is None else asked
+                pause = number() * min(most, base * 2 ** (retry - 1)) if asked is None else asked
                 if budget is not None and flow.time() + pause > first + budget:
                     return None
                 return pause
