@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cortex_rx.backends.backend import Backend
-from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreError, StoreUnavailable
+from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreUnavailable
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
@@ -96,7 +96,7 @@ class Tail:
         }
         try:
             await backend.mutation("streams:renew", args)
-        except StoreError as error:
+        except Exception as error:  # it runs out by itself
             log.info("the lease was not released: %s (stream %s)", type(error).__name__, self.opened.stream_id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from cortex_rx.errors import StoreError, StoreUnavailable
+from cortex_rx.errors import ResumableStreamError, StoreError, StoreUnavailable
 from cortex_rx.events import (
     Begun,
     Delta,
@@ -108,6 +108,8 @@ class Watch:
     def end(self, end: End | None, error: Exception | None) -> None:
         """The stream has ended."""
         if end is End.FAILED and error is not None:
+            if isinstance(error, ResumableStreamError):
+                error = error.original_error  # what had happened; the token is told beside it
             if self._hooks.on_error:
                 phase = "storage" if self.phase == "streaming" and isinstance(error, StoreError) else self.phase
                 self._tell(self._error(Problem.of(phase, error, recoverable=may_pass(error))))

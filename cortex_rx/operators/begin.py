@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import InvalidArgument, StoreError, StoreUnavailable
+from cortex_rx.errors import InvalidArgument, StoreUnavailable
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox, beside
 from cortex_rx.operators._checks import backend_of, seconds
@@ -101,7 +101,7 @@ async def _heartbeat(backend: Backend, opened: Opened, begun: Begun) -> None:
     }
     try:
         await backend.mutation("streams:renew", args)
-    except StoreError as error:
+    except Exception as error:  # whatever it is, the answer goes on
         log.info("no heartbeat: %s (stream %s)", type(error).__name__, opened.stream_id)
 
 
