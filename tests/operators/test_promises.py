@@ -68,6 +68,8 @@ NO_STORE = {
     "chunk, paragraph": lambda: cx.chunk("paragraph", 1),
     "chunk, fixed": lambda: cx.chunk("fixed", 250, 40),
     "rewrite": lambda: cx.rewrite(Late),
+    # The failures of `check_operator` are not worth a retry: how it reopens is shown in test_resume.py.
+    "resume": lambda: cx.resume(worth=lambda error: False),
     "chunk, of a length": lambda: cx.chunk("sentence", 3, 1, max_length=60),
     "measure, often": lambda: cx.measure(every=50 * MS),
 }
@@ -155,7 +157,12 @@ STORING = {
         lambda store: cx.chain(cx.begin(store), cx.chunk("fixed", 500, max_length=500)),
         {"memory": None},
     ),
-    "the default chain": (default_chain, None, {"holds_first": 2.0}),
+    "recover": (
+        lambda store: cx.recover("store-partial", store),
+        lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS)),
+        {"handles_errors": True},
+    ),
+    "the default chain": (default_chain, None, {"holds_first": 2.0, "handles_errors": True}),
     "the default chain with every option": (
         lambda store: default_chain(
             store,
@@ -170,7 +177,7 @@ STORING = {
             },
         ),
         None,
-        {"holds_first": 2.0, "rewrites": True},
+        {"holds_first": 2.0, "handles_errors": True, "rewrites": True},
     ),
 }
 
