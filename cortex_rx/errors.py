@@ -27,6 +27,7 @@ __all__ = [
     "NotACortexFile",
     "NotStored",
     "ProviderError",
+    "QueueClosed",
     "SourceConsumed",
     "StoreBusy",
     "StoreClosed",
@@ -111,6 +112,12 @@ class CallbackError(CortexError):
 
     def __reduce__(self) -> tuple[type[CallbackError], tuple[str, BaseException]]:
         return type(self), (self.step, self.error)
+
+
+class QueueClosed(CortexError):
+    """An `AsyncQueue` takes no more items, or was stopped and gives no more."""
+
+    code = "QUEUE_CLOSED"
 
 
 class SourceConsumed(CortexError):
