@@ -192,7 +192,7 @@ class TextDiverged(CortexError):
 
 
 class EmptyAnswer(CortexError):
-    """The answer had neither text nor tool calls.  The question is kept, and marked as unanswered."""
+    """The answer had no text, called no tools, and was no refusal.  The question is kept, and marked as unanswered."""
 
     code = "EMPTY_ANSWER"
 

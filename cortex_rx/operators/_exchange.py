@@ -14,6 +14,7 @@ from cortex_rx.flow import Inbox
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
 
 _CALL = 30.0  # seconds that a function of the caller's may take
+_WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
 _LATE_CALL = 1.0  # the same when the stream was stopped
 
 __all__ = ["Embed", "Exchange", "Extract", "derive"]
@@ -33,7 +34,7 @@ class Exchange:
         self.ended: Ended | None = None
         self.excused: Exception | None = None
         self.attempt = 0
-        self.blank = self.no_calls = True
+        self.blank = self.needs_text = True  # the one: so far there is none; the other: without any it is no answer
         self._whole: list[str] | None = [] if whole else None
         self._tail: deque[str] = deque()
         self._start = self.end = 0  # of the tail; `end` is the length of what has passed
@@ -97,8 +98,14 @@ class Exchange:
         elif isinstance(event, Problem):
             if event.phase == "initialization":
                 self.excused = event.error or CortexError(event.message)
-        elif isinstance(event, Custom) and event.name in ("tool_calls", "function_call"):
-            self.no_calls = False
+        elif isinstance(event, Custom) and event.name in _WORDLESS:
+            self.needs_text = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no answer to store: no text, no call of a tool, and no refusal."""
+        refused = self.ended is not None and self.ended.reason == "refusal"
+        return self.blank and self.needs_text and not refused
 
     @property
     def text(self) -> str:

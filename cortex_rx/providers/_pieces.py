@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -12,7 +12,7 @@ from cortex_rx.errors import ProviderError
 from cortex_rx.events import Custom
 from cortex_rx.types import Usage
 
-__all__ = ["Finish", "Piece", "Provider", "as_json", "field", "fields", "others", "passed", "raise_failure"]
+__all__ = ["Finish", "Piece", "Provider", "as_json", "field", "fields", "others", "passed", "raise_failure", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,9 @@ class Finish:
 Piece: TypeAlias = "str | Custom | Finish"
 Provider: TypeAlias = Callable[[Any], "str | Iterable[Piece] | None"]
 """The pieces in an item (a string is one piece), or None if the item is not of this provider's kind.
+
+A piece of a refusal is text of the answer, with a `Custom` named `refusal` beside it: an answer with such a one ends as `refusal`
+where its reason would be `stop`.
 
 The answer is taken to be whole when a `Finish` with a reason has come: a stream of such items that ends without one is
 `incomplete`.  Where nothing says how the answer ended, hand `from_stream` the bare text.
@@ -57,13 +60,19 @@ def others(item: Any, known: frozenset[str], pieces: list[Piece]) -> None:
             pieces.append(Custom(name, as_json(value)))
 
 
-def passed(item: Any, name: str) -> Custom:
+def passed(item: Any, name: str, without: Container[str] = ("snapshot",)) -> Custom:
     """The whole item under a name.
 
     The `snapshot` that an SDK's helper adds to each piece is left out: it is all that came before, and the work and the
-    memory for it would grow with the square of the answer.
+    memory for it would grow with the square of the answer.  So is what else a caller names because it is such a one.
     """
-    return Custom(name, as_json({name: value for name, value in fields(item).items() if name != "snapshot"}))
+    return Custom(name, as_json({name: value for name, value in fields(item).items() if name not in without}))
+
+
+def refused(text: Any) -> list[Piece]:
+    """A piece of a refusal: text of the answer, for it is what is said; and a `Custom`, which says what kind of text it is."""
+    mark = Custom("refusal", as_json(text))
+    return [text, mark] if isinstance(text, str) else [mark]
 
 
 def raise_failure(detail: Any) -> NoReturn:
