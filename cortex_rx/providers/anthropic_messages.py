@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortex_rx.events import Custom
-from cortex_rx.providers._pieces import Finish, Piece, as_json, field, others, passed, raise_failure
+from cortex_rx.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, raise_failure
 from cortex_rx.types import Usage
 
 __all__ = ["anthropic_messages"]
@@ -58,7 +58,7 @@ def anthropic_messages(item: Any) -> list[Piece] | None:
             return [passed(item, name if isinstance(name, str) else "content_block_delta")]
         text: Any = field(delta, "text")
         pieces: list[Piece] = [text] if isinstance(text, str) else []
-        others(delta, _OF_TEXT, pieces)
+        others(fields(delta), _OF_TEXT, pieces)
         return pieces
     if not isinstance(kind, str):
         return None

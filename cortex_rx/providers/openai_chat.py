@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cortex_rx.events import Custom
-from cortex_rx.providers._pieces import Finish, Piece, as_json, field, others, passed, refused
+from cortex_rx.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, refused
 from cortex_rx.types import Usage
 
 __all__ = ["openai_chat"]
@@ -46,28 +46,31 @@ def openai_chat(item: Any) -> list[Piece] | None:
     True
     """
     kind: object = field(item, "object")
-    choices: Any = field(item, "choices")
-    if kind != _CHUNK and (kind or not _are_choices(choices)):  # some servers send it empty: Azure in its first chunk
-        return _of_helper(item)
+    if kind is None and (event := field(item, "type")) is not None:
+        return _of_helper(item, event)
+    if kind != _CHUNK and (kind or not _are_choices(field(item, "choices"))):
+        return None  # some servers send it empty: Azure in its first chunk
+    chunk = fields(item)
     pieces: list[Piece] = []
-    for choice in choices or ():
-        if field(choice, "index"):
-            pieces.append(Custom("choice", as_json(choice)))
+    for each in chunk.get("choices") or ():
+        choice = fields(each)
+        if choice.get("index"):
+            pieces.append(Custom("choice", as_json(each)))
             continue
-        delta: Any = field(choice, "delta")
-        content: Any = field(delta, "content")
+        delta = fields(choice.get("delta"))
+        content = delta.get("content")
         if isinstance(content, str):
             pieces.append(content)
         elif content is not None:
             pieces.append(Custom("content", as_json(content)))
-        if refusal := field(delta, "refusal"):
+        if refusal := delta.get("refusal"):
             pieces += refused(refusal)
         others(delta, _OF_DELTA, pieces)
         others(choice, _OF_CHOICE, pieces)
-        if (reason := field(choice, "finish_reason")) is not None:
+        if (reason := choice.get("finish_reason")) is not None:
             pieces.append(Finish(reason))
-    others(item, _OF_CHUNK, pieces)
-    if (usage := field(item, "usage")) is not None:
+    others(chunk, _OF_CHUNK, pieces)
+    if (usage := chunk.get("usage")) is not None:
         pieces.append(
             Finish(
                 usage=Usage(
@@ -80,9 +83,8 @@ def openai_chat(item: Any) -> list[Piece] | None:
     return pieces
 
 
-def _of_helper(item: Any) -> list[Piece] | None:
+def _of_helper(item: Any, kind: object) -> list[Piece] | None:
     """What the SDK's helper makes of the chunks."""
-    kind: object = field(item, "type")
     if kind == "chunk":
         return openai_chat(field(item, "chunk"))
     if not isinstance(kind, str) or kind not in _REPEATS:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cortex_rx.events import Custom
-from cortex_rx.providers._pieces import Finish, Piece, as_json, field, others, passed, raise_failure, refused
+from cortex_rx.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, raise_failure, refused
 from cortex_rx.types import Usage
 
 __all__ = ["openai_responses"]
@@ -44,7 +44,7 @@ def openai_responses(item: Any) -> list[Piece] | None:
     if kind == _TEXT:
         text: Any = field(item, "delta")
         pieces: list[Piece] = [text] if isinstance(text, str) else []
-        others(item, _OF_TEXT, pieces)
+        others(fields(item), _OF_TEXT, pieces)
         return pieces
     if not isinstance(kind, str):
         return None

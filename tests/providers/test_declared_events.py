@@ -218,10 +218,13 @@ def test_an_event_of_openai_responses(kind):
 @pytest.mark.parametrize("kind", cases(ChatCompletionStreamEvent))
 def test_an_event_of_the_helper_of_openai_chat(kind):
     item, name = built(kind), type_of(kind)
+    if name == "chunk":
+        item.chunk.choices[0].index = 0
     provider, pieces = read(item)
     assert provider is openai_chat
     if name == "chunk":
-        assert pieces == openai_chat(item.chunk) and "<content>" in pieces
+        assert pieces == openai_chat(item.chunk)
+        assert [piece for piece in pieces if isinstance(piece, str)] == ["<content>", "<refusal>"]
     else:
         whole = {key: value for key, value in as_sent(item).items() if key not in CHAT[name]}
         assert pieces == [Custom(name, whole)]
