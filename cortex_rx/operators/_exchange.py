@@ -14,8 +14,8 @@ from cortex_rx.flow import Inbox
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
 
 _CALL = 30.0  # seconds that a function of the caller's may take
-_WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
 _LATE_CALL = 1.0  # the same when the stream was stopped
+_WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
 
 __all__ = ["Embed", "Exchange", "Extract", "derive"]
 
@@ -34,7 +34,8 @@ class Exchange:
         self.ended: Ended | None = None
         self.excused: Exception | None = None
         self.attempt = 0
-        self.blank = self.needs_text = True  # the one: so far there is none; the other: without any it is no answer
+        self.blank = True
+        self.needs_text = True  # no call of a tool and no refusal has come, so without text it is no answer
         self._whole: list[str] | None = [] if whole else None
         self._tail: deque[str] = deque()
         self._start = self.end = 0  # of the tail; `end` is the length of what has passed

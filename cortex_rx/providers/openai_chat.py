@@ -46,8 +46,8 @@ def openai_chat(item: Any) -> list[Piece] | None:
     True
     """
     kind: object = field(item, "object")
-    if kind is None and (event := field(item, "type")) is not None:
-        return _of_helper(item, event)
+    if kind is None and (again := _of_helper(item)) is not None:
+        return again
     if kind != _CHUNK and (kind or not _are_choices(field(item, "choices"))):
         return None  # some servers send it empty: Azure in its first chunk
     chunk = fields(item)
@@ -83,8 +83,9 @@ def openai_chat(item: Any) -> list[Piece] | None:
     return pieces
 
 
-def _of_helper(item: Any, kind: object) -> list[Piece] | None:
-    """What the SDK's helper makes of the chunks."""
+def _of_helper(item: Any) -> list[Piece] | None:
+    """The pieces in an event of the SDK's helper."""
+    kind: object = field(item, "type")
     if kind == "chunk":
         return openai_chat(field(item, "chunk"))
     if not isinstance(kind, str) or kind not in _REPEATS:
