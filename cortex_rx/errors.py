@@ -34,6 +34,7 @@ __all__ = [
     "NotACortexFile",
     "NotStored",
     "ProviderError",
+    "QueueClosed",
     "SourceConsumed",
     "StoreBusy",
     "StoreClosed",
@@ -120,6 +121,12 @@ class CallbackError(CortexError):
         return type(self), (self.step, self.error)
 
 
+class QueueClosed(CortexError):
+    """An `AsyncQueue` takes no more items, or was stopped and gives no more."""
+
+    code = "QUEUE_CLOSED"
+
+
 class SourceConsumed(CortexError):
     """A source that is no factory was subscribed to a second time."""
 
@@ -192,7 +199,7 @@ class TextDiverged(CortexError):
 
 
 class EmptyAnswer(CortexError):
-    """The answer had neither text nor tool calls.  The question is kept, and marked as unanswered."""
+    """The answer had no text, called no tools, and was no refusal.  The question is kept, and marked as unanswered."""
 
     code = "EMPTY_ANSWER"
 

@@ -108,6 +108,7 @@ def from_stream(
         index = offset = 0
         carried, told = "", False
         reason: str | None = None
+        refused = False
         usage: Usage | None = None
         readers: dict[type, Provider] = {}
         async with AsyncExitStack() as stack:
@@ -137,6 +138,7 @@ def from_stream(
                                 index += 1
                                 offset += len(piece)
                         elif isinstance(piece, Custom):
+                            refused = refused or piece.name == "refusal"
                             yield piece
                         elif isinstance(piece, Finish):
                             reason, usage = piece.reason or reason, _merged(usage, piece.usage)
@@ -157,6 +159,8 @@ def from_stream(
                 yield event
             # Chunks of a provider say when they are through: without that the answer was cut off on its way.
             reason = reason or ("incomplete" if readers else "stop")
+            if refused and reason == "stop":
+                reason = "refusal"  # chat completions have no reason of their own for it
             yield Ended(reason, offset + len(carried), index + len(carried), usage)
 
     return declare(pull(events), (Opened, Delta, Ended, Custom, Problem))
