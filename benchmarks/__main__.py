@@ -11,13 +11,14 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.providers import AT_MOST, providers
 from benchmarks.store import NullStore
 from benchmarks.subjects import SUBJECTS, Model, Subject
 from cortex_rx.backends import SqliteBackend
@@ -71,13 +72,15 @@ async def timed(subject: Subject, model: Model, stores: Stores) -> float:
     return spent / len(model.texts) * 1e6
 
 
-def interleaved(names: Sequence[str], rounds: int, model: Model, stores: Stores) -> Times:
+def interleaved(
+    names: Sequence[str], rounds: int, model: Model, stores: Stores, subjects: Mapping[str, Subject] = SUBJECTS
+) -> Times:
     """The times of each, round by round; each round begins with another one."""
     times: Times = {name: [] for name in names}
     for number in range(-1, rounds):  # the first round warms up
         at = number % len(names)
         for name in (*names[at:], *names[:at]):
-            spent = asyncio.run(timed(SUBJECTS[name], model, stores))
+            spent = asyncio.run(timed(subjects[name], model, stores))
             if number >= 0:
                 times[name].append(spent)
     return times
@@ -144,6 +147,9 @@ def main() -> int:
     tables = {"memory": table(f"{given.chunks:,} chunks into a store in memory", memory, ("hand", "bare"))}
     sqlite = interleaved(["hand", "run", "last", "handle"], given.rounds, model, on_disk)
     tables["sqlite"] = table(f"{given.chunks:,} chunks into a SQLite file", sqlite, ("hand",))
+    reading = providers(model)
+    read = interleaved(list(reading), given.rounds, model, in_memory, reading)
+    tables["providers"] = table(f"{given.chunks:,} chunks of each provider, read by from_stream alone", read, ("text",))
     short, long = 1_000, 100_000
     length = by_length(["hand", "run", "handle"], max(3, given.rounds // 5), short, long)
     tables["length"] = table("by the length of the stream, store in memory", length, ())
@@ -159,6 +165,7 @@ def main() -> int:
         Bar(f"{name}: a chunk of {long:,} / of {short:,}", ratio(length, f"{name} {long:,}", f"{name} {short:,}"), 1.1)
         for name in ("run", "handle")
     ]
+    bars += [Bar(f"{name} / text", ratio(read, name, "text"), most) for name, most in AT_MOST.items()]
     print()
     for bar in bars:
         print(f"  {'PASS' if bar.holds else 'FAIL'}  {bar.what:38}{bar.ratio:6.2f}  at most {bar.at_most:.2f}")

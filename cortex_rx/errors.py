@@ -35,6 +35,7 @@ __all__ = [
     "NotResumable",
     "NotStored",
     "ProviderError",
+    "QueueClosed",
     "ResumableStreamError",
     "SourceConsumed",
     "StillOwned",
@@ -127,6 +128,12 @@ class CallbackError(CortexError):
 
     def __reduce__(self) -> tuple[type[CallbackError], tuple[str, BaseException]]:
         return type(self), (self.step, self.error)
+
+
+class QueueClosed(CortexError):
+    """An `AsyncQueue` takes no more items, or was stopped and gives no more."""
+
+    code = "QUEUE_CLOSED"
 
 
 class SourceConsumed(CortexError):
@@ -231,7 +238,7 @@ class TextDiverged(CortexError):
 
 
 class EmptyAnswer(CortexError):
-    """The answer had neither text nor tool calls.  The question is kept, and marked as unanswered."""
+    """The answer had no text, called no tools, and was no refusal.  The question is kept, and marked as unanswered."""
 
     code = "EMPTY_ANSWER"
 

@@ -177,7 +177,7 @@ class Delta(StreamEvent):
 class Ended(StreamEvent):
     """There is no more text, and why.
 
-    `reason` is the provider's (`stop`, `length`, `tool_calls`, `content_filter`), `incomplete` when a provider's stream
+    `reason` is the provider's (`stop`, `length`, `tool_calls`, `content_filter`, `refusal`), `incomplete` when a provider's stream
     stopped without one, or what ended it here (`limit`, `timeout`).  `offset` is the length of the answer, `index` the
     number of its deltas.
     """

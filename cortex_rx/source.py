@@ -173,6 +173,7 @@ def from_stream(
         index = offset = 0
         carried, told = "", False
         reason: str | None = None
+        refused = False
         usage: Usage | None = None
         readers: dict[type, Provider] = {}
         async with AsyncExitStack() as stack:
@@ -202,6 +203,7 @@ def from_stream(
                                 index += 1
                                 offset += len(piece)
                         elif isinstance(piece, Custom):
+                            refused = refused or piece.name == "refusal"
                             yield piece
                         elif isinstance(piece, Cursor):
                             pass  # the place is of use only where a source can be reopened
@@ -224,6 +226,8 @@ def from_stream(
                 yield event
             # Chunks of a provider say when they are through: without that the answer was cut off on its way.
             reason = reason or ("incomplete" if readers else "stop")
+            if refused and reason == "stop":
+                reason = "refusal"  # chat completions have no reason of their own for it
             yield Ended(reason, offset + len(carried), index + len(carried), usage)
 
     if declared is None:

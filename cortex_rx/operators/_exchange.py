@@ -9,6 +9,8 @@ from typing import Any
 from cortex_rx.errors import ChainOrderError, CortexError, NotStored
 from cortex_rx.events import Begun, Chunked, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 
+_WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
+
 __all__ = ["Exchange"]
 
 
@@ -21,7 +23,8 @@ class Exchange:
         self.ended: Ended | None = None
         self.excused: Exception | None = None
         self.attempt = 0
-        self.blank = self.no_calls = True
+        self.blank = True
+        self.needs_text = True  # no call of a tool and no refusal has come, so without text it is no answer
         self._whole: list[str] | None = [] if whole else None
         self._tail: deque[str] = deque()
         self._start = self.end = 0  # of the tail; `end` is the length of what has passed
@@ -99,8 +102,14 @@ class Exchange:
         elif isinstance(event, Problem):
             if event.phase == "initialization":
                 self.excused = event.error or CortexError(event.message)
-        elif isinstance(event, Custom) and event.name in ("tool_calls", "function_call"):
-            self.no_calls = False
+        elif isinstance(event, Custom) and event.name in _WORDLESS:
+            self.needs_text = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no answer to store: no text, no call of a tool, and no refusal."""
+        refused = self.ended is not None and self.ended.reason == "refusal"
+        return self.blank and self.needs_text and not refused
 
     @property
     def text(self) -> str:
@@ -115,7 +124,7 @@ class Exchange:
             "epoch": begun.epoch,
             "reason": ended.reason,
         }
-        if self.blank and self.no_calls:
+        if self.empty:
             return "streams:close", {**args, "outcome": "empty"}
         args |= {
             "attempt": begun.attempt + self.attempt,

@@ -73,8 +73,9 @@ def finalize(
 
     It acts once it has seen `Ended`, also when the stream was cancelled after that.  A stream that fails or is cut off before
     is not finalised: its partial stays.  It is safe to finalise again: the same text gives the stored exchange, another text is
-    an `IdempotencyConflict`.  An answer that is blank and calls no tools fails with `EmptyAnswer`; the question is kept, marked
-    unanswered.  If the store cannot, after four tries in two seconds, the stream fails with `NotStored`, which carries the text
+    an `IdempotencyConflict`.  An answer that is blank, calls no tools and is no refusal fails with `EmptyAnswer`; the question is
+    kept, marked unanswered.  One that is a refusal is stored as any other; its message says so (`finishReason`: `refusal`).  If
+    the store cannot, after four tries in two seconds, the stream fails with `NotStored`, which carries the text
     that is not durable.  `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream as they are.
 
     `extract_content(question, answer)` gives the text that is remembered of the question; `generate_embedding(text)` the

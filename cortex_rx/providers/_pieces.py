@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import filterfalse
 from typing import Any, NoReturn, TypeAlias, cast
 
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from cortex_rx.errors import ProviderError
 from cortex_rx.events import Custom
 from cortex_rx.types import Usage
 
-__all__ = ["Cursor", "Finish", "Piece", "Provider", "as_json", "field", "fields", "others", "passed", "raise_failure"]
+__all__ = [
+    "Cursor",
+    "Finish",
+    "Piece",
+    "Provider",
+    "as_json",
+    "field",
+    "fields",
+    "others",
+    "passed",
+    "raise_failure",
+    "refused",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +51,69 @@ Piece: TypeAlias = "str | Custom | Finish | Cursor"
 Provider: TypeAlias = Callable[[Any], "str | Iterable[Piece] | None"]
 """The pieces in an item (a string is one piece), or None if the item is not of this provider's kind.
 
+A piece of a refusal is text of the answer, with a `Custom` named `refusal` beside it: an answer with such a one ends as `refusal`
+where its reason would be `stop`.
+
 The answer is taken to be whole when a `Finish` with a reason has come: a stream of such items that ends without one is
 `incomplete`.  Where nothing says how the answer ended, hand `from_stream` the bare text.
 """
 
+_SIMPLE = frozenset((str, int, bool, type(None)))  # most of what comes: it is JSON already
 _EMPTY: tuple[Any, ...] = ("", [], {})
 
 
+def _kind(kind: type[Any]) -> type[Any]:
+    """What the objects of a type are."""
+    return next((known for known in (Mapping, BaseModel) if issubclass(kind, known)), object)
+
+
+# It is asked several times for each item, and `isinstance` of an abstract class takes as long as all else that is done with it.
+_is = cast("Callable[[type[Any]], type[Any]]", lru_cache(maxsize=256)(_kind))
+
+
 def field(item: Any, name: str) -> Any:
-    """A field of an SDK's object or of its JSON."""
-    return cast("Mapping[str, Any]", item).get(name) if isinstance(item, Mapping) else getattr(item, name, None)
+    """A field of an SDK's object or of its JSON; None if it has none."""
+    what = _is(type(item))
+    if what is BaseModel:  # which takes long to say that it has no such attribute
+        value = item.__dict__.get(name)
+        return value if value is not None else (item.__pydantic_extra__ or {}).get(name)
+    return item.get(name) if what is Mapping else getattr(item, name, None)
 
 
 def fields(item: Any) -> Mapping[str, Any]:
-    """All fields of an SDK's object or of its JSON, also those that this version of the SDK does not know."""
-    if isinstance(item, Mapping):
+    """All fields of an SDK's object or of its JSON, also those that this version of the SDK does not know; of None there are none."""
+    what = _is(type(item))
+    if what is BaseModel:
+        known: dict[str, Any] = item.__dict__
+        extra: dict[str, Any] | None = item.__pydantic_extra__
+        return known | extra if extra else known
+    if what is Mapping:
         return cast("Mapping[str, Any]", item)
-    known: dict[str, Any] = vars(item)
-    extra: dict[str, Any] | None = getattr(item, "__pydantic_extra__", None)
-    return known | extra if extra else known
+    return {} if item is None else vars(item)
 
 
-def others(item: Any, known: frozenset[str], pieces: list[Piece]) -> None:
+def others(given: Mapping[str, Any], known: frozenset[str], pieces: list[Piece]) -> None:
     """Append what there is beside the `known` fields, but for what is empty."""
-    if item is None:
-        return
-    for name, value in fields(item).items():
-        if value is not None and name not in known and value not in _EMPTY:
+    for name in filterfalse(known.__contains__, given):
+        value = given[name]
+        if value is not None and value not in _EMPTY:
             pieces.append(Custom(name, as_json(value)))
 
 
-def passed(item: Any, name: str) -> Custom:
+def passed(item: Any, name: str, without: Container[str] = ("snapshot",)) -> Custom:
     """The whole item under a name.
 
     The `snapshot` that an SDK's helper adds to each piece is left out: it is all that came before, and the work and the
-    memory for it would grow with the square of the answer.
+    memory for it would grow with the square of the answer.  So is what else a caller names because it is such a one.
     """
-    return Custom(name, as_json({name: value for name, value in fields(item).items() if name != "snapshot"}))
+    given = fields(item).items()
+    return Custom(name, {key: as_json(value) for key, value in given if value is not None and key not in without})
+
+
+def refused(text: Any) -> list[Piece]:
+    """A piece of a refusal: text of the answer, for it is what is said; and a `Custom`, which says what kind of text it is."""
+    mark = Custom("refusal", as_json(text))
+    return [text, mark] if isinstance(text, str) else [mark]
 
 
 def raise_failure(detail: Any) -> NoReturn:
@@ -87,6 +128,8 @@ def raise_failure(detail: Any) -> NoReturn:
 
 def as_json(value: Any) -> Any:
     """As JSON; what has no value is left out, whether it came as an object or as JSON."""
+    if type(value) in _SIMPLE:
+        return value
     return _slim(to_jsonable_python(value, exclude_none=True, fallback=vars))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortex_rx.events import Custom
-from cortex_rx.providers._pieces import Finish, Piece, as_json, field, others, passed, raise_failure
+from cortex_rx.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, raise_failure
 from cortex_rx.types import Usage
 
 __all__ = ["anthropic_messages"]
@@ -33,7 +33,8 @@ def anthropic_messages(item: Any) -> list[Piece] | None:
     ...), the events by theirs (`message_start`, `content_block_start` ...).  So do the events in which the SDK says again what
     it just said (`text`, `thinking` ...), without their `snapshot`: they add no text.  Two things have the names that they have
     for other providers: the start of a tool call that waits for the caller is also a `Custom` named `tool_calls`, and a
-    refusal also one named `refusal`, with the details of it or None.
+    refusal also one named `refusal`, with the details of it or None.  It says so at the end only: the text before it is text of
+    the answer, and there may be none.
 
     The reason is `stop`, `length`, `tool_calls` or `refusal`; another one (`pause_turn`) as it came.  Input tokens are all of
     them, those written to and read from the cache too.
@@ -57,7 +58,7 @@ def anthropic_messages(item: Any) -> list[Piece] | None:
             return [passed(item, name if isinstance(name, str) else "content_block_delta")]
         text: Any = field(delta, "text")
         pieces: list[Piece] = [text] if isinstance(text, str) else []
-        others(delta, _OF_TEXT, pieces)
+        others(fields(delta), _OF_TEXT, pieces)
         return pieces
     if not isinstance(kind, str):
         return None

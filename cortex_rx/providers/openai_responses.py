@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cortex_rx.events import Custom
-from cortex_rx.providers._pieces import Finish, Piece, as_json, field, others, passed, raise_failure
+from cortex_rx.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, raise_failure, refused
 from cortex_rx.types import Usage
 
 __all__ = ["openai_responses"]
@@ -21,11 +21,11 @@ _REASONS = {"max_output_tokens": "length"}
 def openai_responses(item: Any) -> list[Piece] | None:
     """The events of OpenAI responses, also those of the SDK's `responses.stream()`: its objects, or their JSON.
 
-    Only `response.output_text.delta` is text of the answer; where a message has several parts, they follow each other.  All
-    other events pass whole as a `Custom` of the name that is their type (`response.reasoning_text.delta`,
-    `response.output_item.done` ...).  Two things have the names that they have in chat completions too: a piece of a refusal is
-    a `Custom` named `refusal`, and when the response is over, the calls in it that wait for the caller are one named
-    `tool_calls`: a list of them, beside the reason "tool_calls".
+    Only `response.output_text.delta` and `response.refusal.delta` are text of the answer; where a message has several parts, they
+    follow each other.  All other events pass whole as a `Custom` of the name that is their type
+    (`response.reasoning_text.delta`, `response.output_item.done` ...).  Two things have the names that they have in chat
+    completions too: a piece of a refusal is also a `Custom` named `refusal`, and when the response is over, the calls in it that
+    wait for the caller are one named `tool_calls`: a list of them, beside the reason "tool_calls".
 
     The reason is `stop`, `tool_calls`, `refusal`, or why the response is incomplete: `length`, `content_filter`.
 
@@ -34,7 +34,7 @@ def openai_responses(item: Any) -> list[Piece] | None:
     >>> openai_responses({"type": "response.output_text.delta", "delta": "Hi"})
     ['Hi']
     >>> openai_responses({"type": "response.refusal.delta", "delta": "I cannot"})
-    [Custom(name='refusal', data='I cannot')]
+    ['I cannot', Custom(name='refusal', data='I cannot')]
     >>> openai_responses({"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}})[-1]
     Finish(reason='length', usage=None)
     >>> openai_responses({"type": "session.created"}) is None
@@ -44,7 +44,7 @@ def openai_responses(item: Any) -> list[Piece] | None:
     if kind == _TEXT:
         text: Any = field(item, "delta")
         pieces: list[Piece] = [text] if isinstance(text, str) else []
-        others(item, _OF_TEXT, pieces)
+        others(fields(item), _OF_TEXT, pieces)
         return pieces
     if not isinstance(kind, str):
         return None
@@ -53,7 +53,7 @@ def openai_responses(item: Any) -> list[Piece] | None:
     if not kind.startswith("response."):
         return None
     if kind == "response.refusal.delta":
-        return [Custom("refusal", field(item, "delta"))]
+        return refused(field(item, "delta"))
     response: Any = field(item, "response")
     if kind == "response.failed":
         raise_failure(field(response, "error"))

@@ -48,6 +48,8 @@ HANDED = {
     "declare": "how `from_stream` says what it emits",
     "Accumulated": "made by `observe`, for a `ChunkEvent`",
     "Growing": "made by `observe`",
+    "Branch": "made by `tee_stream`",
+    "consume_async_iterable": "another name of `consume_stream`",
     "stream_error": "how `observe` and the result say what failed",
     "Fixed": "made by `cutter`",
     "Packer": "made by `cutter`",

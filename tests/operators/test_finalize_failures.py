@@ -71,6 +71,23 @@ def test_tool_calls_alone_are_an_answer(lab, chain, name):
     assert len(outcome.one(Remembered).memories) == 1
 
 
+@CHAINS
+@pytest.mark.parametrize("said", [[Custom("refusal")], []], ids=["marked", "by its reason alone"])
+def test_a_refusal_without_text_is_an_answer_and_marked(lab, chain, said):
+    async def main():
+        source = lab.events(lab.opened, 0.1, *said, lab.ended("", "refusal", deltas=0))
+        outcome = await lab.play(source, chain(lab.store))
+        conversation = await lab.ask("conversations:get", conversationId="c-1")
+        return outcome, await lab.contents(), conversation["messages"]
+
+    outcome, memories, messages = lab.run(main)
+    assert outcome.error is None
+    assert [(message["role"], message["content"]) for message in messages] == [QUESTION, ("agent", "")]
+    assert messages[1]["metadata"] == {"finishReason": "refusal"}
+    assert memories == [QUESTION], "there is nothing to remember of it"
+    assert len(outcome.one(Remembered).memories) == 1
+
+
 def test_what_is_no_tool_call_is_no_answer(lab):
     async def main():
         source = lab.events(lab.opened, 0.1, Custom("reasoning", "hm"), lab.ended("", deltas=0))

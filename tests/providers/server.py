@@ -1,7 +1,7 @@
-"""A model server on this machine that streams what it is told: the events of OpenAI responses or of Anthropic messages.
+"""A model server on this machine that streams what it is told: the events of OpenAI responses or chat completions, or of Anthropic messages.
 
 The model that a request names is the name of the script that it plays.  A script is a list of events (dictionaries, each sent
-as a server-sent event of its own type), in which a word may stand: "hang", or "drop" the connection.
+as a server-sent event of its own type; the chunks of chat completions have none), in which a word may stand: "hang", or "drop" the connection.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Server:
         self.scripts: dict[str, list[Any]] = {}
         self.open = 0
         """How many answers are being streamed now."""
-        paths = ("/v1/responses", "/v1/messages")
+        paths = ("/v1/responses", "/v1/chat/completions", "/v1/messages")
         app = Starlette(routes=[Route(path, self._answer, methods=["POST"]) for path in paths])
         config = uvicorn.Config(
             app, log_config=None, log_level="critical", ws="none", lifespan="off", timeout_graceful_shutdown=1
@@ -49,8 +49,11 @@ class Server:
                     await asyncio.Event().wait()
                 if event == "drop":
                     raise ConnectionAbortedError
-                yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+                kind = f"event: {event['type']}\n" if "type" in event else ""
+                yield f"{kind}data: {json.dumps(event)}\n\n"
                 await asyncio.sleep(0)
+            if script and "type" not in script[-1]:
+                yield "data: [DONE]\n\n"
         finally:
             self.open -= 1
 

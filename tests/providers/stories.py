@@ -1,4 +1,4 @@
-"""Two answers with everything in them, as the providers send them: the same text, in two blocks, and two calls of tools."""
+"""Answers with everything in them, as the providers send them: the same text, in two blocks, and two calls of tools."""
 
 from __future__ import annotations
 
@@ -65,6 +65,9 @@ SHOWN = {
 }
 
 
+NO = ["I cannot ", "tell you."]
+
+
 def numbered(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event | {"sequence_number": number} for number, event in enumerate(events)]
 
@@ -113,6 +116,57 @@ def openai_story(*calls: dict[str, Any]) -> list[dict[str, Any]]:
         ]
     done = response(*opening, whole, *calls, usage=USED)
     return numbered([*events, {"type": "response.completed", "response": done}])
+
+
+def openai_refusal() -> list[dict[str, Any]]:
+    said = {"type": "refusal", "refusal": "".join(NO)}
+    where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    return numbered(
+        [
+            {"type": "response.created", "response": response(status="in_progress")},
+            {"type": "response.output_item.added", "output_index": 0, "item": message(status="in_progress")},
+            {"type": "response.content_part.added", **where, "part": {"type": "refusal", "refusal": ""}},
+            *({"type": "response.refusal.delta", **where, "delta": each} for each in NO),
+            {"type": "response.refusal.done", **where, "refusal": "".join(NO)},
+            {"type": "response.content_part.done", **where, "part": said},
+            {"type": "response.output_item.done", "output_index": 0, "item": message(said)},
+            {"type": "response.completed", "response": response(message(said), usage=USED)},
+        ]
+    )
+
+
+def chunk(*choices: dict[str, Any], **more: Any) -> dict[str, Any]:
+    known = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "story"}
+    return {**known, "choices": list(choices), **more}
+
+
+def choice(finish_reason: str | None = None, **delta: Any) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+CHAT_USED = {"prompt_tokens": 11, "completion_tokens": 22, "total_tokens": 33}
+CHAT_CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}
+
+
+def chat_story(*calls: dict[str, Any]) -> list[dict[str, Any]]:
+    """A chat completion: reasoning, which the SDK does not know, the answer, then calls that wait for the caller."""
+    return [
+        chunk(choice(role="assistant", content="", refusal=None)),
+        chunk(choice(reasoning_content=SECRET)),
+        *(chunk(choice(content=text)) for text in FIRST + SECOND),
+        *(chunk(choice(tool_calls=[call])) for call in calls),
+        chunk(choice("tool_calls" if calls else "stop")),
+        chunk(usage=CHAT_USED),
+    ]
+
+
+def chat_refusal() -> list[dict[str, Any]]:
+    return [
+        chunk(choice(role="assistant", content=None, refusal="")),
+        *(chunk(choice(refusal=text)) for text in NO),
+        chunk(choice("stop")),
+        chunk(usage=CHAT_USED),
+    ]
 
 
 def begun(**usage: int) -> dict[str, Any]:
@@ -207,3 +261,10 @@ def anthropic_story(*uses: dict[str, Any]) -> list[dict[str, Any]]:
         events += block(index, use, {"type": "input_json_delta", "partial_json": '{"a":1}'})
     counted = {"input_tokens": 11, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 4}
     return [*events, *ended("tool_use" if uses else "end_turn", usage=counted)]
+
+
+def anthropic_refusal(*said: str) -> list[dict[str, Any]]:
+    """It may come before the first word, or after some."""
+    why = {"type": "refusal", "category": "cyber", "explanation": SECRET}
+    text = block(0, {"type": "text", "text": "", "citations": None}, *texts(list(said))) if said else []
+    return [begun(), *text, *ended("refusal", usage={"input_tokens": 11}, stop_details=why)]

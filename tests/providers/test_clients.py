@@ -1,4 +1,4 @@
-"""The real clients of OpenAI (responses) and Anthropic (messages), against a server on this machine, into a SQLite file."""
+"""The real clients of OpenAI (responses, chat completions) and Anthropic (messages), against a server on this machine, into a SQLite file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ import pytest
 from cortex_rx import Cortex
 from cortex_rx import operators as cx
 from cortex_rx.errors import ProviderError, StreamTimeout
-from cortex_rx.events import Ended
+from cortex_rx.events import Custom, Ended
 from cortex_rx.types import Usage
 
 QUESTION = [{"role": "user", "content": "And the weather?"}]
-FORMS = ["openai", "openai helper", "anthropic", "anthropic helper", "anthropic beta", "anthropic beta helper"]
+FORMS = ["openai", "openai helper", "chat", "chat helper"]
+FORMS += ["anthropic", "anthropic helper", "anthropic beta", "anthropic beta helper"]
 USED = {
     "openai": Usage(input_tokens=11, output_tokens=22, total_tokens=33),
+    "chat": Usage(input_tokens=11, output_tokens=22, total_tokens=33),
     "anthropic": Usage(input_tokens=18, output_tokens=22, total_tokens=40),
 }
 
@@ -32,7 +34,7 @@ async def clients(server):
         openai.AsyncOpenAI(base_url=f"{server.address}/v1", http_client=plain[0], **settings) as ours,
         anthropic.AsyncAnthropic(base_url=server.address, http_client=plain[1], **settings) as theirs,
     ):
-        yield {"openai": ours, "anthropic": theirs}
+        yield {"openai": ours, "chat": ours, "anthropic": theirs}
         await closed(server)
 
 
@@ -45,17 +47,19 @@ async def closed(server):
 
 def tell(server, stories, form, *calls):
     """Let the server play the story of a provider."""
-    story = stories.openai_story if "openai" in form else stories.anthropic_story
-    server.scripts["story"] = story(*calls)
+    server.scripts["story"] = getattr(stories, f"{form.split()[0]}_story")(*calls)
     return server.scripts["story"]
 
 
 def asking(clients, form):
     """A request for it, in every way in which the SDKs stream."""
     client, messages = clients[form.split()[0]], {"max_tokens": 100, "messages": QUESTION, "model": "story"}
+    chat = {"messages": QUESTION, "model": "story", "stream_options": {"include_usage": True}}
     return {
         "openai": lambda: client.responses.create(model="story", input=QUESTION, stream=True),
         "openai helper": lambda: client.responses.stream(model="story", input=QUESTION),
+        "chat": lambda: client.chat.completions.create(**chat, stream=True),
+        "chat helper": lambda: client.chat.completions.stream(**chat),
         "anthropic": lambda: client.messages.create(**messages, stream=True),
         "anthropic helper": lambda: client.messages.stream(**messages),
         "anthropic beta": lambda: client.beta.messages.create(**messages, stream=True),
@@ -86,7 +90,7 @@ async def test_an_answer_into_a_file(server, clients, stories, tmp_path, form):
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_an_answer_that_calls_tools(kit, server, clients, stories, form):
-    call = stories.CALL if "openai" in form else stories.USE
+    call = {"openai": stories.CALL, "chat": stories.CHAT_CALL, "anthropic": stories.USE}[form.split()[0]]
     tell(server, stories, form, call)
     came = await kit.read(asking(clients, form))
     assert came.error is None and came.text == stories.TEXT and came.ended.reason == "tool_calls"
@@ -106,6 +110,12 @@ async def test_an_answer_of_calls_alone_is_stored_without_a_memory_of_it(server,
             if event.get("output_index", 0) > 3:
                 event["output_index"] -= 1
         server.scripts["story"] = events
+    elif "chat" in form:
+        server.scripts["story"] = [
+            event
+            for event in tell(server, stories, form, stories.CHAT_CALL)
+            if not any(choice["delta"].get("content") for choice in event["choices"])
+        ]
     else:
         use = stories.block(0, stories.USE, {"type": "input_json_delta", "partial_json": '{"a":1}'})
         server.scripts["story"] = [stories.begun(), *use, *stories.ended("tool_use", usage={"input_tokens": 11})]
@@ -115,6 +125,58 @@ async def test_an_answer_of_calls_alone_is_stored_without_a_memory_of_it(server,
         )
         assert (result.full_response, result.finish_reason) == ("", "tool_calls")
         assert [memory.content for memory in result.memories] == ["Look!"]
+
+
+async def refused(server, clients, form, events):
+    """What became of a refusal: the result, and the messages."""
+    server.scripts["story"] = events
+    async with Cortex(":memory:") as cortex:
+        who = {"memory_space_id": "s", "conversation_id": "c", "agent_id": "helper"}
+        answer = cortex.memory.remember_stream(asking(clients, form), user_message="How?", **who)
+        shown = "".join([text async for text in answer])
+        result = await answer
+        assert (result.full_response, result.finish_reason) == (shown, "refusal")
+        found = [memory.content for memory in await cortex.memory.search("s", "tell")]
+        return shown, (await cortex.conversations.get("c", "s")).messages, found
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_refusal_is_stored_and_marked(server, clients, stories, form):
+    provider = form.split()[0]
+    make = getattr(stories, f"{provider}_refusal")
+    events = make(*stories.NO) if provider == "anthropic" else make()
+    shown, (asked, answered), found = await refused(server, clients, form, events)
+    assert shown == answered.content == "".join(stories.NO)
+    assert found == [shown]
+    assert (asked.content, answered.metadata["finishReason"]) == ("How?", "refusal")
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "anthropic" in form])
+async def test_a_refusal_before_the_first_word_is_stored_and_marked(server, clients, stories, form):
+    shown, (asked, answered), found = await refused(server, clients, form, stories.anthropic_refusal())
+    assert shown == answered.content == "" and found == []
+    assert (asked.content, answered.metadata["finishReason"]) == ("How?", "refusal")
+
+
+@pytest.mark.parametrize("form", ["chat", "chat helper"])
+async def test_what_the_helper_of_chat_says_again_is_no_text_and_does_not_grow(kit, server, clients, stories, form):
+    tell(server, stories, form, stories.CHAT_CALL)
+    came = await kit.read(asking(clients, form))
+    assert came.texts == stories.FIRST + stories.SECOND
+    assert came.named("reasoning_content") == [stories.SECRET]
+    again = [event for event in came.of(Custom) if event.name not in ("reasoning_content", "tool_calls")]
+    if form == "chat":
+        assert again == []
+        return
+    # the first chunk has an empty text, which the helper says too
+    assert [data["delta"] for data in came.named("content.delta")] == ["", *stories.FIRST, *stories.SECOND]
+    assert came.named("content.done") == [{"type": "content.done", "content": stories.TEXT}]
+    assert came.named("tool_calls.function.arguments.delta")[0]["arguments_delta"] == '{"a":1}'
+    assert all(
+        event.data.keys() <= {"type", "delta", "name", "index", "arguments_delta"}
+        for event in again
+        if event.name.endswith("delta")
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -142,7 +204,7 @@ async def test_the_sync_client(kit, server, stories, form):
     ):
 
         def events():
-            with asking({"openai": ours, "anthropic": theirs}, form)() as stream:
+            with asking({"openai": ours, "chat": ours, "anthropic": theirs}, form)() as stream:
                 yield from stream
 
         came = await kit.read(events)
@@ -154,7 +216,7 @@ async def test_the_sync_client(kit, server, stories, form):
 @pytest.mark.parametrize("then", ["drop", "hang", "stop"])
 async def test_an_answer_that_is_cut_off(kit, server, clients, stories, form, then):
     events = tell(server, stories, form)
-    third = [at for at, event in enumerate(events) if "delta" in event and stories.FIRST[2] in str(event)][0]
+    third = [at for at, event in enumerate(events) if stories.FIRST[2] in str(event)][0]
     server.scripts["story"] = [*events[: third + 1], *([then] if then != "stop" else [])]
     limit = cx.timeout(idle=timedelta(milliseconds=150))
     came = await kit.read(asking(clients, form), *([limit] if then == "hang" else []))
@@ -176,6 +238,18 @@ async def test_a_response_that_fails(kit, server, clients, stories, form):
         came = await kit.read(asking(clients, form))
         assert came.text == stories.TEXT and came.of(Ended) == []
         assert type(came.error) is ProviderError and came.error.provider_code == "server_error"
+
+
+@pytest.mark.parametrize("form", ["chat", "chat helper"])
+async def test_a_completion_that_fails(kit, server, clients, stories, form):
+    """The SDK raises an error of its own."""
+    server.scripts["story"] = [
+        *tell(server, stories, form)[:-2],
+        {"error": {"message": "Broken.", "code": "server_error"}},
+    ]
+    came = await kit.read(asking(clients, form))
+    assert came.text == stories.TEXT and came.of(Ended) == []
+    assert isinstance(came.error, openai.APIError)
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if "anthropic" in form])

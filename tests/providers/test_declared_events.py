@@ -17,6 +17,7 @@ from anthropic.types.beta import beta_raw_content_block_start_event as beta_star
 from anthropic.types.beta_error_response import BetaErrorResponse
 from anthropic.types.raw_content_block_start_event import ContentBlock, RawContentBlockStartEvent
 from anthropic.types.shared import ErrorResponse
+from openai.lib.streaming.chat import ChatCompletionStreamEvent
 from openai.lib.streaming.responses import ResponseStreamEvent as HelperStreamEvent
 from openai.types.beta import BetaResponsesServerEvent, BetaResponseStreamEvent
 from openai.types.responses import ResponsesServerEvent, ResponseStreamEvent
@@ -24,7 +25,7 @@ from pydantic import BaseModel
 
 from cortex_rx.errors import ProviderError
 from cortex_rx.events import Custom
-from cortex_rx.providers import PROVIDERS, Finish, anthropic_messages, openai_responses
+from cortex_rx.providers import PROVIDERS, Finish, anthropic_messages, openai_chat, openai_responses
 
 PIECE, FAILS, ENDS = "a piece", "fails", "ends"
 EARLY = datetime(2030, 1, 1, tzinfo=UTC)
@@ -80,6 +81,21 @@ BLOCKS = """
     text_editor_code_execution_tool_result tool_search_tool_result mcp_tool_use mcp_tool_result container_upload
     compaction fallback mcp_tool_listing
     """.split()
+
+
+CHAT = {  # of the SDK's helper, and what is left out of each because it is what came before
+    "chunk": None,
+    "content.delta": {"snapshot", "parsed"},
+    "content.done": set(),
+    "refusal.delta": {"snapshot"},
+    "refusal.done": set(),
+    "tool_calls.function.arguments.delta": {"arguments", "parsed_arguments"},
+    "tool_calls.function.arguments.done": set(),
+    "logprobs.content.delta": {"snapshot"},
+    "logprobs.content.done": set(),
+    "logprobs.refusal.delta": {"snapshot"},
+    "logprobs.refusal.done": set(),
+}
 
 
 def variants(kind: Any) -> list[type[BaseModel]]:
@@ -161,6 +177,7 @@ def test_each_type_is_decided():
     declared = {type_of(each) for kind in OPENAI.values() for each in variants(kind)}
     assert declared == set(RESPONSES)
     assert {type_of(each) for kind in ANTHROPIC.values() for each in variants(kind)} == set(MESSAGES)
+    assert {type_of(each) for each in variants(ChatCompletionStreamEvent)} == set(CHAT)
     both = variants(RawContentBlockDelta) + variants(BetaRawContentBlockDelta)
     assert {type_of(each) for each in both} == set(DELTAS)
     both = variants(ContentBlock) + variants(beta_start.ContentBlock)
@@ -188,13 +205,28 @@ def test_an_event_of_openai_responses(kind):
         assert pieces[:2] == ["<delta>", Custom("logprobs", whole["logprobs"])]
         assert {piece.name for piece in pieces[2:]} <= {"agent", "stream_id"}
     elif name == "response.refusal.delta":
-        assert pieces == [Custom("refusal", "<delta>")]
+        assert pieces == ["<delta>", Custom("refusal", "<delta>")]
     elif RESPONSES[name] == ENDS:
         *customs, finish = pieces
         assert customs == [Custom(name, whole)]
         assert finish.reason == ("stop" if name == "response.completed" else "length")
         assert finish.usage.model_dump() == {"input_tokens": 7, "output_tokens": 7, "total_tokens": 7}
     else:
+        assert pieces == [Custom(name, whole)]
+
+
+@pytest.mark.parametrize("kind", cases(ChatCompletionStreamEvent))
+def test_an_event_of_the_helper_of_openai_chat(kind):
+    item, name = built(kind), type_of(kind)
+    if name == "chunk":
+        item.chunk.choices[0].index = 0
+    provider, pieces = read(item)
+    assert provider is openai_chat
+    if name == "chunk":
+        assert pieces == openai_chat(item.chunk)
+        assert [piece for piece in pieces if isinstance(piece, str)] == ["<content>", "<refusal>"]
+    else:
+        whole = {key: value for key, value in as_sent(item).items() if key not in CHAT[name]}
         assert pieces == [Custom(name, whole)]
 
 

@@ -86,8 +86,12 @@ async def test_a_refusal(kit, stories):
     ]
     for items in both(events):
         came = await kit.read(items)
-        assert came.texts == [] and came.named("refusal") == ["I ", "cannot."]
-        assert came.ended == Ended("refusal", 0, 0, USED)
+        assert came.texts == came.named("refusal") == ["I ", "cannot."]
+        assert came.ended == Ended("refusal", 9, 2, USED)
+
+
+def test_a_refusal_without_text():
+    assert openai_responses({"type": "response.refusal.delta", "delta": None}) == [Custom("refusal")]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import dataclass
+from pathlib import Path
 
 from cortex_rx import Cortex, Turn, from_stream, run
 from cortex_rx import operators as cx
@@ -75,3 +77,27 @@ async def test_usage_that_is_said_in_parts_is_put_together():
     ended = await run(source.pipe(cx.last(Ended)))
     assert ended.usage == Usage(input_tokens=7, output_tokens=3)
     assert ended.reason == "stop"
+
+
+async def test_a_refusal_of_it_is_marked_as_one(kit):
+    def says_no(item: str) -> list[Piece]:
+        return [item, Custom("refusal", item)] if item == "No." else [Finish(item)]
+
+    came = await kit.read(["No.", "stop"], provider=says_no)
+    assert came.texts == ["No."] and came.ended == Ended("refusal", 3, 1)
+    assert (await kit.read(["No.", "length"], provider=says_no)).ended.reason == "length"
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+
+
+def test_the_examples_of_the_page_are_true():
+    text = PAGE.read_text(encoding="utf-8")
+    test = doctest.DocTestParser().get_doctest(text, {}, PAGE.name, str(PAGE), 0)
+    assert len(test.examples) > 10
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+
+
+def test_the_page_names_all_that_are_known():
+    text = PAGE.read_text(encoding="utf-8")
+    assert all(f"`{provider.__name__}`" in text for provider in PROVIDERS)

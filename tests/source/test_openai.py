@@ -163,10 +163,40 @@ async def test_all_else_passes_as_custom_under_its_own_name(kit):
             "content_filter_results": {"hate": {"filtered": False}},
             "citations": ["https://example.org"],
         }
-        assert len(came.customs) == 8 and came.text == "text"
-        assert [type(event) for event in came.events[:3]] == [Opened, Delta, Custom]  # the text does not wait
+        assert len(came.customs) == 8 and came.texts == ["text", "no"]
+        assert [type(event) for event in came.events[:3]] == [Opened, Delta, Delta]  # the text does not wait
         for event in came.of(Custom):
             assert from_json(json.loads(json.dumps(to_json(event)))) == event
+
+
+async def test_a_refusal_is_the_answer_and_marked(kit):
+    """The provider says `stop` at the end of it."""
+    chunks = [
+        chunk(one(role="assistant", content=None, refusal="")),
+        chunk(one(refusal="I cannot ")),
+        chunk(one(refusal="do that.")),
+        chunk(one("stop")),
+        chunk(usage=USED),
+    ]
+    for items in both(*chunks):
+        came = await kit.read(items)
+        assert came.texts == ["I cannot ", "do that."]
+        assert came.customs == [("refusal", "I cannot "), ("refusal", "do that.")]
+        assert came.ended == Ended("refusal", 17, 2, Usage(input_tokens=11, output_tokens=22, total_tokens=33))
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+async def test_a_refusal_that_did_not_end_by_itself_keeps_its_reason(kit, reason):
+    for items in both(chunk(one(refusal="I can")), chunk(one(reason))):
+        assert (await kit.read(items)).ended == Ended(reason, 5, 1)
+    for items in both(chunk(one(refusal="I can"))):
+        assert (await kit.read(items)).ended == Ended("incomplete", 5, 1)
+
+
+async def test_the_refusal_of_another_choice_is_none_of_the_answer(kit):
+    for items in both(chunk(one(content="Yes")), chunk(one(refusal="No", index=1)), chunk(one("stop"))):
+        came = await kit.read(items)
+        assert came.texts == ["Yes"] and came.ended.reason == "stop"
 
 
 async def test_other_choices_are_no_text_of_the_answer_and_do_not_end_it(kit):
