@@ -18,7 +18,7 @@ from cortex_rx.reopening import Progress, Reopenable, ResumePoint
 from cortex_rx.statuses import status_of
 from cortex_rx.surrogates import LONE, half, whole
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "no_piece"]
 
 _REFUSED = (400, 404, 422)  # HTTP: what a provider says who takes no beginning of an answer
 
@@ -128,8 +128,10 @@ class Reading:
                         elif isinstance(piece, Finish):
                             self._reason = piece.reason or self._reason
                             progress.used(piece.usage)
-                        else:
+                        elif isinstance(piece, Cursor):  # pyright: ignore[reportUnnecessaryIsInstance]
                             cursor = piece
+                        else:
+                            raise no_piece(piece)
                     if cursor and self._seam is None:  # it goes on behind the whole item
                         progress.cursor, progress.cursor_at = cursor.value, progress.offset
             except OutOfPatience as error:
@@ -216,3 +218,10 @@ class Reading:
         yield from self._tell()
         if self._carried:
             yield from half(self._carried, self._lone, self._delta)
+
+
+def no_piece(piece: object) -> TypeError:
+    """A provider gave what it may not."""
+    return TypeError(
+        f"a provider gave a piece of type {type(piece).__name__}; accepted are str, Custom, Finish and Cursor"
+    )

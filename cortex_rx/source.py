@@ -17,7 +17,7 @@ from cortex_rx.events import Custom, Delta, Ended, Opened, Ownership, Problem, R
 from cortex_rx.flow import Flow, OutOfPatience, Reopening, pull
 from cortex_rx.opening import Once, Watched, check_stream, open_stream
 from cortex_rx.providers import PROVIDERS, Cursor, Finish, Piece, Provider, openai_chat
-from cortex_rx.reading import Reading
+from cortex_rx.reading import Reading, no_piece
 from cortex_rx.reopening import Progress, Reopenable, ResumePoint, merged, prefill, replayable, restart
 from cortex_rx.surrogates import LONE, half, is_surrogate, whole
 from cortex_rx.takeover import ResumeFrom, take_over
@@ -97,7 +97,14 @@ def from_stream(
     **unbounded**: it cannot be told to wait.  A read in a thread cannot be broken off: when the stream ends meanwhile, 2 s
     are given to it, then the thread is left to close the source when the read returns.
 
-    Raises `InvalidArgument` at once for what can be no stream.  As an error of the stream come `TypeError` for an item of a type
+    A factory that is wrapped in `replayable`, `prefill` or `restart` says how its source can be opened again: then `resume` may stand
+    in the chain, and each `Delta` has the mark of its place in the source.  It is called with a `ResumePoint`.  With `resume`, a
+    `ResumeFrom`, a stream that began in another process is taken over before the model is asked: `Opened`, then `Replayed` with
+    what is stored, then the rest; there is no `turn` to give, it is stored.  Of a stream that has ended what is stored comes, and no
+    model is asked.
+
+    Raises `InvalidArgument` at once for what can be no stream, `NotResumable` where a source would have to be opened again and does
+    not say how.  As an error of the stream come `TypeError` for an item of a type
     that nothing knows, `SourceConsumed` for a second subscription to what is no factory, `StreamTimeout` where a `timeout`
     downstream asks for it, and what the source raises.
 
@@ -210,7 +217,7 @@ def from_stream(
                         elif isinstance(piece, Finish):
                             reason, usage = piece.reason or reason, merged(usage, piece.usage)
                         else:
-                            raise _no_piece(piece)
+                            raise no_piece(piece)
             except OutOfPatience as error:
                 if not error.patience.clean:
                     for event in half(carried, told, partial(_last, index, offset, time() - base)):
@@ -269,10 +276,6 @@ def _read(item: Any, providers: tuple[Provider, ...], readers: dict[type, Provid
 
 def _pieces(pieces: str | Iterable[Piece]) -> Iterable[Piece]:
     return (pieces,) if isinstance(pieces, str) else pieces
-
-
-def _no_piece(piece: object) -> TypeError:
-    return TypeError(f"a provider gave a piece of type {type(piece).__name__}; accepted are str, Custom and Finish")
 
 
 def _name(provider: Provider) -> str:
