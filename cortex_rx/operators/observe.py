@@ -30,52 +30,52 @@ def observe(
 ) -> Operator:
     """Call your functions with each piece of the answer, with its progress, with what fails, and when all is stored.
 
-        The hooks, sync or async, are called beside the stream: no token waits for them.  One is called at a time, in the order in
-        which things happened.  They are told what passes here, so this step stands last.
+    The hooks, sync or async, are called beside the stream: no token waits for them.  One is called at a time, in the order in
+    which things happened.  They are told what passes here, so this step stands last.
 
-        ```text
-        observe(on_chunk=slowly, on_complete=slowly)
-        source  O-a-b-c-(E|)
-        out     O-a-b-c-E-----------|
+    ```text
+    observe(on_chunk=slowly, on_complete=slowly)
+    source  O-a-b-c-(E|)
+    out     O-a-b-c-E-----------|
 
-        O = Opened, E = Ended
-        ```
+    O = Opened, E = Ended
+    ```
 
-        | hook | is called with | when |
-        |---|---|---|
-        | `on_chunk` | `ChunkEvent` | text has come |
-        | `on_progress` | `ProgressEvent` | text, a stored part or facts came, and `every` has gone by since the last one; at the end of the text, and when all is stored |
-        | `on_error` | `StreamError` | a `Problem` passes; the stream fails |
-        | `on_complete` | `StreamCompleteEvent` | the stream has completed and, after `begin`, `Remembered` has passed; never when it failed |
+    | hook | is called with | when |
+    |---|---|---|
+    | `on_chunk` | `ChunkEvent` | text has come |
+    | `on_progress` | `ProgressEvent` | text, a stored part or facts came, and `every` has gone by since the last one; at the end of the text, and when all is stored |
+    | `on_error` | `StreamError` | a `Problem` passes; the stream fails |
+    | `on_complete` | `StreamCompleteEvent` | the stream has completed and, after `begin`, `Remembered` has passed; never when it failed |
 
-        `every` is a time, not a number of pieces, because their size and pace differ a hundredfold between models, and a person
-        reads four figures a second.  With `expected_length`, in code points, progress has an `estimated_completion`.
+    `every` is a time, not a number of pieces, because their size and pace differ a hundredfold between models, and a person
+    reads four figures a second.  With `expected_length`, in code points, progress has an `estimated_completion`.
 
-        A hook that returns before anything else passes gets every piece by itself.  For one that takes longer what waits is merged:
-        the text is one `ChunkEvent`, of progress the last stands, errors stay single.  So nothing of a text is left out, unless it
-        begins anew.  However slow a hook is, 1,024 calls wait at most, and of more than 64 errors the first ones and the last.
+    A hook that returns before anything else passes gets every piece by itself.  For one that takes longer what waits is merged:
+    the text is one `ChunkEvent`, of progress the last stands, errors stay single.  So nothing of a text is left out, unless it
+    begins anew.  However slow a hook is, 1,024 calls wait at most, and of more than 64 errors the first ones and the last.
 
-        A hook that raises, or takes longer than `call_timeout`, is called again the next time; the first time it is a `Problem`, and a
-        line in the log.  The end of the stream waits for the call under way and for those that are left, those of each hook together
-        no longer than `call_timeout`; what is then left out is in the log.  A stream that is stopped waits a second for them all, and cancels
-        them.  A sync hook runs in the event loop, so it must not block.  A hook that awaits its own answer waits for itself, and so
+    A hook that raises, or takes longer than `call_timeout`, is called again the next time; the first time it is a `Problem`, and a
+    line in the log.  The end of the stream waits for the call under way and for those that are left, those of each hook together
+    no longer than `call_timeout`; what is then left out is in the log.  A stream that is stopped waits a second for them all, and cancels
+    them.  A sync hook runs in the event loop, so it must not block.  A hook that awaits its own answer waits for itself, and so
     until `call_timeout`.
 
-        With `on_chunk` or `on_complete` it holds the text of the answer, once (**unbounded**), else numbers.
+    With `on_chunk` or `on_complete` it holds the text of the answer, once (**unbounded**), else numbers.
 
-        Commonly used for: a progress bar, a websocket, an audit log.
+    Commonly used for: a progress bar, a websocket, an audit log.
 
-        >>> import asyncio
-        >>> from cortex_rx import Turn, from_stream, run
-        >>> def show(event):
-        ...     print(event.chunk_number, event.accumulated)
-        >>> source = from_stream(["Good", " day"], turn=Turn("space", "c-1", "Hi!", agent_id="helper"))
-        >>> _ = asyncio.run(run(source.pipe(observe(show, on_complete=lambda event: print(event.total_chunks, "chunks")))))
-        1 Good
-        2 Good day
-        2 chunks
+    >>> import asyncio
+    >>> from cortex_rx import Turn, from_stream, run
+    >>> def show(event):
+    ...     print(event.chunk_number, event.accumulated)
+    >>> source = from_stream(["Good", " day"], turn=Turn("space", "c-1", "Hi!", agent_id="helper"))
+    >>> _ = asyncio.run(run(source.pipe(observe(show, on_complete=lambda event: print(event.total_chunks, "chunks")))))
+    1 Good
+    2 Good day
+    2 chunks
 
-        See also: `measure`, `StreamHooks`.
+    See also: `measure`, `StreamHooks`.
     """
     hooks = StreamHooks(on_chunk=on_chunk, on_progress=on_progress, on_error=on_error, on_complete=on_complete)
     if hooks == StreamHooks():
