@@ -35,6 +35,7 @@ __all__ = [
     "NotStored",
     "ProviderError",
     "SourceConsumed",
+    "StillOwned",
     "StoreBusy",
     "StoreClosed",
     "StoreCorrupt",
@@ -47,10 +48,15 @@ __all__ = [
     "StreamNotFound",
     "StreamTimeout",
     "StreamTooLong",
+    "Superseded",
     "TextDiverged",
+    "TokenError",
+    "TokenExpired",
+    "TokenUnknown",
     "UnknownFunction",
     "UnknownStep",
     "UnsupportedOption",
+    "WrongMemorySpace",
 ]
 
 
@@ -287,6 +293,50 @@ class Fenced(StoreError):
     code = "FENCED"
 
 
+class StillOwned(StoreError):
+    """Another process owns the stream and has not been silent for long enough; `until` (epoch milliseconds of the store's
+    clock) is when its lease runs out, if it does not renew it."""
+
+    code = "STILL_OWNED"
+
+    def __init__(self, until: float) -> None:
+        super().__init__(f"another process owns the stream; its lease ends at {until:.0f} (epoch milliseconds)")
+        self.until: float = until
+
+    def __reduce__(self) -> tuple[type[StillOwned], tuple[float]]:
+        return type(self), (self.until,)
+
+
+class TokenError(StoreError):
+    """A resume token that gives no access.  Its message holds no token."""
+
+    code = "TOKEN_ERROR"
+
+
+class TokenUnknown(TokenError):
+    """No stream has this resume token: it was never issued, or is not complete."""
+
+    code = "TOKEN_UNKNOWN"
+
+
+class TokenExpired(TokenError):
+    """The time of the resume token has run out.  The stream may still be there; a new token can be issued."""
+
+    code = "TOKEN_EXPIRED"
+
+
+class WrongMemorySpace(TokenError):
+    """The resume token is of a stream in another memory space than the one that was given."""
+
+    code = "WRONG_MEMORY_SPACE"
+
+
+class Superseded(TokenError):
+    """A newer resume token of the same stream has been used, so this one is not valid any more."""
+
+    code = "SUPERSEDED"
+
+
 class Diverged(StoreError):
     """A write overlaps what is stored, with another text."""
 
@@ -314,7 +364,7 @@ class IdempotencyConflict(StoreError):
 
 
 class StreamNotFound(StoreError, LookupError):
-    """The memory space has no stream of this id, or its memory was deleted."""
+    """The memory space has no stream of this id, or its memory was deleted, or it was rolled back."""
 
     code = "STREAM_NOT_FOUND"
 
