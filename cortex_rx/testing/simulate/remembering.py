@@ -51,7 +51,8 @@ class Exchange:
     key: str
     space: str
     conversation: str
-    stream: str = ""
+    stream: str
+    """The id of its stream; in another memory space it may be that of another exchange."""
     left: bool = False
     runs: list[Run] = field(default_factory=list[Run])
 
@@ -102,7 +103,7 @@ class Remembering:
             user_message=exchange.question,
             user_id="ada",
             user_name="Ada",
-            idempotency_key=exchange.key,
+            make_id=lambda: exchange.stream,
         )
 
     def say(self, sim: Simulation, exchange: Exchange) -> list[tuple[float, str]]:
@@ -118,10 +119,11 @@ class Remembering:
 
     async def __call__(self, sim: Simulation) -> None:
         ledger = Ledger()
-        exchanges = [
-            Exchange(f"e{number}", sim.random.choice("st"), sim.random.choice("cd"))
-            for number in range(sim.random.randint(1, 3))
-        ]
+        exchanges: list[Exchange] = []
+        for number in range(sim.random.randint(1, 3)):
+            space = sim.random.choice("st")
+            stream = f"stream-{sum(each.space == space for each in exchanges)}"
+            exchanges.append(Exchange(f"e{number}", space, sim.random.choice("cd"), stream))
         for number in range(PROCESSES):
             open_ = [each for each in exchanges if not each.left and not any(run.remembered for run in each.runs)]
             if not open_:
@@ -173,8 +175,7 @@ class Remembering:
             readers.append(asyncio.create_task(self._read(answer, run, sim.random.uniform(0, 5), leaves)))
         stopping = None
         if not calm and sim.chance(0.15):
-            exchange.left = sim.chance(0.3)
-            stopping = asyncio.create_task(_stop(answer, sim.random.uniform(0, 8)))
+            stopping = asyncio.create_task(_stop(answer, sim.random.uniform(0, 8), exchange, sim.chance(0.3)))
         try:
             result = await answer
         except EXPECTED as error:
@@ -187,8 +188,6 @@ class Remembering:
             assert result.full_response == run.text, f"{exchange.key}: the result is not what the model said"
             run.remembered, exchange.left = True, False
             sim.note(f"{process.name}, {exchange.key}: remembered, {len(run.text)} characters")
-        finally:
-            exchange.stream = answer.stream_id or exchange.stream
         await asyncio.gather(*readers, *([stopping] if stopping else []))
 
     async def _read(self, answer: Answer, run: Run, delay: float, leaves: int | None) -> None:
@@ -236,7 +235,7 @@ class Remembering:
         expected_rows, messages = 0, {"c": 0, "d": 0}
         for exchange in exchanges:
             key = exchange.key
-            stream = await backend.query("streams:get", {**where, "streamId": exchange.stream or "-"})
+            stream = await backend.query("streams:get", {**where, "streamId": exchange.stream})
             if stream is None:
                 assert exchange.left or not exchange.runs, f"{key}: nothing is stored of it"
                 continue
@@ -270,6 +269,7 @@ class Remembering:
         return [(message["role"], message["content"]) for message in found["messages"]] if found else []
 
 
-async def _stop(answer: Answer, delay: float) -> None:
+async def _stop(answer: Answer, delay: float, exchange: Exchange, leave: bool) -> None:
     await asyncio.sleep(delay)
+    exchange.left = leave
     await answer.stop()
