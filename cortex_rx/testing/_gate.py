@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
-from typing import Any
+from typing import Any, TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
 
 __all__ = ["Gate", "gate_of", "running_in"]
 
@@ -25,12 +27,12 @@ class Gate:
         self.tasks: set[asyncio.Task[Any]] = set()
         self._parked: list[tuple[Gated, tuple[Any, ...]]] = []
 
-    def gated(self, callback: Callable[..., object], context: Context) -> Gated:
+    def gated(self, callback: Callable[..., object], context: Context, timer: bool) -> Gated:
         """The callback, which runs only while this gate is open."""
         task = getattr(callback, "__self__", None)
         if isinstance(task, asyncio.Task):
             self.tasks.add(task)  # held: a task that waits for ever is held by nobody else
-        return Gated(self, callback, context)
+        return Gated(self, callback, context, timer)
 
     def park(self, gated: Gated, args: tuple[Any, ...]) -> None:
         """Keep a call for the time when the gate is open again."""
@@ -43,17 +45,21 @@ class Gate:
         for gated, args in parked:
             loop.call_soon(gated.callback, *args, context=gated.context)
 
-    def timers(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
-        """The timers of the process that are still set."""
+    def drop_timers(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel the timers of the process, those that are due and parked too."""
+        self._parked = [(gated, args) for gated, args in self._parked if not gated.timer]
         scheduled: list[asyncio.TimerHandle] = list(getattr(loop, "_scheduled", ()))
-        return [timer for timer in scheduled if getattr(getattr(timer, "_callback", None), "gate", None) is self]
+        for timer in scheduled:
+            if getattr(getattr(timer, "_callback", None), "gate", None) is self:
+                timer.cancel()
 
 
 class Gated:
     """A callback of a process.  For whoever asks what it is, it looks like the callback itself."""
 
-    def __init__(self, gate: Gate, callback: Callable[..., object], context: Context) -> None:
+    def __init__(self, gate: Gate, callback: Callable[..., object], context: Context, timer: bool) -> None:
         self.gate = gate
+        self.timer = timer
         self.callback = callback
         self.context = context
         self.__self__: object = getattr(callback, "__self__", None)
@@ -61,14 +67,18 @@ class Gated:
 
     def __call__(self, *args: Any) -> object:
         if self.gate.shut:
-            return self.gate.park(self, args)
+            self.gate.park(self, args)
+            return None
         return self.callback(*args)
 
 
-def gate_of(callback: Callable[..., object], context: Context | None) -> tuple[Callable[..., object], Context | None]:
+def gate_of(
+    callback: Callable[[*Ts], object], context: Context | None, *, timer: bool = False
+) -> tuple[Callable[[*Ts], object], Context | None]:
     """The callback, gated if it belongs to a process, and its context."""
     gate = running_in.get() if context is None else context.get(running_in)
     if gate is None:
         return callback, context
     context = copy_context() if context is None else context
-    return gate.gated(callback, context), context
+    gated: Any = gate.gated(callback, context, timer)
+    return gated, context

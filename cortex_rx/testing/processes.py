@@ -147,6 +147,7 @@ class Process:
         """
         loop = asyncio.get_running_loop()
         self.crash()
+        self._gate.drop_timers(loop)
         self._gate.open(loop)
         for _ in range(_ROUNDS):
             left = {task for task in self._gate.tasks if not task.done()}
@@ -161,8 +162,7 @@ class Process:
             if not task.cancelled():
                 task.exception()  # nobody is there to ask for it: no reason for a warning
         self._gate.tasks.clear()
-        for timer in self._gate.timers(loop):
-            timer.cancel()
+        self._gate.drop_timers(loop)
         while self._closing:  # sources before the stores that they came after
             await self._closing.pop()()
 

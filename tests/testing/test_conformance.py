@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import sys
 from itertools import count
 
 import pytest
@@ -16,17 +19,16 @@ CASES = [(name, promise) for name, (_, promises) in WRONG.items() for promise in
 
 
 @pytest.mark.parametrize("promise", BACKEND_PROMISES, ids=str)
-def test_a_file_keeps_the_contract(promise, tmp_path, no_leaks):
+def test_a_file_keeps_the_contract(promise, tmp_path):
     """On its real threads, in real time: some tenths of a second where a lease runs out."""
     promise.check(lambda: SqliteBackend(tmp_path / "memory.db"))
 
 
-def test_one_file_serves_all_promises_and_is_not_empty(tmp_path):
-    path = tmp_path / "memory.db"
-    for _ in range(2):
-        report = check_backend(lambda: SqliteBackend(path, clock=wall), virtual=True)
-        assert len(report.checked) == len(BACKEND_PROMISES)
-        assert report.skipped == report.broken == ()
+def test_one_file_serves_all_promises_and_nothing_is_left_open(tmp_path, no_leaks):
+    report = check_backend(lambda: SqliteBackend(tmp_path / "memory.db", clock=wall), virtual=True)
+    assert report.checked == BACKEND_PROMISES
+    assert report.skipped == report.broken == ()
+    sys.stdout.write(f"{len(report.checked)} promises, {len(CASES)} cases of wrong backends\n")
 
 
 def test_a_store_in_memory_keeps_the_contract_and_the_report_says_what_that_does_not_show(snapshot):
@@ -41,7 +43,7 @@ def test_what_is_wrong_is_noticed(name, promise, tmp_path):
     with pytest.raises(BrokenPromise) as broken:
         BY_NAME[promise].check(lambda: kind(tmp_path / "memory.db", clock=wall), virtual=True)
     assert broken.value.promise == BY_NAME[promise].says
-    assert "the contract says" in broken.value.what or "call failed" in broken.value.what or "in a result" in broken.value.what
+    assert re.search("the contract says|failed: |in a result", broken.value.what)
 
 
 def test_every_promise_has_somebody_who_breaks_it():
@@ -71,8 +73,6 @@ def test_what_is_ignored_is_said(tmp_path):
 def test_a_promise_that_hangs_is_broken(tmp_path):
     class Hangs(SqliteBackend):
         async def mutation(self, path, args):
-            import asyncio
-
             await asyncio.sleep(1_000_000)
 
     with pytest.raises(BrokenPromise, match="TimeoutError"):

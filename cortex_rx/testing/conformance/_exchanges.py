@@ -21,10 +21,18 @@ PROMISES = Collected()
 @PROMISES.add
 async def an_exchange_is_stored_whole(b: Bench) -> None:
     """Finalize stores both messages next to each other and both memories; the partial becomes the memory of the answer."""
-    begun = await b.begin(userName="Ada", agentId="helper", participantId="p", tags=["t"], metadata={"k": 1}, startedAt=5)
+    begun = await b.begin(
+        userName="Ada", agentId="helper", participantId="p", tags=["t"], metadata={"k": 1}, startedAt=5
+    )
     await b.append(0, "Be")
     result = await b.finalize(
-        "cause", start=2, reason="stop", usage={"total": 7}, metadata={"m": 2}, userEmbedding=[1.0, 2.5], agentEmbedding=[0.5]
+        "cause",
+        start=2,
+        reason="stop",
+        usage={"total": 7},
+        metadata={"m": 2},
+        userEmbedding=[1.0, 2.5],
+        agentEmbedding=[0.5],
     )
     b.same((result["stored"], result["contentLength"]), ("now", 7), "stored and contentLength")
     answer, question = await b.rows()
@@ -35,7 +43,9 @@ async def an_exchange_is_stored_whole(b: Bench) -> None:
     for row in (question, answer):
         b.same((row["tags"], row["importance"], row["isPartial"]), (["t"], 50, False), "tags, importance, isPartial")
         b.same((row["userId"], row["agentId"], row["participantId"]), ("ada", "helper", "p"), "whose it is")
-        b.same((row["sourceType"], row["contentType"], row["sourceTimestamp"]), ("conversation", "raw", 5), "the source")
+        b.same(
+            (row["sourceType"], row["contentType"], row["sourceTimestamp"]), ("conversation", "raw", 5), "the source"
+        )
     b.same((question["embedding"], answer["embedding"]), ([1.0, 2.5], [0.5]), "the embeddings")
     b.same((question["metadata"], answer["metadata"]), ({"k": 1}, {"k": 1, "m": 2}), "the metadata")
     said = await b.messages()
@@ -68,7 +78,12 @@ async def another_answer_is_a_conflict(b: Bench) -> None:
     """Another answer for a finished stream is an IdempotencyConflict, and the stored one stays."""
     await b.exchange("why?", "abcd")
     before = await b.everything()
-    others: list[dict[str, Any]] = [{"text": "abcx"}, {"text": "abcde"}, {"text": "abc"}, {"text": "abcd", "attempt": 1}]
+    others: list[dict[str, Any]] = [
+        {"text": "abcx"},
+        {"text": "abcde"},
+        {"text": "abc"},
+        {"text": "abcd", "attempt": 1},
+    ]
     for other in others:
         await b.refused(IdempotencyConflict, b.finalize(**other), f"finalize with {other} after 'abcd'")
     for start, text, attempt in ((3, "x", 0), (4, "more", 0), (0, "x", 1)):
@@ -209,7 +224,9 @@ async def a_space_never_sees_another(b: Bench) -> None:
     b.same(await b.memory(theirs), None, "a memory of another space, by its id")
     b.same(await b.stream("st2", **there), None, "a stream of another space, by its id")
     before = await b.everything()
-    await b.refused(MemoryNotFound, b.do("memories:deleteMemory", memoryId=theirs), "deleting a memory of another space")
+    await b.refused(
+        MemoryNotFound, b.do("memories:deleteMemory", memoryId=theirs), "deleting a memory of another space"
+    )
     await b.refused(StreamNotFound, b.append(5, "x", "st2", **there), "append to a stream of another space")
     await b.refused(StreamNotFound, b.finalize("x", "st2", start=5, **there), "finalize of a stream of another space")
     await b.refused(StreamNotFound, b.end(stream="st2", **there), "close of a stream of another space")

@@ -62,7 +62,9 @@ async def a_lease_is_renewed_and_released(b: Bench) -> None:
     b.same(renewed["leaseUntil"] > begun["leaseUntil"], True, "whether renew gave a longer lease")
     await b.append(0, "abc", lease=3 * LONG)
     found = await b.stream()
-    b.same(found is not None and found["leaseUntil"] > renewed["leaseUntil"], True, "whether append gave a longer lease")
+    b.same(
+        found is not None and found["leaseUntil"] > renewed["leaseUntil"], True, "whether append gave a longer lease"
+    )
     await b.refused(Fenced, b.do("streams:renew", streamId="st", epoch=2, lease=LONG), "renew under another epoch")
     await b.do("streams:renew", streamId="st", epoch=1, lease=0)
     b.same((await b.begin(claim="yours", lease=LONG))["epoch"], 2, "the epoch of a begin after the lease was released")
@@ -82,7 +84,9 @@ async def a_token_takes_the_stream_over(b: Bench) -> None:
     begun = await b.begin(**turn, token=b.token("k"))
     await b.append(0, "Bé😀", mark={"cursor": [1, None]}, state={"index": 7})
     taken = await b.take("k", "one", lease=LONG)
-    b.same((taken["state"], taken["streamId"], taken["memoryId"]), ("open", "st", begun["memoryId"]), "what was taken over")
+    b.same(
+        (taken["state"], taken["streamId"], taken["memoryId"]), ("open", "st", begun["memoryId"]), "what was taken over"
+    )
     b.same((taken["epoch"], taken["attempt"], taken["length"]), (2, 0, 3), "epoch, attempt and length")
     b.same((taken["mark"], taken["resumeState"]), ({"cursor": [1, None]}, {"index": 7}), "mark and state")
     asked = {"memorySpaceId": b.space, "conversationId": "c", "userMessage": "why?", "userId": "ada", "importance": 50}
@@ -127,7 +131,9 @@ async def a_token_opens_only_its_own(b: Bench) -> None:
     before = await b.everything()
     await b.refused(TokenUnknown, b.take("forged", "x", force=True), "a token that nobody has issued")
     await b.refused(WrongMemorySpace, b.take("k", "x", force=True, memorySpaceId=b.other), "a token of another space")
-    await b.refused(InvalidArgument, b.do("streams:takeOver", token="resume_k", claim="x"), "a token that is not hashed")
+    await b.refused(
+        InvalidArgument, b.do("streams:takeOver", token="resume_k", claim="x"), "a token that is not hashed"
+    )
     issued = await b.do("streams:issueToken", streamId="st", token=b.token("brief"), tokenTtl=SHORT)
     b.same(issued["expiresAt"] > 0, True, "whether issueToken says when it expires")
     await b.passes(LATER)
@@ -186,10 +192,20 @@ async def text_is_read_from_anywhere(b: Bench) -> None:
     await b.begin(lease=LONG, claim="mine")
     await b.append(0, "é😀京d")
     await b.append(4, "ef")
-    for after, limit, start, text in ((0, 3, 0, "é😀京"), (1, 2, 1, "😀京"), (4, 9, 4, "ef"), (6, 9, 6, ""), (99, 9, 6, "")):
+    for after, limit, start, text in (
+        (0, 3, 0, "é😀京"),
+        (1, 2, 1, "😀京"),
+        (4, 9, 4, "ef"),
+        (6, 9, 6, ""),
+        (99, 9, 6, ""),
+    ):
         read = await b.ask("streams:read", streamId="st", after=after, limit=limit)
-        b.same((read["start"], read["text"], read["length"]), (start, text, 6), f"read after {after} with limit {limit}")
-    b.same((read["state"], read["epoch"], read["owned"], read["attempt"]), ("open", 1, True, 0), "where the stream stands")
+        b.same(
+            (read["start"], read["text"], read["length"]), (start, text, 6), f"read after {after} with limit {limit}"
+        )
+    b.same(
+        (read["state"], read["epoch"], read["owned"], read["attempt"]), ("open", 1, True, 0), "where the stream stands"
+    )
     await b.append(0, "anew", attempt=1)
     read = await b.ask("streams:read", streamId="st", after=0)
     b.same((read["text"], read["attempt"], read["attempts"]), ("anew", 1, 1), "the newest attempt")
@@ -217,7 +233,9 @@ async def interrupted_streams_are_listed(b: Bench) -> None:
     await b.passes(LATER)
     listed = await b.ask("streams:interrupted")
     b.same([row["streamId"] for row in listed], ["st2", "st"], "the streams")
-    b.same([(row["userMessage"], row["length"]) for row in listed], [("three?", 0), ("one?", 3)], "questions and lengths")
+    b.same(
+        [(row["userMessage"], row["length"]) for row in listed], [("three?", 0), ("one?", 3)], "questions and lengths"
+    )
     b.same([row["streamId"] for row in await b.ask("streams:interrupted", limit=1)], ["st2"], "the newest alone")
 
 

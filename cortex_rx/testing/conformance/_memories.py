@@ -169,6 +169,8 @@ async def history_comes_in_pages(b: Bench) -> None:
     for args, want, more in pages:
         page = await b.ask("conversations:getHistory", conversationId="c", **args)
         b.same([message["content"] for message in page["messages"]], want, f"the page with {args}")
-        b.same((page["total"], page["hasMore"], page["conversationId"]), (6, more, "c"), f"what the page with {args} says")
+        b.same(
+            (page["total"], page["hasMore"], page["conversationId"]), (6, more, "c"), f"what the page with {args} says"
+        )
     call = b.ask("conversations:getHistory", conversationId="unknown")
     await b.refused(ConversationNotFound, call, "the history of a conversation that is not there")

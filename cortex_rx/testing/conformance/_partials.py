@@ -52,9 +52,7 @@ async def acknowledged_is_stored(b: Bench) -> None:
         found = await other.query("streams:get", {**where, "streamId": stream})
         if found is None:
             return ("nothing",)
-        row = await other.query(
-            "memories:get", {**where, "memoryId": found["memoryId"], "includePartial": True}
-        )
+        row = await other.query("memories:get", {**where, "memoryId": found["memoryId"], "includePartial": True})
         return found["state"], found["length"], row["content"] if row else None
 
     begun = await b.begin()
@@ -249,7 +247,9 @@ async def writes_at_once_do_not_disturb_each_other(b: Bench) -> None:
         both = (b.append(at, str(number), stream) for number, stream in enumerate(streams) for _ in range(2))
         b.same(await asyncio.gather(*both), [at + 1] * 6, "the ends of writes that were sent twice at once")
     results = await asyncio.gather(*(b.finalize("", stream, start=5) for stream in streams for _ in range(3)))
-    b.same(sorted(result["stored"] for result in results), ["before"] * 6 + ["now"] * 3, "what finalize says was stored")
+    b.same(
+        sorted(result["stored"] for result in results), ["before"] * 6 + ["now"] * 3, "what finalize says was stored"
+    )
     said = [message["content"] for message in await b.messages()]
     pairs = sorted(zip(said[::2], said[1::2], strict=False))
     b.same(pairs, [("st2?", "11111"), ("st3?", "22222"), ("st?", "00000")], "questions with their answers")
@@ -284,8 +284,20 @@ async def wrong_arguments_are_refused(b: Bench) -> None:
         shown = ascii(args.get(field, "left out"))
         error = await b.refused(InvalidArgument, b.do("streams:append", **args), f"append with {field}: {shown}")
         b.same(error.field, field, f"the field that the error names, for {field}: {shown}")
-    question: dict[str, Any] = {"streamId": "st2", "conversationId": "c", "userMessage": "why?", "importance": 50, "tags": []}
-    for field, value in (("importance", 101), ("importance", float("inf")), ("tags", "t"), ("tags", [1]), ("userId", None)):
+    question: dict[str, Any] = {
+        "streamId": "st2",
+        "conversationId": "c",
+        "userMessage": "why?",
+        "importance": 50,
+        "tags": [],
+    }
+    for field, value in (
+        ("importance", 101),
+        ("importance", float("inf")),
+        ("tags", "t"),
+        ("tags", [1]),
+        ("userId", None),
+    ):
         call = b.do("streams:begin", **{**question, field: value})
         error = await b.refused(InvalidArgument, call, f"begin with {field}: {value!r}")
         b.same(str(error.field).startswith(field), True, f"whether the error names {field}")

@@ -166,7 +166,5 @@ class Bench:
         except error as refused:
             return refused
         except Exception as other:
-            raise Mismatch(
-                f"{what}: {type(other).__name__} ({other}), the contract says {error.__name__}"
-            ) from other
+            raise Mismatch(f"{what}: {type(other).__name__} ({other}), the contract says {error.__name__}") from other
         raise Mismatch(f"{what}: it gave {_shorten.repr(result)}, the contract says {error.__name__}")

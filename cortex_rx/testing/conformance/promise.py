@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import traceback
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.testing._judge import BrokenPromise
@@ -16,6 +18,7 @@ from cortex_rx.testing.virtual import run_virtual
 __all__ = ["BackendPromise", "Collected"]
 
 LIMIT = 60.0  # seconds for one promise, most of which take some milliseconds
+_PROMISES = ("_partials.py", "_exchanges.py", "_memories.py", "_leases.py")
 _runs = itertools.count(1)
 
 
@@ -51,7 +54,7 @@ class BackendPromise:
         except Mismatch as broken:
             raise BrokenPromise(self.says, str(broken)) from broken
         except Exception as error:
-            raise BrokenPromise(self.says, f"a call failed: {type(error).__name__}: {error}") from error
+            raise BrokenPromise(self.says, f"{_where(error)}: {type(error).__name__}: {error}") from error
         finally:
             await bench.close()
 
@@ -68,6 +71,13 @@ class Collected(list[BackendPromise]):
         """A promise that takes two backends over one store."""
         self.append(BackendPromise(function.__name__, _words(function), function, shared=True))
         return function
+
+
+def _where(error: BaseException) -> str:
+    """The line of the promise that could not go on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    tried = [frame for frame in frames if PurePath(frame.filename).name in _PROMISES]
+    return f"{tried[-1].line} failed" if tried else "it failed"
 
 
 def _words(function: Callable[..., object]) -> str:

@@ -41,8 +41,9 @@ def _range(text: str) -> range:
 
 def _scenario(text: str) -> Scenario:
     module, _, name = text.partition(":")
-    scenario: Any = getattr(importlib.import_module(module), name)
-    return scenario() if isinstance(scenario, type) else scenario
+    found: Any = getattr(importlib.import_module(module), name)
+    scenario: Scenario = found() if isinstance(found, type) else found
+    return scenario
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.backends.backend import Backend
-from cortex_rx.errors import CortexError
+from cortex_rx.errors import CortexError, Diverged, Gap
 from cortex_rx.events import Delta, Ended, Replayed
 from cortex_rx.flow import Stopped
 from cortex_rx.remember import Answer, remember_stream
@@ -80,10 +80,10 @@ class Remembering:
     2
     """
 
-    built_in = True
-
-    def __init_subclass__(cls) -> None:
-        cls.built_in = False
+    @property
+    def arguments(self) -> str | None:
+        """Those of the command line that run it; None for a class of your own."""
+        return "" if type(self) is Remembering else None
 
     # --- what may be overridden ---------------------------------------------------------------------------------------
 
@@ -179,6 +179,8 @@ class Remembering:
         try:
             result = await answer
         except EXPECTED as error:
+            if isinstance(error, Gap | Diverged):  # a second writer would have been fenced before
+                raise AssertionError(f"{exchange.key}: {error!r}") from error
             run.error = error
             sim.note(f"{process.name}, {exchange.key}: {type(error).__name__}: {error}")
             rivals = len(exchange.runs) > 1

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from cortex_rx.testing._where import where
 from cortex_rx.testing.leaks import left_in_process, left_on_loop
 from cortex_rx.testing.plans import FAULT_KINDS, Fault, FaultKind, Plan
 from cortex_rx.testing.processes import Process
@@ -23,6 +24,7 @@ from cortex_rx.testing.virtual import VirtualLoop
 __all__ = ["Scenario", "Simulated", "Simulation", "SimulationFailed", "run_seed", "run_seeds"]
 
 FOREVER = 100_000.0  # virtual seconds after which a scenario is taken for one that never ends
+TURNS = 100_000  # of the loop at one instant, after which it is taken for one that spins
 SHOWN = 40  # of the notes that an error shows
 
 
@@ -106,13 +108,22 @@ class _Shuffled(VirtualLoop):
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._random = random.Random(f"order {seed}")
+        self._turns = 0  # since time passed
         self.problems: list[str] = []
         self.set_exception_handler(self._note)
+
+    def jump(self) -> None:
+        super().jump()
+        self._turns = 0
 
     def _note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.problems.append(f"{context.get('message')} {context.get('exception')!r}")
 
     def _run_once(self) -> None:
+        self._turns += 1
+        if self._turns > TURNS:
+            self._turns = 0
+            raise RuntimeError(f"it spins: the loop has turned {TURNS:,} times, and no time passed")
         inner: Any = super()
         ready: Any = cast("Any", self)._ready
         if len(ready) > 1:
@@ -153,8 +164,13 @@ def run_seed(scenario: Scenario, seed: int, *, folder: Path | None = None) -> Si
 
 async def _play(scenario: Scenario, sim: Simulation, loop: _Shuffled) -> None:
     try:
-        async with asyncio.timeout(FOREVER):
-            await scenario(sim)
+        task = asyncio.ensure_future(scenario(sim))
+        if not (await asyncio.wait({task}, timeout=FOREVER))[0]:
+            waiting = sorted(f"{each.get_name()}: {where(each)}" for each in asyncio.all_tasks(loop))
+            task.cancel()
+            await asyncio.wait({task})
+            raise AssertionError(f"it did not end within {FOREVER:,.0f} s; waiting: {'; '.join(waiting)}")
+        task.result()
         problems = list(loop.problems)
     finally:
         for process in sim.processes:
@@ -175,15 +191,17 @@ def _again(scenario: Scenario, seed: int) -> str:
     """The line that runs one seed of a scenario: a command, where a command can find the scenario."""
     module = getattr(scenario, "__module__", "")
     name = getattr(scenario, "__name__", "")
-    if getattr(scenario, "built_in", False):
-        return f"python -m cortex_rx.testing.simulate --seed {seed}"
+    command = "python -m cortex_rx.testing.simulate"
+    arguments: str | None = getattr(scenario, "arguments", None)
+    if arguments is not None:
+        return " ".join([command, *filter(None, [arguments]), f"--seed {seed}"])
     try:
         found = getattr(importlib.import_module(module), name) is scenario and module != "__main__"
     except Exception:
         found = False
     if found:
-        return f"python -m cortex_rx.testing.simulate --scenario {module}:{name} --seed {seed}"
-    return f"run_seed({name or repr(scenario)}, {seed})"
+        return f"{command} --scenario {module}:{name} --seed {seed}"
+    return f"run_seed({name or f'{type(scenario).__name__}(...)'}, {seed})"
 
 
 @dataclass
