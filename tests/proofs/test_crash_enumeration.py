@@ -154,7 +154,7 @@ async def one_case(path: Path, plan: Any, how: str) -> tuple[list[str], Counter[
         assert again.texts[max(again.texts)] == answer
     if how == "prefilled":
         # Each process after the first goes on in this way, and may be cut off too; the last one is not.
-        kept = re.sub(r"(?: and)*(?: and on\.)?$", "", answer)
+        kept = re.sub(r"(?: and(?: on\.)?)*$", "", answer)
         assert whole.startswith(kept) and (answer == whole or answer.endswith(" and on."))
     else:
         assert answer in (whole, "".join(words))
