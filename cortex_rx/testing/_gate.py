@@ -48,10 +48,13 @@ class Gate:
     def drop_timers(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel the timers of the process, those that are due and parked too."""
         self._parked = [(gated, args) for gated, args in self._parked if not gated.timer]
+        for timer in self.timers(loop):
+            timer.cancel()
+
+    def timers(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
+        """The timers of the process that are still set."""
         scheduled: list[asyncio.TimerHandle] = list(getattr(loop, "_scheduled", ()))
-        for timer in scheduled:
-            if getattr(getattr(timer, "_callback", None), "gate", None) is self:
-                timer.cancel()
+        return [timer for timer in scheduled if getattr(getattr(timer, "_callback", None), "gate", None) is self]
 
 
 class Gated:

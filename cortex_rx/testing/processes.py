@@ -25,12 +25,14 @@ a task; what they ask of a store or a source that was wrapped never returns.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 from cortex_rx.testing._gate import Gate, running_in
+from cortex_rx.testing._where import name_of, where
 from cortex_rx.testing.plans import Fault, Plan
 from cortex_rx.testing.virtual import VirtualLoop
 
@@ -88,6 +90,8 @@ class Process:
         self._watching: set[asyncio.Future[None]] = set()
         self._hung: list[asyncio.Future[None]] = []
         self._closing: list[Callable[[], Awaitable[object]]] = []
+        self._sources = 0
+        self._buried = False
 
     def __repr__(self) -> str:
         return f"Process({str(self.plan)!r}, {self.name!r})"
@@ -108,21 +112,20 @@ class Process:
             raise RuntimeError("a Process needs virtual time: use run_virtual()")
         context = copy_context()
         context.run(running_in.set, self._gate)
-        return loop.create_task(work, name=f"{self.name}", context=context)
+        return loop.create_task(work, name=self.name, context=context)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in this process and return what it returns; `Crashed` when the process ends before it."""
         task = self.start(work)
         try:
-            if await self.survives(task):
+            if await self._survives(task):
                 return task.result()
         finally:
             if not task.done() and not self.crashed:
                 task.cancel()
         raise Crashed(f"{self.name} crashed at effect {len(self.effects)}")
 
-    async def survives(self, task: asyncio.Future[Any]) -> bool:
-        """Wait until the task has ended, or the process; whether it was the task."""
+    async def _survives(self, task: asyncio.Future[Any]) -> bool:
         if not self.crashed:
             watch: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._watching.add(watch)
@@ -138,6 +141,16 @@ class Process:
         for watch in self._watching:
             if not watch.done():
                 watch.set_result(None)
+
+    def left(self) -> list[str]:
+        """What of it is still on the loop: tasks, timers, sources that were opened and not closed.
+
+        Of a process that has come to its end by itself there should be nothing.
+        """
+        tasks = sorted(f"task {task.get_name()}: {where(task)}" for task in self._gate.tasks if not task.done())
+        timers = self._gate.timers(asyncio.get_running_loop())
+        named = [f"timer: {name_of(getattr(timer, '_callback', None))}()" for timer in timers if not timer.cancelled()]
+        return tasks + named + ["a source that was not closed"] * self._sources
 
     async def bury(self) -> None:
         """Take away what is left of it, crashed or not: cancel its tasks, and close its stores.
@@ -162,9 +175,11 @@ class Process:
             if not task.cancelled():
                 task.exception()  # nobody is there to ask for it: no reason for a warning
         self._gate.tasks.clear()
+        self._buried = True
         self._gate.drop_timers(loop)
         while self._closing:  # sources before the stores that they came after
-            await self._closing.pop()()
+            with contextlib.suppress(Exception):  # what dead code says when it is closed
+                await self._closing.pop()()
 
     # --- effects ------------------------------------------------------------------------------------------------------
 
@@ -216,10 +231,12 @@ class Process:
             items = await self.effect("source open", lambda: opening(*args, **kwargs))
             close: Callable[[], Awaitable[None]] = getattr(items, "aclose", _nothing)
             self.closes(close)  # of a dead process, for Python's sake
+            self._sources += 1
             try:
                 while (item := await self.effect("source read", lambda: anext(items, _END))) is not _END:
                     yield item
             finally:
+                self._sources -= 1
                 await self.effect("source close", close)
 
         return opened
@@ -229,6 +246,8 @@ class Process:
         self._closing.append(close)
 
     async def _hang(self) -> None:
+        if self._buried:
+            raise asyncio.CancelledError  # a generator that somebody held, which is closed with the loop
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hung.append(future)  # or nobody would hold it, nor the task that waits for it
         await future

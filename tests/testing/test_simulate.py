@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,29 @@ async def leaves_a_file(sim):
     leaves_a_file.file = open(sim.folder / "open", "w")
 
 
+async def leaves_it_in_a_process(sim):
+    process = sim.process()
+
+    async def work():
+        leaves_a_task.task = asyncio.create_task(asyncio.Event().wait(), name="forgotten")
+
+    await process.run(work())
+
+
+async def leaves_a_source_open(sim):
+    process = sim.process()
+
+    async def model():
+        yield 1
+        yield 2
+
+    async def work():
+        leaves_a_task.items = process.source(model)()
+        await anext(leaves_a_task.items)
+
+    await process.run(work())
+
+
 async def spins(sim):
     while True:
         await asyncio.sleep(0)
@@ -115,6 +139,8 @@ async def drops_an_error(sim):
         (leaves_a_task, "task forgotten"),
         (leaves_a_timer, r"timer: print\(\)"),
         (leaves_a_file, "open files"),
+        (leaves_it_in_a_process, r"left behind by process 1: \['task forgotten"),
+        (leaves_a_source_open, "a source that was not closed"),
         (spins, "it spins"),
         (waits_for_ever, r"did not end within .* waits_for_ever\(\) at locks.py"),
         (never_ends, r"did not end within 100,000 s; .*never_ends"),
@@ -238,3 +264,4 @@ def test_the_command_line(tmp_path: Path):
 def test_the_command_line_counts(capsys):
     assert main(["--seeds", "0:3"]) == 0
     assert capsys.readouterr().out.startswith("3 seeds, ")
+    assert logging.getLogger("cortex_rx").level == logging.NOTSET, "what it has silenced speaks again"

@@ -20,7 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     chosen.add_argument("--seeds", type=_range, metavar="FIRST:END", help="a range of seeds; shows counts")
     parser.add_argument("--scenario", type=_scenario, metavar="MODULE:NAME", default=Remembering())
     given = parser.parse_args(arguments)
-    logging.getLogger("cortex_rx").setLevel(logging.CRITICAL)  # it logs the failures that are made here on purpose
+    log = logging.getLogger("cortex_rx")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it logs the failures that are made here on purpose
     started = time.perf_counter()
     try:
         if given.seed is None:
@@ -30,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SimulationFailed as failed:
         sys.stdout.write(f"{failed}\n")
         return 1
+    finally:
+        log.setLevel(level)
     sys.stdout.write(f"{said}\nholds ({time.perf_counter() - started:.1f} s)\n")
     return 0
 

@@ -139,15 +139,14 @@ def _is_task(handle: asyncio.Handle) -> bool:
     return isinstance(getattr(getattr(handle, "_callback", None), "__self__", None), asyncio.Task)
 
 
-def run_seed(scenario: Scenario, seed: int, *, folder: Path | None = None) -> Simulation:
+def run_seed(scenario: Scenario, seed: int) -> Simulation:
     """Run a scenario under one seed, in virtual time, and return the simulation with its notes.
 
-    `SimulationFailed` if it raises, never ends, or leaves something: a task, a timer, a thread, an open file.  `folder` is
-    where it keeps its files (an empty one of its own, if it is not given, in memory where there is such a place).
+    `SimulationFailed` if it raises, never ends, or leaves something: a task, a timer, a thread, an open file.
     """
-    parent = next(filter(os.path.isdir, ["/dev/shm"]), None)
+    parent = next(filter(os.path.isdir, ["/dev/shm"]), None)  # in memory, where there is such a place
     with tempfile.TemporaryDirectory(dir=parent, prefix="cortex-simulate-") as made:
-        sim = Simulation(seed, folder or Path(made))
+        sim = Simulation(seed, Path(made))
         loop = _Shuffled(seed)
         threads, files = set(threading.enumerate()), _files()
         try:
@@ -171,16 +170,24 @@ async def _play(scenario: Scenario, sim: Simulation, loop: _Shuffled) -> None:
             await asyncio.wait({task})
             raise AssertionError(f"it did not end within {FOREVER:,.0f} s; waiting: {'; '.join(waiting)}")
         task.result()
+        await _turns()
         problems = list(loop.problems)
+        for process in sim.processes:
+            if not process.crashed and (left := process.left()):
+                raise AssertionError(f"left behind by {process.name}: {left}")
     finally:
         for process in sim.processes:
             await process.bury()
-    for _ in range(6):  # what ends now needs some turns
-        await asyncio.sleep(0)
+    await _turns()
     if problems:
         raise AssertionError(f"asyncio reports: {problems}")
     if left := [thing.words for thing in left_on_loop(loop)]:
         raise AssertionError(f"left behind: {left}")
+
+
+async def _turns() -> None:
+    for _ in range(6):  # which what ends now needs
+        await asyncio.sleep(0)
 
 
 def _files() -> set[str]:
