@@ -99,7 +99,8 @@ _GROUPS = {
     a: _group(a, b) for a, b in ("()", "[]", "“”", "«»", "„“", "‹›", "「」", "『』", "《》", "〈〉", "【】", "（）")
 }
 _GROUPS['"'] = regex.compile(rf'"[^"]{{1,{WORD}}}"')
-_GROUPS["‘"] = regex.compile(rf"‘(?:[^‘’]|(?<=\w)’\w){{1,{WORD}}}’")
+# Within a word ’ is an apostrophe; whether it is one depends on its neighbours alone, so nothing that comes later tells it otherwise.
+_GROUPS["‘"] = regex.compile(rf"‘(?:[^‘’]|(?<=\w)’(?=\w)(?![{_UNSPACED}])){{1,{WORD}}}+’")
 _LINKS: dict[str, tuple[tuple[Kind, regex.Pattern[str]], ...]] = {
     "[": ((Kind.LINK, _LINK),),
     "!": ((Kind.LINK, _LINK),),
@@ -200,9 +201,10 @@ class Scanner:
         if end == len(text) and end - at < most and not final:
             self.steps += end - at
             return None
-        if kind is Kind.PLAIN and (address := _ADDRESS.search(text, at, end)):
-            if address.start() > at:
-                return self._take(kind, address.start(), final)
+        # Of the word alone: what stands before it may be gone.
+        if kind is Kind.PLAIN and (address := _ADDRESS.search(text[at:end])):
+            if address.start():
+                return self._take(kind, at + address.start(), final)
             end = _reach(_URL, text, at)
             if end == len(text) and end - at < URL and not final:
                 self.steps += end - at

@@ -77,7 +77,8 @@ class Packer:
             elif self._length > self._kept:
                 yield self._close()
             elif self._units:
-                self._drop()
+                least, its = (graphemes.first(text),) * 2 if loose else (len(text), weight)
+                self._drop(max(its - self._size + self._weight, least - self._most + self._length))
             elif loose and (cut := min(graphemes.first(text), self._most)) < len(text):
                 self._push(text[:cut], cut, loose)
                 text, weight = text[cut:], weight - cut
@@ -106,8 +107,12 @@ class Packer:
             units.clear()
             units.append((joined, self._weight, loose))
 
-    def _drop(self) -> None:
-        text, weight, _ = self._units.popleft()
+    def _drop(self, most: int) -> None:
+        """Leave out the first unit of the overlap; of a loose one `most` code points, as how long it is depends on how the text came."""
+        text, weight, loose = self._units.popleft()
+        if loose and (cut := graphemes.after(text, 0, most)) < len(text):
+            self._units.appendleft((text[cut:], weight - cut, loose))
+            text, weight = text[:cut], cut
         self._weight -= weight
         self._start += len(text)
         self._length -= len(text)

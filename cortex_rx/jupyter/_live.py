@@ -175,7 +175,7 @@ async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live
     in the store, under which id, and how to find it.  A second interrupt does not break into that.  When the stream fails it is
     shown in the same way, and the error is raised.
 
-    Needs the extra `jupyter`, unless `show` is given: raises `MissingExtra`.
+    Needs the extra `jupyter`, unless `show` is given: raises `MissingExtra`; and `InvalidArgument` before anything runs.
 
     >>> import asyncio
     >>> from cortex_rx import Cortex
@@ -190,6 +190,8 @@ async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live
     """
     if not isinstance(every, timedelta) or every <= timedelta():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgument("every", every, "a timedelta above zero")
+    if not isinstance(answer, Answer):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgument("answer", type(answer).__name__, "an Answer, which remember_stream gives")
     view = Live()
     show = show or _display()
     show(view)

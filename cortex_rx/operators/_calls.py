@@ -11,7 +11,6 @@ from typing import Any, TypeAlias, cast
 
 from cortex_rx.events import Problem, StreamEvent
 from cortex_rx.flow import CancelledWithin, Inbox
-from cortex_rx.flow.scheduler import cancelled_by_us
 from cortex_rx.hooks import Accumulated, ChunkEvent, Growing, ProgressEvent, StreamCompleteEvent, StreamHooks
 from cortex_rx.operators._store import log
 from cortex_rx.types import Phase, StreamError
@@ -68,7 +67,8 @@ class Calls:
         self._time = inbox.flow.time
         self._waiting: deque[Told] = deque()
         self._wakeup = asyncio.Event()
-        self._under_way = self._behind = self._over = False
+        self._under_way = ""  # the hook that is called now
+        self._behind = self._over = self._closed = False
         self._left = dict.fromkeys(_NAMES.values(), limit)  # seconds that a hook may still take, once it is over
         self._failed: Counter[str] = Counter()
         self._said: list[Problem] = []
@@ -92,6 +92,7 @@ class Calls:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
         if not self._runner.done():
             self._runner.cancel()
             await asyncio.wait({self._runner}, timeout=_LATE)
@@ -106,10 +107,14 @@ class Calls:
         self._over = True
         self._wakeup.set()
         disposed = asyncio.ensure_future(self._inbox.disposed.wait())
+        # Longer it can take only where a hook does not end when it is cancelled.
+        most = self._limit * (1 + sum(getattr(self._hooks, name) is not None for name in self._left))
         try:
-            await asyncio.wait({self._runner, disposed}, return_when=asyncio.FIRST_COMPLETED)
-            if not self._runner.done():
+            await asyncio.wait({self._runner, disposed}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+            if disposed.done() and not self._runner.done():
                 await asyncio.wait({self._runner}, timeout=_LATE)
+            elif self._under_way:
+                self._problem(self._under_way, TimeoutError("it does not end"))
         finally:
             disposed.cancel()
             await asyncio.wait({disposed})
@@ -133,7 +138,7 @@ class Calls:
             self._untold += 1
             return
         began = self._time()
-        self._under_way = True
+        self._under_way = name
         try:
             result = cast("Callable[[Any], object]", getattr(self._hooks, name))(event)
             if inspect.isawaitable(result):
@@ -142,11 +147,13 @@ class Calls:
         except Exception as error:
             self._problem(name, error)
         except asyncio.CancelledError:
-            if cancelled_by_us():
+            if self._closed:
                 raise
+            while (task := asyncio.current_task()) and task.cancelling():
+                task.uncancel()  # it was the hook that cancelled the task it runs in
             self._problem(name, CancelledWithin(name))
         finally:
-            self._under_way = False
+            self._under_way = ""
         if self._over:
             self._left[name] -= self._time() - began
             # Nothing passes any more, and all the same what waits must be told before the time is over.

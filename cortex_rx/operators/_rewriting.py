@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -16,6 +17,9 @@ Piece: TypeAlias = str | StreamEvent
 """Text, which becomes a `Delta`, or an event of its own."""
 Pieces: TypeAlias = str | Iterable[Piece]
 Rewritten: TypeAlias = Pieces | Awaitable[Pieces] | AsyncIterable[Piece]
+
+
+_surrogate = re.compile("[\ud800-\udfff]").search
 
 
 class Rewriter(Protocol):
@@ -65,6 +69,8 @@ class Text:
         if isinstance(piece, str):
             if not piece:
                 return None
+            if not piece.isascii() and _surrogate(piece):
+                raise ValueError("a rewriter gave a lone surrogate, which no store takes")
             delta = Delta(piece, self._index, self._offset, self._attempt, self._at)
             self._index += 1
             self._offset += len(piece)

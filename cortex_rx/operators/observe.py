@@ -58,7 +58,8 @@ def observe(
     A hook that raises, or takes longer than `call_timeout`, is called again the next time; the first time it is a `Problem`, and a
     line in the log.  The end of the stream waits for the call under way and for those that are left, those of each hook together
     no longer than `call_timeout`; what is then left out is in the log.  A stream that is stopped waits a second for them all, and cancels
-    them.  A sync hook runs in the event loop, so it must not block.
+    them.  A sync hook runs in the event loop, so it must not block.  A hook that awaits its own answer waits for itself, and so
+    until `call_timeout`.
 
     With `on_chunk` or `on_complete` it holds the text of the answer, once (**unbounded**), else numbers.
 

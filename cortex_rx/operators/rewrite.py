@@ -40,7 +40,8 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
 
     `finish` is called before `Ended` goes out, and when the source fails or completes without one; then its error goes out.  On
     cancellation what is held back is dropped: nobody has seen it, and it is not stored.  So is what a text that begins anew had
-    kept.  What a rewriter raises ends the stream, as it is, and drops what it holds.  Other events pass at once (with `waits`,
+    kept.  What a rewriter raises ends the stream, as it is, and drops what it holds; so does
+    a lone surrogate that it gives, a `ValueError`.  Other events pass at once (with `waits`,
     in their turn), ahead of text that is held back.  It holds what the rewriter holds; with `waits` 32 events more.
 
     Commonly used for: redaction, translation, moderation before anything is shown, mending of Markdown.

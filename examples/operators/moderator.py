@@ -37,7 +37,7 @@ class Moderated(CortexError):
         self.offset = offset
 
 
-@cx.operator(reads=[Delta, Ended], rewrites=True)
+@cx.operator(reads=[Delta, Ended], rewrites=True, takes_text=True)
 def moderate(judge: Judge, show: Literal["judged", "at once"] = "judged") -> Operator:
     """End the stream with `Moderated` when the judge does not allow what has come.
 
@@ -45,6 +45,9 @@ def moderate(judge: Judge, show: Literal["judged", "at once"] = "judged") -> Ope
     token waits for the judge.  `show="at once"`: no token waits; what is not allowed may have been shown before the verdict, and
     cannot be taken back.  Either way what was shown is kept as a partial memory, and no more than that: an error, not an `Ended`, ends
     the stream, because `finalize` makes a memory of every answer that has `Ended`.
+
+    It takes the text as it is, so what changes the text stands before it, or the chain is refused: nobody would have judged what a
+    translation makes of it, and a `limit` would end the answer before the verdict.
 
     The judge is shown all that has gathered since it was last asked, with some of the text before it.  If it fails, or takes longer than
     5 s, the stream fails, too.

@@ -30,6 +30,8 @@ def redact(pattern: str = PERSONAL, longest: int = LONGEST, mask: str = "[redact
 
     Text is held back only while it may be the beginning of a match, `longest` code points at most.  So `longest` is the most that a
     match can have; one that turns out longer ends the stream with `ValueError`, and is not shown.  A lookahead may look at one character.
+
+    The text of the answer is redacted; `Custom` events, such as reasoning and tool calls, pass as they are.
     """
     compiled = regex.compile(pattern)
     if compiled.search(""):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ BITS = [
     "a", "The ", "fox ", "e.g.", "Dr. ", " ", "  ", "\n", "\n\n", "\r\n", "\t", "\x1c", "\u2029", ".", ". ", "! ", "? ", ".” ",
     "。", "！", "你", "好", '"', "'", "(", ")", "[", "]", "](", "![", "`", "``", "```", "```\n", "~~~\n", "<b>", "<", ">",
     "http://x.y/z", "www.", "3.14", "1,000", "# ", "- ", "1. ", "*", "\u0301", "\u200d", "👩", "🇩", "🇪", "\ufe0f", "각", "ᄀ",
-    "क", "्", "ष", "\u0600", "’", "‘", "“", "”", "「", "」", "x" * 50, "\ud800", "The fox runs on and on ",
+    "क", "्", "ष", "\u0600", "’", "‘", "“", "”", "「", "」", "x" * 50, "\ud800", "The fox runs on and on ", "‘b’", "用", "`` ``", "$3.14", "x" * 300,
 ]  # fmt: skip
 ENDLESS = [
     "x" * 4000, "\u0301" * 4000, " " * 4000, "\n" * 3500, "中" * 3300, "The fox runs " * 300, "(a " * 1500, "👩\u200d" * 2000,
@@ -79,6 +80,29 @@ def test_any_text_in_any_parts(cut, how):
         assert all(piece.start in edges and piece.end in edges for piece in whole), "no grapheme cluster is broken"
 
     same()
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("‘Yes’用. No’ it is. ", {"strategy": "sentence", "size": 1}),
+        ("‘x’y. z’ it is. ", {"strategy": "sentence", "size": 1}),
+        ("x" * 300 + "http://a.b/c(d. E)f. Then", {"strategy": "sentence", "size": 1}),
+        ("`` `` ](e\u0301‘x’Dr haid $3.14. \n1. ", {"strategy": "fixed", "size": 20, "overlap": 19}),
+    ],
+    ids=[
+        "a quote closes before a Han sign",
+        "an apostrophe, or a quote",
+        "an address within a word",
+        "half of an overlap",
+    ],
+)
+def test_what_once_depended_on_the_split(cut, text, how):
+    whole = cut([text], **how)
+    check(text, whole, how)
+    for at in range(len(text)):
+        assert cut([text[:at], text[at:]], **how) == whole
+    assert cut(list(text), **how) == whole
 
 
 def test_what_has_no_end(cut, how):

@@ -299,6 +299,17 @@ def test_not_even_when_the_verdict_comes_after_the_end_of_the_text(path, show, l
 
 
 @SHOWS
+def test_nothing_that_ends_or_changes_the_text_stands_behind_the_moderator(show):
+    """A limit would end the answer, and so have it stored, before the verdict."""
+    moderate = moderator.moderate(judge_of(), show)
+    source = from_stream(["Hello"], turn=TURN)
+    for behind in (cx.limit(100, then="end"), redaction.redact()):
+        with pytest.raises(ChainOrderError, match="rewrites the text, so it belongs before moderate"):
+            cx.chain(moderate, behind)(source)
+        cx.chain(behind, moderate)(source)
+
+
+@SHOWS
 def test_an_answer_that_is_allowed_is_stored(path, show):
     stored = Stored(path, moderator.moderate(lambda text: True, show), *SCRIPT)  # a judge need not be async
     assert stored.error is None

@@ -307,6 +307,13 @@ async def test_no_pause_is_refused_before_anything_runs(lab, every):
         assert repr(answer) == "Answer(not started)" and lab.opened == 0
 
 
+async def test_what_is_no_answer_is_refused_and_not_shown(lab):
+    async with lab.backend() as backend:
+        for wrong in (lab.model("a"), await lab.ask(backend, lab.model("a")), None):
+            with pytest.raises(InvalidArgument, match="answer: got .* accepted: an Answer"):
+                await live(wrong, show=pytest.fail)
+
+
 async def test_without_a_notebook_only_the_end_is_shown(lab, capsys):
     async with lab.backend() as backend:
         await live(lab.ask(backend, lab.model(*"abc", pause=0.001)), every=timedelta(milliseconds=1))

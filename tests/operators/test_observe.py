@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -718,6 +719,41 @@ def test_a_hook_that_is_cancelled_within_fails(lab):
 
     outcome = lab.run(main)
     assert outcome.error is None and outcome.text == "ab" and outcome.codes == ["HOOK_FAILED"]
+
+
+def test_a_hook_that_cancels_its_task_fails_and_the_others_are_called(lab):
+    log = Log()
+
+    async def on_chunk(event):
+        asyncio.current_task().cancel()
+        await asyncio.sleep(1)
+
+    async def main():
+        hooks = log.hooks("on_progress", "on_complete")
+        return await lab.play(lab.source(*paced("a", "b")), cx.observe(on_chunk, **hooks))
+
+    outcome = lab.run(main, thorough=True)
+    assert outcome.error is None and outcome.text == "ab" and outcome.codes == ["HOOK_FAILED"]
+    assert log.names[-1] == "on_complete"
+
+
+def test_a_hook_that_does_not_end_when_it_is_cancelled_does_not_hold_the_end(lab):
+    let_go = []
+
+    async def on_complete(event):
+        while not let_go:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(100)
+
+    async def main():
+        outcome = await lab.play(lab.source("a"), cx.observe(on_complete=on_complete, call_timeout=2000 * MS))
+        let_go.append(True)
+        await asyncio.sleep(200)
+        return outcome
+
+    outcome = lab.run(main)
+    assert outcome.error is None and outcome.codes == ["HOOK_FAILED"]
+    assert outcome.ended_at <= 2 * 2 + 1
 
 
 # --- stopped --------------------------------------------------------------------------------------------------------------

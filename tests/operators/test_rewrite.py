@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cortex_rx import default_chain
 from cortex_rx import operators as cx
 from cortex_rx.errors import ChainOrderError, InvalidArgument
 from cortex_rx.events import Custom, Delta, Ended, Opened, Replayed, Resumed
@@ -287,6 +288,25 @@ def test_a_bug_in_making_one_ends_the_stream(lab):
     outcome = lab.run(main)
     assert type(outcome.error) is ZeroDivisionError
     assert lab.model.closed == 1
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_half_a_character_ends_the_stream_and_what_came_before_is_kept(lab, waits):
+    class Torn:
+        def feed(self, text):
+            return text.replace("b", "\ud83d")
+
+        def finish(self):
+            return ""
+
+    async def main():
+        chain = cx.chain(cx.rewrite(Torn, waits), default_chain(lab.store))
+        return await lab.play(lab.source("a", 1.0, "b", 1.0, "c"), chain)
+
+    outcome = lab.run(main)
+    assert type(outcome.error) is ValueError and outcome.text == "a"
+    (partial,) = lab.in_the_file("memories:list", includePartial=True)
+    assert partial["content"] == "a"
 
 
 @pytest.mark.parametrize(
