@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Literal
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import Diverged, Fenced, Gap, NotStored, StoreUnavailable
+from cortex_rx.errors import Diverged, Fenced, Gap, StoreError, StoreUnavailable, StreamNotFound
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
-from cortex_rx.operators._checks import backend_of, count, one_of, seconds
+from cortex_rx.operators._checks import backend_of, count, one_of, seconds, spool_of
 from cortex_rx.operators._store import MAX_PENDING, Backoff, begin_stream, said, weigh
 from cortex_rx.operators._tail import Tail, insist, no_begun
+from cortex_rx.spool import Spool
 
 __all__ = ["persist_partial"]
 
@@ -28,6 +30,7 @@ def persist_partial(
     interval: timedelta = _HALF_A_SECOND,
     max_pending: int = MAX_PENDING,
     show: Literal["at once", "durable"] = "at once",
+    spool: Spool | None = None,
 ) -> Operator:
     """Append the text that came since the last write to the partial memory, at most once an `interval`, one write in flight.
 
@@ -52,6 +55,7 @@ def persist_partial(
     cancellation what is left is written first.  A write that fails is tried again with growing pauses; the first failure is a
     `Problem`.  Text that waits for a stalled store is bounded by `max_pending` (bytes, about); beyond it the source waits.  If
     the store could not even begin, the text is held until it can (**unbounded**).  `Fenced`, `Diverged` and `Gap` end the stream.
+    What cannot be written when the stream fails or is stopped is kept in the `spool`, if there is one, to be delivered later.
 
     With `show="durable"` a token is passed on only when it is stored: nothing that was shown can be lost, and every token waits
     for a write.  There `interval` is not used.  A store that stays away for 25 s ends the stream with `NotStored`; so does one
@@ -69,45 +73,78 @@ def persist_partial(
     pause = seconds("interval", interval, zero=True)
     count("max_pending", max_pending)
     one_of("show", show, ("at once", "durable"))
+    spool_of(spool)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = Tail(inbox.flow)
+        given_up = False
         async for batch in inbox:
             while batch:
                 batch = tail.take(batch)
-                async for event in write(inbox, tail):
-                    yield event
-                if tail.texts and tail.begun:
-                    return  # given up; `finalize` still has the text
-        if tail.texts and tail.opened and inbox.end is End.CANCELLED:
-            # Cancelled before the store had begun: what was shown is kept all the same.
-            tail.begun = await begin_stream(backend, tail.opened)
-            async for event in write(inbox, tail):
-                yield event
+                if given_up and batch:
+                    tail.texts.clear()  # superseded by a new attempt
+                elif not given_up:
+                    async for event in write(inbox, tail):
+                        yield event
+                    given_up = bool(tail.texts and tail.begun)
+        if inbox.end is End.COMPLETED:
+            return  # `finalize` has the text that is left
+        if tail.begun is None and tail.opened and not await begun_late(inbox, tail):
+            return
+        async for event in write(inbox, tail):
+            yield event
         if _goes_away(inbox, tail):
             await tail.release(backend)
 
+    async def begun_late(inbox: Inbox[StreamEvent], tail: Tail) -> bool:
+        """Cut off before the store had begun: whether it has begun now, for what was shown."""
+        assert tail.opened is not None
+        if tail.texts and inbox.end is End.CANCELLED:
+            try:
+                tail.begun = await begin_stream(backend, tail.opened)
+            except (StoreUnavailable, asyncio.CancelledError) as error:
+                if spool is None:
+                    raise
+                lost = await tail.lost(spool, _STOPPED)
+                if isinstance(error, StoreUnavailable):
+                    raise lost from error
+                raise
+            return True
+        refused = isinstance(inbox.error, StoreError) and not isinstance(inbox.error, StoreUnavailable)
+        if tail.excused and not refused and (tail.texts or spool):
+            lost = await tail.lost(spool, _FAILED)
+            if tail.texts:
+                raise lost from inbox.error
+        return False
+
     async def write(inbox: Inbox[StreamEvent], tail: Tail) -> AsyncGenerator[StreamEvent, None]:
         backoff, told = Backoff(inbox), False
-        while tail.texts and tail.begun:
-            try:
-                yield await tail.store(backend, release=_goes_away(inbox, tail))
-            except (Fenced, Diverged, Gap):
-                raise
-            except Exception as error:
-                again = isinstance(error, StoreUnavailable)
-                if not told or not again:
-                    told = True
-                    yield said(Problem.of("storage", error, recoverable=again), tail.opened)
-                if not again or not await backoff.again():
-                    if inbox.end is End.CANCELLED:
-                        raise  # nobody hears a Problem now: it is logged, and kept with the flow
+        try:
+            while tail.texts and tail.begun:
+                try:
+                    yield await tail.store(backend, release=_goes_away(inbox, tail))
+                except (Fenced, Diverged, Gap):
+                    raise
+                except Exception as error:
+                    again = isinstance(error, StoreUnavailable)
+                    if not told or not again:
+                        told = True
+                        yield said(Problem.of("storage", error, recoverable=again), tail.opened)
+                    if again and await backoff.again():
+                        continue
+                    if inbox.end is None or inbox.end is End.COMPLETED:
+                        return
+                    kept_in = None if isinstance(error, StreamNotFound) else spool  # deleted: nobody wants it
                     if inbox.end is End.FAILED:
                         # No `finalize` follows, which would still have the text.
-                        raise NotStored(
-                            "the stream failed, and the store too", "".join(tail.texts), tail.start
-                        ) from inbox.error
-                    return
+                        raise await tail.lost(kept_in, _FAILED) from inbox.error
+                    if kept_in is None:
+                        raise  # nobody hears a Problem now: it is logged, and kept with the flow
+                    raise await tail.lost(kept_in, _STOPPED) from error
+        except asyncio.CancelledError:
+            if spool and tail.texts:  # it took too long after a stop; what the store has of it may be sent again
+                await tail.lost(spool, _STOPPED)
+            raise
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = Tail(items.flow)
@@ -123,7 +160,7 @@ def persist_partial(
                 batch, held = held + batch, []
             while batch:
                 rest = tail.take(batch)
-                stored = await insist(tail, backend)
+                stored = await insist(tail, backend, spool)
                 for event in batch[: len(batch) - len(rest)]:
                     yield event
                 if stored:
@@ -134,12 +171,17 @@ def persist_partial(
             if weight > max_pending and held:
                 break
         if held:
-            raise NotStored("the store could not begin", "".join(e.text for e in held if type(e) is Delta))
+            tail.take(held)
+            raise await tail.lost(spool, "the store could not begin")
 
     if show == "durable":
         return stage(durable)
     wants = frozenset({Opened, Begun, Replayed, Delta, Ended, Problem})
     return beside(worker, pause, weigh, max_pending, wants)
+
+
+_FAILED = "the stream failed, and the store too"
+_STOPPED = "the stream was stopped, and the store failed"
 
 
 def _goes_away(inbox: Inbox[StreamEvent], tail: Tail) -> bool:
