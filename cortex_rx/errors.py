@@ -269,7 +269,9 @@ class SpoolBusy(CortexError):
     code = "SPOOL_BUSY"
 
     def __init__(self, until: float) -> None:
-        super().__init__(f"another drainer is at work; if it is dead, the spool is free at {until:.0f} (epoch milliseconds)")
+        super().__init__(
+            f"another drainer is at work; if it is dead, the spool is free at {until:.0f} (epoch milliseconds)"
+        )
         self.until: float = until
 
     def __reduce__(self) -> tuple[type[SpoolBusy], tuple[float]]:

@@ -32,6 +32,7 @@ class Tail:
         self.mark: Mark | None = None
         self.ended = False  # what comes after that is `finalize`'s
         self.released = False
+        self.failed: Exception | None = None  # given up
         self.texts: list[str] = []
 
     def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
@@ -74,7 +75,7 @@ class Tail:
         """What `streams:append` takes; of a stream that was not begun without an epoch."""
         assert self.opened is not None
         text = "".join(self.texts)
-        self.texts[:] = [text]  # or a store that stalls would hold it twice
+        self.texts[:] = [text] if text else []  # or a store that stalls would hold it twice
         return {
             "streamId": self.opened.stream_id,
             "memorySpaceId": self.opened.turn.memory_space_id,

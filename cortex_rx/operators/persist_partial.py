@@ -77,74 +77,70 @@ def persist_partial(
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = Tail(inbox.flow)
-        given_up = False
-        async for batch in inbox:
-            while batch:
-                batch = tail.take(batch)
-                if given_up and batch:
-                    tail.texts.clear()  # superseded by a new attempt
-                elif not given_up:
-                    async for event in write(inbox, tail):
-                        yield event
-                    given_up = bool(tail.texts and tail.begun)
-        if inbox.end is End.COMPLETED:
-            return  # `finalize` has the text that is left
-        if tail.begun is None and tail.opened and not await begun_late(inbox, tail):
-            return
-        async for event in write(inbox, tail):
-            yield event
+        try:
+            async for batch in inbox:
+                while batch:
+                    batch = tail.take(batch)
+                    if tail.failed is None:
+                        async for event in write(inbox, tail):
+                            yield event
+                    elif batch:
+                        tail.texts.clear()  # given up, and superseded
+            if inbox.end is End.COMPLETED:
+                return  # `finalize` has what is left
+            if tail.texts and tail.opened and tail.begun is None and inbox.end is End.CANCELLED:
+                # Cancelled before the store had begun: what was shown is kept all the same.
+                try:
+                    tail.begun = await begin_stream(backend, tail.opened)
+                except StoreUnavailable as error:
+                    tail.failed = error
+                async for event in write(inbox, tail):
+                    yield event
+        except asyncio.CancelledError:
+            if spool:  # it took too long after a stop; what the store has of it nevertheless may be sent again
+                inbox.finish(End.CANCELLED)
+                async for batch in inbox:
+                    while batch := tail.take(batch):
+                        tail.texts.clear()
+                if tail.texts:
+                    await tail.lost(spool, _STOPPED)
+            raise
+        if lost := await unstored(inbox, tail):
+            raise lost
         if _goes_away(inbox, tail):
             await tail.release(backend)
 
-    async def begun_late(inbox: Inbox[StreamEvent], tail: Tail) -> bool:
-        """Cut off before the store had begun: whether it has begun now, for what was shown."""
-        assert tail.opened is not None
-        if tail.texts and inbox.end is End.CANCELLED:
-            try:
-                tail.begun = await begin_stream(backend, tail.opened)
-            except (StoreUnavailable, asyncio.CancelledError) as error:
-                if spool is None:
-                    raise
-                lost = await tail.lost(spool, _STOPPED)
-                if isinstance(error, StoreUnavailable):
-                    raise lost from error
-                raise
-            return True
-        refused = isinstance(inbox.error, StoreError) and not isinstance(inbox.error, StoreUnavailable)
-        if tail.excused and not refused and (tail.texts or spool):
-            lost = await tail.lost(spool, _FAILED)
-            if tail.texts:
-                raise lost from inbox.error
-        return False
-
     async def write(inbox: Inbox[StreamEvent], tail: Tail) -> AsyncGenerator[StreamEvent, None]:
         backoff, told = Backoff(inbox), False
-        try:
-            while tail.texts and tail.begun:
-                try:
-                    yield await tail.store(backend, release=_goes_away(inbox, tail))
-                except (Fenced, Diverged, Gap):
-                    raise
-                except Exception as error:
-                    again = isinstance(error, StoreUnavailable)
-                    if not told or not again:
-                        told = True
-                        yield said(Problem.of("storage", error, recoverable=again), tail.opened)
-                    if again and await backoff.again():
-                        continue
-                    if inbox.end is None or inbox.end is End.COMPLETED:
-                        return
-                    kept_in = None if isinstance(error, StreamNotFound) else spool  # deleted: nobody wants it
-                    if inbox.end is End.FAILED:
-                        # No `finalize` follows, which would still have the text.
-                        raise await tail.lost(kept_in, _FAILED) from inbox.error
-                    if kept_in is None:
-                        raise  # nobody hears a Problem now: it is logged, and kept with the flow
-                    raise await tail.lost(kept_in, _STOPPED) from error
-        except asyncio.CancelledError:
-            if spool and tail.texts:  # it took too long after a stop; what the store has of it may be sent again
-                await tail.lost(spool, _STOPPED)
-            raise
+        while tail.texts and tail.begun:
+            try:
+                yield await tail.store(backend, release=_goes_away(inbox, tail))
+            except (Fenced, Diverged, Gap):
+                raise
+            except Exception as error:
+                again = isinstance(error, StoreUnavailable)
+                if not told or not again:
+                    told = True
+                    yield said(Problem.of("storage", error, recoverable=again), tail.opened)
+                if not again or not await backoff.again():
+                    tail.failed = error
+                    return
+
+    async def unstored(inbox: Inbox[StreamEvent], tail: Tail) -> Exception | None:
+        """The error for what is not stored of a stream that was cut off; no `finalize` follows, which would still have the text."""
+        refused = isinstance(inbox.error, StoreError) and not isinstance(inbox.error, StoreUnavailable)
+        never_begun = tail.begun is None and tail.excused and not refused
+        if not (tail.failed or never_begun):
+            return None
+        kept_in = None if isinstance(tail.failed, StreamNotFound) else spool  # deleted: nobody wants it
+        cancelled = inbox.end is End.CANCELLED
+        if kept_in is None and cancelled:
+            return tail.failed  # nobody hears a Problem now: it is logged, and kept with the flow
+        if not tail.texts and (kept_in is None or tail.begun):
+            return None
+        lost = await tail.lost(kept_in, _STOPPED if cancelled else _FAILED)
+        lost.__cause__ = tail.failed if cancelled else inbox.error
+        return lost if tail.texts else None  # a question alone was no more than begun
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = Tail(items.flow)

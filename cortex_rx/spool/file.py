@@ -107,7 +107,9 @@ class SpoolFile:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Recognise the file, or make it one of ours."""
-        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        application, version = (
+            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+        )
         tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if application != _APPLICATION_ID and (application or version or tables):
             raise NotACortexFile(f"{self.path}: the file is another database, no spool")

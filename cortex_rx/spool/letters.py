@@ -84,7 +84,9 @@ class DeadLetters:
         if args.get("memorySpaceId") != memory_space_id:
             raise InvalidArgument("args", "another memorySpaceId", "arguments of a call in memory_space_id")
         why = (cause, "FAILED") if isinstance(cause, str) else cause_of(cause)
-        return await self._spool.run(partial(self._spool.file.add, memory_space_id, operator, path, dict(args), cause=why))
+        return await self._spool.run(
+            partial(self._spool.file.add, memory_space_id, operator, path, dict(args), cause=why)
+        )
 
     async def list(self, memory_space_id: str | None = None) -> _Letters:
         """The dead letters of a memory space, or (None) of all, the oldest first."""

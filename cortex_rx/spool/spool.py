@@ -125,7 +125,9 @@ class Spool:
         }
         text: str = args.get("text", "")
         rest = {name: value for name, value in args.items() if name != "text"}
-        add = partial(self.file.add, turn.memory_space_id, operator, path, rest, text=text, begin=begin, began=opened.at)
+        add = partial(
+            self.file.add, turn.memory_space_id, operator, path, rest, text=text, begin=begin, began=opened.at
+        )
         return Spooled(self.path, await self.run(add))
 
     async def forget(self, memory_space_id: str, stream_id: str) -> int:
@@ -164,8 +166,8 @@ class Spool:
                 log.info("spool: %s %s (stream %s)", outcome, code or "", entry.stream)
         finally:
             await self.run(partial(self.file.leave, drainer))
-        left = await self.count()
-        return DrainReport(*map(tuple, outcomes.values()), left=left, error=failed)
+        done = {name: tuple(entries) for name, entries in outcomes.items()}
+        return DrainReport(done["delivered"], done["dropped"], done["dead"], await self.count(), failed)
 
     async def _deliver(self, backend: Backend, entry: Entry, drainer: str) -> tuple[str, Exception | None]:
         """What became of it, and why."""
