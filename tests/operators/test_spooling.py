@@ -329,9 +329,7 @@ def test_what_was_deleted_is_not_spooled_or_stays_deleted(lab, spool):
     async def main():
         await lab.play(lab.source(*WORDS), persisting(lab.store, spool), traced=False)
         (row,) = await lab.ask("memories:list", includePartial=True)
-        await lab.store.inner.mutation(
-            "memories:deleteMemory", {"memorySpaceId": "space", "memoryId": row["memoryId"]}
-        )
+        await lab.store.inner.mutation("memories:deleteMemory", {"memorySpaceId": "space", "memoryId": row["memoryId"]})
         return await spool.drain(lab.store.inner), await spool.count()
 
     report, waiting = lab.run(main)
