@@ -142,25 +142,24 @@ def finalize(
             if begun is None:
                 raise await lost("the store could not begin the exchange, so it is not stored") from exchange.excused
             backoff, told = Backoff(inbox), False
-            while True:
-                try:
-                    stored = await backend.mutation(path, args)
-                    break
-                except StoreUnavailable as error:
-                    if not told:
-                        told = True
-                        yield said(Problem.of("finalization", error, recoverable=True), opened)
-                    if not await backoff.again():
-                        raise await lost(_NOT_STORED) from error
-                except _MEANT:
-                    raise
-                except asyncio.CancelledError:
-                    # It took too long after a stop.  Whether the store has it now, nobody knows: it may be sent again.
-                    if spool:
-                        await lost(_NOT_STORED)
-                    raise
-                except Exception as error:
-                    raise await lost(_NOT_STORED) from error
+            try:
+                while True:
+                    try:
+                        stored = await backend.mutation(path, args)
+                        break
+                    except _MEANT:
+                        raise
+                    except Exception as error:
+                        again = isinstance(error, StoreUnavailable)
+                        if again and not told:
+                            told = True
+                            yield said(Problem.of("finalization", error, recoverable=True), opened)
+                        if not again or not await backoff.again():
+                            raise await lost(_NOT_STORED) from error
+            except asyncio.CancelledError:
+                if spool:  # it took too long after a stop; if the store has it nevertheless, it may be sent again
+                    await lost(_NOT_STORED)
+                raise
             if empty:
                 raise EmptyAnswer(
                     "Response stream completed but produced no content; the question is kept as unanswered."

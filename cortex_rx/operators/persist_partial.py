@@ -86,7 +86,7 @@ def persist_partial(
                             yield event
                     elif batch:
                         tail.texts.clear()  # given up, and superseded
-            if inbox.end is End.COMPLETED:
+            if inbox.end is End.COMPLETED and tail.ended:
                 return  # `finalize` has what is left
             if tail.texts and tail.opened and tail.begun is None and inbox.end is End.CANCELLED:
                 # Cancelled before the store had begun: what was shown is kept all the same.
@@ -127,7 +127,7 @@ def persist_partial(
                     return
 
     async def unstored(inbox: Inbox[StreamEvent], tail: Tail) -> Exception | None:
-        """The error for what is not stored of a stream that was cut off; no `finalize` follows, which would still have the text."""
+        """The error for what is not stored of a stream that was cut off: no `finalize` will send it."""
         refused = isinstance(inbox.error, StoreError) and not isinstance(inbox.error, StoreUnavailable)
         never_begun = tail.begun is None and tail.excused and not refused
         if not (tail.failed or never_begun):
@@ -139,7 +139,7 @@ def persist_partial(
         if not tail.texts and (kept_in is None or tail.begun):
             return None
         lost = await tail.lost(kept_in, _STOPPED if cancelled else _FAILED)
-        lost.__cause__ = tail.failed if cancelled else inbox.error
+        lost.__cause__ = inbox.error or tail.failed
         return lost if tail.texts else None  # a question alone was no more than begun
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
@@ -176,7 +176,7 @@ def persist_partial(
     return beside(worker, pause, weigh, max_pending, wants)
 
 
-_FAILED = "the stream failed, and the store too"
+_FAILED = "the stream was cut off, and the store failed too"
 _STOPPED = "the stream was stopped, and the store failed"
 
 

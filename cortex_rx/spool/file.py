@@ -10,12 +10,13 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cortex_rx.backends.sqlite.arguments import json_object
 from cortex_rx.backends.sqlite.connection import check_path, create_file, meanings, patiently, release
 from cortex_rx.errors import NotACortexFile, SpoolBusy, StoreTooNew
 
@@ -107,10 +108,15 @@ class SpoolFile:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Recognise the file, or make it one of ours."""
-        application, version = (
-            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
-        tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        db.execute("BEGIN")  # or another process could make its tables between one look and the next
+        try:
+            application, version, tables = (
+                db.execute(look).fetchone()[0]
+                for look in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema")
+            )
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
         if application != _APPLICATION_ID and (application or version or tables):
             raise NotACortexFile(f"{self.path}: the file is another database, no spool")
         if version > _VERSION:
@@ -143,10 +149,10 @@ class SpoolFile:
         space: str,
         operator: str,
         path: str,
-        args: dict[str, Any],
+        args: Mapping[str, Any],
         *,
         text: str = "",
-        begin: dict[str, Any] | None = None,
+        begin: Mapping[str, Any] | None = None,
         began: float = 0.0,
         cause: tuple[str, str] | None = None,
     ) -> str:
@@ -158,8 +164,8 @@ class SpoolFile:
             "stream": args.get("streamId"),
             "operator": operator,
             "path": path,
-            "args": json.dumps(args, allow_nan=False),
-            "turn": None if begin is None else json.dumps(begin, allow_nan=False),
+            "args": json_object("args", args),
+            "turn": None if begin is None else json_object("turn", begin),
             "began": began,
             "length": len(text),
             "created": self._now(),
@@ -188,13 +194,16 @@ class SpoolFile:
         with self._transaction() as db:
             return int(db.execute("SELECT count(*) FROM entries WHERE cause IS NULL").fetchone()[0])
 
-    def forget(self, space: str, stream: str) -> int:
-        """Remove what waits of a stream."""
+    def forget(self, space: str, stream: str, began: float) -> int:
+        """Remove what waits of an answer that came to no end."""
         if not self.exists:
             return 0
         with self._transaction() as db:
-            which = "space = ? AND stream = ? AND cause IS NULL"
-            return db.execute(f"DELETE FROM entries WHERE {which}", (space, stream)).rowcount  # noqa: S608
+            return db.execute(
+                "DELETE FROM entries WHERE space = ? AND stream = ? AND began = ? AND path = 'streams:append'"
+                " AND cause IS NULL",
+                (space, stream, began),
+            ).rowcount
 
     # --- dead letters -------------------------------------------------------------------------------------------------
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 from cortex_rx.backends.backend import HEAD_LENGTH, Backend
-from cortex_rx.backends.sqlite.arguments import json_object
 from cortex_rx.errors import InvalidArgument, LetterNotFound
 from cortex_rx.spool.delivery import deliver
 from cortex_rx.spool.file import Entry
@@ -83,11 +81,10 @@ class DeadLetters:
         for name, value in (("memory_space_id", memory_space_id), ("operator", operator), ("path", path)):
             if not (isinstance(value, str) and value):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise InvalidArgument(name, value, "a string that is not empty")
-        plain: dict[str, Any] = json.loads(json_object("args", args))
-        if plain.get("memorySpaceId") != memory_space_id:
+        if args.get("memorySpaceId") != memory_space_id:
             raise InvalidArgument("args", "another memorySpaceId", "arguments of a call in memory_space_id")
         why = (cause, "FAILED") if isinstance(cause, str) else cause_of(cause)
-        return await self._spool.run(partial(self._spool.file.add, memory_space_id, operator, path, plain, cause=why))
+        return await self._spool.run(partial(self._spool.file.add, memory_space_id, operator, path, args, cause=why))
 
     async def list(self, memory_space_id: str | None = None) -> _Letters:
         """The dead letters of a memory space, or (None) of all, the oldest first."""

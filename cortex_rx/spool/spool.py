@@ -130,9 +130,10 @@ class Spool:
         )
         return Spooled(self.path, await self.run(add))
 
-    async def forget(self, memory_space_id: str, stream_id: str) -> int:
-        """Remove what waits of a stream; how many entries that were."""
-        return await self.run(partial(self.file.forget, memory_space_id, stream_id))
+    async def forget(self, opened: Opened) -> int:
+        """Remove what waits of an answer that was stopped and is not wanted; how many entries that were."""
+        forget = partial(self.file.forget, opened.turn.memory_space_id, opened.stream_id, opened.at)
+        return await self.run(forget)
 
     async def drain(self, backend: Backend) -> DrainReport:
         """Deliver what waits, in the order in which the streams began; an entry is removed when the store has acknowledged it.

@@ -143,6 +143,18 @@ def test_a_source_that_fails_while_the_store_is_down(lab, spool, down):
     assert in_the_store(lab)[1] == []
 
 
+@pytest.mark.parametrize("down", [["begin"], ["append"]], ids=" and ".join)
+def test_a_stream_that_completes_without_an_end_while_the_store_is_down(lab, spool, down):
+    for name in down:
+        lab.store.down(name, since=0.0 if name == "begin" else 1.2)
+    events = [item for delta in lab.deltas(*WORDS[1::2]) for item in (0.05, delta)]
+    outcome, _, report = play(lab, lab.events(lab.opened, *events), persisting(lab.store, spool), spool)
+    assert isinstance(outcome.error, NotStored)
+    assert [one.id for one in report.delivered] == [outcome.error.spooled.id]
+    (row,) = in_the_store(lab)[0]
+    assert (row["content"], row["isPartial"]) == (TEXT, True)
+
+
 def test_the_place_in_the_source_goes_with_the_text(lab, spool):
     """So that whoever resumes the stream later can."""
     lab.store.down("begin")

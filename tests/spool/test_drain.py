@@ -326,13 +326,18 @@ async def test_memory_spaces_do_not_mix(spool, store, path):
     assert [(one.memory_space_id, one.stream_id) for one in report.delivered] == [("a", "s-1"), ("b", "s-1")]
     for space in ("a", "b"):
         assert (await stored(path, space))["messages"] == [QUESTION, ("agent", f"For {space}")]
-    assert await spool.forget("a", "s-1") == 0
 
 
-async def test_forget_is_of_one_stream(spool):
-    for space, stream in (("a", "s-1"), ("a", "s-2"), ("b", "s-1")):
-        await put(spool, opened(stream, space=space), "Text")
-    assert (await spool.forget("a", "s-1"), await spool.count()) == (1, 2)
+async def test_forget_is_of_one_answer_that_came_to_no_end(spool):
+    for space, stream, at in (("a", "s-1", 1.0), ("a", "s-1", 2.0), ("a", "s-2", 1.0), ("b", "s-1", 1.0)):
+        await put(spool, opened(stream, at, space=space), "Text", path="streams:append")
+    await put(spool, opened("s-1", 1.0, space="a"), "Text")
+    assert (await spool.forget(opened("s-1", 1.0, space="a")), await spool.count()) == (1, 4)
+
+
+async def test_many_writers_at_once_and_the_file_is_not_there_yet(spool, store, path):
+    await asyncio.gather(*(put(Spool(spool.path), opened(f"s-{n}", 1000.0 + n), f"Answer {n}") for n in range(40)))
+    assert summary(await spool.drain(store)) == {"delivered": [f"s-{n}" for n in range(40)]}
 
 
 # --- size -------------------------------------------------------------------------------------------------------------
