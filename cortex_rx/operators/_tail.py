@@ -11,7 +11,8 @@ from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
 from cortex_rx.operators._store import log, milliseconds
-from cortex_rx.spool import Spool, keep
+from cortex_rx.spool import Spool
+from cortex_rx.spool.spool import keep
 from cortex_rx.takeover import LEASE
 
 __all__ = ["Tail", "insist", "no_begun"]

@@ -37,7 +37,8 @@ from cortex_rx.operators._checks import backend_of, callback, count, spool_of
 from cortex_rx.operators._derive import Embed, Extract, Vectors, derive
 from cortex_rx.operators._exchange import Exchange
 from cortex_rx.operators._store import Backoff, said
-from cortex_rx.spool import Spool, keep
+from cortex_rx.spool import Spool
+from cortex_rx.spool.spool import keep
 from cortex_rx.types import SHORTEST_CHUNK, MemoryEntry
 
 __all__ = ["finalize"]

@@ -5,6 +5,6 @@
 """
 
 from cortex_rx.spool.letters import DeadLetter, DeadLetters
-from cortex_rx.spool.spool import Drained, DrainReport, Spool, keep
+from cortex_rx.spool.spool import Drained, DrainReport, Spool
 
-__all__ = ["DeadLetter", "DeadLetters", "DrainReport", "Drained", "Spool", "keep"]
+__all__ = ["DeadLetter", "DeadLetters", "DrainReport", "Drained", "Spool"]

@@ -11,7 +11,7 @@ from cortex_rx.backends.backend import HEAD_LENGTH, Backend
 from cortex_rx.errors import InvalidArgument, LetterNotFound
 from cortex_rx.spool.delivery import deliver
 from cortex_rx.spool.file import Entry
-from cortex_rx.spool.spool import Spool, cause_of
+from cortex_rx.spool.spool import Spool, cause_of, log
 
 __all__ = ["DeadLetter", "DeadLetters"]
 
@@ -83,6 +83,7 @@ class DeadLetters:
                 raise InvalidArgument(name, value, "a string that is not empty")
         if args.get("memorySpaceId") != memory_space_id:
             raise InvalidArgument("args", "another memorySpaceId", "arguments of a call in memory_space_id")
+        log.warning("a dead letter of %s: %s", operator, "" if isinstance(cause, str) else type(cause).__name__)
         why = (cause, "FAILED") if isinstance(cause, str) else cause_of(cause)
         return await self._spool.run(partial(self._spool.file.add, memory_space_id, operator, path, args, cause=why))
 

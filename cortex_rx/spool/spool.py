@@ -30,7 +30,7 @@ from cortex_rx.events import Opened
 from cortex_rx.spool.delivery import deliver
 from cortex_rx.spool.file import Entry, SpoolFile
 
-__all__ = ["DrainReport", "Drained", "Spool", "cause_of", "keep"]
+__all__ = ["DrainReport", "Drained", "Spool", "cause_of", "keep", "log"]
 
 T = TypeVar("T")
 log: logging.Logger = logging.getLogger("cortex_rx")
@@ -78,8 +78,26 @@ class Spool:
 
     One spool is for one store: whatever is in it goes to the store that it is drained into.
 
-    >>> Spool("support-spool.db")
-    Spool('support-spool.db')
+    >>> import tempfile
+    >>> from cortex_rx import SqliteBackend, remember
+    >>> from cortex_rx.errors import StoreUnavailable
+    >>> class Down:
+    ...     async def query(self, path, args): raise StoreUnavailable("down")
+    ...     mutation = query
+    ...     async def close(self): ...
+    >>> async def main(folder):
+    ...     spool = Spool(f"{folder}/spool.db")
+    ...     turn = {"memory_space_id": "s", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
+    ...     try:
+    ...         await remember(backend=Down(), spool=spool, agent_response="Hello Ada", **turn)
+    ...     except NotStored as error:
+    ...         assert error.spooled.path == spool.path
+    ...     async with SqliteBackend(":memory:") as backend:  # the store is back
+    ...         report = await spool.drain(backend)
+    ...         return len(report.delivered), await backend.query("memories:count", {"memorySpaceId": "s"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncio.run(main(folder))
+    (1, 2)
     """
 
     def __init__(
@@ -164,7 +182,8 @@ class Spool:
                     await self.run(partial(self.file.remove, entry.seq))
                 code = cause_of(error)[1] if error else None
                 outcomes[outcome].append(Drained(entry.id, entry.space, entry.stream or "", code))
-                log.info("spool: %s %s (stream %s)", outcome, code or "", entry.stream)
+                level = logging.INFO if outcome == "delivered" else logging.WARNING
+                log.log(level, "spool: %s %s (stream %s)", outcome, code or "", entry.stream)
         finally:
             await self.run(partial(self.file.leave, drainer))
         done = {name: tuple(entries) for name, entries in outcomes.items()}
