@@ -11,6 +11,7 @@ from cortex_rx.options import RememberParams, RememberStreamParams, SearchOption
 from cortex_rx.remember import Answer, default_chain, remember, remember_stream
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult
 from cortex_rx.source import from_stream
+from cortex_rx.spool import DeadLetters, DrainReport, Spool
 from cortex_rx.types import StreamError, StreamMetrics, Turn
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Chain",
     "ChunkEvent",
     "Cortex",
+    "DeadLetters",
+    "DrainReport",
     "EnhancedRememberStreamResult",
     "Operator",
     "ProgressEvent",
@@ -28,6 +31,7 @@ __all__ = [
     "RememberStreamParams",
     "SearchOptions",
     "Sink",
+    "Spool",
     "SqliteBackend",
     "Step",
     "Stopped",

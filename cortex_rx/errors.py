@@ -16,7 +16,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable
 from reprlib import Repr
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 __all__ = [
     "CallbackError",
@@ -29,6 +29,7 @@ __all__ = [
     "Gap",
     "IdempotencyConflict",
     "InvalidArgument",
+    "LetterNotFound",
     "MemoryNotFound",
     "MissingExtra",
     "NotACortexFile",
@@ -38,6 +39,8 @@ __all__ = [
     "QueueClosed",
     "ResumableStreamError",
     "SourceConsumed",
+    "SpoolBusy",
+    "Spooled",
     "StillOwned",
     "StoreBusy",
     "StoreClosed",
@@ -243,19 +246,49 @@ class EmptyAnswer(CortexError):
     code = "EMPTY_ANSWER"
 
 
+class Spooled(NamedTuple):
+    """Where something waits for the store to be back: the file of the spool, and the id there."""
+
+    path: str
+    id: str
+
+
 class NotStored(CortexError):
     """The exchange could not be stored.  `text` is what arrived and is not durable, from `offset` on; what stands before
-    `offset` is in the partial memory.  The text is not part of the message."""
+    `offset` is in the partial memory.  `spooled` says where all that the store could not take is kept, for `drain_spool` to
+    deliver it later; None if there is no spool, or it failed too.  The text is not part of the message."""
 
     code = "NOT_STORED"
 
-    def __init__(self, message: str, text: str, offset: int = 0) -> None:
+    def __init__(self, message: str, text: str, offset: int = 0, spooled: Spooled | None = None) -> None:
         super().__init__(message)
         self.text: str = text
         self.offset: int = offset
+        self.spooled: Spooled | None = spooled
 
-    def __reduce__(self) -> tuple[type[NotStored], tuple[str, str, int]]:
-        return type(self), (str(self), self.text, self.offset)
+    def __reduce__(self) -> tuple[type[NotStored], tuple[str, str, int, Spooled | None]]:
+        return type(self), (str(self), self.text, self.offset, self.spooled)
+
+
+class SpoolBusy(CortexError):
+    """Another drainer delivers what is in the spool; if it is silent until `until` (epoch milliseconds), it is taken for dead."""
+
+    code = "SPOOL_BUSY"
+
+    def __init__(self, until: float) -> None:
+        super().__init__(
+            f"another drainer is at work; if it is dead, the spool is free at {until:.0f} (epoch milliseconds)"
+        )
+        self.until: float = until
+
+    def __reduce__(self) -> tuple[type[SpoolBusy], tuple[float]]:
+        return type(self), (self.until,)
+
+
+class LetterNotFound(CortexError, LookupError):
+    """There is no dead letter of this id."""
+
+    code = "LETTER_NOT_FOUND"
 
 
 # --- what a store says ------------------------------------------------------------------------------------------------

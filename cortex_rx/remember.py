@@ -23,6 +23,7 @@ from cortex_rx.following import Place
 from cortex_rx.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
 from cortex_rx.source import Provider, ResumeFrom, from_stream, new_id
+from cortex_rx.spool import Spool
 from cortex_rx.types import MemoryEntry
 
 __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
@@ -40,6 +41,7 @@ def default_chain(
     *,
     extract_content: Callable[..., Any] | None = None,
     generate_embedding: Callable[..., Any] | None = None,
+    spool: Spool | None = None,
 ) -> Chain:
     """The very chain that `remember_stream` runs with these options; take it apart and put it together anew.
 
@@ -64,9 +66,12 @@ def default_chain(
     steps.append(cx.begin(backend, token=chosen.generate_resume_token))
     if (cut := _chunk(chosen)) is not None:
         steps.append(cut)
-    if chosen.store_partial_response:
-        steps.append(cx.persist_partial(backend, _ms(chosen.partial_response_interval), chosen.max_buffer_size))
     strategy = chosen.partial_failure_handling
+    if chosen.store_partial_response:
+        interval, most = _ms(chosen.partial_response_interval), chosen.max_buffer_size
+        # Of a stream that would be rolled back there is no partial to be kept.
+        kept_in = None if strategy == "rollback" else spool
+        steps.append(cx.persist_partial(backend, interval, most, spool=kept_in))
     steps.append(cx.recover("store-partial" if strategy == "retry" else strategy, backend))
     steps.append(
         cx.finalize(
@@ -75,6 +80,7 @@ def default_chain(
             generate_embedding,
             chosen.max_single_memory_size,
             chosen.incremental_embeddings,
+            spool,
         )
     )
     steps.append(cx.measure())
@@ -168,9 +174,10 @@ class Answer:
         linger: timedelta = LINGER,
         started: Started | None = None,
         backend: Backend | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self._fold = ResultFold()
-        self._backend = backend
+        self._backend, self._spool = backend, spool
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
             source, self._fold, linger=linger.total_seconds(), started=self._begin
         )
@@ -245,7 +252,11 @@ class Answer:
         if task := self._shared.task:
             await asyncio.wait({task})
         opened, begun = self._fold.opened, self._fold.begun
-        if keep_partial or self._fold.ended is not None or opened is None or begun is None or self._backend is None:
+        if keep_partial or self._fold.ended is not None or opened is None:
+            return
+        if self._spool:
+            await self._spool.forget(opened)
+        if begun is None or self._backend is None:
             return
         stream = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id, "epoch": begun.epoch}
         await self._backend.mutation("streams:rollback", stream)
@@ -286,6 +297,7 @@ def remember_stream(
     linger: timedelta = LINGER,
     make_id: Callable[[], str] = new_id,
     started: Started | None = None,
+    spool: Spool | None = None,
     **params: Any,
 ) -> Answer:
     """Stream an answer into memory: every token is shown at once, and the exchange is remembered.
@@ -301,6 +313,8 @@ def remember_stream(
     elsewhere goes on here: the stream is then a `replayable`, `prefill` or `restart` source, and of the parameters only
     `memory_space_id` is needed; those that are given must be the stored ones.  While its writer may be alive it is waited for, up
     to 10 s, then `StillOwned` is raised; `take_over=True` takes it at once.  Of a finished stream it gives the stored result.
+
+    With a `spool`, the default chain keeps there what the store cannot take, for `spool.drain(backend)` to deliver later.
 
     Raises `InvalidArgument` at once for whatever does not fit.
 
@@ -334,12 +348,12 @@ def remember_stream(
             given = parse(RememberStreamParams, first, **params)
             turn = given.turn()
         source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
-        pipeline = _chosen(given, backend, options, chain)(source)
+        pipeline = _chosen(given, backend, options, chain, spool)(source)
     except BaseException:
         if inspect.iscoroutine(response_stream):
             response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
         raise
-    return Answer(pipeline, linger=linger, started=started, backend=backend)
+    return Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool)
 
 
 def _resumes(params: object) -> bool:
@@ -353,11 +367,16 @@ def _chosen(
     backend: Backend,
     options: StreamingOptions | Mapping[str, Any] | None,
     chain: Operator | None,
+    spool: Spool | None,
 ) -> Operator:
     """The chain that was given, or the default one."""
     if chain is None:
         return default_chain(
-            backend, options, extract_content=given.extract_content, generate_embedding=given.generate_embedding
+            backend,
+            options,
+            extract_content=given.extract_content,
+            generate_embedding=given.generate_embedding,
+            spool=spool,
         )
     if options is not None:
         raise InvalidArgument("options", "options and chain", "one of them: options are for the default chain")
@@ -375,6 +394,7 @@ async def remember(
     backend: Backend,
     make_id: Callable[[], str] = new_id,
     started: Started | None = None,
+    spool: Spool | None = None,
     **keywords: Any,
 ) -> RememberResult:
     """Remember an exchange whose answer is there already: the same chain as `remember_stream`, with one piece of text.
@@ -402,6 +422,7 @@ async def remember(
         {"store_partial_response": False},
         extract_content=given.extract_content,
         generate_embedding=given.generate_embedding,
+        spool=spool,
     ).without("measure")
     answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started, backend=backend)
     answer.detach()

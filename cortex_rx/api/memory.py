@@ -17,6 +17,7 @@ from cortex_rx.options import MemoryFilter, RememberParams, SearchOptions, Sourc
 from cortex_rx.remember import LINGER, Answer, remember, remember_stream
 from cortex_rx.result import RememberResult, StoredConversation
 from cortex_rx.source import Provider
+from cortex_rx.spool import Spool
 from cortex_rx.takeover import hashed, new_token
 from cortex_rx.types import MemoryEntry, Record
 
@@ -68,8 +69,15 @@ class MemoryAPI:
     cortex_rx.errors.InvalidArgument: memory_id: got ''; accepted: a string that is not empty
     """
 
-    def __init__(self, backend: Backend, *, linger: timedelta = LINGER, started: Started | None = None) -> None:
-        self._backend, self._linger, self._started = backend, linger, started
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        linger: timedelta = LINGER,
+        started: Started | None = None,
+        spool: Spool | None = None,
+    ) -> None:
+        self._backend, self._linger, self._started, self._spool = backend, linger, started, spool
 
     def remember_stream(
         self,
@@ -101,6 +109,7 @@ class MemoryAPI:
             provider=provider,
             linger=self._linger if linger is None else linger,
             started=self._started,
+            spool=self._spool,
             **params,
         )
 
@@ -108,7 +117,7 @@ class MemoryAPI:
         self, params: RememberParams | Mapping[str, Any] | None = None, **keywords: Any
     ) -> RememberResult:
         """Remember an exchange whose answer is there already: `cortex_rx.remember`, on this backend."""
-        return await remember(params, backend=self._backend, started=self._started, **keywords)
+        return await remember(params, backend=self._backend, started=self._started, spool=self._spool, **keywords)
 
     async def follow(
         self,

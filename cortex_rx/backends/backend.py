@@ -148,7 +148,10 @@ HEAD_LENGTH = 65_536
 
 
 class Backend(Protocol):
-    """Where memory lives.  See the module's text for the functions."""
+    """Where memory lives.  See the module's text for the functions.
+
+    One that lives on another machine says so with an attribute `remote = True`: then `Cortex` keeps a spool by default.
+    """
 
     async def query(self, path: str, args: Mapping[str, Any]) -> Any:
         """Read: call the function `path` with `args`."""

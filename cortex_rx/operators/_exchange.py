@@ -6,7 +6,7 @@ from array import array
 from collections import deque
 from typing import Any
 
-from cortex_rx.errors import ChainOrderError, CortexError, NotStored
+from cortex_rx.errors import ChainOrderError, CortexError
 from cortex_rx.events import Begun, Chunked, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 
 _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
@@ -116,18 +116,19 @@ class Exchange:
         """The whole answer, where it is kept."""
         return "".join(self._whole or ())
 
-    def call(self, opened: Opened, begun: Begun, ended: Ended) -> tuple[str, dict[str, Any]]:
-        """The function of the store that ends the exchange, and what it takes."""
+    def call(self, opened: Opened, begun: Begun | None, ended: Ended) -> tuple[str, dict[str, Any]]:
+        """The function of the store that ends the exchange, and what it takes; of one that was not begun without an epoch."""
         args: dict[str, Any] = {
             "streamId": opened.stream_id,
             "memorySpaceId": opened.turn.memory_space_id,
-            "epoch": begun.epoch,
             "reason": ended.reason,
         }
+        if begun:
+            args["epoch"] = begun.epoch
         if self.empty:
             return "streams:close", {**args, "outcome": "empty"}
         args |= {
-            "attempt": begun.attempt + self.attempt,
+            "attempt": (begun.attempt if begun else 0) + self.attempt,
             "start": self.start,
             "text": self.tail,
             "length": self.end,  # of what passed here: a step before may have changed lengths
@@ -157,7 +158,3 @@ class Exchange:
     def tail(self) -> str:
         """The text that is not known to be durable."""
         return "".join(self._tail)
-
-    def lost(self) -> NotStored:
-        """The error that carries what is not durable."""
-        return NotStored("the exchange could not be stored", self.tail, self.start)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cortex_rx import Spool
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.events import FactsExtracted, PartialStored, Problem, Resumed
@@ -130,10 +131,17 @@ def test_a_rewriter_that_waits():
     assert [promise for promise, _ in report.skipped] == [Promise.AT_ONCE]
 
 
+SPOOL = Spool("never-made/spool.db")  # the store is not down here
 STORING = {
     "begin": (cx.begin, None, {"holds_first": 2.0}),
     "persist_partial": (lambda store: cx.persist_partial(store, 100 * MS), cx.begin, {}),
     "persist_partial, durable": (lambda store: cx.persist_partial(store, show="durable"), cx.begin, {"stage": True}),
+    "persist_partial, with a spool": (
+        lambda store: cx.persist_partial(store, 100 * MS, spool=SPOOL),
+        cx.begin,
+        {},
+    ),
+    "finalize, with a spool": (lambda store: cx.finalize(store, spool=SPOOL), cx.begin, {"memory": None}),
     "finalize": (cx.finalize, cx.begin, {"memory": None}),
     "finalize, after persist_partial": (
         cx.finalize,
