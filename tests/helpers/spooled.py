@@ -32,15 +32,17 @@ class Flaky:
 
     def __init__(self, inner: SqliteBackend, number: int, error: BaseException, *, after: bool) -> None:
         self.inner, self.number, self.error, self.after = inner, number, error, after
-        self.calls = 0
+        self.calls, self.raised = 0, False
 
     async def _call(self, function: Any, path: str, args: Any) -> Any:
         mine = self.calls == self.number
         self.calls += 1
         if mine and not self.after:
+            self.raised = True
             raise self.error
         result = await function(path, args)
         if mine:
+            self.raised = True
             raise self.error
         return result
 

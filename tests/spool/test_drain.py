@@ -11,11 +11,11 @@ from spooled import SPACE, Flaky, opened, put, stored
 
 from cortex_rx import Spool
 from cortex_rx.backends import SqliteBackend
-from cortex_rx.errors import SpoolBusy, StoreFull, StoreUnavailable
+from cortex_rx.errors import SpoolBusy, StoreUnavailable
 from cortex_rx.spool.file import LEASE, PIECE
 
 QUESTION = ("user", "What is it?")
-LONG = "".join(f"{number} is a number. " for number in range(40_000))  # more than two pieces
+LONG = "".join(f"{number} is a number. " for number in range(17_000))  # more than one piece
 
 
 @pytest.fixture
@@ -141,18 +141,30 @@ async def test_a_drain_that_is_cancelled_lets_go(spool, store):
 
 
 async def streams(spool, store):
-    """Four entries: never begun and long; begun; incomplete; closed."""
+    """Five entries: never begun and long; begun; incomplete; closed; taken over by another, who has gone."""
     await put(spool, opened("long"), LONG)
     epoch = await begin(store, opened("begun", 1001.0), "It is ")
     await put(spool, opened("begun", 1001.0), "a pen.", epoch=epoch, start=6, length=12)
     await put(spool, opened("part", 1002.0), "It might", path="streams:append")
     empty = key("empty", reason="stop", outcome="empty")
     await spool.put(opened("empty", 1003.0), "finalize", "streams:close", empty)
+    epoch = await begin(store, opened("over", 1004.0), "It is ")
+    await begin(store, opened("over", 1004.0), "It", claim="one more")
+    await put(spool, opened("over", 1004.0), "a crayon.", epoch=epoch, start=6)
 
 
 END = {
-    "messages": [QUESTION, ("agent", LONG), QUESTION, ("agent", "It is a pen."), QUESTION],
+    "messages": [
+        QUESTION,
+        ("agent", LONG),
+        QUESTION,
+        ("agent", "It is a pen."),
+        QUESTION,
+        QUESTION,
+        ("agent", "It is a crayon."),
+    ],
     "memories": [
+        *[(*QUESTION, False), ("agent", "It is a crayon.", False)],
         *[(*QUESTION, False), ("agent", LONG, False)],
         *[(*QUESTION, False), ("agent", "It is a pen.", False)],
         ("agent", "It might", True),
@@ -166,7 +178,7 @@ def sorted_(found):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), StoreFull("full"), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), asyncio.CancelledError()], ids=repr)
 async def test_a_failure_at_every_single_call(tmp_path, error, after):
     """The next drain ends where one without a failure would have."""
     number = 0
@@ -181,7 +193,7 @@ async def test_a_failure_at_every_single_call(tmp_path, error, after):
                 report = None
             if flaky.calls <= number:
                 break
-            if report:
+            if report and flaky.raised:  # else the store itself had refused that call
                 assert report.error is error
                 assert report.left == await spool.count() >= 1
             again = await spool.drain(store)

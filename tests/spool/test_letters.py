@@ -190,10 +190,13 @@ async def test_an_answer_that_contradicts_is_there_with_its_text(letters, spool,
 
 async def test_discarded_it_is_not_in_the_file_any_more(letters, spool, store, tmp_path):
     await letters.add(SPACE, "step", "x:y", {"memorySpaceId": SPACE, "content": "a private text"}, "no")
+    await letters.add(SPACE, "step", "x:y", {"memorySpaceId": SPACE, "content": "another one"}, "no")
     assert b"a private text" in (tmp_path / "spool.db").read_bytes()
-    (letter,) = await letters.list()
+    letter, _ = await letters.list()
     await letters.discard(letter.id)
-    assert b"a private text" not in (tmp_path / "spool.db").read_bytes()
+    data = (tmp_path / "spool.db").read_bytes()
+    assert b"a private text" not in data
+    assert b"another one" in data
 
 
 # --- through the client -----------------------------------------------------------------------------------------------
