@@ -49,7 +49,7 @@ def default_chain(
     >>> default_chain(SqliteBackend(":memory:")).names
     ('begin', 'persist_partial', 'recover', 'finalize', 'measure')
     >>> default_chain(SqliteBackend(":memory:"), {"streamTimeout": 30_000, "storePartialResponse": False}).names
-    ('timeout', 'begin', 'finalize', 'measure')
+    ('timeout', 'begin', 'recover', 'finalize', 'measure')
     >>> print(default_chain(SqliteBackend(":memory:"), {"maxSingleMemorySize": 4_000})["chunk"])
     chunk(strategy='sentence', size=4000, max_length=4000)
     """

@@ -15,7 +15,7 @@ from typing import Any
 
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.backends.backend import Backend
-from cortex_rx.errors import CortexError, Diverged, Gap
+from cortex_rx.errors import CortexError, Diverged, Gap, StillOwned
 from cortex_rx.events import Delta, Ended, Replayed
 from cortex_rx.flow import Stopped
 from cortex_rx.remember import Answer, remember_stream
@@ -28,6 +28,7 @@ __all__ = ["Exchange", "Remembering", "Run"]
 
 LETTERS = "ab c\n京都é😀'.,0"
 EXPECTED = (CortexError, ConnectionError, Stopped)  # what an answer may fail with when something went wrong
+LEASE_OVER = 11.0  # seconds after which a writer that died owns nothing any more
 PATIENCE = 300.0  # virtual seconds until a process that is not through is ended
 PROCESSES = 5  # at most one after the other; the last runs without faults
 
@@ -178,6 +179,14 @@ class Remembering:
             stopping = asyncio.create_task(_stop(answer, sim.random.uniform(0, 8), exchange, sim.chance(0.3)))
         try:
             result = await answer
+        except StillOwned:
+            # The one before it may be alive: the user asks again when its lease has run out.
+            sim.note(f"{process.name}, {exchange.key}: somebody else has it")
+            await asyncio.gather(*readers, *([stopping] if stopping else []))
+            exchange.runs.remove(run)
+            await asyncio.sleep(LEASE_OVER)
+            await self._run(sim, process, backend, exchange, calm=True)
+            return
         except EXPECTED as error:
             if isinstance(error, Gap | Diverged):  # a second writer would have been fenced before
                 raise AssertionError(f"{exchange.key}: {error!r}") from error
