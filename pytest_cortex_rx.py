@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -99,15 +98,9 @@ def make_backend() -> Iterator[Callable[[], SqliteBackend]]:
     not closed is closed after it.
     """
     from cortex_rx import SqliteBackend
+    from cortex_rx.testing import wall
 
     made: list[SqliteBackend] = []
-
-    def wall() -> float:
-        try:
-            wall: Callable[[], float] = getattr(asyncio.get_running_loop(), "wall", time.time)
-        except RuntimeError:  # on the writer's thread
-            wall = time.time
-        return wall()
 
     def make() -> SqliteBackend:
         ids = count(1)

@@ -10,7 +10,8 @@ from cortex_rx.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, Stre
 from cortex_rx.options import RememberParams, RememberStreamParams, SearchOptions, StreamingOptions
 from cortex_rx.remember import Answer, default_chain, remember, remember_stream
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult
-from cortex_rx.source import from_stream
+from cortex_rx.source import ResumeFrom, ResumePoint, from_stream, prefill, replayable, restart
+from cortex_rx.spool import DeadLetters, DrainReport, Spool
 from cortex_rx.types import StreamError, StreamMetrics, Turn
 
 __all__ = [
@@ -20,14 +21,19 @@ __all__ = [
     "Chain",
     "ChunkEvent",
     "Cortex",
+    "DeadLetters",
+    "DrainReport",
     "EnhancedRememberStreamResult",
     "Operator",
     "ProgressEvent",
     "RememberParams",
     "RememberResult",
     "RememberStreamParams",
+    "ResumeFrom",
+    "ResumePoint",
     "SearchOptions",
     "Sink",
+    "Spool",
     "SqliteBackend",
     "Step",
     "Stopped",
@@ -41,8 +47,11 @@ __all__ = [
     "default_chain",
     "from_stream",
     "operators",
+    "prefill",
     "remember",
     "remember_stream",
+    "replayable",
+    "restart",
     "run",
     "stream",
 ]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable
 from reprlib import Repr
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 __all__ = [
     "CallbackError",
@@ -29,13 +29,19 @@ __all__ = [
     "Gap",
     "IdempotencyConflict",
     "InvalidArgument",
+    "LetterNotFound",
     "MemoryNotFound",
     "MissingExtra",
     "NotACortexFile",
+    "NotResumable",
     "NotStored",
     "ProviderError",
     "QueueClosed",
+    "ResumableStreamError",
     "SourceConsumed",
+    "SpoolBusy",
+    "Spooled",
+    "StillOwned",
     "StoreBusy",
     "StoreClosed",
     "StoreCorrupt",
@@ -45,13 +51,19 @@ __all__ = [
     "StoreReadOnly",
     "StoreTooNew",
     "StoreUnavailable",
+    "StreamCutOff",
     "StreamNotFound",
     "StreamTimeout",
     "StreamTooLong",
+    "Superseded",
     "TextDiverged",
+    "TokenError",
+    "TokenExpired",
+    "TokenUnknown",
     "UnknownFunction",
     "UnknownStep",
     "UnsupportedOption",
+    "WrongMemorySpace",
 ]
 
 
@@ -133,6 +145,12 @@ class SourceConsumed(CortexError):
     code = "SOURCE_CONSUMED"
 
 
+class NotResumable(CortexError, TypeError):
+    """A chain with `resume` was given a source that cannot be opened again."""
+
+    code = "NOT_RESUMABLE"
+
+
 class MissingExtra(CortexError, ImportError):
     """A library of an optional feature is not installed."""
 
@@ -192,6 +210,30 @@ class ProviderError(CortexError):
         return ProviderError, (self.message, self.type, self.provider_code)
 
 
+class StreamCutOff(CortexError, ConnectionError):
+    """A provider's stream stopped without saying that the answer is through: the connection was cut."""
+
+    code = "STREAM_CUT_OFF"
+
+
+class ResumableStreamError(CortexError):
+    """The stream failed, and what arrived is durable: it can be resumed.
+
+    `resume_token` is what resumes it (None where no token was made), `original_error` what ended it, which is the cause too.
+    The token is not part of the message.
+    """
+
+    code = "RESUMABLE_STREAM_ERROR"
+
+    def __init__(self, original_error: Exception, resume_token: str | None = None) -> None:
+        super().__init__(f"the stream failed with {type(original_error).__name__}; what arrived is stored")
+        self.original_error: Exception = original_error
+        self.resume_token: str | None = resume_token
+
+    def __reduce__(self) -> tuple[type[ResumableStreamError], tuple[Exception, str | None]]:
+        return type(self), (self.original_error, self.resume_token)
+
+
 class TextDiverged(CortexError):
     """The text of an answer began anew, and this reader had seen another one.  The stream goes on; a new reader sees the new text."""
 
@@ -204,19 +246,49 @@ class EmptyAnswer(CortexError):
     code = "EMPTY_ANSWER"
 
 
+class Spooled(NamedTuple):
+    """Where something waits for the store to be back: the file of the spool, and the id there."""
+
+    path: str
+    id: str
+
+
 class NotStored(CortexError):
     """The exchange could not be stored.  `text` is what arrived and is not durable, from `offset` on; what stands before
-    `offset` is in the partial memory.  The text is not part of the message."""
+    `offset` is in the partial memory.  `spooled` says where all that the store could not take is kept, for `drain_spool` to
+    deliver it later; None if there is no spool, or it failed too.  The text is not part of the message."""
 
     code = "NOT_STORED"
 
-    def __init__(self, message: str, text: str, offset: int = 0) -> None:
+    def __init__(self, message: str, text: str, offset: int = 0, spooled: Spooled | None = None) -> None:
         super().__init__(message)
         self.text: str = text
         self.offset: int = offset
+        self.spooled: Spooled | None = spooled
 
-    def __reduce__(self) -> tuple[type[NotStored], tuple[str, str, int]]:
-        return type(self), (str(self), self.text, self.offset)
+    def __reduce__(self) -> tuple[type[NotStored], tuple[str, str, int, Spooled | None]]:
+        return type(self), (str(self), self.text, self.offset, self.spooled)
+
+
+class SpoolBusy(CortexError):
+    """Another drainer delivers what is in the spool; if it is silent until `until` (epoch milliseconds), it is taken for dead."""
+
+    code = "SPOOL_BUSY"
+
+    def __init__(self, until: float) -> None:
+        super().__init__(
+            f"another drainer is at work; if it is dead, the spool is free at {until:.0f} (epoch milliseconds)"
+        )
+        self.until: float = until
+
+    def __reduce__(self) -> tuple[type[SpoolBusy], tuple[float]]:
+        return type(self), (self.until,)
+
+
+class LetterNotFound(CortexError, LookupError):
+    """There is no dead letter of this id."""
+
+    code = "LETTER_NOT_FOUND"
 
 
 # --- what a store says ------------------------------------------------------------------------------------------------
@@ -294,6 +366,50 @@ class Fenced(StoreError):
     code = "FENCED"
 
 
+class StillOwned(StoreError):
+    """Another process owns the stream and has not been silent for long enough; `until` (epoch milliseconds of the store's
+    clock) is when its lease runs out, if it does not renew it."""
+
+    code = "STILL_OWNED"
+
+    def __init__(self, until: float) -> None:
+        super().__init__(f"another process owns the stream; its lease ends at {until:.0f} (epoch milliseconds)")
+        self.until: float = until
+
+    def __reduce__(self) -> tuple[type[StillOwned], tuple[float]]:
+        return type(self), (self.until,)
+
+
+class TokenError(StoreError):
+    """A resume token that gives no access.  Its message holds no token."""
+
+    code = "TOKEN_ERROR"
+
+
+class TokenUnknown(TokenError):
+    """No stream has this resume token: it was never issued, or is not complete."""
+
+    code = "TOKEN_UNKNOWN"
+
+
+class TokenExpired(TokenError):
+    """The time of the resume token has run out.  The stream may still be there; a new token can be issued."""
+
+    code = "TOKEN_EXPIRED"
+
+
+class WrongMemorySpace(TokenError):
+    """The resume token is of a stream in another memory space than the one that was given."""
+
+    code = "WRONG_MEMORY_SPACE"
+
+
+class Superseded(TokenError):
+    """A newer resume token of the same stream has been used, so this one is not valid any more."""
+
+    code = "SUPERSEDED"
+
+
 class Diverged(StoreError):
     """A write overlaps what is stored, with another text."""
 
@@ -321,7 +437,7 @@ class IdempotencyConflict(StoreError):
 
 
 class StreamNotFound(StoreError, LookupError):
-    """The memory space has no stream of this id, or its memory was deleted."""
+    """The memory space has no stream of this id, or its memory was deleted, or it was rolled back."""
 
     code = "STREAM_NOT_FOUND"
 

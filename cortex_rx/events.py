@@ -15,6 +15,7 @@ An event turns into JSON and back; the same form serves server-sent events, reco
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias, final, get_args
@@ -22,6 +23,7 @@ from typing import Any, ClassVar, TypeAlias, final, get_args
 from pydantic import ConfigDict, TypeAdapter
 
 from cortex_rx.errors import CortexError, InvalidArgument
+from cortex_rx.marks import Mark
 from cortex_rx.types import ContentChunk, MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Turn, Usage
 
 __all__ = [
@@ -32,13 +34,17 @@ __all__ = [
     "Delta",
     "Ended",
     "FactsExtracted",
+    "Interrupted",
     "Measured",
     "Opened",
+    "Ownership",
     "PartialStored",
     "Problem",
     "Remembered",
     "Replayed",
     "Resumed",
+    "Rewound",
+    "RolledBack",
     "StreamEvent",
     "from_json",
     "to_json",
@@ -58,10 +64,33 @@ class StreamEvent:
     __slots__ = ()
 
 
+_ANYTHING = ConfigDict(arbitrary_types_allowed=True)  # for what is of this process only
+
+
+def _claim() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """How a stream is owned that was taken over with a token."""
+
+    memory_id: str
+    """The memory of its answer."""
+    epoch: int
+    """Under which it is written from now on."""
+    attempt: int
+    """The attempt that its text is of."""
+
+
 @final
 @dataclass(slots=True)
 class Opened(StreamEvent):
-    """First, always, once: who asks what.  `at` is wall time, seconds since the epoch."""
+    """First, always, once: who asks what.  `at` is wall time, seconds since the epoch.
+
+    `resumed` is there when the stream began in another process and was taken over.  `token` is the one with which it can be
+    resumed from now on; `claim` makes one beginning of what is sent to the store twice.  Both are of this process only.
+    """
 
     turn: Turn
     """The question, who asks it, and where the answer belongs."""
@@ -69,6 +98,12 @@ class Opened(StreamEvent):
     """Made by the client; derived from the idempotency key if the turn has one."""
     at: float
     """Wall time, seconds since the epoch."""
+    resumed: Ownership | None = None
+    """Under what it was taken over, if it began in another process."""
+    token: str | None = field(default=None, compare=False, repr=False)
+    """With which a stream that was taken over can be resumed from now on; in this process only."""
+    claim: str = field(default_factory=_claim, compare=False, repr=False)
+    """Makes one beginning of what is sent to the store twice; in this process only."""
 
 
 @final
@@ -76,7 +111,8 @@ class Opened(StreamEvent):
 class Begun(StreamEvent):
     """The question is durable, and this process owns the stream under `epoch`.
 
-    `attempt` is what the store counts this text as: above 0 when the same stream was begun before and not finished.
+    `attempt` is what the store counts attempt 0 of the deltas as: above 0 when the same stream was begun before and not
+    finished.  `token` is the one with which the stream can be resumed, in this process only.
     """
 
     memory_id: str
@@ -85,12 +121,18 @@ class Begun(StreamEvent):
     """Rises each time the stream is begun; a write under an older one is refused."""
     attempt: int = 0
     """Which text of this stream it is for the store, from 0."""
+    token: str | None = field(default=None, compare=False, repr=False)
+    """With which the stream can be resumed elsewhere; in this process only."""
 
 
 @final
 @dataclass(slots=True)
 class Replayed(StreamEvent):
-    """What has gone before, for a reader that comes late: `text` is the whole answer up to `offset`."""
+    """What has gone before, for a reader that comes late: `text` is the whole answer up to `offset`.
+
+    In a stream that was taken over it comes once, after `Begun`: what is stored already.  There `mark` is the place in the
+    source that belongs to `offset`: where a step between them changes text, the two differ, and the deltas go on at `mark.offset`.
+    """
 
     text: str
     """The whole answer so far."""
@@ -100,12 +142,19 @@ class Replayed(StreamEvent):
     """How many deltas are in it: the index of the next one."""
     attempt: int = 0
     """That of the deltas it was made of."""
+    mark: Mark | None = field(default=None, compare=False, repr=False)
+    """The place in the source that belongs to its end; in this process only."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
 
 
 @final
 @dataclass(slots=True)
 class Delta(StreamEvent):
-    """One piece of the answer: `text` stands at `offset`.  `attempt` rises only when the text begins anew."""
+    """One piece of the answer: `text` stands at `offset`.  `attempt` rises only when the text begins anew.
+
+    `mark` is the place in the source that has been read with it; who changes text forwards the mark of what it has released.
+    """
 
     text: str
     """Never empty, and without lone surrogates."""
@@ -117,6 +166,10 @@ class Delta(StreamEvent):
     """From 0; rises only when the text begins anew."""
     at: float
     """Seconds since `Opened`."""
+    mark: Mark | None = field(default=None, compare=False, repr=False)
+    """The place in the source that belongs to its end; in this process only."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
 
 
 @final
@@ -191,6 +244,39 @@ class Resumed(StreamEvent):
 
 @final
 @dataclass(slots=True)
+class Rewound(StreamEvent):
+    """A reader's place does not exist any more: what it has seen beyond it was lost with a process, or is of an older attempt."""
+
+    attempt: int
+    """The attempt whose text follows."""
+    offset: int
+    """Where it goes on: what was seen beyond it is to be forgotten."""
+
+
+@final
+@dataclass(slots=True)
+class Interrupted(StreamEvent):
+    """Nobody writes the stream any more; it can be resumed."""
+
+    attempt: int
+    """The attempt that is stored."""
+    offset: int
+    """Up to here it is stored."""
+
+
+@final
+@dataclass(slots=True)
+class RolledBack(StreamEvent):
+    """The exchange is gone from the store: the partial answer, and the question."""
+
+    stream_id: str
+    """The stream that is no more."""
+    memory_id: str | None = None
+    """The partial memory that was deleted."""
+
+
+@final
+@dataclass(slots=True)
 class Problem(StreamEvent):
     """Side work failed; the answer goes on.  `error` is the exception itself, in this process only."""
 
@@ -205,7 +291,7 @@ class Problem(StreamEvent):
     error: Exception | None = field(default=None, compare=False, repr=False)
     """The exception; it is not part of the JSON."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)  # for `error`
+    __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
 
     @classmethod
     def of(cls, phase: Phase, error: Exception, *, recoverable: bool) -> Problem:
@@ -265,6 +351,9 @@ BuiltinEvent: TypeAlias = (
     | PartialStored
     | FactsExtracted
     | Resumed
+    | Rewound
+    | Interrupted
+    | RolledBack
     | Problem
     | Remembered
     | Measured
@@ -278,6 +367,16 @@ _BUILTIN: dict[str, type[StreamEvent]] = {kind.__name__: kind for kind in get_ar
 _ADAPTERS: dict[type[StreamEvent], TypeAdapter[Any]] = {}
 
 
+_HERE: dict[type[StreamEvent], set[str]] = {
+    Opened: {"token", "claim"},
+    Begun: {"token"},
+    Replayed: {"mark"},
+    Delta: {"mark"},
+    Problem: {"error"},
+}
+"""The fields that are of this process only."""
+
+
 def _adapter(kind: type[StreamEvent]) -> TypeAdapter[Any]:
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
@@ -286,9 +385,8 @@ def _adapter(kind: type[StreamEvent]) -> TypeAdapter[Any]:
 
 def to_json(event: StreamEvent) -> dict[str, Any]:
     """The event as JSON: its fields, and `type`, the name of its class.  A user's event must be a dataclass."""
-    exclude = {"error"} if isinstance(event, Problem) else None
-    fields: dict[str, Any] = _adapter(type(event)).dump_python(event, mode="json", exclude=exclude)
-    return {"type": type(event).__name__} | fields
+    data: dict[str, Any] = _adapter(type(event)).dump_python(event, mode="json", exclude=_HERE.get(type(event)))
+    return {"type": type(event).__name__} | data
 
 
 def from_json(data: Mapping[str, Any], *kinds: type[StreamEvent]) -> StreamEvent:

@@ -181,6 +181,7 @@ def stream_error(
     partial_memory_id: str | None,
     last_successful_update: float | None,
     saved: bool,
+    resume_token: str | None = None,
     original_error: Exception | None = None,
 ) -> StreamError:
     """What failed, and how far the stream was."""
@@ -196,6 +197,7 @@ def stream_error(
         message=problem.message,
         recoverable=problem.recoverable,
         phase=problem.phase,
+        resume_token=resume_token,
         partial_data_saved=saved,
         context=context,
         original_error=original_error,

@@ -29,12 +29,14 @@ __all__ = [
     "ConversationType",
     "Embed",
     "ExtractContent",
+    "FailureStrategy",
     "HistoryPage",
     "MemoryFilter",
     "OptionEffect",
     "Options",
     "RememberParams",
     "RememberStreamParams",
+    "ResumeStreamParams",
     "SearchOptions",
     "SourceType",
     "StreamingOptions",
@@ -46,6 +48,8 @@ SourceType: TypeAlias = Literal["conversation", "system", "tool", "a2a", "fact-e
 """Where a memory comes from."""
 ConversationType: TypeAlias = Literal["user-agent", "agent-agent"]
 """Who talks in a conversation."""
+FailureStrategy: TypeAlias = Literal["store-partial", "rollback", "retry", "best-effort"]
+"""What becomes of a stream that fails."""
 ExtractContent: TypeAlias = Callable[[str, str], str | Awaitable[str | None] | None]
 """What to remember of (question, answer) instead of the question; None keeps the question.  Sync or async."""
 Embed: TypeAlias = Callable[[str], Sequence[float] | Awaitable[Sequence[float] | None] | None]
@@ -61,6 +65,11 @@ def _are_names(value: object) -> bool:
 _TEXT = Accepts("a string", lambda value: isinstance(value, str), hidden=True)
 _CALLABLE = Accepts("a function, sync or async, or None", callable, hidden=True)
 _IMPORTANCE = Accepts("a number from 0 to 100", lambda value: is_number(value, 0, 100))
+_STREAM = Accepts(
+    "the answer: an async or sync iterable, an Observable, or a function that opens one",
+    lambda value: not isinstance(value, str | bytes),
+    hidden=True,
+)
 _ABOVE_ZERO = Accepts("milliseconds, more than 0, or None", lambda value: is_number(value, 0) and value != 0)
 _LENGTH = Accepts("a whole number, 1 or more", lambda value: is_number(value, 1, _MOST, int))
 _HOOKS = Accepts("a StreamHooks, a mapping of its fields, or None", lambda value: isinstance(value, StreamHooks))
@@ -120,8 +129,11 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     ),
     "stream_timeout": OptionEffect("adds", "timeout", "idle", None, None),
     "max_response_length": OptionEffect("adds", "limit", "max_length", None, None),
-    "max_retries": OptionEffect("adds", "resume", "retries", None, 3, (*_NONE, 0)),
-    "retry_delay": OptionEffect("configures", "resume", "delay", None, 1000, _NONE),
+    "max_retries": OptionEffect(
+        *("adds", "resume", "retries", None, 3),
+        differs="asking a model again is asked for, and the source must say how it is opened again; in Cortex it does nothing",
+    ),
+    "retry_delay": OptionEffect("configures", "resume", "delay", 1000, 1000),
     "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False, _NONE),
     "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None),
     "chunk_size": OptionEffect("configures", "chunk", "size", None, None),
@@ -133,8 +145,13 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     "progressive_fact_extraction": OptionEffect("adds", "extract_facts", "", False, False, _NONE),
     "fact_extraction_threshold": OptionEffect("configures", "extract_facts", "threshold", None, 500, _NONE),
     "belief_revision": OptionEffect("configures", "extract_facts", "revise", None, None, _NONE),
-    "partial_failure_handling": OptionEffect("adds", "recover", "strategy", None, None, _NONE),
-    "generate_resume_token": OptionEffect("configures", "recover", "token", False, False, _NONE),
+    "partial_failure_handling": OptionEffect(
+        *("configures", "recover", "strategy", "store-partial", None),
+        differs="what arrived is kept, unless it says otherwise",
+    ),
+    "generate_resume_token": OptionEffect(
+        *("configures", "begin", "token", True, False), differs="there is a token before anything can fail"
+    ),
     "sync_to_graph": OptionEffect("adds", "sync_graph", "", False, True, _NONE),
     "progressive_graph_sync": OptionEffect("configures", "sync_graph", "progressive", False, False, _NONE),
     "graph_sync_interval": OptionEffect("configures", "sync_graph", "interval", None, 5000, _NONE),
@@ -204,15 +221,24 @@ class StreamingOptions(Options):
     hooks: Annotated[StreamHooks | None, _HOOKS] = None
     """Functions that are called with what happens; a mapping may be in snake_case or camelCase."""
 
-    max_retries: Annotated[int | None, _ANY] = None
-    retry_delay: Annotated[float | None, _ANY] = None
+    max_retries: Annotated[
+        int | None, Accepts("a whole number, 0 or more", lambda value: is_number(value, 0, 1000, int))
+    ] = None
+    """How often a source that failed is opened again; None and 0: never.  The source must say how (`replayable`, `prefill`,
+    `restart`).  Cortex's default is 3, and there it does nothing."""
+    retry_delay: Annotated[int | float, Accepts("milliseconds, 0 or more", lambda value: is_number(value, 0))] = 1000
+    """Milliseconds before the first retry, at most; they double, and the pauses are random up to that."""
+    partial_failure_handling: Annotated[FailureStrategy, one_of(FailureStrategy)] = "store-partial"
+    """What becomes of an answer that fails: see `recover`.  `retry` opens the source again (`max_retries`, else 3 times), then
+    does as `store-partial`.  Cortex has no default: there the partial is deleted."""
+    generate_resume_token: _Flag = True
+    """Make a token with which another process can resume the stream.  Cortex's default is False."""
+
     enable_adaptive_processing: Annotated[bool, _ANY] = False
     embedding_merge_strategy: Annotated[str | None, _ANY] = None
     progressive_fact_extraction: Annotated[bool, _ANY] = False
     fact_extraction_threshold: Annotated[int | None, _ANY] = None
     belief_revision: Annotated[Any, _ANY] = None
-    partial_failure_handling: Annotated[str | None, _ANY] = None
-    generate_resume_token: Annotated[bool, _ANY] = False
     sync_to_graph: Annotated[bool, _ANY] = False
     progressive_graph_sync: Annotated[bool, _ANY] = False
     graph_sync_interval: Annotated[float | None, _ANY] = None
@@ -273,14 +299,49 @@ class RememberStreamParams(_Exchange):
     (0, ['Good ', 'day'])
     """
 
-    response_stream: Annotated[
-        Any,
-        Accepts(
-            "the answer: an async or sync iterable, an Observable, or a function that opens one",
-            lambda value: not isinstance(value, str | bytes),
-            hidden=True,
-        ),
-    ]
+    response_stream: Annotated[Any, _STREAM]
+
+
+class ResumeStreamParams(Options):
+    """What `remember_stream` takes when a stream that began elsewhere goes on here: its token, and the stream of the answer.
+
+    Who asked what is stored already: of that only `memory_space_id` is needed, and what else is given must be what is stored.
+
+    >>> params = parse(ResumeStreamParams, {"memorySpaceId": "support", "responseStream": ["day"], "resumeFrom": "resume_..."})
+    >>> params.expected()
+    {}
+    """
+
+    memory_space_id: _Name
+    response_stream: Annotated[Any, _STREAM]
+    resume_from: Annotated[str, Accepts("a resume token", is_name, hidden=True)]
+    """Cortex's other name for it, `resume_token`, is accepted too."""
+    take_over: _Flag = False
+    """Do not wait for a writer that may be alive: fence it off."""
+    conversation_id: _OptionalName = None
+    user_message: Annotated[str | None, _TEXT] = None
+    user_id: _OptionalName = None
+    user_name: _OptionalName = None
+    agent_id: _OptionalName = None
+    participant_id: _OptionalName = None
+    importance: Annotated[int | float | None, _IMPORTANCE] = None
+    tags: Annotated[tuple[str, ...] | None, Accepts("a list of strings that are not empty", _are_names)] = None
+    metadata: Annotated[
+        Mapping[str, Any] | None,
+        Accepts("a mapping with keys that are strings", lambda value: isinstance(value, Mapping), hidden=True),
+    ] = None
+    extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
+    generate_embedding: Annotated[Embed | None, _CALLABLE] = None
+
+    @classmethod
+    def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        other = {"resume_token": "resume_from", "resumeToken": "resume_from"}
+        return super()._named({other.get(key, key): value for key, value in given.items()})
+
+    def expected(self) -> dict[str, Any]:
+        """What was said of the turn."""
+        values = ((field.name, getattr(self, field.name, None)) for field in fields(Turn))
+        return {name: value for name, value in values if value is not None and name != "memory_space_id"}
 
 
 class RememberParams(_Exchange):

@@ -18,10 +18,12 @@ from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Chain, Operator, Step
 from cortex_rx.errors import InvalidArgument, TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
-from cortex_rx.flow import Flow, Reader, Shared, Started
-from cortex_rx.options import RememberParams, RememberStreamParams, StreamingOptions, parse
+from cortex_rx.flow import Flow, Reader, Shared, Started, Stopped
+from cortex_rx.following import Place
+from cortex_rx.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
-from cortex_rx.source import Provider, from_stream, new_id
+from cortex_rx.source import Provider, ResumeFrom, from_stream, new_id
+from cortex_rx.spool import Spool
 from cortex_rx.types import MemoryEntry
 
 __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
@@ -29,6 +31,8 @@ __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 LINGER: timedelta = timedelta(seconds=1)
+_RETRIES = 3
+_DELAY = timedelta(seconds=1)
 
 
 def default_chain(
@@ -37,29 +41,38 @@ def default_chain(
     *,
     extract_content: Callable[..., Any] | None = None,
     generate_embedding: Callable[..., Any] | None = None,
+    spool: Spool | None = None,
 ) -> Chain:
     """The very chain that `remember_stream` runs with these options; take it apart and put it together anew.
 
     >>> from cortex_rx.backends import SqliteBackend
     >>> default_chain(SqliteBackend(":memory:")).names
-    ('begin', 'persist_partial', 'finalize', 'measure')
+    ('begin', 'persist_partial', 'recover', 'finalize', 'measure')
     >>> default_chain(SqliteBackend(":memory:"), {"streamTimeout": 30_000, "storePartialResponse": False}).names
-    ('timeout', 'begin', 'finalize', 'measure')
+    ('timeout', 'begin', 'recover', 'finalize', 'measure')
     >>> print(default_chain(SqliteBackend(":memory:"), {"maxSingleMemorySize": 4_000})["chunk"])
     chunk(strategy='sentence', size=4000, max_length=4000)
     """
     chosen = parse(StreamingOptions, options)
     steps: list[Step] = []
     if chosen.stream_timeout is not None:
-        steps.append(cx.timeout(idle=timedelta(milliseconds=chosen.stream_timeout)))
+        steps.append(cx.timeout(idle=_ms(chosen.stream_timeout)))
+    if chosen.max_retries is not None or chosen.partial_failure_handling == "retry":
+        retries = _RETRIES if chosen.max_retries is None else chosen.max_retries
+        if retries:
+            steps.append(cx.resume(retries, _DELAY if chosen.retry_delay is None else _ms(chosen.retry_delay)))
     if chosen.max_response_length is not None:
         steps.append(cx.limit(chosen.max_response_length))
-    steps.append(cx.begin(backend))
+    steps.append(cx.begin(backend, token=chosen.generate_resume_token))
     if (cut := _chunk(chosen)) is not None:
         steps.append(cut)
+    strategy = chosen.partial_failure_handling
     if chosen.store_partial_response:
-        interval = timedelta(milliseconds=chosen.partial_response_interval)
-        steps.append(cx.persist_partial(backend, interval, chosen.max_buffer_size))
+        interval, most = _ms(chosen.partial_response_interval), chosen.max_buffer_size
+        # Of a stream that would be rolled back there is no partial to be kept.
+        kept_in = None if strategy == "rollback" else spool
+        steps.append(cx.persist_partial(backend, interval, most, spool=kept_in))
+    steps.append(cx.recover("store-partial" if strategy == "retry" else strategy, backend))
     steps.append(
         cx.finalize(
             backend,
@@ -67,12 +80,17 @@ def default_chain(
             generate_embedding,
             chosen.max_single_memory_size,
             chosen.incremental_embeddings,
+            spool,
         )
     )
     steps.append(cx.measure())
     if (hooks := chosen.hooks) is not None:
         steps.append(cx.observe(hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete))
     return Chain(steps)
+
+
+def _ms(milliseconds: float) -> timedelta:
+    return timedelta(milliseconds=milliseconds)
 
 
 def _chunk(chosen: StreamingOptions) -> Step | None:
@@ -109,6 +127,12 @@ class _TextReader(Reader[StreamEvent, str]):
                 self.reader = None
                 if not reader.done():
                     reader.set_result(None)
+        elif isinstance(item, Replayed):
+            if self._seen:
+                self.on_error(TextDiverged("what is stored is another text than this reader had seen"))
+            elif item.text:
+                self._attempt, self._seen = item.attempt, True
+                self.on_next(item.text)
         elif isinstance(item, Ended):
             self.on_completed()
 
@@ -150,9 +174,10 @@ class Answer:
         linger: timedelta = LINGER,
         started: Started | None = None,
         backend: Backend | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self._fold = ResultFold()
-        self._backend = backend
+        self._backend, self._spool = backend, spool
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
             source, self._fold, linger=linger.total_seconds(), started=self._begin
         )
@@ -174,6 +199,17 @@ class Answer:
         return self._fold.opened.stream_id if self._fold.opened else None
 
     @property
+    def place(self) -> Place | None:
+        """How far the answer has come, for a reader that may come back and `follow` it; None before it has begun."""
+        begun = self._fold.begun
+        return Place(self._fold.offset, begun.attempt + self._fold.attempt, begun.epoch) if begun else None
+
+    @property
+    def resume_token(self) -> str | None:
+        """What resumes the stream in another process; None before it has begun.  Keep it where the client can find it, and out of logs."""
+        return self._fold.token
+
+    @property
     def text(self) -> str:
         """The text so far."""
         return self._fold.text
@@ -191,22 +227,39 @@ class Answer:
                 yield event
 
     def __await__(self) -> Generator[Any, None, EnhancedRememberStreamResult]:
-        return self._shared.__await__()
+        return self._wait().__await__()
+
+    async def _wait(self) -> EnhancedRememberStreamResult:
+        try:
+            return await self._shared
+        except Stopped as stopped:
+            stopped.resume_token = self.resume_token
+            raise
 
     def detach(self) -> None:
         """Run to the end, whoever leaves; starts the stream if nothing has."""
         self._shared.keep()
         self._shared.start()
 
-    async def stop(self) -> None:
+    async def stop(self, *, keep_partial: bool = True) -> None:
         """Stop now: the source is closed, the partial is kept; returns when everything is at rest.
 
-        The partial is `await answer.kept()`, or found with `memory.list(space, include_partial=True)`.  A text that has come to
-        its end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
+        The partial is `await answer.kept()`, or found with `memory.list(space, include_partial=True)`, and resumed with
+        `resume_token`.  With `keep_partial=False` the partial and its question are deleted instead.  A text that has come to its
+        end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
         """
         self._shared.stop()
         if task := self._shared.task:
             await asyncio.wait({task})
+        opened, begun = self._fold.opened, self._fold.begun
+        if keep_partial or self._fold.ended is not None or opened is None:
+            return
+        if self._spool:
+            await self._spool.forget(opened)
+        if begun is None or self._backend is None:
+            return
+        stream = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id, "epoch": begun.epoch}
+        await self._backend.mutation("streams:rollback", stream)
 
     async def kept(self) -> MemoryEntry | None:
         """The memory that the store holds of this answer now: partial, or whole; None if it holds no text of it.
@@ -244,6 +297,7 @@ def remember_stream(
     linger: timedelta = LINGER,
     make_id: Callable[[], str] = new_id,
     started: Started | None = None,
+    spool: Spool | None = None,
     **params: Any,
 ) -> Answer:
     """Stream an answer into memory: every token is shown at once, and the exchange is remembered.
@@ -253,7 +307,16 @@ def remember_stream(
     camelCase or snake_case.  What streams can be given: see `from_stream`.
 
     It runs `default_chain(backend, options)`, or the `chain` given, which then stands for the options too.  Nothing runs, and
-    nothing is stored, before the `Answer` is used.  Raises `InvalidArgument` at once for whatever does not fit.
+    nothing is stored, before the `Answer` is used.
+
+    With `resume_from` (a token: `answer.resume_token`, or that of a `ResumableStreamError` or `Stopped`) a stream that began
+    elsewhere goes on here: the stream is then a `replayable`, `prefill` or `restart` source, and of the parameters only
+    `memory_space_id` is needed; those that are given must be the stored ones.  While its writer may be alive it is waited for, up
+    to 10 s, then `StillOwned` is raised; `take_over=True` takes it at once.  Of a finished stream it gives the stored result.
+
+    With a `spool`, the default chain keeps there what the store cannot take, for `spool.drain(backend)` to deliver later.
+
+    Raises `InvalidArgument` at once for whatever does not fit.
 
     >>> import asyncio
     >>> from cortex_rx.backends import SqliteBackend
@@ -271,29 +334,49 @@ def remember_stream(
     2
     """
     try:
-        if isinstance(response_stream, RememberStreamParams | Mapping):
-            given = parse(RememberStreamParams, response_stream, **params)
+        first = response_stream
+        if not isinstance(first, RememberStreamParams | ResumeStreamParams | Mapping):
+            first = {"response_stream": first}
+        turn = resume = None
+        if isinstance(first, ResumeStreamParams) or _resumes(first) or _resumes(params):
+            given: RememberStreamParams | ResumeStreamParams = parse(ResumeStreamParams, first, **params)
+            assert isinstance(given, ResumeStreamParams)
+            resume = ResumeFrom(
+                backend, given.memory_space_id, given.resume_from, given.take_over, expected=given.expected()
+            )
         else:
-            given = parse(RememberStreamParams, {"response_stream": response_stream}, **params)
-        source = from_stream(given.response_stream, turn=given.turn(), provider=provider, make_id=make_id)
-        pipeline = _chosen(given, backend, options, chain)(source)
+            given = parse(RememberStreamParams, first, **params)
+            turn = given.turn()
+        source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
+        pipeline = _chosen(given, backend, options, chain, spool)(source)
     except BaseException:
         if inspect.iscoroutine(response_stream):
             response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
         raise
-    return Answer(pipeline, linger=linger, started=started, backend=backend)
+    return Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool)
+
+
+def _resumes(params: object) -> bool:
+    """Whether a token is among the parameters."""
+    names = ("resume_from", "resumeFrom", "resume_token", "resumeToken")
+    return isinstance(params, Mapping) and any(params.get(name) is not None for name in names)
 
 
 def _chosen(
-    given: RememberStreamParams,
+    given: RememberStreamParams | ResumeStreamParams,
     backend: Backend,
     options: StreamingOptions | Mapping[str, Any] | None,
     chain: Operator | None,
+    spool: Spool | None,
 ) -> Operator:
     """The chain that was given, or the default one."""
     if chain is None:
         return default_chain(
-            backend, options, extract_content=given.extract_content, generate_embedding=given.generate_embedding
+            backend,
+            options,
+            extract_content=given.extract_content,
+            generate_embedding=given.generate_embedding,
+            spool=spool,
         )
     if options is not None:
         raise InvalidArgument("options", "options and chain", "one of them: options are for the default chain")
@@ -311,6 +394,7 @@ async def remember(
     backend: Backend,
     make_id: Callable[[], str] = new_id,
     started: Started | None = None,
+    spool: Spool | None = None,
     **keywords: Any,
 ) -> RememberResult:
     """Remember an exchange whose answer is there already: the same chain as `remember_stream`, with one piece of text.
@@ -338,6 +422,7 @@ async def remember(
         {"store_partial_response": False},
         extract_content=given.extract_content,
         generate_embedding=given.generate_embedding,
+        spool=spool,
     ).without("measure")
     answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started, backend=backend)
     answer.detach()

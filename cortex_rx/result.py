@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from io import StringIO
 
+from pydantic import Field
+
 from cortex_rx.errors import NotStored
 from cortex_rx.events import (
     Begun,
@@ -97,7 +99,8 @@ class EnhancedRememberStreamResult(RememberResult):
     `memories` are those of the question and the answer; `facts` the facts as last revised.  Without `measure` in the chain
     `stream_metrics` holds counts and sizes only (its times and rates stay 0 or None) and `performance` is None.
     `progressive_processing` is None if nothing was stored or found before the end, `errors` if nothing failed.
-    `recovered` and `resume_token` are for the recovery of failed streams, which this version does not have.
+    `recovered` says that the source was reopened, or that the answer is what a stream had given that failed (`best-effort`).
+    With `resume_token`, as long as it is good, another process gets this result too.
 
     Beyond Cortex's fields: `stream_id`, `finish_reason` (see `Ended.reason`), `usage` as the provider counted it, and
     `stored_before`: an earlier run with the same idempotency key stored this exchange.
@@ -108,7 +111,7 @@ class EnhancedRememberStreamResult(RememberResult):
     progressive_processing: ProgressiveProcessing | None = None
     errors: tuple[StreamError, ...] | None = None
     recovered: bool = False
-    resume_token: str | None = None
+    resume_token: str | None = Field(default=None, repr=False)
     performance: PerformanceInsights | None = None
     stream_id: str
     finish_reason: str | None = None
@@ -223,6 +226,16 @@ class ResultFold:
         return self._opened
 
     @property
+    def begun(self) -> Begun | None:
+        """Under which epoch the stream is owned, once it is."""
+        return self._begun
+
+    @property
+    def token(self) -> str | None:
+        """What resumes the stream, once it is owned."""
+        return self._begun.token if self._begun else None
+
+    @property
     def ended(self) -> Ended | None:
         """The end of this text, once it has come."""
         return self._ended
@@ -294,6 +307,8 @@ class ResultFold:
             finish_reason=self._ended.reason if self._ended else None,
             usage=self._ended.usage if self._ended else None,
             stored_before=remembered.before,
+            recovered=self._retries > 0 or (self._ended is not None and self._ended.reason == "error"),
+            resume_token=self.token,
         )
 
     def _begin(self, attempt: int) -> None:
@@ -324,6 +339,7 @@ class ResultFold:
             partial_memory_id=self._begun.memory_id if self._begun else None,
             last_successful_update=self._epoch_ms(self._stored[-1].at) if self._stored else None,
             saved=bool(self._stored or self._remembered),
+            resume_token=self.token,
         )
 
     def _counts(self) -> StreamMetrics:

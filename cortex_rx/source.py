@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from functools import partial
 from typing import Any, TypeAlias
 
 from reactivex import Observable
 
 from cortex_rx.chain import declare
-from cortex_rx.errors import InvalidArgument, StreamTimeout
-from cortex_rx.events import Custom, Delta, Ended, Opened, Problem, StreamEvent
-from cortex_rx.flow import Flow, OutOfPatience, pull
+from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable, StreamTimeout
+from cortex_rx.events import Custom, Delta, Ended, Opened, Ownership, Problem, Replayed, Resumed, StreamEvent
+from cortex_rx.flow import Flow, OutOfPatience, Reopening, pull
 from cortex_rx.opening import Once, Watched, check_stream, open_stream
-from cortex_rx.providers import PROVIDERS, Finish, Piece, Provider, openai_chat
+from cortex_rx.providers import PROVIDERS, Cursor, Finish, Piece, Provider, openai_chat
+from cortex_rx.reading import Reading, no_piece
+from cortex_rx.reopening import Progress, Reopenable, ResumePoint, merged, prefill, replayable, restart
+from cortex_rx.surrogates import LONE, half, is_surrogate, whole
+from cortex_rx.takeover import ResumeFrom, take_over
 from cortex_rx.types import Turn, Usage
 
-__all__ = ["Finish", "Piece", "Provider", "Source", "from_stream", "new_id", "openai_chat", "stream_id_of"]
+__all__ = [
+    "Finish",
+    "Piece",
+    "Provider",
+    "Reopenable",
+    "ResumeFrom",
+    "ResumePoint",
+    "Source",
+    "from_stream",
+    "new_id",
+    "openai_chat",
+    "prefill",
+    "replayable",
+    "restart",
+    "stream_id_of",
+]
 
 Stream: TypeAlias = AsyncIterable[Any] | Iterable[Any] | Observable[Any]
 Source: TypeAlias = (
@@ -30,6 +48,7 @@ Source: TypeAlias = (
     | Callable[[], Stream]
     | Callable[[], Awaitable[Any]]
     | Callable[[], AbstractAsyncContextManager[Any]]
+    | Reopenable
 )
 """What `from_stream` takes."""
 
@@ -59,9 +78,10 @@ def stream_id_of(turn: Turn, make: Callable[[], str] = new_id) -> str:
 def from_stream(
     source: Source,
     *,
-    turn: Turn,
+    turn: Turn | None = None,
     provider: Provider | None = None,
     make_id: Callable[[], str] = new_id,
+    resume: ResumeFrom | None = None,
 ) -> Observable[StreamEvent]:
     """A language model's stream as a cold observable of events: `Opened`, then `Delta`s and `Custom`s, then `Ended`.
 
@@ -77,7 +97,14 @@ def from_stream(
     **unbounded**: it cannot be told to wait.  A read in a thread cannot be broken off: when the stream ends meanwhile, 2 s
     are given to it, then the thread is left to close the source when the read returns.
 
-    Raises `InvalidArgument` at once for what can be no stream.  As an error of the stream come `TypeError` for an item of a type
+    A factory that is wrapped in `replayable`, `prefill` or `restart` says how its source can be opened again: then `resume` may stand
+    in the chain, and each `Delta` has the mark of its place in the source.  It is called with a `ResumePoint`.  With `resume`, a
+    `ResumeFrom`, a stream that began in another process is taken over before the model is asked: `Opened`, then `Replayed` with
+    what is stored, then the rest; there is no `turn` to give, it is stored.  Of a stream that has ended what is stored comes, and no
+    model is asked.
+
+    Raises `InvalidArgument` at once for what can be no stream, `NotResumable` where a source would have to be opened again and does
+    not say how.  As an error of the stream come `TypeError` for an item of a type
     that nothing knows, `SourceConsumed` for a second subscription to what is no factory, `StreamTimeout` where a `timeout`
     downstream asks for it, and what the source raises.
 
@@ -91,18 +118,63 @@ def from_stream(
     >>> asyncio.run(run(from_stream(model, turn=turn).pipe(cx.last())))
     Ended(reason='stop', offset=9, index=2, usage=None)
     """
-    check_stream(source)
+    declared = source if isinstance(source, Reopenable) else None
+    if declared is None:
+        check_stream(source)
     for name, value in (("provider", provider), ("make_id", make_id)):
         if value is not None and not callable(value):
             raise InvalidArgument(name, type(value).__name__, "a function")
-    if not isinstance(turn, Turn):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if resume is not None and turn is not None:
+        raise InvalidArgument("turn", "turn and resume", "one of them: the turn of a stream that is resumed is stored")
+    if resume is None and not isinstance(turn, Turn):
         raise InvalidArgument("turn", type(turn).__name__, "a Turn")
+    if not (resume is None or isinstance(resume, ResumeFrom)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgument("resume", type(resume).__name__, "a ResumeFrom")
+    if resume and declared is None:
+        raise NotResumable(_DECLARE)
     plain = provider is None
     providers = PROVIDERS if provider is None else (provider, *PROVIDERS)
     once = Once(source)
+    me = object()
+
+    async def reopenable(flow: Flow) -> AsyncGenerator[StreamEvent, None]:
+        assert declared is not None
+        point = flow.point or Reopening()
+        progress: Progress = point.memo.setdefault(me, Progress(declared))
+        if point.retry == 0:
+            if resume is None:
+                assert turn is not None
+                progress.base = flow.time()
+                yield Opened(turn, stream_id_of(turn, make_id), flow.wall())
+            else:
+                taken = await take_over(resume, flow)
+                if taken.empty:
+                    raise EmptyAnswer("The stream was closed without an answer; the question is kept as unanswered.")
+                progress.base = flow.time() - max(0.0, flow.wall() - taken.started)
+                ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
+                yield Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
+                if taken.ended is not None or declared.how != "restart":
+                    length = len(taken.text)
+                    yield Replayed(taken.text, length, taken.index, taken.attempt, taken.mark)
+                if taken.ended is not None:
+                    yield Ended(taken.ended, len(taken.text), taken.index, taken.usage)
+                    return
+                progress.restore(taken.text, taken.index, taken.attempt, taken.mark)
+        seen: dict[type, Provider] = {}
+
+        def read(item: Any) -> Iterable[Piece]:
+            return (item,) if plain and type(item) is str else _read(item, providers, seen)
+
+        reading = Reading(declared, progress, flow, flow.point, read, seen)
+        async with aclosing(reading.events()) as events:
+            async for event in events:
+                yield event
 
     async def events(flow: Flow) -> AsyncGenerator[StreamEvent, None]:
+        if flow.point is not None:
+            raise NotResumable(_DECLARE)
         once.claim()  # before anything is shown, or stored
+        assert turn is not None
         base, time = flow.time(), flow.time
         yield Opened(turn, stream_id_of(turn, make_id), flow.wall())
         index = offset = 0
@@ -128,11 +200,11 @@ def from_stream(
                         pieces = _read(item, providers, readers)
                     for piece in pieces:
                         if isinstance(piece, str):
-                            if carried or (not piece.isascii() and _surrogate(piece)):
-                                piece, carried, lone = _whole(carried + piece)
+                            if carried or (not piece.isascii() and is_surrogate(piece)):
+                                piece, carried, lone = whole(carried + piece)
                                 if lone and not told:
                                     told = True
-                                    yield _LONE
+                                    yield LONE
                             if piece:
                                 yield Delta(piece, index, offset, 0, time() - base)
                                 index += 1
@@ -140,22 +212,24 @@ def from_stream(
                         elif isinstance(piece, Custom):
                             refused = refused or piece.name == "refusal"
                             yield piece
+                        elif isinstance(piece, Cursor):
+                            pass  # the place is of use only where a source can be reopened
                         elif isinstance(piece, Finish):
-                            reason, usage = piece.reason or reason, _merged(usage, piece.usage)
+                            reason, usage = piece.reason or reason, merged(usage, piece.usage)
                         else:
-                            raise _no_piece(piece)
+                            raise no_piece(piece)
             except OutOfPatience as error:
                 if not error.patience.clean:
-                    for event in _half(carried, told, index, offset, time() - base):
+                    for event in half(carried, told, partial(_last, index, offset, time() - base)):
                         yield event
                     seconds = getattr(error.patience, error.which)
                     raise StreamTimeout(error.which, seconds) from error
                 reason = "timeout"
             except Exception:
-                for event in _half(carried, told, index, offset, time() - base):
+                for event in half(carried, told, partial(_last, index, offset, time() - base)):
                     yield event
                 raise
-            for event in _half(carried, told, index, offset, time() - base):
+            for event in half(carried, told, partial(_last, index, offset, time() - base)):
                 yield event
             # Chunks of a provider say when they are through: without that the answer was cut off on its way.
             reason = reason or ("incomplete" if readers else "stop")
@@ -163,26 +237,19 @@ def from_stream(
                 reason = "refusal"  # chat completions have no reason of their own for it
             yield Ended(reason, offset + len(carried), index + len(carried), usage)
 
-    return declare(pull(events), (Opened, Delta, Ended, Custom, Problem))
+    if declared is None:
+        return declare(pull(events), (Opened, Delta, Ended, Custom, Problem))
+    return declare(pull(reopenable), (Opened, Replayed, Resumed, Delta, Ended, Custom, Problem))
 
 
-_LONE = Problem("streaming", "LONE_SURROGATE", "a lone surrogate came and was replaced by U+FFFD", recoverable=True)
-_surrogate = re.compile("[\ud800-\udfff]").search
+_DECLARE = (
+    "a chain with resume(), and a stream that is resumed, need a source that says how it can be opened again: "
+    "from_stream(replayable(factory)), prefill(factory) or restart(factory), where factory(point) opens it"
+)
 
 
-def _whole(text: str) -> tuple[str, str, bool]:
-    """The text without surrogates; a high one at its end, whose other half may follow; whether a lone one was replaced."""
-    carried = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
-    joined = text[: len(text) - len(carried)].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return joined, carried, joined.count("\ufffd") > text.count("\ufffd")
-
-
-def _half(carried: str, told: bool, index: int, offset: int, at: float) -> list[StreamEvent]:
-    """What becomes of half a pair whose other half never came."""
-    if not carried:
-        return []
-    delta = Delta("\ufffd", index, offset, 0, at)
-    return [delta] if told else [_LONE, delta]
+def _last(index: int, offset: int, at: float, text: str) -> Delta:
+    return Delta(text, index, offset, 0, at)
 
 
 def _read(item: Any, providers: tuple[Provider, ...], readers: dict[type, Provider]) -> Iterable[Piece]:
@@ -207,19 +274,8 @@ def _read(item: Any, providers: tuple[Provider, ...], readers: dict[type, Provid
     )
 
 
-def _merged(usage: Usage | None, more: Usage | None) -> Usage | None:
-    """A provider may say in parts what was used, input first."""
-    if usage is None or more is None:
-        return more or usage
-    return usage.model_copy(update=more.model_dump(exclude_none=True))
-
-
 def _pieces(pieces: str | Iterable[Piece]) -> Iterable[Piece]:
     return (pieces,) if isinstance(pieces, str) else pieces
-
-
-def _no_piece(piece: object) -> TypeError:
-    return TypeError(f"a provider gave a piece of type {type(piece).__name__}; accepted are str, Custom and Finish")
 
 
 def _name(provider: Provider) -> str:

@@ -167,7 +167,7 @@ class StreamError(Record):
     recoverable: bool
     phase: Phase
     partial_data_saved: bool
-    resume_token: str | None = None
+    resume_token: str | None = Field(default=None, repr=False)
     context: ErrorContext
     original_error: SkipJsonSchema[Exception | None] = Field(default=None, exclude=True, repr=False)
 

@@ -16,6 +16,7 @@ from cortex_rx import SqliteBackend, Turn, events, from_stream, stream
 from cortex_rx import operators as cx
 from cortex_rx.errors import CortexError
 from cortex_rx.result import EnhancedRememberStreamResult
+from cortex_rx.source import ResumePoint, replayable
 from cortex_rx.testing import Trace, run_virtual
 
 FRAME = 0.1  # seconds that one character stands for
@@ -29,11 +30,13 @@ class Scene:
     run: str
     """The operator as Python; it may name `store`, `frame` (a timedelta), all operators, and what stands in this file."""
     model: tuple[str | int, ...]
-    """Texts come at once, a number is a pause in frames."""
+    """Texts come at once, a number is a pause in frames, "#" is a connection that breaks."""
     before: str = ""
     """Steps between the source and the operator, as Python."""
     slow: int = 1
     """How many frames a call of the store takes."""
+    again: tuple[str | int, ...] = ()
+    """What the model gives when it is asked again."""
 
 
 async def slowly(event: object) -> None:
@@ -72,6 +75,11 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         Scene('persist_partial(store, show="durable")', (2, "a", 2, "b", 1, "c", 2, "d", 2), "begin(store)", 2),
     ),
     "result": (Scene("result()", SPOKEN, f"{STORED}, finalize(store)"),),
+    "recover": tuple(
+        Scene(f'recover("{strategy}", store)', (2, "a", 2, "b", 2, "#"), STORED, 2)
+        for strategy in ("store-partial", "rollback", "best-effort")
+    ),
+    "resume": (Scene("resume(delay=0 * frame)", (2, "a", 2, "b", 1, "#"), again=(1, "a", 1, "b", 1, "c", 2)),),
     "rewrite": (Scene("rewrite(Held)", SPOKEN),),
     "text": (Scene("text()", SPOKEN, f"{STORED}, finalize(store)"),),
     "timeout": (
@@ -89,6 +97,9 @@ LETTERS: dict[type, str] = {
     events.PartialStored: "P",
     events.FactsExtracted: "F",
     events.Resumed: "S",
+    events.Rewound: "W",
+    events.Interrupted: "I",
+    events.RolledBack: "K",
     events.Problem: "X",
     events.Remembered: "R",
     events.Measured: "M",
@@ -120,10 +131,12 @@ def play(scene: Scene) -> tuple[Any, Trace]:
     trace = Trace(FRAME)
     made: list[Any] = []
 
-    async def model() -> AsyncGenerator[str, None]:
-        for item in scene.model:
+    async def model(point: ResumePoint) -> AsyncGenerator[str, None]:
+        for item in scene.again if point.retry else scene.model:
             if isinstance(item, int):
                 await asyncio.sleep(item * FRAME)
+            elif item == "#":
+                raise ConnectionError
             else:
                 yield item
 
@@ -132,13 +145,15 @@ def play(scene: Scene) -> tuple[Any, Trace]:
             names = globals() | vars(cx) | {"store": store, "frame": timedelta(seconds=FRAME)}
             before, drawn = eval(f"chain({scene.before}), {scene.run}", names)
             made.append(drawn)
-            source = from_stream(model, turn=TURN, make_id=lambda: "stream-1").pipe(before, trace.tap("source"))
+            source = from_stream(replayable(model), turn=TURN, make_id=lambda: "stream-1").pipe(
+                before, trace.tap("source")
+            )
             trace.lane("store")
             try:
                 async with stream(source.pipe(drawn, trace.tap("out"))) as items:
                     async for _ in items:
                         pass
-            except CortexError:
+            except (CortexError, ConnectionError):
                 pass  # it is on the lane
 
     run_virtual(main())

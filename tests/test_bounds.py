@@ -44,6 +44,8 @@ class Store:
         await asyncio.sleep(self.delay)
         if path == "streams:begin":
             return {"memoryId": "m-1", "epoch": 1, "attempt": 0, "state": "open"}
+        if path == "streams:renew":
+            return {}
         if self.stall:
             await asyncio.get_running_loop().create_future()
         assert args["start"] == self.end

@@ -88,7 +88,8 @@ def test_no_resume_reopens_for_a_bug_in_a_callback():
         yield delta()
 
     pipeline = from_async_iterable(open_source).pipe(
-        step("boom", ops.map(boom)), resume(3, worth=lambda error: not isinstance(error, CallbackError))
+        step("boom", ops.map(boom)),
+        resume(lambda error, retry: None if isinstance(error, CallbackError) or retry > 3 else 0),
     )
     with pytest.raises(CallbackError):
         run_virtual(run(pipeline))

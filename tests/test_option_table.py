@@ -23,7 +23,7 @@ def hook(event: object) -> None:
     """It is only compared."""
 
 
-ANYTHING: list[Any] = [False, True, 7, 30_000, "sentence", "average", "store-partial"]
+ANYTHING: list[Any] = [False, True, 7, 30_000, "sentence", "average", "rollback"]
 ANYTHING.append(dict.fromkeys(["on_chunk", "on_progress", "on_error", "on_complete"], hook))
 
 

@@ -58,10 +58,6 @@ ASKS = {
     "graphSyncInterval": 5000,
     "progressiveFactExtraction": True,
     "factExtractionThreshold": 500,
-    "partialFailureHandling": "store-partial",
-    "maxRetries": 3,
-    "retryDelay": 1000,
-    "generateResumeToken": True,
     "embeddingMergeStrategy": "average",
     "enableAdaptiveProcessing": True,
     "beliefRevision": True,
@@ -90,6 +86,10 @@ def test_what_acts_in_this_version() -> None:
         "max_buffer_size": ("configures", "persist_partial", "max_pending"),
         "stream_timeout": ("adds", "timeout", "idle"),
         "max_response_length": ("adds", "limit", "max_length"),
+        "max_retries": ("adds", "resume", "retries"),
+        "retry_delay": ("configures", "resume", "delay"),
+        "partial_failure_handling": ("configures", "recover", "strategy"),
+        "generate_resume_token": ("configures", "begin", "token"),
         "hooks": ("adds", "observe", "on_chunk, on_progress, on_error, on_complete"),
         "chunking_strategy": ("adds", "chunk", "strategy"),
         "chunk_size": ("configures", "chunk", "size"),
@@ -119,10 +119,12 @@ def test_it_is_accepted_where_it_asks_for_nothing(key: str, nothing: object) -> 
 
 
 def test_no_retries_and_no_hooks_ask_for_nothing_but_other_falsy_values_ask() -> None:
-    assert parse(StreamingOptions, {"maxRetries": 0, "hooks": {}}) == StreamingOptions()
-    for key, value in [("graphSyncInterval", 0), ("syncToGraph", 0), ("maxRetries", 0.0)]:
+    assert parse(StreamingOptions, {"maxRetries": None, "hooks": {}}) == StreamingOptions()
+    for key, value in [("graphSyncInterval", 0), ("syncToGraph", 0)]:
         with pytest.raises(UnsupportedOption):
             parse(StreamingOptions, {key: value})
+    with pytest.raises(InvalidArgument, match="max_retries: got 0.0; accepted: a whole number, 0 or more"):
+        parse(StreamingOptions, {"maxRetries": 0.0})
 
 
 @pytest.mark.parametrize(

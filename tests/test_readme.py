@@ -74,6 +74,8 @@ def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
         "measure": (),
         "chunk": ("sentence",),
         "rewrite": (str,),
+        "resume": (),
+        "recover": ("rollback", backend),
         "observe": (print,),
     }
     for step, _, emits in rows("step"):
@@ -97,4 +99,8 @@ def test_the_table_of_options_names_all_that_act() -> None:
     for name, default in said.items():
         ours = STREAMING_OPTIONS[name].ours
         number = re.sub(r"\D", "", default)
-        assert (int(number) if number else {"True": True, "False": False, "none": None}[default]) == ours
+        assert (
+            int(number)
+            if number
+            else {"True": True, "False": False, "none": None, "store-partial": "store-partial"}[default]
+        ) == ours

@@ -38,6 +38,7 @@ from cortex_rx.errors import (
     IdempotencyConflict,
     InvalidArgument,
     NotStored,
+    ResumableStreamError,
     StoreClosed,
     StoreUnavailable,
     StreamTimeout,
@@ -206,7 +207,7 @@ async def test_two_streams_at_once_keep_each_question_with_its_answer(cortex: Co
 @virtual
 async def test_the_chain_can_be_taken_apart_and_recomposed(cortex: Cortex) -> None:
     whole = default_chain(cortex.backend)
-    assert whole.names == ("begin", "persist_partial", "finalize", "measure")
+    assert whole.names == ("begin", "persist_partial", "recover", "finalize", "measure")
     seen: list[str] = []
     note = cx.step("note", ops.do_action(lambda event: seen.append(type(event).__name__)))
     chain = whole.without("persist_partial").before("begin", cx.limit(10, then="end")).after("finalize", note)
@@ -234,13 +235,22 @@ def test_a_recomposed_chain_that_cannot_work_is_refused_before_anything_runs(tmp
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        (None, ("begin", "persist_partial", "finalize", "measure")),
-        ({"store_partial_response": False}, ("begin", "finalize", "measure")),
-        ({"streamTimeout": 5_000}, ("timeout", "begin", "persist_partial", "finalize", "measure")),
-        ({"maxResponseLength": 5}, ("limit", "begin", "persist_partial", "finalize", "measure")),
+        (None, ("begin", "persist_partial", "recover", "finalize", "measure")),
+        ({"store_partial_response": False}, ("begin", "recover", "finalize", "measure")),
+        ({"streamTimeout": 5_000}, ("timeout", "begin", "persist_partial", "recover", "finalize", "measure")),
+        ({"maxResponseLength": 5}, ("limit", "begin", "persist_partial", "recover", "finalize", "measure")),
         (
             StreamingOptions(stream_timeout=1, max_response_length=5),
-            ("timeout", "limit", "begin", "persist_partial", "finalize", "measure"),
+            ("timeout", "limit", "begin", "persist_partial", "recover", "finalize", "measure"),
+        ),
+        (
+            {"maxRetries": 2, "streamTimeout": 1, "maxResponseLength": 5},
+            ("timeout", "resume", "limit", "begin", "persist_partial", "recover", "finalize", "measure"),
+        ),
+        ({"maxRetries": 0}, ("begin", "persist_partial", "recover", "finalize", "measure")),
+        (
+            {"partialFailureHandling": "retry"},
+            ("resume", "begin", "persist_partial", "recover", "finalize", "measure"),
         ),
     ],
 )
@@ -261,8 +271,10 @@ def test_options_configure_their_steps(tmp_path: Path) -> None:
 
 @virtual
 async def test_a_limit_and_a_timeout_end_the_stream_and_keep_what_came(cortex: Cortex) -> None:
-    with pytest.raises(StreamTooLong, match="max length of 10"):
+    with pytest.raises(ResumableStreamError) as caught:
         await cortex.memory.remember_stream(Model(), {"max_response_length": 10}, **TURN)
+    assert "max length of 10" in str(caught.value.original_error)
+    assert type(caught.value.original_error) is StreamTooLong
     slow = Model("one two three", pause=3)
     slow.words[2:] = ["three"]
 
@@ -271,8 +283,9 @@ async def test_a_limit_and_a_timeout_end_the_stream_and_keep_what_came(cortex: C
         await asyncio.sleep(3600)
         yield "too late"
 
-    with pytest.raises(StreamTimeout, match="Stream timeout"):
+    with pytest.raises(ResumableStreamError) as caught:
         await cortex.memory.remember_stream(stalls, {"stream_timeout": 5_000}, **TURN)
+    assert type(caught.value.original_error) is StreamTimeout
     assert asyncio.get_running_loop().time() == pytest.approx(5.04)
     partial = await cortex.memory.list("support", include_partial=True)
     assert sorted(m.content for m in partial) == ["It is ", "It is in L"]
@@ -302,7 +315,7 @@ def test_bad_parameters_are_refused_before_anything_is_stored(
     assert not (tmp_path / "memory.db").exists()
 
 
-@pytest.mark.parametrize("option", ["sync_to_graph", "progressiveFactExtraction", "generate_resume_token"])
+@pytest.mark.parametrize("option", ["sync_to_graph", "progressiveFactExtraction"])
 def test_an_option_without_an_operator_is_refused_by_name(option: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedOption, match="does not exist yet"):
         remember_stream(Model(), {option: True}, backend=SqliteBackend(tmp_path / "m.db"), **TURN)
@@ -384,12 +397,14 @@ async def test_an_answer_of_tool_calls_alone_is_stored(cortex: Cortex) -> None:
 async def test_a_source_that_fails_leaves_the_partial_and_its_question(cortex: Cortex) -> None:
     seen = []
     answer = cortex.memory.remember_stream(Model(fail_at=2), **TURN)
-    with pytest.raises(ConnectionError, match="dropped"):
+    with pytest.raises(ResumableStreamError):
         async for text in answer:
             seen.append(text)
     assert seen == ["It ", "is "]
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ResumableStreamError) as caught:
         await answer
+    assert isinstance(caught.value.__cause__, ConnectionError)
+    assert caught.value.resume_token == answer.resume_token
     (partial,) = await cortex.memory.list("support", include_partial=True)
     assert partial.content == "It is "
     assert partial.partial_metadata is not None

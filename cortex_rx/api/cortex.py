@@ -19,13 +19,15 @@ from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.backends.backend import is_backend
 from cortex_rx.errors import InvalidArgument, StoreClosed, UnsupportedOption
 from cortex_rx.remember import LINGER
+from cortex_rx.spool import DeadLetters, DrainReport, Spool
 
 __all__ = ["Cortex"]
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 DEFAULT_PATH = "cortex.db"
-STORE, LINGER_SECONDS = "CORTEX_STORE", "CORTEX_LINGER"
+DEFAULT_SPOOL = "cortex-spool.db"
+STORE, LINGER_SECONDS, SPOOL = "CORTEX_STORE", "CORTEX_LINGER", "CORTEX_SPOOL"
 
 
 class Cortex:
@@ -34,6 +36,9 @@ class Cortex:
     `environ` stands for the environment variables.  `store` is the path of a SQLite file (made if there is none, mode 0600), ":memory:", or a `Backend`, which then stays the
     caller's to close.  Without it the environment says where (`from_env`), else it is `cortex.db` in the current folder.  `linger`
     is how long a stream runs on when nobody reads or awaits it.
+
+    `spool` is the file in which answers are kept that the store could not take, until `drain_spool`: a path, True for a file beside
+    the store, or False for none.  By default there is one if the store is remote.  Dead letters are kept in it in any case.
 
     Nothing is opened before its first use.  Use it as `async with Cortex(...) as cortex`, or call `close()`; what was still
     running when the program ended without that is said in a warning of the log.
@@ -54,6 +59,7 @@ class Cortex:
         store: str | os.PathLike[str] | Backend | None = None,
         *,
         linger: timedelta | None = None,
+        spool: str | os.PathLike[str] | Spool | bool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         given = os.environ if environ is None else environ
@@ -65,19 +71,28 @@ class Cortex:
             raise InvalidArgument("linger", linger, "a timedelta of at least zero")
         self._owned = not is_backend(store)
         self._backend: Backend = store if is_backend(store) else _open(store)
+        if spool is None:
+            spool = given.get(SPOOL) or bool(getattr(self._backend, "remote", False))
+            spool = False if spool == "off" else spool
+        self._spool = spool if isinstance(spool, Spool) else _spool(store, spool)
+        self._spooling = spool is not False
         self._running: dict[asyncio.Task[Any], Callable[[], None]] = {}
         self._closed = False
-        self.memory: MemoryAPI = MemoryAPI(self._backend, linger=linger, started=self._started)
+        kept_in = self._spool if self._spooling else None
+        self.memory: MemoryAPI = MemoryAPI(self._backend, linger=linger, started=self._started, spool=kept_in)
         """What is remembered: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
         self.conversations: ConversationsAPI = ConversationsAPI(self._backend)
         """What was said: `get`, `list`, `count`, `get_history`."""
+        self.dead_letters: DeadLetters = DeadLetters(self._spool, self._backend)
+        """What the store refused for good: `list`, `get`, `redrive`, `discard`; `add`, for operators."""
         weakref.finalize(self, _warn, self._running)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **keywords: Any) -> Cortex:
         """As the environment says; a keyword wins.
 
-        `CORTEX_STORE`: the path of the SQLite file.  `CORTEX_LINGER`: seconds for `linger`.
+        `CORTEX_STORE`: the path of the SQLite file.  `CORTEX_LINGER`: seconds for `linger`.  `CORTEX_SPOOL`: the path of the spool,
+        or "off".
 
         >>> Cortex.from_env({"CORTEX_STORE": ":memory:"})
         Cortex(SqliteBackend(':memory:'))
@@ -88,6 +103,15 @@ class Cortex:
     def backend(self) -> Backend:
         """The store, for chains of your own."""
         return self._backend
+
+    @property
+    def spool(self) -> Spool | None:
+        """What keeps answers that the store could not take, for chains of your own; None if there is none."""
+        return self._spool if self._spooling else None
+
+    async def drain_spool(self) -> DrainReport:
+        """Deliver to the store what it could not take before; see `Spool.drain`.  Without a spool there is nothing to deliver."""
+        return await self._spool.drain(self._backend)
 
     def _started(self, task: asyncio.Task[Any], release: Callable[[], None]) -> None:
         if self._closed:
@@ -136,6 +160,21 @@ def _open(store: object) -> Backend:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         raise UnsupportedOption("store", "a URL", "the path of a SQLite file; the Convex backend does not exist yet")
     return SqliteBackend(path if path == ":memory:" else Path(path))
+
+
+def _spool(store: object, given: object) -> Spool:
+    """The spool of this path; else beside the store's file, or where there is none, in the current folder."""
+    if not isinstance(given, bool):
+        if not isinstance(given, str | os.PathLike):
+            raise InvalidArgument("spool", type(given).__name__, "a path, a Spool, True or False")
+        spool = Spool(os.fsdecode(given))
+    elif isinstance(store, str | os.PathLike) and (path := os.fsdecode(store)) != ":memory:":
+        spool = Spool(Path(path).with_name(f"{Path(path).stem}-spool.db"))
+    else:
+        spool = Spool(DEFAULT_SPOOL)
+    if isinstance(store, str | os.PathLike) and os.path.abspath(os.fsdecode(store)) == spool.path:
+        raise InvalidArgument("spool", spool.path, "another file than the store's")
+    return spool
 
 
 def _seconds(name: str, text: str) -> timedelta:

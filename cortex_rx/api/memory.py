@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 from cortex_rx.backends import Backend
 from cortex_rx.chain import Operator
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.events import StreamEvent
 from cortex_rx.flow import Started
+from cortex_rx.following import Place, follow
 from cortex_rx.options import MemoryFilter, RememberParams, SearchOptions, SourceType, StreamingOptions, ids, parse
 from cortex_rx.remember import LINGER, Answer, remember, remember_stream
-from cortex_rx.result import RememberResult
+from cortex_rx.result import RememberResult, StoredConversation
 from cortex_rx.source import Provider
+from cortex_rx.spool import Spool
+from cortex_rx.takeover import hashed, new_token
 from cortex_rx.types import MemoryEntry, Record
 
-__all__ = ["DeleteResult", "MemoryAPI"]
+__all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI"]
 
+_Streams: TypeAlias = "list[InterruptedStream]"
 _Memories: TypeAlias = list[MemoryEntry]  # inside the class, `list` is a method
 
 
@@ -26,6 +32,20 @@ class DeleteResult(Record):
 
     deleted: bool
     memory_id: str
+
+
+class InterruptedStream(Record):
+    """A stream that nobody writes any more: `length` code points of `attempt` are stored.  Times are epoch milliseconds."""
+
+    stream_id: str
+    conversation_id: str
+    memory_id: str
+    attempt: int
+    length: int
+    user_message: str
+    created_at: float
+    updated_at: float
+    lease_until: float | None = None
 
 
 class MemoryAPI:
@@ -49,8 +69,15 @@ class MemoryAPI:
     cortex_rx.errors.InvalidArgument: memory_id: got ''; accepted: a string that is not empty
     """
 
-    def __init__(self, backend: Backend, *, linger: timedelta = LINGER, started: Started | None = None) -> None:
-        self._backend, self._linger, self._started = backend, linger, started
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        linger: timedelta = LINGER,
+        started: Started | None = None,
+        spool: Spool | None = None,
+    ) -> None:
+        self._backend, self._linger, self._started, self._spool = backend, linger, started, spool
 
     def remember_stream(
         self,
@@ -82,6 +109,7 @@ class MemoryAPI:
             provider=provider,
             linger=self._linger if linger is None else linger,
             started=self._started,
+            spool=self._spool,
             **params,
         )
 
@@ -89,7 +117,47 @@ class MemoryAPI:
         self, params: RememberParams | Mapping[str, Any] | None = None, **keywords: Any
     ) -> RememberResult:
         """Remember an exchange whose answer is there already: `cortex_rx.remember`, on this backend."""
-        return await remember(params, backend=self._backend, started=self._started, **keywords)
+        return await remember(params, backend=self._backend, started=self._started, spool=self._spool, **keywords)
+
+    async def follow(
+        self,
+        memory_space_id: str,
+        stream_id: str,
+        after: int | Place = 0,
+        *,
+        every: timedelta = timedelta(milliseconds=200),
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """A stream from the store, in whatever process it is written: `cortex_rx.following.follow`, on this backend."""
+        async with aclosing(follow(self._backend, memory_space_id, stream_id, after, every=every)) as events:
+            async for event in events:
+                yield event
+
+    async def interrupted(self, memory_space_id: str, *, limit: int = 100) -> _Streams:
+        """The streams that nobody writes any more and that have no end yet, newest first; it makes no token."""
+        arguments = ids(memory_space_id=memory_space_id) | MemoryFilter(limit=limit).arguments()
+        rows = await self._backend.query("streams:interrupted", arguments)
+        return [InterruptedStream.from_row(row) for row in rows]
+
+    async def issue_token(self, memory_space_id: str, stream_id: str) -> str:
+        """A new token with which the stream can be resumed, good for an hour.  Raises `StreamNotFound`."""
+        token = new_token()
+        arguments: dict[str, Any] = dict(ids(memory_space_id=memory_space_id, stream_id=stream_id))
+        await self._backend.mutation("streams:issueToken", arguments | {"token": hashed(token)})
+        return token
+
+    async def finish(self, memory_space_id: str, stream_id: str) -> RememberResult:
+        """End a stream that nobody resumes: what is stored of it becomes the answer, marked as incomplete.
+
+        Without any text the question is kept as unanswered.  Raises `StillOwned` while its writer may be alive, `StreamNotFound`.
+        """
+        stored = await self._backend.mutation(
+            "streams:finish", dict(ids(memory_space_id=memory_space_id, stream_id=stream_id))
+        )
+        return RememberResult(
+            conversation=StoredConversation.from_row(stored["conversation"]),
+            memories=tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
+            facts=(),
+        )
 
     async def search(
         self, memory_space_id: str, query: str, options: SearchOptions | Mapping[str, Any] | None = None

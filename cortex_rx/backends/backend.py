@@ -38,7 +38,7 @@ on nothing that is stored in another memory space.
 
 `deleteMemory` removes the memory and its words from the index.  The messages of its conversation stay as they were; a
 text that no message refers to is deleted.  With the memory of an answer, also a partial one, or of a question without an
-answer, its stream is deleted, and what its attempts wrote.
+answer, its stream is deleted, and what its attempts wrote; its tokens lead nowhere.
 
 An answer may be stored in chunks, each a memory of its own: its content is a range of the answer, it has a memoryId and an
 embedding of its own, all else is the answer's.  `get` gives both, the answer whole and with the ids of its chunks.  `search`
@@ -60,23 +60,43 @@ Functions that make streams safe (ours):
 
 | function | arguments | result |
 |---|---|---|
-| `streams:begin` | streamId, memorySpaceId, conversationId, userMessage, userId?, userName?, agentId?, participantId?, importance, tags, metadata?, startedAt? | {memoryId, epoch, attempt, state: "open" / "finished"} |
-| `streams:append` | streamId, memorySpaceId, epoch, attempt, start, text | {end} |
+| `streams:begin` | streamId, memorySpaceId, conversationId, userMessage, userId?, userName?, agentId?, participantId?, importance, tags, metadata?, startedAt?, lease?, claim?, token?, tokenTtl? | {memoryId, epoch, attempt, state: "open" / "finished" / "empty", leaseUntil?} |
+| `streams:append` | streamId, memorySpaceId, epoch, attempt, start, text, lease?, mark?, state? | {end} |
 | `streams:finalize` | streamId, memorySpaceId, epoch, attempt, start, text, length, reason?, usage?, userContent?, userEmbedding?, agentEmbedding?, metadata?, chunks? [{start, end, embedding?}] | {conversation {conversationId, messageIds}, memories [row], contentLength, stored: "now" / "before"} |
-| `streams:close` | streamId, memorySpaceId, epoch, outcome: "empty", reason? | as finalize, with the question alone |
-| `streams:get` | memorySpaceId, streamId | {streamId, memorySpaceId, conversationId, memoryId, state: "open" / "finished" / "empty", epoch, attempt, length, userMessage, createdAt, updatedAt} or None |
+| `streams:close` | streamId, memorySpaceId, epoch, outcome: "empty" / "interrupted" / "error", reason? | as finalize, with the question alone |
+| `streams:renew` | streamId, memorySpaceId, epoch, lease? (10,000) | {leaseUntil?} |
+| `streams:takeOver` | memorySpaceId, token, claim, lease? (10,000), newToken?, tokenTtl?, force? (False) | {state: "open" / "finished" / "empty", streamId, memoryId, epoch, attempt, length, turn}; open: + {mark?, resumeState?, leaseUntil?}; else + {reason?, usage?} and the result of finalize, stored "before" |
+| `streams:issueToken` | memorySpaceId, streamId, token, tokenTtl? (3,600,000) | {expiresAt} |
+| `streams:finish` | memorySpaceId, streamId | as finalize or close |
+| `streams:rollback` | memorySpaceId, streamId, epoch | {streamId, rolledBack: True} |
+| `streams:get` | memorySpaceId, streamId | {streamId, memorySpaceId, conversationId, memoryId, state: "open" / "finished" / "empty", epoch, attempt, length, userMessage, createdAt, updatedAt, owned, leaseUntil?, mark?, resumeState?} or None |
+| `streams:read` | memorySpaceId, streamId, after, attempt?, epoch?, limit? (65,536) | {streamId, attempt, attempts, start, text, length, certain, index, createdAt, updatedAt, state: "open" / "finished" / "empty" / "rolledBack", epoch, owned, leaseUntil?, reason?, usage?} |
+| `streams:interrupted` | memorySpaceId, limit? (100) | [{streamId, conversationId, memoryId, attempt, length, userMessage (its first 65,536 code points), createdAt, updatedAt, leaseUntil?}], newest first |
+
+`lease` and `tokenTtl` are in ms, a hundred years at most; `leaseUntil` and `expiresAt` are times of the store's clock.  A resume
+token is made by the client and never sent: `token` and `newToken` are its SHA-256, 64 hexadecimal digits in lower case.
 
 * `begin` stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1,
   attempt 0.  It is idempotent: the same stream id with the same question, owner (userId, agentId, participantId) and
   conversation is the same stream, with another one an `IdempotencyConflict`; whatever else is given is then not looked
   at.  An unfinished stream that is begun again is taken over: `epoch` and `attempt` rise, the text begins anew, what
-  the former attempt wrote is kept.  One that was closed without an answer is open again, in the same way and under the
-  same memoryId; its question stays where it is, marked, until it is finalised.  A finished one stays as it is.  Of a
-  stream that was deleted: `StreamNotFound`.
+  the former attempt wrote is kept; while another's lease runs, it is refused (`StillOwned`).  One that was closed without an
+  answer is open again, in the same way and under the same memoryId; its question stays where it is, marked, until it is
+  finalised.  A finished one stays as it is.  Of a stream that was deleted: `StreamNotFound`.  One that was rolled back is made anew,
+  at a higher epoch and attempt 0.
+* `claim` is a name that the client chooses for this one call of `begin` (or `takeOver`).  A call with the claim that made the present
+  epoch is the same call once more, whose answer was lost: it changes nothing and gives the same epoch, also while the lease runs
+  (and the state "empty", if the stream was closed since).  A token that it brings and that is not stored yet is stored all the same.
+* A lease says for how long a writer may be silent before others take its stream over.  `lease` in `begin` gives one (without it there
+  is none), in `append` and `renew` a new one from now on; 0 lets the stream go.  A lease that has run out may still be
+  renewed, as long as nobody has taken over.  `finalize` and `close` end it.  Whatever the lease is, another epoch than the
+  stream's is `Fenced`, in `renew` too.  Of a stream that is not open `renew` changes nothing.
 * `append` has the key (stream, attempt, start).  What overlaps the stored text is compared (`Diverged` if it differs),
   the rest is appended; `start` beyond the end is a `Gap`; another epoch than the stream's is `Fenced`.  A finished
   or closed stream accepts what it has; what differs from it or goes beyond it is an `IdempotencyConflict`.  An
   `attempt` above the stream's current one begins its text anew, at 0; one below it is `Fenced`.
+  `mark` and `state` are any JSON; they are stored with the text if the write reaches its end, and replace what was there (None
+  clears it; left out, it stays).  A new attempt has none.  `text` may be "": to renew the lease, or to set these at the end.
 * `finalize` appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else
   `Gap`).  In the same transaction both messages enter the conversation next to each other, the question becomes a
   memory (of `userContent` if that is given, with contentType "summarized"), and the partial row becomes the memory of
@@ -92,6 +112,27 @@ Functions that make streams safe (ours):
   the tag `unanswered`; the partial row goes, also if an attempt had written text.  `reason` becomes the message's
   `finishReason`.  If the question is there already, no second one is made.  On a stream that has an answer it is an
   `IdempotencyConflict`, as is `finalize` on one that was closed and not begun again.
+* `takeOver` goes on with the stream that the token is of, from the text that is stored: the epoch rises, the attempt does not.
+  `turn` is what `begin` was given, with startedAt.  `newToken` is stored as one more token of the stream.  Presenting a token of
+  an open stream makes all that were stored before it invalid (`Superseded`); a token may be presented again.  Errors:
+  `TokenUnknown`; `WrongMemorySpace`; `StreamNotFound` (deleted, or rolled back; once the token has expired it may be
+  `TokenUnknown`); `Superseded`; `TokenExpired`; `StillOwned` while another's lease runs, unless `force` is set.  A token of a stream
+  that has ended gives what is stored, takes nothing over and supersedes no other.
+* `issueToken` (and `token` in `begin`) stores a token of the stream, of whatever state; one that it has already stays as it is.  A token
+  of another stream is an `IdempotencyConflict`.
+* `read` gives at most `limit` code points of an attempt's text (without `attempt`, the newest) from `after` on, and in the same moment
+  where the stream stands.  `attempts` is the newest attempt's number.  Where `after` is beyond the end, `start` is the end.  An
+  attempt of which nothing is stored has the length 0.  `index` is that of the stored `state` ({"index": number}), else the
+  number of writes.  `certain`: up to there what a reader has seen of the attempt under `epoch` is what is stored; it is less
+  than `length` where another writer took over, and what was shown beyond the stored text was lost.  A stream that was rolled
+  back is there, without text.  `StreamNotFound` if there never was one, or its memory was deleted.
+* `interrupted` lists the open streams without a running lease.
+* `finish` ends such a stream (`StillOwned` if its lease runs) under a new epoch: what there is becomes the answer, with reason
+  "incomplete" and {incomplete: True} in the metadata of its message and its memory; if that is blank, the question is kept as
+  unanswered, with the outcome "interrupted".  Of a stream that has ended it gives what is stored.
+* `rollback` takes a stream back that has no answer: the question, in the conversation too if the stream was closed before, all
+  that attempts wrote, and the memories.  A finished one is an `IdempotencyConflict`.  What stays is the id and the epoch, for late writers:
+  `StreamNotFound`, or `Fenced` once the stream was begun anew.  `get` does not give it any more.
 * Partial rows show in `get`, `list`, `search` and `count` only with `includePartial`.
 """
 
@@ -107,7 +148,10 @@ HEAD_LENGTH = 65_536
 
 
 class Backend(Protocol):
-    """Where memory lives.  See the module's text for the functions."""
+    """Where memory lives.  See the module's text for the functions.
+
+    One that lives on another machine says so with an attribute `remote = True`: then `Cortex` keeps a spool by default.
+    """
 
     async def query(self, path: str, args: Mapping[str, Any]) -> Any:
         """Read: call the function `path` with `args`."""

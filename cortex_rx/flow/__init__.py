@@ -21,7 +21,7 @@ from cortex_rx.flow.forms import beside, passing, stage
 from cortex_rx.flow.frames import after_failure, from_async_iterable, pull, resume
 from cortex_rx.flow.patience import OutOfPatience, Patience, Watch
 from cortex_rx.flow.running import Fold, LastItem, Reader, Shared, Started, Stopped, run, stream
-from cortex_rx.flow.scheduler import LIMIT, CancelledWithin, Flow, Gate, Operator, ResumePoint
+from cortex_rx.flow.scheduler import LIMIT, CancelledWithin, Flow, Gate, Operator, Reopening
 
 __all__ = [
     "LIMIT",
@@ -37,7 +37,7 @@ __all__ = [
     "OutOfPatience",
     "Patience",
     "Reader",
-    "ResumePoint",
+    "Reopening",
     "Shared",
     "Started",
     "Stopped",

@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from reactivex import Observable, abc
 
-from cortex_rx.flow.scheduler import CancelledWithin, Flow, Gate, Operator, ResumePoint, cancelled_by_us, closing, room
+from cortex_rx.flow.scheduler import CancelledWithin, Flow, Gate, Operator, Reopening, cancelled_by_us, closing, room
 
 T = TypeVar("T")
 
 
-def from_async_iterable(open_: Callable[[ResumePoint | None], AsyncGenerator[T, None]]) -> Observable[T]:
+def from_async_iterable(open_: Callable[[Reopening | None], AsyncGenerator[T, None]]) -> Observable[T]:
     """A cold observable that hands items on while no gate downstream is full (it reads one ahead).
 
     Only what opening or reading raises is an error of the source.  What an observer raises is the caller's.
@@ -79,21 +79,20 @@ def pull(open_: Callable[[Flow], AsyncGenerator[T, None]]) -> Observable[T]:
     return Observable(subscribe)
 
 
-def resume(
-    attempts: int, worth: Callable[[Exception], bool] = lambda _: True, pause: Callable[[int], float] = lambda _: 0
-) -> Operator[T, T]:
-    """After an error subscribe to the source again, with a flow that carries the `ResumePoint`.
+def resume(again: Callable[[Exception, int], float | None]) -> Operator[T, T]:
+    """After an error subscribe to the source again, with a flow that carries the `Reopening`.
 
-    What is upstream starts anew with each attempt, what is downstream never does.
+    `again(error, retry)` says after how many seconds, or None: then the error is passed on.  What is upstream starts anew with
+    each opening, what is downstream never does.
 
     >>> from reactivex import operators as ops
     >>> from cortex_rx.flow import run
     >>> async def model(point):
-    ...     yield point.emitted if point else "a"
-    ...     if point is None:
+    ...     yield point.emitted
+    ...     if point.retry == 0:
     ...         raise ConnectionError("the line broke")
-    >>> asyncio.run(run(from_async_iterable(model).pipe(resume(attempts=3), ops.to_list())))
-    ['a', 1]
+    >>> asyncio.run(run(from_async_iterable(model).pipe(resume(lambda error, retry: 0.0), ops.to_list())))
+    [0, 1]
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
@@ -101,7 +100,7 @@ def resume(
             flow = Flow.of(scheduler)
 
             async def work() -> None:
-                emitted, point, attempt = 0, flow.point, 0
+                emitted, point = 0, Reopening()
 
                 def on_next(item: T) -> None:
                     nonlocal emitted
@@ -123,11 +122,11 @@ def resume(
                     await scope.settled()
                     if error is None:
                         return observer.on_completed()
-                    attempt += 1
-                    if attempt > attempts or not worth(error):
+                    seconds = again(error, point.retry + 1)
+                    if seconds is None:
                         return observer.on_error(error)
-                    await asyncio.sleep(pause(attempt))
-                    point = ResumePoint(emitted, attempt, error)
+                    await asyncio.sleep(seconds)
+                    point = Reopening(emitted, point.retry + 1, error, point.memo)
 
             return flow.spawn(work())
 
@@ -136,15 +135,19 @@ def resume(
     return operator
 
 
-def after_failure(act: Callable[[Exception], Awaitable[Exception | None]]) -> Operator[T, T]:
-    """When the source fails: everything upstream comes to rest first, then `act`, which may replace the error or end it.
+def after_failure(
+    act: Callable[[Exception, Callable[[T], None]], Awaitable[Exception | None]],
+) -> Operator[T, T]:
+    """When the source fails: everything upstream comes to rest first, then `act(error, emit)`, which may replace the error
+    or end it, and emit items.
 
     >>> import reactivex as rx
     >>> from cortex_rx.flow import run
-    >>> async def forgive(error):
+    >>> async def forgive(error, emit):
+    ...     emit("b")
     ...     return None  # completed
     >>> asyncio.run(run(rx.concat(rx.of("a"), rx.throw(ValueError())).pipe(after_failure(forgive))))
-    'a'
+    'b'
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
@@ -157,7 +160,7 @@ def after_failure(act: Callable[[Exception], Awaitable[Exception | None]]) -> Op
                     upstream.dispose()
                     await scope.settled()
                     try:
-                        outcome = await act(error)
+                        outcome = await act(error, observer.on_next)
                     except Exception as final:
                         outcome = final
                     observer.on_error(outcome) if outcome else observer.on_completed()

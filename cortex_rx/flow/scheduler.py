@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -28,12 +28,14 @@ LIMIT: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class ResumePoint:
-    """From where a source is reopened: what it emitted so far, which attempt this is, and what ended the last one."""
+class Reopening:
+    """From where a source is opened under `resume`: what it emitted so far, the how-manieth reopening this is (0: it is the
+    first opening), and what ended the last one.  `memo` is the source's own: what it puts there it finds again."""
 
-    emitted: int
-    attempt: int
-    cause: Exception
+    emitted: int = 0
+    retry: int = 0
+    cause: Exception | None = None
+    memo: dict[object, Any] = field(default_factory=dict[object, Any])
 
 
 class Gate:
@@ -129,14 +131,14 @@ class Flow(AsyncIOScheduler):
         self,
         parent: Flow | None = None,
         gate: Gate | None = None,
-        point: ResumePoint | None = None,
+        point: Reopening | None = None,
         patience: Patience | None = None,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.root: Flow = parent.root if parent else self
         self.parent: Flow | None = parent
         self.gates: tuple[Gate, ...] = (parent.gates if parent else ()) + ((gate,) if gate else ())
-        self.point: ResumePoint | None = point or (parent.point if parent else None)
+        self.point: Reopening | None = point or (parent.point if parent else None)
         self.patience: tuple[Patience, ...] = (parent.patience if parent else ()) + ((patience,) if patience else ())
         self.time: Callable[[], float] = self._loop.time
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,9 +154,7 @@ class Flow(AsyncIOScheduler):
             raise TypeError("this operator awaits and needs a Flow: use run() or stream()")
         return scheduler
 
-    def child(
-        self, gate: Gate | None = None, point: ResumePoint | None = None, patience: Patience | None = None
-    ) -> Flow:
+    def child(self, gate: Gate | None = None, point: Reopening | None = None, patience: Patience | None = None) -> Flow:
         """What an operator subscribes its source with when something upstream must be told apart."""
         return Flow(self, gate, point, patience)
 

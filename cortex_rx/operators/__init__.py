@@ -18,7 +18,9 @@ from cortex_rx.operators.limit import limit
 from cortex_rx.operators.measure import measure
 from cortex_rx.operators.observe import observe
 from cortex_rx.operators.persist_partial import persist_partial
+from cortex_rx.operators.recover import recover
 from cortex_rx.operators.result import result
+from cortex_rx.operators.resume import resume
 from cortex_rx.operators.rewrite import rewrite
 from cortex_rx.operators.text import text
 from cortex_rx.operators.timeout import timeout
@@ -36,7 +38,9 @@ __all__ = [
     "observe",
     "operator",
     "persist_partial",
+    "recover",
     "result",
+    "resume",
     "rewrite",
     "step",
     "text",

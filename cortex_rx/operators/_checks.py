@@ -8,6 +8,7 @@ from typing import Any
 
 from cortex_rx.backends.backend import Backend, is_backend
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.spool import Spool
 
 
 def count(name: str, value: Any, least: int = 1) -> None:
@@ -35,6 +36,12 @@ def backend_of(value: Any) -> Backend:
     if not is_backend(value):
         raise InvalidArgument("backend", type(value).__name__, "a Backend: query, mutation and close")
     return value
+
+
+def spool_of(value: Any) -> None:
+    """A spool, or None."""
+    if value is not None and not isinstance(value, Spool):
+        raise InvalidArgument("spool", type(value).__name__, "a Spool, or None")
 
 
 def callback(name: str, value: object) -> None:

@@ -6,8 +6,8 @@ from array import array
 from collections import deque
 from typing import Any
 
-from cortex_rx.errors import ChainOrderError, CortexError, NotStored
-from cortex_rx.events import Begun, Chunked, Custom, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.errors import ChainOrderError, CortexError
+from cortex_rx.events import Begun, Chunked, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 
 _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
 
@@ -58,6 +58,13 @@ class Exchange:
         if self._whole is not None:
             self._whole.clear()
 
+    def _replayed(self, event: Replayed) -> None:
+        """What another process has stored."""
+        self.attempt, self._start, self.end = event.attempt, event.offset, event.offset
+        self.blank = not event.text or event.text.isspace()
+        if self._whole is not None:
+            self._whole[:] = [event.text]
+
     def _text(self, text: str) -> None:
         if self.begun is None and self.excused is None:
             raise ChainOrderError("finalize got text but no Begun: it belongs after begin(...)")
@@ -81,6 +88,8 @@ class Exchange:
         if isinstance(event, PartialStored):
             if event.attempt == self.attempt:
                 self._durable(event.offset)
+        elif isinstance(event, Replayed):
+            self._replayed(event)
         elif isinstance(event, Chunked):
             if event.attempt == self.attempt:
                 self._chunks.extend((event.chunk.start_offset, event.chunk.end_offset))
@@ -107,18 +116,19 @@ class Exchange:
         """The whole answer, where it is kept."""
         return "".join(self._whole or ())
 
-    def call(self, opened: Opened, begun: Begun, ended: Ended) -> tuple[str, dict[str, Any]]:
-        """The function of the store that ends the exchange, and what it takes."""
+    def call(self, opened: Opened, begun: Begun | None, ended: Ended) -> tuple[str, dict[str, Any]]:
+        """The function of the store that ends the exchange, and what it takes; of one that was not begun without an epoch."""
         args: dict[str, Any] = {
             "streamId": opened.stream_id,
             "memorySpaceId": opened.turn.memory_space_id,
-            "epoch": begun.epoch,
             "reason": ended.reason,
         }
+        if begun:
+            args["epoch"] = begun.epoch
         if self.empty:
             return "streams:close", {**args, "outcome": "empty"}
         args |= {
-            "attempt": begun.attempt + self.attempt,
+            "attempt": (begun.attempt if begun else 0) + self.attempt,
             "start": self.start,
             "text": self.tail,
             "length": self.end,  # of what passed here: a step before may have changed lengths
@@ -148,7 +158,3 @@ class Exchange:
     def tail(self) -> str:
         """The text that is not known to be durable."""
         return "".join(self._tail)
-
-    def lost(self) -> NotStored:
-        """The error that carries what is not durable."""
-        return NotStored("the exchange could not be stored", self.tail, self.start)

@@ -9,7 +9,17 @@ from collections import Counter
 from itertools import repeat
 from operator import rshift, sub
 
-from cortex_rx.events import Delta, Ended, FactsExtracted, Opened, PartialStored, Problem, Resumed, StreamEvent
+from cortex_rx.events import (
+    Delta,
+    Ended,
+    FactsExtracted,
+    Opened,
+    PartialStored,
+    Problem,
+    Replayed,
+    Resumed,
+    StreamEvent,
+)
 from cortex_rx.flow import Flow
 from cortex_rx.types import StreamMetrics, Usage
 
@@ -90,6 +100,9 @@ class Meter:
             self.facts += len(event.facts)
         elif isinstance(event, Resumed):
             self.retries += 1
+        elif isinstance(event, Replayed):
+            self._attempt = event.attempt
+            self.chunks, self.characters, self.bytes = event.index, event.offset, len(event.text.encode())
         elif isinstance(event, Ended):
             self.ended, self.usage = self._time(), event.usage
         elif isinstance(event, Opened):

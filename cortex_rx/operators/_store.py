@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox
+from cortex_rx.takeover import LEASE, TOKEN_TTL, hashed
 
 log: logging.Logger = logging.getLogger("cortex_rx")
 
@@ -30,11 +32,28 @@ def said(problem: Problem, opened: Opened | None) -> Problem:
     return problem
 
 
-async def begin_stream(backend: Backend, opened: Opened) -> Begun:
-    """Store the question and own the stream; whoever began it before does not own it any more."""
-    args: dict[str, Any] = {"streamId": opened.stream_id, "startedAt": round(opened.at * 1000)}
+async def begin_stream(backend: Backend, opened: Opened, token: str | None = None) -> Begun:
+    """Store the question and own the stream; sent again it is the same beginning, by its claim.
+
+    One that was taken over is owned already.
+    """
+    if taken := opened.resumed:
+        return Begun(taken.memory_id, taken.epoch, 0, opened.token)  # its deltas say which attempt they are
+    args: dict[str, Any] = {
+        "streamId": opened.stream_id,
+        "startedAt": round(opened.at * 1000),
+        "lease": milliseconds(LEASE),
+        "claim": opened.claim,
+    }
+    if token:
+        args |= {"token": hashed(token), "tokenTtl": milliseconds(TOKEN_TTL)}
     begun = await backend.mutation("streams:begin", args | opened.turn.arguments())
-    return Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]))
+    return Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]), token)
+
+
+def milliseconds(time: timedelta) -> int:
+    """As the store takes it."""
+    return round(time.total_seconds() * 1000)
 
 
 class Backoff:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreUnavailable
-from cortex_rx.events import Begun, Delta, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Flow
+from cortex_rx.marks import Mark
+from cortex_rx.operators._store import log, milliseconds
+from cortex_rx.spool import Spool
+from cortex_rx.spool.spool import keep
+from cortex_rx.takeover import LEASE
 
 __all__ = ["Tail", "insist", "no_begun"]
 
@@ -24,6 +30,10 @@ class Tail:
         self.begun: Begun | None = None
         self.excused = False  # the store could not begin, and said so
         self.attempt = self.start = self.index = 0
+        self.mark: Mark | None = None
+        self.ended = False  # what comes after that is `finalize`'s
+        self.released = False
+        self.failed: Exception | None = None  # given up
         self.texts: list[str] = []
 
     def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
@@ -38,44 +48,73 @@ class Tail:
                     attempt = self.attempt = event.attempt
                     self.start = event.offset
                 add(event.text)
-                self.index = event.index + 1
+                self.index, self.mark = event.index + 1, event.mark
             elif isinstance(event, Opened):
                 self.opened, self._base = event, self._flow.time()
             elif isinstance(event, Begun):
                 self.begun = event
+            elif isinstance(event, Replayed):
+                self.attempt, self.start, self.index, self.mark = event.attempt, event.offset, event.index, event.mark
+            elif isinstance(event, Ended):
+                self.ended = True
             elif isinstance(event, Problem):
                 self.excused = self.excused or event.phase == "initialization"
         if self.texts and self.begun is None and not self.excused:
             raise no_begun()
         return []
 
-    async def store(self, backend: Backend) -> PartialStored:
-        """Append it."""
-        assert self.opened is not None
-        assert self.begun is not None
-        text = "".join(self.texts)
-        self.texts[:] = [text]  # or a store that stalls would hold it twice
-        await backend.mutation(
-            "streams:append",
-            {
-                "streamId": self.opened.stream_id,
-                "memorySpaceId": self.opened.turn.memory_space_id,
-                "epoch": self.begun.epoch,
-                "attempt": self.begun.attempt + self.attempt,
-                "start": self.start,
-                "text": text,
-            },
-        )
+    async def store(self, backend: Backend, *, release: bool = False) -> PartialStored:
+        """Append it, with the place in the source that belongs to its end; `release`: the writer goes away."""
+        args = self.append(release=release)
+        await backend.mutation("streams:append", args)
+        self.released = release
         self.texts.clear()
-        self.start += len(text)
+        self.start += len(args["text"])
         return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
+
+    def append(self, *, release: bool) -> dict[str, Any]:
+        """What `streams:append` takes; of a stream that was not begun without an epoch."""
+        assert self.opened is not None
+        text = "".join(self.texts)
+        self.texts[:] = [text] if text else []  # or a store that stalls would hold it twice
+        return {
+            "streamId": self.opened.stream_id,
+            "memorySpaceId": self.opened.turn.memory_space_id,
+            **({"epoch": self.begun.epoch} if self.begun else {}),
+            "attempt": (self.begun.attempt if self.begun else 0) + self.attempt,
+            "start": self.start,
+            "text": text,
+            "lease": 0 if release else milliseconds(LEASE),
+            "state": {"index": self.index},
+            "mark": self.mark.to_json() if self.mark else None,
+        }
+
+    async def lost(self, spool: Spool | None, message: str) -> NotStored:
+        """The error that says what is not stored, and where it is kept now, if there is a spool."""
+        assert self.opened is not None
+        return await keep(spool, self.opened, "persist_partial", "streams:append", self.append(release=True), message)
+
+    async def release(self, backend: Backend) -> None:
+        """The writer goes away: whoever resumes the stream need not wait for the lease to run out."""
+        if self.opened is None or self.begun is None or self.ended or self.released:
+            return
+        args = {
+            "streamId": self.opened.stream_id,
+            "memorySpaceId": self.opened.turn.memory_space_id,
+            "epoch": self.begun.epoch,
+            "lease": 0,
+        }
+        try:
+            await backend.mutation("streams:renew", args)
+        except Exception as error:  # it runs out by itself
+            log.info("the lease was not released: %s (stream %s)", type(error).__name__, self.opened.stream_id)
 
 
 def no_begun() -> ChainOrderError:
     return ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
 
 
-async def insist(tail: Tail, backend: Backend) -> PartialStored | None:
+async def insist(tail: Tail, backend: Backend, spool: Spool | None) -> PartialStored | None:
     """Store what the tail holds, for 25 s at most."""
     pause = 0.1
     while tail.texts and tail.begun:
@@ -85,7 +124,7 @@ async def insist(tail: Tail, backend: Backend) -> PartialStored | None:
             raise
         except Exception as error:
             if not isinstance(error, StoreUnavailable) or pause > _LONGEST_PAUSE:
-                raise NotStored("the store stays away", "".join(tail.texts), tail.start) from error
+                raise await tail.lost(spool, "the store stays away") from error
             await asyncio.sleep(pause)
             pause *= 2
     return None

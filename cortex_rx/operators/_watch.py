@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from cortex_rx.errors import StoreError, StoreUnavailable
+from cortex_rx.errors import ResumableStreamError, StoreError, StoreUnavailable
 from cortex_rx.events import (
     Begun,
     Delta,
@@ -54,6 +54,7 @@ class Watch:
         self._opened, self._opened_at = flow.time(), flow.wall()
         self._text = hooks.on_chunk is not None or hooks.on_complete is not None
         self._memory_id: str | None = None
+        self._token: str | None = None
         self._stored_at: float | None = None
         self._remembered = False
         self._facts: set[str] = set()
@@ -100,13 +101,15 @@ class Watch:
             if event.attempt > self._attempt:
                 self._begin(event.attempt)
         elif isinstance(event, Begun):
-            self._memory_id = event.memory_id
+            self._memory_id, self._token = event.memory_id, event.token
         elif isinstance(event, Opened):
             self._opened, self._opened_at = self._time(), event.at
 
     def end(self, end: End | None, error: Exception | None) -> None:
         """The stream has ended."""
         if end is End.FAILED and error is not None:
+            if isinstance(error, ResumableStreamError):
+                error = error.original_error  # what had happened; the token is told beside it
             if self._hooks.on_error:
                 phase = "storage" if self.phase == "streaming" and isinstance(error, StoreError) else self.phase
                 self._tell(self._error(Problem.of(phase, error, recoverable=may_pass(error))))
@@ -175,6 +178,7 @@ class Watch:
             partial_memory_id=self._memory_id,
             last_successful_update=self._stored_at,
             saved=self._stored_at is not None or self._remembered,
+            resume_token=self._token,
             original_error=problem.error,
         )
 

@@ -8,17 +8,20 @@ from datetime import timedelta
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import StoreUnavailable
+from cortex_rx.errors import InvalidArgument, StoreUnavailable
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox, beside
 from cortex_rx.operators._checks import backend_of, seconds
-from cortex_rx.operators._store import Backoff, begin_stream, said
+from cortex_rx.operators._store import Backoff, begin_stream, log, milliseconds, said
+from cortex_rx.takeover import LEASE, new_token
 
 __all__ = ["begin"]
 
+_HEARTBEAT = 3.0  # seconds
+
 
 @operator(needs=[Opened], emits=[Begun, Problem])
-def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
+def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool = True) -> Operator:
     """Store the turn under the id of its stream, and own the stream; the first delta waits for it, `wait` at most.
 
     While the model is being asked, the question is stored.  It is there before the first token is shown, so whatever happens
@@ -33,7 +36,9 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
     O = Opened, B = Begun, E = Ended, [ ] = a write
     ```
 
-    Reads `Opened`; emits `Begun`.  A store that is slow or cannot be reached does not hold the answer back for longer than
+    Reads `Opened`; emits `Begun`, with the token that resumes the stream in another process, unless `token` is False.  The stream
+    is this writer's for 10 s, and as long as he gives a sign of life: a write, or a heartbeat every 3 s.  One that was taken over
+    with a token is owned already.  A store that is slow or cannot be reached does not hold the answer back for longer than
     `wait`: a `Problem` is emitted, the tokens go on, and the store is tried again beside them, with growing pauses; at the end
     of the answer a few times more.  What the store refuses for good, such as another turn under the same idempotency key,
     ends the stream with that error before anything is shown.  On cancellation the write in flight is completed.
@@ -48,12 +53,15 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
     """
     backend = backend_of(backend)
     limit = seconds("wait", wait)
+    if not isinstance(token, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgument("token", token, "True or False")
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         async for opened, *_ in inbox:
             assert isinstance(opened, Opened)
             failures: list[StoreUnavailable] = []
-            call = asyncio.ensure_future(_insist(backend, opened, Backoff(inbox), failures))
+            made = new_token() if token else None
+            call = asyncio.ensure_future(_insist(backend, opened, Backoff(inbox), failures, made))
             try:
                 await asyncio.wait({call}, timeout=limit)
                 if failures:
@@ -62,24 +70,48 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2)) -> Operator:
                     slow = Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
                     yield said(slow, opened)
                 inbox.release()
-                yield await call
-                return  # and hold up nobody from now on
+                begun = await call
+                yield begun
+                break
             except StoreUnavailable as error:
                 yield said(Problem.of("initialization", error, recoverable=False), opened)
+                return
             finally:
                 if not call.done():
                     call.cancel()
                     await asyncio.wait({call})
+        else:
+            return
+        inbox.gate.open()  # nobody is held up from now on
+        inbox.tick = _HEARTBEAT
+        async for _ in inbox:
+            await _heartbeat(backend, opened, begun)
 
     # Full while it deals with `Opened`: the source asks the model, but hands nothing on.
     return beside(worker, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}))
 
 
-async def _insist(backend: Backend, opened: Opened, backoff: Backoff, failures: list[StoreUnavailable]) -> Begun:
+async def _heartbeat(backend: Backend, opened: Opened, begun: Begun) -> None:
+    """Say that the writer lives.  What fails is tried at the next beat; whether somebody else owns the stream, writes find out."""
+    args = {
+        "streamId": opened.stream_id,
+        "memorySpaceId": opened.turn.memory_space_id,
+        "epoch": begun.epoch,
+        "lease": milliseconds(LEASE),
+    }
+    try:
+        await backend.mutation("streams:renew", args)
+    except Exception as error:  # whatever it is, the answer goes on
+        log.info("no heartbeat: %s (stream %s)", type(error).__name__, opened.stream_id)
+
+
+async def _insist(
+    backend: Backend, opened: Opened, backoff: Backoff, failures: list[StoreUnavailable], token: str | None
+) -> Begun:
     """Call the store until it can."""
     while True:
         try:
-            return await begin_stream(backend, opened)
+            return await begin_stream(backend, opened, token)
         except StoreUnavailable as error:
             failures.append(error)
             if not await backoff.again():

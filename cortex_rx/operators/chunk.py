@@ -68,8 +68,8 @@ def chunk(
     one.  If it fails, `Problem` says so, once, and four code points are a token from then on.
 
     Reads `Delta`; emits `Chunked` as soon as what follows shows that a chunk is closed: mostly a word later, at most 3,200
-    code points where a link might go on; the last ones at `Ended`, or at an error.  A new attempt is cut anew.  After
-    `Replayed` it goes on from there.  Holds the open chunk with its overlap and the open unit; the work is linear.
+    code points where a link might go on; the last ones at `Ended`, or at an error.  A new attempt is cut anew.
+    What was `Replayed` of a stream that was taken over is cut too: in the end there are the chunks of the whole answer.  Holds the open chunk with its overlap and the open unit; the work is linear.
 
     Needs the extra `chunk`.  Raises `InvalidArgument`, `MissingExtra`, and `UnsupportedOption` for `semantic`.
 
@@ -131,13 +131,12 @@ def chunk(
         cut = fresh(counter, 0)
         attempt = index = at = 0
 
-        def closed(pieces: Iterable[Piece], known: bool = False) -> None:
+        def closed(pieces: Iterable[Piece]) -> None:
             nonlocal index
             for text, start, shared in pieces:
-                if not known:
-                    emit(Chunked(ContentChunk.model_construct(
-                        content=text, chunk_index=index, start_offset=start, end_offset=start + len(text), has_overlap=shared > 0,
-                    ), attempt))  # fmt: skip
+                emit(Chunked(ContentChunk.model_construct(
+                    content=text, chunk_index=index, start_offset=start, end_offset=start + len(text), has_overlap=shared > 0,
+                ), attempt))  # fmt: skip
                 index += 1
 
         def begin(new: int, offset: int) -> None:
@@ -161,7 +160,7 @@ def chunk(
             elif type(event) is Replayed:
                 begin(event.attempt, event.offset - len(event.text))
                 at, index = event.offset, 0
-                closed(cut.feed(event.text), known=True)
+                closed(cut.feed(event.text))
 
         def at_end(error: Exception | None) -> Exception | None:
             closed(cut.finish())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
@@ -14,7 +16,6 @@ from cortex_rx.errors import (
     Gap,
     IdempotencyConflict,
     InvalidArgument,
-    NotStored,
     StoreUnavailable,
     StreamNotFound,
 )
@@ -28,13 +29,16 @@ from cortex_rx.events import (
     PartialStored,
     Problem,
     Remembered,
+    Replayed,
     StreamEvent,
 )
 from cortex_rx.flow import End, Inbox, beside
-from cortex_rx.operators._checks import backend_of, callback, count
+from cortex_rx.operators._checks import backend_of, callback, count, spool_of
 from cortex_rx.operators._derive import Embed, Extract, Vectors, derive
 from cortex_rx.operators._exchange import Exchange
 from cortex_rx.operators._store import Backoff, said
+from cortex_rx.spool import Spool
+from cortex_rx.spool.spool import keep
 from cortex_rx.types import SHORTEST_CHUNK, MemoryEntry
 
 __all__ = ["finalize"]
@@ -43,7 +47,7 @@ __all__ = ["finalize"]
 @operator(
     needs=[Begun],
     needs_for={"max_single_memory_size": [Chunked]},
-    reads=[Opened, Delta, PartialStored, Chunked, Ended, Custom, Problem],
+    reads=[Opened, Replayed, Delta, PartialStored, Chunked, Ended, Custom, Problem],
     emits=[Remembered, Problem],
     takes_text=True,
 )
@@ -53,6 +57,7 @@ def finalize(
     generate_embedding: Embed | None = None,
     max_single_memory_size: int | None = None,
     incremental_embeddings: bool = False,
+    spool: Spool | None = None,
 ) -> Operator:
     """When the answer has ended, store the exchange in one transaction: both messages, both memories, all or nothing, once.
 
@@ -75,7 +80,8 @@ def finalize(
     an `IdempotencyConflict`.  An answer that is blank, calls no tools and is no refusal fails with `EmptyAnswer`; the question is
     kept, marked unanswered.  One that is a refusal is stored as any other; its message says so (`finishReason`: `refusal`).  If
     the store cannot, after four tries in two seconds, the stream fails with `NotStored`, which carries the text
-    that is not durable.  `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream as they are.
+    that is not durable; with a `spool` all that the store could not take is kept there, to be delivered later, and the error
+    says where.  `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream as they are.
 
     `extract_content(question, answer)` gives the text that is remembered of the question; `generate_embedding(text)` the
     embedding of each memory.  Both may be async; where one fails, or takes more than 30 s, a `Problem` says so and the
@@ -98,6 +104,7 @@ def finalize(
     backend = backend_of(backend)
     callback("extract_content", extract_content)
     callback("generate_embedding", generate_embedding)
+    spool_of(spool)
     most = max_single_memory_size
     if most is not None:
         count("max_single_memory_size", most, SHORTEST_CHUNK)
@@ -120,11 +127,8 @@ def finalize(
                     message = "the stream was cut off before it ended; its partial is kept"
                     yield said(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
                 return
-            if begun is None:
-                if exchange.excused is None:
-                    raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
-                message = "the store could not begin the exchange, so it is not stored"
-                raise NotStored(message, exchange.tail) from exchange.excused
+            if begun is None and exchange.excused is None:
+                raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
             path, args = exchange.call(opened, begun, ended)
             empty = path == "streams:close"
             if most is not None and exchange.end > most and not empty:
@@ -132,25 +136,32 @@ def finalize(
                 if not args["chunks"]:
                     message = f"no chunk(..., max_length={most}) has cut all of the answer; it is stored as one memory"
                     yield said(Problem("finalization", "NOT_CHUNKED", message, recoverable=True), opened)
-            if whole and not empty:
+            if whole and not empty and (begun or spool):
                 derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, vectors)
                 async for problem in derived:
                     yield said(problem, opened)
+            lost = partial(keep, spool, opened, "finalize", path, args)
+            if begun is None:
+                raise await lost("the store could not begin the exchange, so it is not stored") from exchange.excused
             backoff, told = Backoff(inbox), False
-            while True:
-                try:
-                    stored = await backend.mutation(path, args)
-                    break
-                except StoreUnavailable as error:
-                    if not told:
-                        told = True
-                        yield said(Problem.of("finalization", error, recoverable=True), opened)
-                    if not await backoff.again():
-                        raise exchange.lost() from error
-                except _MEANT:
-                    raise
-                except Exception as error:
-                    raise exchange.lost() from error
+            try:
+                while True:
+                    try:
+                        stored = await backend.mutation(path, args)
+                        break
+                    except _MEANT:
+                        raise
+                    except Exception as error:
+                        again = isinstance(error, StoreUnavailable)
+                        if again and not told:
+                            told = True
+                            yield said(Problem.of("finalization", error, recoverable=True), opened)
+                        if not again or not await backoff.again():
+                            raise await lost(_NOT_STORED) from error
+            except asyncio.CancelledError:
+                if spool:  # it took too long after a stop; if the store has it nevertheless, it may be sent again
+                    await lost(_NOT_STORED)
+                raise
             if empty:
                 raise EmptyAnswer(
                     "Response stream completed but produced no content; the question is kept as unanswered."
@@ -162,10 +173,13 @@ def finalize(
                 stored["stored"] == "before",
             )
 
-    wants = frozenset({Opened, Begun, Delta, PartialStored, Ended, Custom, Problem, *((Chunked,) if most else ())})
+    wants = frozenset(
+        {Opened, Begun, Replayed, Delta, PartialStored, Ended, Custom, Problem, *((Chunked,) if most else ())}
+    )
     return beside(worker, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
 
 
 _MEANT = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound)  # what the store says of this very exchange
+_NOT_STORED = "the exchange could not be stored"
 _INTERVAL = 0.25  # seconds between two looks at what passed; the end is seen at once
 _BATCH = 2048  # events that passed are looked at sooner

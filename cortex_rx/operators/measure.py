@@ -16,6 +16,7 @@ from cortex_rx.events import (
     Opened,
     PartialStored,
     Problem,
+    Replayed,
     Resumed,
     StreamEvent,
 )
@@ -28,7 +29,7 @@ __all__ = ["measure"]
 
 @operator(
     needs=[Opened],
-    reads=[Delta, Ended, PartialStored, FactsExtracted, Resumed, Problem],
+    reads=[Replayed, Delta, Ended, PartialStored, FactsExtracted, Resumed, Problem],
     emits=[Measured],
 )
 def measure(every: timedelta | None = None, price: float | None = None) -> Operator:

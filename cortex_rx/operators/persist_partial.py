@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Literal
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import Diverged, Fenced, Gap, NotStored, StoreUnavailable
-from cortex_rx.events import Begun, Delta, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.errors import Diverged, Fenced, Gap, StoreError, StoreUnavailable, StreamNotFound
+from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
-from cortex_rx.operators._checks import backend_of, count, one_of, seconds
+from cortex_rx.operators._checks import backend_of, count, one_of, seconds, spool_of
 from cortex_rx.operators._store import MAX_PENDING, Backoff, begin_stream, said, weigh
 from cortex_rx.operators._tail import Tail, insist, no_begun
+from cortex_rx.spool import Spool
 
 __all__ = ["persist_partial"]
 
 _HALF_A_SECOND = timedelta(milliseconds=500)
 
 
-@operator(needs=[Begun], reads=[Opened, Delta, Problem], emits=[PartialStored, Problem], takes_text=True)
+@operator(
+    needs=[Begun], reads=[Opened, Replayed, Delta, Ended, Problem], emits=[PartialStored, Problem], takes_text=True
+)
 def persist_partial(
     backend: Backend,
     interval: timedelta = _HALF_A_SECOND,
     max_pending: int = MAX_PENDING,
     show: Literal["at once", "durable"] = "at once",
+    spool: Spool | None = None,
 ) -> Operator:
     """Append the text that came since the last write to the partial memory, at most once an `interval`, one write in flight.
 
@@ -50,6 +55,7 @@ def persist_partial(
     cancellation what is left is written first.  A write that fails is tried again with growing pauses; the first failure is a
     `Problem`.  Text that waits for a stalled store is bounded by `max_pending` (bytes, about); beyond it the source waits.  If
     the store could not even begin, the text is held until it can (**unbounded**).  `Fenced`, `Diverged` and `Gap` end the stream.
+    What cannot be written when the stream fails or is stopped is kept in the `spool`, if there is one, to be delivered later.
 
     With `show="durable"` a token is passed on only when it is stored: nothing that was shown can be lost, and every token waits
     for a write.  There `interval` is not used.  A store that stays away for 25 s ends the stream with `NotStored`; so does one
@@ -67,27 +73,48 @@ def persist_partial(
     pause = seconds("interval", interval, zero=True)
     count("max_pending", max_pending)
     one_of("show", show, ("at once", "durable"))
+    spool_of(spool)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = Tail(inbox.flow)
-        async for batch in inbox:
-            while batch:
-                batch = tail.take(batch)
+        try:
+            async for batch in inbox:
+                while batch:
+                    batch = tail.take(batch)
+                    if tail.failed is None:
+                        async for event in write(inbox, tail):
+                            yield event
+                    elif batch:
+                        tail.texts.clear()  # given up, and superseded
+            if inbox.end is End.COMPLETED and tail.ended:
+                return  # `finalize` has what is left
+            if tail.texts and tail.opened and tail.begun is None and inbox.end is End.CANCELLED:
+                # Cancelled before the store had begun: what was shown is kept all the same.
+                try:
+                    tail.begun = await begin_stream(backend, tail.opened)
+                except StoreUnavailable as error:
+                    tail.failed = error
                 async for event in write(inbox, tail):
                     yield event
-                if tail.texts and tail.begun:
-                    return  # given up; `finalize` still has the text
-        if tail.texts and tail.opened and inbox.end is End.CANCELLED:
-            # Cancelled before the store had begun: what was shown is kept all the same.
-            tail.begun = await begin_stream(backend, tail.opened)
-            async for event in write(inbox, tail):
-                yield event
+        except asyncio.CancelledError:
+            if spool:  # it took too long after a stop; what the store has of it nevertheless may be sent again
+                inbox.finish(End.CANCELLED)
+                async for batch in inbox:
+                    while batch := tail.take(batch):
+                        tail.texts.clear()
+                if tail.texts:
+                    await tail.lost(spool, _STOPPED)
+            raise
+        if lost := await unstored(inbox, tail):
+            raise lost
+        if _goes_away(inbox, tail):
+            await tail.release(backend)
 
     async def write(inbox: Inbox[StreamEvent], tail: Tail) -> AsyncGenerator[StreamEvent, None]:
         backoff, told = Backoff(inbox), False
         while tail.texts and tail.begun:
             try:
-                yield await tail.store(backend)
+                yield await tail.store(backend, release=_goes_away(inbox, tail))
             except (Fenced, Diverged, Gap):
                 raise
             except Exception as error:
@@ -96,9 +123,24 @@ def persist_partial(
                     told = True
                     yield said(Problem.of("storage", error, recoverable=again), tail.opened)
                 if not again or not await backoff.again():
-                    if inbox.end is End.CANCELLED:
-                        raise  # nobody hears a Problem now: it is logged, and kept with the flow
+                    tail.failed = error
                     return
+
+    async def unstored(inbox: Inbox[StreamEvent], tail: Tail) -> Exception | None:
+        """The error for what is not stored of a stream that was cut off: no `finalize` will send it."""
+        refused = isinstance(inbox.error, StoreError) and not isinstance(inbox.error, StoreUnavailable)
+        never_begun = tail.begun is None and tail.excused and not refused
+        if not (tail.failed or never_begun):
+            return None
+        kept_in = None if isinstance(tail.failed, StreamNotFound) else spool  # deleted: nobody wants it
+        cancelled = inbox.end is End.CANCELLED
+        if kept_in is None and cancelled:
+            return tail.failed  # nobody hears a Problem now: it is logged, and kept with the flow
+        if not tail.texts and (kept_in is None or tail.begun):
+            return None
+        lost = await tail.lost(kept_in, _STOPPED if cancelled else _FAILED)
+        lost.__cause__ = inbox.error or tail.failed
+        return lost if tail.texts else None  # a question alone was no more than begun
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = Tail(items.flow)
@@ -114,7 +156,7 @@ def persist_partial(
                 batch, held = held + batch, []
             while batch:
                 rest = tail.take(batch)
-                stored = await insist(tail, backend)
+                stored = await insist(tail, backend, spool)
                 for event in batch[: len(batch) - len(rest)]:
                     yield event
                 if stored:
@@ -125,9 +167,19 @@ def persist_partial(
             if weight > max_pending and held:
                 break
         if held:
-            raise NotStored("the store could not begin", "".join(e.text for e in held if type(e) is Delta))
+            tail.take(held)
+            raise await tail.lost(spool, "the store could not begin")
 
     if show == "durable":
         return stage(durable)
-    wants = frozenset({Opened, Begun, Delta, Problem})
+    wants = frozenset({Opened, Begun, Replayed, Delta, Ended, Problem})
     return beside(worker, pause, weigh, max_pending, wants)
+
+
+_FAILED = "the stream was cut off, and the store failed too"
+_STOPPED = "the stream was stopped, and the store failed"
+
+
+def _goes_away(inbox: Inbox[StreamEvent], tail: Tail) -> bool:
+    """The stream was cut off, and nobody will finish it here."""
+    return inbox.end in (End.FAILED, End.CANCELLED) and not tail.ended

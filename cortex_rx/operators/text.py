@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cortex_rx.chain import Sink
-from cortex_rx.events import Delta, StreamEvent
+from cortex_rx.errors import TextDiverged
+from cortex_rx.events import Delta, Replayed, StreamEvent
 from cortex_rx.flow import Flow, passing
 
 __all__ = ["text"]
@@ -23,7 +24,9 @@ def text() -> Sink[str]:
     O = Opened, B = Begun, E = Ended, P = PartialStored, R = Remembered, [ ] = a write
     ```
 
-    Completes when the whole stream does, which is after all is stored; holds nothing.
+    Completes when the whole stream does, which is after all is stored; holds nothing.  Of a stream that was taken over, what is
+    stored comes first, in one piece.  If the text begins anew (a new attempt), nothing more is shown, the stream goes on to its
+    end, and there fails with `TextDiverged`.
 
     Commonly used for: `async with stream(source.pipe(chain, text())) as tokens`.
 
@@ -39,11 +42,22 @@ def text() -> Sink[str]:
 
     def make(
         emit: Callable[[str], None], flow: Flow, end: Callable[[Exception | None], None]
-    ) -> tuple[Callable[[StreamEvent], None], None]:
-        def on_next(event: StreamEvent) -> None:
-            if type(event) is Delta:
-                emit(event.text)
+    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
+        attempt: int | None = None
+        diverged = False
 
-        return on_next, None
+        def on_next(event: StreamEvent) -> None:
+            nonlocal attempt, diverged
+            if type(event) is Delta or isinstance(event, Replayed):
+                if event.text and event.attempt != attempt:
+                    diverged = diverged or attempt is not None
+                    attempt = event.attempt
+                if event.text and not diverged:
+                    emit(event.text)
+
+        def at_end(error: Exception | None) -> Exception | None:
+            return TextDiverged("the text began anew; this reader had seen another one") if diverged else error
+
+        return on_next, at_end
 
     return passing(make)

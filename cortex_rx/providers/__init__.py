@@ -1,7 +1,7 @@
 """What the items of a provider's stream hold: for each provider one small function, a `Provider`.
 
 It is given an item and returns the pieces in it, or None if the item is not of its kind.  A piece is text of the answer, a
-`Custom` event (anything else that came along), or a `Finish`.  No SDK is imported: an item is known by what it says of itself.
+`Custom` event (anything else that came along), a `Finish`, or a `Cursor`.  No SDK is imported: an item is known by what it says of itself.
 
 One of your own is a function too, and `from_stream(..., provider=)` asks it first::
 
@@ -15,13 +15,14 @@ One of your own is a function too, and `from_stream(..., provider=)` asks it fir
 
 from __future__ import annotations
 
-from cortex_rx.providers._pieces import Finish, Piece, Provider
+from cortex_rx.providers._pieces import Cursor, Finish, Piece, Provider
 from cortex_rx.providers.anthropic_messages import anthropic_messages
 from cortex_rx.providers.openai_chat import openai_chat
 from cortex_rx.providers.openai_responses import openai_responses
 
 __all__ = [
     "PROVIDERS",
+    "Cursor",
     "Finish",
     "Piece",
     "Provider",

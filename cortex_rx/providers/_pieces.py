@@ -15,7 +15,19 @@ from cortex_rx.errors import ProviderError
 from cortex_rx.events import Custom
 from cortex_rx.types import Usage
 
-__all__ = ["Finish", "Piece", "Provider", "as_json", "field", "fields", "others", "passed", "raise_failure", "refused"]
+__all__ = [
+    "Cursor",
+    "Finish",
+    "Piece",
+    "Provider",
+    "as_json",
+    "field",
+    "fields",
+    "others",
+    "passed",
+    "raise_failure",
+    "refused",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +38,16 @@ class Finish:
     usage: Usage | None = None
 
 
-Piece: TypeAlias = "str | Custom | Finish"
-"""Text of the answer, something else that came along, or how it ended."""
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place behind an item, from which the provider can go on: for `replayable(..., cursor=True)`."""
+
+    value: Any
+    """JSON: what the provider takes to go on after the item."""
+
+
+Piece: TypeAlias = "str | Custom | Finish | Cursor"
+"""Text of the answer, something else that came along, how it ended, or from where it can go on."""
 Provider: TypeAlias = Callable[[Any], "str | Iterable[Piece] | None"]
 """The pieces in an item (a string is one piece), or None if the item is not of this provider's kind.
 

@@ -5,29 +5,51 @@
 * `marbles`, `assert_marbles`: the same notation as a source of events, and as what is expected to come out.
 * `check_operator`: whether an operator keeps the promises that every operator makes.
 * `assert_no_leaks`: nothing is left behind.
+* `Faulty`, `Process`, `Plan`: a backend whose calls fail, come late or end the process that makes them; processes that crash.
+* `cortex_rx.testing.simulate`: a scenario under thousands of seeds.
+* `check_backend`: whether a backend keeps the contract.
 """
 
 from cortex_rx.testing.check import BrokenPromise, Promise, Report, check_operator
+from cortex_rx.testing.conformance import BACKEND_PROMISES, BackendPromise, BackendReport, Bench, check_backend
+from cortex_rx.testing.faults import Faulty
 from cortex_rx.testing.lanes import assert_marbles, marbles, parse_marbles
 from cortex_rx.testing.leaks import Leaked, assert_no_leaks
 from cortex_rx.testing.marbles import Kind, Mark, Trace
-from cortex_rx.testing.virtual import EPOCH, Deadlock, VirtualLoop, run_virtual
+from cortex_rx.testing.plans import FAULT_KINDS, Fault, FaultKind, Plan, each_fault, pairs_of_faults
+from cortex_rx.testing.processes import Crashed, Process
+from cortex_rx.testing.virtual import EPOCH, Deadlock, VirtualLoop, run_virtual, wall
 
 __all__ = [
+    "BACKEND_PROMISES",
     "EPOCH",
+    "FAULT_KINDS",
+    "BackendPromise",
+    "BackendReport",
+    "Bench",
     "BrokenPromise",
+    "Crashed",
     "Deadlock",
+    "Fault",
+    "FaultKind",
+    "Faulty",
     "Kind",
     "Leaked",
     "Mark",
+    "Plan",
+    "Process",
     "Promise",
     "Report",
     "Trace",
     "VirtualLoop",
     "assert_marbles",
     "assert_no_leaks",
+    "check_backend",
     "check_operator",
+    "each_fault",
     "marbles",
+    "pairs_of_faults",
     "parse_marbles",
     "run_virtual",
+    "wall",
 ]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, TypeVarTuple, cast
 from reactivex import Observable, abc
 
 from cortex_rx.events import Custom, Delta, Ended, Opened, StreamEvent, to_json
-from cortex_rx.flow import ResumePoint, from_async_iterable, stream
+from cortex_rx.flow import Reopening, from_async_iterable, stream
 from cortex_rx.testing.leaks import left_on_loop
 from cortex_rx.testing.marbles import Trace
 from cortex_rx.testing.virtual import EPOCH, VirtualLoop
@@ -97,7 +97,7 @@ class Source:
         self.opened = self.closed = 0
         self.read: list[tuple[float, StreamEvent]] = []
 
-    async def __call__(self, point: ResumePoint | None) -> AsyncGenerator[StreamEvent, None]:
+    async def __call__(self, point: Reopening | None) -> AsyncGenerator[StreamEvent, None]:
         self.opened += 1
         loop = asyncio.get_running_loop()
         try:

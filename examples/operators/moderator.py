@@ -15,7 +15,7 @@ from typing import Literal
 
 from cortex_rx import Cortex, Operator, StreamEvent, default_chain
 from cortex_rx import operators as cx
-from cortex_rx.errors import CortexError
+from cortex_rx.errors import CortexError, ResumableStreamError
 from cortex_rx.events import Delta, Ended
 from cortex_rx.flow import Inbox, Mailbox, beside, passing, stage
 
@@ -163,8 +163,10 @@ async def main(path: Path) -> None:
                 async for text in answer:
                     print(text, end="", flush=True)
                 await answer
-            except Moderated as error:
-                print(f"\n  {error}")
+            except (
+                ResumableStreamError
+            ) as error:  # the default chain says that the partial is kept; what happened is in it
+                print(f"\n  {error.original_error}")
             print("  memories:", await cortex.memory.list(show))
             (partial,) = await cortex.memory.list(show, include_partial=True)
             print(f"  kept as a partial: {partial.content!r}")

@@ -50,6 +50,15 @@ class Store:
         space = {"memorySpaceId": more["memorySpaceId"]} if "memorySpaceId" in more else {}
         return await self.finalize(answer, stream, **space)
 
+    async def call(self, function: str, stream: str | None = "st", **more: Any) -> Any:
+        """`streams:<function>`, of the stream `st` unless said otherwise (None: the function takes no stream)."""
+        args = {"memorySpaceId": "s", **({} if stream is None else {"streamId": stream}), **more}
+        reads = function in ("get", "read", "interrupted")
+        return await (self.backend.query if reads else self.backend.mutation)(f"streams:{function}", args)
+
+    async def take(self, token: str, claim: str, **more: Any) -> dict[str, Any]:
+        return await self.call("takeOver", None, token=token, claim=claim, **more)
+
     async def get(self, memory: str, **more: Any) -> dict[str, Any] | None:
         return await self.backend.query("memories:get", {"memorySpaceId": "s", "memoryId": memory, **more})
 
@@ -70,6 +79,11 @@ class Store:
 
     async def conversation(self, conversation: str = "c", space: str = "s") -> dict[str, Any] | None:
         return await self.backend.query("conversations:get", {"memorySpaceId": space, "conversationId": conversation})
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all tables, those of the index included, as another connection sees them in the file."""
+        names = [name for (name,) in self.sql("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+        return {name: self.sql(f"SELECT * FROM {name}") for name in names}
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What another connection sees in the file."""

@@ -219,7 +219,7 @@ async def test_streams_get(store: Any) -> None:
     row = await store.backend.query("streams:get", {"memorySpaceId": "s", "streamId": "st"})
     assert row == {
         "streamId": "st", "memorySpaceId": "s", "conversationId": "c", "memoryId": "mem-001", "state": "open", "epoch": 1,
-        "attempt": 0, "length": 2, "userMessage": "q" * 70_000, "createdAt": 1_000_000, "updatedAt": 1_000_000,
+        "attempt": 0, "length": 2, "userMessage": "q" * 70_000, "createdAt": 1_000_000, "updatedAt": 1_000_000, "owned": False,
     }  # fmt: skip
 
 

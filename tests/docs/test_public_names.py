@@ -29,7 +29,16 @@ from pydantic import BaseModel
 
 import cortex_rx
 
-INSIDE = {"opening", "parsing"}  # without an underscore, since other rooms use them, but not for users
+INSIDE = {
+    "marks",
+    "opening",
+    "parsing",
+    "reading",
+    "reopening",
+    "statuses",
+    "surrogates",
+    "takeover",
+}  # without an underscore, since other rooms use them, but not for users
 HANDED = {
     "Gate": "the engine makes gates for its mailboxes",
     "LastItem": "the fold of a `Shared` that is given none",

@@ -25,6 +25,11 @@ from cortex_rx.flow import (
 N = 3
 
 
+def up_to(times):
+    """Again at once, so many times."""
+    return lambda error, retry: 0 if retry <= times else None
+
+
 class Case:
     """One pipeline, with all that can be known of it afterwards."""
 
@@ -228,7 +233,7 @@ class Dropping:
 def framed(kit, watch, last, places):
     source, inner, outer, passed, acts = Dropping(kit, last), kit.Store(1), kit.Store(2), [], []
 
-    async def act(error):
+    async def act(error, emit):
         acts.append((error, source.closing.closed, list(outer.rows)))
         await asyncio.sleep(0)
         acts.append("done")
@@ -237,7 +242,7 @@ def framed(kit, watch, last, places):
     async def main(loop):
         start, accepted = loop.step, []
         pipeline = from_async_iterable(source).pipe(
-            inner.persist(), resume(1), outer.persist(), ops.do_action(passed.append), after_failure(act)
+            inner.persist(), resume(up_to(1)), outer.persist(), ops.do_action(passed.append), after_failure(act)
         )
         task = asyncio.create_task(run(pipeline))
 

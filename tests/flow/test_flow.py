@@ -27,6 +27,11 @@ from cortex_rx.flow import (
 from cortex_rx.testing.virtual import run_virtual
 
 
+def up_to(times):
+    """Again at once, so many times."""
+    return lambda error, retry: 0 if retry <= times else None
+
+
 class Llm:
     """Counts how far the source was read and whether it was closed."""
 
@@ -318,7 +323,7 @@ async def test_a_bug_downstream_is_not_an_error_of_the_source():
             raise ValueError("UI")
 
     with pytest.raises(ValueError):
-        await run(from_async_iterable(llm).pipe(resume(3), ops.do_action(boom), ops.to_list()))
+        await run(from_async_iterable(llm).pipe(resume(up_to(3)), ops.do_action(boom), ops.to_list()))
     assert llm.opened == 1 and llm.closed == 1
     alone()
 
@@ -335,9 +340,9 @@ async def test_a_bug_downstream_is_not_an_error_of_the_source():
 
 async def test_resume_goes_on_and_state_downstream_lives_on():
     llm = Llm(10, fail_at=4)
-    assert await run(from_async_iterable(llm).pipe(resume(2), ops.scan(lambda a, _: a + 1, 0), ops.to_list())) == list(
-        range(1, 11)
-    )
+    assert await run(
+        from_async_iterable(llm).pipe(resume(up_to(2)), ops.scan(lambda a, _: a + 1, 0), ops.to_list())
+    ) == list(range(1, 11))
     assert llm.opened == 2 and llm.closed == 2
     alone()
 
@@ -356,7 +361,9 @@ async def test_timeout_upstream_of_resume_is_per_attempt():
         opened.append(p.emitted if p else 0)
         return gen(opened[-1])
 
-    assert await run(from_async_iterable(open_).pipe(ops.timeout(0.05), resume(5), ops.to_list())) == list(range(10))
+    assert await run(from_async_iterable(open_).pipe(ops.timeout(0.05), resume(up_to(5)), ops.to_list())) == list(
+        range(10)
+    )
     assert opened == [0, 4, 7]
     alone()
 
@@ -371,7 +378,7 @@ async def test_resume_5000_times():
 
     seen = []
     with pytest.raises(ConnectionError):
-        await run(from_async_iterable(open_).pipe(resume(5000), ops.do_action(seen.append)))
+        await run(from_async_iterable(open_).pipe(resume(up_to(5000)), ops.do_action(seen.append)))
     assert seen == list(range(5001))
     alone()
 
@@ -387,7 +394,7 @@ async def test_recovery_waits_for_what_is_upstream():
         return
         yield
 
-    async def act(error):
+    async def act(error, emit):
         order.append("rolled back")
         return error
 
@@ -747,7 +754,7 @@ async def test_a_passing_operator_can_end_or_fail_the_stream():
             return
             yield
 
-        async def act(e):
+        async def act(e, emit):
             acted.append(e)
             return e
 
@@ -793,8 +800,8 @@ async def test_resume_does_not_mask_the_error_of_a_worker(k):
         yield
 
     with pytest.raises(KeyError):
-        await run(from_async_iterable(fast).pipe(resume(3), beside(fails)))
-    assert await run(from_async_iterable(fast).pipe(resume(3), ops.take(3), ops.to_list())) == [0, 1, 2]
+        await run(from_async_iterable(fast).pipe(resume(up_to(3)), beside(fails)))
+    assert await run(from_async_iterable(fast).pipe(resume(up_to(3)), ops.take(3), ops.to_list())) == [0, 1, 2]
     alone()
 
 

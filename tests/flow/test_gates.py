@@ -81,7 +81,7 @@ class Box:
         return stage(batched if self.kind == "batched" else slowly, self.capacity)
 
 
-async def the_same(error):
+async def the_same(error, emit):
     return error
 
 
@@ -94,7 +94,7 @@ plain = {
     "take_while": lambda: ops.take_while(lambda _: True),
     "distinct": lambda: ops.distinct_until_changed(id),
     "materialize": lambda: lambda source: source.pipe(ops.materialize(), ops.dematerialize()),
-    "resume": lambda: resume(1, worth=lambda _: False),
+    "resume": lambda: resume(lambda error, retry: None),
     "after_failure": lambda: after_failure(the_same),
 }
 

@@ -10,7 +10,7 @@ import pytest
 
 from cortex_rx import Answer, Cortex, Stopped, Turn, default_chain, from_stream
 from cortex_rx import operators as cx
-from cortex_rx.errors import InvalidArgument, MissingExtra, StreamTimeout
+from cortex_rx.errors import InvalidArgument, MissingExtra, ResumableStreamError, StreamTimeout
 from cortex_rx.events import Delta, Ended, PartialStored, Problem, Replayed
 from cortex_rx.jupyter import Live, live
 from cortex_rx.testing import assert_no_leaks, run_virtual
@@ -186,7 +186,8 @@ def test_without_partial_storage_it_says_that_nothing_is_kept(lab):
 def test_a_stream_that_fails_is_shown_and_raised(lab):
     chain = {"options": {"streamTimeout": 1_000}}
     display = play(lab, lab.model("Hello", hang=True), **chain)
-    assert isinstance(display.outcome, StreamTimeout)
+    assert isinstance(display.outcome, ResumableStreamError)
+    assert isinstance(display.outcome.original_error, StreamTimeout)
     assert display.states[-1] == "failed" and "kept: 5 characters, a partial memory" in display.frames[-1]
     assert display.stored == [("Hello", True)]
 

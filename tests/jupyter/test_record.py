@@ -24,7 +24,7 @@ WORDS = ("It ", "is ", "in ", "Lisbon.")
 async def test_a_lane_for_the_source_and_one_for_each_step(lab, snapshot):
     async with assert_no_leaks(), lab.backend() as backend:
         recording = await record(lab.model(*WORDS, pause=0.2), default_chain(backend), virtual=True)
-        assert list(recording.trace.lanes) == ["source", "begin", "persist_partial", "finalize", "measure"]
+        assert list(recording.trace.lanes) == ["source", "begin", "persist_partial", "recover", "finalize", "measure"]
         added = [type(event) for event in recording.events if type(event) not in (Opened, Delta, Ended)]
         assert added == [Begun, PartialStored, PartialStored, Remembered, Measured]
         assert recording.error is None

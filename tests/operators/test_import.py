@@ -13,7 +13,19 @@ import cortex_rx
 from cortex_rx import operators as cx
 
 ROOT = Path(cortex_rx.__file__).parent.parent
-OPERATORS = ["begin", "chunk", "finalize", "limit", "measure", "observe", "persist_partial", "rewrite", "timeout"]
+OPERATORS = [
+    "begin",
+    "chunk",
+    "finalize",
+    "limit",
+    "measure",
+    "observe",
+    "persist_partial",
+    "recover",
+    "resume",
+    "rewrite",
+    "timeout",
+]
 SINKS = ["last", "result", "text"]
 
 

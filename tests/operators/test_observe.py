@@ -307,7 +307,7 @@ def test_side_work_that_fails(lab):
         "recoverable": True,
         "phase": "storage",
         "partial_data_saved": True,
-        "resume_token": None,
+        "resume_token": outcome.one(Begun).token,
         "context": {
             "phase": "storage",
             "chunk_number": number,
@@ -330,7 +330,7 @@ def test_a_stream_that_fails(lab):
         )
 
     outcome = lab.run(main, thorough=True)
-    assert outcome.error is gone
+    assert outcome.error.original_error is gone
     assert "on_complete" not in log.names and log.names[-1] == "on_error"
     event = log.one("on_error")
     assert (event.code, event.message, event.phase) == (
@@ -342,6 +342,7 @@ def test_a_stream_that_fails(lab):
     assert (event.context.chunk_number, event.context.bytes_processed) == (2, 5)
     assert event.context.partial_memory_id == outcome.one(Begun).memory_id
     assert event.original_error is gone and "private" not in repr(event)
+    assert event.resume_token == outcome.one(Begun).token and event.resume_token not in repr(event)
 
 
 def test_what_was_not_saved_is_not_said_to_be(lab):
@@ -812,7 +813,7 @@ def test_the_option_takes_what_cortex_takes(lab):
     camel = {"onChunk": hooks["on_chunk"], "onProgress": hooks["on_progress"], "onError": hooks["on_error"], "onComplete": hooks["on_complete"]}  # fmt: skip
     chains = [default_chain(lab.store, {"hooks": given}) for given in (hooks, camel, CortexHooks(**hooks))]
     assert chains[0] == chains[1] == chains[2]
-    assert chains[0].names == ("begin", "persist_partial", "finalize", "measure", "observe")
+    assert chains[0].names == ("begin", "persist_partial", "recover", "finalize", "measure", "observe")
     assert chains[0]["observe"] == cx.observe(**hooks)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cortex_rx import Spool
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.events import FactsExtracted, PartialStored, Problem, Resumed
@@ -68,6 +69,8 @@ NO_STORE = {
     "chunk, paragraph": lambda: cx.chunk("paragraph", 1),
     "chunk, fixed": lambda: cx.chunk("fixed", 250, 40),
     "rewrite": lambda: cx.rewrite(Late),
+    # The failures of `check_operator` are not worth a retry: how it reopens is shown in test_resume.py.
+    "resume": lambda: cx.resume(worth=lambda error: False),
     "chunk, of a length": lambda: cx.chunk("sentence", 3, 1, max_length=60),
     "measure, often": lambda: cx.measure(every=50 * MS),
 }
@@ -128,10 +131,17 @@ def test_a_rewriter_that_waits():
     assert [promise for promise, _ in report.skipped] == [Promise.AT_ONCE]
 
 
+SPOOL = Spool("never-made/spool.db")  # the store is not down here
 STORING = {
     "begin": (cx.begin, None, {"holds_first": 2.0}),
     "persist_partial": (lambda store: cx.persist_partial(store, 100 * MS), cx.begin, {}),
     "persist_partial, durable": (lambda store: cx.persist_partial(store, show="durable"), cx.begin, {"stage": True}),
+    "persist_partial, with a spool": (
+        lambda store: cx.persist_partial(store, 100 * MS, spool=SPOOL),
+        cx.begin,
+        {},
+    ),
+    "finalize, with a spool": (lambda store: cx.finalize(store, spool=SPOOL), cx.begin, {"memory": None}),
     "finalize": (cx.finalize, cx.begin, {"memory": None}),
     "finalize, after persist_partial": (
         cx.finalize,
@@ -155,7 +165,12 @@ STORING = {
         lambda store: cx.chain(cx.begin(store), cx.chunk("fixed", 500, max_length=500)),
         {"memory": None},
     ),
-    "the default chain": (default_chain, None, {"holds_first": 2.0}),
+    "recover": (
+        lambda store: cx.recover("store-partial", store),
+        lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS)),
+        {"handles_errors": True},
+    ),
+    "the default chain": (default_chain, None, {"holds_first": 2.0, "handles_errors": True}),
     "the default chain with every option": (
         lambda store: default_chain(
             store,
@@ -170,7 +185,7 @@ STORING = {
             },
         ),
         None,
-        {"holds_first": 2.0, "rewrites": True},
+        {"holds_first": 2.0, "handles_errors": True, "rewrites": True},
     ),
 }
 

@@ -61,8 +61,9 @@ def test_problems_that_did_not_end_it_are_in_it(lab):
 @pytest.mark.parametrize("error", [ConnectionError("gone"), EmptyAnswer("x")], ids=repr)
 def test_it_fails_with_what_the_stream_failed_with(lab, error):
     async def main():
+        chain = default_chain(lab.store).without("recover")
         with pytest.raises(type(error)) as caught:
-            await run(lab.source("a", error).pipe(default_chain(lab.store), cx.result()))
+            await run(lab.source("a", error).pipe(chain, cx.result()))
         return caught.value
 
     assert lab.run(main) is error

@@ -304,7 +304,7 @@ def test_half_a_character_ends_the_stream_and_what_came_before_is_kept(lab, wait
         return await lab.play(lab.source("a", 1.0, "b", 1.0, "c"), chain)
 
     outcome = lab.run(main)
-    assert type(outcome.error) is ValueError and outcome.text == "a"
+    assert type(outcome.error.original_error) is ValueError and outcome.text == "a"
     (partial,) = lab.in_the_file("memories:list", includePartial=True)
     assert partial["content"] == "a"
 

@@ -442,7 +442,7 @@ def arguments(step):
 def test_the_options_add_and_configure_the_steps():
     backend = SqliteBackend(":memory:")
     chain = default_chain(backend, {"chunkingStrategy": "paragraph", "chunkSize": 7, "maxSingleMemorySize": 4000})
-    assert chain.names == ("begin", "chunk", "persist_partial", "finalize", "measure")
+    assert chain.names == ("begin", "chunk", "persist_partial", "recover", "finalize", "measure")
     assert chain["chunk"] == cx.chunk("paragraph", 7, max_length=4000)
     assert chain["finalize"] == cx.finalize(backend, max_single_memory_size=4000)
     alone = default_chain(backend, {"chunkingStrategy": "fixed"})
@@ -511,4 +511,4 @@ def test_without_the_extra_the_call_says_so(lab, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(MissingExtra, match="chunk needs the extra 'chunk'"):
         default_chain(lab.store, {"max_single_memory_size": 4000})
-    assert default_chain(lab.store).names == ("begin", "persist_partial", "finalize", "measure")
+    assert default_chain(lab.store).names == ("begin", "persist_partial", "recover", "finalize", "measure")

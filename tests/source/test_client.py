@@ -16,7 +16,7 @@ from reactivex import operators as ops
 
 from cortex_rx import Cortex, from_stream
 from cortex_rx import operators as cx
-from cortex_rx.errors import StreamTimeout
+from cortex_rx.errors import ResumableStreamError, StreamTimeout
 from cortex_rx.events import Delta, Ended, Opened
 from cortex_rx.testing.leaks import left_on_loop
 from cortex_rx.types import Usage
@@ -257,8 +257,9 @@ async def test_an_answer_into_a_file_and_one_that_is_cut_off(server, client, tmp
         result = await answer
         assert "".join(shown) == result.full_response == server.text and result.finish_reason == "stop"
         cut = cortex.memory.remember_stream(lambda: asking(client, after=30, then="drop"), user_message="Half?", **who)
-        with pytest.raises(openai.APIConnectionError):
+        with pytest.raises(ResumableStreamError) as caught:
             await cut
+        assert isinstance(caught.value.__cause__, openai.APIConnectionError)
     async with Cortex(tmp_path / "memory.db") as cortex:
         conversation = await cortex.conversations.get("c-1", "s")
         assert [message.content for message in conversation.messages] == ["Whole?", server.text]

@@ -231,7 +231,7 @@ async def test_a_string_is_one_piece_and_pieces_may_be_any_iterable(kit):
 async def test_a_piece_that_is_none_is_named_after_those_before_it(kit, piece):
     came = await kit.read([object()], provider=lambda _: ["a", piece])
     assert came.texts == ["a"] and type(came.error) is TypeError
-    assert f"a piece of type {type(piece).__name__}; accepted are str, Custom and Finish" in str(came.error)
+    assert f"a piece of type {type(piece).__name__}; accepted are str, Custom, Finish and Cursor" in str(came.error)
     assert "secret" not in str(came.error)
 
 

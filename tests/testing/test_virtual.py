@@ -198,3 +198,20 @@ def test_a_closed_loop_runs_nothing():
     loop.close()
     with pytest.raises(RuntimeError, match="closed"):
         loop.run_in_executor(None, print)
+
+
+def test_who_waits_until_no_time_is_left_does_not_wait_for_ever():
+    """24.007 + 8 is a little more than 32.007 as a float: what is left then is less than a nanosecond."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(24.007)
+        end, looks = loop.time() + 0.1 + 0.2, 0
+        assert end > round(end, 9), "the case that is meant"
+        while (left := end - loop.time()) > 0:
+            await asyncio.sleep(left)
+            looks += 1
+            assert looks < 10
+        return loop.time()
+
+    assert run_virtual(main()) == pytest.approx(24.307)

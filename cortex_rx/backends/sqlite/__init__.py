@@ -9,7 +9,9 @@ How it is made, from the outside in:
 * `store`: the backend.  Each mutation is one function, run from `BEGIN IMMEDIATE` to `COMMIT` on the one thread that writes;
   each query is one function on a connection of its own, within one read transaction that ends before its result is given.
 * `functions`: the names of the contract (`cortex_rx.backends.backend`); `arguments`: what they accept.
-* `streams`, `memories`, `conversations`: what they do; `exchanges`: what a stream leaves in the other two.
+* `streams`, `memories`, `conversations`: what they do; `exchanges`: what a stream leaves in the other two.  `leases`, `tokens`,
+  `takeover`: who writes a stream, and how another goes on with it; `reading`: what there is of one; `ending`: what becomes of one
+  that nobody goes on with.
 * `texts`: texts in pieces, so that an answer of any length is appended, finalised, listed and searched without ever being whole
   in memory.  `words`: how texts become the terms of the full-text index.
 * `connection`, `schema`: opening, recognising and migrating the file.  `backup`: copying it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from array import array
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -19,16 +20,20 @@ __all__ = [
     "Spec",
     "accept",
     "any_text",
+    "duration",
     "embedding",
     "flag",
     "importance",
     "integer",
     "json_object",
+    "json_value",
+    "lifetime",
     "name",
     "number",
     "one_of",
     "ranges",
     "strings",
+    "token_hash",
 ]
 
 Check = Callable[[str, object], Any]
@@ -38,6 +43,8 @@ Spec = tuple[Mapping[str, Check], Mapping[str, Check]]
 _DEPTH = 100  # of nested metadata: far more than anyone writes, far less than what would overflow the stack
 _INT64 = 2**63
 _SLICE = 2**20
+_CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far from now is still a whole number of 64 bits
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 def accept(spec: Spec, args: object) -> dict[str, Any]:
@@ -122,6 +129,30 @@ def integer(field: str, value: object) -> int:
     return int(given)
 
 
+def duration(field: str, value: object) -> int:
+    """Milliseconds, 0 to a hundred years."""
+    given = integer(field, value)
+    if given > _CENTURY:
+        raise InvalidArgument(field, given, f"milliseconds, at most {_CENTURY}")
+    return given
+
+
+def lifetime(field: str, value: object) -> int:
+    """A duration that is not 0."""
+    given = duration(field, value)
+    if not given:
+        raise InvalidArgument(field, given, "milliseconds, 1 or more")
+    return given
+
+
+def token_hash(field: str, value: object) -> str:
+    """The SHA-256 of a resume token.  Whatever was given is not shown: it may be the token itself."""
+    if not isinstance(value, str) or not _HASH.fullmatch(value):
+        shown = f"a string of {len(value)} characters" if isinstance(value, str) else _type(value)
+        raise InvalidArgument(field, shown, "the SHA-256 of a token, as 64 hexadecimal digits in lower case")
+    return value
+
+
 def importance(field: str, value: object) -> int | float:
     """0 to 100."""
     given = number(field, value)
@@ -174,7 +205,34 @@ def json_object(field: str, value: object) -> str:
     """A dictionary of what JSON carries, as its JSON text: so a later change of it by the caller changes nothing here."""
     if not isinstance(value, Mapping):
         raise InvalidArgument(field, _type(value), "a mapping")
-    return json.dumps(_plain(field, cast("object", value), 0), ensure_ascii=False, allow_nan=False)
+    return _to_json(field, cast("object", value))
+
+
+def json_value(field: str, value: object) -> str:
+    """What JSON carries, None too, as its JSON text."""
+    return _to_json(field, value)
+
+
+def _to_json(field: str, value: object) -> str:
+    plain = value if _is_plain(value, 0) else _plain(field, value, 0)
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Whether this is plain JSON already, as it nearly always is: so much cheaper to see than to say where it is not."""
+    kind = type(value)
+    if kind is str:
+        return cast("str", value).isascii()
+    if kind is int:
+        return -_INT64 < cast("int", value) < _INT64
+    if kind is float:
+        return math.isfinite(cast("float", value))
+    if kind is dict and depth < _DEPTH:
+        pairs = cast("dict[object, object]", value).items()
+        return all(type(key) is str and key.isascii() and _is_plain(item, depth + 1) for key, item in pairs)
+    if kind is list and depth < _DEPTH:
+        return all(_is_plain(item, depth + 1) for item in cast("list[object]", value))
+    return value is None or kind is bool
 
 
 def _plain(field: str, value: object, depth: int) -> object:

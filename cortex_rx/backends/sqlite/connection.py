@@ -29,7 +29,18 @@ from cortex_rx.errors import (
     StoreUnavailable,
 )
 
-__all__ = ["Settings", "connect_reader", "connect_writer", "is_writable", "meaning", "meanings", "release"]
+__all__ = [
+    "Settings",
+    "check_path",
+    "connect_reader",
+    "connect_writer",
+    "create_file",
+    "is_writable",
+    "meaning",
+    "meanings",
+    "patiently",
+    "release",
+]
 
 T = TypeVar("T")
 
@@ -148,7 +159,7 @@ def _version_now(db: sqlite3.Connection, path: str) -> int:
     return version
 
 
-def _patiently(work: Callable[[], T], seconds: float) -> T:
+def patiently(work: Callable[[], T], seconds: float) -> T:
     """Do it again while SQLite says that it is busy: where a wait could end in a deadlock, it does not wait by itself."""
     deadline = time.monotonic() + seconds
     pause = 0.001
@@ -168,7 +179,7 @@ _LASTING = {
 }  # fmt: skip
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
     """Whether there is, or could be, a file at `path`, as far as can be told without opening it."""
     folder = os.path.dirname(path)
     try:
@@ -190,7 +201,7 @@ def _failure(error: OSError, message: str) -> StoreError:
     return kind(f"{message} ({error.strerror})")
 
 
-def _create_file(path: str) -> None:
+def create_file(path: str) -> None:
     """Make a new file that only its owner may read; SQLite gives -wal and -shm the same mode."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -204,20 +215,20 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
     """The connection that writes: the file is made, recognised and brought up to date."""
     path = settings.path
     if not settings.in_memory:
-        _check_path(path)
-        _create_file(path)
+        check_path(path)
+        create_file(path)
     with meanings(path):
         db = _connect(settings, "mode=rw")
         try:
-            _patiently(lambda: _version(db, path), settings.patience)  # before anything of the file is changed
+            patiently(lambda: _version(db, path), settings.patience)  # before anything of the file is changed
             if not settings.in_memory:
-                _patiently(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.patience)
+                patiently(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.patience)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
             db.execute(f"PRAGMA journal_size_limit = {16 * 2**20}")
             if settings.max_page_count is not None:
                 db.execute(f"PRAGMA max_page_count = {settings.max_page_count:d}")
-            _patiently(lambda: _migrate(db, path), settings.patience)
+            patiently(lambda: _migrate(db, path), settings.patience)
         except BaseException:
             release(db)
             raise
@@ -250,7 +261,7 @@ def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
             db = _connect(settings, "mode=rw")
             db.execute("PRAGMA query_only = ON")
             return db
-        _check_path(path)
+        check_path(path)
         if not os.path.exists(path):
             raise StoreInaccessible(f"{path}: there is no such file")
         try:
@@ -270,7 +281,7 @@ def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
 def _checked(settings: Settings, options: str) -> sqlite3.Connection:
     db = _connect(settings, options)
     try:
-        version = _patiently(lambda: _version(db, settings.path), settings.patience)
+        version = patiently(lambda: _version(db, settings.path), settings.patience)
         if version < len(MIGRATIONS):
             raise StoreReadOnly(
                 f"{settings.path}: the file has version {version} and must be brought to {len(MIGRATIONS)} before it can be"

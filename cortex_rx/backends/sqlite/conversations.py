@@ -27,6 +27,7 @@ __all__ = [
     "history",
     "list_rows",
     "open_conversation",
+    "remove_question",
     "set_metadata",
 ]
 
@@ -85,6 +86,29 @@ def add_answer(work: Work, conversation: int, text: int, question: str, answer: 
         "UPDATE messages SET position = 1 - position WHERE conversation = ? AND position < 0", (conversation,)
     )
     _insert(work, conversation, row[0] + 1, [answer])
+
+
+def remove_question(work: Work, stream: sqlite3.Row) -> None:
+    """Take the question of a stream without an answer away; what stands behind it moves up, and an empty conversation goes."""
+    row = work.db.execute(
+        "SELECT conversation, position FROM messages JOIN conversations ON seq = conversation"
+        " WHERE text = ? AND space = ? AND messages.id = ?",
+        (stream["question"], stream["space"], stream["question_message"]),
+    ).fetchone()
+    conversation, position = row
+    work.db.execute("DELETE FROM messages WHERE conversation = ? AND position = ?", (conversation, position))
+    # By way of negative numbers, as in add_answer.
+    work.db.execute(
+        "UPDATE messages SET position = -position WHERE conversation = ? AND position > ?", (conversation, position)
+    )
+    work.db.execute(
+        "UPDATE messages SET position = -position - 1 WHERE conversation = ? AND position < 0", (conversation,)
+    )
+    work.db.execute(
+        "UPDATE conversations SET message_count = message_count - 1, updated = ? WHERE seq = ?",
+        (work.now, conversation),
+    )
+    work.db.execute("DELETE FROM conversations WHERE seq = ? AND message_count = 0", (conversation,))
 
 
 def _insert(work: Work, conversation: int, position: int, messages: list[Message]) -> None:

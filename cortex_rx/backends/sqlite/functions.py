@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cortex_rx.backends.sqlite import conversations, memories, streams
+from cortex_rx.backends.sqlite import conversations, ending, leases, memories, reading, streams, takeover, tokens
 from cortex_rx.backends.sqlite.arguments import Spec
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import UnknownFunction
@@ -23,7 +23,9 @@ QUERIES: Mapping[str, tuple[Spec, Function]] = {
     "conversations:list": (conversations.LIST, conversations.list_rows),
     "conversations:count": (conversations.COUNT, conversations.count),
     "conversations:getHistory": (conversations.HISTORY, conversations.history),
-    "streams:get": (streams.GET, streams.get),
+    "streams:get": (reading.GET, reading.get),
+    "streams:read": (reading.READ, reading.read),
+    "streams:interrupted": (reading.INTERRUPTED, reading.interrupted),
 }
 
 MUTATIONS: Mapping[str, tuple[Spec, Function]] = {
@@ -32,6 +34,11 @@ MUTATIONS: Mapping[str, tuple[Spec, Function]] = {
     "streams:append": (streams.APPEND, streams.append),
     "streams:finalize": (streams.FINALIZE, streams.finalize),
     "streams:close": (streams.CLOSE, streams.close),
+    "streams:renew": (leases.RENEW, leases.renew),
+    "streams:issueToken": (tokens.ISSUE_TOKEN, tokens.issue_token),
+    "streams:takeOver": (takeover.TAKE_OVER, takeover.take_over),
+    "streams:finish": (ending.FINISH, ending.finish),
+    "streams:rollback": (ending.ROLLBACK, ending.rollback),
 }
 
 

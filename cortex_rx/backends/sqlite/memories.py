@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cortex_rx.backends.backend import HEAD_LENGTH
-from cortex_rx.backends.sqlite import texts
+from cortex_rx.backends.sqlite import texts, tokens
 from cortex_rx.backends.sqlite.arguments import Spec, any_text, flag, integer, name, number, strings
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.backends.sqlite.words import in_space, phrases
@@ -333,6 +333,7 @@ def forget_stream(work: Work, stream: int) -> None:
     )
     work.db.execute("DELETE FROM memories WHERE stream = ? AND partial", (stream,))
     work.db.execute("DELETE FROM attempts WHERE stream = ?", (stream,))
+    tokens.detach(work, stream)
     for text in [row["question"], *(attempt["text"] for attempt in attempts)]:
         if text is not None:
             texts.drop(work, text)

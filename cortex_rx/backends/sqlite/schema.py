@@ -27,7 +27,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "INSERT INTO spaces (id, name) VALUES (0, '')",
         # length, indexed, lead: code points.  What lies from `indexed` to `length` is not in the index yet; the next part
-        # that goes there repeats `lead` characters.  writes: how many appends made the text.
+        # that goes there repeats `lead` characters.  writes: how many appends made the text.  Of the text of an answer that is being
+        # written, renewed by the very statement that makes it longer: lease, until when its writer owns the stream (0: nobody
+        # does); mark and resume_state (JSON), what a writer needs to go on from its end.
         """CREATE TABLE texts (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             space INTEGER NOT NULL REFERENCES spaces (id),
@@ -35,7 +37,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             indexed INTEGER NOT NULL DEFAULT 0,
             lead INTEGER NOT NULL DEFAULT 0,
             writes INTEGER NOT NULL DEFAULT 0,
-            touched INTEGER NOT NULL
+            touched INTEGER NOT NULL,
+            lease INTEGER NOT NULL DEFAULT 0,
+            mark TEXT,
+            resume_state TEXT
         )""",
         """CREATE TABLE pieces (
             text INTEGER NOT NULL REFERENCES texts (id),
@@ -81,7 +86,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         "CREATE INDEX messages_by_text ON messages (text)",
         # memory, question_memory, question_message, answer_message: the ids under which they were or will be stored.
-        # question is NULL once the stream's memory was deleted; answer is the text of the current attempt.
+        # question is NULL once the stream's memory was deleted; answer is the text of the current attempt.  claim: what the client
+        # named the begin or take-over that made the epoch; claim_token: the token of that take-over.  presented: the newest
+        # token that was used.  breaks: where writers went on after another, [epoch, attempt, offset]: what a reader saw beyond the
+        # offset under an older epoch was lost with its process.  A row that was rolled back stays for its epoch, and holds nothing else.
         """CREATE TABLE streams (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             space TEXT NOT NULL,
@@ -96,7 +104,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             tags TEXT NOT NULL,
             metadata TEXT,
             started INTEGER NOT NULL,
-            state TEXT NOT NULL CHECK (state IN ('open', 'finished', 'empty', 'deleted')),
+            state TEXT NOT NULL CHECK (state IN ('open', 'finished', 'empty', 'deleted', 'rolledBack')),
             epoch INTEGER NOT NULL,
             attempt INTEGER NOT NULL,
             answer INTEGER REFERENCES texts (id),
@@ -106,8 +114,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             answer_message TEXT,
             created INTEGER NOT NULL,
             updated INTEGER NOT NULL,
+            claim TEXT,
+            claim_token INTEGER,
+            presented INTEGER NOT NULL DEFAULT 0,
+            reason TEXT,
+            usage TEXT,
+            breaks TEXT NOT NULL DEFAULT '[]',
             UNIQUE (space, id)
         )""",
+        "CREATE INDEX streams_open ON streams (space) WHERE state = 'open'",
         "CREATE INDEX streams_by_question ON streams (question)",
         "CREATE INDEX streams_by_answer ON streams (answer)",
         """CREATE TABLE attempts (
@@ -117,6 +132,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (stream, attempt)
         ) WITHOUT ROWID""",
         "CREATE INDEX attempts_by_text ON attempts (text)",
+        # Resume tokens, as hashes; serial: the order in which they were made.  stream is NULL once the stream was deleted or rolled
+        # back: until it expires, the token says so.
+        """CREATE TABLE tokens (
+            serial INTEGER PRIMARY KEY AUTOINCREMENT,
+            hash TEXT NOT NULL UNIQUE,
+            space TEXT NOT NULL,
+            stream INTEGER REFERENCES streams (seq),
+            expires INTEGER NOT NULL
+        )""",
+        "CREATE INDEX tokens_by_stream ON tokens (stream)",
         # seq: the order; the question of an exchange has the number before its answer.  stream: with whose memory the
         # stream itself goes: the answer's, or the question's where there is no answer.
         """CREATE TABLE memories (

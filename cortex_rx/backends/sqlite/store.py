@@ -123,7 +123,7 @@ class SqliteBackend:
         self._check_open()
         spec, function = find(QUERIES, path)
         checked = accept(spec, args)
-        return await self._read(lambda db: function(Work(db, 0, self._new_id), checked))
+        return await self._read(lambda db: function(self._work(db), checked))
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
         """Write: call the function `path` with `args`, in one transaction that is durable when this returns.
@@ -135,8 +135,11 @@ class SqliteBackend:
         checked = accept(spec, args)
         return await self._run(
             self._write_thread,
-            lambda: self._transact(lambda db: function(Work(db, round(self._clock() * 1000), self._new_id), checked)),
+            lambda: self._transact(lambda db: function(self._work(db), checked)),
         )
+
+    def _work(self, db: sqlite3.Connection) -> Work:
+        return Work(db, round(self._clock() * 1000), self._new_id)
 
     async def close(self) -> None:
         """Finish what runs and let go of everything: threads, connections, the -wal file.  A second call does nothing."""

@@ -10,23 +10,27 @@ import sqlite3
 from typing import Any
 
 from cortex_rx.backends.backend import HEAD_LENGTH
-from cortex_rx.backends.sqlite import exchanges, memories, texts
+from cortex_rx.backends.sqlite import exchanges, leases, memories, texts, tokens
 from cortex_rx.backends.sqlite.arguments import (
     Spec,
     any_text,
+    duration,
     embedding,
     importance,
     integer,
     json_object,
+    json_value,
+    lifetime,
     name,
     one_of,
     ranges,
     strings,
+    token_hash,
 )
 from cortex_rx.backends.sqlite.texts import Work
-from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, InvalidArgument, StreamNotFound
+from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, InvalidArgument
 
-__all__ = ["APPEND", "BEGIN", "CLOSE", "FINALIZE", "GET", "append", "begin", "close", "finalize", "get"]
+__all__ = ["APPEND", "BEGIN", "CLOSE", "FINALIZE", "append", "begin", "close", "finalize", "result"]
 
 BEGIN: Spec = (
     {
@@ -44,6 +48,10 @@ BEGIN: Spec = (
         "participantId": name,
         "metadata": json_object,
         "startedAt": integer,
+        "lease": duration,
+        "claim": name,
+        "token": token_hash,
+        "tokenTtl": lifetime,
     },
 )
 APPEND: Spec = (
@@ -55,7 +63,7 @@ APPEND: Spec = (
         "start": integer,
         "text": any_text,
     },
-    {},
+    {"lease": duration, "mark": json_value, "state": json_value},
 )
 FINALIZE: Spec = (
     {**APPEND[0], "length": integer},
@@ -70,36 +78,34 @@ FINALIZE: Spec = (
     },
 )
 CLOSE: Spec = (
-    {"streamId": name, "memorySpaceId": name, "epoch": integer, "outcome": one_of("empty")},
+    {"streamId": name, "memorySpaceId": name, "epoch": integer, "outcome": one_of("empty", "interrupted", "error")},
     {"reason": any_text},
 )
-GET: Spec = ({"memorySpaceId": name, "streamId": name}, {})
-
-
-def _find(work: Work, args: dict[str, Any]) -> sqlite3.Row | None:
-    found: sqlite3.Row | None = work.db.execute(
-        "SELECT * FROM streams WHERE space = ? AND id = ?", (args["memorySpaceId"], args["streamId"])
-    ).fetchone()
-    return found
-
-
-def _owned(work: Work, args: dict[str, Any]) -> sqlite3.Row:
-    """The stream, if the caller's epoch is its epoch."""
-    stream = _find(work, args)
-    if stream is None or stream["state"] == "deleted":
-        raise StreamNotFound("no stream of this id in the memory space, or its memory was deleted")
-    if args["epoch"] != stream["epoch"]:
-        raise Fenced(f"the stream is at epoch {stream['epoch']}, this write at {args['epoch']}")
-    return stream
 
 
 def begin(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:begin`: the question is stored, the answer has a partial memory; or a stream without an answer is taken over."""
-    stream = _find(work, args)
-    if stream is None:
-        return _create(work, args)
-    if stream["state"] == "deleted":
-        raise StreamNotFound("the memory of this stream was deleted")
+    tokens.check_ttl(args, "token")
+    stream = leases.find(work, args)
+    if stream is None or stream["state"] == "rolledBack":
+        stream = _create(work, args, stream)
+    else:
+        _begin_again(work, stream, args)
+    if "token" in args:
+        tokens.issue(work, stream, args["token"], args)
+    now = leases.present(work, args)
+    return {
+        "memoryId": now["memory"],
+        "epoch": now["epoch"],
+        "attempt": now["attempt"],
+        "state": now["state"],
+        **leases.shown(leases.lease_until(work, now)),
+    }
+
+
+def _begin_again(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> None:
+    """The stream is there: it is the same one, and is taken over if it has no answer yet and nobody owns it."""
+    leases.there(stream)
     message = args["userMessage"]
     same = (
         stream["conversation"] == args["conversationId"]
@@ -111,25 +117,34 @@ def begin(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     )
     if not same:
         raise IdempotencyConflict("another question, owner or conversation is stored under this stream id")
+    if "claim" in args and stream["claim"] == args["claim"] and stream["claim_token"] is None:
+        return  # the call that made the present epoch, once more
+    if stream["state"] == "finished":
+        return
     if stream["state"] == "empty":
         exchanges.reopen(work, stream)
-    if stream["state"] != "finished":
-        work.db.execute("UPDATE streams SET state = 'open', epoch = epoch + 1 WHERE seq = ?", (stream["seq"],))
-        _restart(work, stream, stream["attempt"] + 1)
-    now = _find(work, args)
-    assert now is not None
-    return {"memoryId": now["memory"], "epoch": now["epoch"], "attempt": now["attempt"], "state": now["state"]}
+    else:
+        leases.check_free(work, stream)
+    leases.own(work, stream, args.get("claim"))
+    answer = _restart(work, stream, stream["attempt"] + 1)
+    texts.carry(work, answer, leases.carried(work, args))
 
 
-def _create(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+def _create(work: Work, args: dict[str, Any], rolled_back: sqlite3.Row | None) -> sqlite3.Row:
+    """A new stream; in the place of one that was rolled back it has a higher epoch, so that no writer of that one is heard."""
+    epoch, breaks = 1, list[list[int]]()
+    if rolled_back is not None:
+        epoch = rolled_back["epoch"] + 1
+        breaks = [[epoch, 0, 0]]
+        work.db.execute("DELETE FROM streams WHERE seq = ?", (rolled_back["seq"],))
     question = texts.create(work, args["memorySpaceId"], args["userMessage"])
     answer = texts.create(work, args["memorySpaceId"])
-    memory = f"mem-{work.new_id()}"
     work.db.execute(
         "INSERT INTO streams (space, id, conversation, question, user_id, user_name, agent_id, participant_id, importance,"
-        " tags, metadata, started, state, epoch, attempt, answer, memory, created, updated)"
+        " tags, metadata, started, state, epoch, attempt, answer, memory, created, updated, claim,"
+        " breaks)"
         " VALUES (:space, :id, :conversation, :question, :user_id, :user_name, :agent_id, :participant_id, :importance,"
-        " :tags, :metadata, :started, 'open', 1, 0, :answer, :memory, :now, :now)",
+        " :tags, :metadata, :started, 'open', :epoch, 0, :answer, :memory, :now, :now, :claim, :breaks)",
         {
             "space": args["memorySpaceId"],
             "id": args["streamId"],
@@ -144,17 +159,20 @@ def _create(work: Work, args: dict[str, Any]) -> dict[str, Any]:
             "metadata": args.get("metadata"),
             "started": args.get("startedAt", work.now),
             "answer": answer,
-            "memory": memory,
+            "memory": f"mem-{work.new_id()}",
+            "epoch": epoch,
+            "claim": args.get("claim"),
+            "breaks": json.dumps(breaks),
             "now": work.now,
         },
     )
-    stream = _find(work, args)
-    assert stream is not None
+    texts.carry(work, answer, leases.carried(work, args))
+    stream = leases.present(work, args)
     work.db.execute("INSERT INTO attempts (stream, attempt, text) VALUES (?, 0, ?)", (stream["seq"], answer))
     # Two numbers are taken: the one before the answer's is for the question, whenever it becomes a memory.
     last = work.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").fetchone()
     exchanges.add_partial(work, stream, (last[0] if last else 0) + 2)
-    return {"memoryId": memory, "epoch": 1, "attempt": 0, "state": "open"}
+    return stream
 
 
 def _restart(work: Work, stream: sqlite3.Row, attempt: int) -> int:
@@ -170,8 +188,8 @@ def _restart(work: Work, stream: sqlite3.Row, attempt: int) -> int:
     return answer
 
 
-def _append(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int, int]:
-    """Append by the rules of the contract; the text of the answer and its length."""
+def _append(work: Work, stream: sqlite3.Row, end: int, args: dict[str, Any]) -> tuple[int, int]:
+    """Append by the rules of the contract to an answer of the length `end`; its text and its new length."""
     attempt, start, body = args["attempt"], args["start"], args["text"]
     if attempt < stream["attempt"]:
         raise Fenced(f"the stream is at attempt {stream['attempt']}, this write at {attempt}")
@@ -182,9 +200,10 @@ def _append(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int,
         if start:
             raise Gap(0, start)
         text = _restart(work, stream, attempt)
+        texts.carry(work, text, (leases.lease_until(work, stream), None, None))
+        end = 0
     else:
         text = int(stream["answer"])
-    end = texts.length_of(work, text)
     if start > end:
         raise Gap(end, start)
     if start < end and not texts.compare(work, text, start, body):
@@ -192,10 +211,13 @@ def _append(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int,
             raise _conflict(stream)
         raise Diverged(f"what is stored from {start} on is another text")
     rest = body[end - start :]
+    if rest and not open_:
+        raise _conflict(stream)
+    carried = leases.carried(work, args, at_end=start + len(body) >= end)
     if rest:
-        if not open_:
-            raise _conflict(stream)
-        end = texts.extend(work, text, rest, index=not args.get("chunks"))
+        end = texts.extend(work, text, rest, carried, index=not args.get("chunks"))
+    elif open_ and carried != (None, None, None):
+        texts.carry(work, text, carried)
     return text, end
 
 
@@ -208,22 +230,24 @@ def _conflict(stream: sqlite3.Row) -> IdempotencyConflict:
 
 def append(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:append`."""
-    return {"end": _append(work, _owned(work, args), args)[1]}
+    stream = leases.written(work, args)
+    return {"end": _append(work, stream, stream["length"], args)[1]}
 
 
 def finalize(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:finalize`: both messages and both memories, all or nothing, once."""
-    stream = _owned(work, args)
+    stream = leases.owned(work, args)
     if stream["state"] != "open":
         return _stored_before(work, stream, args)
-    answer, end = _append(work, stream, args)
+    answer, end = _append(work, stream, texts.length_of(work, stream["answer"]), args)
     if end != args["length"]:
         raise Gap(end, args["length"])
     chunks = args.get("chunks")
     if chunks and chunks[-1][1] != end:
         raise InvalidArgument("chunks", f"an end at {chunks[-1][1]}", f"ranges to the end of the answer, {end}")
     exchanges.store_answer(work, stream, answer, end, args)
-    return _result(work, args, "now")
+    leases.settle(work, stream, args.get("reason"), args.get("usage"))
+    return result(work, args, "now")
 
 
 def _stored_before(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> dict[str, Any]:
@@ -240,12 +264,12 @@ def _stored_before(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> dic
     )
     if not same:
         raise _conflict(stream)
-    return _result(work, args, "before")
+    return result(work, args, "before")
 
 
-def _result(work: Work, args: dict[str, Any], stored: str) -> dict[str, Any]:
-    stream = _find(work, args)
-    assert stream is not None
+def result(work: Work, args: dict[str, Any], stored: str) -> dict[str, Any]:
+    """What is stored of a stream that has ended, as `streams:finalize` and `streams:close` give it."""
+    stream = leases.present(work, args)
     empty = stream["state"] == "empty"
     ids = [stream["question_memory"]] if empty else [stream["question_memory"], stream["memory"]]
     rows = [memories.load(work, stream["space"], memory, HEAD_LENGTH) for memory in ids]
@@ -263,31 +287,11 @@ def _result(work: Work, args: dict[str, Any], stored: str) -> dict[str, Any]:
 
 def close(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:close`: the question alone is kept, marked as unanswered."""
-    stream = _owned(work, args)
+    stream = leases.owned(work, args)
     if stream["state"] == "finished":
         raise IdempotencyConflict("an answer is stored under this stream id")
     if stream["state"] == "empty":
-        return _result(work, args, "before")
+        return result(work, args, "before")
     exchanges.store_unanswered(work, stream, args["outcome"], args.get("reason"))
-    return _result(work, args, "now")
-
-
-def get(work: Work, args: dict[str, Any]) -> dict[str, Any] | None:
-    """`streams:get`."""
-    stream = _find(work, args)
-    if stream is None or stream["state"] == "deleted":
-        return None
-    text = work.db.execute("SELECT length, touched FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
-    return {
-        "streamId": stream["id"],
-        "memorySpaceId": stream["space"],
-        "conversationId": stream["conversation"],
-        "memoryId": stream["memory"],
-        "state": stream["state"],
-        "epoch": stream["epoch"],
-        "attempt": stream["attempt"],
-        "length": text["length"],
-        "userMessage": texts.whole(work, stream["question"]),
-        "createdAt": stream["created"],
-        "updatedAt": max(stream["updated"], text["touched"]) if stream["state"] == "open" else stream["updated"],
-    }
+    leases.settle(work, stream, args.get("reason"), None)
+    return result(work, args, "now")

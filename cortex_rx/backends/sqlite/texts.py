@@ -10,12 +10,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cortex_rx.backends.sqlite.words import LEAD, in_space, index_text, lead_of, safe_cut
 
 __all__ = [
     "BLOCK",
+    "Carried",
     "Work",
+    "carry",
     "compare",
     "create",
     "drop",
@@ -41,6 +44,10 @@ class Work:
     db: sqlite3.Connection
     now: int
     new_id: Callable[[], str]
+
+
+Carried: TypeAlias = tuple[int | None, str | None, str | None]
+"""What a write brings for the one who goes on: the lease (until, epoch ms), the mark and the resume state (JSON); None: as it was."""
 
 
 def number_of(work: Work, space: str) -> int | None:
@@ -104,7 +111,7 @@ def compare(work: Work, text: int, start: int, body: str) -> bool:
     return True
 
 
-def extend(work: Work, text: int, body: str, *, index: bool = True) -> int:
+def extend(work: Work, text: int, body: str, carried: Carried = (None, None, None), *, index: bool = True) -> int:
     """Append to a text that is being written; its new length.  Not to `index` it is for who indexes the whole of it then."""
     row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
     length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
@@ -122,10 +129,20 @@ def extend(work: Work, text: int, body: str, *, index: bool = True) -> int:
         _store(work, text, indexed, waiting[at:])
     length += len(body)
     work.db.execute(
-        "UPDATE texts SET length = ?, indexed = ?, lead = ?, writes = writes + 1, touched = ? WHERE id = ?",
-        (length, indexed, lead, work.now, text),
+        "UPDATE texts SET length = ?, indexed = ?, lead = ?, writes = writes + 1, touched = ?, lease = coalesce(?, lease),"
+        " mark = coalesce(?, mark), resume_state = coalesce(?, resume_state) WHERE id = ?",
+        (length, indexed, lead, work.now, *carried, text),
     )
     return length
+
+
+def carry(work: Work, text: int, carried: Carried) -> None:
+    """Set what a write without text brings."""
+    work.db.execute(
+        "UPDATE texts SET lease = coalesce(?, lease), mark = coalesce(?, mark), resume_state = coalesce(?, resume_state)"
+        " WHERE id = ?",
+        (*carried, text),
+    )
 
 
 def finish_index(work: Work, text: int) -> None:

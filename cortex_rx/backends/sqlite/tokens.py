@@ -1,0 +1,80 @@
+"""Resume tokens.  A client makes them; the store knows their hashes, and of which stream of which memory space they are."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from cortex_rx.backends.sqlite import leases
+from cortex_rx.backends.sqlite.arguments import Spec, lifetime, name, token_hash
+from cortex_rx.backends.sqlite.texts import Work
+from cortex_rx.errors import (
+    IdempotencyConflict,
+    InvalidArgument,
+    Superseded,
+    TokenExpired,
+    TokenUnknown,
+    WrongMemorySpace,
+)
+
+__all__ = ["ISSUE_TOKEN", "TOKEN_TTL", "check_ttl", "check_valid", "detach", "issue", "issue_token", "look_up"]
+
+TOKEN_TTL = 3_600_000
+"""The lifetime of a token for which none is named, in ms."""
+
+ISSUE_TOKEN: Spec = (
+    {"memorySpaceId": name, "streamId": name, "token": token_hash},
+    {"tokenTtl": lifetime},
+)
+
+
+def check_ttl(args: dict[str, Any], token: str) -> None:
+    """A lifetime without a token is a mistake."""
+    if "tokenTtl" in args and token not in args:
+        raise InvalidArgument("tokenTtl", args["tokenTtl"], f"a lifetime only together with {token}")
+
+
+def issue(work: Work, stream: sqlite3.Row, token: str, args: dict[str, Any]) -> int:
+    """Store a new token of the stream; until when it is valid (epoch ms).  One that it has already stays as it is."""
+    row = work.db.execute("SELECT serial, space, stream, expires FROM tokens WHERE hash = ?", (token,)).fetchone()
+    if row is not None:
+        if row["stream"] == stream["seq"]:
+            return int(row["expires"])
+        if row["stream"] is not None or row["space"] != stream["space"]:
+            raise IdempotencyConflict("this token is already one of another stream")
+        work.db.execute("DELETE FROM tokens WHERE serial = ?", (row["serial"],))  # of a stream that is gone
+    expires = work.now + int(args.get("tokenTtl", TOKEN_TTL))
+    work.db.execute(
+        "INSERT INTO tokens (hash, space, stream, expires) VALUES (?, ?, ?, ?)",
+        (token, stream["space"], stream["seq"], expires),
+    )
+    return expires
+
+
+def issue_token(work: Work, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:issueToken`."""
+    return {"expiresAt": issue(work, leases.present(work, args), args["token"], args)}
+
+
+def look_up(work: Work, token: str, space: str) -> sqlite3.Row:
+    """The row of a token; its stream may be gone (None), its time too."""
+    row: sqlite3.Row | None = work.db.execute("SELECT * FROM tokens WHERE hash = ?", (token,)).fetchone()
+    if row is None:
+        raise TokenUnknown("no stream has this token")
+    if row["space"] != space:
+        raise WrongMemorySpace("the token is of a stream in another memory space")
+    return row
+
+
+def check_valid(work: Work, token: sqlite3.Row, stream: sqlite3.Row) -> None:
+    """Whether the token still gives access to its stream."""
+    if token["serial"] < stream["presented"]:
+        raise Superseded("a newer token of the stream has been used")
+    if token["expires"] <= work.now:
+        raise TokenExpired(f"the token was valid until {token['expires']} (epoch milliseconds)")
+
+
+def detach(work: Work, stream: int) -> None:
+    """The stream goes: its tokens lead nowhere, which they say until they expire."""
+    work.db.execute("UPDATE tokens SET stream = NULL WHERE stream = ?", (stream,))
+    work.db.execute("DELETE FROM tokens WHERE stream IS NULL AND expires <= ?", (work.now,))

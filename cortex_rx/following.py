@@ -1,0 +1,123 @@
+"""Reading a stream from the store while it is written, in whatever process: what is stored, then what comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from cortex_rx.backends.backend import Backend
+from cortex_rx.errors import InvalidArgument, StoreUnavailable, StreamNotFound
+from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
+from cortex_rx.options import ids
+from cortex_rx.types import Usage
+
+__all__ = ["Place", "follow"]
+
+_PAGE = 65_536  # code points of one event
+_PATIENCE = 30.0  # seconds that a store may be away
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a reader has seen an answer: `offset` code points of `attempt`, written under `epoch`.
+
+    `answer.place` gives it; as JSON it is three numbers.
+
+    >>> Place(offset=120, attempt=0, epoch=1)
+    Place(offset=120, attempt=0, epoch=1)
+    """
+
+    offset: int = 0
+    attempt: int = 0
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("offset", "attempt", "epoch"):
+            value: object = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InvalidArgument(name, value, "a whole number, 0 or more")
+
+
+async def follow(
+    backend: Backend,
+    memory_space_id: str,
+    stream_id: str,
+    after: int | Place = 0,
+    *,
+    every: timedelta = timedelta(milliseconds=200),
+) -> AsyncGenerator[StreamEvent, None]:
+    """The text of a stream from `after` on: what is stored, then what is stored next, to the end.
+
+    Gives `Delta`s (their `index` counts from 0 here), and one of `Ended`, `Interrupted` (nobody writes any more: it can be
+    resumed, and followed again) and `RolledBack` as the last.  `Rewound` comes where a reader has seen what does not exist any
+    more: text that was shown and lost with its process, or that of an older attempt; it says where the text goes on.  With a `Place`
+    that is certain; with a number alone it is noticed only where that is beyond what is stored.
+
+    The store is asked every `every`, and waited for when it is away, 30 s at most.  Raises `StreamNotFound`.
+
+    >>> from cortex_rx import Cortex
+    >>> async def main():
+    ...     async with Cortex(":memory:") as cortex:
+    ...         answer = cortex.memory.remember_stream(
+    ...             ["Hello ", "Ada"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", user_id="ada", user_name="Ada")
+    ...         await answer
+    ...         return [event async for event in cortex.memory.follow("s", answer.stream_id, after=6)]
+    >>> asyncio.run(main())
+    [Delta(text='Ada', ...), Ended(reason='stop', offset=9, index=1, usage=None)]
+    """
+    given = ids(memory_space_id=memory_space_id, stream_id=stream_id)
+    if not isinstance(after, Place):
+        after = Place(after)
+    pause = every.total_seconds()
+    if pause <= 0:
+        raise InvalidArgument("every", every, "a timedelta above zero")
+    place: Place | None = after if after.epoch else None
+    offset, attempt, index, seen = after.offset, after.attempt if after.epoch else None, 0, False
+    away = 0.0
+    while True:
+        args: dict[str, Any] = {**given, "after": offset, "limit": _PAGE}
+        if attempt is not None:
+            args["attempt"] = attempt
+        if place is not None:
+            args["epoch"] = place.epoch
+        try:
+            page = await backend.query("streams:read", args)
+        except StoreUnavailable:
+            if away > _PATIENCE:
+                raise
+            away += pause
+            await asyncio.sleep(pause)
+            continue
+        except StreamNotFound:
+            if not seen:
+                raise
+            yield RolledBack(stream_id)
+            return
+        away, seen = 0.0, True
+        if page["state"] == "rolledBack":
+            yield RolledBack(stream_id)
+            return
+        newest, until = page["attempts"], page["certain"]
+        if (attempt is not None and newest != attempt) or offset > until:
+            begun_anew = attempt is not None and newest != attempt
+            attempt, offset, place = newest, 0 if begun_anew else until, None
+            yield Rewound(attempt, offset)
+            continue
+        attempt, place = newest, None
+        if page["text"]:
+            at = max(0.0, (page["updatedAt"] - page["createdAt"]) / 1000)
+            yield Delta(page["text"], index, offset, attempt, at)
+            offset += len(page["text"])
+            index += 1
+            continue
+        if page["state"] != "open":
+            usage = Usage.from_row(page["usage"]) if page.get("usage") else None
+            yield Ended(page.get("reason") or page["state"], offset, index, usage)
+            return
+        if not page["owned"]:
+            yield Interrupted(attempt, offset)
+            return
+        await asyncio.sleep(pause)

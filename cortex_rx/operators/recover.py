@@ -1,0 +1,183 @@
+"""What becomes of a stream that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from reactivex import Observable, abc
+
+from cortex_rx.backends.backend import Backend
+from cortex_rx.chain import Operator, operator
+from cortex_rx.errors import (
+    ChainOrderError,
+    Diverged,
+    Fenced,
+    Gap,
+    IdempotencyConflict,
+    NotResumable,
+    NotStored,
+    ResumableStreamError,
+    StoreError,
+    StreamNotFound,
+)
+from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, RolledBack, StreamEvent
+from cortex_rx.flow import Flow, after_failure, passing
+from cortex_rx.operators._checks import backend_of, one_of
+from cortex_rx.operators._store import said
+
+__all__ = ["recover"]
+
+_BARE = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound, ChainOrderError, NotStored, NotResumable)
+"""What is no failure of the stream, or has been dealt with: passed on as it is."""
+
+
+@operator(
+    needs=[Begun],
+    reads=[Opened, Replayed, Delta, PartialStored, Ended],
+    emits=[Problem, RolledBack, Ended],
+    takes_text=True,
+)
+def recover(
+    strategy: Literal["store-partial", "rollback", "best-effort"],
+    backend: Backend,
+) -> Operator:
+    """When the stream fails: first everything upstream comes to rest, what has to be flushed is flushed; then as `strategy` says.
+
+    ```text
+    recover("store-partial", store)
+    source  O-(Ba)----bP-----P----#
+    store   [-]---([a)-]([b)-(][)-]
+    out     O-(Ba)----bP-----P----#
+
+    recover("rollback", store)
+    source  O-(Ba)----bP-----P----#
+    store   [-]---([a)-]([b)-(][)-(][)-]---
+    out     O-(Ba)----bP-----P---------(K#)
+
+    recover("best-effort", store)
+    source  O-(Ba)----bP-----P----#
+    store   [-]---([a)-]([b)-(][)-]----
+    out     O-(Ba)----bP-----P----(XE|)
+
+    O = Opened, B = Begun, E = Ended, P = PartialStored, K = RolledBack, X = Problem, # = ConnectionError, [ ] = a write
+    ```
+
+    * `store-partial`: what arrived stays in the partial memory, to the last character; the stream fails with
+      `ResumableStreamError`, which carries the token that resumes it and what had happened.  Without `persist_partial` nothing
+      is durable, and the error is passed on.
+    * `rollback`: the partial answer and the question are deleted, `RolledBack` says so, and the error is passed on.
+    * `best-effort`: what there is becomes the answer, with the reason `error`; the exchange is stored and marked, and the result
+      lists what had happened.  Without any text the error is passed on.
+
+    It stands after `persist_partial` and before `finalize`.  A stream that has come to its `Ended` has not failed: what fails after
+    that is passed on, and so are `Fenced`, `Diverged` and `Gap` (another writer), what the caller did wrong, and `NotStored`.
+    When it is stopped it does nothing.  A recovery that has begun is finished.  Holds nothing of the text.
+
+    Commonly used for: saying once, for a whole application, what a broken answer leaves behind.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> print(recover("rollback", SqliteBackend(":memory:")))
+    recover(strategy='rollback', backend=SqliteBackend(':memory:'))
+
+    See also: `resume`, `persist_partial`, `finalize`.
+    """
+    one_of("strategy", strategy, ("store-partial", "rollback", "best-effort"))
+    backend = backend_of(backend)
+
+    def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+        def subscribe(
+            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            seen = _Seen()
+
+            async def act(error: Exception, emit: Callable[[StreamEvent], None]) -> Exception | None:
+                opened, begun = seen.opened, seen.begun
+                if seen.ended or opened is None or begun is None or isinstance(error, _BARE):
+                    return error
+                if strategy == "store-partial":
+                    if seen.stored < seen.offset:
+                        return error  # there is no `persist_partial` before it
+                    failed = ResumableStreamError(error, begun.token)
+                    failed.__cause__ = error
+                    return failed
+                if strategy == "best-effort":
+                    if not seen.offset:
+                        return error
+                    emit(said(Problem.of("streaming", error, recoverable=True), opened))
+                    emit(Ended("error", seen.offset, seen.index))
+                    return None
+                args: dict[str, Any] = {
+                    "streamId": opened.stream_id,
+                    "memorySpaceId": opened.turn.memory_space_id,
+                    "epoch": begun.epoch,
+                }
+                try:
+                    await backend.mutation("streams:rollback", args)
+                except StoreError as failure:
+                    emit(said(Problem.of("storage", failure, recoverable=False), opened))
+                    return error
+                emit(RolledBack(opened.stream_id, begun.memory_id))
+                return error
+
+            noted: Observable[StreamEvent] = passing(seen.noting)(source)
+            return after_failure(act)(noted).subscribe(observer, scheduler=scheduler)
+
+        return Observable(subscribe)
+
+    return apply
+
+
+class _Seen:
+    """What has passed."""
+
+    def __init__(self) -> None:
+        self.opened: Opened | None = None
+        self.begun: Begun | None = None
+        self.ended = False
+        self.delta: Delta | None = None
+        self.replayed: Replayed | None = None
+        self.partial: PartialStored | None = None
+
+    def noting(
+        self, emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+    ) -> tuple[Callable[[StreamEvent], None], None]:
+        """Pass everything on, and note it."""
+
+        def on_next(event: StreamEvent) -> None:
+            if type(event) is Delta:
+                self.delta = event
+            elif isinstance(event, Opened):
+                self.opened = event
+            elif isinstance(event, Begun):
+                self.begun = event
+            elif isinstance(event, PartialStored):
+                self.partial = event
+            elif isinstance(event, Replayed):
+                self.delta, self.replayed = None, event
+            elif isinstance(event, Ended):
+                self.ended = True
+            emit(event)
+
+        return on_next, None
+
+    @property
+    def offset(self) -> int:
+        """The length of the text."""
+        if self.delta:
+            return self.delta.offset + len(self.delta.text)
+        return self.replayed.offset if self.replayed else 0
+
+    @property
+    def stored(self) -> int:
+        """How much of the text is durable."""
+        if self.delta is None:
+            return self.offset
+        return self.partial.offset if self.partial and self.partial.attempt == self.delta.attempt else 0
+
+    @property
+    def index(self) -> int:
+        """The number of its deltas."""
+        if self.delta:
+            return self.delta.index + 1
+        return self.replayed.index if self.replayed else 0

@@ -1,0 +1,157 @@
+"""How a source is reopened when it has failed: what its factory can do, and where it is to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any, Literal
+
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.marks import Mark, Seam, Trail
+from cortex_rx.types import Usage
+
+__all__ = ["Progress", "Reopenable", "ResumePoint", "merged", "prefill", "replayable", "restart"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """What a factory is told: where its source goes on.
+
+    `offset` code points have been read, of attempt `attempt`; `retry` counts the reopenings, 0 is the first opening; `cause` is
+    what ended the last one.  `cursor` is the last place that the provider gave, for `replayable(..., cursor=True)`; `text` is what
+    has been read, for `prefill` alone, without the white space at its end.
+    """
+
+    offset: int = 0
+    attempt: int = 0
+    retry: int = 0
+    cause: Exception | None = None
+    cursor: Any = None
+    text: str | None = None
+
+
+Factory = Callable[[ResumePoint], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reopenable:
+    """A factory of a source, and what it can do when it is called again: see `replayable`, `prefill` and `restart`."""
+
+    factory: Factory
+    how: Literal["replayable", "prefill", "restart"]
+    cursor: bool = False
+    otherwise: Reopenable | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.factory):
+            raise InvalidArgument("factory", type(self.factory).__name__, "a function that takes a ResumePoint")
+
+
+def replayable(factory: Factory, *, cursor: bool = False) -> Reopenable:
+    """A source that delivers the same text again: from its start or, with `cursor`, from the place that the provider gave.
+
+    `factory(point)` opens it.  What had been read comes again and is cut off; whether it is the same text is told by its length
+    and hash.  Another text begins a new attempt.  With `cursor` the factory goes on after `point.cursor` (None: from the start);
+    a provider function says the places by `Cursor` pieces.  **Unbounded**: what comes again is held until it is compared.
+
+    >>> replayable(lambda point: ["Hello ", "Ada"]).how
+    'replayable'
+    """
+    return Reopenable(factory, "replayable", cursor)
+
+
+def prefill(factory: Factory, *, otherwise: Reopenable | None = None) -> Reopenable:
+    """A model that goes on after a beginning of its answer: `factory(point)` asks it for what follows `point.text`.
+
+    White space at the end of the beginning is left out of it, which some providers ask for; where the model repeats it, it is
+    not repeated.  A provider that refuses (HTTP 400, 404 or 422 before any text) is asked as `otherwise` says, if that is given.
+    **Unbounded**: what has been read is held.
+
+    >>> prefill(lambda point: ["..."], otherwise=restart(lambda point: ["..."])).otherwise.how
+    'restart'
+    """
+    return Reopenable(factory, "prefill", otherwise=otherwise)
+
+
+def restart(factory: Factory) -> Reopenable:
+    """A source that begins anew each time: a new attempt, whose text replaces the one before; the store keeps both.
+
+    >>> restart(lambda point: ["Hello"]).how
+    'restart'
+    """
+    return Reopenable(factory, "restart")
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one source has been read, over all its openings."""
+
+    how: Reopenable | None
+    offset: int = 0
+    index: int = 0
+    attempt: int = 0
+    trail: Trail = field(default_factory=Trail)
+    cursor: Any = None
+    cursor_at: int = 0
+    customs: int = 0
+    """Events beside the text that this attempt has given."""
+    usage: Usage | None = None
+    text: StringIO | None = None
+    base: float = 0.0
+    """The time of the flow at `Opened`."""
+    opened: bool = False
+    """It has been opened before, here or in another process."""
+    known: bool = True
+    """What has been read can be compared."""
+
+    def __post_init__(self) -> None:
+        if self.how and self.how.how == "prefill":
+            self.text = StringIO()
+
+    def anew(self) -> None:
+        """The text begins anew."""
+        self.attempt += 1
+        self.offset = self.index = self.customs = self.cursor_at = 0
+        self.trail, self.cursor, self.usage, self.known = Trail(), None, None, True
+        if self.text is not None:
+            self.text = StringIO()
+
+    def restore(self, text: str, index: int, attempt: int, mark: Mark | None) -> None:
+        """Another process has read so far."""
+        self.opened, self.index, self.attempt = True, index, attempt
+        self.offset = mark.offset if mark else len(text)
+        segments = mark.segments if mark else None
+        self.known = bool(segments) or self.offset == 0
+        self.trail = Trail(segments or (), self.offset)
+        if mark:
+            self.cursor, self.cursor_at = mark.cursor, mark.cursor_at
+        if self.text is not None:
+            self.text.write(text)
+
+    def took(self, text: str) -> Mark:
+        """A piece was read: the mark behind it."""
+        self.trail.add(text)
+        self.offset += len(text)
+        self.index += 1
+        if self.text is not None:
+            self.text.write(text)
+        return Mark(self.offset, self.trail, self.cursor, self.cursor_at)
+
+    def used(self, usage: Usage | None) -> None:
+        """A provider said what was used, or a part of it."""
+        self.usage = merged(self.usage, usage)
+
+    def seam(self) -> Seam | None:
+        """What a reopened source has to be compared with; None if it cannot be."""
+        if self.how and self.how.cursor and self.cursor is not None:
+            return Seam((), self.offset, self.cursor_at)
+        segments = self.trail.segments(self.offset) if self.known else None
+        return None if segments is None else Seam(segments, self.offset)
+
+
+def merged(usage: Usage | None, more: Usage | None) -> Usage | None:
+    """A provider may say in parts what was used, input first."""
+    if usage is None or more is None:
+        return more or usage
+    return usage.model_copy(update=more.model_dump(exclude_none=True))

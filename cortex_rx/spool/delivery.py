@@ -1,0 +1,131 @@
+"""How an entry gets into the store: once, whatever had arrived before, and however often it is tried.
+
+Only repeatable calls are made, each under the name (claim) that it had the first time, so that a lost answer, or a process that
+is killed in between, changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from cortex_rx.backends.backend import Backend
+from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, StreamNotFound
+from cortex_rx.spool.file import PIECE, Entry
+
+__all__ = ["deliver"]
+
+_LEASE = 10_000  # ms: while it is delivered, nobody else should take the stream over
+
+Pieces = Callable[[int], Awaitable[str]]
+Texts = AsyncGenerator[str, None]
+
+
+async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
+    """Give the store what it could not take; `pieces(n)` is the n-th piece of the text, "" after the last.
+
+    Raises what the store says.  `StreamNotFound`: it was deleted meanwhile.  `StillOwned`: somebody else is writing the
+    stream.  `Diverged`, `Gap`, `IdempotencyConflict`: another text is stored.
+    """
+    if entry.begin is None:
+        await backend.mutation(entry.path, entry.args)
+        return
+    answer = _Answer(backend, entry, entry.begin, pieces)
+    if answer.epoch is not None:
+        try:
+            await answer.send(answer.pieces(), answer.epoch, answer.attempt, answer.start)
+            return
+        except Fenced:
+            pass  # somebody has taken the stream over meanwhile; whether he is still there, `begin` says
+    if await answer.is_wanted():
+        begun = await backend.mutation("streams:begin", answer.begin | {"lease": _LEASE})
+        await answer.send(answer.whole(), int(begun["epoch"]), int(begun["attempt"]), 0)
+
+
+class _Answer:
+    """An answer, or what there is of one."""
+
+    def __init__(self, backend: Backend, entry: Entry, begin: dict[str, Any], pieces: Pieces) -> None:
+        self._backend = backend
+        self._path, self._args = entry.path, entry.args
+        self._stream = {"streamId": entry.stream, "memorySpaceId": entry.space}
+        self._piece = pieces
+        self.epoch: int | None = entry.args.get("epoch")
+        self.attempt: int = entry.args.get("attempt", 0)
+        self.start: int = entry.args.get("start", 0)
+        # One that was never begun, as far as is known, is begun under its own claim: if it was all the same, that is this beginning.
+        self.begin = begin if self.epoch is None else begin | {"claim": f"spool-{entry.id}"}
+
+    async def pieces(self) -> Texts:
+        """The text that was not stored."""
+        n = 0
+        while text := await self._piece(n):
+            yield text
+            n += 1
+
+    async def whole(self) -> Texts:
+        """The whole text: what was stored of it before, then the rest."""
+        at = 0
+        while at < self.start:
+            page = await self._read(self.attempt, at, min(PIECE, self.start - at))
+            if not page:
+                raise Gap(at, self.start)
+            yield page
+            at += len(page)
+        async with aclosing(self.pieces()) as pieces:
+            async for text in pieces:
+                yield text
+
+    async def _read(self, attempt: int, after: int, limit: int) -> str:
+        page = await self._backend.query(
+            "streams:read", self._stream | {"attempt": attempt, "after": after, "limit": limit}
+        )
+        return str(page["text"])
+
+    async def is_wanted(self) -> bool:
+        """Whether the store has less than this.  If it has something else, this raises."""
+        found = await self._backend.query("streams:get", self._stream)
+        if found is None:
+            if self.epoch is not None:
+                raise StreamNotFound("the stream was taken back meanwhile")
+            return True
+        state, length = found["state"], 0
+        if state == "empty":
+            return self._path != "streams:close"
+        async with aclosing(self.whole()) as texts:
+            async for text in texts:
+                stored = await self._read(found["attempt"], length, len(text))
+                if not text.startswith(stored):
+                    raise _other(state)
+                length += len(text)
+        if length <= found["length"] and self._path == "streams:append":
+            return False  # a part of an answer of which there is more already
+        if length == found["length"] and state == "finished":
+            return False
+        if length < found["length"] or state == "finished":
+            raise _other(state)
+        return True
+
+    async def send(self, texts: Texts, epoch: int, attempt: int, start: int) -> None:
+        """Piece by piece; the last one with the call that had failed."""
+        key = self._stream | {"epoch": epoch}
+        if self._path == "streams:close":
+            await self._backend.mutation(self._path, self._args | key)
+            return
+        key |= {"attempt": attempt}
+        last = ""
+        async with aclosing(texts):
+            async for text in texts:
+                if last:
+                    append = key | {"start": start, "text": last, "lease": _LEASE}
+                    await self._backend.mutation("streams:append", append)
+                    start += len(last)
+                last = text
+        await self._backend.mutation(self._path, self._args | key | {"start": start, "text": last})
+
+
+def _other(state: str) -> Exception:
+    if state == "finished":
+        return IdempotencyConflict("another answer is stored under this stream id")
+    return Diverged("what is stored of this answer is another text")

@@ -1,0 +1,261 @@
+"""The file of a spool.  It is opened for each transaction and closed after it: it is rarely needed, and then nothing has to be
+closed, and nothing is shared with a child process.
+
+Everything here blocks, and is run on a thread by `Spool`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import uuid
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cortex_rx.backends.sqlite.arguments import json_object
+from cortex_rx.backends.sqlite.connection import check_path, create_file, meanings, patiently, release
+from cortex_rx.errors import NotACortexFile, SpoolBusy, StoreTooNew
+
+__all__ = ["LEASE", "PIECE", "Entry", "SpoolFile"]
+
+PIECE = 262_144
+"""The code points of a text that are written, read and sent at a time."""
+LEASE = 30_000
+"""For how long (ms) a drainer that does nothing is believed to be alive."""
+
+_APPLICATION_ID = 0x43585350  # "CXSP"
+_VERSION = 1
+_PATIENCE = 10.0  # seconds that a transaction waits for another process
+_SCHEMA = (
+    # `cause` makes an entry a dead letter.  `turn` is what `streams:begin` takes, `args` are those of the call, without the text.
+    "CREATE TABLE entries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, space TEXT NOT NULL, stream TEXT,"
+    " operator TEXT NOT NULL, path TEXT NOT NULL, args TEXT NOT NULL, turn TEXT, began REAL NOT NULL,"
+    " length INTEGER NOT NULL, created INTEGER NOT NULL, cause TEXT, code TEXT)",
+    "CREATE TABLE pieces (entry INTEGER NOT NULL REFERENCES entries (seq) ON DELETE CASCADE, n INTEGER NOT NULL,"
+    " text TEXT NOT NULL, PRIMARY KEY (entry, n))",
+    "CREATE TABLE drainer (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, until INTEGER NOT NULL)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One call that the store has not answered: the function `path` with `args`, and the text that belongs to it, in pieces."""
+
+    seq: int
+    id: str
+    space: str
+    stream: str | None
+    operator: str
+    path: str
+    args: dict[str, Any]
+    begin: dict[str, Any] | None
+    """What `streams:begin` takes, for an answer; None for another call, whose `args` are whole."""
+    length: int
+    """Of its text."""
+    created: int
+    cause: str | None
+    code: str | None
+
+
+_COLUMNS = "seq, id, space, stream, operator, path, args, turn, length, created, cause, code"
+
+
+def _entry(row: Iterable[Any]) -> Entry:
+    seq, id, space, stream, operator, path, args, begin, length, created, cause, code = row
+    begun = None if begin is None else json.loads(begin)
+    return Entry(seq, id, space, stream, operator, path, json.loads(args), begun, length, created, cause, code)
+
+
+class SpoolFile:
+    """The transactions of a spool."""
+
+    def __init__(self, path: str, max_page_count: int | None, clock: Callable[[], float]) -> None:
+        self.path: str = path
+        self._max_page_count = max_page_count
+        self._clock = clock
+
+    @property
+    def exists(self) -> bool:
+        return os.path.exists(self.path)
+
+    def _now(self) -> int:
+        return round(self._clock() * 1000)
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
+        check_path(self.path)
+        create_file(self.path)
+        with meanings(self.path):
+            db = sqlite3.connect(
+                f"{Path(self.path).as_uri()}?mode=rw", timeout=_PATIENCE, isolation_level=None, uri=True
+            )
+            try:
+                patiently(lambda: self._prepare(db), _PATIENCE)
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                    db.execute("COMMIT")
+                except BaseException:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                    raise
+            finally:
+                release(db)
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """Recognise the file, or make it one of ours."""
+        db.execute("BEGIN")  # or another process could make its tables between one look and the next
+        try:
+            application, version, tables = (
+                db.execute(look).fetchone()[0]
+                for look in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema")
+            )
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        if application != _APPLICATION_ID and (application or version or tables):
+            raise NotACortexFile(f"{self.path}: the file is another database, no spool")
+        if version > _VERSION:
+            raise StoreTooNew(f"{self.path}: the spool has version {version}, this package knows {_VERSION}")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")
+        if self._max_page_count is not None:
+            db.execute(f"PRAGMA max_page_count = {self._max_page_count:d}")
+        if application:
+            return
+        db.execute("PRAGMA auto_vacuum = FULL")  # what was delivered takes no room any more
+        db.execute("BEGIN EXCLUSIVE")
+        try:
+            if not db.execute("PRAGMA application_id").fetchone()[0]:  # nobody else has made it meanwhile
+                for statement in _SCHEMA:
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {_APPLICATION_ID:d}")
+                db.execute(f"PRAGMA user_version = {_VERSION:d}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    # --- entries ------------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        space: str,
+        operator: str,
+        path: str,
+        args: Mapping[str, Any],
+        *,
+        text: str = "",
+        begin: Mapping[str, Any] | None = None,
+        began: float = 0.0,
+        cause: tuple[str, str] | None = None,
+    ) -> str:
+        """One entry, durable when this returns; its id.  `cause`, in words and as a code, makes it a dead letter."""
+        id = uuid.uuid4().hex
+        row = {
+            "id": id,
+            "space": space,
+            "stream": args.get("streamId"),
+            "operator": operator,
+            "path": path,
+            "args": json_object("args", args),
+            "turn": None if begin is None else json_object("turn", begin),
+            "began": began,
+            "length": len(text),
+            "created": self._now(),
+            "cause": cause[0] if cause else None,
+            "code": cause[1] if cause else None,
+        }
+        with self._transaction() as db:
+            seq = db.execute(
+                f"INSERT INTO entries ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})",  # noqa: S608
+                row,
+            ).lastrowid
+            for n, at in enumerate(range(0, len(text), PIECE)):
+                db.execute("INSERT INTO pieces VALUES (?, ?, ?)", (seq, n, text[at : at + PIECE]))
+        return id
+
+    def piece(self, seq: int, n: int) -> str:
+        """The n-th piece of the text of an entry, or ""."""
+        with self._transaction() as db:
+            row = db.execute("SELECT text FROM pieces WHERE entry = ? AND n = ?", (seq, n)).fetchone()
+        return row[0] if row else ""
+
+    def count(self) -> int:
+        """How many entries wait to be delivered."""
+        if not self.exists:
+            return 0
+        with self._transaction() as db:
+            return int(db.execute("SELECT count(*) FROM entries WHERE cause IS NULL").fetchone()[0])
+
+    def forget(self, space: str, stream: str, began: float) -> int:
+        """Remove what waits of an answer that came to no end."""
+        if not self.exists:
+            return 0
+        with self._transaction() as db:
+            return db.execute(
+                "DELETE FROM entries WHERE space = ? AND stream = ? AND began = ? AND path = 'streams:append'"
+                " AND cause IS NULL",
+                (space, stream, began),
+            ).rowcount
+
+    # --- dead letters -------------------------------------------------------------------------------------------------
+
+    def dead(self, space: str | None, id: str | None = None) -> list[Entry]:
+        """The dead letters, of this space and id if they are given; the oldest first."""
+        if not self.exists:
+            return []
+        with self._transaction() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM entries WHERE cause IS NOT NULL AND space = coalesce(?, space)"  # noqa: S608
+                " AND id = coalesce(?, id) ORDER BY seq",
+                (space, id),
+            ).fetchall()
+        return [_entry(row) for row in rows]
+
+    def bury(self, seq: int, cause: str, code: str) -> None:
+        """Make it a dead letter; or one with another cause."""
+        with self._transaction() as db:
+            db.execute("UPDATE entries SET cause = ?, code = ? WHERE seq = ?", (cause, code, seq))
+
+    def remove(self, seq: int) -> None:
+        """It was delivered, or is not wanted any more."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM entries WHERE seq = ?", (seq,))
+
+    # --- one drainer --------------------------------------------------------------------------------------------------
+
+    def next(self, drainer: str, skipped: list[int]) -> Entry | None:
+        """The entry whose stream began first; the drainer is the only one, for a lease from now on, else `SpoolBusy`."""
+        now = self._now()
+        with self._transaction() as db:
+            held = db.execute("SELECT id, until FROM drainer").fetchone()
+            if held and held[0] != drainer and held[1] > now:
+                raise SpoolBusy(held[1])
+            db.execute("INSERT OR REPLACE INTO drainer VALUES (1, ?, ?)", (drainer, now + LEASE))
+            row = db.execute(
+                f"SELECT {_COLUMNS} FROM entries WHERE cause IS NULL AND seq NOT IN (SELECT value FROM json_each(?))"  # noqa: S608
+                " ORDER BY began, seq LIMIT 1",
+                (json.dumps(skipped),),
+            ).fetchone()
+        return _entry(row) if row else None
+
+    def renew(self, drainer: str) -> None:
+        """The drainer is alive; `SpoolBusy` if it was silent for too long, and another one has begun."""
+        with self._transaction() as db:
+            found = db.execute("UPDATE drainer SET until = ? WHERE id = ?", (self._now() + LEASE, drainer))
+            if not found.rowcount:
+                held = db.execute("SELECT until FROM drainer").fetchone()
+                raise SpoolBusy(held[0] if held else self._now())
+
+    def leave(self, drainer: str) -> None:
+        """The drainer has ended."""
+        if self.exists:
+            with self._transaction() as db:
+                db.execute("DELETE FROM drainer WHERE id = ?", (drainer,))

@@ -1,0 +1,141 @@
+"""Dead letters: what failed for good, with its cause, until somebody looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from cortex_rx.backends.backend import HEAD_LENGTH, Backend
+from cortex_rx.errors import InvalidArgument, LetterNotFound
+from cortex_rx.spool.delivery import deliver
+from cortex_rx.spool.file import Entry
+from cortex_rx.spool.spool import Spool, cause_of, log
+
+__all__ = ["DeadLetter", "DeadLetters"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A call that the store refused for good."""
+
+    id: str
+    memory_space_id: str
+    operator: str
+    """Whose write it was: `finalize`, `persist_partial`, or the name that an operator of your own gave."""
+    path: str
+    """The function of the store."""
+    args: Mapping[str, Any]
+    """What the function was to be given; of an answer without its text."""
+    stream_id: str | None
+    cause: str
+    """The error, in words.  It may contain text of a user's, so keep it out of logs."""
+    code: str
+    """The error's code."""
+    created_at: int
+    """Epoch milliseconds."""
+    text: str
+    """What the store does not have of an answer, from `args["start"]` on: in a list its first 65,536 code points, from `get` all of it."""
+    text_length: int
+
+
+_Letters: TypeAlias = list[DeadLetter]  # inside the class, `list` is a method
+
+
+class DeadLetters:
+    """The dead letters in a spool.
+
+    Two kinds come here: an answer that contradicts what the store has, found by `drain`; and a write of an operator beside the
+    answer that failed for good, which the operator hands over by `add`.
+
+    >>> import asyncio, tempfile
+    >>> from cortex_rx import SqliteBackend, Spool
+    >>> async def main(folder):
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         letters = DeadLetters(Spool(f"{folder}/spool.db"), backend)
+    ...         args = {"memorySpaceId": "support", "memoryId": "mem-1"}
+    ...         id = await letters.add("support", "forget", "memories:deleteMemory", args, "MemoryNotFound")
+    ...         found = await letters.list("support")
+    ...         await letters.discard(id)
+    ...         return [(letter.operator, letter.cause) for letter in found], await letters.list()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncio.run(main(folder))
+    ([('forget', 'MemoryNotFound')], [])
+    """
+
+    def __init__(self, spool: Spool, backend: Backend) -> None:
+        self._spool, self._backend = spool, backend
+
+    def __repr__(self) -> str:
+        return f"DeadLetters({self._spool!r})"
+
+    async def add(
+        self, memory_space_id: str, operator: str, path: str, args: Mapping[str, Any], cause: BaseException | str
+    ) -> str:
+        """Keep a mutation that failed for good, so that it can be tried again when its cause is mended; the id of the letter.
+
+        `path` and `args` are those of the call; it must be one that can be repeated, and of this memory space.  It is durable when
+        this returns.  Raises a `StoreError` if it cannot be kept.
+        """
+        for name, value in (("memory_space_id", memory_space_id), ("operator", operator), ("path", path)):
+            if not (isinstance(value, str) and value):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InvalidArgument(name, value, "a string that is not empty")
+        if args.get("memorySpaceId") != memory_space_id:
+            raise InvalidArgument("args", "another memorySpaceId", "arguments of a call in memory_space_id")
+        log.warning("a dead letter of %s: %s", operator, "" if isinstance(cause, str) else type(cause).__name__)
+        why = (cause, "FAILED") if isinstance(cause, str) else cause_of(cause)
+        return await self._spool.run(partial(self._spool.file.add, memory_space_id, operator, path, args, cause=why))
+
+    async def list(self, memory_space_id: str | None = None) -> _Letters:
+        """The dead letters of a memory space, or (None) of all, the oldest first."""
+        entries = await self._spool.run(partial(self._spool.file.dead, memory_space_id))
+        return [await self._letter(entry, HEAD_LENGTH) for entry in entries]
+
+    async def get(self, id: str) -> DeadLetter:
+        """One of them, with all of its text.  `LetterNotFound` if there is none."""
+        return await self._letter(await self._find(id), None)
+
+    async def redrive(self, id: str) -> None:
+        """Try it again; once the store has acknowledged it, it is no dead letter any more.
+
+        Raises what the store says; then it stays, with that as its cause.  `LetterNotFound` if there is none.
+        """
+        entry = await self._find(id)
+        try:
+            await deliver(self._backend, entry, partial(self._spool.piece, entry))
+        except Exception as error:
+            await self._spool.run(partial(self._spool.file.bury, entry.seq, *cause_of(error)))
+            raise
+        await self._spool.run(partial(self._spool.file.remove, entry.seq))
+
+    async def discard(self, id: str) -> None:
+        """Delete it for good.  `LetterNotFound` if there is none."""
+        entry = await self._find(id)
+        await self._spool.run(partial(self._spool.file.remove, entry.seq))
+
+    async def _find(self, id: str) -> Entry:
+        found = await self._spool.run(partial(self._spool.file.dead, None, id))
+        if not found:
+            raise LetterNotFound("there is no dead letter of this id")
+        return found[0]
+
+    async def _letter(self, entry: Entry, most: int | None) -> DeadLetter:
+        parts: list[str] = []
+        while piece := await self._spool.piece(entry, len(parts)):
+            parts.append(piece)
+            if most is not None:
+                break
+        return DeadLetter(
+            entry.id,
+            entry.space,
+            entry.operator,
+            entry.path,
+            entry.args,
+            entry.stream,
+            entry.cause or "",
+            entry.code or "",
+            entry.created,
+            "".join(parts)[:most],
+            entry.length,
+        )

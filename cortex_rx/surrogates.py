@@ -1,0 +1,30 @@
+"""Halves of surrogate pairs: some providers split a character between two items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from cortex_rx.events import Delta, Problem, StreamEvent
+
+__all__ = ["LONE", "half", "is_surrogate", "whole"]
+
+LONE: Problem = Problem(
+    "streaming", "LONE_SURROGATE", "a lone surrogate came and was replaced by U+FFFD", recoverable=True
+)
+is_surrogate: Callable[[str], object] = re.compile("[\ud800-\udfff]").search
+
+
+def whole(text: str) -> tuple[str, str, bool]:
+    """The text without surrogates; a high one at its end, whose other half may follow; whether a lone one was replaced."""
+    carried = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
+    joined = text[: len(text) - len(carried)].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return joined, carried, joined.count("\ufffd") > text.count("\ufffd")
+
+
+def half(carried: str, told: bool, delta: Callable[[str], Delta]) -> Iterator[StreamEvent]:
+    """What becomes of half a pair whose other half never came."""
+    if carried:
+        if not told:
+            yield LONE
+        yield delta("\ufffd")

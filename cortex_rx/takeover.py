@@ -1,0 +1,177 @@
+"""Taking over a stream that another process began: before the model is asked, with a token."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from cortex_rx.backends.backend import HEAD_LENGTH, Backend, is_backend
+from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StillOwned, StoreUnavailable
+from cortex_rx.flow import Flow
+from cortex_rx.marks import Mark
+from cortex_rx.types import Turn, Usage
+
+__all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "Taken", "hashed", "new_token", "read_text", "take_over"]
+
+LEASE: timedelta = timedelta(seconds=10)
+"""How long a stream is its writer's after his last sign of life."""
+TOKEN_TTL: timedelta = timedelta(hours=1)
+"""How long a token is good."""
+_PAUSES = (0.1, 0.4, 1.6)  # seconds between tries at a store that cannot be reached
+
+
+def new_token() -> str:
+    """A token: 256 bits that nobody can guess."""
+    return f"resume_{secrets.token_urlsafe(32)}"
+
+
+def hashed(token: str) -> str:
+    """What the store knows of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFrom:
+    """A stream to be taken over: where it is stored, and the token that says so.
+
+    While its writer is alive it is waited for, for one lease at most, then `StillOwned` is raised; with `take_over` it is
+    taken at once, and the former writer is fenced off.  `claim` makes a repetition harmless: a take-over whose answer was
+    lost is the same one when it is sent again under the same claim.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> ResumeFrom(SqliteBackend(":memory:"), "support", "resume_...", claim="mine")  # the token is not shown
+    ResumeFrom(backend=SqliteBackend(':memory:'), memory_space_id='support', take_over=False, claim='mine', expected={})
+    """
+
+    backend: Backend
+    memory_space_id: str
+    token: str = field(repr=False)
+    take_over: bool = False
+    claim: str = field(default_factory=lambda: uuid.uuid4().hex)
+    expected: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of the `Turn` that the stored one must have; another value is an `IdempotencyConflict`."""
+
+    def __post_init__(self) -> None:
+        if not is_backend(self.backend):
+            raise InvalidArgument("backend", type(self.backend).__name__, "a Backend")
+        for name in ("memory_space_id", "token", "claim"):
+            value: object = getattr(self, name)
+            if not (isinstance(value, str) and value):
+                given = type(value).__name__ if name == "token" else value
+                raise InvalidArgument(name, given, "a string that is not empty")
+        if not isinstance(self.take_over, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgument("take_over", self.take_over, "True or False")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A stream that is ours now, or that had ended."""
+
+    turn: Turn
+    stream_id: str
+    memory_id: str
+    started: float
+    epoch: int
+    attempt: int
+    text: str
+    index: int
+    mark: Mark | None
+    token: str = field(repr=False)
+    ended: str | None = None
+    """The reason with which the answer ended, if it is finished."""
+    usage: Usage | None = None
+    empty: bool = False
+    """It was closed without an answer."""
+
+
+async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
+    """Own the stream, and read what is stored of it.
+
+    Raises `TokenUnknown`, `TokenExpired`, `Superseded`, `WrongMemorySpace`, `StillOwned` or `StreamNotFound`.
+    """
+    token = new_token()
+    args: dict[str, Any] = {
+        "memorySpaceId": resume.memory_space_id,
+        "token": hashed(resume.token),
+        "claim": resume.claim,
+        "lease": round(LEASE.total_seconds() * 1000),
+        "newToken": hashed(token),
+        "tokenTtl": round(TOKEN_TTL.total_seconds() * 1000),
+        "force": resume.take_over,
+    }
+    given_up = flow.time() + LEASE.total_seconds()
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            answer = await resume.backend.mutation("streams:takeOver", args)
+            break
+        except StillOwned as error:
+            left = error.until / 1000 - flow.wall()  # by our clock: it only says when to ask again
+            if flow.time() >= given_up:
+                raise
+            await asyncio.sleep(min(max(left, 0.05), max(given_up - flow.time(), 0.05)))
+        except StoreUnavailable:
+            if (pause := next(pauses, None)) is None:
+                raise
+            await asyncio.sleep(pause)
+    args = dict(answer["turn"])
+    started = args.pop("startedAt") / 1000
+    turn = turn_of(args)
+    for name, value in resume.expected.items():
+        if getattr(turn, name) != value:
+            raise IdempotencyConflict(f"the token is of a stream with another {name}")
+    mark = answer.get("mark")
+    text, index = "", 0
+    if answer["state"] != "empty":
+        text, index = await read_text(resume.backend, resume.memory_space_id, answer["streamId"], answer["attempt"])
+    usage = answer.get("usage")
+    return Taken(
+        turn,
+        answer["streamId"],
+        answer["memoryId"],
+        started,
+        int(answer["epoch"]),
+        int(answer["attempt"]),
+        text,
+        index,
+        Mark.from_json(mark) if mark else None,
+        token,
+        (answer.get("reason") or "stop") if answer["state"] == "finished" else None,
+        Usage.from_row(usage) if usage else None,
+        answer["state"] == "empty",
+    )
+
+
+def turn_of(args: Mapping[str, Any]) -> Turn:
+    """The turn that was given to `streams:begin`."""
+    values = {one.name: args.get(to_camel(one.name)) for one in fields(Turn)}
+    return Turn(**{name: value for name, value in values.items() if value is not None})
+
+
+async def read_text(backend: Backend, space: str, stream_id: str, attempt: int) -> tuple[str, int]:
+    """The whole text of an attempt, page by page, and the number of deltas in it."""
+    parts: list[str] = []
+    at = 0
+    while True:
+        page = await backend.query(
+            "streams:read",
+            {
+                "memorySpaceId": space,
+                "streamId": stream_id,
+                "attempt": attempt,
+                "after": at,
+                "limit": 16 * HEAD_LENGTH,
+            },
+        )
+        parts.append(page["text"])
+        at += len(page["text"])
+        if at >= page["length"] or not page["text"]:
+            return "".join(parts), int(page["index"])

@@ -1,0 +1,46 @@
+"""A seeded simulator: one number decides everything that time, chance and failures decide elsewhere.
+
+A scenario is an async function of a `Simulation`.  It builds what is tested, lets it run in processes that crash, stall and
+fail by a plan drawn from the seed, and raises (`assert`) when something does not hold.  `run_seeds` runs it in virtual time:
+
+    >>> from cortex_rx.testing.simulate import Simulation, run_seeds
+    >>> async def scenario(sim: Simulation) -> None:
+    ...     process = sim.process(sim.plan(effects=4))
+    ...     ...
+    >>> run_seeds(scenario, range(3)).seeds
+    3
+
+When a seed fails, the error ends in the one line that runs it again:
+
+    >>> async def broken(sim: Simulation) -> None:
+    ...     sim.note("drawing")
+    ...     assert sim.random.random() < 0.9, "too high"
+    >>> run_seeds(broken, range(100))
+    Traceback (most recent call last):
+    ...
+    cortex_rx.testing.simulate.simulation.SimulationFailed: seed 2: AssertionError: too high
+         0.000 s  drawing
+    again: run_seed(broken, 2)
+
+`Remembering` is the scenario of this package: `remember_stream` on SQLite; `Writing` is one for a backend alone.  The command line runs it, or yours:
+
+    python -m cortex_rx.testing.simulate --seed 123
+    python -m cortex_rx.testing.simulate --seeds 0:1000 --scenario my_tests.stories:scenario
+"""
+
+from cortex_rx.testing.simulate.remembering import Exchange, Remembering, Run
+from cortex_rx.testing.simulate.simulation import Scenario, Simulated, Simulation, SimulationFailed, run_seed, run_seeds
+from cortex_rx.testing.simulate.writing import Writing
+
+__all__ = [
+    "Exchange",
+    "Remembering",
+    "Run",
+    "Scenario",
+    "Simulated",
+    "Simulation",
+    "SimulationFailed",
+    "Writing",
+    "run_seed",
+    "run_seeds",
+]

@@ -1,0 +1,250 @@
+"""The simulation itself: what a seed decides, how a scenario runs, and what must be left at its end, nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import random
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from cortex_rx.testing._where import where
+from cortex_rx.testing.leaks import left_in_process, left_on_loop
+from cortex_rx.testing.plans import FAULT_KINDS, Fault, FaultKind, Plan
+from cortex_rx.testing.processes import Process
+from cortex_rx.testing.virtual import VirtualLoop
+
+__all__ = ["Scenario", "Simulated", "Simulation", "SimulationFailed", "run_seed", "run_seeds"]
+
+FOREVER = 100_000.0  # virtual seconds after which a scenario is taken for one that never ends
+TURNS = 100_000  # of the loop at one instant, after which it is taken for one that spins
+SHOWN = 40  # of the notes that an error shows
+
+
+class SimulationFailed(AssertionError):
+    """A scenario does not hold under a seed.  `again` is what runs it once more; the cause is what went wrong."""
+
+    def __init__(self, seed: int, error: BaseException, notes: Sequence[str], again: str) -> None:
+        shown = list(notes[-SHOWN:])
+        lines = [f"seed {seed}: {type(error).__name__}: {error}", *shown, f"again: {again}"]
+        super().__init__("\n".join(lines))
+        self.seed: int = seed
+        self.again: str = again
+
+
+class Simulation:
+    """What a scenario is given: chance, processes, a folder, and a place for notes.
+
+    All chance comes from `random`, or a seed would not be the same run again.  `folder` is empty, and goes away afterwards.
+    `new_id` counts, and `wall` is the clock of virtual time: give them to the backend.
+
+    >>> async def scenario(sim: Simulation) -> None:
+    ...     backend = SqliteBackend(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id)
+    ...     async with sim.process("1 delay 2") as process:
+    ...         store = Faulty(backend, process)
+    ...         question = {"streamId": "st", "memorySpaceId": "s", "conversationId": "c", "userMessage": "Why?",
+    ...                     "userId": "ada", "importance": 50, "tags": []}
+    ...         await process.run(store.mutation("streams:begin", question))
+    ...     sim.note("begun")
+    >>> from cortex_rx import SqliteBackend
+    >>> from cortex_rx.testing import Faulty
+    >>> print(*run_seed(scenario, 1).notes)
+         2.000 s  begun
+    """
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.seed: int = seed
+        self.random: random.Random = random.Random(seed)
+        self.folder: Path = folder
+        self.notes: list[str] = []
+        self.processes: list[Process] = []
+        self._ids = count(1)
+
+    def chance(self, probability: float) -> bool:
+        """Whether it happens, this time."""
+        return self.random.random() < probability
+
+    def plan(self, effects: int, most: int = 2, kinds: Sequence[FaultKind] = FAULT_KINDS) -> Plan:
+        """A plan of at most so many faults, in a process that has about so many effects."""
+        chosen = self.random.sample(range(1, effects + 1), min(self.random.randint(0, most), effects))
+        return Plan(tuple(Fault(at, self.random.choice(kinds)) for at in chosen))
+
+    def process(self, plan: Plan | str = "") -> Process:
+        """One more process; what is left of it at the end is taken away."""
+        process = Process(plan, f"process {len(self.processes) + 1}")
+        self.processes.append(process)
+        return process
+
+    def note(self, what: str) -> None:
+        """Write down what happened, with its time: the error of a seed that fails shows it."""
+        self.notes.append(f"{asyncio.get_running_loop().time():10.3f} s  {what}")
+
+    def new_id(self) -> str:
+        """The next number, as an id."""
+        return f"{next(self._ids):05}"
+
+    def wall(self) -> float:
+        """Seconds since the epoch, in virtual time."""
+        return cast("VirtualLoop", asyncio.get_running_loop()).wall()
+
+
+Scenario: TypeAlias = Callable[[Simulation], Awaitable[None]]
+"""Builds what is tested, lets it run, and raises when something does not hold."""
+
+
+class _Shuffled(VirtualLoop):
+    """A virtual loop that runs the tasks that are ready in an order drawn from a seed.
+
+    Plain callbacks stay where they are, since asyncio promises their order; only tasks change places with each other.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(f"order {seed}")
+        self._turns = 0  # since time passed
+        self.problems: list[str] = []
+        self.set_exception_handler(self._note)
+
+    def jump(self) -> None:
+        super().jump()
+        self._turns = 0
+
+    def _note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.problems.append(f"{context.get('message')} {context.get('exception')!r}")
+
+    def _run_once(self) -> None:
+        self._turns += 1
+        if self._turns > TURNS:
+            self._turns = 0
+            raise RuntimeError(f"it spins: the loop has turned {TURNS:,} times, and no time passed")
+        inner: Any = super()
+        ready: Any = cast("Any", self)._ready
+        if len(ready) > 1:
+            tasks = [at for at, handle in enumerate(ready) if _is_task(handle)]
+            order = tasks[:]
+            self._random.shuffle(order)
+            for at, handle in zip(tasks, [ready[at] for at in order], strict=True):
+                ready[at] = handle
+        inner._run_once()
+
+
+def _is_task(handle: asyncio.Handle) -> bool:
+    return isinstance(getattr(getattr(handle, "_callback", None), "__self__", None), asyncio.Task)
+
+
+def run_seed(scenario: Scenario, seed: int) -> Simulation:
+    """Run a scenario under one seed, in virtual time, and return the simulation with its notes.
+
+    `SimulationFailed` if it raises, never ends, or leaves something: a task, a timer, a thread, an open file.
+    """
+    parent = next(filter(os.path.isdir, ["/dev/shm"]), None)  # in memory, where there is such a place
+    with tempfile.TemporaryDirectory(dir=parent, prefix="cortex-simulate-") as made:
+        sim = Simulation(seed, Path(made))
+        loop = _Shuffled(seed)
+        threads, files = set(threading.enumerate()), _files()
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(_play(scenario, sim, loop))
+            if new := [thread.name for thread in set(threading.enumerate()) - threads]:
+                raise AssertionError(f"left behind: threads {new}")
+            if new := sorted(_files() - files):
+                raise AssertionError(f"left behind: open files {new}")
+        except Exception as error:
+            raise SimulationFailed(seed, error, sim.notes, _again(scenario, seed)) from error
+        return sim
+
+
+async def _play(scenario: Scenario, sim: Simulation, loop: _Shuffled) -> None:
+    try:
+        task = asyncio.ensure_future(scenario(sim))
+        if not (await asyncio.wait({task}, timeout=FOREVER))[0]:
+            waiting = sorted(f"{each.get_name()}: {where(each)}" for each in asyncio.all_tasks(loop))
+            task.cancel()
+            await asyncio.wait({task})
+            raise AssertionError(f"it did not end within {FOREVER:,.0f} s; waiting: {'; '.join(waiting)}")
+        task.result()
+        await _turns()
+        problems = list(loop.problems)
+        for process in sim.processes:
+            if not process.crashed and (left := process.left()):
+                raise AssertionError(f"left behind by {process.name}: {left}")
+    finally:
+        for process in sim.processes:
+            await process.bury()
+    await _turns()
+    if problems:
+        raise AssertionError(f"asyncio reports: {problems}")
+    if left := [thing.words for thing in left_on_loop(loop)]:
+        raise AssertionError(f"left behind: {left}")
+
+
+async def _turns() -> None:
+    for _ in range(6):  # which what ends now needs
+        await asyncio.sleep(0)
+
+
+def _files() -> set[str]:
+    return {thing.words for thing in left_in_process() if not thing.words.startswith("thread")}
+
+
+def _again(scenario: Scenario, seed: int) -> str:
+    """The line that runs one seed of a scenario: a command, where a command can find the scenario."""
+    module = getattr(scenario, "__module__", "")
+    name = getattr(scenario, "__name__", "")
+    command = "python -m cortex_rx.testing.simulate"
+    arguments: str | None = getattr(scenario, "arguments", None)
+    if arguments is not None:
+        return " ".join([command, *filter(None, [arguments]), f"--seed {seed}"])
+    try:
+        found = getattr(importlib.import_module(module), name) is scenario and module != "__main__"
+    except Exception:
+        found = False
+    if found:
+        return f"{command} --scenario {module}:{name} --seed {seed}"
+    return f"run_seed({name or f'{type(scenario).__name__}(...)'}, {seed})"
+
+
+@dataclass
+class Simulated:
+    """What `run_seeds` did: so many seeds; of the processes in them, of the faults that happened, and of what they hit."""
+
+    seeds: int = 0
+    processes: int = 0
+    effects: int = 0
+    crashed: int = 0
+    faults: Counter[str] = field(default_factory=Counter[str])
+    hit: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, sim: Simulation) -> None:
+        """Count one more."""
+        self.seeds += 1
+        self.processes += len(sim.processes)
+        for process in sim.processes:
+            self.effects += len(process.effects)
+            self.crashed += any(fault.kind.startswith("crash") for fault in process.fired)
+            for fault in process.fired:
+                self.faults[fault.kind] += 1
+                self.hit[process.effects[fault.at - 1]] += 1
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"{kind} {number}" for kind, number in sorted(self.faults.items())) or "none"
+        hit = ", ".join(f"{name} {number}" for name, number in sorted(self.hit.items())) or "none"
+        return (
+            f"{self.seeds} seeds, {self.processes} processes, {self.effects} effects, {self.crashed} crashes\n"
+            f"faults: {faults}\nhit: {hit}"
+        )
+
+
+def run_seeds(scenario: Scenario, seeds: Iterable[int]) -> Simulated:
+    """Run a scenario under each of the seeds; `SimulationFailed` at the first that fails.  Returns what was counted."""
+    counted = Simulated()
+    for seed in seeds:
+        counted.add(run_seed(scenario, seed))
+    return counted

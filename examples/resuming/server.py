@@ -1,0 +1,85 @@
+"""A server that streams an answer, and keeps nothing in memory that a restart would lose.
+
+GET /ask?question=...           streams a new answer
+GET /resume?token=...           goes on with an answer whose server died
+GET /follow?stream=...&attempt=...&offset=...&epoch=...   for a client that comes back
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from cortex_rx import Answer, Cortex, ResumePoint, replayable
+from cortex_rx.events import Begun, StreamEvent, to_json
+from cortex_rx.following import Place
+
+SPACE = "support"
+WORDS = [f"word{number} " for number in range(200)]
+
+
+async def model(point: ResumePoint) -> AsyncIterator[str]:
+    """A model that gives the same answer each time it is asked, a word every 10 ms."""
+    for word in WORDS:
+        await asyncio.sleep(0.01)
+        yield word
+
+
+def application(path: str) -> Starlette:
+    cortex = Cortex(path)
+
+    def lines(events: AsyncIterator[StreamEvent], answer: Answer | None = None) -> StreamingResponse:
+        async def body() -> AsyncIterator[str]:
+            async for event in events:
+                line: dict[str, Any] = to_json(event)
+                if isinstance(event, Begun) and answer:  # the client's, and nobody else's
+                    line |= {"stream_id": answer.stream_id, "token": answer.resume_token}
+                yield json.dumps(line) + "\n"
+
+        return StreamingResponse(body(), media_type="application/x-ndjson")
+
+    async def ask(request: Request) -> StreamingResponse:
+        answer = cortex.memory.remember_stream(
+            replayable(model),
+            memory_space_id=SPACE,
+            conversation_id="c-1",
+            user_message=request.query_params["question"],
+            user_id="ada",
+            user_name="Ada",
+        )
+        answer.detach()  # a client that dies does not stop its answer
+        return lines(answer.events(), answer)
+
+    async def resume(request: Request) -> StreamingResponse:
+        answer = cortex.memory.remember_stream(
+            replayable(model), memory_space_id=SPACE, resume_from=request.query_params["token"]
+        )
+        answer.detach()
+        return lines(answer.events(), answer)
+
+    async def follow(request: Request) -> StreamingResponse:
+        given = request.query_params
+        place = Place(int(given["offset"]), int(given["attempt"]), int(given["epoch"]))
+        return lines(cortex.memory.follow(SPACE, given["stream"], place))
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with cortex:
+            yield
+
+    routes = [Route("/ask", ask), Route("/resume", resume), Route("/follow", follow)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+if __name__ == "__main__":
+    uvicorn.run(application(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")

@@ -1,0 +1,625 @@
+"""Backends that are wrong in one thing each, and the promise by which it must be noticed."""
+
+import asyncio
+import itertools
+import unicodedata
+
+from cortex_rx.backends import SqliteBackend
+from cortex_rx.errors import (
+    Diverged,
+    Fenced,
+    Gap,
+    IdempotencyConflict,
+    InvalidArgument,
+    StoreClosed,
+    StoreError,
+    StreamNotFound,
+    TokenUnknown,
+    UnknownFunction,
+    WrongMemorySpace,
+)
+
+WRONG = {}
+WRITES = ("streams:append", "streams:finalize", "streams:close")
+
+
+def noticed_by(*promises):
+    def register(kind):
+        WRONG[kind.__name__] = (kind, promises)
+        return kind
+
+    return register
+
+
+class Wrong(SqliteBackend):
+    """What all have in common: `ask` and `do` are the right ones."""
+
+    async def ask(self, path, args, **more):
+        where = {"memorySpaceId": args["memorySpaceId"]}
+        return await SqliteBackend.query(self, path, {**where, **more})
+
+    async def stream(self, args):
+        return await self.ask("streams:get", args, streamId=args["streamId"])
+
+    async def do(self, path, args, **more):
+        return await SqliteBackend.mutation(self, path, {**args, **more})
+
+
+# --- what is stored ---------------------------------------------------------------------------------------------------
+
+
+@noticed_by("acknowledged_is_stored")
+class AcknowledgesBeforeItCommits(Wrong):
+    """Appends wait in memory until something else is asked for; whoever asks this backend does not notice."""
+
+    waiting = ()
+
+    async def mutation(self, path, args):
+        if path == "streams:append":
+            if self.waiting and self.waiting[-1]["start"] + len(self.waiting[-1]["text"]) != args["start"]:
+                await self.write()
+            if found := await self.stream(args):
+                known = self.waiting[-1]["start"] + len(self.waiting[-1]["text"]) if self.waiting else found["length"]
+                if found["state"] == "open" and args["start"] == known and args["epoch"] == found["epoch"]:
+                    self.waiting = (*self.waiting, args)
+                    return {"end": args["start"] + len(args["text"])}
+        await self.write()
+        return await super().mutation(path, args)
+
+    async def query(self, path, args):
+        await self.write()
+        return await super().query(path, args)
+
+    async def write(self):
+        waiting, self.waiting = self.waiting, ()
+        for args in waiting:
+            await SqliteBackend.mutation(self, "streams:append", args)
+
+
+@noticed_by("begin_stores_the_question")
+class ForgetsImportance(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {**args, "importance": 50} if path == "streams:begin" else args)
+
+
+@noticed_by("an_old_epoch_is_fenced")
+class ForgetsTheFence(Wrong):
+    async def mutation(self, path, args):
+        if path in WRITES and (found := await self.stream(args)):
+            args = {**args, "epoch": found["epoch"]}
+        return await super().mutation(path, args)
+
+
+@noticed_by("another_text_is_diverged")
+class ChecksNoOverlap(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except Diverged:
+            found = await self.stream(args)
+            return {"end": max(found["length"], args["start"] + len(args["text"]))}
+
+
+@noticed_by("lengths_are_code_points")
+class CountsBytes(Wrong):
+    def count(self, text):
+        return len(text.encode())
+
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path == "streams:append":
+            result["end"] += self.count(args["text"]) - len(args["text"])
+        return result
+
+
+@noticed_by("lengths_are_code_points")
+class CountsUtf16(CountsBytes):
+    def count(self, text):
+        return len(text.encode("utf-16-le")) // 2
+
+
+@noticed_by("an_exchange_is_stored_once")
+class FinalisesTwice(Wrong):
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path == "streams:finalize" and result["stored"] == "before":
+            found = await self.stream(args)
+            row = await self.ask("memories:get", args, memoryId=found["memoryId"])
+            twin = {"memorySpaceId": args["memorySpaceId"], "streamId": f"{args['streamId']}-again"}
+            begin = {"conversationId": "c", "userMessage": found["userMessage"], "importance": 50, "tags": []}
+            await self.do("streams:begin", twin, **begin)
+            whole = {"epoch": 1, "attempt": 0, "start": 0, "text": row["content"], "length": len(row["content"])}
+            await self.do("streams:finalize", twin, **whole)
+        return result
+
+
+@noticed_by("a_space_never_sees_another")
+class MixesSpaces(Wrong):
+    spaces = ()
+
+    async def query(self, path, args):
+        self.spaces = {*self.spaces, args["memorySpaceId"]}
+        found = await super().query(path, args)
+        if path == "memories:search":
+            for space in sorted(self.spaces - {args["memorySpaceId"]}):
+                found = found + await super().query(path, {**args, "memorySpaceId": space})
+        return found
+
+
+@noticed_by("a_gap_is_refused")
+class FillsGaps(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except Gap as gap:
+            if path != "streams:append":
+                raise
+            return await super().mutation(path, {**args, "start": gap.end})
+
+
+@noticed_by("finalize_is_all_or_nothing")
+class FinalisesInTwoSteps(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:finalize" and args["text"]:
+            keys = ("memorySpaceId", "streamId", "epoch", "attempt", "start", "text")
+            await self.do("streams:append", {key: args[key] for key in keys})
+        return await super().mutation(path, args)
+
+
+@noticed_by("text_stays_as_it_was")
+class Normalises(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:begin":
+            args = {**args, "userMessage": unicodedata.normalize("NFC", args["userMessage"])}
+        return await super().mutation(path, args)
+
+
+@noticed_by("text_stays_as_it_was")
+class CutsAtNul(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "memories:list":
+            for row in found:
+                row["content"] = row["content"].split("\0")[0]
+        return found
+
+
+@noticed_by("a_restart_begins_anew")
+class StaysAtItsAttempt(Wrong):
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        return {**result, "attempt": 0} if path == "streams:begin" else result
+
+
+@noticed_by("another_turn_is_a_conflict")
+class TakesAnyQuestion(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except IdempotencyConflict:
+            if path != "streams:begin":
+                raise
+            return await self.stream(args)
+
+
+@noticed_by("another_answer_is_a_conflict")
+class KeepsTheFirstAnswerSilently(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except IdempotencyConflict:
+            if path != "streams:finalize":
+                raise
+            return {"stored": "before"}
+
+
+@noticed_by("append_adds_what_is_new")
+class AppendsTwice(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:append" and (found := await self.stream(args)):
+            args = {**args, "start": found["length"]}
+        return await super().mutation(path, args)
+
+
+@noticed_by("a_long_text_is_whole")
+class CutsLongTexts(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "memories:get" and found:
+            found["content"] = found["content"][:65_536]
+        return found
+
+
+@noticed_by("a_higher_attempt_begins_anew")
+class TakesOldAttempts(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:append" and (found := await self.stream(args)):
+            args = {**args, "attempt": max(args["attempt"], found["attempt"])}
+        return await super().mutation(path, args)
+
+
+@noticed_by("writes_at_once_do_not_disturb_each_other")
+class LosesWhatComesAtOnce(Wrong):
+    busy = False
+
+    async def mutation(self, path, args):
+        if path == "streams:append" and self.busy:
+            return {"end": args["start"] + len(args["text"])}
+        self.busy = True
+        try:
+            return await super().mutation(path, args)
+        finally:
+            self.busy = False
+
+
+@noticed_by("what_is_not_there_is_not_found")
+class RaisesWhatItLikes(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except StreamNotFound as error:
+            raise KeyError(args["streamId"]) from error
+
+
+@noticed_by("wrong_arguments_are_refused")
+class TakesAnyArgument(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {key: value for key, value in args.items() if key != "surprise"})
+
+
+@noticed_by("an_unknown_function_is_named")
+class KnowsEverything(Wrong):
+    async def query(self, path, args):
+        try:
+            return await super().query(path, args)
+        except UnknownFunction:
+            return None
+
+
+@noticed_by("results_are_plain")
+class GivesNone(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return [{"agentId": None, **row} for row in found] if path == "memories:list" else found
+
+
+@noticed_by("a_closed_backend_says_so")
+class SaysNothingWhenClosed(Wrong):
+    async def query(self, path, args):
+        try:
+            return await super().query(path, args)
+        except StoreClosed:
+            return None
+
+
+@noticed_by("a_partial_is_hidden")
+class ShowsPartials(Wrong):
+    async def query(self, path, args):
+        return await super().query(path, {**args, "includePartial": True} if path == "memories:count" else args)
+
+
+# --- exchanges --------------------------------------------------------------------------------------------------------
+
+
+@noticed_by("an_exchange_is_stored_whole")
+class DropsEmbeddings(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {key: value for key, value in args.items() if key != "userEmbedding"})
+
+
+@noticed_by("repeating_changes_nothing")
+class RefusesRepetitions(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:close" and (found := await self.stream(args)) and found["state"] == "empty":
+            raise IdempotencyConflict("closed already")
+        return await super().mutation(path, args)
+
+
+@noticed_by("tool_calls_alone_make_a_message")
+class RefusesEmptyAnswers(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:finalize" and args["length"] == 0:
+            raise InvalidArgument("length", 0, "1 or more")
+        return await super().mutation(path, args)
+
+
+@noticed_by("a_summary_is_the_memory")
+class IgnoresSummaries(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {key: value for key, value in args.items() if key != "userContent"})
+
+
+@noticed_by("a_question_without_an_answer_is_kept")
+class DropsTheQuestion(Wrong):
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path == "streams:close":
+            where = {"memorySpaceId": args["memorySpaceId"], "memoryId": result["memories"][0]["memoryId"]}
+            await self.do("memories:deleteMemory", where)
+        return result
+
+
+@noticed_by("a_question_can_be_answered_after_all")
+class StaysClosed(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:begin" and (found := await self.stream(args)) and found["state"] == "empty":
+            return found
+        return await super().mutation(path, args)
+
+
+@noticed_by("each_answer_follows_its_question")
+class SortsMessages(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "conversations:get" and found:
+            found["messages"].sort(key=lambda message: message["role"] == "agent")
+        return found
+
+
+# --- memories and conversations ---------------------------------------------------------------------------------------
+
+
+@noticed_by("the_newest_comes_first")
+class OldestFirst(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return found[::-1] if path == "memories:list" else found
+
+
+@noticed_by("filters_act_before_the_limit")
+class LimitsBeforeItFilters(Wrong):
+    async def query(self, path, args):
+        if path != "memories:list" or "userId" not in args:
+            return await super().query(path, args)
+        rest = {key: value for key, value in args.items() if key != "userId"}
+        return [row for row in await super().query(path, rest) if row.get("userId") == args["userId"]]
+
+
+@noticed_by("words_are_found")
+class SearchesSubstrings(Wrong):
+    async def query(self, path, args):
+        if path != "memories:search":
+            return await super().query(path, args)
+        rows = await self.ask("memories:list", args)
+        return [{**row, "_score": 0.5} for row in rows if args["query"].lower() in row["content"].lower()]
+
+
+@noticed_by("any_string_is_a_query")
+class ReadsQueriesAsSyntax(Wrong):
+    async def query(self, path, args):
+        if path == "memories:search" and args["query"].count('"') % 2:
+            raise StoreError("fts5: syntax error")
+        return await super().query(path, args)
+
+
+@noticed_by("a_search_does_not_depend_on_other_spaces")
+class ScoresByTheWholeStore(Wrong):
+    written = 0
+
+    async def mutation(self, path, args):
+        self.written += 1
+        return await super().mutation(path, args)
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return [{**row, "_score": 1 / self.written} for row in found] if path == "memories:search" else found
+
+
+@noticed_by("what_was_deleted_is_gone")
+class ForgetsTheIndex(Wrong):
+    gone = ()
+
+    async def mutation(self, path, args):
+        if path == "memories:deleteMemory" and (row := await self.ask("memories:get", args, memoryId=args["memoryId"])):
+            self.gone = (*self.gone, {**row, "_score": 0.1})
+        return await super().mutation(path, args)
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "memories:search":
+            found += [row for row in self.gone if args["query"] in row["content"]]
+        return found
+
+
+@noticed_by("a_deleted_partial_stays_deleted")
+class WritesToWhatIsGone(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except StreamNotFound:
+            if path != "streams:append":
+                raise
+            return {"end": args["start"] + len(args["text"])}
+
+
+@noticed_by("conversations_are_there")
+class ListsMessages(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "conversations:list":
+            found = [await self.ask("conversations:get", args, conversationId=row["conversationId"]) for row in found]
+        return found
+
+
+@noticed_by("history_comes_in_pages")
+class AlwaysHasMore(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return {**found, "hasMore": True} if path == "conversations:getHistory" else found
+
+
+# --- leases and tokens ------------------------------------------------------------------------------------------------
+
+
+@noticed_by("a_lease_holds_others_off")
+class IgnoresLeases(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {key: value for key, value in args.items() if key != "lease"})
+
+
+@noticed_by("a_claim_repeats_a_begin")
+class IgnoresClaims(Wrong):
+    numbers = itertools.count()
+
+    async def mutation(self, path, args):
+        if path == "streams:begin" and "claim" in args:
+            await self.let_go(args)
+            args = {**args, "claim": f"{next(self.numbers)}"}
+        return await super().mutation(path, args)
+
+    async def let_go(self, args):
+        if (found := await self.stream(args)) and found["state"] == "open":
+            where = {"memorySpaceId": args["memorySpaceId"], "streamId": args["streamId"]}
+            await self.do("streams:renew", where, epoch=found["epoch"], lease=0)
+
+
+@noticed_by("a_lease_is_renewed_and_released")
+class NeverLetsGo(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:append" and args.get("lease") == 0:
+            args = {**args, "lease": 60_000}
+        return await super().mutation(path, args)
+
+
+@noticed_by("a_token_takes_the_stream_over")
+class LosesTheMark(Wrong):
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        return {**result, "mark": None} if path == "streams:takeOver" else result
+
+
+@noticed_by("a_take_over_waits_for_the_lease")
+class AlwaysForces(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {**args, "force": True} if path == "streams:takeOver" else args)
+
+
+@noticed_by("a_claim_repeats_a_take_over")
+class TakesOverAgain(Wrong):
+    numbers = itertools.count()
+
+    async def mutation(self, path, args):
+        if path == "streams:takeOver":
+            args = {**args, "claim": f"{args['claim']}-{next(self.numbers)}"}
+        return await super().mutation(path, args)
+
+
+@noticed_by("a_token_opens_only_its_own")
+class OpensAnySpace(Wrong):
+    """A token is not bound to its memory space."""
+
+    spaces = ()
+
+    async def mutation(self, path, args):
+        self.spaces = (*self.spaces, args["memorySpaceId"])
+        try:
+            return await super().mutation(path, args)
+        except WrongMemorySpace:
+            return await super().mutation(path, {**args, "memorySpaceId": self.spaces[0]})
+
+
+@noticed_by("a_token_of_a_finished_stream_gives_the_result")
+class ForgetsTokensOfFinished(Wrong):
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path == "streams:takeOver" and result["state"] == "finished":
+            raise TokenUnknown("no stream has this token")
+        return result
+
+
+@noticed_by("marks_go_with_the_text")
+class TakesAnyMark(Wrong):
+    mark = None
+
+    async def mutation(self, path, args):
+        self.mark = args.get("mark", self.mark)
+        return await super().mutation(path, args)
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return {**found, "mark": self.mark} if path == "streams:get" and found else found
+
+
+@noticed_by("text_is_read_from_anywhere")
+class SplicesBeyondTheEnd(Wrong):
+    """A reader whose place was lost gets the text from the beginning, and takes it for what comes next."""
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "streams:read" and args["after"] > found["length"]:
+            return await super().query(path, {**args, "after": 0})
+        return found
+
+
+@noticed_by("interrupted_streams_are_listed")
+class ListsInAnyOrder(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return found[::-1] if path == "streams:interrupted" else found
+
+
+@noticed_by("a_partial_can_be_finished")
+class FinishesWhatIsOwned(IgnoresClaims):
+    async def mutation(self, path, args):
+        if path == "streams:finish":
+            await self.let_go(args)
+        return await SqliteBackend.mutation(self, path, args)
+
+
+@noticed_by("a_rollback_leaves_nothing")
+class ClosesInsteadOfRollingBack(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:rollback":
+            await self.do("streams:close", args, outcome="error")
+            return {"streamId": args["streamId"], "rolledBack": True}
+        return await super().mutation(path, args)
+
+
+@noticed_by("a_rollback_takes_a_closed_question_too")
+class RollsAnswersBack(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except IdempotencyConflict:
+            if path != "streams:rollback":
+                raise
+            return {"streamId": args["streamId"], "rolledBack": True}
+
+
+# --- what no single promise is about, but several notice --------------------------------------------------------------
+
+
+@noticed_by("acknowledged_is_stored", "append_adds_what_is_new")
+class WritesLater(Wrong):
+    """An append is done some time after it was acknowledged."""
+
+    async def mutation(self, path, args):
+        if path != "streams:append" or not (found := await self.stream(args)) or found["state"] != "open":
+            return await super().mutation(path, args)
+
+        async def later():
+            await asyncio.sleep(0.01)
+            try:
+                await self.do(path, args)
+            except StoreError:
+                pass
+
+        self.task = asyncio.create_task(later())
+        return {"end": args["start"] + len(args["text"])}
+
+    async def close(self):
+        if task := getattr(self, "task", None):
+            await asyncio.wait([task])
+        await super().close()
+
+
+@noticed_by("an_old_epoch_is_fenced", "a_restart_begins_anew")
+class NeverRaisesTheEpoch(Wrong):
+    async def mutation(self, path, args):
+        try:
+            if path in WRITES and (found := await self.stream(args)) and args["epoch"] < found["epoch"]:
+                args = {**args, "epoch": found["epoch"]}
+            result = await super().mutation(path, args)
+        except Fenced:
+            return {"end": 0}
+        return {**result, "epoch": 1} if path == "streams:begin" else result

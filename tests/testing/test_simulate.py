@@ -1,0 +1,267 @@
+"""The simulator: a seed is one run, to the letter; what is wrong is found, and the error says how to run it again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from wrong_backends import WRONG
+
+from cortex_rx.testing import Crashed, VirtualLoop
+from cortex_rx.testing.simulate import Remembering, SimulationFailed, Writing, run_seed, run_seeds
+from cortex_rx.testing.simulate.__main__ import main
+
+
+def story(sim):
+    """What happened in a simulation, to the letter."""
+    return sim.notes, [(process.plan, process.effects, process.fired) for process in sim.processes]
+
+
+@pytest.mark.parametrize("scenario", [Remembering(), Writing()], ids=["remembering", "writing"])
+def test_the_scenarios_hold(scenario, caplog, no_leaks):
+    """A slice; the command line runs as many as you like."""
+    caplog.set_level("CRITICAL", "cortex_rx")
+    counted = run_seeds(scenario, range(60))
+    sys.stdout.write(f"{counted}\n")
+    assert counted.seeds == 60 and counted.crashed >= 10
+    assert all(counted.faults[kind] >= 3 for kind in ("crash", "crash-after", "fail", "fail-after", "stall"))
+    assert counted.hit["streams:append"] >= 3
+
+
+@pytest.mark.parametrize("scenario", [Remembering(), Writing()], ids=["remembering", "writing"])
+def test_a_seed_is_the_same_run_again(scenario):
+    told = [[story(run_seed(scenario, seed)) for seed in range(8)] for _ in range(2)]
+    assert told[0] == told[1]
+    assert len({str(each) for each in told[0]}) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "seeds"),
+    [
+        ("ForgetsTheFence", 40),
+        ("AcknowledgesBeforeItCommits", 40),
+        ("AppendsTwice", 40),
+        ("FinalisesTwice", 100),
+    ],
+)
+def test_a_wrong_backend_is_found_by_its_writers(name, seeds):
+    kind, _ = WRONG[name]
+    scenario = Writing(lambda sim: kind(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id))
+    with pytest.raises(SimulationFailed) as failed:
+        run_seeds(scenario, range(seeds))
+    with pytest.raises(SimulationFailed) as again:
+        run_seed(scenario, failed.value.seed)
+    assert str(again.value) == str(failed.value)
+
+
+@pytest.mark.parametrize("name", ["CountsBytes", "StaysAtItsAttempt", "SortsMessages", "LosesWhatComesAtOnce"])
+def test_a_wrong_backend_is_found_below_a_pipeline(name, caplog):
+    caplog.set_level("CRITICAL", "cortex_rx")
+    kind, _ = WRONG[name]
+
+    class Wrong(Remembering):
+        def backend(self, sim):
+            return kind(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id)
+
+    with pytest.raises(SimulationFailed):
+        run_seeds(Wrong(), range(100))
+
+
+# --- what a simulation notices, and says --------------------------------------------------------------------------------
+
+
+async def leaves_a_task(sim):
+    leaves_a_task.task = asyncio.create_task(asyncio.sleep(1), name="forgotten")
+
+
+async def leaves_a_timer(sim):
+    asyncio.get_running_loop().call_later(5, print)
+
+
+async def leaves_a_file(sim):
+    leaves_a_file.file = open(sim.folder / "open", "w")
+
+
+async def leaves_it_in_a_process(sim):
+    process = sim.process()
+
+    async def work():
+        leaves_a_task.task = asyncio.create_task(asyncio.Event().wait(), name="forgotten")
+
+    await process.run(work())
+
+
+async def leaves_a_source_open(sim):
+    process = sim.process()
+
+    async def model():
+        yield 1
+        yield 2
+
+    async def work():
+        leaves_a_task.items = process.source(model)()
+        await anext(leaves_a_task.items)
+
+    await process.run(work())
+
+
+async def spins(sim):
+    while True:
+        await asyncio.sleep(0)
+
+
+async def waits_for_ever(sim):
+    await asyncio.Event().wait()
+
+
+async def never_ends(sim):
+    while True:
+        await asyncio.sleep(60)
+
+
+async def drops_an_error(sim):
+    async def fails():
+        raise ValueError("lost")
+
+    task = asyncio.create_task(fails())
+    await asyncio.sleep(1)
+    del task
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        (leaves_a_task, "task forgotten"),
+        (leaves_a_timer, r"timer: print\(\)"),
+        (leaves_a_file, "open files"),
+        (leaves_it_in_a_process, r"left behind by process 1: \['task forgotten"),
+        (leaves_a_source_open, "a source that was not closed"),
+        (spins, "it spins"),
+        (waits_for_ever, r"did not end within .* waits_for_ever\(\) at locks.py"),
+        (never_ends, r"did not end within 100,000 s; .*never_ends"),
+        (drops_an_error, r"never retrieved ValueError\('lost'\)"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "says"),
+)
+def test_what_is_left_or_never_ends_is_a_failure(scenario, words):
+    with pytest.raises(SimulationFailed, match=words):
+        run_seed(scenario, 1)
+    if file := getattr(leaves_a_file, "file", None):
+        file.close()
+
+
+def test_the_order_of_ready_tasks_comes_from_the_seed():
+    async def scenario(sim):
+        async def one(name):
+            for _ in range(2):
+                await asyncio.sleep(0)
+                sim.note(name)
+
+        await asyncio.gather(*map(one, "abcd"))
+
+    orders = {"".join(note[-1] for note in run_seed(scenario, seed).notes) for seed in range(50)}
+    assert len(orders) > 30
+    assert all(sorted(order) == sorted("abcd" * 2) for order in orders)
+
+
+def test_callbacks_keep_their_order():
+    async def scenario(sim):
+        loop, seen = asyncio.get_running_loop(), []
+        assert isinstance(loop, VirtualLoop)
+        for number in range(10):
+            loop.call_soon(seen.append, number)
+            asyncio.ensure_future(asyncio.sleep(0))
+        await asyncio.sleep(1)
+        assert seen == list(range(10))
+
+    run_seeds(scenario, range(10))
+
+
+def test_what_is_counted():
+    async def scenario(sim):
+        process = sim.process("1 delay 1, 2 crash-after, 9 fail")
+
+        async def work():
+            for name in ("one", "two", "three"):
+                await process.effect(name, lambda: asyncio.sleep(0))
+
+        with pytest.raises(Crashed):
+            await process.run(work())
+        sim.process()
+
+    assert str(run_seeds(scenario, range(3))) == (
+        "3 seeds, 6 processes, 6 effects, 3 crashes\nfaults: crash-after 3, delay 3\nhit: one 3, two 3"
+    )
+
+
+def test_a_failure_says_what_happened_and_how_to_run_it_again():
+    async def scenario(sim):
+        sim.note("first")
+        await asyncio.sleep(2.5)
+        sim.note("then")
+        raise KeyError("x")
+
+    with pytest.raises(SimulationFailed) as failed:
+        run_seed(scenario, 7)
+    assert (
+        str(failed.value)
+        == "seed 7: KeyError: 'x'\n     0.000 s  first\n     2.500 s  then\nagain: run_seed(scenario, 7)"
+    )
+    assert isinstance(failed.value.__cause__, KeyError)
+
+
+class Broken(Remembering):
+    async def _judge(self, sim, exchanges, ledger):
+        raise AssertionError("always")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "again"),
+    [
+        (Remembering(), "python -m cortex_rx.testing.simulate --seed 1"),
+        (Writing(), "python -m cortex_rx.testing.simulate --scenario cortex_rx.testing.simulate:Writing --seed 1"),
+        (Broken(), "run_seed(Broken(...), 1)"),
+    ],
+    ids=["remembering", "writing", "own"],
+)
+def test_the_line_that_runs_it_again(scenario, again, monkeypatch, caplog):
+    caplog.set_level("CRITICAL", "cortex_rx")
+    monkeypatch.setattr(type(scenario), "_judge", Broken._judge)
+    with pytest.raises(SimulationFailed) as failed:
+        run_seed(scenario, 1)
+    assert failed.value.again == again
+
+
+def test_the_command_line(tmp_path: Path):
+    (tmp_path / "my_story.py").write_text(
+        "async def holds(sim):\n    sim.note('hello')\nasync def fails(sim):\n    assert sim.seed < 4, 'too high'\n"
+    )
+
+    def call(*arguments):
+        command = [sys.executable, "-W", "error", "-m", "cortex_rx.testing.simulate", *arguments]
+        path = f"{Path(__file__).parents[2]}:{tmp_path}"
+        done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": path})
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+    code, said = call("--seed", "3", "--scenario", "my_story:holds")
+    assert code == 0 and said.startswith("     0.000 s  hello\nholds (")
+    code, said = call("--seeds", "0:10", "--scenario", "my_story:fails")
+    assert code == 1
+    assert said == (
+        "seed 4: AssertionError: too high\n"
+        "again: python -m cortex_rx.testing.simulate --scenario my_story:fails --seed 4\n"
+    )
+    code, said = call("--seed", "0")
+    assert code == 0 and "remembered" in said
+
+
+def test_the_command_line_counts(capsys):
+    assert main(["--seeds", "0:3"]) == 0
+    assert capsys.readouterr().out.startswith("3 seeds, ")
+    assert logging.getLogger("cortex_rx").level == logging.NOTSET, "what it has silenced speaks again"
