@@ -39,7 +39,6 @@ class Reading:
         self._framed = under is not None  # a `resume` stands downstream: what is cut off is a failure
         self._point = under or Reopening()
         self._seam: Seam | None = None
-        self._held: list[Custom] = []
         self._skipped = 0  # events beside the text that came again
         self._trim = ""
         self._told = True

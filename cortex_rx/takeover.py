@@ -127,6 +127,9 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
     turn = turn_of(args)
     for name, value in resume.expected.items():
         if getattr(turn, name) != value:
+            # It is let go of again: whoever means this stream need not wait for the lease to run out.
+            stream = {"streamId": answer["streamId"], "memorySpaceId": resume.memory_space_id}
+            await resume.backend.mutation("streams:renew", {**stream, "epoch": answer["epoch"], "lease": 0})
             raise IdempotencyConflict(f"the token is of a stream with another {name}")
     mark = answer.get("mark")
     text, index = "", 0

@@ -293,8 +293,10 @@ def test_each_bad_token_has_its_own_outcome(store: Any) -> None:
                 await go(token, "other")
             with pytest.raises(IdempotencyConflict, match="another user_message"):
                 await go(token, user_message="Something else?")
+            started = asyncio.get_running_loop().time()
             with pytest.raises(ResumableStreamError) as newer:
                 await go(token)
+            assert asyncio.get_running_loop().time() - started < 0.1, "what was refused let go of the stream"
             with pytest.raises(ResumableStreamError):
                 await go(token)  # still good: no newer one has been presented
             with pytest.raises(ResumableStreamError):

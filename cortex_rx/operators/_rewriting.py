@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from cortex_rx.events import Delta, Ended, Replayed, Resumed, StreamEvent
+from cortex_rx.surrogates import is_surrogate
 
 __all__ = ["Piece", "Pieces", "Rewriter", "Text", "at_once", "in_time", "joined"]
 
@@ -17,9 +17,6 @@ Piece: TypeAlias = str | StreamEvent
 """Text, which becomes a `Delta`, or an event of its own."""
 Pieces: TypeAlias = str | Iterable[Piece]
 Rewritten: TypeAlias = Pieces | Awaitable[Pieces] | AsyncIterable[Piece]
-
-
-_surrogate = re.compile("[\ud800-\udfff]").search
 
 
 class Rewriter(Protocol):
@@ -69,7 +66,7 @@ class Text:
         if isinstance(piece, str):
             if not piece:
                 return None
-            if not piece.isascii() and _surrogate(piece):
+            if not piece.isascii() and is_surrogate(piece):
                 raise ValueError("a rewriter gave a lone surrogate, which no store takes")
             delta = Delta(piece, self._index, self._offset, self._attempt, self._at)
             self._index += 1

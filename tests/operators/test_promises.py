@@ -112,8 +112,7 @@ def test_with_hooks(name):
 @pytest.mark.parametrize("name", NO_STORE)
 def test_without_a_store(name):
     extra = (*EXTRA, FactsExtracted(())) if name.startswith("measure") else ()
-    points = 25 if name.startswith("chunk") else 80  # it costs ten times what the others do
-    report = check_operator(NO_STORE[name], extra=extra, rewrites=name.startswith(("limit", "rewrite")), points=points)
+    report = check_operator(NO_STORE[name], extra=extra, rewrites=name.startswith(("limit", "rewrite")))
     kept = {promise for promise, _ in report.checked}
     assert kept >= {
         Promise.AT_ONCE, Promise.ORDER, Promise.BOUNDED, Promise.COMPLETES, Promise.FAILS, Promise.STOPS, Promise.FRESH,
