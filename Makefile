@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test coverage check bench docs package clean
+.PHONY: help demo test torture coverage check bench docs package clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / - /'
@@ -21,6 +21,9 @@ demo: $(READY)  ## stream a text of 20 kB into memory, live, and find it again
 
 test: $(READY)  ## run all tests
 	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+torture: $(READY)  ## run the proofs with all their cases, and write their figures to docs/proofs.json
+	$(BIN)/python -m pytest --numprocesses auto --torture tests/proofs $(ARGS)
 
 coverage: $(READY)  ## run all tests and fail under 95 % of lines and branches
 	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term $(ARGS)

@@ -1,9 +1,78 @@
-"""For all tests: no case of a property has a time limit, since a busy machine is no failure."""
+"""For all tests: no time limit for a case of a property, and the figures of the proofs in `tests/proofs`.
+
+A proof runs a slice of its cases, or with `--torture` all of them.  What it counted is printed at the end; with `--torture` it is
+written to `docs/proofs.json`, from which the page of the documentation is made.
+"""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
 from hypothesis import settings
+
+T = TypeVar("T")
+
+HERE = Path(__file__).parent
+FIGURES = HERE.parent / "docs" / "proofs.json"
+_counted: dict[str, Counter[str]] = {}
 
 if settings.get_current_profile_name() == "default":  # the one for CI has none either, and is not random
     settings.register_profile("unhurried", deadline=None)
     settings.load_profile("unhurried")
+
+
+class Proof:
+    """How much of a proof this run does, and where its figures go."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._node = request.node
+        self.torture: bool = request.config.getoption("--torture")
+
+    def size(self, slice_: T, whole: T) -> T:
+        """The first in a usual run, the second with `--torture`."""
+        return whole if self.torture else slice_
+
+    def count(self, name: str, counts: Mapping[str, int]) -> None:
+        """What a proof counted; figures of several tests under one name are added up."""
+        self._node.user_properties.append(("proof", [name, dict(counts)]))
+
+
+@pytest.fixture
+def proof(request: pytest.FixtureRequest) -> Proof:
+    """Of this test, which is one of the proofs or a part of one."""
+    return Proof(request)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--torture", action="store_true", help="run the proofs in tests/proofs with all their cases")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--torture"):
+        for item in items:
+            if HERE / "proofs" in item.path.parents:
+                item.add_marker(pytest.mark.timeout(7200))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call":
+        for name, value in report.user_properties:
+            if name == "proof":
+                of, counts = value
+                _counted.setdefault(of, Counter()).update(counts)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, counts in sorted(_counted.items()):
+        said = ", ".join(f"{what} {number:,}" for what, number in counts.items())
+        terminalreporter.write_line(f"proof: {name}: {said}")
+    failed = terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")
+    if _counted and config.getoption("--torture") and not failed:
+        known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+        known.update({name: dict(counts) for name, counts in _counted.items()})
+        FIGURES.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
