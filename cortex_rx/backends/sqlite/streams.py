@@ -125,6 +125,7 @@ def _begin_again(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> None:
         exchanges.reopen(work, stream)
     else:
         leases.check_free(work, stream)
+    leases.note_break(work, stream)
     leases.own(work, stream, args.get("claim"))
     answer = _restart(work, stream, stream["attempt"] + 1)
     texts.carry(work, answer, leases.carried(work, args))

@@ -220,6 +220,28 @@ async def text_is_read_from_anywhere(b: Bench) -> None:
 
 
 @PROMISES.add
+async def what_was_lost_is_not_certain(b: Bench) -> None:
+    """What was shown and not stored before another writer went on is not `certain`; of an attempt that was begun anew, nothing is."""
+    await b.begin(token=b.token("k"))
+    await b.append(0, "one ")
+    await b.take("k", "one", lease=LONG)
+    await b.append(4, "two", epoch=2)
+
+    async def certain(attempt: int) -> list[int]:
+        asked = {"streamId": "st", "after": 0, "attempt": attempt}
+        return [(await b.ask("streams:read", **asked, epoch=epoch))["certain"] for epoch in (1, 2, 3)]
+
+    b.same(await certain(0), [4, 7, 7], "what is certain to readers of the epochs 1 to 3")
+    await b.take("k", "two", force=True)
+    await b.append(0, "anew", attempt=1, epoch=3)
+    b.same(await certain(1), [0, 0, 4], "what is certain of an attempt that only epoch 3 has stored")
+    await b.do("streams:renew", streamId="st", epoch=3, lease=0)
+    await b.begin()
+    await b.append(0, "again", attempt=2, epoch=4)
+    b.same(await certain(2), [0, 0, 0], "what is certain of an attempt that only epoch 4 has stored")
+
+
+@PROMISES.add
 async def interrupted_streams_are_listed(b: Bench) -> None:
     """Interrupted lists the open streams without a running lease, newest first, and no others."""
     await b.begin("st", "one?")
