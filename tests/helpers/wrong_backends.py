@@ -575,6 +575,12 @@ class FinishesWhatIsOwned(IgnoresClaims):
         return await SqliteBackend.mutation(self, path, args)
 
 
+@noticed_by("an_incomplete_answer_can_be_completed")
+class CompletesNothing(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {key: value for key, value in args.items() if key != "completes"})
+
+
 @noticed_by("a_rollback_leaves_nothing")
 class ClosesInsteadOfRollingBack(Wrong):
     async def mutation(self, path, args):

@@ -288,6 +288,34 @@ async def a_partial_can_be_finished(b: Bench) -> None:
 
 
 @PROMISES.add
+async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
+    """Begun with `completes`, an answer that was ended as incomplete is open again; its text, its message and its memory are replaced."""
+    await b.begin()
+    await b.append(0, "half of it")
+    await b.do("streams:finish", streamId="st")
+    ended, rows, messages = await b.everything(), await b.rows(), await b.messages()
+    b.same((await b.begin(lease=LONG, claim="mine"))["state"], "finished", "the state that begin gives without it")
+    b.same(await b.everything(), ended, "what is stored afterwards")
+    for _ in range(2):
+        again = await b.begin(lease=LONG, claim="mine", completes=True)
+        b.same(
+            (again["epoch"], again["attempt"], again["state"]), (3, 1, "open"), "epoch, attempt and state, each time"
+        )
+    b.same(await b.rows(), rows[1:], "the memories that are not partial: the question's")
+    b.same(await b.messages(), messages[:1], "the messages")
+    b.same((await b.ask("streams:read", streamId="st", after=0, attempt=0))["text"], "half of it", "the former attempt")
+    await b.finalize("half of it and the rest", epoch=3, attempt=1)
+    answer, question = await b.rows()
+    b.same((question["content"], answer["content"]), ("why?", "half of it and the rest"), "the memories")
+    b.same(answer.get("metadata"), None, "the metadata of the answer's memory")
+    said = await b.messages()
+    b.same([each["content"] for each in said], ["why?", "half of it and the rest"], "what was said")
+    b.same(said[0], messages[0], "the question's message")
+    b.same((await b.begin(completes=True))["state"], "finished", "the state of a complete one that is begun with it")
+    b.same(await b.messages(), said, "what was said afterwards")
+
+
+@PROMISES.add
 async def a_rollback_leaves_nothing(b: Bench) -> None:
     """Rollback takes a stream back whole, question and all; a late writer is refused; the id can be begun anew."""
     await b.exchange("and?", "then", "st2")
