@@ -42,6 +42,7 @@ __all__ = [
     "Problem",
     "Remembered",
     "Replayed",
+    "Reread",
     "Resumed",
     "Rewound",
     "RolledBack",
@@ -131,7 +132,8 @@ class Replayed(StreamEvent):
     """What has gone before, for a reader that comes late: `text` is the whole answer up to `offset`.
 
     In a stream that was taken over it comes once, after `Begun`: what is stored already.  There `mark` is the place in the
-    source that belongs to `offset`: where a step between them changes text, the two differ, and the deltas go on at `mark.offset`.
+    source that belongs to `offset`: where a step between them changes text, the two differ, and the source's deltas go on at
+    `mark.offset`.
     """
 
     text: str
@@ -150,10 +152,28 @@ class Replayed(StreamEvent):
 
 @final
 @dataclass(slots=True)
+class Reread(StreamEvent):
+    """Text of the source that another process had read, once more: for the steps that rewrite it, which keep it to themselves.
+
+    It comes in a stream that was taken over, where a `rewrite` stands in the chain and the source delivers the same text again:
+    after `Resumed`, and before the first delta.  Nothing of it is shown or stored.
+    """
+
+    text: str
+    """Not empty."""
+    attempt: int
+    """That of the deltas which follow."""
+    at: float
+    """Seconds since `Opened`."""
+
+
+@final
+@dataclass(slots=True)
 class Delta(StreamEvent):
     """One piece of the answer: `text` stands at `offset`.  `attempt` rises only when the text begins anew.
 
-    `mark` is the place in the source that has been read with it; who changes text forwards the mark of what it has released.
+    `mark` is the place in the source that has been read with it.  `rewrite` forwards that of what it was fed last; another step that
+    changes text forwards the mark of what it has released, or none.
     """
 
     text: str
@@ -345,6 +365,7 @@ BuiltinEvent: TypeAlias = (
     Opened
     | Begun
     | Replayed
+    | Reread
     | Delta
     | Ended
     | Chunked

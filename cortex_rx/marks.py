@@ -84,15 +84,27 @@ class Mark:
     """A place in a source: what lies before it has been read.
 
     `offset` counts code points of the source.  `cursor` is where the provider goes on, and `cursor_at` the offset of that place.
+    `rewritten`: a `rewrite` stands downstream, so that what is stored is another text than that of the source.
     """
 
-    __slots__ = ("_trail", "cursor", "cursor_at", "offset")
+    __slots__ = ("_trail", "cursor", "cursor_at", "offset", "rewritten")
 
-    def __init__(self, offset: int, trail: Trail, cursor: Any = None, cursor_at: int = 0) -> None:
+    def __init__(
+        self, offset: int, trail: Trail, cursor: Any = None, cursor_at: int = 0, rewritten: bool = False
+    ) -> None:
         self.offset: int = offset
         self._trail = trail
         self.cursor: Any = cursor
         self.cursor_at: int = cursor_at
+        self.rewritten: bool = rewritten
+
+    def before(self, count: int) -> Mark:
+        """The place so many code points earlier, where a text is cut off; of one that is rewritten this very place."""
+        if self.rewritten:
+            return self
+        offset = self.offset - count
+        known = self.cursor_at <= offset
+        return Mark(offset, self._trail, self.cursor if known else None, self.cursor_at if known else 0)
 
     @property
     def segments(self) -> tuple[Segment, ...] | None:
@@ -107,6 +119,7 @@ class Mark:
             "segments": None if segments is None else [list(segment) for segment in segments],
             "cursor": self.cursor,
             "cursorAt": self.cursor_at,
+            "rewritten": self.rewritten,
         }
 
     @classmethod
@@ -114,7 +127,7 @@ class Mark:
         """From what `to_json` gave."""
         segments = data["segments"]
         trail = Trail(tuple(Segment(int(start), int(end), str(sha)) for start, end, sha in segments or ()))
-        return cls(int(data["offset"]), trail, data["cursor"], int(data["cursorAt"]))
+        return cls(int(data["offset"]), trail, data["cursor"], int(data["cursorAt"]), bool(data["rewritten"]))
 
     def __repr__(self) -> str:
         return f"Mark({self.offset})"

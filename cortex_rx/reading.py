@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from cortex_rx.errors import StreamCutOff, StreamTimeout
-from cortex_rx.events import Custom, Delta, Ended, Resumed, StreamEvent
+from cortex_rx.events import Custom, Delta, Ended, Reread, Resumed, StreamEvent
 from cortex_rx.flow import Flow, OutOfPatience, Reopening
 from cortex_rx.marks import Seam
 from cortex_rx.opening import Once, Watched, open_stream
@@ -81,7 +81,7 @@ class Reading:
         """Before the source is opened: what it is to be compared with, or a new attempt."""
         self._seam, self._trim, self._told = None, "", not again
         progress = self._progress
-        from_start = declared.how == "replayable" and not (declared.cursor and progress.cursor is not None)
+        from_start = declared.how == "replayable" and progress.place(declared) is None
         self._skipped = 0 if from_start else progress.customs
         if not again:
             return ()
@@ -91,7 +91,7 @@ class Reading:
                 progress.anew()
             return self._tell()
         if declared.how == "replayable" and started:
-            self._seam = progress.seam()
+            self._seam = progress.seam(declared)
             if self._seam is None:
                 progress.anew()
                 return self._tell()
@@ -145,7 +145,7 @@ class Reading:
             whole_text = progress.text.getvalue()
             text = whole_text.rstrip()
             self._trim = whole_text[len(text) :]
-        cursor = progress.cursor if declared.cursor else None
+        cursor = progress.place(declared)
         return ResumePoint(progress.offset, progress.attempt, point.retry, point.cause, cursor, text or None)
 
     def _text(self, piece: str) -> Iterable[StreamEvent]:
@@ -164,7 +164,10 @@ class Reading:
                 return
             if not self._seam.reached:
                 return
-            self._seam, piece = None, rest
+            held, self._seam, piece = self._seam.held, None, rest
+            yield from self._tell()
+            if self._progress.again:
+                yield from self._reread(held, len(rest))
         yield from self._tell()
         if self._trim:
             same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._trim, piece, strict=False)))
@@ -178,6 +181,14 @@ class Reading:
         index, offset = progress.index, progress.offset
         mark = progress.took(text)
         return Delta(text, index, offset, progress.attempt, self._flow.time() - progress.base, mark)
+
+    def _reread(self, held: list[Any], rest: int) -> Iterable[StreamEvent]:
+        """What had been read in another process, for the rewriter of this one; `rest` of the last piece is new."""
+        progress = self._progress
+        progress.again = False
+        *pieces, last = (piece for piece in held if isinstance(piece, str))
+        for piece in (*pieces, last[: len(last) - rest]):
+            yield Reread(piece, progress.attempt, self._flow.time() - progress.base)
 
     def _custom(self, piece: Custom) -> Iterable[StreamEvent]:
         if self._seam is not None:

@@ -104,6 +104,10 @@ class Progress:
     """It has been opened before, here or in another process."""
     known: bool = True
     """What has been read can be compared."""
+    rewritten: bool = False
+    """A `rewrite` stands downstream."""
+    again: bool = False
+    """Another process has read so far, and the rewriter of this one has not seen it yet."""
 
     def __post_init__(self) -> None:
         if self.how and self.how.how == "prefill":
@@ -113,6 +117,7 @@ class Progress:
         """The text begins anew."""
         self.attempt += 1
         self.offset = self.index = self.customs = self.cursor_at = 0
+        self.again = False
         self.trail, self.cursor, self.usage, self.known = Trail(), None, None, True
         if self.text is not None:
             self.text = StringIO()
@@ -120,9 +125,12 @@ class Progress:
     def restore(self, text: str, index: int, attempt: int, mark: Mark | None) -> None:
         """Another process has read so far."""
         self.opened, self.index, self.attempt = True, index, attempt
+        if mark and mark.rewritten and not self.rewritten:
+            mark = None  # the chain was another one: what is stored is not the text that the source will give
         self.offset = mark.offset if mark else len(text)
         segments = mark.segments if mark else None
         self.known = bool(segments) or self.offset == 0
+        self.again = self.rewritten
         self.trail = Trail(segments or (), self.offset)
         if mark:
             self.cursor, self.cursor_at = mark.cursor, mark.cursor_at
@@ -136,15 +144,19 @@ class Progress:
         self.index += 1
         if self.text is not None:
             self.text.write(text)
-        return Mark(self.offset, self.trail, self.cursor, self.cursor_at)
+        return Mark(self.offset, self.trail, self.cursor, self.cursor_at, self.rewritten)
 
     def used(self, usage: Usage | None) -> None:
         """A provider said what was used, or a part of it."""
         self.usage = merged(self.usage, usage)
 
-    def seam(self) -> Seam | None:
+    def place(self, how: Reopenable) -> Any:
+        """The provider's cursor, if the source goes on there; None if it delivers from its start."""
+        return self.cursor if how.cursor and not self.again else None
+
+    def seam(self, how: Reopenable) -> Seam | None:
         """What a reopened source has to be compared with; None if it cannot be."""
-        if self.how and self.how.cursor and self.cursor is not None:
+        if self.place(how) is not None:
             return Seam((), self.offset, self.cursor_at)
         segments = self.trail.segments(self.offset) if self.known else None
         return None if segments is None else Seam(segments, self.offset)

@@ -13,7 +13,7 @@ from reactivex import Observable
 
 from cortex_rx.chain import declare
 from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable, StreamTimeout
-from cortex_rx.events import Custom, Delta, Ended, Opened, Ownership, Problem, Replayed, Resumed, StreamEvent
+from cortex_rx.events import Custom, Delta, Ended, Opened, Ownership, Problem, Replayed, Reread, Resumed, StreamEvent
 from cortex_rx.flow import Flow, OutOfPatience, Reopening, pull
 from cortex_rx.opening import Once, Watched, check_stream, open_stream
 from cortex_rx.providers import PROVIDERS, Cursor, Finish, Piece, Provider, openai_chat
@@ -144,13 +144,14 @@ def from_stream(
         if point.retry == 0:
             if resume is None:
                 assert turn is not None
-                progress.base = flow.time()
+                progress.base, progress.rewritten = flow.time(), flow.again
                 yield Opened(turn, stream_id_of(turn, make_id), flow.wall())
             else:
                 taken = await take_over(resume, flow)
                 if taken.empty:
                     raise EmptyAnswer("The stream was closed without an answer; the question is kept as unanswered.")
                 progress.base = flow.time() - max(0.0, flow.wall() - taken.started)
+                progress.rewritten = flow.again
                 ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
                 yield Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
                 if taken.ended is not None or declared.how != "restart":
@@ -239,7 +240,7 @@ def from_stream(
 
     if declared is None:
         return declare(pull(events), (Opened, Delta, Ended, Custom, Problem))
-    return declare(pull(reopenable), (Opened, Replayed, Resumed, Delta, Ended, Custom, Problem))
+    return declare(pull(reopenable), (Opened, Replayed, Resumed, Reread, Delta, Ended, Custom, Problem))
 
 
 _DECLARE = (

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from cortex_rx.backends.backend import HEAD_LENGTH, Backend, is_backend
-from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StillOwned, StoreUnavailable
+from cortex_rx.errors import Fenced, IdempotencyConflict, InvalidArgument, StillOwned, StoreUnavailable
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
 from cortex_rx.types import Turn, Usage
@@ -95,7 +95,8 @@ class Taken:
 async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
     """Own the stream, and read what is stored of it.
 
-    Raises `TokenUnknown`, `TokenExpired`, `Superseded`, `WrongMemorySpace`, `StillOwned` or `StreamNotFound`.
+    Raises `TokenUnknown`, `TokenExpired`, `Superseded`, `WrongMemorySpace`, `StillOwned` or `StreamNotFound`; `Fenced` if another
+    one takes it over meanwhile.
     """
     token = new_token()
     args: dict[str, Any] = {
@@ -134,7 +135,10 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
     mark = answer.get("mark")
     text, index = "", 0
     if answer["state"] != "empty":
-        text, index = await read_text(resume.backend, resume.memory_space_id, answer["streamId"], answer["attempt"])
+        ours = int(answer["epoch"]) if answer["state"] == "open" else None
+        text, index = await read_text(
+            resume.backend, resume.memory_space_id, answer["streamId"], answer["attempt"], ours
+        )
     usage = answer.get("usage")
     return Taken(
         turn,
@@ -159,8 +163,13 @@ def turn_of(args: Mapping[str, Any]) -> Turn:
     return Turn(**{name: value for name, value in values.items() if value is not None})
 
 
-async def read_text(backend: Backend, space: str, stream_id: str, attempt: int) -> tuple[str, int]:
-    """The whole text of an attempt, page by page, and the number of deltas in it."""
+async def read_text(
+    backend: Backend, space: str, stream_id: str, attempt: int, epoch: int | None = None
+) -> tuple[str, int]:
+    """The whole text of an attempt, page by page, and the number of deltas in it.
+
+    Of one who owns the stream under `epoch` it is his; once another has taken it over, `Fenced`: the text may have grown.
+    """
     parts: list[str] = []
     at = 0
     while True:
@@ -174,6 +183,8 @@ async def read_text(backend: Backend, space: str, stream_id: str, attempt: int) 
                 "limit": 16 * HEAD_LENGTH,
             },
         )
+        if epoch is not None and page["epoch"] != epoch:
+            raise Fenced(f"the stream is at epoch {page['epoch']}, and was taken over at {epoch}")
         parts.append(page["text"])
         at += len(page["text"])
         if at >= page["length"] or not page["text"]:

@@ -92,6 +92,7 @@ LETTERS: dict[type, str] = {
     events.Opened: "O",
     events.Begun: "B",
     events.Replayed: "Y",
+    events.Reread: "Z",
     events.Ended: "E",
     events.Chunked: "C",
     events.PartialStored: "P",

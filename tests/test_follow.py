@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_rx import Cortex, SqliteBackend
-from cortex_rx.errors import InvalidArgument, StillOwned, StoreUnavailable, StreamNotFound
+from cortex_rx import Cortex, SqliteBackend, remember_stream
+from cortex_rx.errors import InvalidArgument, ResumableStreamError, StillOwned, StoreUnavailable, StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack
 from cortex_rx.following import Place
 from cortex_rx.source import prefill, replayable, restart
@@ -197,6 +197,46 @@ def test_what_was_shown_and_lost_with_its_process_is_rewound_and_never_spliced(t
         assert events[0] == Rewound(0, 4)
         assert text_of(events[1:], 4) == "six seven eight"
         assert text_of(await two.follow(answer.stream_id, again.place), 19) == ""
+
+    played(tmp_path, main)
+
+
+@pytest.mark.parametrize("way", ["token", "key"])
+def test_an_attempt_that_was_lost_whole_is_never_taken_for_the_next_of_the_same_number(
+    tmp_path: Path, way: str
+) -> None:
+    """A second process began the text anew, and was gone before any of that was stored; a third began it anew too."""
+
+    async def main(two: Two) -> None:
+        first = two.stream("one ", 1, ConnectionResetError(), how=restart, idempotency_key="key")
+        with pytest.raises(ResumableStreamError):
+            await first
+        store = SqliteBackend(tmp_path / "m.db", clock=lambda: 1_700_000_000 + asyncio.get_running_loop().time())
+
+        async def other(point: Any) -> Any:
+            yield "eins zwei"
+            await asyncio.sleep(1000)
+
+        second = remember_stream(
+            restart(other),
+            backend=store,
+            memory_space_id="space",
+            resume_from=first.resume_token,
+        )
+        async for _ in second:
+            break
+        place = second.place
+        assert place == Place(9, 1, 2)
+        await store.close()  # within the interval
+        await second.stop()
+        await asyncio.sleep(11)
+        more = {"memory_space_id": "space", "resume_from": second.resume_token}
+        more = more if way == "token" else PARAMS | {"idempotency_key": "key"}
+        third = two.writer.memory.remember_stream(restart(lambda point: ["uno dos tres"]), **more)
+        assert (await third).full_response == "uno dos tres"
+        events = await two.follow(first.stream_id, place)
+        assert events[0] == Rewound(1, 0)
+        assert text_of(events[1:]) == "uno dos tres"
 
     played(tmp_path, main)
 

@@ -411,6 +411,48 @@ def test_two_that_resume_one_stream_do_not_mix_and_one_wins(store: Any) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("after", ["nothing", "a page"])
+def test_who_stands_still_before_he_has_read_what_he_took_over_shows_nothing_of_another(store: Any, after: str) -> None:
+    """Between his take-over and his reading another one goes on: the text has grown, and is not the one that he owned."""
+
+    class Late(SqliteBackend):
+        """It reads by pages of four; before the first or the second one of them another process has finished the stream."""
+
+        pages = 0
+
+        async def query(self, path: str, args: Any) -> Any:
+            if path == "streams:read":
+                args = {**args, "limit": 4}
+                self.pages += 1
+                if self.pages == (1 if after == "nothing" else 2):
+                    await other()
+            return await super().query(path, args)
+
+    async def main() -> None:
+        nonlocal token
+        async with store() as backend:
+            token = await interrupted(backend, prefill(model("one ", "two ", GONE)))
+        async with store() as backend:
+            late = Late(backend._settings.path, clock=backend._clock)
+            answer = remember_stream(prefill(model("five")), backend=late, memory_space_id="space", resume_from=token)
+            seen = []
+            with pytest.raises(Fenced):
+                async for event in answer.events():
+                    seen.append(event)
+            assert not any(isinstance(event, Opened | Begun | Replayed | Delta) for event in seen)
+            assert late.pages == (1 if after == "nothing" else 2)
+            await late.close()
+            assert (await everything(backend))[0][0] == ("one two three four", False)
+
+    async def other() -> None:
+        async with store() as backend:
+            more = {"memory_space_id": "space", "resume_from": token, "take_over": True}
+            await remember_stream(prefill(model("three ", "four")), backend=backend, **more)
+
+    token: Any = None
+    run_virtual(main())
+
+
 def test_chunks_are_those_of_an_answer_that_was_not_interrupted(store: Any) -> None:
     text = "One is. Two is. Three is. Four is."
 

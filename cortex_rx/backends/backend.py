@@ -60,7 +60,7 @@ Functions that make streams safe (ours):
 
 | function | arguments | result |
 |---|---|---|
-| `streams:begin` | streamId, memorySpaceId, conversationId, userMessage, userId?, userName?, agentId?, participantId?, importance, tags, metadata?, startedAt?, lease?, claim?, token?, tokenTtl? | {memoryId, epoch, attempt, state: "open" / "finished" / "empty", leaseUntil?} |
+| `streams:begin` | streamId, memorySpaceId, conversationId, userMessage, userId?, userName?, agentId?, participantId?, importance, tags, metadata?, startedAt?, lease?, claim?, token?, tokenTtl?, completes? (False) | {memoryId, epoch, attempt, state: "open" / "finished" / "empty", leaseUntil?} |
 | `streams:append` | streamId, memorySpaceId, epoch, attempt, start, text, lease?, mark?, state? | {end} |
 | `streams:finalize` | streamId, memorySpaceId, epoch, attempt, start, text, length, reason?, usage?, userContent?, userEmbedding?, agentEmbedding?, metadata?, chunks? [{start, end, embedding?}] | {conversation {conversationId, messageIds}, memories [row], contentLength, stored: "now" / "before"} |
 | `streams:close` | streamId, memorySpaceId, epoch, outcome: "empty" / "interrupted" / "error", reason? | as finalize, with the question alone |
@@ -69,7 +69,7 @@ Functions that make streams safe (ours):
 | `streams:issueToken` | memorySpaceId, streamId, token, tokenTtl? (3,600,000) | {expiresAt} |
 | `streams:finish` | memorySpaceId, streamId | as finalize or close |
 | `streams:rollback` | memorySpaceId, streamId, epoch | {streamId, rolledBack: True} |
-| `streams:get` | memorySpaceId, streamId | {streamId, memorySpaceId, conversationId, memoryId, state: "open" / "finished" / "empty", epoch, attempt, length, userMessage, createdAt, updatedAt, owned, leaseUntil?, mark?, resumeState?} or None |
+| `streams:get` | memorySpaceId, streamId | {streamId, memorySpaceId, conversationId, memoryId, state: "open" / "finished" / "empty", epoch, attempt, length, userMessage, createdAt, updatedAt, owned, leaseUntil?, mark?, resumeState?, reason?, usage?} or None |
 | `streams:read` | memorySpaceId, streamId, after, attempt?, epoch?, limit? (65,536) | {streamId, attempt, attempts, start, text, length, certain, index, createdAt, updatedAt, state: "open" / "finished" / "empty" / "rolledBack", epoch, owned, leaseUntil?, reason?, usage?} |
 | `streams:interrupted` | memorySpaceId, limit? (100) | [{streamId, conversationId, memoryId, attempt, length, userMessage (its first 65,536 code points), createdAt, updatedAt, leaseUntil?}], newest first |
 
@@ -82,7 +82,9 @@ token is made by the client and never sent: `token` and `newToken` are its SHA-2
   at.  An unfinished stream that is begun again is taken over: `epoch` and `attempt` rise, the text begins anew, what
   the former attempt wrote is kept; while another's lease runs, it is refused (`StillOwned`).  One that was closed without an
   answer is open again, in the same way and under the same memoryId; its question stays where it is, marked, until it is
-  finalised.  A finished one stays as it is.  Of a stream that was deleted: `StreamNotFound`.  One that was rolled back is made anew,
+  finalised.  A finished one stays as it is; with `completes` one that ended with the reason "incomplete" is open again as
+  if it had been closed: what there was of the answer leaves the conversation and the memories, and is an attempt; unless the
+  memory of its question was deleted.  Of a stream that was deleted: `StreamNotFound`.  One that was rolled back is made anew,
   at a higher epoch and attempt 0.
 * `claim` is a name that the client chooses for this one call of `begin` (or `takeOver`).  A call with the claim that made the present
   epoch is the same call once more, whose answer was lost: it changes nothing and gives the same epoch, also while the lease runs
@@ -124,8 +126,9 @@ token is made by the client and never sent: `token` and `newToken` are its SHA-2
   where the stream stands.  `attempts` is the newest attempt's number.  Where `after` is beyond the end, `start` is the end.  An
   attempt of which nothing is stored has the length 0.  `index` is that of the stored `state` ({"index": number}), else the
   number of writes.  `certain`: up to there what a reader has seen of the attempt under `epoch` is what is stored; it is less
-  than `length` where another writer took over, and what was shown beyond the stored text was lost.  A stream that was rolled
-  back is there, without text.  `StreamNotFound` if there never was one, or its memory was deleted.
+  than `length` where another writer took over, and what was shown beyond the stored text was lost: all of it, where an attempt
+  of the same number was begun anew.  A stream that was rolled back is there, without text.  `StreamNotFound` if there never was
+  one, or its memory was deleted.
 * `interrupted` lists the open streams without a running lease.
 * `finish` ends such a stream (`StillOwned` if its lease runs) under a new epoch: what there is becomes the answer, with reason
   "incomplete" and {incomplete: True} in the metadata of its message and its memory; if that is blank, the question is kept as

@@ -133,6 +133,7 @@ class Flow(AsyncIOScheduler):
         gate: Gate | None = None,
         point: Reopening | None = None,
         patience: Patience | None = None,
+        again: bool = False,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self.root: Flow = parent.root if parent else self
@@ -140,6 +141,8 @@ class Flow(AsyncIOScheduler):
         self.gates: tuple[Gate, ...] = (parent.gates if parent else ()) + ((gate,) if gate else ())
         self.point: Reopening | None = point or (parent.point if parent else None)
         self.patience: tuple[Patience, ...] = (parent.patience if parent else ()) + ((patience,) if patience else ())
+        # Somebody downstream must see once more what had been read of the source before it was opened here.
+        self.again: bool = again or (parent is not None and parent.again)
         self.time: Callable[[], float] = self._loop.time
         self._tasks: set[asyncio.Task[None]] = set()
         self._work = CompositeDisposable()
@@ -154,9 +157,15 @@ class Flow(AsyncIOScheduler):
             raise TypeError("this operator awaits and needs a Flow: use run() or stream()")
         return scheduler
 
-    def child(self, gate: Gate | None = None, point: Reopening | None = None, patience: Patience | None = None) -> Flow:
+    def child(
+        self,
+        gate: Gate | None = None,
+        point: Reopening | None = None,
+        patience: Patience | None = None,
+        again: bool = False,
+    ) -> Flow:
         """What an operator subscribes its source with when something upstream must be told apart."""
-        return Flow(self, gate, point, patience)
+        return Flow(self, gate, point, patience, again)
 
     @property
     def now(self) -> datetime:

@@ -8,7 +8,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
-from cortex_rx.events import Delta, Ended, Replayed, Resumed, StreamEvent
+from cortex_rx.errors import EmptyAnswer
+from cortex_rx.events import Delta, Ended, Replayed, Reread, Resumed, StreamEvent
+from cortex_rx.marks import Mark
 from cortex_rx.surrogates import is_surrogate
 
 __all__ = ["Piece", "Pieces", "Rewriter", "Text", "at_once", "in_time", "joined"]
@@ -32,16 +34,26 @@ class Rewriter(Protocol):
 
 
 class Text:
-    """The text that goes out: who makes it, of which attempt it is, and how far it has come."""
+    """The text that goes out: who makes it, of which attempt it is, and how far it has come.
 
-    def __init__(self, make: Callable[[], Rewriter]) -> None:
-        self._make = make
+    Of a stream that was taken over the source's text comes again from its start (`Reread`): then the rewriter is where that of the
+    other process was, whatever it keeps.  What the `last` rewriter of a chain makes of it is compared with what is stored, and is not
+    given out again; one before it hands on what it makes.
+    """
+
+    def __init__(self, make: Callable[[], Rewriter], last: bool) -> None:
+        self._make, self._last = make, last
+        self._more = 0  # attempts that began here and not in the source
         self._begin(0)
 
-    def _begin(self, attempt: int, offset: int = 0, index: int = 0) -> None:
+    def _begin(self, attempt: int, offset: int = 0, index: int = 0, stored: str = "") -> None:
         self._attempt, self._offset, self._index = attempt, offset, index
         self._rewriter: Rewriter | None = None
         self._at = 0.0
+        self._mark: Mark | None = None
+        self._rereading = False
+        self._stored = stored
+        self._same: int | None = None  # so much of what is stored has come again; None: nothing is compared
 
     def drop(self) -> None:
         """What is held back is not to be shown."""
@@ -49,12 +61,20 @@ class Text:
 
     def pieces(self, event: StreamEvent | None) -> Rewritten:
         """What the rewriter makes of an event; None says that the stream is over."""
-        if type(event) is Delta:
+        if type(event) is Delta or type(event) is Reread:
             if event.attempt != self._attempt:
                 self._begin(event.attempt)
             if self._rewriter is None:
                 self._rewriter = self._make()
             self._at = event.at
+            if type(event) is Delta:
+                self._rereading, self._mark = False, event.mark
+            elif not self._rereading:
+                self._rereading = True
+                if self._last:
+                    self._same = 0
+                else:
+                    self._offset = 0
             return self._rewriter.feed(event.text)
         if (event is None or isinstance(event, Ended)) and (rewriter := self._rewriter):
             self._rewriter = None
@@ -64,29 +84,59 @@ class Text:
     def out(self, piece: Piece) -> StreamEvent | None:
         """What goes out for a piece; nothing for an empty text."""
         if isinstance(piece, str):
-            if not piece:
-                return None
             if not piece.isascii() and is_surrogate(piece):
                 raise ValueError("a rewriter gave a lone surrogate, which no store takes")
-            delta = Delta(piece, self._index, self._offset, self._attempt, self._at)
-            self._index += 1
-            self._offset += len(piece)
-            return delta
+            if self._same is not None:
+                piece = self._beyond(piece, self._same)
+            return self._text(piece) if piece else None
         if not isinstance(piece, StreamEvent) or isinstance(piece, Delta | Ended):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(
                 f"a rewriter gave a {type(piece).__name__}; accepted are text, and events that are no Delta or Ended"
             )
-        return piece
+        return None if self._rereading else piece  # that was given in the other process
 
-    def other(self, event: StreamEvent) -> StreamEvent:
-        """What goes out for an event that is no delta."""
+    def _text(self, piece: str) -> StreamEvent:
+        offset, self._offset = self._offset, self._offset + len(piece)
+        if self._rereading and not self._last:
+            return Reread(piece, self._attempt + self._more, self._at)
+        index, self._index = self._index, self._index + 1
+        return Delta(piece, index, offset, self._attempt + self._more, self._at, self._mark)
+
+    def _beyond(self, piece: str, same: int) -> str:
+        """The part of a text that lies beyond what is stored; all that there is, as a new attempt, if they differ."""
+        come = self._stored[same : same + len(piece)]
+        if piece.startswith(come):
+            self._same = same + len(come)
+            if self._same == len(self._stored):
+                self._stored, self._same = "", None
+            return piece[len(come) :]
+        return self._anew(same) + piece
+
+    def _anew(self, same: int) -> str:
+        """It is another text than what is stored: a new attempt, which begins with what has been compared."""
+        text, self._stored, self._same = self._stored[:same], "", None
+        self._offset = self._index = 0
+        self._more += 1
+        return text
+
+    def other(self, event: StreamEvent) -> Iterator[StreamEvent]:
+        """What goes out for an event that is not fed."""
         if isinstance(event, Ended):
-            return replace(event, offset=self._offset, index=self._index)
+            if self._same is not None:  # shorter than what is stored
+                if not (text := self._anew(self._same)):
+                    raise EmptyAnswer("Resumed in another process, the rewritten answer has no text.")
+                yield self._text(text)
+            yield replace(event, offset=self._offset, index=self._index)
+            return
         if isinstance(event, Replayed):  # what has gone out before: it goes on from there
-            self._begin(event.attempt, event.offset, event.index)
-        elif isinstance(event, Resumed) and event.attempt > self._attempt:
-            self._begin(event.attempt)
-        return event
+            self._begin(event.attempt, event.offset, event.index, event.text)
+            self._mark = event.mark
+        elif isinstance(event, Resumed):
+            if event.attempt > self._attempt:
+                self._begin(event.attempt)
+            if self._more:
+                event = replace(event, attempt=event.attempt + self._more)
+        yield event
 
 
 def at_once(pieces: Rewritten) -> Iterable[Piece]:

@@ -70,7 +70,9 @@ def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
             over = True
             index = event.index
             if event.offset < max_length:
-                emit(replace(event, text=event.text[: max_length - event.offset]))
+                # Resumed with a higher limit, it goes on behind what was shown.
+                mark = event.mark.before(length - max_length) if event.mark else None
+                emit(replace(event, text=event.text[: max_length - event.offset], mark=mark))
                 index += 1
             if then == "end":
                 emit(Ended("limit", max_length, index))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
+
+from reactivex import Observable, abc
 
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.events import Delta, Ended, Replayed, Resumed, StreamEvent
+from cortex_rx.events import Delta, Ended, Replayed, Reread, Resumed, StreamEvent
 from cortex_rx.flow import Flow, Mailbox, passing, stage
 from cortex_rx.operators._rewriting import Rewriter, Text, at_once, in_time, joined
 
 __all__ = ["rewrite"]
 
+_FED = (Delta, Reread)
 
-@operator(reads=[Delta, Ended, Replayed, Resumed], rewrites=True)
+
+@operator(reads=[Delta, Ended, Replayed, Reread, Resumed], rewrites=True)
 def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     """Replace the text of the deltas by what a rewriter makes of it; everything downstream sees that text alone.
 
@@ -44,6 +49,11 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     a lone surrogate that it gives, a `ValueError`.  Other events pass at once (with `waits`,
     in their turn), ahead of text that is held back.  It holds what the rewriter holds; with `waits` 32 events more.
 
+    In a stream that was taken over from another process, a source that delivers the same text again is read from its start, and the
+    rewriter with it, so that it knows what that of the other process knew.  What it gives is compared with what is stored: if it is the
+    same the text goes on behind it, else it begins anew as a new attempt.  So a rewriter whose result depends on its text alone goes
+    on; what it gives beside text is not given again.
+
     Commonly used for: redaction, translation, moderation before anything is shown, mending of Markdown.
 
     >>> import asyncio
@@ -72,11 +82,12 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     def passed(
         emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
-        text = Text(make)
+        text = Text(make, last=not flow.again)
 
         def rewritten(event: StreamEvent | None) -> list[StreamEvent]:
             try:
-                return [out for piece in at_once(text.pieces(event)) if (out := text.out(piece))]
+                events = [out for piece in at_once(text.pieces(event)) if (out := text.out(piece))]
+                return events if event is None or type(event) in _FED else [*events, *text.other(event)]
             except BaseException:
                 text.drop()
                 raise
@@ -88,8 +99,6 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
                 return end(error)
             for each in events:  # not in the `try`: what is raised downstream is not the rewriter's
                 emit(each)
-            if type(event) is not Delta:
-                emit(text.other(event))
             return None
 
         def at_end(error: Exception | None) -> Exception | None:
@@ -103,8 +112,8 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
 
         return on_next, at_end
 
-    async def waiting(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        text, error, over = Text(make), None, False
+    async def waiting(last: bool, items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+        text, error, over = Text(make, last), None, False
         while not over:
             batch: list[StreamEvent] = []
             try:
@@ -118,11 +127,27 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
                         async for piece in pieces:
                             if out := text.out(piece):
                                 yield out
+                    if event and type(event) not in _FED:
+                        for out in text.other(event):
+                            yield out
                 except Exception as failure:
                     raise (error or failure)  # noqa: B904 - `from` would replace the cause that it may have
-                if event and type(event) is not Delta:
-                    yield text.other(event)
         if error:
             raise error
 
-    return stage(waiting) if waits else passing(passed)
+    def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+        def subscribe(
+            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            # Nobody downstream rewrites what comes from here: then it is what is stored.
+            form = stage(partial(waiting, not Flow.of(scheduler).again)) if waits else passing(passed)
+            return form(Observable(above)).subscribe(observer, scheduler=scheduler)
+
+        def above(
+            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return source.subscribe(observer, scheduler=Flow.of(scheduler).child(again=True))
+
+        return Observable(subscribe)
+
+    return apply

@@ -39,7 +39,9 @@ async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
         except Fenced:
             pass  # somebody has taken the stream over meanwhile; whether he is still there, `begin` says
     if await answer.is_wanted():
-        begun = await backend.mutation("streams:begin", answer.begin | {"lease": _LEASE})
+        begun = await backend.mutation("streams:begin", answer.begin | {"lease": _LEASE, "completes": True})
+        if begun["state"] == "finished":
+            raise _other("finished")
         await answer.send(answer.whole(), int(begun["epoch"]), int(begun["attempt"]), 0)
 
 
@@ -103,7 +105,8 @@ class _Answer:
             return False  # a part of an answer of which there is more already
         if length == found["length"] and state == "finished":
             return False
-        if length < found["length"] or state == "finished":
+        completes = self._path != "streams:append" and found.get("reason") == "incomplete"
+        if length < found["length"] or (state == "finished" and not completes):
             raise _other(state)
         return True
 

@@ -15,6 +15,7 @@ from cortex_rx.events import (
     Problem,
     Remembered,
     Replayed,
+    Reread,
     Resumed,
 )
 
@@ -50,6 +51,8 @@ def describe(value: object) -> str:
             return f"Replayed {shorten(text)} to @{offset}{_again(attempt)}"
         case Delta(text=text, offset=offset, attempt=attempt):
             return f"Delta {shorten(text)} @{offset}{_again(attempt)}"
+        case Reread(text=text, attempt=attempt):
+            return f"Reread {shorten(text)}{_again(attempt)}"
         case Ended(reason=reason, offset=offset):
             return f"Ended {reason} @{offset}"
         case Chunked(chunk=chunk, attempt=attempt):

@@ -163,12 +163,33 @@ async def test_what_a_reader_saw_is_certain_up_to_where_another_writer_went_on(s
     await store.append(8, "three", epoch=3)
     assert [await certain(epoch) for epoch in (1, 2, 3)] == [(4, 13), (8, 13), (13, 13)]
     await store.append(0, "anew", epoch=3, attempt=1)
-    assert await certain(1) == (4, 4)
+    assert await certain(3) == (4, 4)
+    assert await certain(1) == (0, 4), "what epoch 1 may have shown of an attempt 1 was not stored when epoch 2 went on"
     assert await certain(1, attempt=0) == (4, 13)
     await store.call("rollback", epoch=3)
     await store.begin()
     await store.append(0, "other", epoch=4)
     assert [await certain(epoch) for epoch in (1, 3, 4)] == [(0, 5), (0, 5), (5, 5)]
+
+
+@pytest.mark.parametrize(("way", "closed"), [("takeOver", False), ("begin", False), ("begin", True)])
+async def test_nothing_is_certain_of_an_attempt_whose_number_another_writer_used_again(
+    store: Any, way: str, closed: bool
+) -> None:
+    """Epoch 2 showed an attempt 1 and stored nothing of it; epoch 3 begins an attempt 1 of its own."""
+    await store.begin(token="a" * 64)
+    await store.append(0, "one ")
+    await store.take("a" * 64, "x")
+    store.now += 11
+    if way == "takeOver":
+        await store.take("a" * 64, "y")
+    else:
+        if closed:
+            await store.call("close", epoch=2, outcome="interrupted")
+        assert (await store.begin())["attempt"] == 1
+    await store.append(0, "uno dos", epoch=3, attempt=1)
+    read = [await store.call("read", after=0, epoch=epoch, attempt=1) for epoch in (1, 2, 3)]
+    assert [(page["certain"], page["length"]) for page in read] == [(0, 7), (0, 7), (7, 7)]
 
 
 async def test_interrupted_lists_what_nobody_owns(store: Any) -> None:

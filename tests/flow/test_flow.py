@@ -582,13 +582,16 @@ async def test_shared_reader_task_cancelled():
             await asyncio.sleep(0)
 
     t = asyncio.create_task(reader())
-    await asyncio.sleep(0.03)
+    async with asyncio.timeout(60):
+        while len(flat(db)) <= 5:
+            await asyncio.sleep(0.002)
     t.cancel()
     with pytest.raises(asyncio.CancelledError):
         await t
-    for _ in range(20):
-        await asyncio.sleep(0.002)
-    assert llm.closed == 1 and len(flat(db)) > 5
+    async with asyncio.timeout(60):
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.002)
+    assert llm.closed == 1
     alone()
 
 

@@ -551,6 +551,15 @@ class SplicesBeyondTheEnd(Wrong):
         return found
 
 
+@noticed_by("what_was_lost_is_not_certain")
+class TakesAnAttemptForAnother(Wrong):
+    """An attempt that a writer showed and never stored is taken for that of the same number which the next one stored."""
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return {**found, "certain": found["length"]} if path == "streams:read" and found["attempt"] else found
+
+
 @noticed_by("interrupted_streams_are_listed")
 class ListsInAnyOrder(Wrong):
     async def query(self, path, args):
@@ -564,6 +573,12 @@ class FinishesWhatIsOwned(IgnoresClaims):
         if path == "streams:finish":
             await self.let_go(args)
         return await SqliteBackend.mutation(self, path, args)
+
+
+@noticed_by("an_incomplete_answer_can_be_completed")
+class CompletesNothing(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {key: value for key, value in args.items() if key != "completes"})
 
 
 @noticed_by("a_rollback_leaves_nothing")

@@ -305,6 +305,67 @@ async def test_a_question_that_was_closed_as_unanswered_is_answered(spool, store
     assert (await stored(path))["messages"] == [QUESTION, ("agent", "It is a pen.")]
 
 
+@pytest.mark.parametrize(
+    ("there", "rest", "ending", "outcome", "end"),
+    [
+        ("It is", " a pen.", "streams:finalize", "delivered", "It is a pen."),
+        ("It is", LONG, "streams:finalize", "delivered", f"It is{LONG}"),
+        ("It is", "", "streams:finalize", "delivered", "It is"),
+        ("It is not", " a pen.", "streams:finalize", "dead", "It is not"),
+        ("It is", " a pe", "streams:append", "dead", "It is"),
+    ],
+    ids=["extends it", "is long", "is the same", "contradicts it", "is incomplete too"],
+)
+async def test_a_complete_answer_replaces_one_that_was_ended_as_incomplete(
+    spool, store, path, there, rest, ending, outcome, end
+):
+    """Somebody had ended what the store had of it (`memory.finish`), and has asked something else since."""
+    epoch = await begin(store, opened("s-1"), there, lease=0)
+    await put(spool, opened("s-1"), rest, path=ending, epoch=epoch, start=5, length=5 + len(rest))
+    await store.mutation("streams:finish", key())
+    ended = await store.query("conversations:get", {"memorySpaceId": SPACE, "conversationId": "c-1"})
+    await begin(store, opened("s-2", question="And that?"), "A hat.", lease=0)
+    await store.mutation("streams:finish", key("s-2"))
+    assert summary(await spool.drain(store)) == {outcome: ["s-1"]}
+    assert summary(await spool.drain(store)) == {}
+    found = await stored(path)
+    said = [QUESTION, ("agent", end), ("user", "And that?"), ("agent", "A hat.")]
+    assert found["messages"] == said
+    assert found["memories"] == [(role, text, False) for role, text in said]
+    whole = outcome == "delivered" and bool(rest)
+    message = (await store.query("conversations:get", {"memorySpaceId": SPACE, "conversationId": "c-1"}))["messages"][1]
+    assert ("incomplete" in (message.get("metadata") or {})) is not whole
+    assert (message["id"] == ended["messages"][1]["id"]) is not whole
+    words = await store.query("memories:search", {"memorySpaceId": SPACE, "query": end.split()[-1]})
+    assert end[:20] in [row["content"][:20] for row in words]
+
+
+@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_drain_that_fails_while_it_completes_one_goes_on_later(spool, store, path, at, after):
+    epoch = await begin(store, opened("s-1"), "It is", lease=0)
+    await put(spool, opened("s-1"), " a pen.", epoch=epoch, start=5, length=12)
+    await store.mutation("streams:finish", key())
+    await spool.drain(Flaky(store, at, StoreUnavailable("down"), after=after))
+    await spool.drain(store)
+    assert await spool.count() == 0
+    assert (await stored(path))["messages"] == [QUESTION, ("agent", "It is a pen.")]
+    assert (await stored(path))["memories"] == [("user", "What is it?", False), ("agent", "It is a pen.", False)]
+
+
+async def test_an_incomplete_answer_whose_question_was_deleted_stays(spool, store, path):
+    epoch = await begin(store, opened("s-1"), "It is", lease=0)
+    await put(spool, opened("s-1"), " a pen.", epoch=epoch, start=5, length=12)
+    ended = await store.mutation("streams:finish", key())
+    question = {"memorySpaceId": SPACE, "memoryId": ended["memories"][0]["memoryId"]}
+    await store.mutation("memories:deleteMemory", question)
+    before = await stored(path)
+    report = await spool.drain(store)
+    assert summary(report) == {"dead": ["s-1"]}
+    assert report.dead[0].code == "IDEMPOTENCY_CONFLICT"
+    assert await stored(path) == before
+
+
 @pytest.mark.parametrize("how", ["deleted", "rolled back"])
 @pytest.mark.parametrize("ending", ["streams:finalize", "streams:append"])
 async def test_what_was_deleted_stays_deleted(spool, store, path, how, ending):

@@ -27,7 +27,7 @@ __all__ = [
     "history",
     "list_rows",
     "open_conversation",
-    "remove_question",
+    "remove_message",
     "set_metadata",
 ]
 
@@ -88,12 +88,12 @@ def add_answer(work: Work, conversation: int, text: int, question: str, answer: 
     _insert(work, conversation, row[0] + 1, [answer])
 
 
-def remove_question(work: Work, stream: sqlite3.Row) -> None:
-    """Take the question of a stream without an answer away; what stands behind it moves up, and an empty conversation goes."""
+def remove_message(work: Work, stream: sqlite3.Row, text: int, message: str) -> None:
+    """Take a message of a stream away, which has this text and id; what stands behind it moves up, and an empty conversation goes."""
     row = work.db.execute(
         "SELECT conversation, position FROM messages JOIN conversations ON seq = conversation"
         " WHERE text = ? AND space = ? AND messages.id = ?",
-        (stream["question"], stream["space"], stream["question_message"]),
+        (text, stream["space"], message),
     ).fetchone()
     conversation, position = row
     work.db.execute("DELETE FROM messages WHERE conversation = ? AND position = ?", (conversation, position))

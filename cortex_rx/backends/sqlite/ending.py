@@ -14,7 +14,7 @@ __all__ = ["FINISH", "ROLLBACK", "finish", "rollback"]
 FINISH: Spec = ({"memorySpaceId": name, "streamId": name}, {})
 ROLLBACK: Spec = ({"memorySpaceId": name, "streamId": name, "epoch": integer}, {})
 
-_INCOMPLETE = {"reason": "incomplete", "metadata": '{"incomplete": true}'}
+_INCOMPLETE = {"reason": exchanges.INCOMPLETE, "metadata": '{"incomplete": true}'}
 
 
 def finish(work: Work, args: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def rollback(work: Work, args: dict[str, Any]) -> dict[str, Any]:
         raise IdempotencyConflict("an answer is stored under this stream id")
     if stream["state"] != "rolledBack":
         if stream["question_message"] is not None:  # it was closed as unanswered before
-            conversations.remove_question(work, stream)
+            conversations.remove_message(work, stream, stream["question"], stream["question_message"])
             work.db.execute(
                 "DELETE FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["question_memory"])
             )

@@ -2,6 +2,7 @@
 
 A stream goes from open to finished, where both messages and both memories are there, or to empty, where the question is there
 alone, marked.  From empty it may be opened again: then the question is there already when the answer comes, and is completed.
+So it may from finished, if the answer is incomplete: that is taken back first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import Any
 from cortex_rx.backends.sqlite import conversations, texts
 from cortex_rx.backends.sqlite.texts import Work
 
-__all__ = ["add_partial", "reopen", "store_answer", "store_unanswered"]
+__all__ = ["INCOMPLETE", "add_partial", "reopen", "store_answer", "store_unanswered", "withdraw"]
+
+INCOMPLETE = "incomplete"
+"""The reason of an answer that was ended before its end: it may be completed."""
 
 # A memory of a stream has from the stream what both its memories have in common.
 _ADD = (
@@ -50,6 +54,25 @@ def add_partial(work: Work, stream: sqlite3.Row, seq: int) -> None:
 def reopen(work: Work, stream: sqlite3.Row) -> None:
     """Make the partial memory of a stream that was closed without an answer, in the place that it had."""
     add_partial(work, stream, _question(work, stream)["seq"] + 1)
+
+
+def withdraw(work: Work, stream: sqlite3.Row) -> bool:
+    """Take an incomplete answer out of its conversation and its memories: the question stands as one without an answer, and the
+    text is that of an attempt.  Whether that was possible: not for another answer, nor where the question's memory was deleted."""
+    if stream["reason"] != INCOMPLETE:
+        return False
+    question = work.db.execute(
+        "UPDATE memories SET stream = ? WHERE space = ? AND id = ?",
+        (stream["seq"], stream["space"], stream["question_memory"]),
+    )
+    if not question.rowcount:
+        return False
+    conversations.remove_message(work, stream, stream["answer"], stream["answer_message"])
+    at = (stream["space"], stream["memory"])
+    work.db.execute("DELETE FROM chunks WHERE memory = (SELECT seq FROM memories WHERE space = ? AND id = ?)", at)
+    work.db.execute("DELETE FROM memories WHERE space = ? AND id = ?", at)
+    work.db.execute("UPDATE streams SET answer_message = NULL WHERE seq = ?", (stream["seq"],))
+    return True
 
 
 def _question(work: Work, stream: sqlite3.Row) -> sqlite3.Row:

@@ -113,16 +113,19 @@ def own(work: Work, stream: sqlite3.Row, claim: str | None, token: int | None = 
 
 
 def note_break(work: Work, stream: sqlite3.Row) -> None:
-    """Another writer goes on from what is stored now; `stream` is the row before the epoch rose."""
+    """Another writer goes on from what is stored now, or begins anew; `stream` is the row before the epoch rose."""
     (length,) = work.db.execute("SELECT length FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
     breaks = [*json.loads(stream["breaks"]), [stream["epoch"] + 1, stream["attempt"], length]]
     work.db.execute("UPDATE streams SET breaks = ? WHERE seq = ?", (json.dumps(breaks), stream["seq"]))
 
 
 def certain(stream: sqlite3.Row, epoch: int, attempt: int, length: int) -> int:
-    """Up to where what was seen of an attempt under `epoch` is what is stored of it."""
-    later = (offset for at, of, offset in json.loads(stream["breaks"]) if at > epoch and of == attempt)
-    return min(later, default=length)
+    """Up to where what was seen of an attempt under `epoch` is what is stored of it.
+
+    Where another writer went on from an older attempt, nothing was stored of this one: what was shown of it was lost.
+    """
+    breaks = ((of, offset) for at, of, offset in json.loads(stream["breaks"]) if at > epoch and of <= attempt)
+    return min((offset if of == attempt else 0 for of, offset in breaks), default=length)
 
 
 def _until(work: Work, lease: int) -> int:

@@ -80,7 +80,7 @@ def get(work: Work, args: dict[str, Any]) -> dict[str, Any] | None:
         "updatedAt": _updated(stream, text),
         "owned": text["lease"] > work.now,
         **leases.shown(text["lease"]),
-        **(kept(text) if stream["state"] == "open" else {}),
+        **(kept(text) if stream["state"] == "open" else ended(stream)),
     }
 
 

@@ -16,6 +16,7 @@ from cortex_rx.backends.sqlite.arguments import (
     any_text,
     duration,
     embedding,
+    flag,
     importance,
     integer,
     json_object,
@@ -52,6 +53,7 @@ BEGIN: Spec = (
         "claim": name,
         "token": token_hash,
         "tokenTtl": lifetime,
+        "completes": flag,
     },
 )
 APPEND: Spec = (
@@ -119,12 +121,13 @@ def _begin_again(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> None:
         raise IdempotencyConflict("another question, owner or conversation is stored under this stream id")
     if "claim" in args and stream["claim"] == args["claim"] and stream["claim_token"] is None:
         return  # the call that made the present epoch, once more
-    if stream["state"] == "finished":
+    if stream["state"] == "finished" and not (args.get("completes", False) and exchanges.withdraw(work, stream)):
         return
-    if stream["state"] == "empty":
+    if stream["state"] != "open":
         exchanges.reopen(work, stream)
     else:
         leases.check_free(work, stream)
+    leases.note_break(work, stream)
     leases.own(work, stream, args.get("claim"))
     answer = _restart(work, stream, stream["attempt"] + 1)
     texts.carry(work, answer, leases.carried(work, args))

@@ -220,6 +220,28 @@ async def text_is_read_from_anywhere(b: Bench) -> None:
 
 
 @PROMISES.add
+async def what_was_lost_is_not_certain(b: Bench) -> None:
+    """What was shown and not stored before another writer went on is not `certain`; of an attempt that was begun anew, nothing is."""
+    await b.begin(token=b.token("k"))
+    await b.append(0, "one ")
+    await b.take("k", "one", lease=LONG)
+    await b.append(4, "two", epoch=2)
+
+    async def certain(attempt: int) -> list[int]:
+        asked = {"streamId": "st", "after": 0, "attempt": attempt}
+        return [(await b.ask("streams:read", **asked, epoch=epoch))["certain"] for epoch in (1, 2, 3)]
+
+    b.same(await certain(0), [4, 7, 7], "what is certain to readers of the epochs 1 to 3")
+    await b.take("k", "two", force=True)
+    await b.append(0, "anew", attempt=1, epoch=3)
+    b.same(await certain(1), [0, 0, 4], "what is certain of an attempt that only epoch 3 has stored")
+    await b.do("streams:renew", streamId="st", epoch=3, lease=0)
+    await b.begin()
+    await b.append(0, "again", attempt=2, epoch=4)
+    b.same(await certain(2), [0, 0, 0], "what is certain of an attempt that only epoch 4 has stored")
+
+
+@PROMISES.add
 async def interrupted_streams_are_listed(b: Bench) -> None:
     """Interrupted lists the open streams without a running lease, newest first, and no others."""
     await b.begin("st", "one?")
@@ -263,6 +285,34 @@ async def a_partial_can_be_finished(b: Bench) -> None:
     found = await b.stream("st2")
     b.same(found and found["state"], "empty", "the state of a stream without text that was finished")
     b.same((await b.messages())[-1]["metadata"]["unanswered"], "interrupted", "how its question is marked")
+
+
+@PROMISES.add
+async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
+    """Begun with `completes`, an answer that was ended as incomplete is open again; its text, its message and its memory are replaced."""
+    await b.begin()
+    await b.append(0, "half of it")
+    await b.do("streams:finish", streamId="st")
+    ended, rows, messages = await b.everything(), await b.rows(), await b.messages()
+    b.same((await b.begin(lease=LONG, claim="mine"))["state"], "finished", "the state that begin gives without it")
+    b.same(await b.everything(), ended, "what is stored afterwards")
+    for _ in range(2):
+        again = await b.begin(lease=LONG, claim="mine", completes=True)
+        b.same(
+            (again["epoch"], again["attempt"], again["state"]), (3, 1, "open"), "epoch, attempt and state, each time"
+        )
+    b.same(await b.rows(), rows[1:], "the memories that are not partial: the question's")
+    b.same(await b.messages(), messages[:1], "the messages")
+    b.same((await b.ask("streams:read", streamId="st", after=0, attempt=0))["text"], "half of it", "the former attempt")
+    await b.finalize("half of it and the rest", epoch=3, attempt=1)
+    answer, question = await b.rows()
+    b.same((question["content"], answer["content"]), ("why?", "half of it and the rest"), "the memories")
+    b.same(answer.get("metadata"), None, "the metadata of the answer's memory")
+    said = await b.messages()
+    b.same([each["content"] for each in said], ["why?", "half of it and the rest"], "what was said")
+    b.same(said[0], messages[0], "the question's message")
+    b.same((await b.begin(completes=True))["state"], "finished", "the state of a complete one that is begun with it")
+    b.same(await b.messages(), said, "what was said afterwards")
 
 
 @PROMISES.add
