@@ -11,7 +11,7 @@ from cortex_rx.backends.sqlite import conversations, leases
 
 def no_fence() -> None:
     """An old epoch may write."""
-    leases._checked = lambda stream, args: stream  # pyright: ignore[reportPrivateUsage]
+    leases._checked = lambda stream, args: stream
 
 
 def two_transactions() -> None:
@@ -38,4 +38,4 @@ def acknowledged_early() -> None:
         waiting[self] = args
         return {"end": args["start"] + len(args["text"])}
 
-    SqliteBackend.mutation = hasty  # type: ignore[method-assign]
+    SqliteBackend.mutation = hasty

@@ -33,7 +33,7 @@ class Starter:
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )
-        self._lines.readline()
+        assert self._lines.readline(), "the process that starts others did not begin; it says why on stderr"
 
     def __enter__(self) -> Starter:
         return self
@@ -48,9 +48,10 @@ class Starter:
         self._lines.close()
         self._line.close()
         try:
-            self._process.wait(LIMIT)
+            status = self._process.wait(LIMIT)
         finally:
             self._process.kill()
+        assert status == 0, f"the process that starts others ended with {status}"
 
     def ask(self, order: dict[str, Any], *beside: int) -> int:
         socket.send_fds(self._line, [json.dumps(order).encode() + b"\n"], beside)

@@ -317,7 +317,7 @@ def look_inside() -> None:
         return result
 
     connection._connect, store.connect_writer, store.checkpoint = connected, opened, closed
-    sys.modules["cortex_rx.operators.begin"]._HEARTBEAT = HEARTBEAT  # type: ignore[attr-defined]
+    sys.modules["cortex_rx.operators.begin"]._HEARTBEAT = HEARTBEAT
 
 
 def main(fd: int, prepare: str | None) -> None:
@@ -329,6 +329,7 @@ def main(fd: int, prepare: str | None) -> None:
     logging.disable(logging.CRITICAL)  # that streams end badly is what they are here for
     gc.collect()
     gc.freeze()  # what is shared with those that are forked need not be copied
+    assert len(os.listdir("/proc/self/task")) == 1, "a fork takes one thread with it"
     alive: set[int] = set()
     with socket.socket(fileno=fd) as asked:
         asked.sendall(b'{"ready": true}\n')

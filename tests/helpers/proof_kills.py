@@ -95,6 +95,8 @@ class Life:
 
 @dataclass(frozen=True)
 class Case:
+    """The processes of one stream, each killed but the last; `how` says how their source goes on with what is there."""
+
     number: int
     how: str
     fresh: bool  # there is no file before the first process
@@ -102,11 +104,12 @@ class Case:
 
 
 def aim(rng: random.Random, effect: str, when: str | None = None, *, statements: int | None = None) -> Aim:
+    """At some place of this effect."""
     if effect.startswith(("source", "shown")):
         return Aim(effect, "at", rng.randint(1, {"shown": 7, "source read": 8}.get(effect, 1)))
     when = when or rng.choice(_WHENS)
     nth = rng.choice((1, 1, 2, 2, 3)) if effect == "streams:append" else 1
-    delay = rng.choice((0.0, rng.uniform(0, 0.001))) if when in ("commit", "before") else 0.0
+    delay = rng.choice((0.0, rng.uniform(0, 0.001))) if when == "commit" else rng.choice((0.0, 0.02))
     return Aim(effect, when, nth, rng.randint(1, statements or _STATEMENTS[effect]), delay)
 
 
@@ -133,11 +136,28 @@ def case_of(number: int) -> Case:
             first = Life(rng.choice(("breaks", "stops")))  # it is not killed
         lives = [first, main]
     elif main.do == "answer":
-        lives = [Life(rng.choice(("answer", "answer", "breaks")), aim=main.aim)]
+        does = "breaks" if effect == "streams:append" and rng.random() < 0.3 else "answer"
+        lives = [Life(does, aim=main.aim)]
     if rng.random() < 0.4:
         again = rng.choice(("streams:takeOver", "streams:append", "streams:finalize", "streams:renew", "shown"))
         lives.append(Life("answer", rng.choice(("token", "issued")), rng.random() < 0.5, aim(rng, again)))
     return Case(number, rng.choice(HOWS), fresh, tuple(lives))
+
+
+def at_statement(effect: str, step: int) -> Case:
+    """A process is killed at this statement of its transaction; the next one goes on."""
+    aimed = Life(_DO.get(effect, "answer"), _WAY.get(effect, "key"), True, Aim(effect, "inside", step=step))
+    lives = (Life(aim=Aim("shown", "at", 3)), aimed) if effect in _LATER else (aimed,)
+    return Case(1000, HOWS[step % len(HOWS)], effect == "open file", lives)
+
+
+_LOST = (Life(aim=Aim("streams:append", "after")), Life(way="token", aim=Aim("streams:append", "before", delay=0.03)))
+KNOWN = (
+    # The text begins anew and is shown, and nothing of that is stored; then it begins anew once more, under the same number.
+    Case(2000, "restarted", False, _LOST),
+    Case(2001, "another text", False, (*_LOST, Life(way="key"))),
+)
+"""Cases that have found something."""
 
 
 def words_of(case: Case, life: int, do: str) -> list[list[Any]]:
@@ -196,7 +216,7 @@ def composed(case: Case, answer: str, whole: bool) -> None:
 
 
 @contextmanager
-def said_again(what: str, case: Any, history: list[Any]) -> Iterator[None]:
+def noted(what: str, case: Any, history: list[Any]) -> Iterator[None]:
     """An error says which case it was, and what the processes had said."""
     try:
         yield
@@ -209,8 +229,8 @@ def said_again(what: str, case: Any, history: list[Any]) -> Iterator[None]:
 class Store:
     """The file of one case: its processes, what it acknowledged to them, and what their readers saw."""
 
-    def __init__(self, starter: Starter, folder: Path, template: Path, case: Any, *, fresh: bool = False) -> None:
-        self.starter, self.path, self.case = starter, folder / f"{case.number}.db", case
+    def __init__(self, folder: Path, template: Path, case: Any, *, fresh: bool) -> None:
+        self.path, self.case = folder / f"{case.number}.db", case
         if not fresh:
             shutil.copyfile(template, self.path)
         self.ledger, self.readers, self.token = Ledger(), list[Reader](), None
@@ -218,7 +238,8 @@ class Store:
         self.history: list[Any] = []
         self.lives = 0
 
-    def order(self, life: Life, *, lease: int = LEASE) -> dict[str, Any]:
+    def order(self, life: Life) -> dict[str, Any]:
+        """What the next process is to do; the way it goes is the one that is open to it."""
         way = life.way
         if way == "token" and self.token is None:  # it died before anybody had seen one
             way = "issued"
@@ -236,7 +257,7 @@ class Store:
             "how": self.case.how,
             "words": words_of(self.case, self.lives, life.do),
             "stop_after": 4 if life.do in ("stops", "undoes") else None,
-            "lease": lease,
+            "lease": LEASE,
             "busy": 0.05,
             "aim": life.aim.order() if life.aim else None,
         }
@@ -293,6 +314,7 @@ class Store:
 
 
 def furnished(folder: Path) -> Path:
+    """A file for cases to begin with."""
     path = folder / "template.db"
     asyncio.run(furnish(path))
     return path
@@ -301,12 +323,13 @@ def furnished(folder: Path) -> Path:
 def run_case(starter: Starter, folder: Path, template: Path, case: Case) -> Counter[str]:
     """Where the processes of this case were killed; an error if anything was lost, twice, mixed or left."""
     hits: Counter[str] = Counter()
-    store = Store(starter, folder, template, case, fresh=case.fresh)
-    with said_again("run_case(..., case_of({}))", case, store.history):
+    store = Store(folder, template, case, fresh=case.fresh)
+    with noted("run_case(..., case_of({}))", case, store.history):
         lives = list(case.lives)
         ended = False  # by itself: then no file is left but the one
         while lives or not ended or store.found.state != "finished":
-            life = lives.pop(0) if lives else Life(way="key" if store.found.state in ("empty", "rolledBack") else "token")
+            last = Life(way="key" if store.found.state in ("empty", "rolledBack") else "token")
+            life = lives.pop(0) if lives else last
             assert store.lives < 8, "it comes to an end"
             order = store.order(life)
             with starter.start(order) as one:
@@ -324,6 +347,6 @@ def run_case(starter: Starter, folder: Path, template: Path, case: Case) -> Coun
             hits.update((life.aim.effect, here["when"]))
             if here["when"] == "commit" and life.aim.effect in _SEEN:
                 heard = life.aim.effect not in flying
-                hits["a commit that it had heard of" if heard else "a commit, done" if done else "a commit, not done"] += 1
+                hits["commit heard of" if heard else "commit done" if done else "commit not done"] += 1
         store.close()
     return hits

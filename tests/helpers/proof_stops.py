@@ -11,7 +11,7 @@ from typing import Any
 
 from kills_processes import Running, Starter
 from kills_store import Reader, Stored, look
-from proof_kills import HOWS, LEASE, Aim, Life, Store, said_again
+from proof_kills import HOWS, LEASE, Aim, Life, Store, noted
 
 _PLACES = [
     ("streams:append", "before"),
@@ -39,6 +39,8 @@ _PLACES = [
 
 @dataclass(frozen=True)
 class Stop:
+    """Where the one is stopped, and how the other goes on."""
+
     number: int
     how: str
     aim: Aim
@@ -64,11 +66,18 @@ def stop_of(number: int) -> Stop:
     return Stop(number, rng.choice(HOWS), Aim(effect, when, nth, step, rng.uniform(0, 0.001)), way, force, patient)
 
 
+KNOWN = (
+    # Between its take-over and its reading of what is stored another one goes on.
+    Stop(2002, "prefilled", Aim("streams:takeOver", "after"), "token", force=True, patient=False),
+)
+"""Cases that have found something."""
+
+
 def run_stop(starter: Starter, folder: Path, template: Path, case: Stop) -> Counter[str]:
     """Where the process was stopped, and what came of it; an error if the one who came back changed anything that it may not."""
     effect = case.aim.effect
-    store = Store(starter, folder, template, case, fresh=effect == "open file")
-    with said_again("run_stop(..., stop_of({}))", case, store.history):
+    store = Store(folder, template, case, fresh=effect == "open file")
+    with noted("run_stop(..., stop_of({}))", case, store.history):
         if effect == "streams:takeOver":
             with starter.start(store.order(Life(aim=Aim("shown", "at", 3)))) as dead:
                 assert dead.until("here")

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import proof_kills
+import proof_stops
 import pytest
 from kills_processes import Starter
-from proof_kills import Aim, Case, Life, case_of, furnished, run_case
+from proof_kills import Aim, Case, Life, at_statement, case_of, furnished, run_case
 from proof_stops import Stop, run_stop, stop_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it needs fork, SIGSTOP and /proc, as Linux has them")
@@ -60,12 +62,48 @@ def test_a_process_is_killed_at_every_effect(shard: int, starter: Starter, tmp_p
         assert kills[effect] >= proof.size(*least), f"{effect}: {kills}"
     assert sum(kills.values()) >= proof.size(11, 140), kills
     whens = {when: hits[when] for when in ("before", "inside", "commit", "after", "at")}
-    assert min(whens.values()) >= proof.size(1, 15), whens
+    assert min(whens.values()) >= proof.size(0, 15), whens
     assert list(tmp_path.iterdir()) == [template], "no file is left"
-    commits = {name: count for name, count in sorted(hits.items()) if name.startswith("a commit")}
+    commits = {name: count for name, count in sorted(hits.items()) if name.startswith("commit ")}
     proof.count("kill -9", {"cases": cases, "kills": sum(kills.values())})
     proof.count("kill -9, by effect", kills)
     proof.count("kill -9, by moment", whens | commits)
+
+
+# How many statements their transactions have, at least.
+STATEMENTS = {
+    "open file": 50,
+    "streams:begin": 15,
+    "streams:append": 8,
+    "streams:renew": 2,
+    "streams:takeOver": 10,
+    "streams:issueToken": 3,
+    "streams:finalize": 40,
+    "streams:close": 25,
+    "streams:rollback": 25,
+    "streams:finish": 40,
+}
+
+
+@pytest.mark.parametrize("effect", STATEMENTS)
+def test_a_process_is_killed_at_every_statement(effect: str, starter: Starter, tmp_path: Path, proof: Any) -> None:
+    template, stride = furnished(tmp_path), proof.size(12, 1)
+    inside, step = 0, proof.size(2, 1)
+    while True:
+        hits = run_case(starter, tmp_path, template, at_statement(effect, step))
+        if not hits["inside"]:  # there are no more
+            break
+        inside, step = inside + 1, step + stride
+    assert inside >= STATEMENTS[effect] // stride, f"{effect} was hit {inside} times"
+    proof.count("kill -9, at every statement", {"kills": inside})
+
+
+def test_what_was_found_once_is_not_there(starter: Starter, tmp_path: Path) -> None:
+    template = furnished(tmp_path)
+    for case in proof_kills.KNOWN:
+        run_case(starter, tmp_path, template, case)
+    for stop in proof_stops.KNOWN:
+        run_stop(starter, tmp_path, template, stop)
 
 
 @pytest.mark.parametrize("shard", range(2))
