@@ -88,7 +88,11 @@ def run_stop(starter: Starter, folder: Path, template: Path, case: Stop) -> Coun
         before = store.found
         with starter.start(order) as one:
             here = one.until("here")
-            assert here, "it comes to where it is stopped"
+            if here is None:  # on a slow machine there are fewer writes
+                one.end()
+                store.ended(order, one)
+                store.close()
+                return Counter(["not stopped"])
             time.sleep(case.aim.delay)
             one.stop()
             past = time.monotonic() + LEASE / 1000

@@ -110,9 +110,11 @@ def test_what_was_found_once_is_not_there(starter: Starter, tmp_path: Path) -> N
 def test_a_process_is_stopped_past_its_lease(shard: int, starter: Starter, tmp_path: Path, proof: Any) -> None:
     seen: Counter[str] = Counter()
     template = furnished(tmp_path)
-    stops = proof.size(3, 25)
-    for number in range(shard * 25, shard * 25 + stops):
+    cases = proof.size(3, 28)  # of which some may not come to where they are to be stopped
+    for number in range(shard * 28, shard * 28 + cases):
         seen += run_stop(starter, tmp_path, template, stop_of(number))
+    stops = cases - seen["not stopped"]
+    assert stops >= proof.size(2, 25)
     assert seen["told Fenced"] >= proof.size(1, 8), seen
     assert seen["held the file"] >= proof.size(0, 5), seen
     assert list(tmp_path.iterdir()) == [template], "no file is left"
@@ -120,9 +122,9 @@ def test_a_process_is_stopped_past_its_lease(shard: int, starter: Starter, tmp_p
 
 
 CASES = {
-    "no_fence": Stop(1, "prefilled", Aim("streams:append", "before", 2), "token", force=True, patient=False),
+    "no_fence": Stop(1, "prefilled", Aim("streams:append", "before"), "token", force=True, patient=False),
     "two_transactions": Case(2, "restarted", False, (Life(aim=Aim("streams:finalize", "inside", step=45)),)),
-    "acknowledged_early": Case(3, "replayed", False, (Life(aim=Aim("streams:append", "after", 2)),)),
+    "acknowledged_early": Case(3, "replayed", False, (Life(aim=Aim("streams:append", "after")),)),
 }
 
 
