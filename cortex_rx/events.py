@@ -124,6 +124,9 @@ class Begun(StreamEvent):
     """Which text of this stream it is for the store, from 0."""
     token: str | None = field(default=None, compare=False, repr=False)
     """With which the stream can be resumed elsewhere; in this process only."""
+    before: bool = False
+    """The same exchange has an answer already, under the same idempotency key: what comes now is compared with it in the end, and
+    no reader's place in it is a place in what is stored."""
 
 
 @final

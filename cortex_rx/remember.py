@@ -200,9 +200,12 @@ class Answer:
 
     @property
     def place(self) -> Place | None:
-        """How far the answer has come, for a reader that may come back and `follow` it; None before it has begun."""
+        """How far the answer has come, for a reader that may come back and `follow` it; None before it has begun, and where it
+        had been stored before: what is shown may be another text than that."""
         begun = self._fold.begun
-        return Place(self._fold.offset, begun.attempt + self._fold.attempt, begun.epoch) if begun else None
+        if begun is None or begun.before:
+            return None
+        return Place(self._fold.offset, begun.attempt + self._fold.attempt, begun.epoch)
 
     @property
     def resume_token(self) -> str | None:

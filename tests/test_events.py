@@ -80,7 +80,7 @@ phase = st.sampled_from(["initialization", "streaming", "fact-extraction", "stor
 
 STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     Opened: st.builds(Opened, turn, text, number, st.none() | st.builds(Ownership, text, count, count), st.none() | text),
-    Begun: st.builds(Begun, text, count, count, st.none() | text),
+    Begun: st.builds(Begun, text, count, count, st.none() | text, st.booleans()),
     Replayed: st.builds(Replayed, text, count, count, count),
     Reread: st.builds(Reread, text, count, number),
     Delta: st.builds(Delta, text, count, count, count, number),

@@ -46,7 +46,7 @@ from cortex_rx.errors import (
     TextDiverged,
     UnsupportedOption,
 )
-from cortex_rx.events import Custom, Delta, Ended, Measured, Remembered, Replayed
+from cortex_rx.events import Begun, Custom, Delta, Ended, Measured, Remembered, Replayed
 from cortex_rx.testing import assert_no_leaks, run_virtual
 
 TURN: dict[str, Any] = {
@@ -455,6 +455,26 @@ async def test_an_idempotency_key_stores_once_and_refuses_another_text(cortex: C
     assert len(await stored(cortex)) == 2
     elsewhere = await cortex.memory.remember_stream(Model("Another answer"), **turn | {"memory_space_id": "other"})
     assert elsewhere.full_response == "Another answer"
+
+
+@virtual
+async def test_what_is_shown_of_an_exchange_that_is_stored_already_is_no_place_in_it(cortex: Cortex) -> None:
+    """It may be another text; then a reader who came back with such a place would be given the rest of the stored one."""
+    turn = TURN | {"idempotency_key": "k-1"}
+    first = cortex.memory.remember_stream(Model("one two three"), **turn)
+    async for _ in first:
+        assert first.place is not None
+    await first
+    again = cortex.memory.remember_stream(Model("uno dos"), **turn)
+    shown = ""
+    with pytest.raises(IdempotencyConflict):
+        async for event in again.events():
+            if isinstance(event, Begun):
+                assert event.before
+            elif isinstance(event, Delta):
+                shown += event.text
+            assert again.place is None
+    assert shown == "uno dos"
 
 
 # --- the handle -------------------------------------------------------------------------------------------------------

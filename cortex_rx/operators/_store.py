@@ -48,7 +48,8 @@ async def begin_stream(backend: Backend, opened: Opened, token: str | None = Non
     if token:
         args |= {"token": hashed(token), "tokenTtl": milliseconds(TOKEN_TTL)}
     begun = await backend.mutation("streams:begin", args | opened.turn.arguments())
-    return Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]), token)
+    before = begun["state"] == "finished"
+    return Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]), token, before)
 
 
 def milliseconds(time: timedelta) -> int:

@@ -241,7 +241,7 @@ async def _read(of: Child, answer: Any) -> None:
     async for event in answer.events():
         if isinstance(event, Begun):
             base = event.attempt
-            of.say("begun", epoch=event.epoch, attempt=event.attempt, token=event.token)
+            of.say("begun", epoch=event.epoch, attempt=event.attempt, token=event.token, before=event.before)
         elif isinstance(event, Replayed):
             of.say("shown", attempt=base + event.attempt, offset=0, text=event.text)
         elif isinstance(event, Delta):

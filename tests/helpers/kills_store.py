@@ -239,20 +239,18 @@ class Reader:
         self.epoch = 0
         # The request was sent again after the exchange had been finished: the text is shown, and in the end compared with what is
         # stored.  If it is another one, there is an IdempotencyConflict, and none of it is the stream's.
-        self.too_late = False
+        self.before = False
         for message in said:
             self.token = message.get("token", self.token)
-            if message["what"] == "after" and message["effect"] == "streams:begin":
-                self.too_late = message["result"]["state"] == "finished"
-            elif message["what"] == "begun":
-                self.epoch = message["epoch"]
+            if message["what"] == "begun":
+                self.epoch, self.before = message["epoch"], message["before"]
             elif message["what"] == "shown":
                 text = self.texts.get(message["attempt"], "")
                 assert message["offset"] == len(text), "offsets are contiguous"
                 self.texts[message["attempt"]] = text + message["text"]
 
     def places(self) -> list[tuple[int, int]]:
-        return [] if self.too_late else [(attempt, self.epoch) for attempt in self.texts]
+        return [] if self.before else [(attempt, self.epoch) for attempt in self.texts]
 
     def check(self, stored: Stored) -> None:
         """What it saw is what is stored, as far as the store says that it is certain, and nothing else where it saw less."""

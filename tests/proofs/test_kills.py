@@ -115,7 +115,9 @@ def test_a_process_is_stopped_past_its_lease(shard: int, starter: Starter, tmp_p
         seen += run_stop(starter, tmp_path, template, stop_of(number))
     stops = cases - seen["not stopped"]
     assert stops >= proof.size(2, 25)
-    assert seen["told Fenced"] >= proof.size(1, 8), seen
+    # Which of the two it is may depend on where in a write it was hit.
+    assert seen["told Fenced"] + seen["held the file"] >= proof.size(1, 20), seen
+    assert seen["told Fenced"] >= proof.size(0, 8), seen
     assert seen["held the file"] >= proof.size(0, 5), seen
     assert list(tmp_path.iterdir()) == [template], "no file is left"
     proof.count("SIGSTOP", {"stops": stops, **dict(sorted(seen.items()))})
