@@ -12,6 +12,7 @@ from proof_full import TROUBLES, WHILE, Outcome, fill_up
 
 SPOOLS = {"no spool": None, "a spool on another disk": "other disk", "a spool on the same disk": "disk"}
 STEP = {"no room": 41, "a write fails": 83, "a sync fails": 11}  # in a usual run: every n-th operation, and the last
+WHOLE = {"no room": 1, "a write fails": 4, "a sync fails": 1}
 
 
 def _count(proof: Any, outcomes: list[Outcome], counts: dict[str, int]) -> None:
@@ -31,7 +32,7 @@ def test_full_from_some_write_on(tmp_path: Path, trouble: str, spool: str, proof
     assert (reference.said, reference.refused) == ("remembered", 0)
     assert reference.operations >= {"write": 150, "sync": 15}[TROUBLES[trouble][0]]
     outcomes: list[Outcome] = []
-    for first in [*range(1, reference.operations, proof.size(STEP[trouble], 1)), reference.operations]:
+    for first in [*range(1, reference.operations, proof.size(STEP[trouble], WHOLE[trouble])), reference.operations]:
         folder = tmp_path / str(first)
         folder.mkdir()
         outcomes.append(fill_up(folder, trouble, first, spool=SPOOLS[spool], thorough=first == 1))
@@ -47,7 +48,7 @@ def test_full_for_a_while(tmp_path: Path, trouble: str, proof: Any) -> None:
     (tmp_path / "reference").mkdir()
     operations = fill_up(tmp_path / "reference", trouble).operations
     outcomes: list[Outcome] = []
-    for first in [*range(1, operations, proof.size(STEP[trouble], 1)), operations]:
+    for first in [*range(1, operations, proof.size(STEP[trouble], WHOLE[trouble])), operations]:
         folder = tmp_path / str(first)
         folder.mkdir()
         outcomes.append(fill_up(folder, trouble, first, WHILE, spool="other disk"))
