@@ -168,7 +168,7 @@ class _Shim:
     """SQLite's default VFS, copied, with some functions that record.  It is made once, and never taken away: files may be open."""
 
     def __init__(self) -> None:
-        self._library = ctypes.CDLL(_sqlite3.__file__)  # its symbols are found in what it links to
+        self._library = ctypes.CDLL(getattr(_sqlite3, "__file__", None))  # finds symbols in what it links to, too
         self._library.sqlite3_vfs_find.restype = POINTER(_Vfs)
         self._library.sqlite3_vfs_register.argtypes = [POINTER(_Vfs), c_int]
         self._real = self._library.sqlite3_vfs_find(None)
