@@ -122,7 +122,9 @@ class SpoolFile:
         if version > _VERSION:
             raise StoreTooNew(f"{self.path}: the spool has version {version}, this package knows {_VERSION}")
         db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA synchronous = FULL")
+        # A transaction here ends when its journal is deleted.  EXTRA syncs the folder then: with FULL the journal may be back after
+        # the power was lost, and what was acknowledged is undone.
+        db.execute("PRAGMA synchronous = EXTRA")
         db.execute("PRAGMA secure_delete = ON")
         if self._max_page_count is not None:
             db.execute(f"PRAGMA max_page_count = {self._max_page_count:d}")

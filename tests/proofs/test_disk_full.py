@@ -1,0 +1,83 @@
+"""The disk is full from any write on: the tokens are shown, what was acknowledged stays, and nothing of the answer is lost."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proof_full import TROUBLES, WHILE, Outcome, fill_up
+
+SPOOLS = {"no spool": None, "a spool on another disk": "other disk", "a spool on the same disk": "disk"}
+STEP = {"no room": 41, "a write fails": 83, "a sync fails": 11}  # in a usual run: every n-th operation, and the last
+WHOLE = {"no room": 1, "a write fails": 4, "a sync fails": 1}
+
+
+def _count(proof: Any, outcomes: list[Outcome], counts: dict[str, int]) -> None:
+    said = Counter(outcome.said for outcome in outcomes)
+    said.update("not even begun" for outcome in outcomes if not outcome.begun)
+    proof.count(
+        "disk full", {"cases": len(outcomes), **said, "operations refused": sum(o.refused for o in outcomes), **counts}
+    )
+
+
+@pytest.mark.parametrize("spool", SPOOLS)
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_full_from_some_write_on(tmp_path: Path, trouble: str, spool: str, proof: Any) -> None:
+    """To the end of the stream and beyond; then there is room again."""
+    (tmp_path / "reference").mkdir()
+    reference = fill_up(tmp_path / "reference", trouble, spool=SPOOLS[spool], thorough=True)
+    assert (reference.said, reference.refused) == ("remembered", 0)
+    assert reference.operations >= {"write": 150, "sync": 15}[TROUBLES[trouble][0]]
+    outcomes: list[Outcome] = []
+    for first in [*range(1, reference.operations, proof.size(STEP[trouble], WHOLE[trouble])), reference.operations]:
+        folder = tmp_path / str(first)
+        folder.mkdir()
+        outcomes.append(fill_up(folder, trouble, first, spool=SPOOLS[spool], thorough=first == 1))
+        assert outcomes[-1].refused >= 1
+    assert {outcome.said for outcome in outcomes} == {"remembered", "not stored"}, "some were full only at the close"
+    assert {outcome.begun for outcome in outcomes} == {True, False}
+    _count(proof, outcomes, {f"for ever: {trouble}": len(outcomes), spool: len(outcomes)})
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_full_for_a_while(tmp_path: Path, trouble: str, proof: Any) -> None:
+    """When there is room again while the stream runs, the tries go on, and all is stored; no spool is needed."""
+    (tmp_path / "reference").mkdir()
+    operations = fill_up(tmp_path / "reference", trouble).operations
+    outcomes: list[Outcome] = []
+    for first in [*range(1, operations, proof.size(STEP[trouble], WHOLE[trouble])), operations]:
+        folder = tmp_path / str(first)
+        folder.mkdir()
+        outcomes.append(fill_up(folder, trouble, first, WHILE, spool="other disk"))
+        assert outcomes[-1].refused >= 1
+        assert (outcomes[-1].said, outcomes[-1].begun) == ("remembered", True)
+        assert not (folder / "other disk" / "spool.db").exists()
+    _count(proof, outcomes, {f"for a while: {trouble}": len(outcomes)})
+
+
+@pytest.mark.parametrize("spool", SPOOLS)
+def test_as_many_pages_as_the_file_may_have(tmp_path: Path, spool: str, proof: Any) -> None:
+    """SQLite's own limit, from too few for the tables to enough."""
+    (tmp_path / "reference").mkdir()
+    fill_up(tmp_path / "reference")
+    needed = (tmp_path / "reference" / "disk" / "memory.db").stat().st_size // 4096
+    outcomes: dict[int, Outcome] = {}
+    for pages in proof.size((1, needed // 2, needed - 2, needed), range(1, needed + 1)):
+        folder = tmp_path / str(pages)
+        folder.mkdir()
+        outcomes[pages] = fill_up(folder, pages=pages, spool=SPOOLS[spool])
+    assert not outcomes[1].begun
+    assert outcomes[needed].said == "remembered"
+    assert (outcomes[needed - 2].said, outcomes[needed - 2].begun) == ("not stored", True)
+    _count(proof, list(outcomes.values()), {"max_page_count": len(outcomes), spool: len(outcomes)})
+
+
+def test_for_ever_is_for_ever(tmp_path: Path) -> None:
+    """A case, looked at by hand: from the middle on nothing more is stored."""
+    outcome = fill_up(tmp_path, "no room", 200, math.inf, spool="other disk", thorough=True)
+    assert outcome.said == "not stored"
+    assert outcome.begun
+    assert outcome.refused > 3, "it was tried again"
