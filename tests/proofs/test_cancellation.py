@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from proof_cancellation import CHAINS, HOWS, Case, cancelled
 
+SLOW = ("plain", "derived", "durable", "everything")  # also with a store whose writes take time
 AGAIN = [how for how in HOWS if how != "shutdown"]  # a loop ends once
 
 
-def places(case: Case, count: int, proof: Any, number: int, of: int) -> Iterator[int]:
-    """Every place, and two beyond the last; in a slice so many of them, others for each `number`."""
-    step = proof.size(max(1, count // of), 1)
+def places(count: int, proof: Any, number: int, of: int, whole: int = 1) -> Iterator[int]:
+    """Every place (of the `whole`-th), and two beyond the last; in a slice so many of them, others for each `number`."""
+    step = proof.size(max(1, count // of), whole)
     return iter(range(1 + number * 7 % step, count + 3, step))
 
 
@@ -52,9 +53,11 @@ def test_once_at_every_place(tmp_path: Path, chain: str, proof: Any) -> None:
         for number, (how, store, slow_to_close) in enumerate(kinds):
             if proof.size((number + len(chain)) % 3, 0) or (slow_to_close and chain not in ("plain", "resume")):
                 continue
+            if store == "slow" and (slow_to_close or chain not in SLOW):
+                continue
             case = Case(how, chain, store, slow_to_close=slow_to_close)
             count = undisturbed(tmp_path / "memory.db", case)
-            for place in places(case, count, proof, number, 8):
+            for place in places(count, proof, number, 8):
                 resumes = place % proof.size(3, 5) == 0
                 yield Case(how, chain, store, (place,), slow_to_close=slow_to_close, resumes=resumes)
 
@@ -63,11 +66,11 @@ def test_once_at_every_place(tmp_path: Path, chain: str, proof: Any) -> None:
     if chain not in ("breaks", "timeout", "rollback"):
         assert counts["ended"] and counts["kept whole"], counts
     if proof.torture:
-        assert counts["cases"] > 900 and counts["opened"] and counts["not opened"], counts
+        assert counts["cases"] > 350 and counts["opened"] and counts["not opened"], counts
         if CHAINS[chain] is None and chain != "timeout":
-            assert counts["remembered"] and counts["ended"] > 50, counts
+            assert counts["remembered"] and counts["ended"] > 20, counts
         if chain in ("resume", "everything"):
-            assert counts["reopened"] > 50, counts
+            assert counts["reopened"] > 20, counts
     proof.count("cancellation", counts)
 
 
@@ -79,14 +82,15 @@ def test_again_and_again(tmp_path: Path, chain: str, proof: Any) -> None:
         for number, how in enumerate(AGAIN):
             for store in ["well", "slow"] if chain == "plain" else ["well"]:
                 case = Case(how, chain, store)
-                for place in places(case, undisturbed(tmp_path / "memory.db", case), proof, number, 2):
+                count = undisturbed(tmp_path / "memory.db", case)
+                for place in places(count, proof, number, 2, 1 if chain == "plain" else 3):
                     for later in (1, 2, 5):
                         yield Case(how, chain, store, (place, place + later))
                     yield Case(how, chain, store, (place, place + 1, place + 4), resumes=place % 4 == 0)
                     yield Case(how, chain, store, (place,), onwards=True)
 
     counts = played(tmp_path / "memory.db", cases())
-    assert counts["cases"] > proof.size(40, 1500) and counts["kept partial"], counts
+    assert counts["cases"] > proof.size(40, 700) and counts["kept partial"], counts
     proof.count("cancellation", {**counts, "of these again": counts["cases"]})
 
 
@@ -101,11 +105,12 @@ def test_beside_a_store_that_fails(tmp_path: Path, chain: str, store: str, proof
             if proof.size(number % 3, 0):
                 continue
             case = Case(how, chain, store, spool=spool)
-            for place in places(case, undisturbed(tmp_path / "memory.db", case), proof, number, 6):
+            count = undisturbed(tmp_path / "memory.db", case)
+            for place in places(count, proof, number, 6, 1 if chain == "plain" else 3):
                 again = (place, place + 3) if number % 2 and how != "shutdown" else (place,)
                 yield Case(how, chain, store, again, spool=spool, resumes=store == "flaky" and place % 4 == 0)
 
     counts = played(tmp_path / "memory.db", cases())
-    assert counts["cases"] > proof.size(15, 500), counts
+    assert counts["cases"] > proof.size(15, 150), counts
     assert counts["streaming"] or (chain, store) == ("durable", "never there"), counts
     proof.count("cancellation", {**counts, "of these a failing store": counts["cases"]})
