@@ -16,7 +16,7 @@ from reactivex import Observable
 from cortex_rx import operators as cx
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Chain, Operator, Step
-from cortex_rx.errors import InvalidArgument, TextDiverged
+from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StillOwned, StreamNotFound, TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
 from cortex_rx.flow import Flow, Reader, Shared, Started, Stopped
 from cortex_rx.following import Place
@@ -264,7 +264,10 @@ class Answer:
             found = await self._backend.query("streams:get", stream)
             if found is None or found["state"] != "open":
                 return
-            begun = await begin_stream(self._backend, opened)  # the same beginning, if it was ours; else it is refused
+            try:
+                begun = await begin_stream(self._backend, opened)  # sent again it is the same beginning, if it was ours
+            except (StillOwned, IdempotencyConflict, StreamNotFound):
+                return  # another's, or deleted: nothing of ours is there
         await self._backend.mutation("streams:rollback", {**stream, "epoch": begun.epoch})
 
     async def kept(self) -> MemoryEntry | None:
