@@ -8,6 +8,7 @@ does not hold, with a note that says how to repeat it.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
@@ -156,17 +157,33 @@ class Model:
         return ["".join(self.reference.words(number)) for number in range(1, self.opened + 1)]
 
 
-class Away:
-    """A store that is not there any more after so many writes."""
+@dataclass
+class Epochs:
+    """The epochs that the store has given, and the writes that it took under an older one than the newest."""
 
-    def __init__(self, inner: SqliteBackend, writes: int) -> None:
+    newest: int = 0
+    late: list[str] = field(default_factory=list[str])
+
+
+class Watched:
+    """The store as one process has it; it may be gone after so many writes."""
+
+    def __init__(self, inner: SqliteBackend, epochs: Epochs, writes: float = math.inf) -> None:
         self.query, self.close, self._inner, self._left = inner.query, inner.close, inner, writes
+        self._epochs = epochs
 
     async def mutation(self, path: str, args: Any) -> Any:
+        """Write, and see under which epoch."""
         self._left -= 1
         if self._left < 0:
             raise StoreUnavailable("away")
-        return await self._inner.mutation(path, args)
+        before = self._epochs.newest
+        result = await self._inner.mutation(path, args)
+        if path in ("streams:begin", "streams:takeOver"):
+            self._epochs.newest = max(before, result["epoch"])
+        elif args.get("epoch", before) < before:
+            self._epochs.late.append(f"{path} under epoch {args['epoch']} after {before}")
+        return result
 
 
 class FaultySpool(Spool):
@@ -190,6 +207,7 @@ class _Case:
         self.seen: list[Seen] = []
         self.outcomes: Counter[str] = Counter()
         self.stream: str | None = None
+        self.epochs = Epochs()
 
     # --- the processes ------------------------------------------------------------------------------------------------
 
@@ -223,6 +241,7 @@ class _Case:
                 assert error is None or isinstance(error, CortexError | ConnectionError), repr(error)
                 self.outcomes["fenced"] += isinstance(error, Fenced)
         answer = await self._check()
+        assert self.epochs.late == [], "a write of an old epoch was taken"
         if following:
             assert await following == answer, "who follows the stream has the text that is stored"
         return effects, self.outcomes
@@ -252,7 +271,8 @@ class _Case:
         """What each process does: go on with the token, if one is known, else begin."""
         first = not self.seen
         inner = SqliteBackend(self.path, clock=wall)
-        store = Faulty(Away(inner, 4) if self.reference.spooled and first else inner, process)
+        writes = 4 if self.reference.spooled and first else math.inf
+        store = Faulty(Watched(inner, self.epochs, writes), process)
         spool = None
         if self.reference.spooled:
             spool = FaultySpool(self.path.with_name(f"{self.path.stem}-spool.db"), clock=wall)
