@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proof_cancellation import CHAINS, HOWS, Case, cancelled
+from proof_cancellation import HOWS, Case, cancelled
+from proof_cancelled_chains import CHAINS
 
 SLOW = ("plain", "derived", "durable", "everything")  # also with a store whose writes take time
 AGAIN = [how for how in HOWS if how != "shutdown"]  # a loop ends once

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proof_crashes import KINDS, REFERENCES, crashes
+from proof_crashes import KINDS, crashes
+from proof_references import REFERENCES
 
 from cortex_rx.testing import each_fault, pairs_of_faults
 
