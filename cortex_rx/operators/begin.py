@@ -78,7 +78,7 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
                     if cancelled_by_us():
                         raise
                     # The loop ends, and has cancelled the call; sent again it is the same.
-                    begun = await begin_stream(backend, opened, made)
+                    begun = await _insist(backend, opened, Backoff(inbox), failures, made)
                 if inbox.disposed.is_set():
                     await let_go(backend, opened, begun)  # nobody hears of it any more, so nobody else will
                     return
