@@ -16,10 +16,11 @@ from reactivex import Observable
 from cortex_rx import operators as cx
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Chain, Operator, Step
-from cortex_rx.errors import InvalidArgument, TextDiverged
+from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StillOwned, StreamNotFound, TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
 from cortex_rx.flow import Flow, Reader, Shared, Started, Stopped
 from cortex_rx.following import Place
+from cortex_rx.operators._store import begin_stream
 from cortex_rx.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
 from cortex_rx.source import Provider, ResumeFrom, from_stream, new_id
@@ -259,10 +260,18 @@ class Answer:
             return
         if self._spool:
             await self._spool.forget(opened)
-        if begun is None or self._backend is None:
+        if self._backend is None:
             return
-        stream = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id, "epoch": begun.epoch}
-        await self._backend.mutation("streams:rollback", stream)
+        stream = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id}
+        if begun is None:  # stopped before the store had answered
+            found = await self._backend.query("streams:get", stream)
+            if found is None or found["state"] != "open":
+                return
+            try:
+                begun = await begin_stream(self._backend, opened)  # sent again it is the same beginning, if it was ours
+            except (StillOwned, IdempotencyConflict, StreamNotFound):
+                return  # another's, or deleted: nothing of ours is there
+        await self._backend.mutation("streams:rollback", {**stream, "epoch": begun.epoch})
 
     async def kept(self) -> MemoryEntry | None:
         """The memory that the store holds of this answer now: partial, or whole; None if it holds no text of it.

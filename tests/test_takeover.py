@@ -33,7 +33,7 @@ from cortex_rx.errors import (
 from cortex_rx.events import Begun, Chunked, Delta, Opened, Replayed, Resumed
 from cortex_rx.flow import Stopped
 from cortex_rx.source import ResumeFrom, prefill, replayable, restart
-from cortex_rx.testing import run_virtual
+from cortex_rx.testing import Faulty, run_virtual
 
 PARAMS = {
     "memory_space_id": "space",
@@ -249,6 +249,47 @@ def test_stop_without_keeping(store: Any, rows: Any) -> None:
 
     run_virtual(main())
     assert rows("SELECT count(*) FROM pieces") == [(0,)]
+
+
+@pytest.mark.parametrize("at", [0.5, 3.0])
+def test_stop_without_keeping_before_the_store_has_answered(store: Any, rows: Any, at: float) -> None:
+    """While it is being asked, and when text has been shown without it."""
+
+    async def main() -> str:
+        async with store() as backend:
+            slow = Faulty(backend, "1 delay 5")
+            answer = remember_stream(replayable(model("Hello ", 100)), backend=slow, **PARAMS)
+            answer.detach()
+            await asyncio.sleep(at)
+            shown = answer.text
+            await answer.stop(keep_partial=False)
+            assert "streams:rollback" in slow.process.effects
+            assert await everything(backend) == ([], [])
+            assert await backend.query("streams:interrupted", {"memorySpaceId": "space"}) == []
+            return shown
+
+    assert run_virtual(main()) == ("" if at < 2 else "Hello ")
+    assert rows("SELECT count(*) FROM pieces") == [(0,)]
+
+
+def test_stop_without_keeping_takes_nothing_of_another_writer(store: Any) -> None:
+    async def main() -> None:
+        async with store() as first, store() as second:
+            keyed = {**PARAMS, "idempotency_key": "order-7"}
+            other = remember_stream(replayable(model("Hello ", 100)), backend=first, **keyed)
+            other.detach()
+            async for _ in other:
+                break
+            answer = remember_stream(replayable(model("Hello ", 100)), backend=Faulty(second, "1 delay 1"), **keyed)
+            answer.detach()
+            await asyncio.sleep(0.5)
+            await answer.stop(keep_partial=False)
+            await other.stop()
+            kept = await other.kept()
+            assert kept is not None
+            assert kept.content == "Hello "
+
+    run_virtual(main())
 
 
 def test_a_finished_stream_gives_its_result_and_asks_no_model(store: Any) -> None:

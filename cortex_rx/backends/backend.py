@@ -7,9 +7,11 @@ epoch milliseconds of the store's clock, lengths and offsets are code points.
 Every function takes the memory space it works in, and sees no other: an id of another space is as good as unknown, and
 one stream or conversation id may be used in two spaces, for two things.  Hence `memorySpaceId` is required everywhere,
 also where the stock contract lets it be left out.  A mutation is one transaction, all or nothing, and is done when it
-returns; sending it again is a success that changes nothing.  Failures are the `StoreError`s of `cortex_rx.errors`; of
-them only a `StoreUnavailable` is worth trying again.  A
-missing, unknown or wrong argument (None too, a lone surrogate, a number that is not finite) is an `InvalidArgument`
+returns; sending it again is a success that changes nothing, and gives the same result: so a client whose answer was lost
+repeats the call.  What he must know: `begin` without a `claim` is another beginning each time; a result that says
+"stored" says "before" the second time; a memory that is deleted is not found, so to `deleteMemory`, repeated,
+`MemoryNotFound` is a success.  Failures are the `StoreError`s of `cortex_rx.errors`; of them only a `StoreUnavailable` is
+worth trying again.  A missing, unknown or wrong argument (None too, a lone surrogate, a number that is not finite) is an `InvalidArgument`
 that names it, before anything is stored; a function that is not there an `UnknownFunction`.
 
 Functions of the stock contract (arguments; `?` = may be left out):

@@ -30,8 +30,7 @@ class _Last(abc.ObserverBase[T]):
         self._value.append(value)
 
     def on_error(self, error: Exception) -> None:
-        if not self._done.done():
-            self._done.set_exception(error)
+        _fail(self._done, error)
 
     def on_completed(self) -> None:
         if self._done.done():
@@ -40,6 +39,12 @@ class _Last(abc.ObserverBase[T]):
             self._done.set_result(self._value[0])
         else:
             self._done.set_exception(SequenceContainsNoElementsError())
+
+
+def _fail(done: asyncio.Future[Any], error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)
+        done.exception()  # a caller who is cancelled at this moment does not ask: no reason for a warning
 
 
 async def run(source: Observable[T]) -> T:
@@ -137,8 +142,7 @@ class _Fan(abc.ObserverBase[T], Gate):
         self.done = done
 
     def on_error(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
+        _fail(self.done, error)
 
     def on_completed(self) -> None:
         if not self.done.done():

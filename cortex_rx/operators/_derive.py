@@ -168,6 +168,8 @@ async def awaited(inbox: Inbox[StreamEvent], value: Any) -> Any:
             await asyncio.wait({call}, timeout=_LATE_CALL)
         if not call.done():
             raise TimeoutError("a function of the caller's took too long")
+        if call.cancelled():  # by itself, or by a loop that ends: no reason to leave the exchange unstored
+            raise CancelledWithin("a function of the caller's")
         return call.result()
     finally:
         disposed.cancel()

@@ -17,6 +17,9 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 MAX_PENDING = 1_048_576
 """What may wait for a stalled store before the source waits too: weights as `weigh` counts them, about bytes."""
 
+LATE = (0.1, 0.4, 1.6)
+"""Seconds between the tries of a write, once a stream has come to its end."""
+
 _OVERHEAD = 240  # what an event costs beside its text: measured with tracemalloc
 
 
@@ -52,6 +55,20 @@ async def begin_stream(backend: Backend, opened: Opened, token: str | None = Non
     return Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]), token, before)
 
 
+async def let_go(backend: Backend, opened: Opened, begun: Begun) -> None:
+    """The writer goes away: whoever goes on with the stream need not wait for the lease to run out."""
+    args = {
+        "streamId": opened.stream_id,
+        "memorySpaceId": opened.turn.memory_space_id,
+        "epoch": begun.epoch,
+        "lease": 0,
+    }
+    try:
+        await backend.mutation("streams:renew", args)
+    except Exception as error:  # it runs out by itself
+        log.info("the lease was not released: %s (stream %s)", type(error).__name__, opened.stream_id)
+
+
 def milliseconds(time: timedelta) -> int:
     """As the store takes it."""
     return round(time.total_seconds() * 1000)
@@ -60,13 +77,13 @@ def milliseconds(time: timedelta) -> int:
 class Backoff:
     """Pauses between tries: 0.1 s, doubled each time up to 5 s, as long as the stream runs.
 
-    After its end three tries more, 0.1, 0.4 and 1.6 s apart: a stream that was stopped must be at rest soon.
+    After its end three tries more, `LATE` seconds apart: a stream that was stopped must be at rest soon.
     """
 
     def __init__(self, inbox: Inbox[StreamEvent]) -> None:
         self._inbox = inbox
         self._pause = 0.1
-        self._late = iter((0.1, 0.4, 1.6))
+        self._late = iter(LATE)
 
     async def again(self) -> bool:
         """Pause; whether to try again."""

@@ -10,7 +10,7 @@ from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, 
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
-from cortex_rx.operators._store import log, milliseconds
+from cortex_rx.operators._store import let_go, milliseconds
 from cortex_rx.spool import Spool
 from cortex_rx.spool.spool import keep
 from cortex_rx.takeover import LEASE
@@ -95,19 +95,9 @@ class Tail:
         return await keep(spool, self.opened, "persist_partial", "streams:append", self.append(release=True), message)
 
     async def release(self, backend: Backend) -> None:
-        """The writer goes away: whoever resumes the stream need not wait for the lease to run out."""
-        if self.opened is None or self.begun is None or self.ended or self.released:
-            return
-        args = {
-            "streamId": self.opened.stream_id,
-            "memorySpaceId": self.opened.turn.memory_space_id,
-            "epoch": self.begun.epoch,
-            "lease": 0,
-        }
-        try:
-            await backend.mutation("streams:renew", args)
-        except Exception as error:  # it runs out by itself
-            log.info("the lease was not released: %s (stream %s)", type(error).__name__, self.opened.stream_id)
+        """The writer goes away, unless he has said so, or has left the rest to `finalize`."""
+        if self.opened and self.begun and not self.ended and not self.released:
+            await let_go(backend, self.opened, self.begun)
 
 
 def no_begun() -> ChainOrderError:

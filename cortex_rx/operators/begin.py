@@ -11,8 +11,9 @@ from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument, StoreUnavailable
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox, beside
+from cortex_rx.flow.scheduler import cancelled_by_us
 from cortex_rx.operators._checks import backend_of, seconds
-from cortex_rx.operators._store import Backoff, begin_stream, log, milliseconds, said
+from cortex_rx.operators._store import Backoff, begin_stream, let_go, log, milliseconds, said
 from cortex_rx.takeover import LEASE, new_token
 
 __all__ = ["begin"]
@@ -41,7 +42,8 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
     with a token is owned already.  A store that is slow or cannot be reached does not hold the answer back for longer than
     `wait`: a `Problem` is emitted, the tokens go on, and the store is tried again beside them, with growing pauses; at the end
     of the answer a few times more.  What the store refuses for good, such as another turn under the same idempotency key,
-    ends the stream with that error before anything is shown.  On cancellation the write in flight is completed.
+    ends the stream with that error before anything is shown.  On cancellation the write in flight is completed, and the stream is let
+    go: whoever begins it again need not wait.
 
     Commonly used for: the first step of every chain that stores.
 
@@ -70,7 +72,16 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
                     slow = Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
                     yield said(slow, opened)
                 inbox.release()
-                begun = await call
+                try:
+                    begun = await call
+                except asyncio.CancelledError:
+                    if cancelled_by_us():
+                        raise
+                    # The loop ends, and has cancelled the call; sent again it is the same.
+                    begun = await _insist(backend, opened, Backoff(inbox), failures, made)
+                if inbox.disposed.is_set():
+                    await let_go(backend, opened, begun)  # nobody hears of it any more, so nobody else will
+                    return
                 yield begun
                 break
             except StoreUnavailable as error:

@@ -145,27 +145,34 @@ def persist_partial(
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = Tail(items.flow)
         held: list[StreamEvent] = []  # from the first text on, if it comes before the store could begin
-        weight = 0.0
-        while batch := await items.batch():
-            if tail.begun is None and not any(type(event) is Begun for event in batch):
-                first = 0 if held else next((at for at, e in enumerate(batch) if type(e) is Delta), len(batch))
-                held += batch[first:]
-                weight += sum(map(weigh, batch[first:]))
-                batch = batch[:first]
-            else:
-                batch, held = held + batch, []
-            while batch:
-                rest = tail.take(batch)
-                stored = await insist(tail, backend, spool)
-                for event in batch[: len(batch) - len(rest)]:
-                    yield event
-                if stored:
-                    yield stored
-                batch = rest
-            if held and not tail.excused:
-                raise no_begun()
-            if weight > max_pending and held:
-                break
+        weight, ended = 0.0, False
+        try:
+            while batch := await items.batch():
+                if tail.begun is None and not any(type(event) is Begun for event in batch):
+                    first = 0 if held else next((at for at, e in enumerate(batch) if type(e) is Delta), len(batch))
+                    held += batch[first:]
+                    weight += sum(map(weigh, batch[first:]))
+                    batch = batch[:first]
+                else:
+                    batch, held = held + batch, []
+                while batch:
+                    rest = tail.take(batch)
+                    stored = await insist(tail, backend, spool)
+                    for event in batch[: len(batch) - len(rest)]:
+                        yield event
+                        ended = ended or type(event) is Ended
+                    if stored:
+                        yield stored
+                    batch = rest
+                if held and not tail.excused:
+                    raise no_begun()
+                if weight > max_pending and held:
+                    break
+        except BaseException:  # however it is cut off
+            tail.ended = ended  # `finalize` does the rest only if it has heard of the end
+            tail.begun = next((event for event in items.items if type(event) is Begun), tail.begun)
+            await tail.release(backend)
+            raise
         if held:
             tail.take(held)
             raise await tail.lost(spool, "the store could not begin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -19,12 +20,13 @@ from cortex_rx.errors import (
     NotStored,
     ResumableStreamError,
     StoreError,
+    StoreUnavailable,
     StreamNotFound,
 )
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, RolledBack, StreamEvent
 from cortex_rx.flow import Flow, after_failure, passing
 from cortex_rx.operators._checks import backend_of, one_of
-from cortex_rx.operators._store import said
+from cortex_rx.operators._store import LATE, said
 
 __all__ = ["recover"]
 
@@ -66,7 +68,8 @@ def recover(
     * `store-partial`: what arrived stays in the partial memory, to the last character; the stream fails with
       `ResumableStreamError`, which carries the token that resumes it and what had happened.  Without `persist_partial` nothing
       is durable, and the error is passed on.
-    * `rollback`: the partial answer and the question are deleted, `RolledBack` says so, and the error is passed on.
+    * `rollback`: the partial answer and the question are deleted, `RolledBack` says so, and the error is passed on.  A store that
+      cannot is asked four times in two seconds; then a `Problem` says that they are still there.
     * `best-effort`: what there is becomes the answer, with the reason `error`; the exchange is stored and marked, and the result
       lists what had happened.  Without any text the error is passed on.
 
@@ -112,12 +115,16 @@ def recover(
                     "memorySpaceId": opened.turn.memory_space_id,
                     "epoch": begun.epoch,
                 }
-                try:
-                    await backend.mutation("streams:rollback", args)
-                except StoreError as failure:
-                    emit(said(Problem.of("storage", failure, recoverable=False), opened))
-                    return error
-                emit(RolledBack(opened.stream_id, begun.memory_id))
+                for pause in (*LATE, None):
+                    try:
+                        await backend.mutation("streams:rollback", args)
+                        emit(RolledBack(opened.stream_id, begun.memory_id))
+                        return error
+                    except StoreError as failure:
+                        if pause is None or not isinstance(failure, StoreUnavailable):
+                            emit(said(Problem.of("storage", failure, recoverable=False), opened))
+                            return error
+                        await asyncio.sleep(pause)
                 return error
 
             noted: Observable[StreamEvent] = passing(seen.noting)(source)

@@ -284,3 +284,27 @@ def test_cancelled_while_resuming_and_recovering(kit, last):
             for j in range(k + 1, done + 12, 14):
                 framed(kit, watch, last, (k, j))
             framed(kit, watch, last, range(k, 10**9))
+
+
+@pytest.mark.parametrize("kind", [run, Shared], ids=["run", "shared"])
+def test_cancelled_at_the_moment_at_which_it_fails(kit, kind):
+    """Nobody asks for the error any more, and the loop need not report that."""
+
+    async def main(loop, place):
+        source = from_async_iterable(Dropping(kit, None))
+
+        async def call():
+            return await kind(source)
+
+        task = asyncio.create_task(call())
+        start = loop.step
+        loop.on_step = lambda step: step - start == place and task.cancel()
+        await asyncio.wait({task})
+        await at_rest()
+        assert task.cancelled() or isinstance(task.exception(), ConnectionError)
+        return loop.step - start
+
+    with kit.quiet() as watch:
+        places = kit.drive(lambda loop: main(loop, 0), watch)
+        for place in range(1, places + 1):
+            kit.drive(lambda loop, place=place: main(loop, place), watch)

@@ -8,9 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from cortex_rx import SqliteBackend, from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, NotStored, StoreReadOnly, StoreUnavailable
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, Problem, Remembered
+from cortex_rx.testing import Faulty, run_virtual, wall
 from cortex_rx.types import Turn
 
 
@@ -212,8 +214,33 @@ def test_cancelled_while_beginning_the_call_in_flight_is_completed(lab, times):
     assert outcome.kinds == ["Opened"], "nothing was shown"
     assert ended == 1.0
     assert (stream["state"], stream["userMessage"]) == ("open", "What is it?"), "it can be found and finished"
+    assert not stream["owned"], "and it was let go: nobody has to wait for the lease"
     assert memories == []
     assert lab.model.closed == lab.model.opened == 1
+
+
+def test_a_loop_that_ends_while_beginning_lets_the_stream_go(tmp_path):
+    """`asyncio.run` cancels every task at once, the call in flight too."""
+    turn = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
+
+    async def model():
+        await asyncio.sleep(100)
+        yield "a"
+
+    async def main(store):
+        task = asyncio.create_task(run(from_stream(model, turn=turn).pipe(cx.begin(store))))
+        await asyncio.sleep(0.5)
+        assert not task.done()
+
+    async def found():
+        async with SqliteBackend(tmp_path / "memory.db", clock=wall) as store:
+            return await store.query("streams:interrupted", {"memorySpaceId": "space"})
+
+    store = Faulty(SqliteBackend(tmp_path / "memory.db", clock=wall), "1 delay 1")
+    run_virtual(main(store))
+    run_virtual(store.close())
+    (stream,) = run_virtual(found())
+    assert (stream["userMessage"], stream["length"]) == ("What is it?", 0)
 
 
 def test_cancelled_while_the_store_is_down_it_gives_up_soon(lab):

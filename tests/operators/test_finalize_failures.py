@@ -9,6 +9,7 @@ import pytest
 from operator_chains import CHAINS, QUESTION, exchange, plain, script
 from reactivex import Observer
 
+from cortex_rx import from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import (
@@ -21,6 +22,8 @@ from cortex_rx.errors import (
 )
 from cortex_rx.events import Begun, Custom, PartialStored, Problem, Remembered
 from cortex_rx.flow import Flow
+from cortex_rx.testing import run_virtual, wall
+from cortex_rx.types import Turn
 
 # --- empty answers ----------------------------------------------------------------------------------------------------
 
@@ -375,3 +378,30 @@ def test_a_memory_that_was_deleted_meanwhile_is_not_made_again(lab):
     outcome, memories = lab.run(main)
     assert type(outcome.error) is StreamNotFound
     assert memories == []
+
+
+def test_a_loop_that_ends_while_a_function_runs_does_not_cost_the_exchange(tmp_path):
+    """`asyncio.run` cancels every task at once, that of the function too: the answer has ended, and is stored without."""
+    turn = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
+    asked = []
+
+    async def embed(text):
+        asked.append(text)
+        await asyncio.sleep(5)
+        return [1.0]
+
+    async def main(store):
+        chain = cx.chain(cx.begin(store), cx.finalize(store, generate_embedding=embed))
+        task = asyncio.create_task(run(from_stream(lambda: ["It is"], turn=turn).pipe(chain)))
+        await asyncio.sleep(1)
+        assert not task.done()
+
+    async def found():
+        async with SqliteBackend(tmp_path / "memory.db", clock=wall) as store:
+            return [row["content"] for row in await store.query("memories:list", {"memorySpaceId": "space"})]
+
+    store = SqliteBackend(tmp_path / "memory.db", clock=wall)
+    run_virtual(main(store))
+    run_virtual(store.close())
+    assert asked[0] == "What is it?"
+    assert run_virtual(found()) == ["It is", "What is it?"]

@@ -279,3 +279,21 @@ def test_durable_a_store_that_never_begins_shows_nothing(lab, length):
     assert isinstance(outcome.error, NotStored)
     assert outcome.error.text.startswith("word 0 word 1 ")
     assert lab.model.given <= min(length, 300)
+
+
+@pytest.mark.parametrize("at", [0.05, 0.15, 1.0, 2.0, 2.05])
+def test_durable_a_stream_that_is_cut_off_is_let_go(lab, at):
+    """Whoever resumes it need not wait for the lease: wherever it was, while beginning, while writing the first or last text."""
+    lab.store.slow("begin", 0.1)
+    lab.store.slow("append", 0.1)
+
+    async def main():
+        task = asyncio.create_task(lab.play(lab.source("a", 2.0, "b"), whole(lab.store, show="durable")))
+        await asyncio.sleep(at)
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait({task})
+        return await lab.stream()
+
+    stream = lab.run(main)
+    assert (stream["state"], stream["owned"]) == ("open", False)

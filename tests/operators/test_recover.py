@@ -159,6 +159,15 @@ def test_a_rollback_that_the_store_cannot_do_is_said(lab):
     assert memories == [("It is", True)]
 
 
+@pytest.mark.parametrize("reply_lost", [False, True])
+def test_a_rollback_that_fails_for_a_moment_is_tried_again(lab, reply_lost):
+    lab.store.fail("rollback", *[StoreUnavailable("down")] * 3, reply_lost=reply_lost)
+    outcome, everything = played(lab, "rollback", "It is", Gone())
+    assert isinstance(outcome.error, Gone)
+    assert (len(outcome.of(Problem)), len(outcome.of(RolledBack))) == (0, 1)
+    assert everything == ([], [], [])
+
+
 def test_a_store_that_is_down_when_the_source_fails(lab):
     """The text is in the error: nobody else has it."""
     lab.store.fail("append", *[StoreUnavailable("down")] * 99)

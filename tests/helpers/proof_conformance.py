@@ -1,0 +1,119 @@
+"""The conformance suite through a client that repeats a call whose answer was lost: for
+`tests/proofs/test_conformance_under_faults.py`.
+
+`kept(promise, path, plan)` tries one promise of the contract.  The backend that the suite is given repeats a write that has failed,
+with the same arguments, as our operators do; after a crash it goes on with a new backend over the same file.  The promise must
+hold, and the second answer must be the one that was lost.  Three functions are not repeated blindly, since the contract says so:
+
+* `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has none.
+* `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer was lost is told
+  `before`, though it was himself; only that differs.
+* `memories:deleteMemory` of what is deleted is `MemoryNotFound`; for a client that repeats it, that is a success.
+
+Queries may be repeated at will, so nothing goes wrong with them here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cortex_rx import SqliteBackend
+from cortex_rx.errors import MemoryNotFound, StoreUnavailable
+from cortex_rx.testing import BackendPromise, Crashed, Fault, FaultKind, Plan, Process, run_virtual, wall
+
+__all__ = ["KINDS", "Client", "kept"]
+
+KINDS: list[FaultKind] = ["fail", "fail-after", "crash", "crash-after", "delay"]
+"""A stall is not among them: it is the client who waits here, and he does not stand still."""
+
+Make = Callable[[Path], Any]
+
+
+def _sqlite(path: Path) -> SqliteBackend:
+    return SqliteBackend(path, clock=wall)
+
+
+class World:
+    """A file, what goes wrong with the writes to it, and what has been written."""
+
+    def __init__(self, path: Path, plan: Plan, make: Make) -> None:
+        self.path, self.make = path, make
+        self.faults: dict[int, Fault] = {fault.at: fault for fault in plan.faults}
+        self.effects: list[str] = []
+        self.hit: Counter[str] = Counter()
+        self.claims = itertools.count(1)
+
+
+class Client:
+    """The backend that the suite is given."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._dropped: list[Any] = []
+        self._closed = False
+        self._backend = world.make(world.path)
+
+    async def query(self, path: str, args: Mapping[str, Any]) -> Any:
+        """Read."""
+        return await self._backend.query(path, args)
+
+    async def close(self) -> None:
+        """Let go of the file, and of what was dropped."""
+        self._closed = True
+        for backend in (self._backend, *self._dropped):
+            await backend.close()
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        """Write; if that fails, or the process that does it dies, the same again."""
+        world, backend = self._world, self._backend
+        if self._closed:
+            return await backend.mutation(path, args)  # it writes nothing
+        world.effects.append(path)
+        fault = world.faults.get(len(world.effects))
+        if path == "streams:begin" and "claim" not in args:
+            args = {**args, "claim": f"call {next(world.claims)}"}
+        if fault is None:
+            return await backend.mutation(path, args)
+        world.hit[fault.kind] += 1
+        lost: list[Any] = []
+
+        async def act() -> Any:
+            lost.append(await backend.mutation(path, args))
+            return lost[0]
+
+        async with Process(Plan((Fault(1, fault.kind, fault.seconds),))) as process:
+            try:
+                return await process.run(process.effect(path, act, StoreUnavailable))
+            except StoreUnavailable:
+                pass
+            except Crashed:
+                self._dropped.append(backend)  # not closed: who is dead closes nothing
+                self._backend = world.make(world.path)
+        try:
+            again = await self._backend.mutation(path, args)
+        except MemoryNotFound:
+            if path == "memories:deleteMemory" and lost:
+                return lost[0]
+            raise
+        if lost:
+            if "stored" in lost[0]:
+                again = {**again, "stored": lost[0]["stored"]}
+            assert again == lost[0], f"{path}, repeated, gave {again}; the answer that was lost was {lost[0]}"
+        return again
+
+
+def kept(
+    promise: BackendPromise, path: Path, plan: Plan | str = "", make: Make = _sqlite
+) -> tuple[list[str], Counter[str]]:
+    """Try a promise, on the file `path`; the writes that it made, and how many of each kind went wrong."""
+    world = World(path, Plan.of(plan), make)
+    try:
+        run_virtual(promise.run(lambda: Client(world)))
+    except BaseException as error:
+        error.add_note(f"again: kept({promise.name}, path, {str(plan)!r})")
+        raise
+    return world.effects, world.hit

@@ -1,0 +1,61 @@
+"""Every promise of a backend holds for a client whose writes go wrong, and who repeats them: `tests/helpers/proof_conformance.py`.
+
+What goes wrong is each write of each promise: it fails before or after its effect, it is late, or the process that makes it dies
+before or after it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proof_conformance import KINDS, kept
+
+from cortex_rx import SqliteBackend
+from cortex_rx.testing import BACKEND_PROMISES, BrokenPromise, each_fault, wall
+
+SHARDS = 8
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_every_promise_under_every_fault(tmp_path: Path, shard: int, proof: Any) -> None:
+    counts: Counter[str] = Counter()
+    promises = BACKEND_PROMISES[shard::SHARDS]
+    for at, promise in enumerate(promises):
+        effects, hit = kept(promise, tmp_path / "memory.db")
+        assert not hit
+        plans = list(each_fault(len(effects), KINDS))
+        for plan in plans[proof.size(at % 6, 0) :: proof.size(6, 1)]:  # five kinds: each sixth is of another one
+            _, hit = kept(promise, tmp_path / "memory.db", plan)
+            assert hit.total() == 1, f"{plan} of {promise} did not happen"
+            counts += hit
+            counts["cases"] += 1
+    assert min(counts[kind] for kind in KINDS) >= counts["cases"] // 10, counts
+    proof.count("conformance under faults", {"promises": len(promises), **counts})
+
+
+class ClaimsInMemory(SqliteBackend):
+    """It knows the beginnings that it has answered, but only as long as it lives."""
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        if path != "streams:begin" or "claim" not in args:
+            return await super().mutation(path, args)
+        known: dict[Any, Any] = self.__dict__.setdefault("known", {})
+        key = (args["memorySpaceId"], args["streamId"], args["claim"])
+        if key not in known:
+            known[key] = await super().mutation(path, {k: v for k, v in args.items() if k != "claim"})
+        return known[key]
+
+
+def test_what_only_a_lost_answer_shows_is_found(tmp_path: Path) -> None:
+    def make(path: Path) -> SqliteBackend:
+        return ClaimsInMemory(path, clock=wall)
+
+    promise = next(promise for promise in BACKEND_PROMISES if promise.name == "a_claim_repeats_a_begin")
+    for plan in ("", "1 fail-after", "1 crash"):
+        kept(promise, tmp_path / "memory.db", plan, make)
+    with pytest.raises(BrokenPromise, match="StillOwned"):
+        kept(promise, tmp_path / "memory.db", "1 crash-after", make)
