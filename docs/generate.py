@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -24,6 +25,9 @@ from cortex_rx.chain import Step
 
 ROOT = Path(cortex_rx.__file__).resolve().parents[1]
 NOTE = "<!-- Written by docs/generate.py (make docs) from the docstrings and declarations: edit those. -->\n"
+FIGURES = (
+    "<!-- From here on written by docs/generate.py (make docs), from docs/proofs.json, which make torture writes. -->\n"
+)
 TESTS = "<!-- From here on written by docs/generate.py (make docs), from the docstrings of the files. -->\n"
 DRAWING = re.compile(r"^( *)```text\n.*?^\1```$", re.DOTALL | re.MULTILINE)
 
@@ -66,6 +70,8 @@ def outputs() -> dict[Path, str]:
     files[ROOT / "docs/options.md"] = options_table.page()
     page = ROOT / "docs/running-tests.md"
     files[page] = page.read_text(encoding="utf-8").split(TESTS)[0] + TESTS + tests_table()
+    page = ROOT / "docs/proofs.md"
+    files[page] = page.read_text(encoding="utf-8").split(FIGURES)[0] + FIGURES + proofs_tables()
     return files
 
 
@@ -125,6 +131,30 @@ def events_page(steps: dict[str, Step]) -> str:
                 f"| `{field.name}` | `{shown}` | {default} | {_text(said.get(field.name, '')).replace('|', '&#124;')} |"
             )
     return _page(lines)
+
+
+def proofs_tables() -> str:
+    """The figures of the proofs, and what found each mutant."""
+    figures: dict[str, dict[str, int]] = json.loads((ROOT / "docs/proofs.json").read_text(encoding="utf-8"))
+    lines = ["\n## Figures\n", "Of the last `make torture`.\n", "| proof | cases | of these |", "|---|---|---|"]
+    for name, counts in figures.items():
+        if not name.startswith("mutant: "):
+            main = next((what for what in counts if what in ("cases", "kills", "stops", "seeds", "examples")), None)
+            others = ", ".join(f"{what} {number:,}" for what, number in counts.items() if what != main)
+            lines.append(f"| {name} | {f'{counts[main]:,}' if main else ''} | {others} |")
+    lines += ["\n## Mutants\n", "| the library is broken: | found by, at its n-th case |", "|---|---|"]
+    mutants = ast.parse((ROOT / "tests/helpers/mutants.py").read_text(encoding="utf-8"))
+    said = {
+        part.name.replace("_", " "): ast.get_docstring(part)
+        for part in mutants.body
+        if isinstance(part, ast.FunctionDef)
+    }
+    for name, counts in figures.items():
+        if name.startswith("mutant: "):
+            broken = name.removeprefix("mutant: ")
+            found = ", ".join(f"{proof} ({number})" for proof, number in counts.items())
+            lines.append(f"| {broken}: {said[broken]} | {found} |")
+    return "\n".join(lines) + "\n"
 
 
 def tests_table() -> str:

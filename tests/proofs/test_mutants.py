@@ -1,0 +1,102 @@
+"""The library is broken in ways that a proof must find; with the library as it is the same cases hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from mutants import MUTANTS
+from proof_cancellation import Case, cancelled
+from proof_conformance import kept
+from proof_crashes import crashes
+from proof_power import PROGRAMS, cut_power
+
+from cortex_rx.testing import BACKEND_PROMISES, each_fault
+from cortex_rx.testing.simulate import Remembering, run_seeds
+
+Cases: TypeAlias = Generator[None, None, None]
+
+
+def crash_enumeration(path: Path) -> Cases:
+    for name in ("replayed", "another text", "followed"):
+        effects, _ = crashes(path / f"{name}.db", "", name)
+        for number, plan in enumerate(each_fault(len(effects), ["crash-after", "fail-after", "stall"])):
+            crashes(path / f"{name} {number}.db", plan, name)
+            yield
+
+
+def conformance_under_faults(path: Path) -> Cases:
+    for promise in BACKEND_PROMISES:
+        for plan in ("", "1 fail-after"):
+            kept(promise, path / "memory.db", plan)
+            yield
+
+
+def simulation(path: Path) -> Cases:
+    for seed in range(100):
+        run_seeds(Remembering(), [seed])
+        yield
+
+
+def cancellation(path: Path) -> Cases:
+    for place in range(1, 200, 7):
+        cancelled(path / "memory.db", Case("run", at=(place,), resumes=True))
+        yield
+
+
+def power_loss(path: Path) -> Cases:
+    for program in PROGRAMS:
+        (path / program).mkdir()
+        cut_power(program, path / program, lambda cuts: cuts[::9])
+        yield
+
+
+PROOFS: dict[str, Callable[[Path], Cases]] = {
+    proof.__name__.replace("_", " "): proof
+    for proof in (crash_enumeration, conformance_under_faults, simulation, cancellation, power_loss)
+}
+"""Some cases of each of these proofs.  The kills have mutants of their own, which are there before the processes start: `test_kills.py`."""
+
+FOUND_BY: dict[str, tuple[str, ...]] = {
+    "no fence": ("crash enumeration", "conformance under faults", "simulation"),
+    "no overlap check": ("crash enumeration", "conformance under faults", "simulation", "cancellation"),
+    "another text is taken for the same": ("crash enumeration", "conformance under faults"),
+    "finalise in two steps": ("power loss",),
+    "no flush on cancel": ("cancellation",),
+    "token not bound to its space": ("conformance under faults",),
+    "no lease": ("conformance under faults",),
+    "no claim": ("conformance under faults",),
+    "the source is not compared": ("crash enumeration",),
+    "no break is noted": ("conformance under faults",),
+}
+"""At least."""
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_with_the_library_as_it_is_they_hold(name: str, tmp_path: Path, proof: Any) -> None:
+    """All of them with `--torture`; in a usual run the tests of the proofs themselves try most."""
+    cases = list(islice(PROOFS[name](tmp_path), proof.size(2, None)))
+    assert len(cases) >= proof.size(2, len(PROGRAMS))
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_what_is_broken_is_found(name: str, tmp_path: Path, proof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    MUTANTS[name](monkeypatch)
+    after: dict[str, int] = {}
+    for tried in proof.size(FOUND_BY[name], PROOFS):
+        (tmp_path / tried).mkdir()
+        cases = 0
+        try:
+            for _ in PROOFS[tried](tmp_path / tried):
+                cases += 1
+        except Exception:
+            after[tried] = cases + 1
+    assert after.keys() >= set(FOUND_BY[name]), f"found by {after}"
+    proof.count(f"mutant: {name}", after)
+
+
+def test_every_mutant_is_found_by_something() -> None:
+    assert FOUND_BY.keys() == MUTANTS.keys() and all(FOUND_BY.values())
