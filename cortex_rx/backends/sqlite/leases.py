@@ -121,7 +121,7 @@ def note_break(work: Work, stream: sqlite3.Row) -> None:
 
 def certain(stream: sqlite3.Row, epoch: int, attempt: int, length: int) -> int:
     """Up to where what was seen of an attempt under `epoch` is what is stored of it."""
-    later = (offset for at, of, offset in json.loads(stream["breaks"]) if at > epoch and of == attempt)
+    later = (offset for at, of, offset in json.loads(stream["breaks"]) if at > epoch and of in (attempt, None))
     return min(later, default=length)
 
 

@@ -132,10 +132,10 @@ def _begin_again(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> None:
 
 def _create(work: Work, args: dict[str, Any], rolled_back: sqlite3.Row | None) -> sqlite3.Row:
     """A new stream; in the place of one that was rolled back it has a higher epoch, so that no writer of that one is heard."""
-    epoch, breaks = 1, list[list[int]]()
+    epoch, breaks = 1, list[list[int | None]]()
     if rolled_back is not None:
         epoch = rolled_back["epoch"] + 1
-        breaks = [[epoch, 0, 0]]
+        breaks = [[epoch, None, 0]]  # of every attempt, for they are counted anew
         work.db.execute("DELETE FROM streams WHERE seq = ?", (rolled_back["seq"],))
     question = texts.create(work, args["memorySpaceId"], args["userMessage"])
     answer = texts.create(work, args["memorySpaceId"])
