@@ -21,7 +21,18 @@ from cortex_rx.errors import (
     StoreError,
     StreamNotFound,
 )
-from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, RolledBack, StreamEvent
+from cortex_rx.events import (
+    Begun,
+    Delta,
+    Ended,
+    Opened,
+    PartialStored,
+    Problem,
+    Replayed,
+    Resumed,
+    RolledBack,
+    StreamEvent,
+)
 from cortex_rx.flow import Flow, after_failure, passing
 from cortex_rx.operators._checks import backend_of, one_of
 from cortex_rx.operators._store import said
@@ -34,7 +45,7 @@ _BARE = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound, ChainOrderE
 
 @operator(
     needs=[Begun],
-    reads=[Opened, Replayed, Delta, PartialStored, Ended],
+    reads=[Opened, Replayed, Resumed, Delta, PartialStored, Ended],
     emits=[Problem, RolledBack, Ended],
     takes_text=True,
 )
@@ -137,6 +148,7 @@ class _Seen:
         self.ended = False
         self.delta: Delta | None = None
         self.replayed: Replayed | None = None
+        self.attempt = 0
         self.partial: PartialStored | None = None
 
     def noting(
@@ -146,7 +158,7 @@ class _Seen:
 
         def on_next(event: StreamEvent) -> None:
             if type(event) is Delta:
-                self.delta = event
+                self.delta, self.attempt = event, event.attempt
             elif isinstance(event, Opened):
                 self.opened = event
             elif isinstance(event, Begun):
@@ -154,7 +166,10 @@ class _Seen:
             elif isinstance(event, PartialStored):
                 self.partial = event
             elif isinstance(event, Replayed):
-                self.delta, self.replayed = None, event
+                self.delta, self.replayed, self.attempt = None, event, event.attempt
+            elif isinstance(event, Resumed) and event.attempt > self.attempt:
+                self.delta = self.replayed = None  # the text begins anew
+                self.attempt = event.attempt
             elif isinstance(event, Ended):
                 self.ended = True
             emit(event)
