@@ -75,9 +75,7 @@ class _Space:
             assert exchange.over or not exchange.runs, f"{key}: nothing is stored of it"
             assert exchange.deleted or not at, f"{key}: its question is there, and its stream is not"
             assert len(at) <= 1, f"{key}: its question is {len(at)} times in the conversation"
-            if (
-                at
-            ):  # its memory was deleted; what was said stays, and the memory of the question too if there was an answer
+            if at:  # what was said stays, and of an exchange that had an answer the memory of the question
                 answered = at[0] + 1 < len(said) and said[at[0] + 1][0] == "agent"
                 self._messages[exchange.conversation] += 1 + answered
                 self._memories["user", question] += answered
@@ -108,9 +106,8 @@ class _Space:
         assert not whole or text in exchange.said, f"{key}: the answer is not what the model said"
         assert whole or read.get("reason") in ("incomplete", "error"), f"{key}: it ended with {read.get('reason')}"
         assert len(at) == 1, f"{key}: its question is {len(at)} times in the conversation"
-        assert said[at[0] : at[0] + 2] == [("user", question), ("agent", text)], (
-            f"{key}: its answer is not after its question"
-        )
+        both = said[at[0] : at[0] + 2]
+        assert both == [("user", question), ("agent", text)], f"{key}: its answer is not after its question"
         self._messages[exchange.conversation] += 2
         self._memories["user", question] += 1
         return text
@@ -127,8 +124,6 @@ class _Space:
             if text is not None:
                 assert seen.text == text, f"{key}: a follower saw {len(seen.text)} characters of {len(text)}"
         for run in exchange.runs:
-            complete = run.spooled and run.seen[0].ended
-            if complete and run.spooled and run.spooled.id not in self._letters and not gone:
-                assert run.seen[0].text == text, (
-                    f"{key}: an answer was spooled, and is neither stored nor a dead letter"
-                )
+            if run.spooled and run.seen[0].ended and run.spooled.id not in self._letters and not gone:
+                there = run.seen[0].text == text
+                assert there, f"{key}: an answer was spooled, and is neither stored nor a dead letter"
