@@ -53,8 +53,7 @@ class Reading:
         again = progress.opened
         progress.opened = True
         while declared:
-            for event in self._prepare(declared, again):
-                yield event
+            self._prepare(declared, again)
             before = progress.offset, progress.attempt
             try:
                 async with aclosing(self._opened(declared)) as events:
@@ -77,27 +76,22 @@ class Reading:
             reason = "incomplete"
         yield Ended(reason or "stop", progress.offset, progress.index, progress.usage)
 
-    def _prepare(self, declared: Reopenable, again: bool) -> Iterable[StreamEvent]:
+    def _prepare(self, declared: Reopenable, again: bool) -> None:
         """Before the source is opened: what it is to be compared with, or a new attempt."""
         self._seam, self._trim, self._told = None, "", not again
         progress = self._progress
         from_start = declared.how == "replayable" and progress.place(declared) is None
         self._skipped = 0 if from_start else progress.customs
-        if not again:
-            return ()
-        started = progress.offset > 0 or progress.customs > 0
+        if not (again and (progress.offset or progress.customs)):
+            return
         if declared.how == "restart":
-            if started:
-                progress.anew()
-            return self._tell()
-        if declared.how == "replayable" and started:
+            progress.anew()
+        elif declared.how == "replayable":
             self._seam = progress.seam(declared)
             if self._seam is None:
                 progress.anew()
-                return self._tell()
-            if self._seam.reached:
+            elif self._seam.reached:
                 self._seam = None
-        return ()
 
     def _tell(self) -> Iterable[StreamEvent]:
         """That the source was reopened, once it is known where the text goes on."""

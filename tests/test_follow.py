@@ -295,6 +295,55 @@ def test_a_stream_that_is_taken_back_while_it_is_followed(tmp_path: Path, how: s
     played(tmp_path, main)
 
 
+def test_a_stream_that_is_taken_back_and_begun_anew_between_two_looks_is_not_spliced(tmp_path: Path) -> None:
+    async def main(two: Two) -> None:
+        answer = two.stream("one two three", 1000, idempotency_key="key")
+        answer.detach()
+        await asyncio.sleep(1)
+        events: list[Any] = []
+
+        async def read() -> None:
+            async for event in two.reader.memory.follow("space", answer.stream_id, every=timedelta(seconds=10)):
+                events.append(event)
+
+        following = asyncio.ensure_future(read())
+        await asyncio.sleep(1)
+        assert text_of(events) == "one two three"
+        await answer.stop(keep_partial=False)
+        again = two.stream("uno dos tres ", 20, "cuatro", idempotency_key="key")
+        assert (await again).full_response == "uno dos tres cuatro"
+        await following
+        assert events[1] == Rewound(0, 0)
+        assert [event.text for event in events[2:-1]] == ["uno dos tres ", "cuatro"]
+        assert isinstance(events[-1], Ended)
+
+    played(tmp_path, main)
+
+
+def test_a_place_in_an_attempt_before_the_stream_was_taken_back(tmp_path: Path) -> None:
+    """Its attempts are counted anew: the same number is another text."""
+
+    async def fails(two: Two, *items: Any) -> Any:
+        answer = two.stream(*items, ConnectionResetError(), how=restart, idempotency_key="key")
+        answer.detach()
+        await asyncio.sleep(3)
+        return answer
+
+    async def main(two: Two) -> None:
+        await fails(two, "one ")
+        answer = await fails(two, "two ")
+        place = answer.place
+        assert (place.attempt, place.offset) == (1, 4)
+        await answer.stop(keep_partial=False)
+        await fails(two, "three ")
+        await two.stream("four five", how=restart, idempotency_key="key")
+        events = await two.follow(answer.stream_id, place)
+        assert events[0] == Rewound(1, 0)
+        assert text_of(events[1:]) == "four five"
+
+    played(tmp_path, main)
+
+
 def test_a_partial_that_nobody_resumes_is_finished(tmp_path: Path) -> None:
     async def main(two: Two) -> None:
         answer = two.stream("one ", 4, ConnectionResetError())

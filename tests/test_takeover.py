@@ -156,6 +156,41 @@ def test_another_text_is_a_new_attempt(store: Any, rows: Any) -> None:
     assert texts == [(0, "Hello "), (1, "Good day")], "the old attempt is kept"
 
 
+def test_a_source_that_fails_before_its_new_text_begins_leaves_the_old_one_as_it_was(store: Any) -> None:
+    """What was read of a plain source cannot be compared, so it would be a new attempt.  Result, metrics and store say the same."""
+
+    async def main() -> None:
+        token = await interrupted(store(), lambda: model("Hello ", GONE)(None))
+        async with store() as backend:
+            chain = default_chain(backend, {"partialFailureHandling": "best-effort", "maxRetries": 1, "retryDelay": 0})
+            source = from_stream(replayable(model(GONE)), resume=ResumeFrom(backend, "space", token))
+            result = await run(source.pipe(chain, cx.result()))
+            assert result.full_response == "Hello "
+            assert result.stream_metrics.total_characters == 6
+            assert (await everything(backend))[0] == [("Hello ", False), ("What is it?", False)]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("said", [[], [" "]], ids=["nothing", "blank"])
+def test_a_new_attempt_that_says_nothing_is_no_answer(store: Any, said: Any) -> None:
+    """The text before it belongs to an older attempt, and is not taken for the answer."""
+
+    async def main() -> None:
+        token = await interrupted(store(), lambda: model("One. Two. ", GONE)(None))
+        async with store() as backend:
+            chain = default_chain(backend, {"chunkingStrategy": "sentence", "chunkSize": 9})
+            events: list[Any] = []
+            seen = cx.step("seen", lambda s: s.pipe(ops.do_action(events.append)))
+            source = from_stream(replayable(model(*said)), resume=ResumeFrom(backend, "space", token))
+            with pytest.raises(EmptyAnswer):
+                await run(source.pipe(chain.before("recover", seen), cx.result()))
+            assert [event.chunk.content for event in events if isinstance(event, Chunked)] == said
+            assert (await everything(backend))[0] == [("What is it?", False)]
+
+    run_virtual(main())
+
+
 def test_a_restart_shows_only_the_new_text(store: Any) -> None:
     async def main() -> None:
         token = await interrupted(store(), restart(model("Hello ", GONE)))

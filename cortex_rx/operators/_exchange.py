@@ -7,7 +7,19 @@ from collections import deque
 from typing import Any
 
 from cortex_rx.errors import ChainOrderError, CortexError
-from cortex_rx.events import Begun, Chunked, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
+from cortex_rx.events import (
+    Begun,
+    Chunked,
+    Custom,
+    Delta,
+    Ended,
+    Opened,
+    PartialStored,
+    Problem,
+    Replayed,
+    Resumed,
+    StreamEvent,
+)
 
 _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
 
@@ -38,7 +50,7 @@ class Exchange:
             if type(event) is Delta:
                 if event.attempt != attempt:
                     texts.clear()
-                    self._anew(event)
+                    self._anew(event.attempt, event.offset)
                     attempt = self.attempt
                 add(event.text)
             elif texts:
@@ -50,9 +62,9 @@ class Exchange:
         if texts:
             self._text("".join(texts))
 
-    def _anew(self, event: Delta) -> None:
-        self.attempt, self.blank = event.attempt, True
-        self._start = self.end = event.offset
+    def _anew(self, attempt: int, offset: int) -> None:
+        self.attempt, self.blank, self.needs_text = attempt, True, True
+        self._start = self.end = offset
         self._tail.clear()
         self._chunks = array("q")
         if self._whole is not None:
@@ -90,6 +102,9 @@ class Exchange:
                 self._durable(event.offset)
         elif isinstance(event, Replayed):
             self._replayed(event)
+        elif isinstance(event, Resumed):
+            if event.attempt > self.attempt:
+                self._anew(event.attempt, event.offset)
         elif isinstance(event, Chunked):
             if event.attempt == self.attempt:
                 self._chunks.extend((event.chunk.start_offset, event.chunk.end_offset))

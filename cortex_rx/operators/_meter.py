@@ -100,6 +100,10 @@ class Meter:
             self.facts += len(event.facts)
         elif isinstance(event, Resumed):
             self.retries += 1
+            self.fold()
+            if event.attempt > self._attempt:
+                self._attempt = event.attempt
+                self.chunks = self.characters = self.bytes = 0
         elif isinstance(event, Replayed):
             self._attempt = event.attempt
             self.chunks, self.characters, self.bytes = event.index, event.offset, len(event.text.encode())

@@ -6,7 +6,16 @@ import asyncio
 from typing import Any
 
 from cortex_rx.backends.backend import Backend
-from cortex_rx.errors import ChainOrderError, Diverged, Fenced, Gap, NotStored, StoreUnavailable
+from cortex_rx.errors import (
+    ChainOrderError,
+    Diverged,
+    Fenced,
+    Gap,
+    IdempotencyConflict,
+    NotStored,
+    StoreUnavailable,
+    StreamNotFound,
+)
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
@@ -17,6 +26,7 @@ from cortex_rx.takeover import LEASE
 
 __all__ = ["Tail", "insist", "no_begun"]
 
+_MEANT = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound)  # what the store says of this very stream
 _LONGEST_PAUSE = 13  # 0.1 s doubled until then: 25 s in all
 
 
@@ -110,7 +120,7 @@ async def insist(tail: Tail, backend: Backend, spool: Spool | None) -> PartialSt
     while tail.texts and tail.begun:
         try:
             return await tail.store(backend)
-        except (Fenced, Diverged, Gap):
+        except _MEANT:
             raise
         except Exception as error:
             if not isinstance(error, StoreUnavailable) or pause > _LONGEST_PAUSE:

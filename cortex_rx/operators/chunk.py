@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
-from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, StreamEvent
+from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, Resumed, StreamEvent
 from cortex_rx.flow import Flow, passing
 from cortex_rx.operators import _checks as checks
 from cortex_rx.types import SHORTEST_CHUNK, ChunkingStrategy, ContentChunk
@@ -23,7 +23,7 @@ _LEAST = 3_000  # code points of `longest`: more than a link may have
 _TOKEN = 4  # code points of a token, where nobody counts them (any more)
 
 
-@operator(reads=[Delta, Ended, Replayed], emits=[Chunked, Problem], takes_text=True)
+@operator(reads=[Delta, Ended, Replayed, Resumed], emits=[Chunked, Problem], takes_text=True)
 def chunk(
     strategy: ChunkingStrategy,
     size: int | None = None,
@@ -161,6 +161,8 @@ def chunk(
                 begin(event.attempt, event.offset - len(event.text))
                 at, index = event.offset, 0
                 closed(cut.feed(event.text))
+            elif type(event) is Resumed and event.attempt > attempt:
+                begin(event.attempt, event.offset)
 
         def at_end(error: Exception | None) -> Exception | None:
             closed(cut.finish())

@@ -59,7 +59,8 @@ def persist_partial(
 
     With `show="durable"` a token is passed on only when it is stored: nothing that was shown can be lost, and every token waits
     for a write.  There `interval` is not used.  A store that stays away for 25 s ends the stream with `NotStored`; so does one
-    that cannot even begin, when more than `max_pending` waits or the answer has ended.
+    that cannot even begin, when more than `max_pending` waits or the answer has ended.  What the store says of this very stream (it
+    is finished, or was deleted) ends it as it is.
 
     Commonly used for: keeping what there is of an answer when the process, the network or the reader goes away.
 

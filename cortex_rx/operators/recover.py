@@ -23,7 +23,18 @@ from cortex_rx.errors import (
     StoreUnavailable,
     StreamNotFound,
 )
-from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, RolledBack, StreamEvent
+from cortex_rx.events import (
+    Begun,
+    Delta,
+    Ended,
+    Opened,
+    PartialStored,
+    Problem,
+    Replayed,
+    Resumed,
+    RolledBack,
+    StreamEvent,
+)
 from cortex_rx.flow import Flow, after_failure, passing
 from cortex_rx.operators._checks import backend_of, one_of
 from cortex_rx.operators._store import LATE, said
@@ -36,7 +47,7 @@ _BARE = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound, ChainOrderE
 
 @operator(
     needs=[Begun],
-    reads=[Opened, Replayed, Delta, PartialStored, Ended],
+    reads=[Opened, Replayed, Resumed, Delta, PartialStored, Ended],
     emits=[Problem, RolledBack, Ended],
     takes_text=True,
 )
@@ -144,6 +155,7 @@ class _Seen:
         self.ended = False
         self.delta: Delta | None = None
         self.replayed: Replayed | None = None
+        self.attempt = 0
         self.partial: PartialStored | None = None
 
     def noting(
@@ -153,7 +165,7 @@ class _Seen:
 
         def on_next(event: StreamEvent) -> None:
             if type(event) is Delta:
-                self.delta = event
+                self.delta, self.attempt = event, event.attempt
             elif isinstance(event, Opened):
                 self.opened = event
             elif isinstance(event, Begun):
@@ -161,7 +173,10 @@ class _Seen:
             elif isinstance(event, PartialStored):
                 self.partial = event
             elif isinstance(event, Replayed):
-                self.delta, self.replayed = None, event
+                self.delta, self.replayed, self.attempt = None, event, event.attempt
+            elif isinstance(event, Resumed) and event.attempt > self.attempt:
+                self.delta = self.replayed = None  # the text begins anew
+                self.attempt = event.attempt
             elif isinstance(event, Ended):
                 self.ended = True
             emit(event)

@@ -12,7 +12,14 @@ from reactivex import Observer
 
 from cortex_rx import Spool
 from cortex_rx import operators as cx
-from cortex_rx.errors import EmptyAnswer, IdempotencyConflict, NotStored, StoreReadOnly, StoreUnavailable
+from cortex_rx.errors import (
+    EmptyAnswer,
+    IdempotencyConflict,
+    NotStored,
+    StoreReadOnly,
+    StoreUnavailable,
+    StreamNotFound,
+)
 from cortex_rx.events import Begun, Delta, Ended
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark, Trail
@@ -220,6 +227,29 @@ def test_durable_a_store_that_never_begins(lab, spool):
     assert outcome.of(Delta) == []
     assert outcome.error.spooled
     assert in_the_store(lab)[0][0]["content"] == TEXT
+
+
+@pytest.mark.parametrize("what", ["finished", "deleted"])
+def test_durable_what_the_store_refuses_for_good_ends_the_stream_as_it_is(lab, spool, what):
+    """It is no store that stays away, and nothing waits for that."""
+
+    async def refused(path, args):
+        raise {"finished": IdempotencyConflict, "deleted": StreamNotFound}[what]("no")
+
+    chain = cx.chain(cx.begin(lab.store), cx.persist_partial(lab.store, show="durable", spool=spool))
+
+    async def main():
+        inner = lab.store.inner.mutation
+
+        async def mutation(path, args):
+            return await (refused if path == "streams:append" else inner)(path, args)
+
+        lab.store.inner.mutation = mutation
+        return await lab.play(lab.source(*WORDS), chain), await spool.count()
+
+    outcome, waiting = lab.run(main)
+    assert type(outcome.error) is {"finished": IdempotencyConflict, "deleted": StreamNotFound}[what]
+    assert waiting == 0
 
 
 # --- stopped ----------------------------------------------------------------------------------------------------------

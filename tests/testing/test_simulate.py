@@ -18,7 +18,7 @@ from cortex_rx.testing.simulate.__main__ import main
 
 def story(sim):
     """What happened in a simulation, to the letter."""
-    return sim.notes, [(process.plan, process.effects, process.fired) for process in sim.processes]
+    return sim.notes, sim.counts, [(process.plan, process.effects, process.fired) for process in sim.processes]
 
 
 @pytest.mark.parametrize("scenario", [Remembering(), Writing()], ids=["remembering", "writing"])
@@ -58,7 +58,17 @@ def test_a_wrong_backend_is_found_by_its_writers(name, seeds):
     assert str(again.value) == str(failed.value)
 
 
-@pytest.mark.parametrize("name", ["CountsBytes", "StaysAtItsAttempt", "SortsMessages", "LosesWhatComesAtOnce"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CountsBytes",
+        "StaysAtItsAttempt",
+        "SortsMessages",
+        "LosesWhatComesAtOnce",
+        "OpensAnySpace",
+        "ClosesInsteadOfRollingBack",
+    ],
+)
 def test_a_wrong_backend_is_found_below_a_pipeline(name, caplog):
     caplog.set_level("CRITICAL", "cortex_rx")
     kind, _ = WRONG[name]
@@ -69,6 +79,16 @@ def test_a_wrong_backend_is_found_below_a_pipeline(name, caplog):
 
     with pytest.raises(SimulationFailed):
         run_seeds(Wrong(), range(100))
+
+
+def test_what_was_cut_off_goes_on_by_its_token(caplog):
+    """What the story is about happens, and not only what is at its edge."""
+    caplog.set_level("CRITICAL", "cortex_rx")
+    happened = run_seeds(Remembering(), range(60)).happened
+    assert happened["asked with a token"] > 60 and happened["asked by force"] > 10
+    assert all(happened[f"source {how}"] > 10 for how in ("same", "other", "restart", "prefill"))
+    assert all(happened[what] for what in ("store-partial", "retry", "rollback", "best-effort", "durable", "spooled"))
+    assert happened["followers saw Rewound"] > 3 and happened["clients that came back"] > 3
 
 
 # --- what a simulation notices, and says --------------------------------------------------------------------------------
@@ -193,9 +213,11 @@ def test_what_is_counted():
         with pytest.raises(Crashed):
             await process.run(work())
         sim.process()
+        sim.count("done", 2)
+        sim.count("undone", 0)
 
     assert str(run_seeds(scenario, range(3))) == (
-        "3 seeds, 6 processes, 6 effects, 3 crashes\nfaults: crash-after 3, delay 3\nhit: one 3, two 3"
+        "3 seeds, 6 processes, 6 effects, 3 crashes\nfaults: crash-after 3, delay 3\nhit: one 3, two 3\nhappened: done 6"
     )
 
 
@@ -216,7 +238,7 @@ def test_a_failure_says_what_happened_and_how_to_run_it_again():
 
 
 class Broken(Remembering):
-    async def _judge(self, sim, exchanges, ledger):
+    async def _judge(self, *_):
         raise AssertionError("always")
 
 

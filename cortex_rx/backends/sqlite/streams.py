@@ -138,7 +138,7 @@ def _create(work: Work, args: dict[str, Any], rolled_back: sqlite3.Row | None) -
     epoch, breaks = 1, list[list[int]]()
     if rolled_back is not None:
         epoch = rolled_back["epoch"] + 1
-        breaks = [[epoch, 0, 0]]
+        breaks = [[epoch, 0, 0]]  # nothing of any attempt is certain, for they are counted anew
         work.db.execute("DELETE FROM streams WHERE seq = ?", (rolled_back["seq"],))
     question = texts.create(work, args["memorySpaceId"], args["userMessage"])
     answer = texts.create(work, args["memorySpaceId"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,30 +20,65 @@ class Ledger:
 
     def __init__(self) -> None:
         self.epochs: dict[_Stream, int] = {}
-        self.ends: dict[_Stream, tuple[int, int]] = {}
+        self.ends: dict[_Stream, tuple[int, tuple[int, int]]] = {}
+        """Under which epoch which attempt was acknowledged how far."""
+        self.gone: dict[_Stream, float] = {}
+        """Up to which epoch a stream was taken back or deleted, or may have been: that of a call whose process died with it."""
         self.broken: list[str] = []
+        self._memories: dict[tuple[str, str], _Stream] = {}
 
     def over(self, backend: Backend) -> Backend:
         """The backend, whose answers are written down."""
         return _Watched(backend, self)
 
-    def done(self, path: str, args: Mapping[str, Any], result: Any, newest: int) -> None:
+    async def call(self, backend: Backend, path: str, args: Mapping[str, Any]) -> Any:
+        """Make the call, and write down what came of it."""
+        stream = (args["memorySpaceId"], args.get("streamId", ""))
+        newest = self.epochs.get(stream, 0)
+        until: float | None = None
+        if path == "streams:rollback":
+            until = args["epoch"]
+        elif path == "memories:deleteMemory":
+            stream, until = self._memories.get((args["memorySpaceId"], args["memoryId"]), stream), math.inf
+        before = self.gone.get(stream, 0)
+        if until is not None:
+            self.gone[stream] = max(before, until)
+        try:
+            result = await backend.mutation(path, args)
+        except Exception:
+            if until is not None:
+                self.gone[stream] = before
+            raise
+        self._done(path, args, result, newest)
+        return result
+
+    def _done(self, path: str, args: Mapping[str, Any], result: Any, newest: int) -> None:
         """A call was acknowledged; `newest` was the epoch of the stream when it began."""
+        space = args["memorySpaceId"]
         if path in _OWNING:
-            stream = (args["memorySpaceId"], result["streamId"] if path == "streams:takeOver" else args["streamId"])
+            stream = (space, result["streamId"] if path == "streams:takeOver" else args["streamId"])
             if result["epoch"] < newest:
                 self.broken.append(f"{path} gave the epoch {result['epoch']} after {newest}")
             self.epochs[stream] = max(self.epochs.get(stream, 0), int(result["epoch"]))
+            self._memories[space, result["memoryId"]] = stream
         elif path in _WRITING:
-            stream = (args["memorySpaceId"], args["streamId"])
+            stream = (space, args["streamId"])
             if args["epoch"] < newest:
                 self.broken.append(f"{path} under epoch {args['epoch']} was acknowledged after {newest} had begun")
-            if path == "streams:append":
-                self.ends[stream] = max(self.ends.get(stream, (0, 0)), (args["attempt"], result["end"]))
+            gone = self.gone.get(stream, 0)
+            if path == "streams:append" and args["epoch"] > gone:
+                epoch, end = self.ends.get(stream, (0, (0, 0)))
+                if epoch <= gone:  # one that is made anew counts its attempts from 0
+                    end = (0, 0)
+                self.ends[stream] = args["epoch"], max(end, (args["attempt"], result["end"]))
+        elif path == "streams:finish" and result["stored"] == "now":
+            self.epochs[space, args["streamId"]] = newest + 1  # at least: it does not say which
 
     async def check(self, backend: Backend) -> None:
         """What was acknowledged is in the store: the attempt, and at least as much text of it."""
-        for (space, stream), (attempt, end) in self.ends.items():
+        for (space, stream), (epoch, (attempt, end)) in self.ends.items():
+            if epoch <= self.gone.get((space, stream), 0):
+                continue
             found = await backend.query("streams:get", {"memorySpaceId": space, "streamId": stream})
             stored = (found["attempt"], found["length"]) if found else None
             assert stored, f"stream {stream} is gone, though text of it was acknowledged"
@@ -58,11 +94,7 @@ class _Watched:
         return await self._backend.query(path, args)
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
-        stream = (args["memorySpaceId"], args.get("streamId", ""))
-        newest = self._ledger.epochs.get(stream, 0)
-        result = await self._backend.mutation(path, args)
-        self._ledger.done(path, args, result, newest)
-        return result
+        return await self._ledger.call(self._backend, path, args)
 
     async def close(self) -> None:
         await self._backend.close()

@@ -65,6 +65,7 @@ class Simulation:
         self.folder: Path = folder
         self.notes: list[str] = []
         self.processes: list[Process] = []
+        self.counts: Counter[str] = Counter()
         self._ids = count(1)
 
     def chance(self, probability: float) -> bool:
@@ -85,6 +86,11 @@ class Simulation:
     def note(self, what: str) -> None:
         """Write down what happened, with its time: the error of a seed that fails shows it."""
         self.notes.append(f"{asyncio.get_running_loop().time():10.3f} s  {what}")
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Say that this happened: `run_seeds` adds it up, so that one can see what a scenario covers."""
+        if number:
+            self.counts[what] += number
 
     def new_id(self) -> str:
         """The next number, as an id."""
@@ -213,7 +219,8 @@ def _again(scenario: Scenario, seed: int) -> str:
 
 @dataclass
 class Simulated:
-    """What `run_seeds` did: so many seeds; of the processes in them, of the faults that happened, and of what they hit."""
+    """What `run_seeds` did: so many seeds; of the processes in them, of the faults that happened, of what they hit, and of what the
+    scenario counted."""
 
     seeds: int = 0
     processes: int = 0
@@ -221,11 +228,13 @@ class Simulated:
     crashed: int = 0
     faults: Counter[str] = field(default_factory=Counter[str])
     hit: Counter[str] = field(default_factory=Counter[str])
+    happened: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, sim: Simulation) -> None:
         """Count one more."""
         self.seeds += 1
         self.processes += len(sim.processes)
+        self.happened.update(sim.counts)
         for process in sim.processes:
             self.effects += len(process.effects)
             self.crashed += any(fault.kind.startswith("crash") for fault in process.fired)
@@ -234,12 +243,12 @@ class Simulated:
                 self.hit[process.effects[fault.at - 1]] += 1
 
     def __str__(self) -> str:
-        faults = ", ".join(f"{kind} {number}" for kind, number in sorted(self.faults.items())) or "none"
-        hit = ", ".join(f"{name} {number}" for name, number in sorted(self.hit.items())) or "none"
-        return (
-            f"{self.seeds} seeds, {self.processes} processes, {self.effects} effects, {self.crashed} crashes\n"
-            f"faults: {faults}\nhit: {hit}"
-        )
+        lines = [f"{self.seeds} seeds, {self.processes} processes, {self.effects} effects, {self.crashed} crashes"]
+        for name, counts in (("faults", self.faults), ("hit", self.hit), ("happened", self.happened)):
+            lines.append(
+                f"{name}: {', '.join(f'{what} {number}' for what, number in sorted(counts.items())) or 'none'}"
+            )
+        return "\n".join(lines)
 
 
 def run_seeds(scenario: Scenario, seeds: Iterable[int]) -> Simulated:

@@ -1,0 +1,81 @@
+"""Ten thousand seeds of each scenario of `cortex_rx.testing.simulate`, and before them those that once failed.
+
+A seed that fails names the line that runs it again.  With `--torture` it is added to `seeds.txt`, and run first from then on.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proof_simulation import CORPUS, SCENARIOS, case, corpus, keep
+
+from cortex_rx.testing.simulate import Simulated, SimulationFailed
+
+SHARDS = 8
+WHOLE = 10_000 // SHARDS
+SLICE = 20
+COUNTED = ("crash", "crash-after", "fail", "fail-after", "stall", "delay")
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """The log is full of the failures that are made here on purpose."""
+    caplog.set_level("CRITICAL", "cortex_rx")
+
+
+@pytest.mark.parametrize(("scenario", "seed"), corpus())
+def test_a_seed_that_failed_once(scenario: str, seed: int) -> None:
+    case(scenario, seed)
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_seeds(scenario: str, shard: int, proof: Any) -> None:
+    seeds = range(shard * WHOLE, shard * WHOLE + proof.size(SLICE, WHOLE))
+    counted, failures = Simulated(), list[SimulationFailed]()
+    for seed in seeds:
+        try:
+            counted.add(case(scenario, seed))
+        except SimulationFailed as failed:
+            failures.append(failed)
+            if proof.torture:
+                keep(scenario, failed)
+    if failures:
+        failures[0].add_note(f"failed: {len(failures)} of {len(seeds)} seeds: {[each.seed for each in failures]}")
+        raise failures[0]
+    faults = {f"faults: {kind}": counted.faults[kind] for kind in COUNTED}
+    figures = {"seeds": counted.seeds, "processes": counted.processes, "effects": counted.effects}
+    proof.count(f"simulation: {scenario}", figures | {"crashes": counted.crashed} | faults | counted.happened)
+    assert counted.seeds == len(seeds)
+    assert counted.crashed >= len(seeds) // 5
+    enough = len(seeds) // 10
+    kinds = [kind for kind in COUNTED if scenario == "Remembering" or kind != "delay"]
+    assert all(counted.faults[kind] >= enough for kind in kinds), counted.faults
+    assert counted.hit["streams:append"] >= enough and counted.hit["streams:takeOver"] >= len(seeds) // 20
+    if scenario == "Remembering":
+        happened = counted.happened
+        assert min(happened[f"source {how}"] for how in ("same", "other", "restart", "prefill")) >= len(seeds) // 4
+        assert happened["asked with a token"] >= len(seeds) and happened["rivals"] >= enough
+        assert happened["outages"] >= enough and happened["durable"] >= enough
+        if proof.torture:
+            rare = ("clients that came back", "deleted", "finished as incomplete", "intruders", "spooled", "delivered")
+            assert all(happened[what] >= len(seeds) // 100 for what in rare), happened
+            assert happened["followers saw Rewound"] >= enough and happened["dead"] > 0, happened
+
+
+def test_a_seed_that_fails_joins_the_corpus(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.txt"
+    path.write_text("# a comment\n\nWriting 3  # it was lost\n")
+    failed = SimulationFailed(7, AssertionError("e0: it is gone"), [], "the line")
+    for _ in range(2):
+        keep("Remembering", failed, path)
+    assert corpus(path) == [("Writing", 3), ("Remembering", 7)]
+    assert path.read_text().endswith("Remembering 7  # AssertionError: e0: it is gone\n")
+
+
+def test_the_corpus_says_what_its_seeds_were() -> None:
+    lines = [line for line in CORPUS.read_text().splitlines() if line and not line.startswith("#")]
+    assert lines and all(re.fullmatch(r"(Remembering|Writing) \d+  # .+", line) for line in lines)
