@@ -89,7 +89,7 @@ def test_again_and_again(tmp_path: Path, chain: str, proof: Any) -> None:
                     yield Case(how, chain, store, (place,), onwards=True)
 
     counts = played(tmp_path / "memory.db", cases())
-    assert counts["cases"] > proof.size(40, 700) and counts["kept partial"], counts
+    assert counts["cases"] > proof.size(40, 500) and counts["kept partial"], counts
     proof.count("cancellation", {**counts, "of these again": counts["cases"]})
 
 
