@@ -74,15 +74,15 @@ async def follow(
     pause = every.total_seconds()
     if pause <= 0:
         raise InvalidArgument("every", every, "a timedelta above zero")
-    place: Place | None = after if after.epoch else None
+    epoch = after.epoch or None  # under which the last text was read: what was written anew since then is told by it
     offset, attempt, index, seen = after.offset, after.attempt if after.epoch else None, 0, False
     away = 0.0
     while True:
         args: dict[str, Any] = {**given, "after": offset, "limit": _PAGE}
         if attempt is not None:
             args["attempt"] = attempt
-        if place is not None:
-            args["epoch"] = place.epoch
+        if epoch is not None:
+            args["epoch"] = epoch
         try:
             page = await backend.query("streams:read", args)
         except StoreUnavailable:
@@ -100,13 +100,13 @@ async def follow(
         if page["state"] == "rolledBack":
             yield RolledBack(stream_id)
             return
-        newest, until = page["attempts"], page["certain"]
+        newest, until, epoch = page["attempts"], page["certain"], page["epoch"]
         if (attempt is not None and newest != attempt) or offset > until:
             begun_anew = attempt is not None and newest != attempt
-            attempt, offset, place = newest, 0 if begun_anew else until, None
+            attempt, offset = newest, 0 if begun_anew else until
             yield Rewound(attempt, offset)
             continue
-        attempt, place = newest, None
+        attempt = newest
         if page["text"]:
             at = max(0.0, (page["updatedAt"] - page["createdAt"]) / 1000)
             yield Delta(page["text"], index, offset, attempt, at)

@@ -255,6 +255,30 @@ def test_a_stream_that_is_taken_back_while_it_is_followed(tmp_path: Path, how: s
     played(tmp_path, main)
 
 
+def test_a_stream_that_is_taken_back_and_begun_anew_between_two_looks_is_rewound_and_never_spliced(
+    tmp_path: Path,
+) -> None:
+    async def main(two: Two) -> None:
+        answer = two.stream("one two ", 1000, idempotency_key="key")
+        answer.detach()
+        await asyncio.sleep(1)
+        events: list[Any] = []
+
+        async def following() -> None:
+            async for event in two.reader.memory.follow("space", answer.stream_id or "", every=timedelta(seconds=60)):
+                events.append(event)
+
+        task = asyncio.ensure_future(following())
+        await asyncio.sleep(1)
+        await answer.stop(keep_partial=False)
+        await two.stream("quite another", idempotency_key="key")
+        await task
+        assert [type(event) for event in events] == [Delta, Rewound, Delta, Ended]
+        assert (events[0].text, events[1].offset, events[2].text) == ("one two ", 0, "quite another")
+
+    played(tmp_path, main)
+
+
 def test_a_partial_that_nobody_resumes_is_finished(tmp_path: Path) -> None:
     async def main(two: Two) -> None:
         answer = two.stream("one ", 4, ConnectionResetError())
