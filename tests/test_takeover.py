@@ -325,6 +325,33 @@ def test_a_stream_that_was_closed_without_an_answer(store: Any) -> None:
     run_virtual(main())
 
 
+def test_what_was_replayed_of_a_later_attempt_is_part_of_the_answer(store: Any) -> None:
+    """Also where what comes after it is white space alone, and for who gets the whole text: found by the state machine."""
+
+    async def main() -> None:
+        seen: list[str] = []
+
+        def summary(question: str, answer: str) -> str:
+            seen.append(answer)
+            return question
+
+        async def resumed(source: Any, token: str | None) -> Any:
+            async with store() as backend:
+                params = {"memory_space_id": "space", "resume_from": token}
+                return await remember_stream(source, backend=backend, extract_content=summary, **params)
+
+        token: str | None = await interrupted(store(), replayable(model("Hello ", GONE)))
+        with pytest.raises(ResumableStreamError) as caught:
+            await resumed(replayable(model("Quite another", GONE)), token)
+        result = await resumed(prefill(model("\n")), caught.value.resume_token)
+        assert result.full_response == "Quite another\n"
+        assert seen == ["Quite another\n"]
+        async with store() as backend:
+            assert (await everything(backend))[1] == [("user", "What is it?"), ("agent", "Quite another\n")]
+
+    run_virtual(main())
+
+
 def test_a_writer_that_lives_is_waited_for_and_not_taken_from(store: Any) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -7,7 +7,18 @@ from collections import deque
 from typing import Any
 
 from cortex_rx.errors import ChainOrderError, CortexError
-from cortex_rx.events import Begun, Chunked, Custom, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
+from cortex_rx.events import (
+    Begun,
+    Chunked,
+    Custom,
+    Delta,
+    Ended,
+    Opened,
+    PartialStored,
+    Problem,
+    Replayed,
+    StreamEvent,
+)
 
 _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
 
@@ -41,12 +52,12 @@ class Exchange:
                     self._anew(event)
                     attempt = self.attempt
                 add(event.text)
-            elif texts:
-                self._text("".join(texts))
-                texts.clear()
-                self._other(event)
             else:
+                if texts:
+                    self._text("".join(texts))
+                    texts.clear()
                 self._other(event)
+                attempt = self.attempt  # a `Replayed` may have said another
         if texts:
             self._text("".join(texts))
 
