@@ -17,6 +17,7 @@ from cortex_rx.events import (
     PartialStored,
     Problem,
     Replayed,
+    Resumed,
     StreamEvent,
 )
 
@@ -38,6 +39,7 @@ class Exchange:
         self.needs_text = True  # no call of a tool and no refusal has come, so without text it is no answer
         self._whole: list[str] | None = [] if whole else None
         self._tail: deque[str] = deque()
+        self._newest = 0  # the attempt that has begun, of which no text need have come
         self._start = self.end = 0  # of the tail; `end` is the length of what has passed
         self._chunks = array("q")  # the start and the end of each
 
@@ -49,7 +51,7 @@ class Exchange:
             if type(event) is Delta:
                 if event.attempt != attempt:
                     texts.clear()
-                    self._anew(event)
+                    self._anew(event.attempt, event.offset)
                     attempt = self.attempt
                 add(event.text)
             else:
@@ -61,9 +63,9 @@ class Exchange:
         if texts:
             self._text("".join(texts))
 
-    def _anew(self, event: Delta) -> None:
-        self.attempt, self.blank = event.attempt, True
-        self._start = self.end = event.offset
+    def _anew(self, attempt: int, offset: int) -> None:
+        self.attempt, self.blank = attempt, True
+        self._start = self.end = offset
         self._tail.clear()
         self._chunks = array("q")
         if self._whole is not None:
@@ -108,8 +110,12 @@ class Exchange:
             self.opened = event
         elif isinstance(event, Begun):
             self.begun = event
+        elif isinstance(event, Resumed):
+            self._newest = event.attempt
         elif isinstance(event, Ended):
             self.ended = event
+            if self._newest > self.attempt and not event.offset:
+                self._anew(self._newest, 0)  # it has ended without any: what the one before wrote is not its answer
         elif isinstance(event, Problem):
             if event.phase == "initialization":
                 self.excused = event.error or CortexError(event.message)

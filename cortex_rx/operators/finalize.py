@@ -30,6 +30,7 @@ from cortex_rx.events import (
     Problem,
     Remembered,
     Replayed,
+    Resumed,
     StreamEvent,
 )
 from cortex_rx.flow import End, Inbox, beside
@@ -47,7 +48,7 @@ __all__ = ["finalize"]
 @operator(
     needs=[Begun],
     needs_for={"max_single_memory_size": [Chunked]},
-    reads=[Opened, Replayed, Delta, PartialStored, Chunked, Ended, Custom, Problem],
+    reads=[Opened, Replayed, Resumed, Delta, PartialStored, Chunked, Ended, Custom, Problem],
     emits=[Remembered, Problem],
     takes_text=True,
 )
@@ -174,7 +175,7 @@ def finalize(
             )
 
     wants = frozenset(
-        {Opened, Begun, Replayed, Delta, PartialStored, Ended, Custom, Problem, *((Chunked,) if most else ())}
+        {Opened, Begun, Replayed, Resumed, Delta, PartialStored, Ended, Custom, Problem, *((Chunked,) if most else ())}
     )
     return beside(worker, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
 

@@ -19,7 +19,19 @@ from cortex_rx.errors import (
     InvalidArgument,
     StoreReadOnly,
 )
-from cortex_rx.events import Begun, Chunked, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered, Replayed
+from cortex_rx.events import (
+    Begun,
+    Chunked,
+    Custom,
+    Delta,
+    Ended,
+    Opened,
+    PartialStored,
+    Problem,
+    Remembered,
+    Replayed,
+    Resumed,
+)
 from cortex_rx.flow import run
 from cortex_rx.types import Usage
 
@@ -354,7 +366,7 @@ def test_what_is_no_function_is_refused(lab, name):
 def test_it_says_what_it_needs_and_emits(lab):
     step = cx.finalize(lab.store)
     assert (step.name, step.needs, step.emits) == ("finalize", {Begun}, {Remembered, Problem})
-    assert step.reads == {Opened, Replayed, Delta, PartialStored, Chunked, Ended, Custom, Problem}
+    assert step.reads == {Opened, Replayed, Resumed, Delta, PartialStored, Chunked, Ended, Custom, Problem}
     assert cx.finalize(lab.store, max_single_memory_size=100).needs == {Begun, Chunked}
 
 
