@@ -1,0 +1,203 @@
+"""What the state machine's world is made of: processes, questions and the runs that answer them, the store as a process sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cortex_rx import SqliteBackend
+from cortex_rx.errors import StoreError, StoreUnavailable, StreamNotFound, TokenUnknown
+from cortex_rx.following import Place
+from cortex_rx.remember import Answer
+from cortex_rx.testing import Process, wall
+
+if TYPE_CHECKING:
+    from machine_world import World
+
+__all__ = ["Asked", "Follower", "Host", "Kept", "Run", "Watched"]
+
+
+class Host:
+    """A process, with a backend object of its own over the file of all."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.process = Process(name=name)
+        self.backend = SqliteBackend(world.path, clock=wall, new_id=world.new_id)
+        self.process.closes(self.backend.close)
+        self.fault = ""
+        """What goes wrong with its next write."""
+        self.still_until = 0.0
+        """When it goes on, if it stands still."""
+        self.hung: list[asyncio.Future[None]] = []
+
+
+@dataclass(eq=False)
+class Asked:
+    """A question, whatever has become of it."""
+
+    name: str
+    space: str
+    id: str
+    conversation: str
+    failure: str
+    tokens: list[str] = field(default_factory=list[str])
+    runs: list[Run] = field(default_factory=list["Run"])
+    sources: dict[int, Run] = field(default_factory=dict[int, "Run"])
+    """Whose text an attempt is of."""
+    was_gone: bool = False
+    """It was rolled back or deleted, once."""
+
+    @property
+    def question(self) -> str:
+        return f"What of {self.name}?"
+
+    @property
+    def where(self) -> dict[str, str]:
+        return {"memorySpaceId": self.space, "streamId": self.id}
+
+
+@dataclass(eq=False)
+class Run:
+    """One time that somebody wrote a stream: its source, what a reader saw of it, how it ended."""
+
+    name: str
+    asked: Asked
+    how: str
+    host: Host
+    text: str = ""
+    """Of its attempt, as its source says it: what it goes on from, and what it has said itself."""
+    pieces: list[str] = field(default_factory=list[str])
+    opened: bool = False
+    end: Exception | bool | None = None
+    trim: str = ""
+    more: asyncio.Future[None] | None = None
+    answer: Answer | None = None
+    task: asyncio.Task[Any] | None = None
+    begun: int = 0
+    """The attempt that `begin` gave; deltas count from there."""
+    attempt: int | None = None
+    """The one in which its text goes, of the store."""
+    epoch: int = 0
+    seen: dict[int, str] = field(default_factory=dict[int, str])
+    """What its reader saw, by attempt as the events count it."""
+    ended: bool = False
+    refused: set[type[Exception]] = field(default_factory=set[type[Exception]])
+    stopped: bool = False
+    trouble: bool = False
+    """Something went wrong around it, so that it need not come to its end at once."""
+    over: bool = False
+
+    def add(self, piece: str) -> None:
+        """Its source says this."""
+        self.pieces.append(piece)
+        while self.trim and piece.startswith(self.trim[0]):  # white space that the model repeats at the seam
+            self.trim, piece = self.trim[1:], piece[1:]
+        if piece:
+            self.trim = ""
+        self.text += piece
+
+    def wake(self) -> None:
+        if self.more and not self.more.done():
+            self.more.set_result(None)
+
+    async def read(self) -> AsyncGenerator[str, None]:
+        """What the library reads."""
+        at = 0
+        while True:
+            while at < len(self.pieces):
+                yield self.pieces[at]
+                at += 1
+            if isinstance(self.end, Exception):
+                raise self.end
+            if self.end:
+                return
+            self.more = asyncio.get_running_loop().create_future()
+            await self.more
+
+
+class Watched:
+    """The store as one process sees it: what it is told is told to the model too, and its answers must be the model's."""
+
+    def __init__(self, world: World, backend: SqliteBackend, host: Host | None = None, run: Run | None = None) -> None:
+        self._world, self._backend, self._host, self._run = world, backend, host, run
+
+    async def query(self, path: str, args: Mapping[str, Any]) -> Any:
+        self._check_up()
+        return await self._backend.query(path, args)
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        self._check_up()
+        fault, host = "", self._host
+        if host and host.fault and path != "streams:renew":
+            fault, host.fault = host.fault, ""
+            self._world.counted[f"{fault} hit"] += 1
+        if host and fault == "crash":
+            host.process.crash()
+            host.hung.append(asyncio.get_running_loop().create_future())
+            await host.hung[-1]
+        if fault == "fail":
+            raise StoreUnavailable("a fault")
+        if host and fault == "crash-after":
+            # The answer of the store arrives a turn of the loop later, when the process is dead.
+            asyncio.get_running_loop().call_soon(host.process.crash)
+        result = await self._compared(path, args)
+        if fault == "fail-after":
+            raise StoreUnavailable("a fault")
+        return result
+
+    async def _compared(self, path: str, args: Mapping[str, Any]) -> Any:
+        world = self._world
+        expected: dict[str, Any] = {}
+        refusal: StoreError | None = None
+        try:
+            expected = world.model.call(path, args, round(wall() * 1000))
+        except StoreError as error:
+            refusal = error
+        else:
+            world.accepted(path, args, expected, self._run)
+        said = f"{path} {({name: value for name, value in args.items() if 'oken' not in name and name != 'mark'})}"
+        try:
+            result = await self._backend.mutation(path, args)
+        except StoreError as error:
+            world.refused(path, args, error, self._run)
+            forgotten = isinstance(error, TokenUnknown) and world.model.expired(args["token"], round(wall() * 1000))
+            if type(error) is not type(refusal) and not (forgotten and refusal):
+                world.wrong.append(f"{said}: the store says {error!r}, and must say {refusal or expected!r}")
+            raise
+        if refusal:
+            world.wrong.append(f"{said}: the store says {result}, and must say {refusal!r}")
+        elif not expected.items() <= result.items():
+            world.wrong.append(f"{said}: the store says {result}, and must say {expected}")
+        return result
+
+    def _check_up(self) -> None:
+        if self._host and self._world.down:
+            raise StoreUnavailable("an outage")
+
+    async def close(self) -> None:
+        """The host's to do."""
+
+
+@dataclass(eq=False)
+class Follower:
+    """A reader of a stream from the store, over a connection of its own."""
+
+    asked: Asked
+    backend: SqliteBackend
+    place: Place | int
+    text: str
+    attempt: int | None = None
+    end: str = ""
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass
+class Kept:
+    """What waits in the spool."""
+
+    run: Run
+    complete: bool
+    text: str
+    outcome: str = ""
