@@ -29,6 +29,9 @@ class Judge:
     def check(self) -> None:
         """After a step: what has ended, ended as it must; and the file holds what the model says."""
         world = self.world
+        for backend in [world.reader, *(host.backend for host in world.hosts.values())]:
+            done = f"{backend.accepted} writes were accepted, and {backend.commits} transactions committed"
+            assert backend.accepted == backend.commits, done
         for name, host in list(world.hosts.items()):
             if host.process.crashed:
                 world.dead.append(world.hosts.pop(name))
@@ -68,7 +71,7 @@ class Judge:
         """A run has ended: with what it must, and what it left in the store."""
         world, asked = self.world, run.asked
         stream = world.stream(asked)
-        mine = stream is not None and stream.epoch == run.epoch and stream.state != "deleted"
+        mine = stream is not None and stream.epoch == run.epoch and not stream.gone
         what = f"{run.name} ended with {error!r}: {stream}; source {run.text!r}, {run.end}"
         world.counted[f"ended: {type(error).__name__ if error else 'remembered'}"] += 1
         if error is None:
@@ -79,13 +82,16 @@ class Judge:
             assert stream and (stream.state == "deleted" or (stream.state == "finished" and stream.text == text)), what
         elif isinstance(error, Stopped):
             assert run.stopped, what
+            if run.kept and run.text and asked.failure != "rollback" and (stream is None or mine):
+                here = stream and (stream.attempt != run.attempt or stream.text == run.text)
+                assert here or world.waits(asked), f"{what}; and it is not in the spool"
         elif isinstance(error, ResumableStreamError):
             assert error.original_error is run.end and asked.failure == "store-partial", what
-            assert not mine or stream is None or stream.attempt != run.attempt or stream.text == run.text, what
+            assert not mine or not stream or stream.attempt != run.attempt or stream.text == run.text, what
         elif error is run.end:
             assert asked.failure != "store-partial" or run.trouble, what
-            if asked.failure == "rollback" and mine and not run.trouble:
-                assert stream and stream.state == "rolledBack", what
+            if asked.failure == "rollback" and not run.trouble and stream and stream.epoch == run.epoch:
+                assert stream.gone, what
         elif isinstance(error, NotStored):
             assert run.trouble or run.refused, what
             assert error.spooled or asked.failure == "rollback" or stream is None or stream.gone, what

@@ -16,7 +16,23 @@ from cortex_rx.testing import Process, wall
 if TYPE_CHECKING:
     from machine_world import World
 
-__all__ = ["Asked", "Follower", "Host", "Kept", "Run", "Watched"]
+__all__ = ["Asked", "Counting", "Follower", "Host", "Kept", "Run", "Watched"]
+
+
+class Counting(SqliteBackend):
+    """It counts its commits: each write that is accepted must be one."""
+
+    accepted = commits = 0
+    _traced: object = None
+
+    def _open(self) -> None:
+        super()._open()
+        if self._writer is not None and self._traced is not self._writer:
+            self._traced = self._writer
+            self._writer.set_trace_callback(self._note)
+
+    def _note(self, statement: str) -> None:
+        self.commits += statement == "COMMIT"
 
 
 class Host:
@@ -24,7 +40,7 @@ class Host:
 
     def __init__(self, world: World, name: str) -> None:
         self.process = Process(name=name)
-        self.backend = SqliteBackend(world.path, clock=wall, new_id=world.new_id)
+        self.backend = Counting(world.path, clock=wall, new_id=world.new_id)
         self.process.closes(self.backend.close)
         self.fault = ""
         """What goes wrong with its next write."""
@@ -85,6 +101,8 @@ class Run:
     ended: bool = False
     refused: set[type[Exception]] = field(default_factory=set[type[Exception]])
     stopped: bool = False
+    kept: bool = True
+    """When it was stopped, its partial was to be kept."""
     trouble: bool = False
     """Something went wrong around it, so that it need not come to its end at once."""
     over: bool = False
@@ -120,7 +138,7 @@ class Run:
 class Watched:
     """The store as one process sees it: what it is told is told to the model too, and its answers must be the model's."""
 
-    def __init__(self, world: World, backend: SqliteBackend, host: Host | None = None, run: Run | None = None) -> None:
+    def __init__(self, world: World, backend: Counting, host: Host | None = None, run: Run | None = None) -> None:
         self._world, self._backend, self._host, self._run = world, backend, host, run
 
     async def query(self, path: str, args: Mapping[str, Any]) -> Any:
@@ -156,6 +174,7 @@ class Watched:
         except StoreError as error:
             refusal = error
         else:
+            self._backend.accepted += 1
             world.accepted(path, args, expected, self._run)
         said = f"{path} {({name: value for name, value in args.items() if 'oken' not in name and name != 'mark'})}"
         try:

@@ -10,12 +10,12 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from machine_model import Model, Stream
-from machine_parts import Asked, Follower, Host, Kept, Run, Watched
+from machine_parts import Asked, Counting, Follower, Host, Kept, Run, Watched
 
 from cortex_rx import SqliteBackend, Spool, remember_stream
 from cortex_rx.api.memory import MemoryAPI
@@ -65,7 +65,7 @@ class World:
         """The questions whose streams were written since they were looked at."""
         self._ids = itertools.count(1)
         self.spool = Spool(self.folder / "spool.db", clock=wall)
-        self.reader = SqliteBackend(self.path, clock=self.loop.wall, new_id=self.new_id)
+        self.reader = Counting(self.path, clock=self.loop.wall, new_id=self.new_id)
         """A connection of its own, for looking."""
         self.direct = Watched(self, self.reader)
         """The same, for what a user does beside all streams."""
@@ -79,6 +79,14 @@ class World:
     def see(self, look: Coroutine[Any, Any, T]) -> T:
         """Look, in no time."""
         return self.aside.run_until_complete(look)
+
+    def waits(self, asked: Asked) -> bool:
+        """Whether something of it is in the spool."""
+        if not self.spool.file.exists:
+            return False
+        with closing(sqlite3.connect(self.spool.path)) as file:
+            where = "SELECT count(*) FROM entries WHERE space = ? AND stream = ?"
+            return bool(file.execute(where, (asked.space, asked.id)).fetchone()[0])
 
     def new_id(self) -> str:
         return f"{next(self._ids):05}"
@@ -266,7 +274,7 @@ class World:
         """The user stops it."""
         run = self.run(name)
         assert run.answer
-        run.stopped = True
+        run.stopped, run.kept = True, keep
         task = run.host.process.start(run.answer.stop(keep_partial=keep))
         self.stops.append((run, task))
         await asyncio.sleep(REST)
