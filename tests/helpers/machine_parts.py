@@ -219,4 +219,5 @@ class Kept:
     run: Run
     complete: bool
     text: str
-    outcome: str = ""
+    unwanted: bool = False
+    """Its stream was stopped since, and was not to be kept."""

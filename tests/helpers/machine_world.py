@@ -275,6 +275,8 @@ class World:
         run = self.run(name)
         assert run.answer
         run.stopped, run.kept = True, keep
+        for kept in self.kept.values():
+            kept.unwanted = kept.unwanted or (not keep and kept.run.asked is run.asked and kept.run.epoch <= run.epoch)
         task = run.host.process.start(run.answer.stop(keep_partial=keep))
         self.stops.append((run, task))
         await asyncio.sleep(REST)
