@@ -29,9 +29,6 @@ class Judge:
     def check(self) -> None:
         """After a step: what has ended, ended as it must; and the file holds what the model says."""
         world = self.world
-        for backend in [world.reader, *(host.backend for host in world.hosts.values())]:
-            done = f"{backend.accepted} writes were accepted, and {backend.commits} transactions committed"
-            assert backend.accepted == backend.commits, done
         for name, host in list(world.hosts.items()):
             if host.process.crashed:
                 world.dead.append(world.hosts.pop(name))
@@ -49,10 +46,13 @@ class Judge:
         world.stops = [(run, task) for run, task in world.stops if not self._stop_is_over(run, task)]
         world.drains = [each for each in world.drains if not self._drain_is_over(*each)]
         for follower in world.followers:
-            if follower.task and follower.task.done() and not follower.task.cancelled():
+            if follower.task.done() and not follower.task.cancelled():
                 follower.task.result()
-        world.followers = [each for each in world.followers if each.task and not each.task.done()]
+        world.followers = [each for each in world.followers if not each.task.done()]
         assert not world.wrong, "\n".join(world.wrong)
+        for backend in [world.reader, *(host.backend for host in world.hosts.values())]:
+            done = f"{backend.accepted} writes were accepted, and {backend.commits} transactions committed"
+            assert backend.accepted == backend.commits, done
         version = world.file.execute("PRAGMA data_version").fetchone()[0], world.model.changes
         if version != self._seen:
             self._seen = version
@@ -65,7 +65,9 @@ class Judge:
         for attempt, text in run.seen.items():
             own = run.how in ("begin", "again") or attempt == run.attempt
             source = run if own else run.asked.sources.get(attempt)
-            assert source is None or source.text.startswith(text), f"{run.name}: a reader saw {text!r} of {source.text!r}"
+            assert source is None or source.text.startswith(text), (
+                f"{run.name}: a reader saw {text!r} of {source.text!r}"
+            )
 
     def _ended(self, run: Run, error: BaseException | None) -> None:
         """A run has ended: with what it must, and what it left in the store."""
@@ -82,6 +84,7 @@ class Judge:
             assert stream and (stream.state == "deleted" or (stream.state == "finished" and stream.text == text)), what
         elif isinstance(error, Stopped):
             assert run.stopped, what
+            world.waiting = world.waiting or run.trouble
             shown = run.seen.get(max(run.seen)) if run.seen else None
             if run.kept and shown and asked.failure != "rollback" and (stream is None or mine):
                 here = stream and any(text.startswith(shown) for text in stream.texts.values())
@@ -97,6 +100,7 @@ class Judge:
             assert run.trouble or run.refused, what
             assert error.spooled or asked.failure == "rollback" or stream is None or stream.gone, what
             if error.spooled:
+                world.waiting = True
                 world.counted["spooled"] += 1
                 world.kept[error.spooled.id] = Kept(run, run.ended, run.text)
         elif isinstance(error, EmptyAnswer):
@@ -126,6 +130,7 @@ class Judge:
             world.counted["drains refused"] += 1
             return True
         report = task.result()
+        world.waiting = report.left > 0
         letters = {letter.id: letter for letter in world.see(DeadLetters(world.spool, world.reader).list())}
         for outcome in ("delivered", "dropped", "dead"):
             for drained in getattr(report, outcome):
@@ -196,6 +201,21 @@ class Judge:
         }
         assert found and expected.items() <= found.items(), f"{asked.name}: {found}, and not {expected}"
 
+    async def found(self, asked: Asked) -> None:
+        """Search for its first word: an answer is found when it is one; a partial one only if it is asked for."""
+        world = self.world
+        stream = world.stream(asked)
+        words = stream.text.split() if stream else []
+        if stream is None or not words:
+            return
+        for space in SPACES:
+            for partial in (False, True):
+                args = {"memorySpaceId": space, "query": words[0], "includePartial": partial}
+                found = [row["content"] for row in await world.reader.query("memories:search", args)]
+                there = space == asked.space and stream.answer_memory and (partial or stream.state != "open")
+                assert found.count(stream.text) == there, f"{words[0]!r} finds {found} in {space}: {stream}"
+                world.counted["found by search"] += there
+
     async def everything(self) -> None:
         """The same, and what costs more: each text of each attempt, counts, search, single memories; by the public API."""
         world = self.world
@@ -214,6 +234,7 @@ class Judge:
                         assert other == space or await memory.get(other, row.memory_id, include_partial=True) is None
             for asked in world.asked.values():
                 await self._stream(asked)
+                await self.found(asked)
                 stream = world.stream(asked)
                 for attempt, text in (stream.texts if stream and not stream.gone else {}).items():
                     args = {**asked.where, "attempt": attempt, "after": 0}

@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cortex_rx import SqliteBackend
-from cortex_rx.errors import StoreError, StoreUnavailable, StreamNotFound, TokenUnknown
-from cortex_rx.following import Place
+from cortex_rx.errors import Diverged, Fenced, Gap, StoreError, StoreUnavailable, TokenUnknown
 from cortex_rx.remember import Answer
 from cortex_rx.testing import Process, wall
 
 if TYPE_CHECKING:
+    from machine_model import Stream
     from machine_world import World
 
-__all__ = ["Asked", "Counting", "Follower", "Host", "Kept", "Run", "Watched"]
+__all__ = ["Asked", "Counting", "Host", "Kept", "Run", "Watched"]
+
+
+_UNSAID = ("token", "newToken", "tokenTtl", "mark")  # of arguments, in messages
 
 
 class Counting(SqliteBackend):
-    """It counts its commits: each write that is accepted must be one."""
+    """It counts its commits: each write that is accepted must be one, or a crash in between would leave the half of it."""
 
     accepted = commits = 0
     _traced: object = None
@@ -107,14 +110,41 @@ class Run:
     """Something went wrong around it, so that it need not come to its end at once."""
     over: bool = False
 
-    def add(self, piece: str) -> None:
-        """Its source says this."""
-        self.pieces.append(piece)
-        while self.trim and piece.startswith(self.trim[0]):  # white space that the model repeats at the seam
-            self.trim, piece = self.trim[1:], piece[1:]
-        if piece:
-            self.trim = ""
-        self.text += piece
+    def goes_on(self, point: Any, stream: Stream) -> list[str]:
+        """Its source is opened, where `point` says: from there its text goes on.  What is wrong with the point."""
+        stored, wrong = stream.text, list[str]()
+        self.attempt = stream.attempt
+        if point.offset != (0 if self.how == "restart" else len(stored)):
+            wrong.append(f"{self.name} goes on at {point}, stored is {stored!r}")
+        if self.how == "replay":
+            former = self.asked.sources.get(stream.attempt)
+            self.text = former.text if former and former.text.startswith(stored) else stored
+            self.pieces += [self.text] if self.text else []
+        elif self.how == "prefill":
+            self.text, self.trim = stored, stored[len(stored.rstrip()) :]
+            if point.text != (stored.rstrip() or None):
+                wrong.append(f"{self.name} goes on after {point.text!r}, stored is {stored!r}")
+        elif stored:
+            self.attempt += 1
+        self.asked.sources[self.attempt] = self
+        return wrong
+
+    def say(self, words: str) -> None:
+        """Its source says more: each word but once in a world, so that none can be taken for another."""
+        name, number = self.name, len(self.pieces)
+        said = {
+            "one": [f"{name}:{number} "],
+            "two": [f" {name}:{number}", f"é😀{number} "],
+            "long": [f"{name}:{number}" + "-x" * 1500 + " "],
+            "blank": [" \n"],
+        }
+        for piece in said.get(words, []):
+            self.pieces.append(piece)
+            while self.trim and piece.startswith(self.trim[0]):  # white space that the model repeats at the seam
+                self.trim, piece = self.trim[1:], piece[1:]
+            if piece:
+                self.trim = ""
+            self.text += piece
 
     def wake(self) -> None:
         if self.more and not self.more.done():
@@ -175,12 +205,13 @@ class Watched:
             refusal = error
         else:
             self._backend.accepted += 1
-            world.accepted(path, args, expected, self._run)
-        said = f"{path} {({name: value for name, value in args.items() if 'oken' not in name and name != 'mark'})}"
+            self._accepted(path, args, expected)
+        shown = {name: value for name, value in args.items() if name not in _UNSAID}
+        said = f"{path} {shown}"
         try:
             result = await self._backend.mutation(path, args)
         except StoreError as error:
-            world.refused(path, args, error, self._run)
+            self._refused(path, args, error)
             forgotten = isinstance(error, TokenUnknown) and world.model.expired(args["token"], round(wall() * 1000))
             if type(error) is not type(refusal) and not (forgotten and refusal):
                 world.wrong.append(f"{said}: the store says {error!r}, and must say {refusal or expected!r}")
@@ -191,25 +222,57 @@ class Watched:
             world.wrong.append(f"{said}: the store says {result}, and must say {expected}")
         return result
 
+    def _accepted(self, path: str, args: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+        """The model has taken a write: it must be of what its source has said."""
+        world, run = self._world, self._run
+        if path == "memories:deleteMemory":
+            stream, _ = world.model.memories[args["memoryId"]]
+        else:
+            stream = world.model.streams[args["memorySpaceId"], args.get("streamId") or expected["streamId"]]
+        asked = world.asked[stream.space + stream.id]
+        asked.was_gone = asked.was_gone or stream.gone
+        world.written.add(asked.name)
+        world.counted[path] += 1
+        if run is None:
+            return
+        if path == "streams:begin":
+            run.epoch, run.begun = expected["epoch"], expected["attempt"]
+            if stream.state == "open":
+                world.counted["begun again"] += run.epoch > 1
+                run.attempt = run.begun
+                asked.sources[run.begun] = run
+        elif path == "streams:takeOver":
+            run.epoch = expected["epoch"]
+            world.counted["taken over"] += stream.state == "open"
+        elif path in ("streams:append", "streams:finalize"):
+            whole = path == "streams:finalize"
+            if not run.opened:  # of a finished stream, whose source is not asked: it says once more what is stored
+                if expected.get("stored") != "before":
+                    world.wrong.append(f"{run.name} wrote {args['text']!r}, and its source was never asked")
+            elif stream.attempt != run.attempt:
+                world.wrong.append(f"{run.name} wrote attempt {stream.attempt}, its text is of {run.attempt}")
+            elif not run.text.startswith(stream.text) or (whole and stream.text != run.text):
+                world.wrong.append(f"{run.name}: {path} made {stream.text!r}, its source said {run.text!r}")
+        elif path == "streams:close" and run.text.strip():
+            world.wrong.append(f"{run.name} was closed as unanswered, its source said {run.text!r}")
+
+    def _refused(self, path: str, args: Mapping[str, Any], error: StoreError) -> None:
+        """The store has refused a write."""
+        world, run = self._world, self._run
+        world.counted[f"{type(error).__name__} said"] += 1
+        if run is None:
+            return
+        world.counted["zombies fenced"] += isinstance(error, Fenced) and path != "streams:renew"
+        run.refused.add(type(error))
+        if isinstance(error, Gap | Diverged):
+            world.wrong.append(f"{run.name}: {path} at {args['start']} was no continuation: {error!r}")
+
     def _check_up(self) -> None:
         if self._host and self._world.down:
             raise StoreUnavailable("an outage")
 
     async def close(self) -> None:
         """The host's to do."""
-
-
-@dataclass(eq=False)
-class Follower:
-    """A reader of a stream from the store, over a connection of its own."""
-
-    asked: Asked
-    backend: SqliteBackend
-    place: Place | int
-    text: str
-    attempt: int | None = None
-    end: str = ""
-    task: asyncio.Task[None] | None = None
 
 
 @dataclass

@@ -9,19 +9,20 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from machine_follower import Follower
 from machine_model import Model, Stream
-from machine_parts import Asked, Counting, Follower, Host, Kept, Run, Watched
+from machine_parts import Asked, Counting, Host, Kept, Run, Watched
 
-from cortex_rx import SqliteBackend, Spool, remember_stream
+from cortex_rx import Spool, remember_stream
 from cortex_rx.api.memory import MemoryAPI
-from cortex_rx.errors import Diverged, Fenced, Gap, StillOwned, StoreError, StreamNotFound
-from cortex_rx.events import Delta, Ended, Interrupted, Replayed, Rewound, RolledBack
-from cortex_rx.following import Place, follow
+from cortex_rx.errors import StillOwned, StoreError, StreamNotFound
+from cortex_rx.events import Delta, Ended, Replayed
+from cortex_rx.following import Place
 from cortex_rx.remember import Answer
 from cortex_rx.source import prefill, replayable, restart
 from cortex_rx.takeover import hashed
@@ -41,7 +42,7 @@ class World:
 
     def __init__(self, counted: Counter[str]) -> None:
         self.counted = counted
-        self.files = left()
+        self.files = open_things()
         shm = next(filter(os.path.isdir, ["/dev/shm"]), None)  # in memory, where there is such a place
         self.folder = Path(tempfile.mkdtemp(prefix="cortex-machine-", dir=shm))
         self.path = self.folder / "memory.db"
@@ -56,6 +57,8 @@ class World:
         self.runs: list[Run] = []
         self.followers: list[Follower] = []
         self.kept: dict[str, Kept] = {}
+        self.waiting = False
+        """There may be something in the spool."""
         self.drains: list[tuple[Host, asyncio.Task[Any]]] = []
         self.stops: list[tuple[Run, asyncio.Task[None]]] = []
         self.wrong: list[str] = []
@@ -120,52 +123,6 @@ class World:
         """What is stored of it."""
         return self.model.streams.get((asked.space, asked.id))
 
-    # --- what the store was told --------------------------------------------------------------------------------------
-
-    def accepted(self, path: str, args: Mapping[str, Any], expected: Mapping[str, Any], run: Run | None) -> None:
-        """A write was taken: it must be of what its source has said."""
-        if path == "memories:deleteMemory":
-            stream, _ = self.model.memories[args["memoryId"]]
-        else:
-            stream = self.model.streams[args["memorySpaceId"], args.get("streamId") or expected["streamId"]]
-        name = stream.space + stream.id
-        self.written.add(name)
-        asked = self.asked[name]
-        asked.was_gone = asked.was_gone or stream.gone
-        self.counted[path] += 1
-        if run is None:
-            return
-        if path == "streams:begin":
-            run.epoch, run.begun = expected["epoch"], expected["attempt"]
-            if stream.state == "open":
-                self.counted["begun again"] += run.epoch > 1
-                run.attempt = run.begun
-                asked.sources[run.begun] = run
-        elif path == "streams:takeOver":
-            run.epoch = expected["epoch"]
-            self.counted["taken over"] += stream.state == "open"
-        elif path in ("streams:append", "streams:finalize"):
-            whole = path == "streams:finalize"
-            if not run.opened:  # of a finished stream, whose source is not asked: it says once more what is stored
-                if expected.get("stored") != "before":
-                    self.wrong.append(f"{run.name} wrote {args['text']!r}, and its source was never asked")
-            elif stream.attempt != run.attempt:
-                self.wrong.append(f"{run.name} wrote attempt {stream.attempt}, its text is of {run.attempt}")
-            elif not run.text.startswith(stream.text) or (whole and stream.text != run.text):
-                self.wrong.append(f"{run.name}: {path} made {stream.text!r}, its source said {run.text!r}")
-        elif path == "streams:close" and run.text.strip():
-            self.wrong.append(f"{run.name} was closed as unanswered, its source said {run.text!r}")
-
-    def refused(self, path: str, args: Mapping[str, Any], error: StoreError, run: Run | None) -> None:
-        """A write was refused."""
-        self.counted[f"{type(error).__name__} said"] += 1
-        if run is None:
-            return
-        self.counted["zombies fenced"] += isinstance(error, Fenced) and path != "streams:renew"
-        run.refused.add(type(error))
-        if isinstance(error, Gap | Diverged):
-            self.wrong.append(f"{run.name}: {path} at {args['start']} was no continuation: {error!r}")
-
     # --- streams, and what their sources say --------------------------------------------------------------------------
 
     async def begin(self, at: str, space: str, conversation: str, failure: str, words: str) -> None:
@@ -176,15 +133,28 @@ class World:
         self._start(asked, at, "begin", words)
         await asyncio.sleep(REST)
 
-    def _start(self, asked: Asked, at: str, how: str, words: str, token: str | None = None, force: bool = False, space: str = "") -> None:
+    def _start(
+        self,
+        asked: Asked,
+        at: str,
+        how: str,
+        words: str,
+        token: str | None = None,
+        force: bool = False,
+        space: str = "",
+    ) -> None:
         host = self.host(at)
         run = Run(f"{asked.name}.{len(asked.runs)}", asked, how, host, trouble=self.down or bool(host.fault))
         asked.runs.append(run)
         self.runs.append(run)
 
         async def source(point: Any) -> AsyncGenerator[str, None]:
-            self._open(run, point)
-            self._add(run, words)
+            if how not in ("begin", "again"):
+                stream = self.stream(asked)
+                assert stream
+                self.wrong += run.goes_on(point, stream)
+            run.opened = True
+            run.say(words)
             async with aclosing(run.read()) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -206,28 +176,6 @@ class World:
         )
         run.task = host.process.start(self._reading(run, run.answer))
 
-    def _open(self, run: Run, point: Any) -> None:
-        """The library opens the source: what it goes on from."""
-        run.opened = True
-        if run.how in ("begin", "again"):
-            return
-        stream = self.stream(run.asked)
-        assert stream is not None
-        stored, run.attempt = stream.text, stream.attempt
-        assert point.offset == (0 if run.how == "restart" else len(stored)), f"{point} of {stored!r}"
-        if run.how == "replay":
-            former = run.asked.sources.get(stream.attempt)
-            run.text = former.text if former and former.text.startswith(stored) else stored
-            if run.text:
-                run.pieces.append(run.text)
-        elif run.how == "prefill":
-            run.text = stored
-            assert point.text == (stored.rstrip() or None), point.text
-            run.trim = stored[len(stored.rstrip()) :]
-        elif stored:
-            run.attempt += 1
-        run.asked.sources[run.attempt] = run
-
     async def _reading(self, run: Run, answer: Answer) -> Any:
         """Read all events, then wait for the result."""
         async with aclosing(answer.events()) as events:  # type: ignore[type-var]
@@ -244,22 +192,11 @@ class World:
         return await answer
 
     async def say(self, name: str, words: str) -> None:
-        """The source says more: each word but once in a world, so that none can be taken for another."""
+        """The source says more."""
         run = self.run(name)
-        self._add(run, words)
+        run.say(words)
         run.wake()
         await asyncio.sleep(REST)
-
-    def _add(self, run: Run, words: str) -> None:
-        name, number = run.name, len(run.pieces)
-        said = {
-            "one": [f"{name}:{number} "],
-            "two": [f" {name}:{number}", f"é😀{number} "],
-            "long": [f"{name}:{number}" + "-x" * 1500 + " "],
-            "blank": [" \n"],
-        }
-        for word in said.get(words, []):
-            run.add(word)
 
     async def end(self, name: str, error: Exception | None = None) -> None:
         """The source ends, or fails."""
@@ -407,78 +344,13 @@ class World:
                     text = run.seen[attempt]
                     at = Place(len(text), run.begun + attempt, run.epoch)
                     break
-        follower = Follower(asked, SqliteBackend(self.path, clock=wall, read_only=True), at, text)
-        follower.attempt = at.attempt if isinstance(at, Place) else None
-        follower.task = asyncio.get_running_loop().create_task(self._following(follower))
-        self.followers.append(follower)
+        self.followers.append(Follower(self, asked, at, text))
         await asyncio.sleep(REST)
-
-    async def _following(self, follower: Follower) -> None:
-        asked, api = follower.asked, MemoryAPI(follower.backend)
-        try:
-            async with aclosing(api.follow(asked.space, asked.id, follower.place)) as events:
-                async for event in events:
-                    self.counted[f"followers got {type(event).__name__}"] += 1
-                    self._followed(follower, event)
-        except StreamNotFound:
-            self._says_end(follower, "not found")
-        finally:
-            await follower.backend.close()
-
-    def _followed(self, follower: Follower, event: Any) -> None:
-        """What a follower gets must be what is stored, without gap or repeat."""
-        stream = self.stream(follower.asked)
-        text = follower.text
-        if isinstance(event, Delta):
-            if event.offset != len(text) or follower.attempt not in (None, event.attempt):
-                self.wrong.append(f"a follower of {follower.asked.name} got {event} after {text!r}")
-            follower.attempt, follower.text = event.attempt, text + event.text
-            if stream and not stream.gone and not stream.texts[event.attempt].startswith(follower.text):
-                self.wrong.append(f"a follower of {follower.asked.name} saw {follower.text!r}, stored is {stream}")
-        elif isinstance(event, Rewound):
-            same = event.attempt == follower.attempt
-            if event.offset > len(text) or (event.offset and not same):
-                self.wrong.append(f"a follower of {follower.asked.name} got {event} after {text!r}")
-            follower.attempt, follower.text = event.attempt, text[: event.offset]
-        else:
-            self._says_end(follower, type(event).__name__)
-
-    def _says_end(self, follower: Follower, end: str) -> None:
-        """The end that a follower is told must be that of the stream, and he must have seen all of it."""
-        stream = self.stream(follower.asked)
-        gone = stream is None or stream.gone
-        fits = {
-            "Ended": not gone and stream is not None and stream.state != "open",
-            "Interrupted": not gone and stream is not None and stream.lease <= round(wall() * 1000),
-            "RolledBack": gone,
-            "not found": gone,
-        }[end]
-        if not fits:
-            self.wrong.append(f"a follower of {follower.asked.name} was told {end}: {stream}")
-        elif stream and end in ("Ended", "Interrupted") and follower.text != stream.text:
-            self.wrong.append(f"a follower of {follower.asked.name} saw {follower.text!r} to the end of {stream}")
 
     async def leave(self) -> None:
         """The follower that came first goes away."""
-        task = self.followers[0].task
-        assert task
-        task.cancel()
+        self.followers[0].task.cancel()
         await asyncio.sleep(REST)
-
-    async def look(self, name: str) -> None:
-        """Search for its first word: an answer is found when it is one; a partial one only if it is asked for."""
-        asked = self.asked[name]
-        stream = self.stream(asked)
-        words = stream.text.split() if stream else []
-        if stream is None or not words:
-            return
-        for space in SPACES:
-            for partial in (False, True):
-                args = {"memorySpaceId": space, "query": words[0], "includePartial": partial}
-                found = [row["content"] for row in await self.reader.query("memories:search", args)]
-                there = space == asked.space and stream.answer_memory and (partial or stream.state != "open")
-                assert found.count(stream.text) == there, f"{words[0]!r} finds {found} in {space}: {stream}"
-                self.counted["found by search"] += there
 
     async def memory_of(self, asked: Asked, whose: str) -> str | None:
         """The id of the memory of its answer, or of its question."""
@@ -505,10 +377,9 @@ class World:
         """Take away all processes and readers."""
         for host in [*self.dead, *self.hosts.values()]:
             await host.process.bury()
-        tasks = [follower.task for follower in self.followers if follower.task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for follower in self.followers:
+            follower.task.cancel()
+        await asyncio.gather(*(follower.task for follower in self.followers), return_exceptions=True)
         await self.reader.close()
         await asyncio.sleep(REST)
 
@@ -521,6 +392,6 @@ class World:
         shutil.rmtree(self.folder)
 
 
-def left() -> set[str]:
+def open_things() -> set[str]:
     """Threads, and open files."""
     return {thing.words for thing in left_in_process()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from machine_judge import Judge
-from machine_world import CONVERSATIONS, SPACES, World, left
+from machine_world import CONVERSATIONS, SPACES, World, open_things
 
 __all__ = ["Machine", "examples"]
 
@@ -103,7 +103,13 @@ class Machine(RuleBasedStateMachine):
         self.begin("a", space, "c", "store-partial", "two")
 
     @precondition(lambda self: len(self.world.runs) < KEPT_RUNNING and len(streams(self)) < STREAMS and up(self))
-    @rule(at=one(up), space=st.sampled_from(SPACES), conversation=st.sampled_from(CONVERSATIONS), failure=FAILURES, words=WORDS)
+    @rule(
+        at=one(up),
+        space=st.sampled_from(SPACES),
+        conversation=st.sampled_from(CONVERSATIONS),
+        failure=FAILURES,
+        words=WORDS,
+    )
     def begin(self, at: str, space: str, conversation: str, failure: str, words: str) -> None:
         """A question is asked: another stream, in a process."""
         with self.step("begun") as world:
@@ -221,7 +227,7 @@ class Machine(RuleBasedStateMachine):
         with self.step("finish asked") as world:
             world.do(world.finish(stream))
 
-    @precondition(lambda self: up(self) and self.world.kept)
+    @precondition(lambda self: up(self) and self.world.waiting)
     @rule(at=one(up))
     def drain(self, at: str) -> None:
         """A process delivers what waits in the spool."""
@@ -253,7 +259,7 @@ class Machine(RuleBasedStateMachine):
     def look(self, stream: str) -> None:
         """Search for it."""
         with self.step("looked") as world:
-            world.see(world.look(stream))
+            world.see(self.judge.found(world.asked[stream]))
 
     @some(streams)
     @rule(stream=one(streams), whose=st.sampled_from(["agent", "user"]))
@@ -279,7 +285,7 @@ class Machine(RuleBasedStateMachine):
                 self.judge.nothing_left()
             self.world.close()
         if whole:
-            new = left() - self.world.files
+            new = open_things() - self.world.files
             assert not new, f"left behind: {sorted(new)}"
 
 

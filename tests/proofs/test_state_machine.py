@@ -18,28 +18,28 @@ FIGURES = {
     # What is reported: what it is counted as, and how many of it there must be in a hundred examples, at least.
     "examples of 80 steps": ("examples", 100),
     "steps": ("steps", 8000),
-    "streams begun": ("begun", 400),
-    "taken over by a token": ("taken over", 60),
-    "begun again": ("begun again", 30),
-    "processes crashed": ("crashed", 150),
+    "streams begun": ("begun", 300),
+    "taken over by a token": ("taken over", 40),
+    "begun again": ("begun again", 10),
+    "processes crashed": ("crashed", 100),
     "of these within a write": ("crash-after hit", 2),
-    "processes stalled": ("stalls", 80),
-    "writes of zombies fenced": ("zombies fenced", 10),
-    "stray writes": ("stray writes", 150),
-    "tokens refused": ("tokens refused", 100),
+    "processes stalled": ("stalls", 60),
+    "writes of zombies fenced": ("zombies fenced", 15),
+    "stray writes": ("stray writes", 100),
+    "tokens refused": ("tokens refused", 60),
     "answers remembered": ("ended: remembered", 150),
-    "partials kept": ("ended: ResumableStreamError", 40),
-    "answers stopped": ("ended: Stopped", 40),
+    "partials kept": ("ended: ResumableStreamError", 10),
+    "answers stopped": ("ended: Stopped", 50),
     "rolled back": ("streams:rollback", 15),
-    "partials finished": ("partials finished", 100),
-    "spooled": ("spooled", 8),
-    "drained": ("delivered", 5),
-    "dropped": ("dropped", 0),
-    "dead letters": ("dead", 0),
-    "memories deleted": ("memories:deleteMemory", 50),
+    "partials finished": ("partials finished", 80),
+    "spooled": ("spooled", 5),
+    "drained": ("delivered", 3),
+    "dropped": ("dropped", 1),
+    "dead letters": ("dead", 1),
+    "memories deleted": ("memories:deleteMemory", 30),
     "follows": ("followed", 200),
-    "follows rewound": ("followers got Rewound", 10),
-    "follows to the end": ("followers got Ended", 40),
+    "follows rewound": ("followers got Rewound", 15),
+    "follows to the end": ("followers got Ended", 30),
 }
 
 
@@ -51,6 +51,7 @@ def test_programs_of_steps(shard: int, proof: Any) -> None:
         counted[f"{kind} said"] for kind in ("TokenUnknown", "TokenExpired", "Superseded", "WrongMemorySpace")
     )
     figures = {name: counted[key] for name, (key, _) in FIGURES.items()}
-    few = {name: figures[name] for name, (_, least) in FIGURES.items() if figures[name] < least * number // 100}
+    hundred = proof.size(500, 100)  # a few programs need not have their share of everything
+    few = {name: figures[name] for name, (_, least) in FIGURES.items() if figures[name] < least * number // hundred}
     assert not few, f"too little of it happened: {few} of {figures}"
     proof.count("state machine", figures)
