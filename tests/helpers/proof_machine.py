@@ -30,6 +30,7 @@ __all__ = ["Machine", "examples"]
 KEPT_RUNNING = 5  # streams at a time; what is more costs time and shows nothing
 STREAMS = 12
 FOLLOWERS = 3
+ROUND = 20  # examples under one seed: many would be much alike
 
 
 def one(of: Callable[[Machine], list[str]]) -> st.SearchStrategy[str]:
@@ -302,7 +303,7 @@ def examples(
     level = log.level
     log.setLevel(logging.CRITICAL)  # it logs the failures that are made here on purpose
     try:
-        while (left := number - counted["examples"]) > 0:
+        while (left := min(number - counted["examples"], ROUND)) > 0:
             # Hypothesis begins with some short programs, and leaves some before their end: they are not counted.
             counted["rounds"] += 1
             kind = type(machine.__name__, (machine,), {"counted": counted, "whole": steps})
