@@ -401,6 +401,81 @@ def test_a_stream_that_was_closed_without_an_answer(store: Any) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("how", [replayable, restart], ids=["replayable", "restart"])
+@pytest.mark.parametrize("where", ["another process", "the same process"])
+def test_a_source_that_is_opened_again_and_has_no_text_leaves_no_half_answer_as_a_whole_one(
+    store: Any, how: Any, where: str
+) -> None:
+    """What the first opening said is not the answer of the second, which is none: found by the state machine of the proofs."""
+
+    async def main() -> None:
+        async with store() as backend:
+            if where == "another process":
+                token = await interrupted(store(), how(model("Hello ", GONE)))
+                source = from_stream(how(model()), resume=ResumeFrom(backend, "space", token))
+                chain = default_chain(backend)
+            else:
+                opened: list[Any] = []
+
+                async def empty_again(point: Any) -> Any:
+                    opened.append(point)
+                    async for item in model(*(["Hello ", GONE] if len(opened) == 1 else []))(point):
+                        yield item
+
+                source = from_stream(how(empty_again), turn=TURN)
+                chain = default_chain(backend, {"max_retries": 1})
+            with pytest.raises(EmptyAnswer):
+                await run(source.pipe(chain, cx.result()))
+            assert await everything(backend) == ([("What is it?", False)], [("user", "What is it?")])
+
+    run_virtual(main())
+
+
+def test_a_best_effort_keeps_what_there_was_when_the_next_attempt_has_no_text(store: Any) -> None:
+    async def main() -> None:
+        opened: list[Any] = []
+
+        async def fails_again(point: Any) -> Any:
+            opened.append(point)
+            async for item in model(*(["Hello ", GONE] if len(opened) == 1 else [GONE]))(point):
+                yield item
+
+        async with store() as backend:
+            options = {"max_retries": 1, "partial_failure_handling": "best-effort"}
+            await remember_stream(restart(fails_again), options, backend=backend, **PARAMS)
+            assert len(opened) == 2
+            assert (await everything(backend))[0][0] == ("Hello ", False)
+
+    run_virtual(main())
+
+
+def test_what_was_replayed_of_a_later_attempt_is_part_of_the_answer(store: Any) -> None:
+    """Also where what comes after it is white space alone, and for who gets the whole text: found by the state machine."""
+
+    async def main() -> None:
+        seen: list[str] = []
+
+        def summary(question: str, answer: str) -> str:
+            seen.append(answer)
+            return question
+
+        async def resumed(source: Any, token: str | None) -> Any:
+            async with store() as backend:
+                params = {"memory_space_id": "space", "resume_from": token}
+                return await remember_stream(source, backend=backend, extract_content=summary, **params)
+
+        token: str | None = await interrupted(store(), replayable(model("Hello ", GONE)))
+        with pytest.raises(ResumableStreamError) as caught:
+            await resumed(replayable(model("Quite another", GONE)), token)
+        result = await resumed(prefill(model("\n")), caught.value.resume_token)
+        assert result.full_response == "Quite another\n"
+        assert seen == ["Quite another\n"]
+        async with store() as backend:
+            assert (await everything(backend))[1] == [("user", "What is it?"), ("agent", "Quite another\n")]
+
+    run_virtual(main())
+
+
 def test_a_writer_that_lives_is_waited_for_and_not_taken_from(store: Any) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -53,12 +53,12 @@ class Exchange:
                     self._anew(event.attempt, event.offset)
                     attempt = self.attempt
                 add(event.text)
-            elif texts:
-                self._text("".join(texts))
-                texts.clear()
-                self._other(event)
             else:
+                if texts:
+                    self._text("".join(texts))
+                    texts.clear()
                 self._other(event)
+                attempt = self.attempt  # `Replayed` and `Resumed` may have said another
         if texts:
             self._text("".join(texts))
 

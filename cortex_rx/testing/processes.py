@@ -91,6 +91,7 @@ class Process:
         self._hung: list[asyncio.Future[None]] = []
         self._closing: list[Callable[[], Awaitable[object]]] = []
         self._sources = 0
+        self._stalls = 0
         self._buried = False
 
     def __repr__(self) -> str:
@@ -141,6 +142,10 @@ class Process:
         for watch in self._watching:
             if not watch.done():
                 watch.set_result(None)
+
+    def stall(self, seconds: float) -> None:
+        """Stop it, now, for so many seconds; while it stands still already, for as long as the longer of the two."""
+        self._stand_still(seconds)
 
     def left(self) -> list[str]:
         """What of it is still on the loop: tasks, timers, sources that were opened and not closed.
@@ -253,18 +258,24 @@ class Process:
         await future
 
     async def _stall(self, seconds: float) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stand_still(seconds, over)
+        await over
+
+    def _stand_still(self, seconds: float, over: asyncio.Future[None] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
 
         def go_on() -> None:
+            self._stalls -= 1
             if not self.crashed:
-                self._gate.open(loop)
-                if not over.done():
+                if not self._stalls:
+                    self._gate.open(loop)
+                if over and not over.done():
                     over.set_result(None)
 
         self._gate.shut = True
+        self._stalls += 1
         loop.call_later(seconds, go_on, context=Context())  # which belongs to no process, or it would be parked too
-        await over
 
 
 async def _nothing() -> None:

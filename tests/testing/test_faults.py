@@ -256,6 +256,30 @@ def test_a_stalled_process_stands_still_as_a_whole_and_goes_on_as_a_zombie(tmp_p
     assert ticks == [0, 3, 19]
 
 
+def test_a_process_is_stalled_from_outside_and_goes_on_when_the_last_stall_is_over():
+    ticks = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        async def heart():
+            while True:
+                ticks.append(loop.time())
+                await asyncio.sleep(1)
+
+        async with Process() as process:
+            process.start(heart())
+            await asyncio.sleep(0.5)
+            process.stall(5)
+            process.stall(3)
+            await asyncio.sleep(4)
+            assert ticks == [0]
+            await asyncio.sleep(1.6)
+
+    run_virtual(main())
+    assert ticks == [0, 5.5]
+
+
 def test_processes_die_one_by_one():
     async def main():
         seen = Counter()
