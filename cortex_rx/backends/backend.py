@@ -124,7 +124,8 @@ token is made by the client and never sent: `token` and `newToken` are its SHA-2
   where the stream stands.  `attempts` is the newest attempt's number.  Where `after` is beyond the end, `start` is the end.  An
   attempt of which nothing is stored has the length 0.  `index` is that of the stored `state` ({"index": number}), else the
   number of writes.  `certain`: up to there what a reader has seen of the attempt under `epoch` is what is stored; it is less
-  than `length` where another writer took over, and what was shown beyond the stored text was lost.  A stream that was rolled
+  than `length` where another writer took over, and what was shown beyond the stored text was lost; 0 of an attempt that was not
+  stored then.  A stream that was rolled
   back is there, without text.  `StreamNotFound` if there never was one, or its memory was deleted.
 * `interrupted` lists the open streams without a running lease.
 * `finish` ends such a stream (`StillOwned` if its lease runs) under a new epoch: what there is becomes the answer, with reason

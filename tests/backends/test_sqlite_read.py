@@ -163,12 +163,16 @@ async def test_what_a_reader_saw_is_certain_up_to_where_another_writer_went_on(s
     await store.append(8, "three", epoch=3)
     assert [await certain(epoch) for epoch in (1, 2, 3)] == [(4, 13), (8, 13), (13, 13)]
     await store.append(0, "anew", epoch=3, attempt=1)
-    assert await certain(1) == (4, 4)
+    assert [await certain(epoch) for epoch in (1, 2, 3)] == [(0, 4), (0, 4), (4, 4)], "an attempt 1 before was another one"
     assert await certain(1, attempt=0) == (4, 13)
     await store.call("rollback", epoch=3)
     await store.begin()
     await store.append(0, "other", epoch=4)
     assert [await certain(epoch) for epoch in (1, 3, 4)] == [(0, 5), (0, 5), (5, 5)]
+    await store.begin()
+    await store.append(0, "again", epoch=5, attempt=1)
+    assert [await certain(epoch) for epoch in (1, 4, 5)] == [(0, 5), (0, 5), (5, 5)]
+    assert [await certain(epoch, attempt=0) for epoch in (1, 4, 5)] == [(0, 5), (5, 5), (5, 5)]
 
 
 async def test_interrupted_lists_what_nobody_owns(store: Any) -> None:

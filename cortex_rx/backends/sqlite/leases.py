@@ -121,8 +121,9 @@ def note_break(work: Work, stream: sqlite3.Row) -> None:
 
 def certain(stream: sqlite3.Row, epoch: int, attempt: int, length: int) -> int:
     """Up to where what was seen of an attempt under `epoch` is what is stored of it."""
-    later = (offset for at, of, offset in json.loads(stream["breaks"]) if at > epoch and of in (attempt, None))
-    return min(later, default=length)
+    breaks = [(of, offset) for at, of, offset in json.loads(stream["breaks"]) if at > epoch and of <= attempt]
+    # Of an attempt that was not stored when another writer came, nothing is: his has the same number, and another text.
+    return min((offset if of == attempt else 0 for of, offset in breaks), default=length)
 
 
 def _until(work: Work, lease: int) -> int:

@@ -89,8 +89,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # question is NULL once the stream's memory was deleted; answer is the text of the current attempt.  claim: what the client
         # named the begin or take-over that made the epoch; claim_token: the token of that take-over.  presented: the newest
         # token that was used.  breaks: where writers went on after another, [epoch, attempt, offset]: what a reader saw beyond the
-        # offset under an older epoch was lost with its process (attempt is null where it holds for all: attempts are counted anew).
-        # A row that was rolled back stays for its epoch, and holds nothing else.
+        # offset, or of a later attempt, under an older epoch was lost with its process.  A row that was rolled back stays for its epoch, and holds nothing else.
         """CREATE TABLE streams (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             space TEXT NOT NULL,

@@ -126,16 +126,17 @@ def _begin_again(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> None:
     else:
         leases.check_free(work, stream)
     leases.own(work, stream, args.get("claim"))
+    leases.note_break(work, stream)
     answer = _restart(work, stream, stream["attempt"] + 1)
     texts.carry(work, answer, leases.carried(work, args))
 
 
 def _create(work: Work, args: dict[str, Any], rolled_back: sqlite3.Row | None) -> sqlite3.Row:
     """A new stream; in the place of one that was rolled back it has a higher epoch, so that no writer of that one is heard."""
-    epoch, breaks = 1, list[list[int | None]]()
+    epoch, breaks = 1, list[list[int]]()
     if rolled_back is not None:
         epoch = rolled_back["epoch"] + 1
-        breaks = [[epoch, None, 0]]  # of every attempt, for they are counted anew
+        breaks = [[epoch, 0, 0]]
         work.db.execute("DELETE FROM streams WHERE seq = ?", (rolled_back["seq"],))
     question = texts.create(work, args["memorySpaceId"], args["userMessage"])
     answer = texts.create(work, args["memorySpaceId"])
