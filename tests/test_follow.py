@@ -344,6 +344,39 @@ def test_a_place_in_an_attempt_before_the_stream_was_taken_back(tmp_path: Path) 
     played(tmp_path, main)
 
 
+@pytest.mark.parametrize("again", ["by its token", "under its key"])
+def test_an_attempt_that_was_shown_and_never_stored_is_not_that_of_the_next_writer(tmp_path: Path, again: str) -> None:
+    """Both count it as attempt 1, and it is another text."""
+
+    async def main(two: Two) -> None:
+        async def breaks_once(point: Any) -> Any:
+            yield "two two " if point.attempt else "one "
+            await asyncio.sleep(1000 if point.attempt else 3)
+            raise ConnectionResetError
+
+        keyed = PARAMS | {"idempotency_key": "key"}
+        options = {"maxRetries": 1, "retryDelay": 0}
+        first = two.writer.memory.remember_stream(restart(breaks_once), options, **keyed)
+        first.detach()
+        await asyncio.sleep(2)
+        await two.stores[0].close()  # from now on nothing of it is written
+        await asyncio.sleep(2)
+        place, token = first.place, first.resume_token
+        assert (place.attempt, place.offset) == (1, 8)
+        await asyncio.sleep(12)
+        params = keyed if again == "under its key" else {"memory_space_id": "space", "resume_from": token}
+        text = "three three three"
+        last = two.reader.memory.remember_stream(restart(lambda point: [text]), **params)
+        assert (await last).full_response == text
+        assert last.place.attempt == 1
+        events = await two.follow(last.stream_id, place)
+        assert events[0] == Rewound(1, 0)
+        assert text_of(events[1:]) == text
+        await first.stop()
+
+    played(tmp_path, main)
+
+
 def test_a_partial_that_nobody_resumes_is_finished(tmp_path: Path) -> None:
     async def main(two: Two) -> None:
         answer = two.stream("one ", 4, ConnectionResetError())

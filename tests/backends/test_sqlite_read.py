@@ -170,6 +170,10 @@ async def test_what_a_reader_saw_is_certain_up_to_where_another_writer_went_on(s
     await store.begin()
     await store.append(0, "other", epoch=4)
     assert [await certain(epoch) for epoch in (1, 3, 4)] == [(0, 5), (0, 5), (5, 5)]
+    await store.begin()
+    await store.append(0, "again", epoch=5, attempt=1)
+    assert [await certain(epoch) for epoch in (1, 4, 5)] == [(0, 5), (0, 5), (5, 5)]
+    assert [await certain(epoch, attempt=0) for epoch in (1, 4, 5)] == [(0, 5), (5, 5), (5, 5)]
 
 
 @pytest.mark.parametrize(("way", "closed"), [("takeOver", False), ("begin", False), ("begin", True)])
