@@ -255,7 +255,7 @@ class Answer:
         if keep_partial or self._fold.ended is not None or opened is None:
             return
         if self._spool:
-            await self._spool.forget(opened)
+            await self._spool.forget(opened, begun.epoch if begun else 0)
         if begun is None or self._backend is None:
             return
         stream = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id, "epoch": begun.epoch}

@@ -194,15 +194,15 @@ class SpoolFile:
         with self._transaction() as db:
             return int(db.execute("SELECT count(*) FROM entries WHERE cause IS NULL").fetchone()[0])
 
-    def forget(self, space: str, stream: str, began: float) -> int:
-        """Remove what waits of an answer that came to no end."""
+    def forget(self, space: str, stream: str, began: float, epoch: int) -> int:
+        """Remove what waits of an answer that came to no end, up to this epoch; 0 is that of one that was never begun."""
         if not self.exists:
             return 0
         with self._transaction() as db:
             return db.execute(
                 "DELETE FROM entries WHERE space = ? AND stream = ? AND began = ? AND path = 'streams:append'"
-                " AND cause IS NULL",
-                (space, stream, began),
+                " AND cause IS NULL AND coalesce(json_extract(args, '$.epoch'), 0) <= ?",
+                (space, stream, began, epoch),
             ).rowcount
 
     # --- dead letters -------------------------------------------------------------------------------------------------

@@ -148,9 +148,12 @@ class Spool:
         )
         return Spooled(self.path, await self.run(add))
 
-    async def forget(self, opened: Opened) -> int:
-        """Remove what waits of an answer that was stopped and is not wanted; how many entries that were."""
-        forget = partial(self.file.forget, opened.turn.memory_space_id, opened.stream_id, opened.at)
+    async def forget(self, opened: Opened, epoch: int = 0) -> int:
+        """Remove what waits of an answer that was stopped and is not wanted; how many entries that were.
+
+        `epoch` is that of its writer, 0 if it was never begun: what another one left who took the stream over stays.
+        """
+        forget = partial(self.file.forget, opened.turn.memory_space_id, opened.stream_id, opened.at, epoch)
         return await self.run(forget)
 
     async def drain(self, backend: Backend) -> DrainReport:

@@ -347,6 +347,13 @@ async def test_forget_is_of_one_answer_that_came_to_no_end(spool):
     assert (await spool.forget(opened("s-1", 1.0, space="a")), await spool.count()) == (1, 4)
 
 
+async def test_a_writer_forgets_nothing_of_one_that_took_the_stream_over(spool):
+    for epoch in (1, 2, 3):
+        await put(spool, opened("s-1"), "Text", path="streams:append", epoch=epoch)
+    assert (await spool.forget(opened("s-1")), await spool.count()) == (0, 3)
+    assert (await spool.forget(opened("s-1"), 2), await spool.count()) == (2, 1)
+
+
 async def test_many_writers_at_once_and_the_file_is_not_there_yet(spool, store, path):
     await asyncio.gather(*(put(Spool(spool.path), opened(f"s-{n}", 1000.0 + n), f"Answer {n}") for n in range(40)))
     assert summary(await spool.drain(store)) == {"delivered": [f"s-{n}" for n in range(40)]}
