@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from machine_parts import Asked
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Follower"]
 
+SELDOM = timedelta(seconds=3)  # so that much can happen between two looks
+
 
 class Follower:
     """It follows over a connection of its own, from a place up to which it has seen `text`, and notes what is wrong."""
@@ -34,7 +37,8 @@ class Follower:
     async def _follow(self) -> None:
         asked = self._asked
         try:
-            async with aclosing(MemoryAPI(self._backend).follow(asked.space, asked.id, self._place)) as events:
+            api = MemoryAPI(self._backend)
+            async with aclosing(api.follow(asked.space, asked.id, self._place, every=SELDOM)) as events:
                 async for event in events:
                     self._world.counted[f"followers got {type(event).__name__}"] += 1
                     self._take(event)

@@ -29,6 +29,7 @@ class Judge:
     def check(self) -> None:
         """After a step: what has ended, ended as it must; and the file holds what the model says."""
         world = self.world
+        assert not world.wrong, "\n".join(world.wrong)  # first: what follows may be no more than its consequence
         for name, host in list(world.hosts.items()):
             if host.process.crashed:
                 world.dead.append(world.hosts.pop(name))
@@ -266,7 +267,7 @@ class Judge:
             assert not lost, f"what {lost} left in the spool is lost"
         for name in world.asked:
             world.do(world.finish(name))
-        world.do(world.wait(1.0))
+        world.do(world.wait(4.0))
         self.check()
         assert not world.followers and not world.stops, "followers or stops do not come to their end"
         world.see(self.everything())
