@@ -75,7 +75,7 @@ class Client:
     def cut_off(self) -> Seen | None:
         """What he had seen of an answer that was cut off with the process, for one who goes on from there."""
         run = next((run for run in self.runs if run.open and run.begun and run.seen[0].texts), None)
-        if run is None or run.begun is None:
+        if run is None or run.begun is None or run.begun.before:  # `answer.place` would be None
             return None
         seen = Seen()
         seen.attempt, seen.epoch = run.begun.attempt + run.seen[0].attempt, run.begun.epoch

@@ -58,6 +58,8 @@ async def follow(story: Story, exchange: Exchange, seen: Seen, late: float = 0.0
                     async for event in events:
                         seen.take(event, follows=True)
                         story.sim.count(f"followers saw {type(event).__name__}")
+            if seen.ended and seen.ended.reason == "empty":
+                seen.ended = None  # it was closed without an answer, and may be asked again
             if last or seen.ended:
                 return
             with suppress(TimeoutError):

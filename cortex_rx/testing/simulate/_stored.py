@@ -46,10 +46,13 @@ class _Space:
         self._backend, self._letters = backend, letters
         self._where = {"memorySpaceId": space}
         self._said: dict[str, Said] = {}
+        self._stored: Counter[tuple[str, str]] = Counter()
         self._memories: Counter[tuple[str, str]] = Counter()  # role and content, that must be there
         self._messages: Counter[str] = Counter()  # of each conversation, that must be there
 
     async def judge(self, exchanges: list[Exchange], ledger: Ledger) -> None:
+        rows = await self._backend.query("memories:list", {**self._where, "includePartial": True, "limit": 1000})
+        self._stored = stored = Counter((row["messageRole"], row["content"]) for row in rows)
         for conversation in "cd":
             found = await self._backend.query("conversations:get", {**self._where, "conversationId": conversation})
             messages = found["messages"] if found else []
@@ -57,8 +60,6 @@ class _Space:
         for exchange in exchanges:
             text = await self._exchange(exchange)
             self._check_clients(exchange, text, (exchange.space, exchange.stream) in ledger.gone)
-        rows = await self._backend.query("memories:list", {**self._where, "includePartial": True, "limit": 1000})
-        stored = Counter((row["messageRole"], row["content"]) for row in rows)
         assert stored == self._memories, f"{self._where}: memories {stored}, and not {self._memories}"
         for conversation, said in self._said.items():
             number = self._messages[conversation]
@@ -78,7 +79,8 @@ class _Space:
             if at:  # what was said stays, and of an exchange that had an answer the memory of the question
                 answered = at[0] + 1 < len(said) and said[at[0] + 1][0] == "agent"
                 self._messages[exchange.conversation] += 1 + answered
-                self._memories["user", question] += answered
+                unanswered = min(1, self._stored["user", question])  # there, unless it was the one that was deleted
+                self._memories["user", question] += 1 if answered else unanswered
             return None
         assert not exchange.deleted, f"{key}: it was deleted, and is there again"
         assert stream["userMessage"] == question, f"{key}: another question is stored"
@@ -99,7 +101,9 @@ class _Space:
         assert exchange.begins(text), f"{key}: what is stored mixes texts: {text!r}"
         if stream["state"] == "open":
             assert exchange.left, f"{key}: it is not finished"
-            assert not at, f"{key}: it is not finished, and in the conversation"
+            assert len(at) <= 1, f"{key}: its question is {len(at)} times in the conversation"
+            self._messages[exchange.conversation] += len(at)  # it was closed without an answer before, and asked again
+            self._memories["user", question] += len(at)
             return text
         assert stream["state"] == "finished", f"{key}: its state is {stream['state']}"
         whole = read.get("reason") == "stop"
