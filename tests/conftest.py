@@ -80,5 +80,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:
     """How many cases there were in all, then what they were."""
-    most = [what for what in ("cases", "kills", "stops", "seeds", "examples") if what in counts][:1]
+    most = [what for what in ("cases", "kills", "stops", "seeds", "examples of 80 steps") if what in counts][:1]
     return {what: counts[what] for what in (*most, *sorted(counts.keys() - set(most)))}

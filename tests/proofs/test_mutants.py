@@ -12,6 +12,7 @@ from mutants import MUTANTS
 from proof_cancellation import Case, cancelled
 from proof_conformance import kept
 from proof_crashes import crashes
+from proof_machine import examples
 from proof_power import PROGRAMS, cut_power
 
 from cortex_rx.testing import BACKEND_PROMISES, each_fault
@@ -41,6 +42,12 @@ def simulation(path: Path) -> Cases:
         yield
 
 
+def state_machine(path: Path) -> Cases:
+    for shard in range(4):
+        examples(shard, 8, shrink=False)
+        yield
+
+
 def cancellation(path: Path) -> Cases:
     for place in range(1, 200, 7):
         cancelled(path / "memory.db", Case("run", at=(place,), resumes=True))
@@ -56,17 +63,24 @@ def power_loss(path: Path) -> Cases:
 
 PROOFS: dict[str, Callable[[Path], Cases]] = {
     proof.__name__.replace("_", " "): proof
-    for proof in (crash_enumeration, conformance_under_faults, simulation, cancellation, power_loss)
+    for proof in (
+        crash_enumeration,
+        conformance_under_faults,
+        simulation,
+        state_machine,
+        cancellation,
+        power_loss,
+    )
 }
 """Some cases of each of these proofs.  The kills have mutants of their own, which are there before the processes start: `test_kills.py`."""
 
 FOUND_BY: dict[str, tuple[str, ...]] = {
-    "no fence": ("crash enumeration", "conformance under faults", "simulation"),
-    "no overlap check": ("crash enumeration", "conformance under faults", "simulation", "cancellation"),
+    "no fence": ("crash enumeration", "conformance under faults", "state machine"),
+    "no overlap check": ("crash enumeration", "conformance under faults", "state machine", "cancellation"),
     "another text is taken for the same": ("crash enumeration", "conformance under faults"),
-    "finalise in two steps": ("power loss",),
-    "no flush on cancel": ("cancellation",),
-    "token not bound to its space": ("conformance under faults",),
+    "finalise in two steps": ("state machine", "power loss"),
+    "no flush on cancel": ("state machine", "cancellation"),
+    "token not bound to its space": ("conformance under faults", "state machine"),
     "no lease": ("conformance under faults",),
     "no claim": ("conformance under faults",),
     "the source is not compared": ("crash enumeration",),
