@@ -139,7 +139,9 @@ def proofs_tables() -> str:
     lines = ["\n## Figures\n", "Of the last `make torture`.\n", "| proof | cases | of these |", "|---|---|---|"]
     for name, counts in figures.items():
         if not name.startswith("mutant: "):
-            main = next((what for what in counts if what in ("cases", "kills", "stops", "seeds", "examples of 80 steps")), None)
+            main = next(
+                (what for what in counts if what in ("cases", "kills", "stops", "seeds", "examples of 80 steps")), None
+            )
             others = ", ".join(f"{what} {number:,}" for what, number in counts.items() if what != main)
             lines.append(f"| {name} | {f'{counts[main]:,}' if main else ''} | {others} |")
     lines += ["\n## Mutants\n", "| the library is broken: | found by, at its n-th case |", "|---|---|"]
