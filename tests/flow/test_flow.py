@@ -283,11 +283,16 @@ async def test_a_stalled_store_bounds_what_waits_and_is_given_up(monkeypatch):
     alone()
 
 
-async def test_interval_paces_the_batches():
+def test_interval_paces_the_batches():
     llm, db = Llm(100, pause=0.001), Db()
-    await run(from_async_iterable(llm).pipe(persist(db, interval=0.02)))
-    assert flat(db) == list(range(100)) and 3 <= len(db.rows) <= 9
-    alone()
+
+    async def main():
+        await run(from_async_iterable(llm).pipe(persist(db, interval=0.02)))
+        alone()
+
+    run_virtual(main())
+    assert flat(db) == list(range(100))
+    assert [len(row) for row in db.rows] == [1, 19, 20, 20, 20, 20]
 
 
 async def test_a_worker_that_fails_or_ends_early():
