@@ -123,7 +123,10 @@ class _Space:
         if exchange.deleted:
             assert len(remembered) <= 1, f"{key}: remembered as {len(remembered)} texts"
         else:
-            assert remembered <= {text}, f"{key}: remembered as another text"
+            for told in remembered:
+                # One that was ended as incomplete may have been completed since, by what waited in a spool.
+                completed = text is not None and text.startswith(told) and told not in exchange.said
+                assert told == text or completed, f"{key}: remembered as another text"
         for seen in exchange.followers:
             if text is not None:
                 assert seen.text == text, f"{key}: a follower saw {len(seen.text)} characters of {len(text)}"
