@@ -141,7 +141,9 @@ class Writing:
                 except StreamNotFound:
                     await asyncio.sleep(0.5)
                     continue
-                if read["attempt"] != attempt:  # a beginning whose answer was lost, sent again when another one had taken over
+                if (
+                    read["attempt"] != attempt
+                ):  # a beginning whose answer was lost, sent again when another one had taken over
                     seen, attempt = "", read["attempt"]
                     continue
                 assert read["start"] == len(seen), (
