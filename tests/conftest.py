@@ -72,7 +72,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         said = ", ".join(f"{what} {number:,}" for what, number in counts.items())
         terminalreporter.write_line(f"proof: {name}: {said}")
     failed = terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")
-    if _counted and config.getoption("--torture") and not failed:
+    if _counted and config.getoption("--torture") and not failed and not config.getoption("keyword"):  # not of a part
         known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
         known.update({name: _ordered(counts) for name, counts in _counted.items()})
         FIGURES.write_text(json.dumps(dict(sorted(known.items())), indent=2) + "\n")
