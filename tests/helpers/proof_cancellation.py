@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Container
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Any
 
 from proof_cancelled_chains import CHAINS, LIMIT, TEXT, Model, chain_of
 from reactivex import operators as ops
+from step_loop import StepLoop
 
 from cortex_rx import Answer, Spool, SqliteBackend, Stopped, Turn, from_stream, remember_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.events import Begun, Delta, Ended, Remembered, Replayed, Resumed, RolledBack, StreamEvent
 from cortex_rx.source import replayable
-from cortex_rx.testing import Faulty, VirtualLoop, run_virtual, wall
+from cortex_rx.testing import Faulty, run_virtual, wall
 from cortex_rx.testing.leaks import left_in_process, left_on_loop
 
 __all__ = ["HOWS", "STORES", "Case", "Outcome", "cancelled"]
@@ -80,30 +81,13 @@ class Outcome:
     resumed: bool = False
 
 
-class Places(VirtualLoop):
-    """A virtual loop that calls `on_place(n)` before its n-th callback."""
+class Places(StepLoop):
+    """Its steps are the places; what nobody asked for is kept."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.place = 0
-        self.on_place: Callable[[int], None] | None = None
         self.problems: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.problems.append(context))
-
-    def _counted(self, callback: Callable[..., object]) -> Callable[..., object]:
-        def counted(*args: Any) -> object:
-            self.place += 1
-            if self.on_place:
-                self.on_place(self.place)
-            return callback(*args)
-
-        return counted
-
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        return super().call_soon(self._counted(callback), *args, context=context)
-
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        return super().call_at(when, self._counted(callback), *args, context=context)
 
 
 @dataclass
@@ -215,7 +199,7 @@ class _Run:
             self.accepted += task.cancel()
 
     async def _main(self, loop: Places) -> None:
-        start = loop.place
+        start = loop.step
         end: asyncio.Future[None] = loop.create_future()
         task = loop.create_task(self._call(), name="the caller")
         done = asyncio.create_task(asyncio.wait({task}), name="done")
@@ -224,16 +208,16 @@ class _Run:
             if place - start in self.case.places:
                 self._cancel(loop, task, end)
 
-        loop.on_place = on_place
+        loop.on_step = on_place
         await asyncio.wait({done, end}, return_when=asyncio.FIRST_COMPLETED)
-        self.outcome.places = loop.place - start
+        self.outcome.places = loop.step - start
         if end.done() and not done.done():
             done.cancel()
             return  # the runner cancels what is left
         while others := asyncio.all_tasks() - {asyncio.current_task()}:  # an answer flushes in a task of its own
             await asyncio.wait(others)
-        self.outcome.rest = loop.place - start
-        loop.on_place = None
+        self.outcome.rest = loop.step - start
+        loop.on_step = None
         assert loop.time() - self.last <= PATIENCE or not self.accepted, (
             f"at rest only after {loop.time() - self.last} s"
         )
