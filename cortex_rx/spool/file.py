@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cortex_rx.backends.sqlite.arguments import json_object
 from cortex_rx.backends.sqlite.connection import check_path, create_file, meanings, patiently, release
 from cortex_rx.errors import NotACortexFile, SpoolBusy, StoreTooNew
+from cortex_rx.validation import json_object
 
 __all__ = ["LEASE", "PIECE", "Entry", "SpoolFile"]
 

@@ -10,9 +10,9 @@ import sqlite3
 from typing import Any, TypeAlias
 
 from cortex_rx.backends.sqlite import texts
-from cortex_rx.backends.sqlite.arguments import Spec, integer, name, one_of
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import ConversationNotFound
+from cortex_rx.validation import Spec, integer, name, one_of
 
 __all__ = [
     "COUNT",

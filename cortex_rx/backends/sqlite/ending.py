@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cortex_rx.backends.sqlite import conversations, exchanges, leases, memories, streams, texts
-from cortex_rx.backends.sqlite.arguments import Spec, integer, name
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import Fenced, IdempotencyConflict, StreamNotFound
+from cortex_rx.validation import Spec, integer, name
 
 __all__ = ["FINISH", "ROLLBACK", "finish", "rollback"]
 

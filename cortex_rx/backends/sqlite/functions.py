@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cortex_rx.backends.sqlite import conversations, ending, leases, memories, reading, streams, takeover, tokens
-from cortex_rx.backends.sqlite.arguments import Spec
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import UnknownFunction
+from cortex_rx.validation import Spec
 
 __all__ = ["MUTATIONS", "QUERIES", "Function", "find"]
 

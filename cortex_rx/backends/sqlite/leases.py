@@ -10,9 +10,9 @@ import json
 import sqlite3
 from typing import Any
 
-from cortex_rx.backends.sqlite.arguments import Spec, duration, integer, name
 from cortex_rx.backends.sqlite.texts import Carried, Work
 from cortex_rx.errors import Fenced, StillOwned, StreamNotFound
+from cortex_rx.validation import Spec, duration, integer, name
 
 __all__ = [
     "LEASE",

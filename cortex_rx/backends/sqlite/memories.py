@@ -11,10 +11,10 @@ from typing import Any
 
 from cortex_rx.backends.backend import HEAD_LENGTH
 from cortex_rx.backends.sqlite import texts, tokens
-from cortex_rx.backends.sqlite.arguments import Spec, any_text, flag, integer, name, number, strings
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.backends.sqlite.words import in_space, phrases
 from cortex_rx.errors import InvalidArgument, MemoryNotFound
+from cortex_rx.validation import Spec, any_text, flag, integer, name, number, strings
 
 __all__ = [
     "COUNT",

@@ -8,9 +8,9 @@ from typing import Any
 
 from cortex_rx.backends.backend import HEAD_LENGTH
 from cortex_rx.backends.sqlite import leases, texts
-from cortex_rx.backends.sqlite.arguments import Spec, integer, name
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import StreamNotFound
+from cortex_rx.validation import Spec, integer, name
 
 __all__ = ["GET", "INTERRUPTED", "READ", "ended", "get", "interrupted", "kept", "read", "turn_of"]
 

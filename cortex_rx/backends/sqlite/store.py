@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from cortex_rx.backends.sqlite.arguments import accept
 from cortex_rx.backends.sqlite.backup import copy_database
 from cortex_rx.backends.sqlite.connection import (
     Settings,
@@ -30,6 +29,7 @@ from cortex_rx.backends.sqlite.connection import (
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES, find
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import InvalidArgument, StoreClosed, StoreReadOnly, StoreUnavailable
+from cortex_rx.validation import accept
 
 __all__ = ["SqliteBackend"]
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from cortex_rx.backends.backend import HEAD_LENGTH
 from cortex_rx.backends.sqlite import exchanges, leases, memories, texts, tokens
-from cortex_rx.backends.sqlite.arguments import (
+from cortex_rx.backends.sqlite.texts import Work
+from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, InvalidArgument
+from cortex_rx.validation import (
     Spec,
     any_text,
     duration,
@@ -28,8 +30,6 @@ from cortex_rx.backends.sqlite.arguments import (
     strings,
     token_hash,
 )
-from cortex_rx.backends.sqlite.texts import Work
-from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, InvalidArgument
 
 __all__ = ["APPEND", "BEGIN", "CLOSE", "FINALIZE", "append", "begin", "close", "finalize", "result"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from cortex_rx.backends.sqlite import leases, streams, texts, tokens
-from cortex_rx.backends.sqlite.arguments import Spec, duration, flag, lifetime, name, token_hash
 from cortex_rx.backends.sqlite.reading import ended, kept, turn_of
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StreamNotFound
+from cortex_rx.validation import Spec, duration, flag, lifetime, name, token_hash
 
 __all__ = ["TAKE_OVER", "take_over"]
 

@@ -6,7 +6,6 @@ import sqlite3
 from typing import Any
 
 from cortex_rx.backends.sqlite import leases
-from cortex_rx.backends.sqlite.arguments import Spec, lifetime, name, token_hash
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import (
     IdempotencyConflict,
@@ -16,6 +15,7 @@ from cortex_rx.errors import (
     TokenUnknown,
     WrongMemorySpace,
 )
+from cortex_rx.validation import Spec, lifetime, name, token_hash
 
 __all__ = ["ISSUE_TOKEN", "TOKEN_TTL", "check_ttl", "check_valid", "detach", "issue", "issue_token", "look_up"]
 
