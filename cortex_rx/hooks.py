@@ -19,6 +19,7 @@ from pydantic.json_schema import SkipJsonSchema
 from cortex_rx.events import Problem
 from cortex_rx.parsing import Accepts, Options
 from cortex_rx.types import ErrorContext, Phase, Record, StreamError
+from cortex_rx.validation import callback, optional
 
 __all__ = [
     "Accumulated",
@@ -153,7 +154,7 @@ OnError: TypeAlias = Callable[[StreamError], object]
 OnComplete: TypeAlias = Callable[[StreamCompleteEvent], object]
 """Called once, when all is stored."""
 
-_HOOK = Accepts("a function, sync or async, or None", callable, hidden=True)
+_HOOK = Accepts(optional(callback))
 
 
 class StreamHooks(Options):
@@ -164,7 +165,7 @@ class StreamHooks(Options):
     >>> StreamHooks(on_chunk="print")
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: on_chunk: got 'str'; accepted: a function, sync or async, or None
+    cortex_rx.errors.InvalidArgument: on_chunk: got 'str'; accepted: a function, plain or async, or None
     """
 
     on_chunk: Annotated[OnChunk | None, _HOOK] = None

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
+from cortex_rx import validation as check
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.hooks import StreamHooks
-from cortex_rx.parsing import NAME, Accepts, Options, ids, is_name, is_number, one_of, parse
+from cortex_rx.parsing import Accepts, Options, ids, parse
 from cortex_rx.types import SHORTEST_CHUNK, ChunkingStrategy, Turn
 
 __all__ = [
@@ -58,31 +60,35 @@ Embed: TypeAlias = Callable[[str], Sequence[float] | Awaitable[Sequence[float] |
 _MOST = 2**53  # beyond it a number that travels as a float loses its last digits
 
 
-def _are_names(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(map(is_name, cast("list[object]", value)))
+def _stream(field: str, value: object) -> object:
+    """The stream of an answer, as far as options look at it: `from_stream` says which there are."""
+    if value is None or isinstance(value, str | bytes):
+        accepted = "the answer: an async or sync iterable, an Observable, or a function that opens one"
+        raise InvalidArgument(field, check.shown(value), accepted)
+    return value
 
 
-_TEXT = Accepts("a string", lambda value: isinstance(value, str), hidden=True)
-_CALLABLE = Accepts("a function, sync or async, or None", callable, hidden=True)
-_IMPORTANCE = Accepts("a number from 0 to 100", lambda value: is_number(value, 0, 100))
-_STREAM = Accepts(
-    "the answer: an async or sync iterable, an Observable, or a function that opens one",
-    lambda value: not isinstance(value, str | bytes),
-    hidden=True,
-)
-_ABOVE_ZERO = Accepts("milliseconds, more than 0, or None", lambda value: is_number(value, 0) and value != 0)
-_LENGTH = Accepts("a whole number, 1 or more", lambda value: is_number(value, 1, _MOST, int))
-_HOOKS = Accepts("a StreamHooks, a mapping of its fields, or None", lambda value: isinstance(value, StreamHooks))
-_FLAG = Accepts("True or False", lambda value: isinstance(value, bool))
+def _hooks(field: str, value: object) -> StreamHooks | None:
+    """A `StreamHooks` or a mapping of its fields; None where there is none in it."""
+    if not isinstance(value, StreamHooks | Mapping):
+        raise InvalidArgument(field, check.shown(value), "a StreamHooks, a mapping of its fields, or None")
+    hooks = parse(StreamHooks, value)
+    return None if hooks == StreamHooks() else hooks
 
-_Name = Annotated[str, NAME]
-_OptionalName = Annotated[str | None, NAME]
-_Text = Annotated[str, _TEXT]
-_Tags = Annotated[tuple[str, ...], Accepts("a list of strings that are not empty", _are_names)]
-_Flag = Annotated[bool, _FLAG]
-_Limit = Annotated[int, _LENGTH]
-_OptionalLimit = Annotated[int | None, _LENGTH]
-_Source = Annotated[SourceType | None, one_of(SourceType)]
+
+_CALLABLE = Accepts(check.optional(check.callback))
+_IMPORTANCE = Accepts(check.importance)
+_STREAM = Accepts(_stream)
+_METADATA = Accepts(check.json_mapping)
+
+_Name = Annotated[str, Accepts(check.name)]
+_OptionalName = Annotated[str | None, Accepts(check.optional(check.name))]
+_Text = Annotated[str, Accepts(check.any_text)]
+_Tags = Annotated[tuple[str, ...], Accepts(check.names)]
+_Flag = Annotated[bool, Accepts(check.flag)]
+_Limit = Annotated[int, Accepts(check.whole(1, _MOST))]
+_OptionalLimit = Annotated[int | None, Accepts(check.optional(check.whole(1, _MOST)))]
+_Source = Annotated[SourceType | None, Accepts(check.optional(check.one_of(*get_args(SourceType))))]
 
 
 # --- streaming options ------------------------------------------------------------------------------------------------
@@ -159,7 +165,7 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
 }
 """Every streaming option, the step of the default chain on which it acts, and both defaults."""
 
-_ANY = Accepts("None", lambda _: True, hidden=True)  # never asked: `_refused` decides
+_ANY = Accepts(lambda _, value: value)  # `_refused` decides
 
 
 class StreamingOptions(Options):
@@ -185,11 +191,9 @@ class StreamingOptions(Options):
 
     store_partial_response: _Flag = True
     """Keep the answer durable while it streams.  Cortex's default is False."""
-    partial_response_interval: Annotated[
-        int | float, Accepts("milliseconds, 0 or more", lambda value: is_number(value, 0))
-    ] = 500
+    partial_response_interval: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 500
     """Milliseconds between two writes of the partial answer, at least.  Cortex's default is 3000."""
-    stream_timeout: Annotated[int | float | None, _ABOVE_ZERO] = None
+    stream_timeout: Annotated[int | float | None, Accepts(check.optional(check.milliseconds()))] = None
     """Milliseconds in which nothing comes from the source, after which the stream ends; None waits for ever.
 
     It is an idle timeout: an answer that goes on coming may take as long as it likes, and tool calls or reasoning keep it alive.
@@ -199,17 +203,13 @@ class StreamingOptions(Options):
     max_buffer_size: _Limit = 1_048_576
     """What may wait for a stalled store, in bytes or nearly: the text, and 240 for each delta; beyond it the model is read no
     further.  Cortex's default is 10,000, which is some forty tokens."""
-    chunking_strategy: Annotated[ChunkingStrategy | None, one_of(ChunkingStrategy)] = None
+    chunking_strategy: Annotated[
+        ChunkingStrategy | None, Accepts(check.optional(check.one_of(*get_args(ChunkingStrategy))))
+    ] = None
     """Cut the answer into chunks, `Chunked` events, while it streams; what the strategies count, `chunk` says."""
     chunk_size: _OptionalLimit = None
     """Units of the strategy in a chunk; None is its default.  Only with `chunking_strategy`."""
-    max_single_memory_size: Annotated[
-        int | None,
-        Accepts(
-            f"a whole number of code points, {SHORTEST_CHUNK} or more",
-            lambda value: is_number(value, SHORTEST_CHUNK, _MOST, int),
-        ),
-    ] = None
+    max_single_memory_size: Annotated[int | None, Accepts(check.optional(check.whole(SHORTEST_CHUNK, _MOST)))] = None
     """Code points of a memory: an answer that is longer is stored in chunks that are not, by `chunking_strategy`.
 
     Without one, a chunk is as many whole sentences as fit.
@@ -218,17 +218,17 @@ class StreamingOptions(Options):
     """Ask for the embeddings of the chunks while the answer streams, not when it has ended.  Only with `max_single_memory_size`
     and the parameter `generate_embedding`."""
 
-    hooks: Annotated[StreamHooks | None, _HOOKS] = None
+    hooks: Annotated[StreamHooks | None, Accepts(_hooks)] = None
     """Functions that are called with what happens; a mapping may be in snake_case or camelCase."""
 
-    max_retries: Annotated[
-        int | None, Accepts("a whole number, 0 or more", lambda value: is_number(value, 0, 1000, int))
-    ] = None
+    max_retries: Annotated[int | None, Accepts(check.optional(check.whole(0, 1000)))] = None
     """How often a source that failed is opened again; None and 0: never.  The source must say how (`replayable`, `prefill`,
     `restart`).  Cortex's default is 3, and there it does nothing."""
-    retry_delay: Annotated[int | float, Accepts("milliseconds, 0 or more", lambda value: is_number(value, 0))] = 1000
+    retry_delay: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 1000
     """Milliseconds before the first retry, at most; they double, and the pauses are random up to that."""
-    partial_failure_handling: Annotated[FailureStrategy, one_of(FailureStrategy)] = "store-partial"
+    partial_failure_handling: Annotated[FailureStrategy, Accepts(check.one_of(*get_args(FailureStrategy)))] = (
+        "store-partial"
+    )
     """What becomes of an answer that fails: see `recover`.  `retry` opens the source again (`max_retries`, else 3 times), then
     does as `store-partial`.  Cortex has no default: there the partial is deleted."""
     generate_resume_token: _Flag = True
@@ -242,13 +242,6 @@ class StreamingOptions(Options):
     sync_to_graph: Annotated[bool, _ANY] = False
     progressive_graph_sync: Annotated[bool, _ANY] = False
     graph_sync_interval: Annotated[float | None, _ANY] = None
-
-    @classmethod
-    def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        values = super()._named(given)
-        if (hooks := values.pop("hooks", None)) is not None and (parsed := parse(StreamHooks, hooks)) != StreamHooks():
-            values["hooks"] = parsed
-        return values
 
 
 # --- what is remembered -----------------------------------------------------------------------------------------------
@@ -271,10 +264,7 @@ class _Exchange(Options):
     importance: Annotated[int | float, _IMPORTANCE] = 50
     """0 to 100."""
     tags: _Tags = ()
-    metadata: Annotated[
-        Mapping[str, Any],
-        Accepts("a mapping with keys that are strings", lambda value: isinstance(value, Mapping), hidden=True),
-    ] = {}
+    metadata: Annotated[Mapping[str, Any], _METADATA] = {}
     extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
     """What to remember of (question, answer) instead of the question."""
     generate_embedding: Annotated[Embed | None, _CALLABLE] = None
@@ -314,22 +304,19 @@ class ResumeStreamParams(Options):
 
     memory_space_id: _Name
     response_stream: Annotated[Any, _STREAM]
-    resume_from: Annotated[str, Accepts("a resume token", is_name, hidden=True)]
+    resume_from: Annotated[str, Accepts(check.token)]
     """Cortex's other name for it, `resume_token`, is accepted too."""
     take_over: _Flag = False
     """Do not wait for a writer that may be alive: fence it off."""
     conversation_id: _OptionalName = None
-    user_message: Annotated[str | None, _TEXT] = None
+    user_message: Annotated[str | None, Accepts(check.any_text)] = None
     user_id: _OptionalName = None
     user_name: _OptionalName = None
     agent_id: _OptionalName = None
     participant_id: _OptionalName = None
     importance: Annotated[int | float | None, _IMPORTANCE] = None
-    tags: Annotated[tuple[str, ...] | None, Accepts("a list of strings that are not empty", _are_names)] = None
-    metadata: Annotated[
-        Mapping[str, Any] | None,
-        Accepts("a mapping with keys that are strings", lambda value: isinstance(value, Mapping), hidden=True),
-    ] = None
+    tags: Annotated[tuple[str, ...] | None, Accepts(check.names)] = None
+    metadata: Annotated[Mapping[str, Any] | None, _METADATA] = None
     extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
     generate_embedding: Annotated[Embed | None, _CALLABLE] = None
 
@@ -413,7 +400,7 @@ class ConversationFilter(Options):
     """What narrows a list or a count of conversations."""
 
     user_id: _OptionalName = None
-    type: Annotated[ConversationType | None, one_of(ConversationType)] = None
+    type: Annotated[ConversationType | None, Accepts(check.optional(check.one_of(*get_args(ConversationType))))] = None
     limit: _OptionalLimit = None
 
 
@@ -425,5 +412,5 @@ class HistoryPage(Options):
     """
 
     limit: _Limit = 50
-    offset: Annotated[int, Accepts("a whole number, 0 or more", lambda value: is_number(value, 0, _MOST, int))] = 0
-    sort_order: Annotated[Literal["asc", "desc"], one_of(Literal["asc", "desc"])] = "asc"
+    offset: Annotated[int, Accepts(check.whole(0, _MOST))] = 0
+    sort_order: Annotated[Literal["asc", "desc"], Accepts(check.one_of("asc", "desc"))] = "asc"

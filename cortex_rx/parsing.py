@@ -1,71 +1,39 @@
-"""How what a caller gives is checked: models whose every failure is an `InvalidArgument` that names the field.
+"""Options as models: made of keywords or a mapping, whose every failure is an `InvalidArgument` that names the field.
 
-An error says what was given, abbreviated, and what is accepted; of a value that may hold message text it says only the type.
+It stands above `validation`, whose checks its fields have, and above the records, which are checked by the same.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_camel, to_snake
 from pydantic_core import CoreSchema, core_schema
 
+from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument, UnsupportedOption
 from cortex_rx.types import Record
 
-__all__ = ["NAME", "Accepts", "Options", "ids", "is_name", "is_number", "one_of", "parse"]
+__all__ = ["Accepts", "Options", "ids", "parse"]
 
 O = TypeVar("O", bound="Options")  # noqa: E741
 
 
 @dataclass(frozen=True)
 class Accepts:
-    """What a field accepts, in words and as a test; pydantic runs the test where this stands in an `Annotated`."""
+    """The check of a field, which pydantic runs where this stands in an `Annotated`; it does no check of its own then."""
 
-    text: str
-    test: Callable[[Any], bool]
-    hidden: bool = False
-    """What is given may hold message text or code: an error shows its type only."""
+    check: check.Check
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def check(value: Any) -> Any:
-            if not self.test(value):
-                raise ValueError(self.text)
-            return value
+        def run(value: Any, info: ValidationInfo) -> Any:
+            return self.check(cast("str", info.field_name), value)
 
-        return core_schema.no_info_before_validator_function(check, handler(source))
-
-    def error(self, field: str, given: object) -> InvalidArgument:
-        """The error that says that `field` does not accept `given`."""
-        hide = self.hidden and given is not None
-        return InvalidArgument(field, type(given).__name__ if hide else given, self.text)
-
-
-def is_number(value: Any, low: float, high: float = math.inf, kinds: type | tuple[type, ...] = (int, float)) -> bool:
-    """A finite number from `low` to `high`; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        return False
-    number = cast("float", value)
-    return low <= number <= high and number != math.inf
-
-
-def is_name(value: object) -> bool:
-    """A string that is not empty."""
-    return isinstance(value, str) and bool(value.strip())
-
-
-def one_of(literal: object) -> Accepts:
-    """One of the values of a `Literal`."""
-    values = get_args(literal)
-    return Accepts(f"one of {', '.join(values)}", lambda value: value in values)
-
-
-NAME = Accepts("a string that is not empty", is_name)
+        return core_schema.with_info_plain_validator_function(run)
 
 
 class Options(Record):
@@ -90,12 +58,19 @@ class Options(Record):
             try:
                 super().__init__(**values)
             except ValidationError as error:
-                field = str(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
-                raise type(self)._accepts(field).error(field, values.get(field)) from None
+                wrong = error.errors(include_url=False, include_input=False)[0]
+                field = str(wrong["loc"][0])
+                raise wrong.get("ctx", {}).get("error") or type(self)._refusal(field, None) from None
 
     @classmethod
-    def _accepts(cls, field: str) -> Accepts:
-        return next(one for one in cls.model_fields[field].metadata if isinstance(one, Accepts))
+    def _refusal(cls, field: str, value: object) -> InvalidArgument:
+        """The error that says that `field` does not accept `value`."""
+        accepts = next(one for one in cls.model_fields[field].metadata if isinstance(one, Accepts))
+        try:
+            accepts.check(field, value)
+        except InvalidArgument as error:
+            return error
+        return InvalidArgument(field, check.shown(value), "a value; it is required")
 
     @classmethod
     def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,10 +85,10 @@ class Options(Record):
             if name in cls._refused:
                 nothing, why = cls._refused[name]
                 if not any(type(value) is type(none) and value == none for none in nothing):
-                    shown = value if isinstance(value, str | int | float) else type(value).__name__
+                    shown = value if isinstance(value, str) else check.shown(value)
                     raise UnsupportedOption(name, shown, f"{' or '.join(map(repr, nothing))}; {why}")
             elif isinstance(value, str) and value == cls._lacking.get(name):
-                raise UnsupportedOption(name, value, cls._accepts(name).text)
+                raise UnsupportedOption(name, value, cls._refusal(name, value).accepted)
             elif value is not None:
                 values[name] = value
         return values
@@ -151,7 +126,8 @@ def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
     >>> parse(StreamingOptions, {"chunkingStrategy": "semantic"})
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.UnsupportedOption: chunking_strategy: got 'semantic'; accepted: one of token, sentence, paragraph, fixed
+    cortex_rx.errors.UnsupportedOption: chunking_strategy: got 'semantic'; accepted:
+    'token' or 'sentence' or 'paragraph' or 'fixed', or None
     """
     if isinstance(value, model):
         if not keywords:
@@ -184,9 +160,4 @@ def ids(**values: object) -> dict[str, str]:
     ...
     cortex_rx.errors.InvalidArgument: memory_space_id: got ' '; accepted: a string that is not empty
     """
-    checked: dict[str, str] = {}
-    for name, value in values.items():
-        if not (isinstance(value, str) and NAME.test(value)):
-            raise NAME.error(name, value)
-        checked[to_camel(name)] = value
-    return checked
+    return {to_camel(field): check.name(field, value) for field, value in values.items()}

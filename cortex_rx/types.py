@@ -12,7 +12,6 @@ are code points (Python's `len`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Self
@@ -21,6 +20,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel, to_snake
 from pydantic.json_schema import SkipJsonSchema
 
+from cortex_rx import validation
 from cortex_rx.errors import InvalidArgument, StoreError
 
 __all__ = [
@@ -286,12 +286,28 @@ class MemoryEntry(Record):
     score: float | None = Field(default=None, validation_alias=AliasChoices("score", "_score"))
 
 
+_NAME_OR_NONE = validation.optional(validation.name)
+_TURN: Mapping[str, validation.Check] = {
+    "memory_space_id": validation.name,
+    "conversation_id": validation.name,
+    "user_message": validation.any_text,
+    "user_id": _NAME_OR_NONE,
+    "user_name": _NAME_OR_NONE,
+    "agent_id": _NAME_OR_NONE,
+    "participant_id": _NAME_OR_NONE,
+    "importance": validation.importance,
+    "tags": validation.names,
+    "metadata": validation.json_mapping,
+    "idempotency_key": _NAME_OR_NONE,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One exchange: who asks what, in which memory space and conversation.
 
     It needs an owner: `user_id` together with `user_name`, or `agent_id`; with a user, `agent_id` defaults to `agent`.
-    `importance` is 0 to 100.  Two turns with one `idempotency_key` in one memory space are the same exchange, stored once.
+    `importance` is 0 to 100.  `metadata` is what JSON carries, and copied.  Two turns with one `idempotency_key` in one memory space are the same exchange, stored once.
 
     Raises `InvalidArgument`, which names the field.
 
@@ -316,14 +332,8 @@ class Turn:
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("memory_space_id", "conversation_id"):
-            if not (isinstance(value := getattr(self, name), str) and value.strip()):
-                raise InvalidArgument(name, value, "a string that is not empty")
-        if not isinstance(self.user_message, str):
-            raise InvalidArgument("user_message", type(self.user_message).__name__, "a string")
-        for name in ("user_id", "user_name", "agent_id", "participant_id", "idempotency_key"):
-            if (value := getattr(self, name)) is not None and not (isinstance(value, str) and value.strip()):
-                raise InvalidArgument(name, value, "a string that is not empty, or None")
+        for name, check in _TURN.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
         if self.user_id is None and self.agent_id is None:
             raise InvalidArgument("user_id", None, "an owner: user_id with user_name, or agent_id")
         if self.user_id is not None and self.user_name is None:
@@ -332,34 +342,6 @@ class Turn:
             raise InvalidArgument("user_id", None, "an id, because user_name is given")
         if self.agent_id is None:
             object.__setattr__(self, "agent_id", "agent")
-        importance = self.importance
-        if isinstance(importance, bool) or not isinstance(importance, int | float) or not 0 <= importance <= 100:
-            raise InvalidArgument("importance", importance, "a number from 0 to 100")
-        if isinstance(self.tags, str) or not all(isinstance(tag, str) and tag for tag in self.tags):
-            raise InvalidArgument("tags", self.tags, "strings that are not empty")
-        object.__setattr__(self, "tags", tuple(self.tags))
-        if not isinstance(self.metadata, Mapping):
-            raise InvalidArgument("metadata", type(self.metadata).__name__, "a mapping")
-        for field_ in fields(self):
-            if isinstance(value := getattr(self, field_.name), str):
-                self._check_text(field_.name, value)
-        for tag in self.tags:
-            self._check_text("tags", tag)
-        try:
-            self._check_text("metadata", json.dumps(dict(self.metadata), allow_nan=False, ensure_ascii=False))
-        except (TypeError, ValueError, RecursionError) as error:
-            if isinstance(error, InvalidArgument):
-                raise
-            raise InvalidArgument(
-                "metadata", type(error).__name__, "JSON: strings, finite numbers, lists, objects"
-            ) from None
-
-    @staticmethod
-    def _check_text(name: str, text: str | None) -> None:
-        try:
-            (text or "").encode()
-        except UnicodeEncodeError:
-            raise InvalidArgument(name, "a lone surrogate", "Unicode text") from None
 
     def arguments(self) -> dict[str, Any]:
         """The turn as arguments of a backend function: camelCase keys, without what has no value."""

@@ -1,17 +1,20 @@
-"""What a function of the store accepts: every argument is checked, and copied, before anything is stored.
+"""The checks of what a caller gives: one of each, for arguments, options, records and the functions of a store.
 
-A check takes the field's name and its value, and returns what is stored, or raises `InvalidArgument` with the name.  No
-message holds the text of a user: where a text is at fault, the error says what is wrong with it.
+A check takes the field's name and its value, and returns the value as it is to be used, a copy where the caller could change it
+later; or it raises `InvalidArgument` with the name.  What takes bounds (`whole(1)`) makes a check.  No message holds the text of a
+user: of what may be text it shows the type only, and where a text is at fault, it says what is wrong with it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from array import array
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import AsyncIterable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar, cast
 
 from cortex_rx.errors import InvalidArgument
 
@@ -20,30 +23,46 @@ __all__ = [
     "Spec",
     "accept",
     "any_text",
+    "callback",
     "duration",
     "embedding",
+    "file_path",
     "flag",
     "importance",
+    "instance",
     "integer",
+    "json_mapping",
     "json_object",
     "json_value",
     "lifetime",
+    "milliseconds",
     "name",
+    "names",
     "number",
     "one_of",
+    "optional",
     "ranges",
+    "seconds",
+    "shown",
+    "stream",
     "strings",
+    "token",
     "token_hash",
+    "whole",
 ]
 
 Check = Callable[[str, object], Any]
+T = TypeVar("T", int, float)
+
 Spec = tuple[Mapping[str, Check], Mapping[str, Check]]
 """The arguments that must be given, and those that may be left out."""
 
 _DEPTH = 100  # of nested metadata: far more than anyone writes, far less than what would overflow the stack
 _INT64 = 2**63
 _SLICE = 2**20
-_CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far from now is still a whole number of 64 bits
+_CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far off is still a date, and a whole number of 64 bits
+_LONGEST = timedelta(milliseconds=_CENTURY)
+_KEY = 40  # characters of a key that an error shows
 _HASH = re.compile("[0-9a-f]{64}")
 
 
@@ -65,6 +84,26 @@ def accept(spec: Spec, args: object) -> dict[str, Any]:
     return checked
 
 
+def shown(value: object) -> object:
+    """What an error may show of a value: a number, a time or None itself, of all else, which may be a text of a user, the type."""
+    return value if value is None or isinstance(value, int | float | timedelta) else type(value).__name__
+
+
+def optional(check: Check) -> Check:
+    """None, or what `check` accepts."""
+
+    def either(field: str, value: object) -> Any:
+        try:
+            return None if value is None else check(field, value)
+        except InvalidArgument as error:
+            raise InvalidArgument(error.field, error.given, f"{error.accepted}, or None") from None
+
+    return either
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
 def _utf8(field: str, value: str) -> str:
     try:
         for start in range(0, len(value), _SLICE):  # a long text is not copied whole for it
@@ -74,23 +113,36 @@ def _utf8(field: str, value: str) -> str:
     return value
 
 
-def _type(value: object) -> str:
-    return type(value).__name__
-
-
 def any_text(field: str, value: object) -> str:
     """Any text, the empty one too; NUL is a character like the others."""
     if not isinstance(value, str):
-        raise InvalidArgument(field, _type(value), "a string")
+        given = None if value is None else type(value).__name__  # a number may be what a user wrote, too
+        raise InvalidArgument(field, given, "a string")
     return _utf8(field, value)
 
 
 def name(field: str, value: object) -> str:
-    """A text that is not empty."""
-    text = any_text(field, value)
-    if not text:
-        raise InvalidArgument(field, "an empty string", "a string that is not empty")
-    return text
+    """A text that is not empty, nor blank."""
+    if not isinstance(value, str) or not value.strip():
+        blank = isinstance(value, str)
+        raise InvalidArgument(field, value if blank else shown(value), "a string that is not empty")
+    return _utf8(field, value)
+
+
+def strings(field: str, value: object) -> list[str]:
+    """A list of texts."""
+    return _each(any_text, "a list of strings", field, value)
+
+
+def names(field: str, value: object) -> tuple[str, ...]:
+    """A list of texts that are not empty."""
+    return tuple(_each(name, "a list of strings that are not empty", field, value))
+
+
+def _each(check: Check, accepted: str, field: str, value: object) -> list[str]:
+    if not isinstance(value, list | tuple):
+        raise InvalidArgument(field, shown(value), accepted)
+    return [check(f"{field}[{index}]", item) for index, item in enumerate(cast("list[object]", value))]
 
 
 def one_of(*values: str) -> Check:
@@ -98,43 +150,67 @@ def one_of(*values: str) -> Check:
 
     def check(field: str, value: object) -> str:
         if not isinstance(value, str) or value not in values:
-            shown = value if isinstance(value, str) and len(value) < 40 else _type(value)
-            raise InvalidArgument(field, shown, " or ".join(repr(v) for v in values))
+            given = value if isinstance(value, str) and len(value) < _KEY else shown(value)
+            raise InvalidArgument(field, given, " or ".join(map(repr, values)))
         return value
 
     return check
 
 
+def file_path(field: str, value: object) -> str:
+    """The path of a file."""
+    try:
+        path = os.fsdecode(value) if isinstance(value, str | os.PathLike) else ""
+        if path and b"\0" not in os.fsencode(path):
+            return path
+    except UnicodeError:
+        pass
+    raise InvalidArgument(field, value if value == "" else shown(value), "the path of a file")
+
+
+# --- numbers and times ------------------------------------------------------------------------------------------------
+
+
 def flag(field: str, value: object) -> bool:
     """True or False."""
     if not isinstance(value, bool):
-        raise InvalidArgument(field, _type(value), "True or False")
+        raise InvalidArgument(field, shown(value), "True or False")
     return value
 
 
 def number(field: str, value: object) -> int | float:
     """A finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidArgument(field, _type(value), "a number")
+        raise InvalidArgument(field, shown(value), "a number")
     if not (-_INT64 < value < _INT64 if isinstance(value, int) else math.isfinite(value)):
         raise InvalidArgument(field, value, "a finite number of 64 bits")
     return value
 
 
+def whole(least: int = 0, most: int = _INT64 - 1) -> Check:
+    """A whole number from `least` to `most`."""
+
+    def check(field: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InvalidArgument(field, shown(value), f"a whole number, {least} or more")
+        if value > most:
+            raise InvalidArgument(field, value, f"a whole number, at most {most}")
+        return value
+
+    return check
+
+
+_whole = whole()
+
+
 def integer(field: str, value: object) -> int:
     """A whole number, at least 0; what crosses JSON as 5.0 is a 5."""
-    given = number(field, value)
-    if given < 0 or given != int(given) or given >= _INT64:
-        raise InvalidArgument(field, given, "a whole number, 0 or more")
-    return int(given)
+    return cast("int", _whole(field, int(value) if isinstance(value, float) and value.is_integer() else value))
 
 
 def duration(field: str, value: object) -> int:
-    """Milliseconds, 0 to a hundred years."""
-    given = integer(field, value)
-    if given > _CENTURY:
-        raise InvalidArgument(field, given, f"milliseconds, at most {_CENTURY}")
-    return given
+    """Whole milliseconds, 0 to a hundred years."""
+    return _century(field, integer(field, value))
 
 
 def lifetime(field: str, value: object) -> int:
@@ -145,34 +221,92 @@ def lifetime(field: str, value: object) -> int:
     return given
 
 
-def token_hash(field: str, value: object) -> str:
-    """The SHA-256 of a resume token.  Whatever was given is not shown: it may be the token itself."""
-    if not isinstance(value, str) or not _HASH.fullmatch(value):
-        shown = f"a string of {len(value)} characters" if isinstance(value, str) else _type(value)
-        raise InvalidArgument(field, shown, "the SHA-256 of a token, as 64 hexadecimal digits in lower case")
+def milliseconds(*, zero: bool = False) -> Check:
+    """A number of milliseconds, to a hundred years: more than none, or (`zero`) none too."""
+    accepted = f"milliseconds, {'0 or more' if zero else 'more than 0'}"
+
+    def check(field: str, value: object) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 or (zero and value == 0)):
+            raise InvalidArgument(field, shown(value), accepted)
+        return _century(field, value)
+
+    return check
+
+
+def _century(field: str, value: T) -> T:
+    if value > _CENTURY:
+        raise InvalidArgument(field, value, f"milliseconds, at most {_CENTURY}, a hundred years")
     return value
+
+
+def seconds(*, zero: bool = False) -> Check:
+    """A `timedelta`, to a hundred years, as seconds: more than none, or (`zero`) none too."""
+    accepted = f"a timedelta {'of at least' if zero else 'above'} zero"
+
+    def check(field: str, value: object) -> float:
+        if not isinstance(value, timedelta) or value < timedelta() or not (value or zero):
+            raise InvalidArgument(field, shown(value), accepted)
+        if value > _LONGEST:
+            raise InvalidArgument(field, value, f"a timedelta of at most {_LONGEST.days} days, a hundred years")
+        return value.total_seconds()
+
+    return check
 
 
 def importance(field: str, value: object) -> int | float:
     """0 to 100."""
-    given = number(field, value)
-    if not 0 <= given <= 100:
-        raise InvalidArgument(field, given, "a number from 0 to 100")
-    return given
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise InvalidArgument(field, shown(value), "a number from 0 to 100")
+    return value
 
 
-def strings(field: str, value: object) -> list[str]:
-    """A list of texts."""
-    if not isinstance(value, list | tuple):
-        raise InvalidArgument(field, _type(value), "a list of strings")
-    items = cast("list[object]", value)
-    return [any_text(f"{field}[{index}]", item) for index, item in enumerate(items)]
+# --- things -----------------------------------------------------------------------------------------------------------
+
+
+def instance(kind: type[object] | tuple[type[object], ...], accepted: str) -> Check:
+    """One of this class; `accepted` says in words what that is."""
+
+    def check(field: str, value: object) -> Any:
+        if not isinstance(value, kind):
+            raise InvalidArgument(field, shown(value), accepted)
+        return value
+
+    return check
+
+
+def callback(field: str, value: object) -> Callable[..., Any]:
+    """A function."""
+    if not callable(value):
+        raise InvalidArgument(field, shown(value), "a function, plain or async")
+    return value
+
+
+stream: Check = instance(cast("type[object]", AsyncIterable), "an async iterable")
+"""An async iterable."""
+
+
+# --- what the store keeps ---------------------------------------------------------------------------------------------
+
+
+def token(field: str, value: object) -> str:
+    """A resume token.  Whatever was given is not shown: it may be the token itself."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidArgument(field, shown(value), "a resume token")
+    return _utf8(field, value)
+
+
+def token_hash(field: str, value: object) -> str:
+    """The SHA-256 of a resume token.  Whatever was given is not shown: it may be the token itself."""
+    if not isinstance(value, str) or not _HASH.fullmatch(value):
+        given = f"a string of {len(value)} characters" if isinstance(value, str) else shown(value)
+        raise InvalidArgument(field, given, "the SHA-256 of a token, as 64 hexadecimal digits in lower case")
+    return value
 
 
 def embedding(field: str, value: object) -> bytes:
     """A list of finite numbers, as the bytes of its 64-bit floats."""
     if not isinstance(value, list | tuple):
-        raise InvalidArgument(field, _type(value), "a list of numbers")
+        raise InvalidArgument(field, shown(value), "a list of numbers")
     items = cast("list[object]", value)
     if not items:
         raise InvalidArgument(field, "an empty list", "a list of at least one number")
@@ -183,7 +317,7 @@ def ranges(field: str, value: object) -> list[tuple[int, int, bytes | None]]:
     """A list of {start, end, embedding?}: ranges of a text from its beginning on, in order, none empty and nothing between them left
     out; each may begin before the end of the one before it."""
     if not isinstance(value, list | tuple):
-        raise InvalidArgument(field, _type(value), "a list of {start, end}")
+        raise InvalidArgument(field, shown(value), "a list of {start, end}")
     spec: Spec = ({"start": integer, "end": integer}, {"embedding": embedding})
     checked: list[tuple[int, int, bytes | None]] = []
     first = last = 0
@@ -204,8 +338,13 @@ def ranges(field: str, value: object) -> list[tuple[int, int, bytes | None]]:
 def json_object(field: str, value: object) -> str:
     """A dictionary of what JSON carries, as its JSON text: so a later change of it by the caller changes nothing here."""
     if not isinstance(value, Mapping):
-        raise InvalidArgument(field, _type(value), "a mapping")
+        raise InvalidArgument(field, shown(value), "a mapping")
     return _to_json(field, cast("object", value))
+
+
+def json_mapping(field: str, value: object) -> dict[str, Any]:
+    """What `json_object` accepts, as a copy: what JSON makes of it."""
+    return cast("dict[str, Any]", json.loads(json_object(field, value)))
 
 
 def json_value(field: str, value: object) -> str:
@@ -237,7 +376,7 @@ def _is_plain(value: object, depth: int) -> bool:
 
 def _plain(field: str, value: object, depth: int) -> object:
     if depth > _DEPTH:
-        raise InvalidArgument(field, "a deeper nesting", f"at most {_DEPTH} levels")
+        raise InvalidArgument(f"{field[:_KEY]}...", "a deeper nesting, or a cycle", f"at most {_DEPTH} levels")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -253,6 +392,6 @@ def _plain(field: str, value: object, depth: int) -> object:
         for key, item in pairs.items():
             if not isinstance(key, str):
                 raise InvalidArgument(field, f"a key of type {type(key).__name__}", "keys that are strings")
-            plain[_utf8(field, key)] = _plain(f"{field}.{key}", item, depth + 1)
+            plain[_utf8(field, key)] = _plain(f"{field}.{key[:_KEY]}", item, depth + 1)
         return plain
-    raise InvalidArgument(field, _type(value), "what JSON carries")
+    raise InvalidArgument(field, shown(value), "what JSON carries")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,7 @@ ASKS = {
     "enableAdaptiveProcessing": True,
     "beliefRevision": True,
 }
+CENTURY = "milliseconds, at most 3155760000000, a hundred years"
 MODELS = [StreamingOptions, RememberStreamParams, RememberParams, SearchOptions, MemoryFilter, ConversationFilter]
 EXCHANGE = {"memory_space_id": "support", "conversation_id": "c-1", "user_message": "What is it?", "agent_id": "helper"}
 
@@ -154,21 +156,28 @@ def test_values_at_the_bounds_are_taken_as_they_are(key: str, value: object) -> 
         ("partial_response_interval", True, "milliseconds, 0 or more"),
         ("partial_response_interval", "500", "milliseconds, 0 or more"),
         ("partial_response_interval", float("nan"), "milliseconds, 0 or more"),
-        ("partial_response_interval", float("inf"), "milliseconds, 0 or more"),
+        ("partial_response_interval", float("inf"), CENTURY),
+        ("partial_response_interval", 2**63, CENTURY),
+        ("partial_response_interval", sys.maxsize, CENTURY),
+        ("retry_delay", 2**63, CENTURY),
+        ("retry_delay", sys.float_info.max, CENTURY),
+        ("stream_timeout", sys.maxsize, f"{CENTURY}, or None"),
+        ("stream_timeout", 2**63, f"{CENTURY}, or None"),
+        ("stream_timeout", 3_155_760_000_001, f"{CENTURY}, or None"),
         ("stream_timeout", 0, "milliseconds, more than 0, or None"),
         ("stream_timeout", -0.0, "milliseconds, more than 0, or None"),
         ("stream_timeout", True, "milliseconds, more than 0, or None"),
-        ("max_response_length", 0, "a whole number, 1 or more"),
-        ("max_response_length", 5.0, "a whole number, 1 or more"),
-        ("max_response_length", True, "a whole number, 1 or more"),
+        ("max_response_length", 0, "a whole number, 1 or more, or None"),
+        ("max_response_length", 5.0, "a whole number, 1 or more, or None"),
+        ("max_response_length", True, "a whole number, 1 or more, or None"),
         ("max_buffer_size", 0, "a whole number, 1 or more"),
-        ("max_buffer_size", 10**400, "a whole number, 1 or more"),
-        ("chunking_strategy", "sentences", "one of token, sentence, paragraph, fixed"),
-        ("chunking_strategy", True, "one of token, sentence, paragraph, fixed"),
-        ("chunk_size", 0, "a whole number, 1 or more"),
-        ("chunk_size", 5.0, "a whole number, 1 or more"),
-        ("max_single_memory_size", 31, "a whole number of code points, 32 or more"),
-        ("max_single_memory_size", 4e3, "a whole number of code points, 32 or more"),
+        ("max_buffer_size", 10**400, "a whole number, at most 9007199254740992"),
+        ("chunking_strategy", "sentences", "'token' or 'sentence' or 'paragraph' or 'fixed', or None"),
+        ("chunking_strategy", True, "'token' or 'sentence' or 'paragraph' or 'fixed', or None"),
+        ("chunk_size", 0, "a whole number, 1 or more, or None"),
+        ("chunk_size", 5.0, "a whole number, 1 or more, or None"),
+        ("max_single_memory_size", 31, "a whole number, 32 or more, or None"),
+        ("max_single_memory_size", 4e3, "a whole number, 32 or more, or None"),
         ("incremental_embeddings", 1, "True or False"),
     ],
 )
@@ -187,7 +196,7 @@ def test_a_strategy_that_there_is_only_in_cortex_is_refused_by_name() -> None:
             parse(StreamingOptions, {key: "semantic"})
         assert (caught.value.field, caught.value.accepted) == (
             "chunking_strategy",
-            "one of token, sentence, paragraph, fixed",
+            "'token' or 'sentence' or 'paragraph' or 'fixed', or None",
         )
 
 
@@ -259,25 +268,29 @@ def test_what_was_given_is_abbreviated() -> None:
         with pytest.raises(InvalidArgument) as caught:
             parse(SearchOptions, {"tags": value})
         said = str(caught.value)
-        assert said.startswith("tags: got ") and said.endswith("; accepted: a list of strings that are not empty")
-        assert len(said) <= len("tags: got ; accepted: a list of strings that are not empty") + 80
+        place, accepted = "tags", "a list of strings that are not empty"
+        if isinstance(value, list):
+            place, accepted = f"tags[{value.index(5)}]", "a string that is not empty"
+        assert said.startswith(f"{place}: got ") and said.endswith(f"; accepted: {accepted}")
+        assert len(said) <= len(f"{place}: got ; accepted: {accepted}") + 80
 
 
 @pytest.mark.parametrize(
-    ("model", "field", "value"),
+    ("model", "field", "value", "shown"),
     [
-        (RememberStreamParams, "user_message", ["a private question"]),
-        (RememberStreamParams, "response_stream", "a private answer"),
-        (RememberParams, "user_message", b"a private question"),
-        (RememberParams, "agent_response", ["a private answer"]),
-        (RememberParams, "metadata", ["a private note"]),
-        (RememberParams, "metadata", {5: "a private note"}),
-        (RememberParams, "generate_embedding", "a private answer"),
+        (RememberStreamParams, "user_message", ["a private question"], "list"),
+        (RememberStreamParams, "response_stream", "a private answer", "str"),
+        (RememberParams, "user_message", b"a private question", "bytes"),
+        (RememberParams, "user_message", 5550123, "int"),
+        (RememberParams, "agent_response", ["a private answer"], "list"),
+        (RememberParams, "metadata", ["a private note"], "list"),
+        (RememberParams, "metadata", {5: "a private note"}, "a key of type int"),
+        (RememberParams, "generate_embedding", "a private answer", "str"),
     ],
 )
-def test_of_message_text_an_error_shows_only_the_type(model: Any, field: str, value: object) -> None:
+def test_of_message_text_an_error_shows_only_the_type(model: Any, field: str, value: object, shown: str) -> None:
     answer = {"response_stream": ["x"]} if model is RememberStreamParams else {"agent_response": "x"}
-    with pytest.raises(InvalidArgument, match=f"^{field}: got '{type(value).__name__}'; accepted: ") as caught:
+    with pytest.raises(InvalidArgument, match=f"^{field}: got '{shown}'; accepted: ") as caught:
         parse(model, EXCHANGE | answer | {field: value})
     assert "private" not in repr(caught.value) + repr(vars(caught.value))
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
@@ -360,7 +373,7 @@ def test_parameters_without_an_operator_are_refused_by_name(key: str) -> None:
 def test_the_rest_of_an_exchange_is_checked_too(field: str, value: object) -> None:
     with pytest.raises(InvalidArgument) as caught:
         parse(RememberParams, EXCHANGE | {"agent_response": "x", field: value})
-    assert caught.value.field == field
+    assert caught.value.field == ("tags[0]" if value == [""] else field)
 
 
 # Cortex's SearchOptions, each with a value that asks for what this version's search does not have, and its default.
@@ -438,7 +451,11 @@ def test_what_narrows_a_query_is_checked(make: Callable[[], object], field: str)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_field_says_what_it_accepts(model: Any) -> None:
     for name, field in model.model_fields.items():
-        assert any(isinstance(one, Accepts) and one.text for one in field.metadata), name
+        (check,) = (one.check for one in field.metadata if isinstance(one, Accepts))
+        if name not in model._refused:  # of those no value comes so far
+            with pytest.raises(InvalidArgument, match=f"^{name}: got ") as caught:
+                check(name, "\ud800" if name == "response_stream" else object())
+            assert caught.value.accepted
 
 
 def test_options_are_values() -> None:

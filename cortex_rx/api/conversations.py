@@ -31,7 +31,7 @@ class ConversationsAPI:
     >>> asyncio.run(conversations.list("support", limit=0))
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: limit: got 0; accepted: a whole number, 1 or more
+    cortex_rx.errors.InvalidArgument: limit: got 0; accepted: a whole number, 1 or more, or None
     """
 
     def __init__(self, backend: Backend) -> None:
