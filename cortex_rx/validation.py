@@ -7,11 +7,8 @@ user: of what may be text it shows the type only, and where a text is at fault, 
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import re
-from array import array
 from collections.abc import AsyncIterable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -20,42 +17,29 @@ from cortex_rx.errors import InvalidArgument
 
 __all__ = [
     "Check",
-    "Spec",
-    "accept",
     "any_text",
     "callback",
-    "duration",
-    "embedding",
     "file_path",
     "flag",
     "importance",
     "instance",
-    "integer",
     "json_mapping",
-    "json_object",
     "json_value",
-    "lifetime",
     "milliseconds",
     "name",
     "names",
     "number",
     "one_of",
     "optional",
-    "ranges",
     "seconds",
     "shown",
     "stream",
-    "strings",
     "token",
-    "token_hash",
     "whole",
 ]
 
 Check = Callable[[str, object], Any]
 T = TypeVar("T", int, float)
-
-Spec = tuple[Mapping[str, Check], Mapping[str, Check]]
-"""The arguments that must be given, and those that may be left out."""
 
 _DEPTH = 100  # of nested metadata: far more than anyone writes, far less than what would overflow the stack
 _INT64 = 2**63
@@ -63,25 +47,6 @@ _SLICE = 2**20
 _CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far off is still a date, and a whole number of 64 bits
 _LONGEST = timedelta(milliseconds=_CENTURY)
 _KEY = 40  # characters of a key that an error shows
-_HASH = re.compile("[0-9a-f]{64}")
-
-
-def accept(spec: Spec, args: object) -> dict[str, Any]:
-    """The checked copy of `args`.  `InvalidArgument` names the first field that is missing, unknown or wrong."""
-    required, optional = spec
-    if not isinstance(args, Mapping):
-        raise InvalidArgument("args", type(args).__name__, "a mapping")
-    given = cast("Mapping[object, object]", args)
-    checked: dict[str, Any] = {}
-    for key, value in given.items():
-        check = (required.get(key) or optional.get(key)) if isinstance(key, str) else None
-        if check is None:
-            raise InvalidArgument(str(key), "an unknown argument", ", ".join([*required, *optional]))
-        checked[cast("str", key)] = check(cast("str", key), value)
-    for key in required:
-        if key not in checked:
-            raise InvalidArgument(key, "nothing", "a value; it is required")
-    return checked
 
 
 def shown(value: object) -> object:
@@ -127,11 +92,6 @@ def name(field: str, value: object) -> str:
         blank = isinstance(value, str)
         raise InvalidArgument(field, value if blank else shown(value), "a string that is not empty")
     return _utf8(field, value)
-
-
-def strings(field: str, value: object) -> list[str]:
-    """A list of texts."""
-    return _each(any_text, "a list of strings", field, value)
 
 
 def names(field: str, value: object) -> tuple[str, ...]:
@@ -198,27 +158,6 @@ def whole(least: int = 0, most: int = _INT64 - 1) -> Check:
         return value
 
     return check
-
-
-_whole = whole()
-
-
-def integer(field: str, value: object) -> int:
-    """A whole number, at least 0; what crosses JSON as 5.0 is a 5."""
-    return cast("int", _whole(field, int(value) if isinstance(value, float) and value.is_integer() else value))
-
-
-def duration(field: str, value: object) -> int:
-    """Whole milliseconds, 0 to a hundred years."""
-    return _century(field, integer(field, value))
-
-
-def lifetime(field: str, value: object) -> int:
-    """A duration that is not 0."""
-    given = duration(field, value)
-    if not given:
-        raise InvalidArgument(field, given, "milliseconds, 1 or more")
-    return given
 
 
 def milliseconds(*, zero: bool = False) -> Check:
@@ -295,66 +234,24 @@ def token(field: str, value: object) -> str:
     return _utf8(field, value)
 
 
-def token_hash(field: str, value: object) -> str:
-    """The SHA-256 of a resume token.  Whatever was given is not shown: it may be the token itself."""
-    if not isinstance(value, str) or not _HASH.fullmatch(value):
-        given = f"a string of {len(value)} characters" if isinstance(value, str) else shown(value)
-        raise InvalidArgument(field, given, "the SHA-256 of a token, as 64 hexadecimal digits in lower case")
-    return value
-
-
-def embedding(field: str, value: object) -> bytes:
-    """A list of finite numbers, as the bytes of its 64-bit floats."""
-    if not isinstance(value, list | tuple):
-        raise InvalidArgument(field, shown(value), "a list of numbers")
-    items = cast("list[object]", value)
-    if not items:
-        raise InvalidArgument(field, "an empty list", "a list of at least one number")
-    return array("d", [float(number(f"{field}[{index}]", item)) for index, item in enumerate(items)]).tobytes()
-
-
-def ranges(field: str, value: object) -> list[tuple[int, int, bytes | None]]:
-    """A list of {start, end, embedding?}: ranges of a text from its beginning on, in order, none empty and nothing between them left
-    out; each may begin before the end of the one before it."""
-    if not isinstance(value, list | tuple):
-        raise InvalidArgument(field, shown(value), "a list of {start, end}")
-    spec: Spec = ({"start": integer, "end": integer}, {"embedding": embedding})
-    checked: list[tuple[int, int, bytes | None]] = []
-    first = last = 0
-    for index, item in enumerate(cast("list[object]", value)):
-        try:
-            one = accept(spec, item)
-        except InvalidArgument as error:
-            raise InvalidArgument(f"{field}[{index}].{error.field}", error.given, error.accepted) from None
-        start, end = one["start"], one["end"]
-        if not (start <= last < end and (start > first or not checked)):
-            accepted = "ranges in order, from 0 on, each to a later end, without a gap"
-            raise InvalidArgument(f"{field}[{index}]", (start, end), accepted)
-        checked.append((start, end, one.get("embedding")))
-        first, last = start, end
-    return checked
-
-
-def json_object(field: str, value: object) -> str:
-    """A dictionary of what JSON carries, as its JSON text: so a later change of it by the caller changes nothing here."""
+def json_mapping(field: str, value: object) -> dict[str, Any]:
+    """A dictionary of what JSON carries, as a copy: a later change of it by the caller changes nothing here."""
     if not isinstance(value, Mapping):
         raise InvalidArgument(field, shown(value), "a mapping")
-    return _to_json(field, cast("object", value))
+    return cast("dict[str, Any]", json_value(field, cast("object", value)))
 
 
-def json_mapping(field: str, value: object) -> dict[str, Any]:
-    """What `json_object` accepts, as a copy: what JSON makes of it."""
-    return cast("dict[str, Any]", json.loads(json_object(field, value)))
+def json_value(field: str, value: object) -> Any:
+    """What JSON carries, None too, as a copy."""
+    return _copy(value) if _is_plain(value, 0) else _plain(field, value, 0)
 
 
-def json_value(field: str, value: object) -> str:
-    """What JSON carries, None too, as its JSON text."""
-    return _to_json(field, value)
-
-
-def _to_json(field: str, value: object) -> str:
-    plain = value if _is_plain(value, 0) else _plain(field, value, 0)
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+def _copy(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _copy(item) for key, item in cast("dict[str, object]", value).items()}
+    if type(value) is list:
+        return [_copy(item) for item in cast("list[object]", value)]
+    return value
 
 
 def _is_plain(value: object, depth: int) -> bool:

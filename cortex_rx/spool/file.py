@@ -18,7 +18,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite.connection import check_path, create_file, meanings, patiently, release
 from cortex_rx.errors import NotACortexFile, SpoolBusy, StoreTooNew
-from cortex_rx.validation import json_object
+from cortex_rx.validation import json_mapping
 
 __all__ = ["LEASE", "PIECE", "Entry", "SpoolFile"]
 
@@ -59,6 +59,10 @@ class Entry:
     created: int
     cause: str | None
     code: str | None
+
+
+def _json(field: str, value: Mapping[str, Any]) -> str:
+    return json.dumps(json_mapping(field, value), ensure_ascii=False)
 
 
 _COLUMNS = "seq, id, space, stream, operator, path, args, turn, length, created, cause, code"
@@ -166,8 +170,8 @@ class SpoolFile:
             "stream": args.get("streamId"),
             "operator": operator,
             "path": path,
-            "args": json_object("args", args),
-            "turn": None if begin is None else json_object("turn", begin),
+            "args": _json("args", args),
+            "turn": None if begin is None else _json("turn", begin),
             "began": began,
             "length": len(text),
             "created": self._now(),

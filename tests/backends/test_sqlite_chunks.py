@@ -308,7 +308,7 @@ async def test_all_or_nothing_and_the_next_try_succeeds(store: Any, monkeypatch:
     ("chunks", "field"),
     [
         ("0-5", "chunks"),
-        ([(0, 5)], r"chunks\[0\].args"),
+        ([(0, 5)], r"chunks\[0\]"),
         ([{"start": 0}], r"chunks\[0\].end"),
         ([{"start": 0, "end": 11, "size": 3}], r"chunks\[0\].size"),
         ([{"start": 0, "end": -1}], r"chunks\[0\].end"),

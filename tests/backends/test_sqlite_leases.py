@@ -274,6 +274,7 @@ async def test_a_wrong_argument_is_named_and_nothing_is_stored(
 @pytest.mark.parametrize(("function", "token"), [("begin", "token"), ("takeOver", "newToken")])
 async def test_a_lifetime_without_a_token_is_a_mistake(store: Any, function: str, token: str) -> None:
     args = {key: value for key, value in GOOD[function].items() if key != token}
+    await store.begin("other")
     with pytest.raises(InvalidArgument, match="tokenTtl"):
         await store.call(function, None if function == "takeOver" else "st", **args, tokenTtl=5)
-    assert store.sql("SELECT count(*) FROM streams") == [(0,)]
+    assert store.sql("SELECT count(*) FROM streams") == [(1,)]

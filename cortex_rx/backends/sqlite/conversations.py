@@ -12,13 +12,8 @@ from typing import Any, TypeAlias
 from cortex_rx.backends.sqlite import texts
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import ConversationNotFound
-from cortex_rx.validation import Spec, integer, name, one_of
 
 __all__ = [
-    "COUNT",
-    "GET",
-    "HISTORY",
-    "LIST",
     "Message",
     "add_answer",
     "add_messages",
@@ -33,15 +28,6 @@ __all__ = [
 
 Message: TypeAlias = tuple[str, str, int, int, str | None, str | None]
 """id, role, text, timestamp, participantId, metadata (JSON)."""
-
-_type = one_of("user-agent", "agent-agent")
-GET: Spec = ({"memorySpaceId": name, "conversationId": name}, {})
-LIST: Spec = ({"memorySpaceId": name}, {"userId": name, "type": _type, "limit": integer})
-COUNT: Spec = ({"memorySpaceId": name}, {"userId": name, "type": _type})
-HISTORY: Spec = (
-    {"memorySpaceId": name, "conversationId": name},
-    {"limit": integer, "offset": integer, "sortOrder": one_of("asc", "desc")},
-)
 
 
 def open_conversation(work: Work, stream: sqlite3.Row) -> int:
@@ -190,7 +176,7 @@ def list_rows(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
     rows = work.db.execute(
         "SELECT * FROM conversations WHERE space = :space AND (:user IS NULL OR user_id = :user)"
         " AND (:type IS NULL OR type = :type) ORDER BY seq DESC LIMIT :limit",
-        {**_filters(args), "limit": args.get("limit", 100)},
+        {**_filters(args), "limit": args["limit"]},
     )
     return [_row(row) for row in rows.fetchall()]
 
@@ -212,10 +198,10 @@ def history(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     if row is None:
         raise ConversationNotFound("no conversation of this id in the memory space")
     total = int(row["message_count"])
-    offset = min(args.get("offset", 0), total)
-    stop = min(offset + args.get("limit", 50), total)
+    offset = min(args["offset"], total)
+    stop = min(offset + args["limit"], total)
     # Messages are only ever added, and move on where one gets between, so their positions have no gaps and a page is found without counting.
-    if args.get("sortOrder", "asc") == "asc":
+    if args["sortOrder"] == "asc":
         messages = _messages(work, row["seq"], offset, stop)
     else:
         messages = _messages(work, row["seq"], total - stop, total - offset)[::-1]

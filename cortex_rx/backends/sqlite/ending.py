@@ -7,14 +7,10 @@ from typing import Any
 from cortex_rx.backends.sqlite import conversations, exchanges, leases, memories, streams, texts
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import Fenced, IdempotencyConflict, StreamNotFound
-from cortex_rx.validation import Spec, integer, name
 
-__all__ = ["FINISH", "ROLLBACK", "finish", "rollback"]
+__all__ = ["finish", "rollback"]
 
-FINISH: Spec = ({"memorySpaceId": name, "streamId": name}, {})
-ROLLBACK: Spec = ({"memorySpaceId": name, "streamId": name, "epoch": integer}, {})
-
-_INCOMPLETE = {"reason": exchanges.INCOMPLETE, "metadata": '{"incomplete": true}'}
+_INCOMPLETE = {"reason": exchanges.INCOMPLETE, "metadata": {"incomplete": True}}
 
 
 def finish(work: Work, args: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +27,7 @@ def finish(work: Work, args: dict[str, Any]) -> dict[str, Any]:
         leases.settle(work, stream, None, None)
     else:
         exchanges.store_answer(work, stream, answer, length, _INCOMPLETE)
-        leases.settle(work, stream, _INCOMPLETE["reason"], None)
+        leases.settle(work, stream, exchanges.INCOMPLETE, None)
     return streams.result(work, args, "now")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from array import array
 from typing import Any
 
 from cortex_rx.backends.sqlite import conversations, texts
@@ -85,10 +86,10 @@ def _question(work: Work, stream: sqlite3.Row) -> sqlite3.Row:
 
 def store_answer(work: Work, stream: sqlite3.Row, answer: int, length: int, args: dict[str, Any]) -> None:
     """Both messages and both memories; `args` are those of `streams:finalize`."""
-    about: dict[str, Any] = {**_metadata(stream), **json.loads(args.get("metadata", "{}"))}
+    about: dict[str, Any] = {**_metadata(stream), **args.get("metadata", {})}
     ended: dict[str, Any] = {"finishReason": args["reason"]} if "reason" in args else {}
     if "usage" in args:
-        ended["usage"] = json.loads(args["usage"])
+        ended["usage"] = args["usage"]
     conversation = conversations.open_conversation(work, stream)
     again = stream["question_message"] is not None
     question_message = stream["question_message"] if again else f"msg-{work.new_id()}"
@@ -115,7 +116,7 @@ def store_answer(work: Work, stream: sqlite3.Row, answer: int, length: int, args
             " WHERE space = ? AND id = ?",
             (
                 answer_message,
-                args.get("agentEmbedding"),
+                _floats(args.get("agentEmbedding")),
                 _json(about),
                 len(chunks),
                 work.now,
@@ -129,19 +130,20 @@ def store_answer(work: Work, stream: sqlite3.Row, answer: int, length: int, args
             texts.finish_index(work, answer)
 
 
-def _store_chunks(work: Work, stream: sqlite3.Row, answer: int, chunks: list[tuple[int, int, bytes | None]]) -> None:
+def _store_chunks(work: Work, stream: sqlite3.Row, answer: int, chunks: list[dict[str, Any]]) -> None:
     """Memories of the chunks of an answer; it is found through them from now on."""
     seq = work.db.execute(
         "SELECT seq FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["memory"])
     ).fetchone()["seq"]
     last = 0
-    for part, (start, stop, vector) in enumerate(chunks):
+    for part, chunk in enumerate(chunks):
+        start, stop, vector = chunk["start"], chunk["end"], _floats(chunk.get("embedding"))
         work.db.execute(
             "INSERT INTO chunks (memory, part, space, id, start, stop, overlap, embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (seq, part, stream["space"], f"mem-{work.new_id()}", start, stop, start < last, vector),
         )
         last = stop
-    texts.index_parts(work, answer, ((start, stop) for start, stop, _ in chunks))
+    texts.index_parts(work, answer, ((chunk["start"], chunk["end"]) for chunk in chunks))
 
 
 def store_unanswered(work: Work, stream: sqlite3.Row, outcome: str, reason: str | None) -> None:
@@ -171,6 +173,10 @@ def _metadata(stream: sqlite3.Row) -> dict[str, Any]:
     return metadata
 
 
+def _floats(embedding: list[float] | None) -> bytes | None:
+    return None if embedding is None else array("d", embedding).tobytes()
+
+
 def _json(value: dict[str, Any]) -> str | None:
     return json.dumps(value, ensure_ascii=False) if value else None
 
@@ -197,7 +203,7 @@ def _remember_question(
         "content_type": "raw" if summary is None else "summarized",
         "stream": stream["seq"] if alone else None,
         "tags": stream["tags"] if tags is None else tags,
-        "embedding": args.get("userEmbedding"),
+        "embedding": _floats(args.get("userEmbedding")),
         "now": work.now,
     }
     text = int(stream["question"]) if summary is None else texts.create(work, stream["space"], summary)

@@ -10,13 +10,11 @@ import json
 import sqlite3
 from typing import Any
 
+from cortex_rx.backends.sqlite import texts
 from cortex_rx.backends.sqlite.texts import Carried, Work
 from cortex_rx.errors import Fenced, StillOwned, StreamNotFound
-from cortex_rx.validation import Spec, duration, integer, name
 
 __all__ = [
-    "LEASE",
-    "RENEW",
     "carried",
     "certain",
     "check_free",
@@ -32,11 +30,6 @@ __all__ = [
     "there",
     "written",
 ]
-
-LEASE = 10_000
-"""The lease of a take-over that names none, in ms."""
-
-RENEW: Spec = ({"streamId": name, "memorySpaceId": name, "epoch": integer}, {"lease": duration})
 
 _GONE = ("deleted", "rolledBack")
 
@@ -135,7 +128,7 @@ def _until(work: Work, lease: int) -> int:
 def carried(work: Work, args: dict[str, Any], *, at_end: bool = True) -> Carried:
     """What a call brings for the one who goes on; mark and state only if they are those of the end of the text."""
     lease = _until(work, args["lease"]) if "lease" in args else None
-    return (lease, args.get("mark"), args.get("state")) if at_end else (lease, None, None)
+    return (lease, texts.as_json(args, "mark"), texts.as_json(args, "state")) if at_end else (lease, None, None)
 
 
 def renew(work: Work, args: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +136,7 @@ def renew(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     stream = owned(work, args)
     if stream["state"] != "open":
         return {}
-    until = _until(work, args.get("lease", LEASE))
+    until = _until(work, args["lease"])
     work.db.execute("UPDATE texts SET lease = ? WHERE id = ?", (until, stream["answer"]))
     return shown(until)
 

@@ -14,14 +14,8 @@ from cortex_rx.backends.sqlite import texts, tokens
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.backends.sqlite.words import in_space, phrases
 from cortex_rx.errors import InvalidArgument, MemoryNotFound
-from cortex_rx.validation import Spec, any_text, flag, integer, name, number, strings
 
 __all__ = [
-    "COUNT",
-    "DELETE",
-    "GET",
-    "LIST",
-    "SEARCH",
     "SQL_FUNCTIONS",
     "count",
     "delete",
@@ -31,35 +25,6 @@ __all__ = [
     "load",
     "search",
 ]
-
-GET: Spec = ({"memorySpaceId": name, "memoryId": name}, {"includePartial": flag})
-LIST: Spec = (
-    {"memorySpaceId": name},
-    {
-        "userId": name,
-        "sourceType": name,
-        "conversationId": name,
-        "limit": integer,
-        "includePartial": flag,
-        "includeChunks": flag,
-    },
-)
-SEARCH: Spec = (
-    {"memorySpaceId": name, "query": any_text},
-    {
-        "userId": name,
-        "tags": strings,
-        "sourceType": name,
-        "minImportance": number,
-        "limit": integer,
-        "includePartial": flag,
-    },
-)
-COUNT: Spec = (
-    {"memorySpaceId": name},
-    {"userId": name, "sourceType": name, "includePartial": flag, "includeChunks": flag},
-)
-DELETE: Spec = ({"memorySpaceId": name, "memoryId": name}, {})
 
 _OPTIONAL = {
     "sourceUserId": "source_user_id",
@@ -150,7 +115,7 @@ def get(work: Work, args: dict[str, Any]) -> dict[str, Any] | None:
     row = work.db.execute(f"{_ANSWERS} WHERE space = ? AND id = ?", key).fetchone()
     if row is None:
         row = work.db.execute(f"{_CHUNKS} WHERE chunks.space = ? AND chunks.id = ?", key).fetchone()
-    if row is None or (row["partial"] and not args.get("includePartial", False)):
+    if row is None or (row["partial"] and not args["includePartial"]):
         return None
     result = _row(work, row, None)
     if "chunkCount" in result:
@@ -165,7 +130,7 @@ def _filters(args: dict[str, Any]) -> dict[str, Any]:
         "user": args.get("userId"),
         "source": args.get("sourceType"),
         "conversation": args.get("conversationId"),
-        "partial": args.get("includePartial", False),
+        "partial": args["includePartial"],
         "chunks": args.get("includeChunks", False),
     }
 
@@ -185,7 +150,7 @@ _LIST_WITH_CHUNKS = (
 def list_rows(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:list`: newest first, an answer before its chunks."""
     rows = work.db.execute(
-        _LIST_WITH_CHUNKS if args.get("includeChunks") else _LIST, {**_filters(args), "limit": args.get("limit", 100)}
+        _LIST_WITH_CHUNKS if args["includeChunks"] else _LIST, {**_filters(args), "limit": args["limit"]}
     )
     return [_row(work, row, HEAD_LENGTH) for row in rows.fetchall()]
 
@@ -255,7 +220,7 @@ def search(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
     if not terms or space is None:
         return []
     tails: list[tuple[int, int, int, int]] = []
-    if args.get("includePartial"):
+    if args["includePartial"]:
         tails = _tails(work, args["memorySpaceId"], terms)
     counts = work.db.execute("SELECT docs, size FROM spaces WHERE id IN (0, ?) ORDER BY id", (space,)).fetchall()
     everywhere, here = counts
@@ -270,7 +235,7 @@ def search(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
             "mean_of_all": max(everywhere["size"], 1) / max(everywhere["docs"], 1),
             "importance": args.get("minImportance"),
             "tags": json.dumps(args["tags"]) if "tags" in args else None,
-            "limit": args.get("limit", 20),
+            "limit": args["limit"],
         },
     ).fetchall()
     found: list[dict[str, Any]] = []

@@ -10,16 +10,8 @@ from cortex_rx.backends.backend import HEAD_LENGTH
 from cortex_rx.backends.sqlite import leases, texts
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import StreamNotFound
-from cortex_rx.validation import Spec, integer, name
 
-__all__ = ["GET", "INTERRUPTED", "READ", "ended", "get", "interrupted", "kept", "read", "turn_of"]
-
-GET: Spec = ({"memorySpaceId": name, "streamId": name}, {})
-READ: Spec = (
-    {"memorySpaceId": name, "streamId": name, "after": integer},
-    {"attempt": integer, "limit": integer, "epoch": integer},
-)
-INTERRUPTED: Spec = ({"memorySpaceId": name}, {"limit": integer})
+__all__ = ["ended", "get", "interrupted", "kept", "read", "turn_of"]
 
 
 def kept(text: sqlite3.Row) -> dict[str, Any]:
@@ -101,7 +93,7 @@ def read(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     ).fetchone()
     length = 0 if text is None else int(text["length"])
     start = min(args["after"], length)
-    stop = min(start + args.get("limit", HEAD_LENGTH), length)
+    stop = min(start + args["limit"], length)
     until = leases.lease_until(work, stream)
     return {
         "streamId": stream["id"],
@@ -134,7 +126,7 @@ def interrupted(work: Work, args: dict[str, Any]) -> list[dict[str, Any]]:
     rows = work.db.execute(
         "SELECT streams.*, texts.length, texts.touched, texts.lease FROM streams JOIN texts ON texts.id = streams.answer"
         " WHERE streams.space = ? AND state = 'open' AND lease <= ? ORDER BY seq DESC LIMIT ?",
-        (args["memorySpaceId"], work.now, args.get("limit", 100)),
+        (args["memorySpaceId"], work.now, args["limit"]),
     ).fetchall()
     return [
         {

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from cortex_rx.backends import contract
 from cortex_rx.backends.sqlite.backup import copy_database
 from cortex_rx.backends.sqlite.connection import (
     Settings,
@@ -26,10 +27,9 @@ from cortex_rx.backends.sqlite.connection import (
     meanings,
     release,
 )
-from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES, find
+from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import InvalidArgument, StoreClosed, StoreReadOnly, StoreUnavailable
-from cortex_rx.validation import accept
 
 __all__ = ["SqliteBackend"]
 
@@ -121,8 +121,8 @@ class SqliteBackend:
     async def query(self, path: str, args: Mapping[str, Any]) -> Any:
         """Read: call the function `path` with `args`."""
         self._check_open()
-        spec, function = find(QUERIES, path)
-        checked = accept(spec, args)
+        checked = contract.check("query", path, args)
+        function = QUERIES[path]
         return await self._read(lambda db: function(self._work(db), checked))
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
@@ -131,8 +131,8 @@ class SqliteBackend:
         If the awaiting task is cancelled, a transaction that has begun is completed, and one that has not is not begun.
         """
         self._check_open()
-        spec, function = find(MUTATIONS, path)
-        checked = accept(spec, args)
+        checked = contract.check("mutation", path, args)
+        function = MUTATIONS[path]
         return await self._run(
             self._write_thread,
             lambda: self._transact(lambda db: function(self._work(db), checked)),

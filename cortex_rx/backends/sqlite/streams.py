@@ -12,82 +12,13 @@ from typing import Any
 from cortex_rx.backends.backend import HEAD_LENGTH
 from cortex_rx.backends.sqlite import exchanges, leases, memories, texts, tokens
 from cortex_rx.backends.sqlite.texts import Work
-from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, InvalidArgument
-from cortex_rx.validation import (
-    Spec,
-    any_text,
-    duration,
-    embedding,
-    flag,
-    importance,
-    integer,
-    json_object,
-    json_value,
-    lifetime,
-    name,
-    one_of,
-    ranges,
-    strings,
-    token_hash,
-)
+from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict
 
-__all__ = ["APPEND", "BEGIN", "CLOSE", "FINALIZE", "append", "begin", "close", "finalize", "result"]
-
-BEGIN: Spec = (
-    {
-        "streamId": name,
-        "memorySpaceId": name,
-        "conversationId": name,
-        "userMessage": any_text,
-        "importance": importance,
-        "tags": strings,
-    },
-    {
-        "userId": name,
-        "userName": any_text,
-        "agentId": name,
-        "participantId": name,
-        "metadata": json_object,
-        "startedAt": integer,
-        "lease": duration,
-        "claim": name,
-        "token": token_hash,
-        "tokenTtl": lifetime,
-        "completes": flag,
-    },
-)
-APPEND: Spec = (
-    {
-        "streamId": name,
-        "memorySpaceId": name,
-        "epoch": integer,
-        "attempt": integer,
-        "start": integer,
-        "text": any_text,
-    },
-    {"lease": duration, "mark": json_value, "state": json_value},
-)
-FINALIZE: Spec = (
-    {**APPEND[0], "length": integer},
-    {
-        "reason": any_text,
-        "usage": json_object,
-        "userContent": any_text,
-        "userEmbedding": embedding,
-        "agentEmbedding": embedding,
-        "metadata": json_object,
-        "chunks": ranges,
-    },
-)
-CLOSE: Spec = (
-    {"streamId": name, "memorySpaceId": name, "epoch": integer, "outcome": one_of("empty", "interrupted", "error")},
-    {"reason": any_text},
-)
+__all__ = ["append", "begin", "close", "finalize", "result"]
 
 
 def begin(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:begin`: the question is stored, the answer has a partial memory; or a stream without an answer is taken over."""
-    tokens.check_ttl(args, "token")
     stream = leases.find(work, args)
     if stream is None or stream["state"] == "rolledBack":
         stream = _create(work, args, stream)
@@ -121,7 +52,7 @@ def _begin_again(work: Work, stream: sqlite3.Row, args: dict[str, Any]) -> None:
         raise IdempotencyConflict("another question, owner or conversation is stored under this stream id")
     if "claim" in args and stream["claim"] == args["claim"] and stream["claim_token"] is None:
         return  # the call that made the present epoch, once more
-    if stream["state"] == "finished" and not (args.get("completes", False) and exchanges.withdraw(work, stream)):
+    if stream["state"] == "finished" and not (args["completes"] and exchanges.withdraw(work, stream)):
         return
     if stream["state"] != "open":
         exchanges.reopen(work, stream)
@@ -159,7 +90,7 @@ def _create(work: Work, args: dict[str, Any], rolled_back: sqlite3.Row | None) -
             "participant_id": args.get("participantId"),
             "importance": args["importance"],
             "tags": json.dumps(args["tags"], ensure_ascii=False),
-            "metadata": args.get("metadata"),
+            "metadata": texts.as_json(args, "metadata"),
             "started": args.get("startedAt", work.now),
             "answer": answer,
             "memory": f"mem-{work.new_id()}",
@@ -245,11 +176,8 @@ def finalize(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     answer, end = _append(work, stream, texts.length_of(work, stream["answer"]), args)
     if end != args["length"]:
         raise Gap(end, args["length"])
-    chunks = args.get("chunks")
-    if chunks and chunks[-1][1] != end:
-        raise InvalidArgument("chunks", f"an end at {chunks[-1][1]}", f"ranges to the end of the answer, {end}")
     exchanges.store_answer(work, stream, answer, end, args)
-    leases.settle(work, stream, args.get("reason"), args.get("usage"))
+    leases.settle(work, stream, args.get("reason"), texts.as_json(args, "usage"))
     return result(work, args, "now")
 
 

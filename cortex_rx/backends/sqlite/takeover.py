@@ -7,22 +7,13 @@ from typing import Any
 from cortex_rx.backends.sqlite import leases, streams, texts, tokens
 from cortex_rx.backends.sqlite.reading import ended, kept, turn_of
 from cortex_rx.backends.sqlite.texts import Work
-from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StreamNotFound
-from cortex_rx.validation import Spec, duration, flag, lifetime, name, token_hash
+from cortex_rx.errors import IdempotencyConflict, StreamNotFound
 
-__all__ = ["TAKE_OVER", "take_over"]
-
-TAKE_OVER: Spec = (
-    {"memorySpaceId": name, "token": token_hash, "claim": name},
-    {"lease": duration, "newToken": token_hash, "tokenTtl": lifetime, "force": flag},
-)
+__all__ = ["take_over"]
 
 
 def take_over(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:takeOver`: the epoch rises, the attempt does not."""
-    tokens.check_ttl(args, "newToken")
-    if args.get("newToken") == args["token"]:
-        raise InvalidArgument("newToken", "the token that is presented", "another token")
     token = tokens.look_up(work, args["token"], args["memorySpaceId"])
     row = work.db.execute("SELECT * FROM streams WHERE seq = ?", (token["stream"],)).fetchone()
     if row is None:
@@ -32,11 +23,11 @@ def take_over(work: Work, args: dict[str, Any]) -> dict[str, Any]:
     if stream["claim"] != claim or stream["claim_token"] != token["serial"]:  # or it is the same call once more
         tokens.check_valid(work, token, stream)
         if stream["state"] == "open":
-            if not args.get("force", False):
+            if not args["force"]:
                 leases.check_free(work, stream)
             leases.own(work, stream, claim, token["serial"])
             leases.note_break(work, stream)
-            texts.carry(work, stream["answer"], leases.carried(work, {"lease": leases.LEASE, **args}))
+            texts.carry(work, stream["answer"], leases.carried(work, args))
     if "newToken" in args:
         tokens.issue(work, stream, args["newToken"], args)
         if tokens.look_up(work, args["newToken"], stream["space"])["serial"] < token["serial"]:

@@ -7,10 +7,11 @@ proportional to what is appended (a code point is stored again once or twice), a
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cortex_rx.backends.sqlite.words import LEAD, in_space, index_text, lead_of, safe_cut
 
@@ -18,6 +19,7 @@ __all__ = [
     "BLOCK",
     "Carried",
     "Work",
+    "as_json",
     "carry",
     "compare",
     "create",
@@ -48,6 +50,11 @@ class Work:
 
 Carried: TypeAlias = tuple[int | None, str | None, str | None]
 """What a write brings for the one who goes on: the lease (until, epoch ms), the mark and the resume state (JSON); None: as it was."""
+
+
+def as_json(args: Mapping[str, Any], name: str) -> str | None:
+    """An argument as it is stored; None where it was left out, which is not the text of None."""
+    return json.dumps(args[name], ensure_ascii=False) if name in args else None
 
 
 def number_of(work: Work, space: str) -> int | None:

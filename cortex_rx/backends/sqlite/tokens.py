@@ -9,29 +9,13 @@ from cortex_rx.backends.sqlite import leases
 from cortex_rx.backends.sqlite.texts import Work
 from cortex_rx.errors import (
     IdempotencyConflict,
-    InvalidArgument,
     Superseded,
     TokenExpired,
     TokenUnknown,
     WrongMemorySpace,
 )
-from cortex_rx.validation import Spec, lifetime, name, token_hash
 
-__all__ = ["ISSUE_TOKEN", "TOKEN_TTL", "check_ttl", "check_valid", "detach", "issue", "issue_token", "look_up"]
-
-TOKEN_TTL = 3_600_000
-"""The lifetime of a token for which none is named, in ms."""
-
-ISSUE_TOKEN: Spec = (
-    {"memorySpaceId": name, "streamId": name, "token": token_hash},
-    {"tokenTtl": lifetime},
-)
-
-
-def check_ttl(args: dict[str, Any], token: str) -> None:
-    """A lifetime without a token is a mistake."""
-    if "tokenTtl" in args and token not in args:
-        raise InvalidArgument("tokenTtl", args["tokenTtl"], f"a lifetime only together with {token}")
+__all__ = ["check_valid", "detach", "issue", "issue_token", "look_up"]
 
 
 def issue(work: Work, stream: sqlite3.Row, token: str, args: dict[str, Any]) -> int:
@@ -43,7 +27,7 @@ def issue(work: Work, stream: sqlite3.Row, token: str, args: dict[str, Any]) -> 
         if row["stream"] is not None or row["space"] != stream["space"]:
             raise IdempotencyConflict("this token is already one of another stream")
         work.db.execute("DELETE FROM tokens WHERE serial = ?", (row["serial"],))  # of a stream that is gone
-    expires = work.now + int(args.get("tokenTtl", TOKEN_TTL))
+    expires = work.now + int(args["tokenTtl"])
     work.db.execute(
         "INSERT INTO tokens (hash, space, stream, expires) VALUES (?, ?, ?, ?)",
         (token, stream["space"], stream["seq"], expires),

@@ -1,0 +1,217 @@
+"""The checks of arguments, made of the contract's data: the same on every backend, before it is touched.
+
+A check takes the name of a field and its value, and gives a copy that is the backend's own, or raises `InvalidArgument` with the
+name.  What it gives it accepts again, unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from math import inf
+from re import compile as pattern
+from typing import Any, Literal, cast
+
+from cortex_rx.backends.contract import types
+from cortex_rx.backends.contract.tables import FUNCTIONS
+from cortex_rx.errors import InvalidArgument, UnknownFunction
+from cortex_rx.validation import any_text, flag, json_mapping, json_value, number, one_of
+
+__all__ = ["Check", "check", "checker"]
+
+Check = Callable[[str, Any], Any]
+
+_HASH = pattern("[0-9a-f]{64}")
+
+
+def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked copy of the arguments of a call, with the defaults of what was left out.
+
+    Raises `InvalidArgument`, which names the first field that is missing, unknown or wrong, and `UnknownFunction`.
+
+    >>> check("query", "memories:list", {"memorySpaceId": "support", "limit": 5.0})
+    {'memorySpaceId': 'support', 'limit': 5, 'includePartial': False, 'includeChunks': False}
+    >>> check("query", "memories:list", {"memorySpaceId": ""})
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: memorySpaceId: got an empty string; accepted: a string that is not empty
+    """
+    checked: dict[str, Any] = (_CHECKS[kind].get(path) or _unknown(kind, path))("", args)
+    return checked
+
+
+def _unknown(kind: str, path: str) -> Check:
+    table = f"{path.partition(':')[0]}:"
+    paths = [function.path for function in FUNCTIONS.values() if function.kind == kind]
+    near = [name for name in paths if name.startswith(table)] or paths
+    raise UnknownFunction(f"no {kind} {path!r}; there are: {', '.join(near)}")
+
+
+@cache
+def checker(kind: types.Type) -> Check:
+    """The check of a type."""
+    match kind:
+        case types.Text(0):
+            return any_text
+        case types.Text():
+            return _text(kind.min)
+        case types.TokenHash():
+            return _token_hash
+        case types.Integer():
+            return _integer(kind)
+        case types.Number():
+            return _number(kind)
+        case types.OneOf():
+            return one_of(*kind.values)
+        case types.Flag():
+            return flag
+        case types.Json():
+            return json_value
+        case types.JsonObject():
+            return json_mapping
+        case types.Embedding():
+            return _embedding
+        case types.ListOf():
+            return _list(kind)
+        case types.Object():
+            return _object(kind)
+        case types.Nullable():
+            inner = checker(kind.of)
+            return lambda field, value: None if value is None else inner(field, value)
+
+
+def _text(least: int) -> Check:
+    accepted = "a string that is not empty" if least == 1 else f"a string of at least {least} characters"
+
+    def check(field: str, value: object) -> str:
+        text = any_text(field, value)
+        if len(text) < least:
+            raise InvalidArgument(field, f"a string of {len(text)} characters" if text else "an empty string", accepted)
+        return text
+
+    return check
+
+
+def _token_hash(field: str, value: object) -> str:
+    if not isinstance(value, str) or not _HASH.fullmatch(value):
+        shown = f"a string of {len(value)} characters" if isinstance(value, str) else type(value).__name__
+        raise InvalidArgument(field, shown, "the SHA-256 of a token, as 64 hexadecimal digits in lower case")
+    return value
+
+
+def _integer(kind: types.Integer) -> Check:
+    least, most = kind.min, kind.max
+    unit = kind.unit or "a whole number"
+
+    def check(field: str, value: object) -> int:
+        if type(value) is int and least <= value <= most:
+            return value
+        given = number(field, value)
+        if given < least or given != int(given):
+            raise InvalidArgument(field, given, f"{unit}, {least} or more")
+        if given > most:
+            raise InvalidArgument(field, given, f"{unit}, at most {most}")
+        return int(given)
+
+    return check
+
+
+def _number(kind: types.Number) -> Check:
+    least, most = -inf if kind.min is None else kind.min, inf if kind.max is None else kind.max
+
+    def check(field: str, value: object) -> int | float:
+        given = number(field, value)
+        if not least <= given <= most:
+            raise InvalidArgument(field, given, f"a number from {least:g} to {most:g}")
+        return given
+
+    return check
+
+
+def _items(field: str, value: object, accepted: str) -> list[object]:
+    if not isinstance(value, list | tuple):
+        raise InvalidArgument(field, type(value).__name__, accepted)
+    return cast("list[object]", value)
+
+
+def _embedding(field: str, value: object) -> list[float]:
+    items = _items(field, value, "a list of numbers")
+    if not items:
+        raise InvalidArgument(field, "an empty list", "a list of at least one number")
+    return [float(number(f"{field}[{index}]", item)) for index, item in enumerate(items)]
+
+
+def _list(kind: types.ListOf) -> Check:
+    item_check = checker(kind.item)
+    ranges = kind.rule == "ranges"
+    accepted = "a list of strings" if isinstance(kind.item, types.Text) else "a list"
+
+    def check(field: str, value: object) -> list[Any]:
+        items = _items(field, value, accepted)
+        checked = [item_check(f"{field}[{index}]", item) for index, item in enumerate(items)]
+        if ranges:
+            _check_ranges(field, checked)
+        return checked
+
+    return check
+
+
+def _check_ranges(field: str, ranges: list[dict[str, int]]) -> None:
+    first, last = -1, 0
+    for index, one in enumerate(ranges):
+        start, end = one["start"], one["end"]
+        if not first < start <= last < end:
+            accepted = "ranges in order, from 0 on, each to a later end, without a gap"
+            raise InvalidArgument(f"{field}[{index}]", (start, end), accepted)
+        first, last = start, end
+
+
+def _object(kind: types.Object) -> Check:
+    checks = {field.name: checker(field.type) for field in kind.fields}
+    required = [field.name for field in kind.fields if field.required]
+    partners = {rule.field: rule.other for rule in kind.rules if isinstance(rule, types.OnlyWith)}
+    defaults = [
+        (field.name, partners.get(field.name), field.default) for field in kind.fields if field.default is not None
+    ]
+    rules = kind.rules
+
+    def check(field: str, value: object) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise InvalidArgument(field or "args", type(value).__name__, "a mapping")
+        checked: dict[str, Any] = {}
+        for name, given in cast("Mapping[str, object]", value).items():
+            place = f"{field}.{name}" if field else name
+            if name not in checks:
+                raise InvalidArgument(str(place), "an unknown argument", ", ".join(checks))
+            checked[name] = checks[name](place, given)
+        for name in required:
+            if name not in checked:
+                raise InvalidArgument(f"{field}.{name}" if field else name, "nothing", "a value; it is required")
+        for rule in rules:
+            _keep(rule, checked)
+        for name, partner, default in defaults:
+            if name not in checked and (partner is None or partner in checked):
+                checked[name] = default
+        return checked
+
+    return check
+
+
+def _keep(rule: types.Rule, args: dict[str, Any]) -> None:
+    match rule:
+        case types.OnlyWith(field, other):
+            if field in args and other not in args:
+                raise InvalidArgument(field, args[field], f"a value only together with {other}")
+        case types.Differs(field, other):
+            if field in args and args[field] == args[other]:
+                raise InvalidArgument(field, f"the value of {other}", f"another one than that of {other}")
+        case types.Covers(field, length):
+            if args.get(field) and args[field][-1]["end"] != args[length]:
+                end = args[field][-1]["end"]
+                raise InvalidArgument(field, f"an end at {end}", f"ranges to the end, {args[length]} ({length})")
+
+
+_CHECKS: Mapping[str, dict[str, Check]] = {
+    kind: {path: checker(function.args) for path, function in FUNCTIONS.items() if function.kind == kind}
+    for kind in ("query", "mutation")
+}

@@ -1,0 +1,240 @@
+"""What a function of the contract takes and gives, as plain data: frozen, comparable, and JSON by `as_json`.
+
+>>> ID.min, Integer(1, 9).max
+(1, 9)
+>>> fields(streamId=ID, limit=Optional(Integer(), 100))[1]
+Field(name='limit', type=Integer(min=0, max=9223372036854775807, unit=''), required=False, default=100)
+>>> as_json(ListOf(ID))
+{'is': 'ListOf', 'item': {'is': 'Text', 'min': 1}}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, is_dataclass
+from dataclasses import fields as fields_of
+from typing import Any, Literal, TypeAlias, cast
+
+__all__ = [
+    "ATTEMPT",
+    "COUNT",
+    "DURATION",
+    "EPOCH",
+    "ID",
+    "LIFETIME",
+    "OFFSET",
+    "SPACE",
+    "TEXT",
+    "TIME",
+    "Covers",
+    "Differs",
+    "Embedding",
+    "Field",
+    "Flag",
+    "Function",
+    "Integer",
+    "Json",
+    "JsonObject",
+    "ListOf",
+    "Nullable",
+    "Number",
+    "Object",
+    "OneOf",
+    "OnlyWith",
+    "Optional",
+    "Rule",
+    "Table",
+    "Text",
+    "TokenHash",
+    "Type",
+    "as_json",
+    "fields",
+]
+
+_MOST = 2**63 - 1
+_CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far from now is still a whole number of 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Valid Unicode, without lone surrogates, of at least `min` code points; NUL is a character like the others."""
+
+    min: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHash:
+    """The SHA-256 of a resume token, as 64 hexadecimal digits in lower case.  No error shows what was given: it may be the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number; what crosses JSON as 5.0 is a 5.  `unit` says what it counts, where that is not plain.
+
+    Where all numbers are doubles, those above 2**53 lose their last digits; nothing but a bound is that large.
+    """
+
+    min: int = 0
+    max: int = _MOST
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A finite number."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of these words."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or False."""
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """What JSON carries, None too: finite numbers of 64 bits, valid Unicode, at most 100 levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """An object of what JSON carries: the caller's own, so its keys are kept as they are, and its values may be None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A list of at least one finite number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list.  With the rule "ranges" its items are {start, end, ...}: ranges of a text from its beginning on, in order, none empty
+    and nothing between them left out; each starts and ends later than the one before, and may start before that one's end."""
+
+    item: Type
+    rule: Literal["", "ranges"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object with these fields and no others.  One that is a result has a `name`, and a `meaning` where that is not plain."""
+
+    fields: tuple[Field, ...]
+    rules: tuple[Rule, ...] = ()
+    name: str = ""
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nullable:
+    """A result that may be None."""
+
+    of: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an object.  One that is not required may be left out, and counts then as its `default`, if that is not None."""
+
+    name: str
+    type: Type
+    required: bool = True
+    default: int | str | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyWith:
+    """`field` may be given, or has its default, only where `other` is given."""
+
+    field: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """`field` is another value than `other`.  No error shows them."""
+
+    field: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class Covers:
+    """The ranges in `field`, if there are any, end at the number in `length`."""
+
+    field: str
+    length: str
+
+
+Type: TypeAlias = (
+    Text | TokenHash | Integer | Number | OneOf | Flag | Json | JsonObject | Embedding | ListOf | Object | Nullable
+)
+Rule: TypeAlias = OnlyWith | Differs | Covers
+
+
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """What may be left out, for `fields`."""
+
+    type: Type
+    default: int | str | bool | None = None
+
+
+def fields(**types: Type | Optional) -> tuple[Field, ...]:
+    """The fields of an object, by name."""
+    return tuple(
+        Field(name, one.type, False, one.default) if isinstance(one, Optional) else Field(name, one)
+        for name, one in types.items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the contract."""
+
+    path: str
+    kind: Literal["query", "mutation"]
+    args: Object
+    result: Type
+    meaning: str
+    """What it does, in Markdown."""
+    errors: tuple[str, ...] = ()
+    """Those of `cortex_rx.errors` that it has beside the ones of every function."""
+    repeated: str = ""
+    """Of a mutation: what the same call does when it is sent again."""
+    ours: bool = False
+    """Not of the stock contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The functions of a table, and what they have in common."""
+
+    name: str
+    meaning: str
+    functions: tuple[Function, ...]
+
+
+def as_json(value: object) -> Any:
+    """Any of these as JSON: an object whose `is` says which, without what is as by default."""
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = ((field, getattr(value, field.name)) for field in fields_of(value))
+        plain = {field.name: as_json(given) for field, given in pairs if given != field.default}
+        return {"is": type(value).__name__, **plain}
+    return [as_json(item) for item in cast("tuple[object, ...]", value)] if isinstance(value, tuple) else value
+
+
+TEXT = Text()
+ID = Text(min=1)
+SPACE = ID
+EPOCH = ATTEMPT = OFFSET = COUNT = Integer()
+TIME = Integer(unit="milliseconds since 1970")
+DURATION = Integer(max=_CENTURY, unit="milliseconds")
+LIFETIME = Integer(min=1, max=_CENTURY, unit="milliseconds")
