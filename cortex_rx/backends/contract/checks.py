@@ -34,7 +34,7 @@ def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]
     >>> check("query", "memories:list", {"memorySpaceId": ""})
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: memorySpaceId: got an empty string; accepted: a string that is not empty
+    cortex_rx.errors.InvalidArgument: memorySpaceId: got 'an empty string'; accepted: a string that is not empty
     """
     checked: dict[str, Any] = (_CHECKS[kind].get(path) or _unknown(kind, path))("", args)
     return checked
