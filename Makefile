@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Where nothing compiled is kept, each process of a test run compiles everything anew: two thirds of the time before the first test.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test torture coverage check bench docs package clean
+.PHONY: help demo test test-all quick torture coverage check bench docs package clean
 
 help:  ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / - /'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / - /'
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=python3.11")'
@@ -19,14 +21,20 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## stream a text of 20 kB into memory, live, and find it again
 	@$(BIN)/python examples/demo/main.py $(ARGS)
 
-test: $(READY)  ## run all tests
+test: $(READY)  ## run the tests, but for the slow ones; the end says which these are
 	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+test-all:  ## run the tests, the slow ones as well
+	@$(MAKE) --no-print-directory test ARGS="--all $(ARGS)"
+
+quick: $(READY)  ## run the tests of the files that are changed, compared with main
+	@$(BIN)/python tests/changed.py $(ARGS)
 
 torture: $(READY)  ## run the proofs with all their cases, and write their figures to docs/proofs.json
 	$(BIN)/python -m pytest --numprocesses auto --torture tests/proofs $(ARGS)
 
 coverage: $(READY)  ## run all tests and fail under 95 % of lines and branches
-	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --all --cov --cov-report=term $(ARGS)
 
 check: $(READY)  ## style, types, layers
 	$(BIN)/ruff check .

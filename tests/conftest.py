@@ -1,4 +1,7 @@
-"""For all tests: no time limit for a case of a property, and the figures of the proofs in `tests/proofs`.
+"""For all tests: the lanes, no time limit for a case of a property, and the figures of the proofs in `tests/proofs`.
+
+A test that is marked `slow`, with the reason, is left out unless `--all` is given, or the test is named by itself; the end of a
+run says how many were left out, and why.
 
 A proof runs a slice of its cases, or with `--torture` all of them.  What it counted is printed at the end; with `--torture` it is
 written to `docs/proofs.json`, from which the page of the documentation is made.
@@ -8,9 +11,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -20,6 +23,7 @@ T = TypeVar("T")
 HERE = Path(__file__).parent
 FIGURES = HERE.parent / "docs" / "proofs.json"
 _counted: dict[str, Counter[str]] = {}
+_left_out: Counter[str] = Counter()  # by reason
 
 if settings.get_current_profile_name() == "default":  # the one for CI has none either, and is not random
     settings.register_profile("unhurried", deadline=None)
@@ -49,7 +53,12 @@ def proof(request: pytest.FixtureRequest) -> Proof:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the tests that are marked slow, too")
     parser.addoption("--torture", action="store_true", help="run the proofs in tests/proofs with all their cases")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow(reason): left out unless --all is given, or the test is named by itself")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,6 +66,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if HERE / "proofs" in item.path.parents:
                 item.add_marker(pytest.mark.timeout(7200))
+    elif not config.getoption("--all") and not any("::" in each for each in config.args):
+        reasons = {item: str(mark.kwargs["reason"]) for item in items if (mark := item.get_closest_marker("slow"))}
+        _left_out.update(reasons.values())
+        items[:] = [item for item in items if item not in reasons]
+        config.hook.pytest_deselected(items=list(reasons))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left out"] = dict(_left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker has left out; each of them has left out the same."""
+    _left_out.clear()
+    _left_out.update(getattr(node, "workeroutput", {}).get("left out", {}))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop() -> Generator[None, object, object]:
+    """What was imported and collected, more than a million objects, is not looked at again whenever garbage is collected."""
+    from cortex_rx.testing._heap import set_aside
+
+    with set_aside():
+        return (yield)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -68,6 +103,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if _left_out:
+        terminalreporter.write_line(f"left out: {_left_out.total()} slow tests, which `make test-all` runs:")
+        for reason, number in sorted(_left_out.items()):
+            terminalreporter.write_line(f"  {number}: {reason}")
     for name, counts in sorted(_counted.items()):
         said = ", ".join(f"{what} {number:,}" for what, number in counts.items())
         terminalreporter.write_line(f"proof: {name}: {said}")

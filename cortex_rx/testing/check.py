@@ -28,6 +28,7 @@ from typing import Any, TypeVar, overload
 from cortex_rx.events import StreamEvent
 from cortex_rx.flow import LIMIT
 from cortex_rx.testing._bounds import check_bounds
+from cortex_rx.testing._heap import set_aside
 from cortex_rx.testing._judge import BrokenPromise, Options, Promise
 from cortex_rx.testing._promises import Checker
 from cortex_rx.testing._rig import Operator
@@ -153,12 +154,13 @@ def check_operator(
         frozenset(ignore),
     )
     checker = Checker(options)
-    usual = checker.passing()
-    checker.empty()
-    checker.failing()
-    checker.faults()
-    checker.same()
-    checker.fresh()
-    check_bounds(checker)
-    checker.stops()
+    with set_aside():
+        usual = checker.passing()
+        checker.empty()
+        checker.failing()
+        checker.faults()
+        checker.same()
+        checker.fresh()
+        check_bounds(checker)
+        checker.stops()
     return Report(tuple(checker.done), tuple(checker.skipped), usual.trace)

@@ -21,9 +21,11 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, NamedTuple, cast
 
+from cortex_rx.testing._heap import instances, loops, set_aside, thawed
 from cortex_rx.testing._where import name_of, where
 
 __all__ = ["Leaked", "assert_no_leaks", "left_in_process", "left_on_loop"]
@@ -53,7 +55,8 @@ class assert_no_leaks:  # it reads like the statement that it is
     It sees tasks, timers and started async generators of every loop that is not closed, threads, and open file
     descriptors: by `/proc/self/fd` or `/dev/fd`; without these by `psutil`, if it is installed; else only what Python
     objects hold open.  It collects garbage first, so that what nobody holds any more is not taken for a leak, gives the
-    running loop a few turns, and waits up to `grace` seconds of real time for threads that are about to end.
+    running loop a few turns, and waits up to `grace` seconds of real time for threads that are about to end.  What was
+    there before is frozen meanwhile (`gc.freeze`), so that not every collection looks at all of it.
 
     The threads of the running loop's default executor (`asyncio.to_thread`) belong to that loop, which ends them.  When
     the body raises, that exception goes on, with a note of what was left.
@@ -63,57 +66,66 @@ class assert_no_leaks:  # it reads like the statement that it is
         self.grace = grace
 
     def __enter__(self) -> assert_no_leaks:
-        gc.collect()
-        self._before = list(_everything())
+        self._aside = ExitStack()
+        self._aside.enter_context(set_aside())
+        self._before = {thing.key: thing for thing in _everything()}
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._join()
-        gc.collect()
-        self._judge(error)
+        with self._aside:
+            self._join()
+            gc.collect()
+            if self._left():
+                with thawed():
+                    gc.collect()
+                    self._judge(error)
 
     async def __aenter__(self) -> assert_no_leaks:
         return self.__enter__()
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._join()
-        for _ in range(3):  # what ends now needs some turns: callbacks of tasks, the closing of dropped generators
-            gc.collect()
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        self._judge(error)
+        with self._aside:
+            self._join()
+            await _turns(3)
+            if self._left():
+                with thawed():
+                    await _turns(2)
+                    self._judge(error)
 
     def _join(self) -> None:
-        known = {thing.key for thing in self._before}
         for thing in _threads():
-            if thing.key not in known and isinstance(thing.it, threading.Thread):
+            if thing.key not in self._before and isinstance(thing.it, threading.Thread):
                 thing.it.join(self.grace)
 
+    def _left(self) -> list[str]:
+        return [thing.words for thing in _everything() if thing.key not in self._before]
+
     def _judge(self, error: BaseException | None) -> None:
-        known = {thing.key for thing in self._before}
-        left = [thing.words for thing in _everything() if thing.key not in known]
+        left = self._left()
         if left and error is None:
             raise Leaked(left)
         if left and error is not None:
             error.add_note(str(Leaked(left)))
 
 
+async def _turns(number: int) -> None:
+    """What ends now needs some turns: callbacks of tasks, the closing of dropped generators."""
+    for _ in range(number):
+        gc.collect()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
 def _everything() -> Iterator[_Thing]:
-    loops: list[asyncio.AbstractEventLoop] = []
-    held: dict[int, str] = {}
-    for it in gc.get_objects():
-        kind = cast("type[object]", type(it))  # not isinstance, which asks proxies for their `__class__`
-        if issubclass(kind, asyncio.AbstractEventLoop):
-            loops.append(it)
-        elif issubclass(kind, (socket.socket, io.FileIO)):
-            try:
-                held[it.fileno()] = repr(it)
-            except (OSError, ValueError):
-                continue  # it is closed
-    for loop in loops:
-        if not loop.is_closed():
-            yield from left_on_loop(loop)
+    for loop in loops():
+        yield from left_on_loop(loop)
     yield from _threads()
+    held: dict[int, str] = {}
+    for it in instances(socket.socket, io.FileIO):
+        try:
+            held[it.fileno()] = repr(it)
+        except (OSError, ValueError):
+            continue  # it is closed
     yield from _descriptors(held)
 
 

@@ -17,6 +17,7 @@ import pytest
 from step_loop import StepLoop
 
 from cortex_rx.flow import Inbox, Operator, beside
+from cortex_rx.testing._heap import set_aside
 
 T = TypeVar("T")
 
@@ -135,12 +136,9 @@ def quiet() -> Iterator[Callable[[asyncio.AbstractEventLoop], None]]:
     def watch(loop: asyncio.AbstractEventLoop) -> None:
         loop.set_exception_handler(lambda _, context: problems.append(context))
 
-    gc.freeze()  # collect below what came to be in between, and nothing that others left
-    try:
+    with set_aside():  # collect below what came to be in between, and nothing that others left
         yield watch
         gc.collect()
-    finally:
-        gc.unfreeze()
     assert problems == []
     assert set(threading.enumerate()) <= threads
 

@@ -1,0 +1,153 @@
+"""Run the tests of the files that are changed, compared with `main`: `make quick`.
+
+Of a changed file of the package these are its doctests, the tests that are named like it (`tests/a/test_b*.py` or
+`tests/test_b*.py` of `cortex_rx/a/b.py`), and those that use a name that it exports.  Where there are none, as of a private module,
+it is the tests of the modules that import it.  Of a helper, the tests that import it; of a `conftest.py`, the tests of its folder.
+What stands outside of the package is tested by `tests/docs`, `tests/examples` and `tests/test_readme.py`.
+
+It is a guess, and a short one: `make test` is what says that nothing is broken.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE, TESTS = ROOT / "cortex_rx", ROOT / "tests"
+OUTSIDE = ["tests/docs", "tests/examples", "tests/test_readme.py"]
+EVERYTHING = {"pyproject.toml", "constraints.txt", "Makefile", "tests/conftest.py", "pytest_cortex_rx.py"}
+
+
+def main(arguments: list[str]) -> int:
+    changed = _changed()
+    if EVERYTHING & set(changed):
+        sys.stderr.write("what is changed concerns every test\n")
+        return _pytest(arguments)
+    chosen = sorted({test for name in changed for test in tests_of(ROOT / name)})
+    if not chosen:
+        sys.stderr.write("nothing is changed that has a test\n")
+        return 0
+    sys.stderr.write(f"files changed: {len(changed)}; their tests: {' '.join(chosen)}\n")
+    return _pytest([*chosen, *arguments])
+
+
+def tests_of(path: Path) -> set[str]:
+    """The files and folders, as pytest is given them, that test a file of the tree; of one that is gone, none."""
+    name = path.relative_to(ROOT).as_posix()
+    if not path.exists():
+        return set()
+    if PACKAGE in path.parents and path.suffix == ".py":
+        return {name} | _tests_of_module(path)
+    if TESTS in path.parents:
+        if path.name == "conftest.py":
+            return {path.parent.relative_to(ROOT).as_posix()}
+        if path.name.startswith("test_") and path.suffix == ".py":
+            return {name}
+        if path.suffix == ".ambr":
+            return tests_of(path.parents[1] / f"{path.stem}.py")
+        return _tests_of_helper(path)
+    return set(OUTSIDE)
+
+
+def _tests_of_helper(path: Path) -> set[str]:
+    users, found = [path], set[Path]()
+    while users:
+        user = users.pop()
+        if user.stem.startswith("test_"):
+            found.add(user)
+        else:
+            new = [each for each in sorted(TESTS.rglob("*.py")) if user.stem in _imports(each) and each not in found]
+            users += new
+            found.update(new)
+    return _named(each for each in found if each.stem.startswith("test_"))
+
+
+def _tests_of_module(path: Path, seen: frozenset[Path] = frozenset()) -> set[str]:
+    folder, stem = path.relative_to(PACKAGE).parent, path.stem
+    patterns = [f"test_{stem}*.py"] if folder == Path() else [f"{folder}/test_{stem}*.py", f"test_{stem}*.py"]
+    found = {test for pattern in patterns for test in TESTS.glob(pattern)}
+    if stem != "__init__":
+        exported = _exported(path)
+        found |= {test for test in _tests() if exported & _uses(test)}
+    if found:
+        return _named(found)
+    importers = [each for each in _modules() if each not in seen and _dotted(path) in _imports(each)]
+    return {test for each in importers for test in _tests_of_module(each, seen | {path})}
+
+
+def _changed() -> list[str]:
+    base = _git("merge-base", "HEAD", "main") or ["HEAD"]
+    return sorted({*_git("diff", "--name-only", base[0]), *_git("ls-files", "--others", "--exclude-standard")})
+
+
+def _git(*arguments: str) -> list[str]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")[:-1]
+
+
+@cache
+def _tests() -> list[Path]:
+    return sorted(TESTS.rglob("test_*.py"))
+
+
+@cache
+def _modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def _uses(path: Path) -> set[str]:
+    """The names that a file uses, as it stands."""
+    found: set[str] = set()
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias):
+            found.add(node.name)
+    return found
+
+
+def _exported(path: Path) -> set[str]:
+    for node in _parsed(path).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+@cache
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    return found
+
+
+def _dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _named(paths: Iterable[Path]) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in paths}
+
+
+def _pytest(arguments: list[str]) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", "--numprocesses", "auto", *arguments], cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,46 @@
+"""`make quick`: which tests belong to a file that is changed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def changed() -> Any:
+    spec = importlib.util.spec_from_file_location("changed", ROOT / "tests" / "changed.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("file", "tests"),
+    [
+        ("cortex_rx/operators/limit.py", ["cortex_rx/operators/limit.py", "tests/operators/test_limit.py"]),
+        ("cortex_rx/backends/sqlite/words.py", ["tests/backends/test_sqlite_search.py"]),
+        ("cortex_rx/testing/_promises.py", ["tests/testing/test_check.py", "tests/testing/test_conformance.py"]),
+        ("tests/helpers/lost_writes.py", ["tests/proofs/test_power_loss.py"]),
+        ("tests/helpers/machine_model.py", ["tests/proofs/test_state_machine.py"]),
+        ("tests/operators/conftest.py", ["tests/operators"]),
+        ("tests/operators/__snapshots__/test_chunk.ambr", ["tests/operators/test_chunk.py"]),
+        ("tests/test_chain.py", ["tests/test_chain.py"]),
+        ("README.md", ["tests/test_readme.py", "tests/docs"]),
+    ],
+)
+def test_the_tests_of_a_file(changed: Any, file: str, tests: list[str]) -> None:
+    assert set(tests) <= changed.tests_of(ROOT / file)
+
+
+def test_a_file_that_is_gone_has_none(changed: Any) -> None:
+    assert changed.tests_of(ROOT / "cortex_rx" / "no_such_module.py") == set()
+
+
+def test_one_operator_has_not_the_tests_of_all(changed: Any) -> None:
+    assert len(changed.tests_of(ROOT / "cortex_rx" / "operators" / "limit.py")) < len(changed._tests()) / 3
