@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+import contract_typed
 import options_table
 import scenes
 
@@ -68,6 +69,7 @@ def outputs() -> dict[Path, str]:
     files[ROOT / "docs/operators.md"] = operators_page(operators, steps, drawings)
     files[ROOT / "docs/events.md"] = events_page(steps)
     files[ROOT / "docs/options.md"] = options_table.page()
+    files |= contract_typed.modules()
     page = ROOT / "docs/running-tests.md"
     files[page] = page.read_text(encoding="utf-8").split(TESTS)[0] + TESTS + tests_table()
     page = ROOT / "docs/proofs.md"
@@ -311,6 +313,7 @@ def stale(files: dict[Path, str]) -> list[str]:
 def main() -> None:
     files = outputs()
     for name in stale(files):
+        (ROOT / name).parent.mkdir(exist_ok=True)
         (ROOT / name).write_text(files[ROOT / name], encoding="utf-8")
         sys.stdout.write(f"wrote {name}\n")
 

@@ -1,0 +1,12 @@
+"""The functions of a backend as methods.
+
+    found = await Memories(backend).get(memory_space_id="support", memory_id="mem-1")
+
+What comes back is described in `rows`.  Written by docs/generate.py (make docs) from the contract's data: edit that.
+"""
+
+from cortex_rx.backends.contract.typed.conversations import Conversations
+from cortex_rx.backends.contract.typed.memories import Memories
+from cortex_rx.backends.contract.typed.streams import Streams
+
+__all__ = ["Conversations", "Memories", "Streams"]

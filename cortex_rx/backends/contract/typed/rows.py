@@ -1,0 +1,309 @@
+"""What the functions of a backend give.  Written by docs/generate.py (make docs) from the contract's data: edit that."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+__all__ = [
+    "Appended",
+    "BegunStream",
+    "ChunkMetadata",
+    "Conversation",
+    "ConversationRef",
+    "ConversationWithMessages",
+    "DeletedMemory",
+    "FoundMemory",
+    "History",
+    "InterruptedStream",
+    "IssuedToken",
+    "Lease",
+    "Memory",
+    "Message",
+    "PartialMetadata",
+    "Participants",
+    "Range",
+    "RolledBackStream",
+    "StoredConversation",
+    "StoredExchange",
+    "StoredTurn",
+    "Stream",
+    "StreamPage",
+    "TakenStream",
+]
+
+
+class ConversationRef(TypedDict):
+    conversationId: str
+    messageIds: list[str]
+
+
+class PartialMetadata(TypedDict):
+    """Of a partial memory: whose it is, and how many writes there were."""
+
+    userMessage: str
+    streamId: str
+    streamStartTime: int
+    updates: int
+
+
+class ChunkMetadata(TypedDict):
+    """Of a chunk: which part of which answer it is."""
+
+    parentMemoryId: str
+    chunkIndex: int
+    totalChunks: int
+    startOffset: int
+    endOffset: int
+    hasOverlap: bool
+
+
+class Memory(TypedDict):
+    """A memory. `contentLength` is the true length of its content. `chunkCount` is there of an answer in chunks, and `chunkIds` as well in what `memories:get` gives."""
+
+    memoryId: str
+    memorySpaceId: str
+    content: str
+    contentLength: int
+    contentType: Literal["raw", "summarized"]
+    sourceType: Literal["conversation"]
+    sourceUserId: NotRequired[str]
+    sourceUserName: NotRequired[str]
+    sourceTimestamp: int
+    userId: NotRequired[str]
+    agentId: NotRequired[str]
+    participantId: NotRequired[str]
+    messageRole: Literal["user", "agent"]
+    conversationRef: ConversationRef
+    importance: float
+    tags: list[str]
+    version: int
+    embedding: NotRequired[list[float]]
+    createdAt: int
+    updatedAt: int
+    accessCount: int
+    isPartial: bool
+    partialMetadata: NotRequired[PartialMetadata]
+    metadata: NotRequired[dict[str, Any]]
+    chunkCount: NotRequired[int]
+    chunkIds: NotRequired[list[str]]
+    chunkMetadata: NotRequired[ChunkMetadata]
+
+
+class FoundMemory(TypedDict):
+    """A memory, and how well it fits."""
+
+    memoryId: str
+    memorySpaceId: str
+    content: str
+    contentLength: int
+    contentType: Literal["raw", "summarized"]
+    sourceType: Literal["conversation"]
+    sourceUserId: NotRequired[str]
+    sourceUserName: NotRequired[str]
+    sourceTimestamp: int
+    userId: NotRequired[str]
+    agentId: NotRequired[str]
+    participantId: NotRequired[str]
+    messageRole: Literal["user", "agent"]
+    conversationRef: ConversationRef
+    importance: float
+    tags: list[str]
+    version: int
+    embedding: NotRequired[list[float]]
+    createdAt: int
+    updatedAt: int
+    accessCount: int
+    isPartial: bool
+    partialMetadata: NotRequired[PartialMetadata]
+    metadata: NotRequired[dict[str, Any]]
+    chunkCount: NotRequired[int]
+    chunkIds: NotRequired[list[str]]
+    chunkMetadata: NotRequired[ChunkMetadata]
+    _score: float
+
+
+class DeletedMemory(TypedDict):
+    deleted: bool
+    memoryId: str
+
+
+class Participants(TypedDict):
+    userId: NotRequired[str]
+    agentId: NotRequired[str]
+    participantId: NotRequired[str]
+
+
+class Message(TypedDict):
+    """One message, its content whole."""
+
+    id: str
+    role: Literal["user", "agent"]
+    content: str
+    timestamp: int
+    participantId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+
+
+class ConversationWithMessages(TypedDict):
+    conversationId: str
+    memorySpaceId: str
+    type: Literal["user-agent", "agent-agent"]
+    participants: Participants
+    messageCount: int
+    createdAt: int
+    updatedAt: int
+    messages: list[Message]
+
+
+class Conversation(TypedDict):
+    """A conversation, without its messages."""
+
+    conversationId: str
+    memorySpaceId: str
+    type: Literal["user-agent", "agent-agent"]
+    participants: Participants
+    messageCount: int
+    createdAt: int
+    updatedAt: int
+
+
+class History(TypedDict):
+    messages: list[Message]
+    total: int
+    hasMore: bool
+    conversationId: str
+
+
+class BegunStream(TypedDict):
+    memoryId: str
+    epoch: int
+    attempt: int
+    state: Literal["open", "finished", "empty"]
+    leaseUntil: NotRequired[int]
+
+
+class Appended(TypedDict):
+    end: int
+
+
+class Range(TypedDict):
+    start: int
+    end: int
+    embedding: NotRequired[list[float]]
+
+
+class StoredConversation(TypedDict):
+    conversationId: str
+    messageIds: list[str]
+
+
+class StoredExchange(TypedDict):
+    """What is stored of a stream that has ended: both messages and both memories; of one that was closed the question alone. `stored` says whether this call has stored it."""
+
+    conversation: StoredConversation
+    memories: list[Memory]
+    contentLength: int
+    stored: Literal["now", "before"]
+
+
+class Lease(TypedDict):
+    leaseUntil: NotRequired[int]
+
+
+class StoredTurn(TypedDict):
+    memorySpaceId: str
+    conversationId: str
+    userMessage: str
+    userId: NotRequired[str]
+    userName: NotRequired[str]
+    agentId: NotRequired[str]
+    participantId: NotRequired[str]
+    importance: float
+    tags: list[str]
+    metadata: NotRequired[dict[str, Any]]
+    startedAt: int
+
+
+class TakenStream(TypedDict):
+    """Where the stream stands. One that is open has `mark`, `resumeState` and `leaseUntil` as far as there are any; one that has ended has `reason` and `usage` as far as there are any, and the result of `finalize` or `close`, stored "before"."""
+
+    state: Literal["open", "finished", "empty"]
+    streamId: str
+    memoryId: str
+    epoch: int
+    attempt: int
+    length: int
+    turn: StoredTurn
+    mark: NotRequired[Any]
+    resumeState: NotRequired[Any]
+    leaseUntil: NotRequired[int]
+    reason: NotRequired[str]
+    usage: NotRequired[dict[str, Any]]
+    conversation: NotRequired[StoredConversation]
+    memories: NotRequired[list[Memory]]
+    contentLength: NotRequired[int]
+    stored: NotRequired[Literal["now", "before"]]
+
+
+class IssuedToken(TypedDict):
+    expiresAt: int
+
+
+class RolledBackStream(TypedDict):
+    streamId: str
+    rolledBack: bool
+
+
+class Stream(TypedDict):
+    """A stream: `length` code points of `attempt` are stored. `owned` says whether a lease runs."""
+
+    streamId: str
+    memorySpaceId: str
+    conversationId: str
+    memoryId: str
+    state: Literal["open", "finished", "empty"]
+    epoch: int
+    attempt: int
+    length: int
+    userMessage: str
+    createdAt: int
+    updatedAt: int
+    owned: bool
+    leaseUntil: NotRequired[int]
+    mark: NotRequired[Any]
+    resumeState: NotRequired[Any]
+    reason: NotRequired[str]
+    usage: NotRequired[dict[str, Any]]
+
+
+class StreamPage(TypedDict):
+    streamId: str
+    attempt: int
+    attempts: int
+    start: int
+    text: str
+    length: int
+    certain: int
+    index: int
+    createdAt: int
+    updatedAt: int
+    state: Literal["open", "finished", "empty", "rolledBack"]
+    epoch: int
+    owned: bool
+    leaseUntil: NotRequired[int]
+    reason: NotRequired[str]
+    usage: NotRequired[dict[str, Any]]
+
+
+class InterruptedStream(TypedDict):
+    """Of `userMessage` it has the first 65,536 code points."""
+
+    streamId: str
+    conversationId: str
+    memoryId: str
+    attempt: int
+    length: int
+    userMessage: str
+    createdAt: int
+    updatedAt: int
+    leaseUntil: NotRequired[int]
