@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.errors import InvalidArgument, StoreUnavailable, StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
 from cortex_rx.options import ids
@@ -68,7 +68,8 @@ async def follow(
     >>> asyncio.run(main())
     [Delta(text='Ada', ...), Ended(reason='stop', offset=9, index=1, usage=None)]
     """
-    given = ids(memory_space_id=memory_space_id, stream_id=stream_id)
+    ids(memory_space_id=memory_space_id, stream_id=stream_id)
+    streams = Streams(backend)
     if not isinstance(after, Place):
         after = Place(after)
     pause = every.total_seconds()
@@ -79,13 +80,15 @@ async def follow(
     attempt = after.attempt if epoch else None
     away = 0.0
     while True:
-        args: dict[str, Any] = {**given, "after": offset, "limit": _PAGE}
-        if attempt is not None:
-            args["attempt"] = attempt
-        if epoch is not None:
-            args["epoch"] = epoch
         try:
-            page = await backend.query("streams:read", args)
+            page = await streams.read(
+                memory_space_id=memory_space_id,
+                stream_id=stream_id,
+                after=offset,
+                attempt=attempt,
+                epoch=epoch,
+                limit=_PAGE,
+            )
         except StoreUnavailable:
             if away > _PATIENCE:
                 raise
@@ -117,7 +120,8 @@ async def follow(
             index += 1
             continue
         if page["state"] != "open":
-            usage = Usage.from_row(page["usage"]) if page.get("usage") else None
+            counted = page.get("usage")
+            usage = Usage.from_row(counted) if counted else None
             yield Ended(page.get("reason") or page["state"], offset, index, usage)
             return
         if not page["owned"]:

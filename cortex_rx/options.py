@@ -4,8 +4,8 @@ Whatever does not fit is an `InvalidArgument` that names the field, what was giv
 operator does not exist in this version is an `UnsupportedOption`, unless its value asks for nothing.  None means the default.
 Times are milliseconds, lengths code points.
 
-    >>> parse(SearchOptions, {"minImportance": 60, "tags": ["billing"]}).arguments()
-    {'tags': ['billing'], 'minImportance': 60, 'limit': 20}
+    >>> parse(SearchOptions, {"minImportance": 60, "tags": ["billing"]}).keywords()
+    {'tags': ['billing'], 'min_importance': 60, 'limit': 20}
     >>> parse(SearchOptions, {"minImportence": 60})
     Traceback (most recent call last):
     ...
@@ -353,8 +353,8 @@ class SearchOptions(Options):
 
     Those of Cortex's options that this version's search does not have are refused by name.
 
-    >>> SearchOptions(user_id="ada", limit=5).arguments()
-    {'userId': 'ada', 'limit': 5}
+    >>> SearchOptions(user_id="ada", limit=5).keywords()
+    {'user_id': 'ada', 'limit': 5}
     """
 
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
@@ -407,8 +407,8 @@ class ConversationFilter(Options):
 class HistoryPage(Options):
     """Which messages of a conversation, and in which order.
 
-    >>> HistoryPage(offset=10, sort_order="desc").arguments()
-    {'limit': 50, 'offset': 10, 'sortOrder': 'desc'}
+    >>> HistoryPage(offset=10, sort_order="desc").keywords()
+    {'limit': 50, 'offset': 10, 'sort_order': 'desc'}
     """
 
     limit: _Limit = 50

@@ -103,9 +103,9 @@ class Options(Record):
         said = f"{closest[0]} (the closest), or one of " if closest else "one of "
         raise InvalidArgument(cls.__name__, key, said + ", ".join(cls.model_fields))
 
-    def arguments(self) -> dict[str, Any]:
-        """The options as arguments of a backend function: camelCase keys, without what is None, False or empty."""
-        values = ((to_camel(name), getattr(self, name)) for name in type(self).model_fields)
+    def keywords(self) -> dict[str, Any]:
+        """The options as keywords of a typed call, without what is None, False or empty."""
+        values = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {
             key: list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType]
             for key, value in values
@@ -150,14 +150,14 @@ def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
     return model(**given)
 
 
-def ids(**values: object) -> dict[str, str]:
-    """Identifiers, each checked to be a string that is not empty, as arguments of a backend function.
+def ids(**values: object) -> dict[str, Any]:
+    """Identifiers, each checked to be a string that is not empty, as keywords of a typed call.
 
     >>> ids(memory_space_id="support", memory_id="mem-1")
-    {'memorySpaceId': 'support', 'memoryId': 'mem-1'}
+    {'memory_space_id': 'support', 'memory_id': 'mem-1'}
     >>> ids(memory_space_id=" ")
     Traceback (most recent call last):
     ...
     cortex_rx.errors.InvalidArgument: memory_space_id: got ' '; accepted: a string that is not empty
     """
-    return {to_camel(field): check.name(field, value) for field, value in values.items()}
+    return {field: check.name(field, value) for field, value in values.items()}

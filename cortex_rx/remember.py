@@ -15,6 +15,7 @@ from reactivex import Observable
 
 from cortex_rx import operators as cx
 from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Chain, Operator, Step
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StillOwned, StreamNotFound, TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
@@ -262,16 +263,16 @@ class Answer:
             await self._spool.forget(opened, begun.epoch if begun else 0)
         if self._backend is None:
             return
-        stream = {"streamId": opened.stream_id, "memorySpaceId": opened.turn.memory_space_id}
+        streams, space = Streams(self._backend), opened.turn.memory_space_id
         if begun is None:  # stopped before the store had answered
-            found = await self._backend.query("streams:get", stream)
+            found = await streams.get(stream_id=opened.stream_id, memory_space_id=space)
             if found is None or found["state"] != "open":
                 return
             try:
                 begun = await begin_stream(self._backend, opened)  # sent again it is the same beginning, if it was ours
             except (StillOwned, IdempotencyConflict, StreamNotFound):
                 return  # another's, or deleted: nothing of ours is there
-        await self._backend.mutation("streams:rollback", {**stream, "epoch": begun.epoch})
+        await streams.rollback(stream_id=opened.stream_id, memory_space_id=space, epoch=begun.epoch)
 
     async def kept(self) -> MemoryEntry | None:
         """The memory that the store holds of this answer now: partial, or whole; None if it holds no text of it.
@@ -280,12 +281,12 @@ class Answer:
         """
         if self._backend is None or (opened := self._fold.opened) is None:
             return None
-        space = {"memorySpaceId": opened.turn.memory_space_id}
-        stream = await self._backend.query("streams:get", space | {"streamId": opened.stream_id})
+        space = opened.turn.memory_space_id
+        stream = await Streams(self._backend).get(stream_id=opened.stream_id, memory_space_id=space)
         if stream is None:
             return None
-        which = space | {"memoryId": stream["memoryId"], "includePartial": True}
-        row = await self._backend.query("memories:get", which)
+        memories = Memories(self._backend)
+        row = await memories.get(memory_space_id=space, memory_id=stream["memoryId"], include_partial=True)
         return None if row is None else MemoryEntry.from_row(row)
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from cortex_rx.backends.backend import HEAD_LENGTH, Backend, is_backend
+from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.errors import Fenced, IdempotencyConflict, InvalidArgument, StillOwned, StoreUnavailable
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
@@ -99,20 +100,21 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
     one takes it over meanwhile.
     """
     token = new_token()
-    args: dict[str, Any] = {
-        "memorySpaceId": resume.memory_space_id,
-        "token": hashed(resume.token),
-        "claim": resume.claim,
-        "lease": round(LEASE.total_seconds() * 1000),
-        "newToken": hashed(token),
-        "tokenTtl": round(TOKEN_TTL.total_seconds() * 1000),
-        "force": resume.take_over,
-    }
+    streams, space = Streams(resume.backend), resume.memory_space_id
+    call = streams.take_over(
+        memory_space_id=space,
+        token=hashed(resume.token),
+        claim=resume.claim,
+        lease=round(LEASE.total_seconds() * 1000),
+        new_token=hashed(token),
+        token_ttl=round(TOKEN_TTL.total_seconds() * 1000),
+        force=resume.take_over,
+    )
     given_up = flow.time() + LEASE.total_seconds()
     pauses = iter(_PAUSES)
     while True:
         try:
-            answer = await resume.backend.mutation("streams:takeOver", args)
+            answer = await call
             break
         except StillOwned as error:
             left = error.until / 1000 - flow.wall()  # by our clock: it only says when to ask again
@@ -123,30 +125,26 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
             if (pause := next(pauses, None)) is None:
                 raise
             await asyncio.sleep(pause)
-    args = dict(answer["turn"])
-    started = args.pop("startedAt") / 1000
-    turn = turn_of(args)
+    turn = turn_of(answer["turn"])
     for name, value in resume.expected.items():
         if getattr(turn, name) != value:
             # It is let go of again: whoever means this stream need not wait for the lease to run out.
-            stream = {"streamId": answer["streamId"], "memorySpaceId": resume.memory_space_id}
-            await resume.backend.mutation("streams:renew", {**stream, "epoch": answer["epoch"], "lease": 0})
+            stream, epoch = answer["streamId"], answer["epoch"]
+            await streams.renew(stream_id=stream, memory_space_id=space, epoch=epoch, lease=0)
             raise IdempotencyConflict(f"the token is of a stream with another {name}")
     mark = answer.get("mark")
     text, index = "", 0
     if answer["state"] != "empty":
-        ours = int(answer["epoch"]) if answer["state"] == "open" else None
-        text, index = await read_text(
-            resume.backend, resume.memory_space_id, answer["streamId"], answer["attempt"], ours
-        )
+        ours = answer["epoch"] if answer["state"] == "open" else None
+        text, index = await read_text(streams, space, answer["streamId"], answer["attempt"], ours)
     usage = answer.get("usage")
     return Taken(
         turn,
         answer["streamId"],
         answer["memoryId"],
-        started,
-        int(answer["epoch"]),
-        int(answer["attempt"]),
+        answer["turn"]["startedAt"] / 1000,
+        answer["epoch"],
+        answer["attempt"],
         text,
         index,
         Mark.from_json(mark) if mark else None,
@@ -164,7 +162,7 @@ def turn_of(args: Mapping[str, Any]) -> Turn:
 
 
 async def read_text(
-    backend: Backend, space: str, stream_id: str, attempt: int, epoch: int | None = None
+    streams: Streams, space: str, stream_id: str, attempt: int, epoch: int | None = None
 ) -> tuple[str, int]:
     """The whole text of an attempt, page by page, and the number of deltas in it.
 
@@ -173,19 +171,12 @@ async def read_text(
     parts: list[str] = []
     at = 0
     while True:
-        page = await backend.query(
-            "streams:read",
-            {
-                "memorySpaceId": space,
-                "streamId": stream_id,
-                "attempt": attempt,
-                "after": at,
-                "limit": 16 * HEAD_LENGTH,
-            },
+        page = await streams.read(
+            memory_space_id=space, stream_id=stream_id, attempt=attempt, after=at, limit=16 * HEAD_LENGTH
         )
         if epoch is not None and page["epoch"] != epoch:
             raise Fenced(f"the stream is at epoch {page['epoch']}, and was taken over at {epoch}")
         parts.append(page["text"])
         at += len(page["text"])
         if at >= page["length"] or not page["text"]:
-            return "".join(parts), int(page["index"])
+            return "".join(parts), page["index"]

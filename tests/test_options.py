@@ -411,21 +411,21 @@ def test_a_search_option_of_cortex_that_ours_lacks_is_refused_by_name(name: str)
     assert parse(SearchOptions, {name: default, "limit": 20}) == SearchOptions()
 
 
-def test_arguments_are_what_a_backend_takes() -> None:
+def test_keywords_are_what_a_typed_call_takes() -> None:
     everything = SearchOptions(
         user_id="ada", tags=("a", "b"), source_type="tool", min_importance=0, limit=1, include_partial=True
     )
-    assert everything.arguments() == {
-        "userId": "ada",
+    assert everything.keywords() == {
+        "user_id": "ada",
         "tags": ["a", "b"],
-        "sourceType": "tool",
-        "minImportance": 0,
+        "source_type": "tool",
+        "min_importance": 0,
         "limit": 1,
-        "includePartial": True,
+        "include_partial": True,
     }
-    assert SearchOptions().arguments() == {"limit": 20}
-    assert MemoryFilter().arguments() == ConversationFilter().arguments() == {}
-    assert HistoryPage().arguments() == {"limit": 50, "offset": 0, "sortOrder": "asc"}
+    assert SearchOptions().keywords() == {"limit": 20}
+    assert MemoryFilter().keywords() == ConversationFilter().keywords() == {}
+    assert HistoryPage().keywords() == {"limit": 50, "offset": 0, "sort_order": "asc"}
 
 
 @pytest.mark.parametrize(

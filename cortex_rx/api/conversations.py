@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from cortex_rx.backends import Backend
+from cortex_rx.backends.contract.typed import Conversations
 from cortex_rx.options import ConversationFilter, ConversationType, HistoryPage, ids
 from cortex_rx.types import Conversation, ConversationHistory
 
@@ -39,16 +40,16 @@ class ConversationsAPI:
 
     async def get(self, conversation_id: str, memory_space_id: str) -> Conversation | None:
         """The conversation with all its messages, or None if the memory space has none of this id."""
-        arguments = ids(conversation_id=conversation_id, memory_space_id=memory_space_id)
-        row = await self._backend.query("conversations:get", arguments)
+        conversation = ids(conversation_id=conversation_id, memory_space_id=memory_space_id)
+        row = await Conversations(self._backend).get(**conversation)
         return None if row is None else Conversation.from_row(row)
 
     async def count(
         self, memory_space_id: str, *, user_id: str | None = None, type: ConversationType | None = None
     ) -> int:
         """How many conversations there are, of this user and type."""
-        narrowed = ConversationFilter(user_id=user_id, type=type).arguments()
-        return int(await self._backend.query("conversations:count", ids(memory_space_id=memory_space_id) | narrowed))
+        narrowed = ConversationFilter(user_id=user_id, type=type).keywords()
+        return await Conversations(self._backend).count(**ids(memory_space_id=memory_space_id), **narrowed)
 
     async def get_history(
         self,
@@ -63,9 +64,9 @@ class ConversationsAPI:
 
         Raises `ConversationNotFound`.
         """
-        page = HistoryPage(limit=limit, offset=offset, sort_order=sort_order).arguments()
-        arguments = ids(conversation_id=conversation_id, memory_space_id=memory_space_id) | page
-        return ConversationHistory.from_row(await self._backend.query("conversations:getHistory", arguments))
+        page = HistoryPage(limit=limit, offset=offset, sort_order=sort_order).keywords()
+        conversation = ids(conversation_id=conversation_id, memory_space_id=memory_space_id)
+        return ConversationHistory.from_row(await Conversations(self._backend).get_history(**conversation, **page))
 
     async def list(
         self,
@@ -76,6 +77,6 @@ class ConversationsAPI:
         limit: int = 100,
     ) -> _Conversations:
         """Conversations without their messages, newest first, at most `limit`; the filters act before it."""
-        narrowed = ConversationFilter(user_id=user_id, type=type, limit=limit).arguments()
-        rows = await self._backend.query("conversations:list", ids(memory_space_id=memory_space_id) | narrowed)
+        narrowed = ConversationFilter(user_id=user_id, type=type, limit=limit).keywords()
+        rows = await Conversations(self._backend).list(**ids(memory_space_id=memory_space_id), **narrowed)
         return [Conversation.from_row(row) for row in rows]

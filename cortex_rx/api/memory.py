@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from cortex_rx.backends import Backend
+from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import StreamEvent
@@ -134,15 +135,16 @@ class MemoryAPI:
 
     async def interrupted(self, memory_space_id: str, *, limit: int = 100) -> _Streams:
         """The streams that nobody writes any more and that have no end yet, newest first; it makes no token."""
-        arguments = ids(memory_space_id=memory_space_id) | MemoryFilter(limit=limit).arguments()
-        rows = await self._backend.query("streams:interrupted", arguments)
+        rows = await Streams(self._backend).interrupted(
+            **ids(memory_space_id=memory_space_id), **MemoryFilter(limit=limit).keywords()
+        )
         return [InterruptedStream.from_row(row) for row in rows]
 
     async def issue_token(self, memory_space_id: str, stream_id: str) -> str:
         """A new token with which the stream can be resumed, good for an hour.  Raises `StreamNotFound`."""
         token = new_token()
-        arguments: dict[str, Any] = dict(ids(memory_space_id=memory_space_id, stream_id=stream_id))
-        await self._backend.mutation("streams:issueToken", arguments | {"token": hashed(token)})
+        stream = ids(memory_space_id=memory_space_id, stream_id=stream_id)
+        await Streams(self._backend).issue_token(**stream, token=hashed(token))
         return token
 
     async def finish(self, memory_space_id: str, stream_id: str) -> RememberResult:
@@ -150,9 +152,7 @@ class MemoryAPI:
 
         Without any text the question is kept as unanswered.  Raises `StillOwned` while its writer may be alive, `StreamNotFound`.
         """
-        stored = await self._backend.mutation(
-            "streams:finish", dict(ids(memory_space_id=memory_space_id, stream_id=stream_id))
-        )
+        stored = await Streams(self._backend).finish(**ids(memory_space_id=memory_space_id, stream_id=stream_id))
         return RememberResult(
             conversation=StoredConversation.from_row(stored["conversation"]),
             memories=tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
@@ -169,17 +169,18 @@ class MemoryAPI:
         """
         if not isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgument("query", type(query).__name__, "a string")
-        arguments = ids(memory_space_id=memory_space_id) | {"query": query} | parse(SearchOptions, options).arguments()
-        return [MemoryEntry.from_row(row) for row in await self._backend.query("memories:search", arguments)]
+        space, narrowed = ids(memory_space_id=memory_space_id), parse(SearchOptions, options).keywords()
+        rows = await Memories(self._backend).search(**space, query=query, **narrowed)
+        return [MemoryEntry.from_row(row) for row in rows]
 
     async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
         """The memory, its content whole, or None if the memory space has none of this id; of an answer in chunks with their ids.
 
         That of an answer that still streams is there only with `include_partial`.
         """
-        narrowed = MemoryFilter(include_partial=include_partial).arguments()
-        arguments = ids(memory_space_id=memory_space_id, memory_id=memory_id) | narrowed
-        row = await self._backend.query("memories:get", arguments)
+        narrowed = MemoryFilter(include_partial=include_partial).keywords()
+        memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
+        row = await Memories(self._backend).get(**memory, **narrowed)
         return None if row is None else MemoryEntry.from_row(row)
 
     async def count(
@@ -197,16 +198,16 @@ class MemoryAPI:
         """
         narrowed = MemoryFilter(
             user_id=user_id, source_type=source_type, include_partial=include_partial, include_chunks=include_chunks
-        ).arguments()
-        return int(await self._backend.query("memories:count", ids(memory_space_id=memory_space_id) | narrowed))
+        ).keywords()
+        return await Memories(self._backend).count(**ids(memory_space_id=memory_space_id), **narrowed)
 
     async def delete(self, memory_space_id: str, memory_id: str) -> DeleteResult:
         """Delete the memory, with that of an answer its chunks; the messages of the conversation stay.
 
         Raises `MemoryNotFound`, and `InvalidArgument` for a chunk, which goes with its answer.
         """
-        arguments = ids(memory_space_id=memory_space_id, memory_id=memory_id)
-        return DeleteResult.from_row(await self._backend.mutation("memories:deleteMemory", arguments))
+        memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
+        return DeleteResult.from_row(await Memories(self._backend).delete_memory(**memory))
 
     async def list(
         self,
@@ -230,6 +231,6 @@ class MemoryAPI:
             limit=limit,
             include_partial=include_partial,
             include_chunks=include_chunks,
-        ).arguments()
-        arguments = ids(memory_space_id=memory_space_id) | narrowed
-        return [MemoryEntry.from_row(row) for row in await self._backend.query("memories:list", arguments)]
+        ).keywords()
+        rows = await Memories(self._backend).list(**ids(memory_space_id=memory_space_id), **narrowed)
+        return [MemoryEntry.from_row(row) for row in rows]

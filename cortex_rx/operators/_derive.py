@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from cortex_rx.backends.contract.typed.rows import Range
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Chunked, Problem, StreamEvent
 from cortex_rx.flow import CancelledWithin, Inbox
@@ -62,7 +63,7 @@ class Vectors:
         if exchange.end > most:
             self._start(len(self._tasks) + len(self._todo))
 
-    async def finish(self, chunks: list[dict[str, Any]], answer: str) -> Exception | None:
+    async def finish(self, chunks: list[Range], answer: str) -> Exception | None:
         """Give each chunk its embedding; the first error if some have none for it."""
         self._rest = (
             (chunk["start"], answer[chunk["start"] : chunk["end"]])

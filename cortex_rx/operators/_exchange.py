@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from typing import Any
 
+from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.backends.contract.typed.rows import Range, StoredExchange
 from cortex_rx.errors import ChainOrderError, CortexError
 from cortex_rx.events import (
     Begun,
@@ -131,30 +134,28 @@ class Exchange:
         """The whole answer, where it is kept."""
         return "".join(self._whole or ())
 
-    def call(self, opened: Opened, begun: Begun | None, ended: Ended) -> tuple[str, dict[str, Any]]:
-        """The function of the store that ends the exchange, and what it takes; of one that was not begun without an epoch."""
-        args: dict[str, Any] = {
-            "streamId": opened.stream_id,
-            "memorySpaceId": opened.turn.memory_space_id,
-            "reason": ended.reason,
-        }
-        if begun:
-            args["epoch"] = begun.epoch
+    def call(self, backend: Backend, opened: Opened, begun: Begun | None, ended: Ended) -> Call[StoredExchange]:
+        """The call that ends the exchange; of one that was not begun under epoch 0."""
+        streams, space, epoch = Streams(backend), opened.turn.memory_space_id, begun.epoch if begun else 0
         if self.empty:
-            return "streams:close", {**args, "outcome": "empty"}
-        args |= {
-            "attempt": (begun.attempt if begun else 0) + self.attempt,
-            "start": self.start,
-            "text": self.tail,
-            "length": self.end,  # of what passed here: a step before may have changed lengths
-        }
-        if ended.usage:
-            args["usage"] = ended.usage.model_dump(by_alias=True, exclude_none=True)
-        return "streams:finalize", args
+            return streams.close(
+                stream_id=opened.stream_id, memory_space_id=space, epoch=epoch, outcome="empty", reason=ended.reason
+            )
+        return streams.finalize(
+            stream_id=opened.stream_id,
+            memory_space_id=space,
+            epoch=epoch,
+            attempt=(begun.attempt if begun else 0) + self.attempt,
+            start=self.start,
+            text=self.tail,
+            length=self.end,  # of what passed here: a step before may have changed lengths
+            reason=ended.reason,
+            usage=ended.usage.model_dump(by_alias=True, exclude_none=True) if ended.usage else None,
+        )
 
-    def chunks(self, most: int) -> list[dict[str, Any]]:
+    def chunks(self, most: int) -> list[Range]:
         """The chunks, as `streams:finalize` takes them; none if one is longer than `most`, or they are not the answer."""
-        chunks = [
+        chunks: list[Range] = [
             {"start": start, "end": end} for start, end in zip(self._chunks[::2], self._chunks[1::2], strict=True)
         ]
         last = 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import Any
 
 from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.backends.contract.typed.rows import Lease
 from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox
 from cortex_rx.takeover import LEASE, TOKEN_TTL, hashed
@@ -42,31 +44,41 @@ async def begin_stream(backend: Backend, opened: Opened, token: str | None = Non
     """
     if taken := opened.resumed:
         return Begun(taken.memory_id, taken.epoch, 0, opened.token)  # its deltas say which attempt they are
-    args: dict[str, Any] = {
-        "streamId": opened.stream_id,
-        "startedAt": round(opened.at * 1000),
-        "lease": milliseconds(LEASE),
-        "claim": opened.claim,
-    }
-    if token:
-        args |= {"token": hashed(token), "tokenTtl": milliseconds(TOKEN_TTL)}
-    begun = await backend.mutation("streams:begin", args | opened.turn.arguments())
+    turn = opened.turn
+    begun = await Streams(backend).begin(
+        stream_id=opened.stream_id,
+        memory_space_id=turn.memory_space_id,
+        conversation_id=turn.conversation_id,
+        user_message=turn.user_message,
+        user_id=turn.user_id,
+        user_name=turn.user_name,
+        agent_id=turn.agent_id,
+        participant_id=turn.participant_id,
+        importance=turn.importance,
+        tags=list(turn.tags),
+        metadata=turn.metadata or None,
+        started_at=round(opened.at * 1000),
+        lease=milliseconds(LEASE),
+        claim=opened.claim,
+        token=hashed(token) if token else None,
+        token_ttl=milliseconds(TOKEN_TTL) if token else None,
+    )
     before = begun["state"] == "finished"
-    return Begun(begun["memoryId"], int(begun["epoch"]), int(begun["attempt"]), token, before)
+    return Begun(begun["memoryId"], begun["epoch"], begun["attempt"], token, before)
 
 
 async def let_go(backend: Backend, opened: Opened, begun: Begun) -> None:
     """The writer goes away: whoever goes on with the stream need not wait for the lease to run out."""
-    args = {
-        "streamId": opened.stream_id,
-        "memorySpaceId": opened.turn.memory_space_id,
-        "epoch": begun.epoch,
-        "lease": 0,
-    }
     try:
-        await backend.mutation("streams:renew", args)
+        await renewal(backend, opened, begun, lease=0)
     except Exception as error:  # it runs out by itself
         log.info("the lease was not released: %s (stream %s)", type(error).__name__, opened.stream_id)
+
+
+def renewal(backend: Backend, opened: Opened, begun: Begun, lease: int) -> Call[Lease]:
+    """A new lease, in ms; 0 lets the stream go."""
+    space = opened.turn.memory_space_id
+    return Streams(backend).renew(stream_id=opened.stream_id, memory_space_id=space, epoch=begun.epoch, lease=lease)
 
 
 def milliseconds(time: timedelta) -> int:

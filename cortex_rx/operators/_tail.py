@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.backends.contract.typed.rows import Appended
 from cortex_rx.errors import (
     ChainOrderError,
     Diverged,
@@ -33,8 +35,9 @@ _LONGEST_PAUSE = 13  # 0.1 s doubled until then: 25 s in all
 class Tail:
     """The text that has come and is not stored yet, and where it goes."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, backend: Backend) -> None:
         self._flow = flow
+        self._streams = Streams(backend)
         self._base = 0.0
         self.opened: Opened | None = None
         self.begun: Begun | None = None
@@ -73,36 +76,36 @@ class Tail:
             raise no_begun()
         return []
 
-    async def store(self, backend: Backend, *, release: bool = False) -> PartialStored:
+    async def store(self, *, release: bool = False) -> PartialStored:
         """Append it, with the place in the source that belongs to its end; `release`: the writer goes away."""
-        args = self.append(release=release)
-        await backend.mutation("streams:append", args)
+        append = self.append(release=release)
+        await append
         self.released = release
         self.texts.clear()
-        self.start += len(args["text"])
+        self.start += len(append.args["text"])
         return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
 
-    def append(self, *, release: bool) -> dict[str, Any]:
-        """What `streams:append` takes; of a stream that was not begun without an epoch."""
+    def append(self, *, release: bool) -> Call[Appended]:
+        """The call that appends it; of a stream that was not begun under epoch 0."""
         assert self.opened is not None
         text = "".join(self.texts)
         self.texts[:] = [text] if text else []  # or a store that stalls would hold it twice
-        return {
-            "streamId": self.opened.stream_id,
-            "memorySpaceId": self.opened.turn.memory_space_id,
-            **({"epoch": self.begun.epoch} if self.begun else {}),
-            "attempt": (self.begun.attempt if self.begun else 0) + self.attempt,
-            "start": self.start,
-            "text": text,
-            "lease": 0 if release else milliseconds(LEASE),
-            "state": {"index": self.index},
-            "mark": self.mark.to_json() if self.mark else None,
-        }
+        return self._streams.append(
+            stream_id=self.opened.stream_id,
+            memory_space_id=self.opened.turn.memory_space_id,
+            epoch=self.begun.epoch if self.begun else 0,
+            attempt=(self.begun.attempt if self.begun else 0) + self.attempt,
+            start=self.start,
+            text=text,
+            lease=0 if release else milliseconds(LEASE),
+            state={"index": self.index},
+            mark=self.mark.to_json() if self.mark else None,
+        )
 
     async def lost(self, spool: Spool | None, message: str) -> NotStored:
         """The error that says what is not stored, and where it is kept now, if there is a spool."""
         assert self.opened is not None
-        return await keep(spool, self.opened, "persist_partial", "streams:append", self.append(release=True), message)
+        return await keep(spool, self.opened, "persist_partial", self.append(release=True), message)
 
     async def release(self, backend: Backend) -> None:
         """The writer goes away, unless he has said so, or has left the rest to `finalize`."""
@@ -114,12 +117,12 @@ def no_begun() -> ChainOrderError:
     return ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
 
 
-async def insist(tail: Tail, backend: Backend, spool: Spool | None) -> PartialStored | None:
+async def insist(tail: Tail, spool: Spool | None) -> PartialStored | None:
     """Store what the tail holds, for 25 s at most."""
     pause = 0.1
     while tail.texts and tail.begun:
         try:
-            return await tail.store(backend)
+            return await tail.store()
         except _MEANT:
             raise
         except Exception as error:

@@ -13,7 +13,7 @@ from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox, beside
 from cortex_rx.flow.scheduler import cancelled_by_us
 from cortex_rx.operators._checks import backend_of, seconds
-from cortex_rx.operators._store import Backoff, begin_stream, let_go, log, milliseconds, said
+from cortex_rx.operators._store import Backoff, begin_stream, let_go, log, milliseconds, renewal, said
 from cortex_rx.takeover import LEASE, new_token
 
 __all__ = ["begin"]
@@ -104,14 +104,8 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
 
 async def _heartbeat(backend: Backend, opened: Opened, begun: Begun) -> None:
     """Say that the writer lives.  What fails is tried at the next beat; whether somebody else owns the stream, writes find out."""
-    args = {
-        "streamId": opened.stream_id,
-        "memorySpaceId": opened.turn.memory_space_id,
-        "epoch": begun.epoch,
-        "lease": milliseconds(LEASE),
-    }
     try:
-        await backend.mutation("streams:renew", args)
+        await renewal(backend, opened, begun, milliseconds(LEASE))
     except Exception as error:  # whatever it is, the answer goes on
         log.info("no heartbeat: %s (stream %s)", type(error).__name__, opened.stream_id)
 

@@ -130,8 +130,8 @@ def finalize(
                 return
             if begun is None and exchange.excused is None:
                 raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
-            path, args = exchange.call(opened, begun, ended)
-            empty = path == "streams:close"
+            call, empty = exchange.call(backend, opened, begun, ended), exchange.empty
+            args = call.args
             if most is not None and exchange.end > most and not empty:
                 args["chunks"] = exchange.chunks(most)
                 if not args["chunks"]:
@@ -141,14 +141,14 @@ def finalize(
                 derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, vectors)
                 async for problem in derived:
                     yield said(problem, opened)
-            lost = partial(keep, spool, opened, "finalize", path, args)
+            lost = partial(keep, spool, opened, "finalize", call)
             if begun is None:
                 raise await lost("the store could not begin the exchange, so it is not stored") from exchange.excused
             backoff, told = Backoff(inbox), False
             try:
                 while True:
                     try:
-                        stored = await backend.mutation(path, args)
+                        stored = await call
                         break
                     except _MEANT:
                         raise

@@ -77,7 +77,7 @@ def persist_partial(
     spool_of(spool)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        tail = Tail(inbox.flow)
+        tail = Tail(inbox.flow, backend)
         try:
             async for batch in inbox:
                 while batch:
@@ -115,7 +115,7 @@ def persist_partial(
         backoff, told = Backoff(inbox), False
         while tail.texts and tail.begun:
             try:
-                yield await tail.store(backend, release=_goes_away(inbox, tail))
+                yield await tail.store(release=_goes_away(inbox, tail))
             except (Fenced, Diverged, Gap):
                 raise
             except Exception as error:
@@ -144,7 +144,7 @@ def persist_partial(
         return lost if tail.texts else None  # a question alone was no more than begun
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        tail = Tail(items.flow)
+        tail = Tail(items.flow, backend)
         held: list[StreamEvent] = []  # from the first text on, if it comes before the store could begin
         weight, ended = 0.0, False
         try:
@@ -158,7 +158,7 @@ def persist_partial(
                     batch, held = held + batch, []
                 while batch:
                     rest = tail.take(batch)
-                    stored = await insist(tail, backend, spool)
+                    stored = await insist(tail, spool)
                     for event in batch[: len(batch) - len(rest)]:
                         yield event
                         ended = ended or type(event) is Ended

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from reactivex import Observable, abc
 
 from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import (
     ChainOrderError,
@@ -121,14 +122,12 @@ def recover(
                     emit(said(Problem.of("streaming", error, recoverable=True), opened))
                     emit(Ended("error", seen.offset, seen.index))
                     return None
-                args: dict[str, Any] = {
-                    "streamId": opened.stream_id,
-                    "memorySpaceId": opened.turn.memory_space_id,
-                    "epoch": begun.epoch,
-                }
+                rollback = Streams(backend).rollback(
+                    stream_id=opened.stream_id, memory_space_id=opened.turn.memory_space_id, epoch=begun.epoch
+                )
                 for pause in (*LATE, None):
                     try:
-                        await backend.mutation("streams:rollback", args)
+                        await rollback
                         emit(RolledBack(opened.stream_id, begun.memory_id))
                         return error
                     except StoreError as failure:

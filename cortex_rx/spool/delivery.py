@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, StreamNotFound
 from cortex_rx.spool.file import PIECE, Entry
 
@@ -51,7 +52,7 @@ class _Answer:
     def __init__(self, backend: Backend, entry: Entry, begin: dict[str, Any], pieces: Pieces) -> None:
         self._backend = backend
         self._path, self._args = entry.path, entry.args
-        self._stream = {"streamId": entry.stream, "memorySpaceId": entry.space}
+        self._streams, self._stream, self._space = Streams(backend), begin["streamId"], entry.space
         self._piece = pieces
         self.epoch: int | None = entry.args.get("epoch")
         self.attempt: int = entry.args.get("attempt", 0)
@@ -80,14 +81,14 @@ class _Answer:
                 yield text
 
     async def _read(self, attempt: int, after: int, limit: int) -> str:
-        page = await self._backend.query(
-            "streams:read", self._stream | {"attempt": attempt, "after": after, "limit": limit}
+        page = await self._streams.read(
+            stream_id=self._stream, memory_space_id=self._space, attempt=attempt, after=after, limit=limit
         )
-        return str(page["text"])
+        return page["text"]
 
     async def is_wanted(self) -> bool:
         """Whether the store has less than this.  If it has something else, this raises."""
-        found = await self._backend.query("streams:get", self._stream)
+        found = await self._streams.get(stream_id=self._stream, memory_space_id=self._space)
         if found is None:
             if self.epoch is not None:
                 raise StreamNotFound("the stream was taken back meanwhile")
@@ -112,20 +113,26 @@ class _Answer:
 
     async def send(self, texts: Texts, epoch: int, attempt: int, start: int) -> None:
         """Piece by piece; the last one with the call that had failed."""
-        key = self._stream | {"epoch": epoch}
         if self._path == "streams:close":
-            await self._backend.mutation(self._path, self._args | key)
+            await self._backend.mutation(self._path, self._args | {"epoch": epoch})
             return
-        key |= {"attempt": attempt}
         last = ""
         async with aclosing(texts):
             async for text in texts:
                 if last:
-                    append = key | {"start": start, "text": last, "lease": _LEASE}
-                    await self._backend.mutation("streams:append", append)
+                    await self._streams.append(
+                        stream_id=self._stream,
+                        memory_space_id=self._space,
+                        epoch=epoch,
+                        attempt=attempt,
+                        start=start,
+                        text=last,
+                        lease=_LEASE,
+                    )
                     start += len(last)
                 last = text
-        await self._backend.mutation(self._path, self._args | key | {"start": start, "text": last})
+        rest = {"epoch": epoch, "attempt": attempt, "start": start, "text": last}
+        await self._backend.mutation(self._path, self._args | rest)
 
 
 def _other(state: str) -> Exception:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract.call import Call
 from cortex_rx.errors import (
     CortexError,
     Diverged,
@@ -132,7 +133,7 @@ class Spool:
     async def put(self, opened: Opened, operator: str, path: str, args: Mapping[str, Any]) -> Spooled:
         """Keep a call of a stream that the store could not take: the function `path` of the store, and its arguments.
 
-        Without an `epoch` among them the stream was not begun.  It is durable when this returns.
+        Without an `epoch` among them, or with 0, the stream was not begun.  It is durable when this returns.
         """
         turn = opened.turn
         begin = {
@@ -142,7 +143,7 @@ class Spool:
             **turn.arguments(),
         }
         text: str = args.get("text", "")
-        rest = {name: value for name, value in args.items() if name != "text"}
+        rest = {name: value for name, value in args.items() if name != "text" and (name != "epoch" or value)}
         add = partial(
             self.file.add, turn.memory_space_id, operator, path, rest, text=text, begin=begin, began=opened.at
         )
@@ -225,18 +226,16 @@ def cause_of(error: BaseException) -> tuple[str, str]:
     return f"{type(error).__name__}: {error}", getattr(error, "code", None) or type(error).__name__
 
 
-async def keep(
-    spool: Spool | None, opened: Opened, operator: str, path: str, args: Mapping[str, Any], message: str
-) -> NotStored:
+async def keep(spool: Spool | None, opened: Opened, operator: str, call: Call[Any], message: str) -> NotStored:
     """The error that says what was not stored, and where it is kept now.
 
     If there is no spool, or it fails as well, the error carries the text all the same.
     """
-    text, offset = args.get("text", ""), args.get("start", 0)
+    text, offset = call.args.get("text", ""), call.args.get("start", 0)
     if spool is None:
         return NotStored(message, text, offset)
     try:
-        where = await spool.put(opened, operator, path, args)
+        where = await spool.put(opened, operator, call.path, call.args)
     except Exception as error:
         log.error("the spool failed: %s (stream %s)", type(error).__name__, opened.stream_id)
         return NotStored(f"{message}, and the spool failed: {type(error).__name__}", text, offset)
