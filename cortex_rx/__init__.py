@@ -10,6 +10,7 @@ from cortex_rx.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, Stre
 from cortex_rx.options import RememberParams, RememberStreamParams, SearchOptions, StreamingOptions
 from cortex_rx.remember import Answer, default_chain, remember, remember_stream
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult
+from cortex_rx.retry import is_transient
 from cortex_rx.source import ResumeFrom, ResumePoint, from_stream, prefill, replayable, restart
 from cortex_rx.spool import DeadLetters, DrainReport, Spool
 from cortex_rx.types import StreamError, StreamMetrics, Turn
@@ -46,6 +47,7 @@ __all__ = [
     "Turn",
     "default_chain",
     "from_stream",
+    "is_transient",
     "operators",
     "prefill",
     "remember",

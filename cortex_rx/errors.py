@@ -38,6 +38,7 @@ __all__ = [
     "ProviderError",
     "QueueClosed",
     "ResumableStreamError",
+    "RetryAfterTooLong",
     "SourceConsumed",
     "SpoolBusy",
     "Spooled",
@@ -214,6 +215,22 @@ class StreamCutOff(CortexError, ConnectionError):
     """A provider's stream stopped without saying that the answer is through: the connection was cut."""
 
     code = "STREAM_CUT_OFF"
+
+
+class RetryAfterTooLong(CortexError):
+    """The provider asks to be left alone for longer than `resume` waits: `seconds` is what it asked for, `most` the limit."""
+
+    code = "RETRY_AFTER_TOO_LONG"
+
+    def __init__(self, seconds: float, most: float) -> None:
+        super().__init__(
+            f"the provider wants to be asked again after {seconds:.9g} s; waited for are {most:.9g} s at most"
+        )
+        self.seconds: float = seconds
+        self.most: float = most
+
+    def __reduce__(self) -> tuple[type[RetryAfterTooLong], tuple[float, float]]:
+        return type(self), (self.seconds, self.most)
 
 
 class ResumableStreamError(CortexError):

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from itertools import repeat
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.errors import InvalidArgument, StoreUnavailable, StreamNotFound
+from cortex_rx.errors import InvalidArgument, StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
 from cortex_rx.options import ids
+from cortex_rx.retry import Backoff, retrying
 from cortex_rx.types import Usage
 
 __all__ = ["Place", "follow"]
@@ -78,10 +81,10 @@ async def follow(
     offset, index, seen = after.offset, 0, False
     epoch = after.epoch or None  # under which it was written what has been read; without it nothing can be said of that
     attempt = after.attempt if epoch else None
-    away = 0.0
     while True:
         try:
-            page = await streams.read(
+            look = partial(
+                streams.read,
                 memory_space_id=memory_space_id,
                 stream_id=stream_id,
                 after=offset,
@@ -89,18 +92,13 @@ async def follow(
                 epoch=epoch,
                 limit=_PAGE,
             )
-        except StoreUnavailable:
-            if away > _PATIENCE:
-                raise
-            away += pause
-            await asyncio.sleep(pause)
-            continue
+            page = await retrying(look, Backoff(repeat(pause, int(_PATIENCE / pause) + 1)))
         except StreamNotFound:
             if not seen:
                 raise
             yield RolledBack(stream_id)
             return
-        away, seen = 0.0, True
+        seen = True
         if page["state"] == "rolledBack":
             yield RolledBack(stream_id)
             return

@@ -106,7 +106,7 @@ class OptionEffect:
     ours: object
     """Our default."""
     cortex: object
-    """The default of Cortex's Python SDK."""
+    """The default of Cortex's Python SDK, or `NOT_IN_CORTEX`."""
     nothing: tuple[object, ...] = ()
     """Where there is no operator yet: the values that ask for nothing, the only ones accepted.  Empty where there is one."""
     differs: str = ""
@@ -120,6 +120,7 @@ class OptionEffect:
         return not self.nothing
 
 
+NOT_IN_CORTEX = "no such option"
 _NONE = (None, False)
 STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     "store_partial_response": OptionEffect(
@@ -140,6 +141,10 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
         differs="asking a model again is asked for, and the source must say how it is opened again; in Cortex it does nothing",
     ),
     "retry_delay": OptionEffect("configures", "resume", "delay", 1000, 1000),
+    "max_retry_after": OptionEffect(
+        *("configures", "resume", "max_retry_after", 60_000, NOT_IN_CORTEX),
+        differs="ours: a provider that asks for more (`Retry-After`) ends the stream",
+    ),
     "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False, _NONE),
     "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None),
     "chunk_size": OptionEffect("configures", "chunk", "size", None, None),
@@ -169,7 +174,7 @@ _ANY = Accepts(lambda _, value: value)  # `_refused` decides
 
 
 class StreamingOptions(Options):
-    """What `remember_stream` does with the answer while it streams: Cortex's options, all of them.
+    """What `remember_stream` does with the answer while it streams: Cortex's options, all of them, and `max_retry_after`.
 
     The options that act in this version come first; the others are accepted only where they ask for nothing
     (`UnsupportedOption` otherwise).  `STREAMING_OPTIONS` says on which step of the default chain each acts.
@@ -226,6 +231,9 @@ class StreamingOptions(Options):
     `restart`).  Cortex's default is 3, and there it does nothing."""
     retry_delay: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 1000
     """Milliseconds before the first retry, at most; they double, and the pauses are random up to that."""
+    max_retry_after: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 60_000
+    """Milliseconds that are waited at most when the provider says for how long (`Retry-After`); more ends the stream with
+    `RetryAfterTooLong`."""
     partial_failure_handling: Annotated[FailureStrategy, Accepts(check.one_of(*get_args(FailureStrategy)))] = (
         "store-partial"
     )

@@ -15,7 +15,7 @@ from cortex_rx.marks import Seam
 from cortex_rx.opening import Once, Watched, open_stream
 from cortex_rx.providers import Cursor, Finish, Piece
 from cortex_rx.reopening import Progress, Reopenable, ResumePoint
-from cortex_rx.statuses import status_of
+from cortex_rx.retry import status_of
 from cortex_rx.surrogates import LONE, half, whole
 
 __all__ = ["Reading", "no_piece"]

@@ -34,7 +34,6 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 
 LINGER: timedelta = timedelta(seconds=1)
 _RETRIES = 3
-_DELAY = timedelta(seconds=1)
 
 
 def default_chain(
@@ -62,7 +61,8 @@ def default_chain(
     if chosen.max_retries is not None or chosen.partial_failure_handling == "retry":
         retries = _RETRIES if chosen.max_retries is None else chosen.max_retries
         if retries:
-            steps.append(cx.resume(retries, _DELAY if chosen.retry_delay is None else _ms(chosen.retry_delay)))
+            longest = _ms(chosen.max_retry_after)
+            steps.append(cx.resume(retries, _ms(chosen.retry_delay), max_retry_after=longest))
     if chosen.max_response_length is not None:
         steps.append(cx.limit(chosen.max_response_length))
     steps.append(cx.begin(backend, token=chosen.generate_resume_token))

@@ -15,9 +15,10 @@ from pydantic.alias_generators import to_camel
 
 from cortex_rx.backends.backend import HEAD_LENGTH, Backend, is_backend
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.errors import Fenced, IdempotencyConflict, InvalidArgument, StillOwned, StoreUnavailable
+from cortex_rx.errors import Fenced, IdempotencyConflict, InvalidArgument, StillOwned
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
+from cortex_rx.retry import SHORT_PAUSES, Backoff, retrying
 from cortex_rx.types import Turn, Usage
 
 __all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "Taken", "hashed", "new_token", "read_text", "take_over"]
@@ -26,7 +27,6 @@ LEASE: timedelta = timedelta(seconds=10)
 """How long a stream is its writer's after his last sign of life."""
 TOKEN_TTL: timedelta = timedelta(hours=1)
 """How long a token is good."""
-_PAUSES = (0.1, 0.4, 1.6)  # seconds between tries at a store that cannot be reached
 
 
 def new_token() -> str:
@@ -111,20 +111,15 @@ async def take_over(resume: ResumeFrom, flow: Flow) -> Taken:
         force=resume.take_over,
     )
     given_up = flow.time() + LEASE.total_seconds()
-    pauses = iter(_PAUSES)
     while True:
         try:
-            answer = await call
+            answer = await retrying(lambda: call, Backoff(SHORT_PAUSES))
             break
         except StillOwned as error:
             left = error.until / 1000 - flow.wall()  # by our clock: it only says when to ask again
             if flow.time() >= given_up:
                 raise
             await asyncio.sleep(min(max(left, 0.05), max(given_up - flow.time(), 0.05)))
-        except StoreUnavailable:
-            if (pause := next(pauses, None)) is None:
-                raise
-            await asyncio.sleep(pause)
     turn = turn_of(answer["turn"])
     for name, value in resume.expected.items():
         if getattr(turn, name) != value:

@@ -1,4 +1,4 @@
-"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, options.md, the table of running-tests.md.
+"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, options.md, errors.md, the table of running-tests.md.
 
 `make docs` runs it; `tests/docs/test_generated.py` fails when what it would write is not what is there.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import contract_typed
+import errors_table
 import options_table
 import scenes
 
@@ -70,6 +71,7 @@ def outputs() -> dict[Path, str]:
     files[ROOT / "docs/events.md"] = events_page(steps)
     files[ROOT / "docs/options.md"] = options_table.page()
     files |= contract_typed.modules()
+    files[ROOT / "docs/errors.md"] = errors_table.page()
     page = ROOT / "docs/running-tests.md"
     files[page] = page.read_text(encoding="utf-8").split(TESTS)[0] + TESTS + tests_table()
     page = ROOT / "docs/proofs.md"

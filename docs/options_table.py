@@ -8,7 +8,7 @@ HEAD = """# Streaming options
 
 This page is generated from `cortex_rx.options.STREAMING_OPTIONS` (`make docs`), and tested.
 
-The options of `remember_stream` and `default_chain` are Cortex's, all of them. Each adds, removes or configures one step of the default chain;
+The options of `remember_stream` and `default_chain` are Cortex's, all of them, and `max_retry_after`. Each adds, removes or configures one step of the default chain;
 `default_chain(backend, options)` shows the chain that they make. Names may be in snake_case or camelCase, and `None` means the default.
 Times are milliseconds, lengths code points, `max_buffer_size` bytes or nearly. An option that does not exist yet is refused by name unless its value
 asks for nothing.

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from cortex_rx.errors import InvalidArgument, UnsupportedOption
 from cortex_rx.options import (
+    NOT_IN_CORTEX,
     STREAMING_OPTIONS,
     ConversationFilter,
     HistoryPage,
@@ -70,7 +71,9 @@ EXCHANGE = {"memory_space_id": "support", "conversation_id": "c-1", "user_messag
 
 def test_the_table_covers_every_option_of_cortex_and_every_field_exactly() -> None:
     assert set(STREAMING_OPTIONS) == set(StreamingOptions.model_fields)
-    assert {to_camel(name): effect.cortex for name, effect in STREAMING_OPTIONS.items()} == CORTEX
+    theirs = {name: effect.cortex for name, effect in STREAMING_OPTIONS.items() if effect.cortex != NOT_IN_CORTEX}
+    assert {to_camel(name): default for name, default in theirs.items()} == CORTEX
+    assert STREAMING_OPTIONS.keys() - theirs.keys() == {"max_retry_after"}
 
 
 def test_the_defaults_are_those_of_the_table() -> None:
@@ -90,6 +93,7 @@ def test_what_acts_in_this_version() -> None:
         "max_response_length": ("adds", "limit", "max_length"),
         "max_retries": ("adds", "resume", "retries"),
         "retry_delay": ("configures", "resume", "delay"),
+        "max_retry_after": ("configures", "resume", "max_retry_after"),
         "partial_failure_handling": ("configures", "recover", "strategy"),
         "generate_resume_token": ("configures", "begin", "token"),
         "hooks": ("adds", "observe", "on_chunk, on_progress, on_error, on_complete"),

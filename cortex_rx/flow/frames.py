@@ -79,10 +79,10 @@ def pull(open_: Callable[[Flow], AsyncGenerator[T, None]]) -> Observable[T]:
     return Observable(subscribe)
 
 
-def resume(again: Callable[[Exception, int], float | None]) -> Operator[T, T]:
+def resume(again: Callable[[Exception, int], float | Exception | None]) -> Operator[T, T]:
     """After an error subscribe to the source again, with a flow that carries the `Reopening`.
 
-    `again(error, retry)` says after how many seconds, or None: then the error is passed on.  What is upstream starts anew with
+    `again(error, retry)` says after how many seconds, or None: then the error is passed on, or the one that it gives in its place.  What is upstream starts anew with
     each opening, what is downstream never does.
 
     >>> from reactivex import operators as ops
@@ -123,8 +123,8 @@ def resume(again: Callable[[Exception, int], float | None]) -> Operator[T, T]:
                     if error is None:
                         return observer.on_completed()
                     seconds = again(error, point.retry + 1)
-                    if seconds is None:
-                        return observer.on_error(error)
+                    if seconds is None or isinstance(seconds, Exception):
+                        return observer.on_error(seconds or error)
                     await asyncio.sleep(seconds)
                     point = Reopening(emitted, point.retry + 1, error, point.memo)
 

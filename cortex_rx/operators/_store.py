@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from itertools import chain, takewhile
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.backends.contract.call import Call
@@ -12,15 +13,13 @@ from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import Lease
 from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox
+from cortex_rx.retry import SHORT_PAUSES, Backoff, doubling
 from cortex_rx.takeover import LEASE, TOKEN_TTL, hashed
 
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 MAX_PENDING = 1_048_576
 """What may wait for a stalled store before the source waits too: weights as `weigh` counts them, about bytes."""
-
-LATE = (0.1, 0.4, 1.6)
-"""Seconds between the tries of a write, once a stream has come to its end."""
 
 _OVERHEAD = 240  # what an event costs beside its text: measured with tracemalloc
 
@@ -86,24 +85,14 @@ def milliseconds(time: timedelta) -> int:
     return round(time.total_seconds() * 1000)
 
 
-class Backoff:
+def while_streaming(inbox: Inbox[StreamEvent]) -> Backoff:
     """Pauses between tries: 0.1 s, doubled each time up to 5 s, as long as the stream runs.
 
-    After its end three tries more, `LATE` seconds apart: a stream that was stopped must be at rest soon.
+    After its end three tries more: a stream that was stopped must be at rest soon.
     """
 
-    def __init__(self, inbox: Inbox[StreamEvent]) -> None:
-        self._inbox = inbox
-        self._pause = 0.1
-        self._late = iter(LATE)
+    async def rest(seconds: float) -> None:
+        await (inbox.rest(seconds) if inbox.end is None else asyncio.sleep(seconds))
 
-    async def again(self) -> bool:
-        """Pause; whether to try again."""
-        if self._inbox.end is None:
-            await self._inbox.rest(self._pause)
-            self._pause = min(2 * self._pause, 5.0)
-        elif (pause := next(self._late, None)) is None:
-            return False
-        else:
-            await asyncio.sleep(pause)
-        return True
+    pauses = takewhile(lambda _: inbox.end is None, doubling(0.1, 5.0))
+    return Backoff(chain(pauses, SHORT_PAUSES), rest)

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+from itertools import islice
+from math import inf
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import Appended
-from cortex_rx.errors import (
-    ChainOrderError,
-    Diverged,
-    Fenced,
-    Gap,
-    IdempotencyConflict,
-    NotStored,
-    StoreUnavailable,
-    StreamNotFound,
-)
+from cortex_rx.errors import ChainOrderError, NotStored
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
 from cortex_rx.operators._store import let_go, milliseconds
+from cortex_rx.retry import Backoff, doubling, judge, retrying
 from cortex_rx.spool import Spool
 from cortex_rx.spool.spool import keep
 from cortex_rx.takeover import LEASE
 
 __all__ = ["Tail", "insist", "no_begun"]
 
-_MEANT = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound)  # what the store says of this very stream
-_LONGEST_PAUSE = 13  # 0.1 s doubled until then: 25 s in all
+_TRIES = 8  # after the first: 25 s in all
 
 
 class Tail:
@@ -119,15 +111,11 @@ def no_begun() -> ChainOrderError:
 
 async def insist(tail: Tail, spool: Spool | None) -> PartialStored | None:
     """Store what the tail holds, for 25 s at most."""
-    pause = 0.1
-    while tail.texts and tail.begun:
-        try:
-            return await tail.store()
-        except _MEANT:
+    if not (tail.texts and tail.begun):
+        return None
+    try:
+        return await retrying(tail.store, Backoff(islice(doubling(0.1, inf), _TRIES)))
+    except Exception as error:
+        if judge(error).verdict.of_exchange:
             raise
-        except Exception as error:
-            if not isinstance(error, StoreUnavailable) or pause > _LONGEST_PAUSE:
-                raise await tail.lost(spool, "the store stays away") from error
-            await asyncio.sleep(pause)
-            pause *= 2
-    return None
+        raise await tail.lost(spool, "the store stays away") from error

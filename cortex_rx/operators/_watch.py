@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
-from cortex_rx.errors import ResumableStreamError, StoreError, StoreUnavailable
+from cortex_rx.errors import ResumableStreamError, StoreError
 from cortex_rx.events import (
     Begun,
     Delta,
@@ -22,9 +21,10 @@ from cortex_rx.events import (
 from cortex_rx.flow import End, Flow
 from cortex_rx.hooks import Growing, ProgressEvent, StreamCompleteEvent, StreamHooks, stream_error
 from cortex_rx.operators._calls import Piece, Told
+from cortex_rx.retry import is_transient
 from cortex_rx.types import Phase, StreamError
 
-__all__ = ["READS", "Watch", "may_pass"]
+__all__ = ["READS", "Watch"]
 
 READS: tuple[type[StreamEvent], ...] = (
     Opened,
@@ -112,7 +112,7 @@ class Watch:
                 error = error.original_error  # what had happened; the token is told beside it
             if self._hooks.on_error:
                 phase = "storage" if self.phase == "streaming" and isinstance(error, StoreError) else self.phase
-                self._tell(self._error(Problem.of(phase, error, recoverable=may_pass(error))))
+                self._tell(self._error(Problem.of(phase, error, recoverable=is_transient(error))))
         elif self._hooks.on_complete and self._complete(end):
             self._tell(
                 StreamCompleteEvent(
@@ -188,20 +188,3 @@ class Watch:
 
     def _epoch_ms(self, elapsed: float) -> float:
         return (self._opened_at + elapsed) * 1000
-
-
-# The errors of a connection that are not Python's own: httpx's, those of the providers' clients, aiohttp's.
-_CONNECTION = {"TransportError", "APIConnectionError", "ClientConnectionError", "ClientPayloadError"}
-
-
-def may_pass(error: BaseException | None) -> bool:
-    """Whether the same may go well the next time: it is, or comes from, a connection or a store that failed, or a timeout."""
-    for _ in range(16):  # causes, and no circle of them
-        if error is None:
-            break
-        if isinstance(error, ConnectionError | TimeoutError | socket.gaierror | StoreUnavailable):
-            return True
-        if not _CONNECTION.isdisjoint(kind.__name__ for kind in type(error).__mro__):
-            return True
-        error = error.__cause__
-    return False

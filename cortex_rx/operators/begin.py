@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from functools import partial
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import InvalidArgument, StoreUnavailable
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox, beside
 from cortex_rx.flow.scheduler import cancelled_by_us
 from cortex_rx.operators._checks import backend_of, seconds
-from cortex_rx.operators._store import Backoff, begin_stream, let_go, log, milliseconds, renewal, said
+from cortex_rx.operators._store import begin_stream, let_go, log, milliseconds, renewal, said, while_streaming
+from cortex_rx.retry import is_transient, retrying
 from cortex_rx.takeover import LEASE, new_token
 
 __all__ = ["begin"]
@@ -61,12 +63,12 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         async for opened, *_ in inbox:
             assert isinstance(opened, Opened)
-            failures: list[StoreUnavailable] = []
-            made = new_token() if token else None
-            call = asyncio.ensure_future(_insist(backend, opened, Backoff(inbox), failures, made))
+            failures: list[Exception] = []
+            ask = partial(begin_stream, backend, opened, new_token() if token else None)
+            call = asyncio.ensure_future(retrying(ask, while_streaming(inbox), failures.append))
             try:
                 await asyncio.wait({call}, timeout=limit)
-                if failures:
+                if failures and is_transient(failures[0]):
                     yield said(Problem.of("initialization", failures[0], recoverable=True), opened)
                 elif not call.done():
                     slow = Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
@@ -78,13 +80,15 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
                     if cancelled_by_us():
                         raise
                     # The loop ends, and has cancelled the call; sent again it is the same.
-                    begun = await _insist(backend, opened, Backoff(inbox), failures, made)
+                    begun = await retrying(ask, while_streaming(inbox))
                 if inbox.disposed.is_set():
                     await let_go(backend, opened, begun)  # nobody hears of it any more, so nobody else will
                     return
                 yield begun
                 break
-            except StoreUnavailable as error:
+            except Exception as error:
+                if not is_transient(error):
+                    raise
                 yield said(Problem.of("initialization", error, recoverable=False), opened)
                 return
             finally:
@@ -108,16 +112,3 @@ async def _heartbeat(backend: Backend, opened: Opened, begun: Begun) -> None:
         await renewal(backend, opened, begun, milliseconds(LEASE))
     except Exception as error:  # whatever it is, the answer goes on
         log.info("no heartbeat: %s (stream %s)", type(error).__name__, opened.stream_id)
-
-
-async def _insist(
-    backend: Backend, opened: Opened, backoff: Backoff, failures: list[StoreUnavailable], token: str | None
-) -> Begun:
-    """Call the store until it can."""
-    while True:
-        try:
-            return await begin_stream(backend, opened, token)
-        except StoreUnavailable as error:
-            failures.append(error)
-            if not await backoff.again():
-                raise

@@ -8,17 +8,7 @@ from functools import partial
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import (
-    ChainOrderError,
-    Diverged,
-    EmptyAnswer,
-    Fenced,
-    Gap,
-    IdempotencyConflict,
-    InvalidArgument,
-    StoreUnavailable,
-    StreamNotFound,
-)
+from cortex_rx.errors import ChainOrderError, EmptyAnswer, InvalidArgument
 from cortex_rx.events import (
     Begun,
     Chunked,
@@ -37,7 +27,8 @@ from cortex_rx.flow import End, Inbox, beside
 from cortex_rx.operators._checks import backend_of, callback, count, spool_of
 from cortex_rx.operators._derive import Embed, Extract, Vectors, derive
 from cortex_rx.operators._exchange import Exchange
-from cortex_rx.operators._store import Backoff, said
+from cortex_rx.operators._store import said, while_streaming
+from cortex_rx.retry import is_transient, judge
 from cortex_rx.spool import Spool
 from cortex_rx.spool.spool import keep
 from cortex_rx.types import SHORTEST_CHUNK, MemoryEntry
@@ -144,20 +135,19 @@ def finalize(
             lost = partial(keep, spool, opened, "finalize", call)
             if begun is None:
                 raise await lost("the store could not begin the exchange, so it is not stored") from exchange.excused
-            backoff, told = Backoff(inbox), False
+            backoff, told = while_streaming(inbox), False
             try:
                 while True:
                     try:
                         stored = await call
                         break
-                    except _MEANT:
-                        raise
                     except Exception as error:
-                        again = isinstance(error, StoreUnavailable)
-                        if again and not told:
+                        if judge(error).verdict.of_exchange:
+                            raise
+                        if is_transient(error) and not told:
                             told = True
                             yield said(Problem.of("finalization", error, recoverable=True), opened)
-                        if not again or not await backoff.again():
+                        if not await backoff.again(error):
                             raise await lost(_NOT_STORED) from error
             except asyncio.CancelledError:
                 if spool:  # it took too long after a stop; if the store has it nevertheless, it may be sent again
@@ -180,7 +170,6 @@ def finalize(
     return beside(worker, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
 
 
-_MEANT = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound)  # what the store says of this very exchange
 _NOT_STORED = "the exchange could not be stored"
 _INTERVAL = 0.25  # seconds between two looks at what passed; the end is seen at once
 _BATCH = 2048  # events that passed are looked at sooner

@@ -9,12 +9,13 @@ from typing import Literal
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import Diverged, Fenced, Gap, StoreError, StoreUnavailable, StreamNotFound
+from cortex_rx.errors import StoreError, StreamNotFound
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
 from cortex_rx.operators._checks import backend_of, count, one_of, seconds, spool_of
-from cortex_rx.operators._store import MAX_PENDING, Backoff, begin_stream, said, weigh
+from cortex_rx.operators._store import MAX_PENDING, begin_stream, said, weigh, while_streaming
 from cortex_rx.operators._tail import Tail, insist, no_begun
+from cortex_rx.retry import Verdict, is_transient, judge
 from cortex_rx.spool import Spool
 
 __all__ = ["persist_partial"]
@@ -93,7 +94,9 @@ def persist_partial(
                 # Cancelled before the store had begun: what was shown is kept all the same.
                 try:
                     tail.begun = await begin_stream(backend, tail.opened)
-                except StoreUnavailable as error:
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
                     tail.failed = error
                 async for event in write(inbox, tail):
                     yield event
@@ -112,24 +115,25 @@ def persist_partial(
             await tail.release(backend)
 
     async def write(inbox: Inbox[StreamEvent], tail: Tail) -> AsyncGenerator[StreamEvent, None]:
-        backoff, told = Backoff(inbox), False
+        backoff, told = while_streaming(inbox), False
         while tail.texts and tail.begun:
             try:
                 yield await tail.store(release=_goes_away(inbox, tail))
-            except (Fenced, Diverged, Gap):
-                raise
             except Exception as error:
-                again = isinstance(error, StoreUnavailable)
+                verdict = judge(error).verdict
+                if verdict in (Verdict.TAKEN, Verdict.CONFLICT):
+                    raise
+                again = verdict is Verdict.TRANSIENT
                 if not told or not again:
                     told = True
                     yield said(Problem.of("storage", error, recoverable=again), tail.opened)
-                if not again or not await backoff.again():
+                if not await backoff.again(error):
                     tail.failed = error
                     return
 
     async def unstored(inbox: Inbox[StreamEvent], tail: Tail) -> Exception | None:
         """The error for what is not stored of a stream that was cut off: no `finalize` will send it."""
-        refused = isinstance(inbox.error, StoreError) and not isinstance(inbox.error, StoreUnavailable)
+        refused = isinstance(inbox.error, StoreError) and not is_transient(inbox.error)
         never_begun = tail.begun is None and tail.excused and not refused
         if not (tail.failed or never_begun):
             return None

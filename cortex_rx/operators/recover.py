@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Literal
 
@@ -11,19 +10,7 @@ from reactivex import Observable, abc
 from cortex_rx.backends.backend import Backend
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import (
-    ChainOrderError,
-    Diverged,
-    Fenced,
-    Gap,
-    IdempotencyConflict,
-    NotResumable,
-    NotStored,
-    ResumableStreamError,
-    StoreError,
-    StoreUnavailable,
-    StreamNotFound,
-)
+from cortex_rx.errors import ResumableStreamError, StoreError
 from cortex_rx.events import (
     Begun,
     Delta,
@@ -38,12 +25,10 @@ from cortex_rx.events import (
 )
 from cortex_rx.flow import Flow, after_failure, passing
 from cortex_rx.operators._checks import backend_of, one_of
-from cortex_rx.operators._store import LATE, said
+from cortex_rx.operators._store import said
+from cortex_rx.retry import SHORT_PAUSES, Backoff, judge, retrying
 
 __all__ = ["recover"]
-
-_BARE = (Fenced, Diverged, Gap, IdempotencyConflict, StreamNotFound, ChainOrderError, NotStored, NotResumable)
-"""What is no failure of the stream, or has been dealt with: passed on as it is."""
 
 
 @operator(
@@ -108,7 +93,7 @@ def recover(
 
             async def act(error: Exception, emit: Callable[[StreamEvent], None]) -> Exception | None:
                 opened, begun = seen.opened, seen.begun
-                if seen.ended or opened is None or begun is None or isinstance(error, _BARE):
+                if seen.ended or opened is None or begun is None or _is_bare(error):
                     return error
                 if strategy == "store-partial":
                     if seen.stored < seen.offset:
@@ -125,16 +110,11 @@ def recover(
                 rollback = Streams(backend).rollback(
                     stream_id=opened.stream_id, memory_space_id=opened.turn.memory_space_id, epoch=begun.epoch
                 )
-                for pause in (*LATE, None):
-                    try:
-                        await rollback
-                        emit(RolledBack(opened.stream_id, begun.memory_id))
-                        return error
-                    except StoreError as failure:
-                        if pause is None or not isinstance(failure, StoreUnavailable):
-                            emit(said(Problem.of("storage", failure, recoverable=False), opened))
-                            return error
-                        await asyncio.sleep(pause)
+                try:
+                    await retrying(lambda: rollback, Backoff(SHORT_PAUSES))
+                    emit(RolledBack(opened.stream_id, begun.memory_id))
+                except StoreError as failure:
+                    emit(said(Problem.of("storage", failure, recoverable=False), opened))
                 return error
 
             noted: Observable[StreamEvent] = passing(seen.noting)(source)
@@ -143,6 +123,12 @@ def recover(
         return Observable(subscribe)
 
     return apply
+
+
+def _is_bare(error: Exception) -> bool:
+    """No failure of the stream, or one that has been dealt with: passed on as it is."""
+    rule = judge(error)
+    return rule.as_is or rule.verdict.of_exchange
 
 
 class _Seen:

@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import random as randoms
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any
+from datetime import timedelta
+from itertools import islice
 
 from reactivex import Observable, abc
 
 from cortex_rx import flow as engine
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import CortexError, ProviderError, StreamCutOff, StreamTimeout
+from cortex_rx.errors import RetryAfterTooLong
 from cortex_rx.events import Opened, Resumed, StreamEvent
 from cortex_rx.flow import Flow
 from cortex_rx.operators._checks import callback, count, seconds
-from cortex_rx.statuses import status_of
+from cortex_rx.retry import Backoff, doubling, is_transient, retry_after
 
 __all__ = ["resume"]
-
-_STATUSES = frozenset((408, 409, 425, 429))  # and 500 and above
-_TRANSPORT = frozenset(  # of SDKs and HTTP clients, by name: none of them is imported
-    (
-        *("APIConnectionError", "APITimeoutError", "TransportError", "RemoteProtocolError"),
-        *("ClientConnectionError", "ClientPayloadError", "ServerDisconnectedError", "ProtocolError"),
-    )
-)
-_OVERLOADED = frozenset(  # what providers say in the stream itself
-    ("overloaded_error", "rate_limit_error", "server_error", "api_error", "timeout_error", "rate_limit_exceeded")
-)
-
-
-def _worth(error: Exception) -> bool:
-    """Whether asking again may help."""
-    if isinstance(error, StreamTimeout):
-        return error.which == "idle"
-    if isinstance(error, ProviderError):
-        return bool({error.type, error.provider_code} & _OVERLOADED)
-    if isinstance(error, StreamCutOff):
-        return True
-    if isinstance(error, CortexError):
-        return False
-    status = status_of(error)
-    if status is not None:
-        return status in _STATUSES or status >= 500
-    if isinstance(error, ConnectionError | TimeoutError | asyncio.IncompleteReadError):
-        return True
-    return any(kind.__name__ in _TRANSPORT for kind in type(error).__mro__)
 
 
 @operator(needs=[Opened], emits=[Resumed])
@@ -57,8 +26,9 @@ def resume(
     delay: timedelta = timedelta(seconds=1),
     max_delay: timedelta = timedelta(seconds=30),
     within: timedelta | None = None,
-    worth: Callable[[Exception], bool] | None = None,
+    retry_if: Callable[[Exception], bool] | None = None,
     random: Callable[[], float] | None = None,
+    max_retry_after: timedelta = timedelta(seconds=60),
 ) -> Operator:
     """When the source fails, open it again, `retries` times at most, and go on where it was.
 
@@ -76,10 +46,11 @@ def resume(
     `NotResumable`.  Emits `Resumed` when the source is back: with the text going on, or with a new `attempt` if it begins anew.
 
     Between two openings it waits a random time, up to `delay`, 2 `delay`, 4 `delay` ... and `max_delay` at most; or as long as
-    the provider says in `Retry-After`.  No opening begins later than `within` after the first failure; a `Retry-After` beyond
-    that ends the stream at once.  `worth(error)` says what is worth it; by default that are
-    connections that fail, idle timeouts, a stream that is cut off, a provider that says it is overloaded, and HTTP 408, 409, 425, 429
-    and 5xx.  An error that is not, and the last one, is passed on.  `random()` gives numbers from 0 to 1.
+    the provider says in `Retry-After`; one that asks for more than `max_retry_after` ends the stream at once, with
+    `RetryAfterTooLong`.  No opening begins later than `within` after the first failure, and what would be later is passed on at once.
+    `retry_if(error)` says what is worth it; by default that is what `is_transient` says: connections that fail, idle timeouts, a
+    stream that is cut off, a provider that says it is overloaded, and HTTP 408, 409, 425, 429 and 5xx.  An error that is not,
+    and the last one, is passed on.  `random()` gives numbers from 0 to 1.
 
     Commonly used for: connections that break in the middle of an answer, models that are overloaded.
 
@@ -95,9 +66,10 @@ def resume(
     count("retries", retries)
     base, most = seconds("delay", delay, zero=True), seconds("max_delay", max_delay, zero=True)
     budget = None if within is None else seconds("within", within)
-    callback("worth", worth)
+    callback("retry_if", retry_if)
     callback("random", random)
-    is_worth, number = worth or _worth, random or randoms.random
+    longest = seconds("max_retry_after", max_retry_after, zero=True)
+    number = random or randoms.random
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         def subscribe(
@@ -105,16 +77,21 @@ def resume(
         ) -> abc.DisposableBase:
             flow = Flow.of(scheduler)
             first: float | None = None
+            backoff = Backoff(islice(doubling(base, most), retries), worth=retry_if or is_transient)
 
-            def again(error: Exception, retry: int) -> float | None:
+            def again(error: Exception, _: int) -> float | Exception | None:
                 nonlocal first
                 first = flow.time() if first is None else first
-                if retry > retries or not is_worth(error):
+                if (pause := backoff.pause(error)) is None:
                     return None
-                asked = _retry_after(error, flow.wall())
-                pause = number() * min(most, base * 2 ** (retry - 1)) if asked is None else asked
+                asked = retry_after(error, flow.wall())
+                pause = number() * pause if asked is None else asked
                 if budget is not None and flow.time() + pause > first + budget:
                     return None
+                if asked is not None and asked > longest:
+                    failed = RetryAfterTooLong(asked, longest)
+                    failed.__cause__ = error
+                    return failed
                 return pause
 
             frame: Operator = engine.resume(again)
@@ -123,27 +100,3 @@ def resume(
         return Observable(subscribe)
 
     return apply
-
-
-def _retry_after(error: Exception, now: float) -> float | None:
-    """How many seconds the provider wants us to wait, if it says so."""
-    headers: Any = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None)
-    get: Any = getattr(headers, "get", None)
-    if get is None:
-        return None
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = get(name) or get(name.title())
-        if value is None:
-            continue
-        try:
-            return max(0.0, float(value) * scale)
-        except ValueError:
-            pass
-        try:
-            date = parsedate_to_datetime(str(value))
-        except ValueError:
-            continue
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=UTC)
-        return max(0.0, (date - datetime.fromtimestamp(now, UTC)).total_seconds())
-    return None

@@ -14,20 +14,9 @@ from typing import Any, TypeVar
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.errors import (
-    CortexError,
-    Diverged,
-    Fenced,
-    Gap,
-    IdempotencyConflict,
-    InvalidArgument,
-    NotStored,
-    Spooled,
-    StillOwned,
-    StoreError,
-    StreamNotFound,
-)
+from cortex_rx.errors import InvalidArgument, NotStored, SpoolBusy, Spooled, StoreError
 from cortex_rx.events import Opened
+from cortex_rx.retry import Verdict, judge
 from cortex_rx.spool.delivery import deliver
 from cortex_rx.spool.file import Entry, SpoolFile
 
@@ -36,10 +25,13 @@ __all__ = ["DrainReport", "Drained", "Spool", "cause_of", "keep", "log"]
 T = TypeVar("T")
 log: logging.Logger = logging.getLogger("cortex_rx")
 
-_FOR_GOOD = (Diverged, Gap, IdempotencyConflict, InvalidArgument)
-"""What the store says of this very entry, and will say again."""
-_LATER = (StillOwned, Fenced)
-"""Somebody is writing the stream."""
+_OUTCOMES = {
+    Verdict.GONE: "dropped",
+    Verdict.TAKEN: "later",
+    Verdict.CONFLICT: "dead",
+    Verdict.BUG: "dead",  # one that this entry meets; it must not hold up all others
+    Verdict.TRANSIENT: "failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,18 +194,11 @@ class Spool:
 
         try:
             await deliver(backend, entry, piece)
-        except StreamNotFound as error:
-            return "dropped", error
-        except _LATER as error:
-            return "later", error
-        except _FOR_GOOD as error:
-            return "dead", error
-        except StoreError as error:
-            return "failed", error
-        except CortexError:
-            raise  # another drainer has taken over, or the spool's file failed
+        except SpoolBusy:
+            raise  # another drainer has taken over
         except Exception as error:
-            return "dead", error  # a bug that this entry meets; it must not hold up all others
+            refused = "failed" if isinstance(error, StoreError) else "dead"
+            return _OUTCOMES.get(judge(error).verdict, refused), error
         return "delivered", None
 
     async def piece(self, entry: Entry, n: int) -> str:

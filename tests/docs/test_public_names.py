@@ -35,7 +35,7 @@ INSIDE = {
     "parsing",
     "reading",
     "reopening",
-    "statuses",
+    "retry",
     "surrogates",
     "takeover",
 }  # without an underscore, since other rooms use them, but not for users

@@ -29,7 +29,7 @@ from cortex_rx.errors import (
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Remembered, Replayed
 from cortex_rx.flow import from_async_iterable, run, stream
 from cortex_rx.operators._calls import Piece
-from cortex_rx.operators._watch import may_pass
+from cortex_rx.retry import is_transient
 from cortex_rx.testing import EPOCH, run_virtual
 from cortex_rx.types import Turn
 
@@ -436,7 +436,7 @@ CIRCLE.__cause__ = raised(ValueError("b"), CIRCLE)
     ids=lambda value: type(value).__name__ if not isinstance(value, bool) else str(value),
 )
 def test_what_may_go_well_the_next_time(error, answer):
-    assert may_pass(error) is answer
+    assert is_transient(error) is answer
 
 
 # --- completion -------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ NO_STORE = {
     "chunk, fixed": lambda: cx.chunk("fixed", 250, 40),
     "rewrite": lambda: cx.rewrite(Late),
     # The failures of `check_operator` are not worth a retry: how it reopens is shown in test_resume.py.
-    "resume": lambda: cx.resume(worth=lambda error: False),
+    "resume": lambda: cx.resume(retry_if=lambda error: False),
     "chunk, of a length": lambda: cx.chunk("sentence", 3, 1, max_length=60),
     "measure, often": lambda: cx.measure(every=50 * MS),
 }

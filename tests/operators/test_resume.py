@@ -92,7 +92,7 @@ def test_a_date_to_come_back():
     from datetime import UTC, datetime
 
     date = format_datetime(datetime.fromtimestamp(EPOCH + 90, UTC), usegmt=True)
-    times, _ = opened_at([Http(503, retry_after=date)], cx.resume(1, S))
+    times, _ = opened_at([Http(503, retry_after=date)], cx.resume(1, S, max_retry_after=90 * S))
     assert times == [0, 90]
 
 
@@ -103,7 +103,7 @@ def test_what_the_provider_asks_for_may_be_beyond_the_budget():
 
 
 @pytest.mark.parametrize(
-    ("error", "worth"),
+    ("error", "transient"),
     [
         *((Http(status), True) for status in (408, 409, 425, 429, 500, 502, 503, 504, 529)),
         *((Http(status), False) for status in (400, 401, 403, 404, 413, 422)),
@@ -116,20 +116,20 @@ def test_what_the_provider_asks_for_may_be_beyond_the_budget():
         (StreamCutOff(), True),
         (ProviderError("busy", "overloaded_error"), True),
         (ProviderError("no", "invalid_request_error"), False),
-        (StoreBusy(), False),
+        (StoreBusy(), True),
         (ValueError(), False),
         (KeyError(), False),
     ],
     ids=lambda value: getattr(getattr(value, "response", None), "status_code", None) or type(value).__name__,
 )
-def test_what_is_worth_it(error, worth):
+def test_what_is_transient(error, transient):
     times, _ = opened_at([error], cx.resume(1, timedelta(0)))
-    assert len(times) == 1 + worth
+    assert len(times) == 1 + transient
 
 
 def test_a_predicate_of_ones_own():
     times, error = opened_at(
-        [KeyError(1), ValueError(2)], cx.resume(5, timedelta(0), worth=lambda e: isinstance(e, KeyError))
+        [KeyError(1), ValueError(2)], cx.resume(5, timedelta(0), retry_if=lambda e: isinstance(e, KeyError))
     )
     assert len(times) == 2
     assert isinstance(error, ValueError)
@@ -184,7 +184,7 @@ def test_a_stop_while_it_pauses_ends_it():
         ({"delay": 1}, "delay: got 1; accepted: a timedelta of at least zero"),
         ({"max_delay": -S}, "max_delay: got datetime.timedelta"),
         ({"within": timedelta(0)}, "within: got datetime.timedelta\\(0\\); accepted: a timedelta above zero"),
-        ({"worth": 5}, "worth: got 'int'; accepted: a function"),
+        ({"retry_if": 5}, "retry_if: got 'int'; accepted: a function"),
         ({"random": 5}, "random: got 'int'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -28,6 +28,7 @@ from cortex_rx.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
+from cortex_rx.retry import Backoff, doubling
 
 __all__ = [
     "Settings",
@@ -162,15 +163,19 @@ def _version_now(db: sqlite3.Connection, path: str) -> int:
 def patiently(work: Callable[[], T], seconds: float) -> T:
     """Do it again while SQLite says that it is busy: where a wait could end in a deadlock, it does not wait by itself."""
     deadline = time.monotonic() + seconds
-    pause = 0.001
+
+    def busy(error: Exception) -> bool:
+        code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        return code & 0xFF == sqlite3.SQLITE_BUSY and time.monotonic() <= deadline
+
+    backoff = Backoff(doubling(0.001, 0.05), worth=busy)
     while True:
         try:
             return work()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if (pause := backoff.pause(error)) is None:
                 raise
         time.sleep(pause)
-        pause = min(2 * pause, 0.05)
 
 
 # With these it fails as long as nobody changes the path, its folder or their permissions; SQLite says nothing but "cannot open".

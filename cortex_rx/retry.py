@@ -1,0 +1,528 @@
+"""Which errors may pass, which are final, and how long to wait: the one table that everything here asks.
+
+`TABLE` holds the rules as data; `judge` applies them, in this order:
+
+1. One of our own errors is what its class says; three of them are what they carry.
+2. A group is transient if all that is in it is.
+3. Another error is what it says of itself: a word of the provider that is final (`insufficient_quota`), the header
+   `x-should-retry`, the HTTP status, a word that is transient (`overloaded_error`, which comes inside a 200 stream).
+4. One that says nothing is what its class is known for, or its errno.  Clients wrap one error into another: if such an error is
+   transient, and what caused it is not (a certificate, a URL), it is not.
+5. One of which nothing is known is what its `__cause__` is, and final without one.
+
+Classes are known by name, and no client is imported.  `__context__` counts in the fourth step only, and there only what a client
+refuses for good: what was raised while another error was handled is often a second failure, not the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import errno
+import inspect
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, TypeVar, cast
+
+from cortex_rx import errors as ours
+
+__all__ = [
+    "SHORT_PAUSES",
+    "TABLE",
+    "Backoff",
+    "Rule",
+    "Verdict",
+    "doubling",
+    "is_transient",
+    "judge",
+    "retry_after",
+    "retrying",
+    "status_of",
+]
+
+T = TypeVar("T")
+
+
+class Verdict(enum.Enum):
+    """What an error means for who may try again."""
+
+    TRANSIENT = "transient"
+    """The same may go well the next time."""
+    FINAL = "final"
+    """It will fail again."""
+    TAKEN = "taken"
+    """About this very exchange: another process writes it."""
+    CONFLICT = "conflict"
+    """About this very exchange: another text is stored of it, or another exchange in its place."""
+    GONE = "gone"
+    """About this very exchange: it was deleted."""
+    BUG = "bug"
+    """A mistake in a program: this one, or the caller's."""
+    CARRIED = "what it carries"
+    """What its words say, or what it comes from; no error is that in the end."""
+
+    @property
+    def of_exchange(self) -> bool:
+        """Whether it is about this very exchange: it ends the stream as it is."""
+        return self in (Verdict.TAKEN, Verdict.CONFLICT, Verdict.GONE)
+
+
+class Rule(NamedTuple):
+    """What the errors of these names are, and why."""
+
+    verdict: Verdict
+    names: tuple[Any, ...]
+    """Of classes, words, errnos; statuses, and ranges of them."""
+    why: str
+    as_is: bool = False
+    """No failure of the stream, or dealt with: `recover` passes it on as it is."""
+
+
+_T, _F, _BUG = Verdict.TRANSIENT, Verdict.FINAL, Verdict.BUG
+
+_OURS = (
+    Rule(_T, (ours.StoreUnavailable, ours.StoreBusy, ours.StoreFull), "the store may be back, or free, or have room"),
+    Rule(_T, (ours.StreamCutOff,), "the connection was cut"),
+    Rule(_T, (ours.SpoolBusy,), "the other drainer will be done"),
+    Rule(
+        Verdict.CARRIED,
+        (ours.StreamTimeout,),
+        "a source that fell silent may be asked again; the time in all is used up",
+    ),
+    Rule(Verdict.CARRIED, (ours.ProviderError,), "what its words say"),
+    Rule(Verdict.CARRIED, (ours.ResumableStreamError,), "what ended the stream"),
+    Rule(Verdict.CARRIED, (ours.NotStored,), "what it comes from", as_is=True),
+    Rule(Verdict.TAKEN, (ours.Fenced, ours.StillOwned), "another process writes the stream"),
+    Rule(
+        Verdict.CONFLICT, (ours.Diverged, ours.Gap, ours.IdempotencyConflict), "something else is stored in its place"
+    ),
+    Rule(Verdict.GONE, (ours.StreamNotFound,), "it was deleted, or never was"),
+    Rule(_BUG, (ours.CallbackError,), "a function of the caller's raised it; no source will mend that"),
+    Rule(
+        _BUG,
+        (ours.InvalidArgument, ours.UnsupportedOption, ours.UnknownStep, ours.MissingExtra, ours.SourceConsumed),
+        "how something was called",
+    ),
+    Rule(_BUG, (ours.ChainOrderError, ours.NotResumable), "how the chain was put together", as_is=True),
+    Rule(
+        _F,
+        (ours.TokenError, ours.TokenUnknown, ours.TokenExpired, ours.WrongMemorySpace, ours.Superseded),
+        "the token gives no access, and will give none",
+    ),
+    Rule(
+        _F,
+        (
+            *(ours.StoreInaccessible, ours.StoreReadOnly, ours.StoreTooNew, ours.NotACortexFile, ours.StoreCorrupt),
+            *(ours.StoreClosed, ours.UnknownFunction, ours.StoreError),
+        ),
+        "the store refuses, until somebody mends it",
+    ),
+    Rule(_F, (ours.MemoryNotFound, ours.ConversationNotFound, ours.LetterNotFound), "it does not exist"),
+    Rule(_F, (ours.RetryAfterTooLong,), "the provider wants to be left alone for longer than we wait"),
+    Rule(_F, (ours.StreamTooLong, ours.EmptyAnswer), "the answer is what it is"),
+    Rule(_F, (ours.QueueClosed, ours.TextDiverged), "it was closed, or began anew, for good"),
+    Rule(_F, (ours.CortexError,), "any other"),
+)
+"""Our own, by class: the nearest one counts."""
+
+_WORDS = (
+    Rule(
+        _F,
+        ("insufficient_quota", "billing_error", "billing_hard_limit_reached", "billing_not_active"),
+        "somebody has to pay, whatever the status (429) says",
+    ),
+    Rule(
+        _F,
+        ("context_length_exceeded", "string_above_max_length", "request_too_large"),
+        "the question is too long for the model",
+    ),
+    Rule(_F, ("content_filter", "content_policy_violation", "invalid_prompt"), "the provider refuses the content"),
+    Rule(
+        _F,
+        (
+            *("invalid_request_error", "authentication_error", "permission_error", "not_found_error"),
+            *("invalid_api_key", "model_not_found", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "UNAUTHENTICATED"),
+            *("PERMISSION_DENIED", "NOT_FOUND", "ValidationException", "AccessDeniedException"),
+            "ResourceNotFoundException",
+        ),
+        "the request is wrong, or not allowed",
+    ),
+    Rule(
+        _T,
+        (
+            *("overloaded_error", "rate_limit_error", "rate_limit_exceeded", "slow_down", "engine_overloaded_error"),
+            *("RESOURCE_EXHAUSTED", "ThrottlingException", "TooManyRequestsException"),
+        ),
+        "the provider is overloaded, or asked too often",
+    ),
+    Rule(
+        _T,
+        (
+            *("server_error", "api_error", "internal_server_error", "service_unavailable", "timeout_error"),
+            *("INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "InternalServerException"),
+            *("ServiceUnavailableException", "ModelStreamErrorException", "ModelTimeoutException"),
+            "ModelNotReadyException",
+        ),
+        "the provider failed",
+    ),
+    Rule(_T, ("idle",), "nothing came from the source: a `StreamTimeout`"),
+    Rule(_F, ("total",), "the time in all is used up: a `StreamTimeout`"),
+)
+"""What providers say, in the error (`code`, `type`, `status`) or the body that it carries; small and capital letters are one."""
+
+_HEADER = (
+    Rule(_T, ("true",), "the server asks to be asked again"),
+    Rule(_F, ("false",), "the server asks not to be asked again"),
+)
+"""The header `x-should-retry`, of OpenAI and Anthropic; their clients obey it."""
+
+_STATUSES = (
+    Rule(
+        _T,
+        (408, 409, 425, 429),
+        "a timeout, a lock, too early, too often: the clients of OpenAI and Anthropic retry 408, 409 and 429",
+    ),
+    Rule(_F, (501, 505, 510, 511), "the server will not learn it, though some clients retry every 5xx"),
+    Rule(_T, (range(500, 1000),), "the server failed"),
+    Rule(_F, (range(400, 500),), "the request is wrong, or not allowed"),
+)
+"""HTTP statuses; the first rule counts.  Below 400 they say nothing."""
+
+_CLASSES = (
+    Rule(
+        _F,
+        ("SSLCertVerificationError", "ClientConnectorCertificateError", "ServerFingerprintMismatch"),
+        "the certificate of the server is not trusted",
+    ),
+    Rule(
+        _F,
+        (
+            *("UnsupportedProtocol", "InvalidURL", "InvalidURI", "MissingSchema", "InvalidSchema", "InvalidHeader"),
+            *("NonHttpUrlClientError", "LocationValueError", "TooManyRedirects", "LocalProtocolError"),
+        ),
+        "the client cannot send such a request, or is sent in a circle",
+    ),
+    Rule(
+        _BUG,
+        (
+            *("TypeError", "AttributeError", "NameError", "LookupError", "AssertionError", "ArithmeticError"),
+            *("ImportError", "SyntaxError", "NotImplementedError", "RecursionError", "UnicodeError"),
+        ),
+        "a mistake in a program",
+    ),
+    Rule(
+        _T,
+        (
+            *("ConnectionError", "TimeoutError", "IncompleteReadError", "EOFError", "gaierror", "herror", "SSLError"),
+            *("HTTPException", "BrokenResourceError"),
+        ),
+        "Python: a connection that failed or was too slow, a name that was not found, TLS that broke",
+    ),
+    Rule(
+        _T,
+        ("TransportError", "TimeoutException", "NetworkError", "ProtocolError", "ProxyError"),
+        "httpx, httpcore, h11, urllib3: the connection",
+    ),
+    Rule(
+        _T,
+        ("ClientConnectionError", "ClientPayloadError", "ChunkedEncodingError", "Timeout", "IncompleteRead"),
+        "aiohttp, requests, urllib3: the connection, or an answer that was cut off",
+    ),
+    Rule(
+        _T,
+        ("APIConnectionError", "HTTPClientError", "ResponseStreamingError", "ConnectionClosedError"),
+        "clients of providers, botocore, websockets: the connection",
+    ),
+)
+"""Errors of Python and of clients, by the name of the class or of the nearest of its bases."""
+
+_ERRNOS = (
+    Rule(
+        _T,
+        (
+            *("ECONNRESET", "ECONNABORTED", "ECONNREFUSED", "EPIPE", "ENOTCONN", "ESHUTDOWN", "ETIMEDOUT"),
+            *("ENETUNREACH", "ENETDOWN", "ENETRESET", "EHOSTUNREACH", "EHOSTDOWN", "EADDRNOTAVAIL", "ENOBUFS"),
+            *("EAGAIN", "EINTR"),
+        ),
+        "the network",
+    ),
+)
+"""An `OSError` of no class that is known."""
+
+_UNKNOWN = Rule(_F, (), "nothing is known of it")
+
+TABLE: Mapping[str, tuple[Rule, ...]] = {
+    "ours": _OURS,
+    "words": _WORDS,
+    "header": _HEADER,
+    "statuses": _STATUSES,
+    "classes": _CLASSES,
+    "errnos": _ERRNOS,
+}
+"""All rules: of our own errors, the words of providers, the header `x-should-retry`, HTTP statuses, classes by name, errnos."""
+
+
+def _index(rules: tuple[Rule, ...]) -> dict[Any, Rule]:
+    return {name.lower() if isinstance(name, str) else name: rule for rule in rules for name in rule.names}
+
+
+_BY_CLASS, _BY_WORD, _BY_HEADER = _index(_OURS), _index(_WORDS), _index(_HEADER)
+_BY_NAME = {name: rule for rule in _CLASSES for name in rule.names}
+_BY_ERRNO = {getattr(errno, name): rule for rule in _ERRNOS for name in rule.names if hasattr(errno, name)}
+
+
+# --- the verdict ------------------------------------------------------------------------------------------------------
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Whether the same may go well the next time: a connection or a store that failed, a silence, a provider that is overloaded.
+
+    It says what `resume`, the hooks (`recoverable`) and whatever writes go by.  `docs/errors.md` shows the whole table.
+
+    >>> is_transient(ConnectionResetError()), is_transient(ValueError())
+    (True, False)
+    """
+    return judge(error).verdict is Verdict.TRANSIENT
+
+
+def judge(error: BaseException | None) -> Rule:
+    """The rule that decides about an error; its verdict is never `CARRIED`.
+
+    >>> judge(TypeError())
+    Rule(verdict=<Verdict.BUG: 'bug'>, names=('TypeError', ...), why='a mistake in a program', as_is=False)
+    """
+    return _judge(error, {}) or _UNKNOWN
+
+
+def _judge(error: BaseException | None, seen: dict[int, Rule | None]) -> Rule | None:
+    """`seen`: what is known of the others, for they may come in circles."""
+    if error is None or len(seen) > 100:
+        return None
+    if id(error) not in seen:
+        seen[id(error)] = None
+        seen[id(error)] = _decide(error, seen)
+    return seen[id(error)]
+
+
+def _decide(error: BaseException, seen: dict[int, Rule | None]) -> Rule | None:
+    if isinstance(error, ours.CortexError):
+        rule = next(_BY_CLASS[kind] for kind in type(error).__mro__ if kind in _BY_CLASS)
+        if rule.verdict is not Verdict.CARRIED:
+            return rule
+        found = _word(error) or _judge(error.__cause__ or getattr(error, "original_error", None), seen) or _UNKNOWN
+        return found._replace(as_is=rule.as_is)
+    if isinstance(error, BaseExceptionGroup):
+        rules = [_judge(each, seen) or _UNKNOWN for each in error.exceptions]
+        return next((rule for rule in rules if rule.verdict is not _T), rules[0])
+    if said := _said(error):
+        return said
+    known, inner = _known(error), _judge(error.__cause__, seen)
+    if known is None or (known.verdict is _T and inner is not None and inner.verdict is not _T):
+        return inner
+    return _refused(error) or known if known.verdict is _T else known
+
+
+def _said(error: BaseException) -> Rule | None:
+    """What it says of itself."""
+    word = _word(error)
+    if word and word.verdict is _F:
+        return word
+    header = _BY_HEADER.get(str(_header(error, "x-should-retry")).strip().lower())
+    status = status_of(error)
+    return header or _of_status(status) or word
+
+
+def _of_status(status: int | None) -> Rule | None:
+    if status is None:
+        return None
+    for rule in _STATUSES:
+        if any(status in name if isinstance(name, range) else status == name for name in rule.names):
+            return rule
+    return None
+
+
+def _known(error: BaseException) -> Rule | None:
+    """What its class is known for, or its errno."""
+    for kind in type(error).__mro__:
+        if kind is OSError:
+            return _BY_ERRNO.get(cast("OSError", error).errno)
+        if rule := _BY_NAME.get(kind.__name__):
+            return rule
+    return None
+
+
+def _refused(error: BaseException) -> Rule | None:
+    """What a client refuses for good, deep in an error that it has wrapped without saying so."""
+    for _ in range(16):
+        inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if inner is None:
+            return None
+        if (rule := _known(inner)) and rule.verdict is _F:
+            return rule
+        error = inner
+    return None
+
+
+# --- what errors say --------------------------------------------------------------------------------------------------
+
+
+def _get(of: Any, name: str) -> Any:
+    """An attribute, or what a mapping has under the name; None if it has none, or a property of it fails."""
+    try:
+        return of.get(name) if isinstance(of, Mapping) else getattr(of, name, None)
+    except Exception:
+        return None
+
+
+def _word(error: BaseException) -> Rule | None:
+    """The rule for the first word that is known; a code is more exact than a type."""
+    body = _get(error, "body")
+    response = _get(error, "response")
+    for of in (error, body, _get(body, "error"), _get(response, "Error")):
+        for name in ("error_code", "provider_code", "code", "Code", "type", "status", "which"):
+            # Not asked of a property: some of that name warn.
+            word = inspect.getattr_static(of, name, None) if of is error else _get(of, name)
+            if isinstance(word, str) and (rule := _BY_WORD.get(word.lower())):
+                return rule
+    return None
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error says, if it does.
+
+    >>> status_of(ValueError()) is None
+    True
+    """
+    response = _get(error, "response")
+    code = inspect.getattr_static(error, "code", None)
+    said = (_get(of, name) for of in (error, response) for name in ("status_code", "status"))
+    for status in (*said, _get(_get(response, "ResponseMetadata"), "HTTPStatusCode"), code):
+        if isinstance(status, int) and 100 <= status < 1000:
+            return status
+    return None
+
+
+def _header(error: BaseException, name: str) -> Any:
+    response = _get(error, "response")
+    for headers in (
+        _get(response, "headers"),
+        _get(error, "headers"),
+        _get(_get(response, "ResponseMetadata"), "HTTPHeaders"),
+    ):
+        get = getattr(headers, "get", None)
+        for spelt in (name, name.title()):
+            try:
+                value = get(spelt) if callable(get) else None
+            except Exception:  # several of one name, and whatever else there may be
+                value = None
+            if value is not None:
+                return value
+    return None
+
+
+def retry_after(error: BaseException, now: float) -> float | None:
+    """How many seconds the provider wants us to wait, if it says so; `now` is epoch seconds.
+
+    `inf` is possible: who says 1e400 wants to be left alone.  What cannot be read, and what is negative, is as if nothing was said.
+
+    >>> retry_after(ValueError(), now=0.0) is None
+    True
+    """
+    if isinstance(error, BaseExceptionGroup):
+        asked = [retry_after(each, now) for each in error.exceptions]
+        return max((seconds for seconds in asked if seconds is not None), default=None)
+    at: BaseException | None = error
+    for _ in range(16):
+        if at is None:
+            break
+        for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+            value = _header(at, name)
+            if value is not None and (seconds := _seconds(str(value), now)) is not None:
+                return seconds * scale
+        at = at.__cause__
+    return None
+
+
+def _seconds(value: str, now: float) -> float | None:
+    """A number, or the seconds until a date; one that is over is now."""
+    try:
+        number = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+            date = date if date.tzinfo else date.replace(tzinfo=UTC)
+            return max(0.0, date.timestamp() - now)
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return number if number >= 0 else None  # not a number is no more than that either
+
+
+# --- pauses -----------------------------------------------------------------------------------------------------------
+
+SHORT_PAUSES = (0.1, 0.4, 1.6)
+"""Seconds between the tries of what must be at rest soon: a stream that has come to its end, one that is to be taken over."""
+
+
+def doubling(first: float, most: float) -> Generator[float, None, None]:
+    """Seconds without end: `first`, twice that, and so on, `most` at most.
+
+    >>> pauses = doubling(0.1, 0.3)
+    >>> next(pauses), next(pauses), next(pauses), next(pauses)
+    (0.1, 0.2, 0.3, 0.3)
+    """
+    while True:
+        yield min(first, most)
+        first = min(2 * first, most)
+
+
+class Backoff:
+    """Whether to try again, and the pause before that.
+
+    `pauses` are seconds, one for each further try.  `worth` says which errors it is for, `rest` waits.
+
+    >>> async def main():
+    ...     backoff = Backoff([0.0])
+    ...     return [await backoff.again(error) for error in (ConnectionError(), ConnectionError())]
+    >>> asyncio.run(main())
+    [True, False]
+    """
+
+    def __init__(
+        self,
+        pauses: Iterable[float],
+        rest: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        worth: Callable[[Exception], bool] = is_transient,
+    ) -> None:
+        self._pauses, self._rest, self._worth = iter(pauses), rest, worth
+
+    def pause(self, error: Exception) -> float | None:
+        """Seconds until the next try; None: there is none."""
+        return next(self._pauses, None) if self._worth(error) else None
+
+    async def again(self, error: Exception) -> bool:
+        """Pause; whether to try again."""
+        if (seconds := self.pause(error)) is None:
+            return False
+        await self._rest(seconds)
+        return True
+
+
+async def retrying(
+    call: Callable[[], Awaitable[T]], backoff: Backoff, told: Callable[[Exception], object] | None = None
+) -> T:
+    """Call until it goes well, or there is no further try; each error that is tried again is `told`.
+
+    >>> async def call():
+    ...     return 1
+    >>> asyncio.run(retrying(call, Backoff(SHORT_PAUSES)))
+    1
+    """
+    while True:
+        try:
+            return await call()
+        except Exception as error:
+            if told:
+                told(error)
+            if not await backoff.again(error):
+                raise

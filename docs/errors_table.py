@@ -1,0 +1,70 @@
+"""The page `errors.md`, what is tried again and what is not, made of `TABLE` of `cortex_rx/retry.py`; `generate.py` writes it."""
+
+from __future__ import annotations
+
+import inspect
+
+from cortex_rx import retry
+from cortex_rx.retry import TABLE, Rule, Verdict
+
+HEAD = """# Errors: what is tried again
+
+This page is generated from [`cortex_rx/retry.py`](../cortex_rx/retry.py) (`make docs`), and tested.
+`resume`, the `recoverable` of hooks, and whatever writes to a store or delivers from a spool go by it, and `is_transient(error)` says it:
+
+```python
+>>> from cortex_rx import is_transient
+>>> is_transient(ConnectionResetError()), is_transient(PermissionError())
+(True, False)
+```
+
+"""
+
+TITLES = {
+    "ours": ("Our own errors", "By class; the nearest class counts."),
+    "words": (
+        "Words",
+        "What providers say: `code`, `type` or `status` of the error, or of the body that it carries. Small and capital letters are one.",
+    ),
+    "header": (
+        "The header `x-should-retry`",
+        "OpenAI and Anthropic send it, and their clients obey it: `_should_retry` in the `_base_client.py` of both.",
+    ),
+    "statuses": (
+        "HTTP statuses",
+        "The first row counts. The clients of OpenAI and Anthropic retry 408, 409, 429 and all from 500 on, Google's and Amazon's 500, 502, 503 and 504.",
+    ),
+    "classes": ("Classes", "Of Python and of clients, by the name of the class or of the nearest of its bases."),
+    "errnos": ("Error numbers", "Of an `OSError` whose class says nothing."),
+}
+
+
+def page() -> str:
+    """The page as Markdown."""
+    order = (inspect.getdoc(retry) or "").partition("\n\n")[2].replace("  ", " ")
+    parts = [HEAD, order, "\n\n## Verdicts\n\n| verdict | means |\n|---|---|\n"]
+    parts += [f"| {verdict.value} | {said} |\n" for verdict, said in meanings().items()]
+    for key, (title, head) in TITLES.items():
+        parts.append(f"\n## {title}\n\n{head}\n\n| verdict | which | why |\n|---|---|---|\n")
+        parts += [
+            f"| {rule.verdict.value} | {', '.join(map(shown, rule.names))} | {why(rule)} |\n" for rule in TABLE[key]
+        ]
+    return "".join(parts)
+
+
+def meanings() -> dict[Verdict, str]:
+    """What stands under each verdict in its class."""
+    lines = [line.strip() for line in inspect.getsource(Verdict).splitlines()]
+    return {verdict: lines[lines.index(f'{verdict.name} = "{verdict.value}"') + 1].strip('"') for verdict in Verdict}
+
+
+def shown(name: object) -> str:
+    """A name as one writes it."""
+    if isinstance(name, range):
+        return f"{name.start} to {name.stop - 1}"
+    return f"`{name.__name__ if isinstance(name, type) else name}`"
+
+
+def why(rule: Rule) -> str:
+    """The reason, and whether `recover` minds."""
+    return f"{rule.why}; `recover` passes it on as it is" if rule.as_is else rule.why
