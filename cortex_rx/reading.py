@@ -1,9 +1,9 @@
-"""One opening of a source that can be reopened: its events, from where the last opening ended."""
+"""One opening of a source, plain or reopenable: its events, from where the last opening ended."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
 from functools import partial
 from itertools import takewhile
 from typing import Any
@@ -13,143 +13,180 @@ from cortex_rx.events import Custom, Delta, Ended, Reread, Resumed, StreamEvent
 from cortex_rx.flow import Flow, OutOfPatience, Reopening
 from cortex_rx.marks import Seam
 from cortex_rx.opening import Once, Watched, open_stream
-from cortex_rx.providers import Cursor, Finish, Piece
+from cortex_rx.providers import PROVIDERS, Cursor, Finish, Piece, Provider
 from cortex_rx.reopening import Progress, Reopenable, ResumePoint
 from cortex_rx.retry import status_of
-from cortex_rx.surrogates import LONE, half, whole
+from cortex_rx.surrogates import LONE, half, is_surrogate, whole
 
-__all__ = ["Reading", "no_piece"]
+__all__ = ["Reading"]
 
 _REFUSED = (400, 404, 422)  # HTTP: what a provider says who takes no beginning of an answer
 
 
 class Reading:
-    """Reads one opening.  `read` gives the pieces in an item, and says in `seen` whether a provider read it."""
+    """Reads one opening of a source: a plain one as it is, a reopenable one from where `progress` says."""
 
     def __init__(
-        self,
-        declared: Reopenable,
-        progress: Progress,
-        flow: Flow,
-        under: Reopening | None,
-        read: Callable[[Any], Iterable[Piece]],
-        seen: dict[type, Any],
+        self, source: Once | Reopenable, progress: Progress, flow: Flow, provider: Provider | None = None
     ) -> None:
-        self._declared, self._progress, self._flow, self._read, self._seen = declared, progress, flow, read, seen
-        self._framed = under is not None  # a `resume` stands downstream: what is cut off is a failure
-        self._point = under or Reopening()
+        self._source, self._progress, self._flow = source, progress, flow
+        self._providers = PROVIDERS if provider is None else (provider, *PROVIDERS)
+        self._bare = provider is None  # a string is text, nobody is asked
+        self._readers: dict[type, Provider] = {}  # who read the last item of a type
+        self._framed = flow.point is not None  # a `resume` stands downstream: what is cut off is a failure
+        self._point = flow.point or Reopening()
         self._seam: Seam | None = None
         self._skipped = 0  # events beside the text that came again
         self._trim = ""
         self._told = True
         self._carried = ""
         self._lone = False
+        self._cursor: Cursor | None = None  # that of the item which is read
         self._reason: str | None = None
 
-    async def events(self) -> AsyncGenerator[StreamEvent, None]:
-        """The events of this opening, to `Ended`; what the source raises is raised."""
-        progress = self._progress
-        declared: Reopenable | None = self._declared
-        again = progress.opened
-        progress.opened = True
-        while declared:
-            self._prepare(declared, again)
+    async def events(self, first: Callable[[], Awaitable[list[StreamEvent]]]) -> AsyncGenerator[StreamEvent, None]:
+        """What comes `first`, then what this opening gives, to `Ended`; what the source raises is raised."""
+        for event in await first():
+            yield event
+            if type(event) is Ended:  # it had ended in another process
+                return
+        progress, flow, time = self._progress, self._flow, self._flow.time
+        base, plain, bare = progress.base, isinstance(self._source, Once), self._bare
+        again, progress.opened = progress.opened, True
+        while True:
+            opening = self._opening(again)
             before = progress.offset, progress.attempt
-            try:
-                async with aclosing(self._opened(declared)) as events:
-                    async for event in events:
-                        yield event
-                break
-            except Exception as error:
-                refused = declared.how == "prefill" and again and before == (progress.offset, progress.attempt)
-                if not (refused and declared.otherwise and status_of(error) in _REFUSED):
+            async with AsyncExitStack() as stack:
+                open_ = partial(open_stream, opening, flow, stack)
+                try:
+                    items = Watched(open_, flow, stack) if flow.patience else await open_()
+                    async for item in items:
+                        for piece in (item,) if bare and type(item) is str else self._pieces(item):
+                            if plain and type(piece) is str and piece.isascii() and not self._carried:
+                                if piece:  # the short way, for most of what comes
+                                    yield Delta(piece, progress.index, progress.offset, 0, time() - base)
+                                    progress.index += 1
+                                    progress.offset += len(piece)
+                            else:
+                                for event in self._piece(piece):
+                                    yield event
+                        if self._cursor:
+                            self._placed()
+                except OutOfPatience as error:
+                    if not error.patience.clean:
+                        for event in self._left():
+                            yield event
+                        raise StreamTimeout(error.which, getattr(error.patience, error.which)) from error
+                    self._reason = "timeout"
+                except Exception as error:
+                    if again and before == (progress.offset, progress.attempt) and self._otherwise(error):
+                        continue
                     for event in self._left():
                         yield event
                     raise
-                declared = declared.otherwise
-        for event in self._end():
-            yield event
-        reason = self._reason
-        if reason is None and self._seen:
-            if self._framed:
-                raise StreamCutOff("the provider's stream stopped without saying that the answer is through")
-            reason = "incomplete"
-        yield Ended(reason or "stop", progress.offset, progress.index, progress.usage)
+                for event in self._end():
+                    yield event
+                return
 
-    def _prepare(self, declared: Reopenable, again: bool) -> None:
-        """Before the source is opened: what it is to be compared with, or a new attempt."""
-        self._seam, self._trim, self._told = None, "", not again
-        progress = self._progress
-        from_start = declared.how == "replayable" and progress.place(declared) is None
+    def _opening(self, again: bool) -> Once:
+        """What is opened now; of what is opened `again`, what it is to be compared with, or a new attempt."""
+        source, progress = self._source, self._progress
+        if isinstance(source, Once):
+            return source
+        self._seam, self._trim, self._told, self._cursor = None, "", not again, None
+        from_start = source.how == "replayable" and progress.place(source) is None
         self._skipped = 0 if from_start else progress.customs
-        if not (again and (progress.offset or progress.customs)):
-            return
-        if declared.how == "restart":
-            progress.anew()
-        elif declared.how == "replayable":
-            self._seam = progress.seam(declared)
-            if self._seam is None:
+        if again and (progress.offset or progress.customs):
+            if source.how == "restart":
                 progress.anew()
-            elif self._seam.reached:
-                self._seam = None
+            elif source.how == "replayable":
+                self._seam = progress.seam(source)
+                if self._seam is None:
+                    progress.anew()
+                elif self._seam.reached:
+                    self._seam = None
+        return Once(partial(source.factory, self._told_to(source)))
 
-    def _tell(self) -> Iterable[StreamEvent]:
-        """That the source was reopened, once it is known where the text goes on."""
-        if self._told:
-            return ()
-        self._told = True
-        progress, point = self._progress, self._point
-        cause = type(point.cause).__name__ if point.cause else "TakenOver"
-        return (Resumed(point.retry, progress.attempt, progress.offset, cause),)
-
-    async def _opened(self, declared: Reopenable) -> AsyncGenerator[StreamEvent, None]:
-        progress, flow = self._progress, self._flow
-        once = Once(partial(declared.factory, self._told_to(declared)))
-        async with AsyncExitStack() as stack:
-            opening = partial(open_stream, once, flow, stack)
-            try:
-                items = Watched(opening, flow, stack) if flow.patience else await opening()
-                async for item in items:
-                    cursor: Cursor | None = None
-                    for piece in self._read(item):
-                        if isinstance(piece, str):
-                            for event in self._text(piece):
-                                yield event
-                        elif isinstance(piece, Custom):
-                            for event in self._custom(piece):
-                                yield event
-                        elif isinstance(piece, Finish):
-                            self._reason = piece.reason or self._reason
-                            progress.used(piece.usage)
-                        elif isinstance(piece, Cursor):  # pyright: ignore[reportUnnecessaryIsInstance]
-                            cursor = piece
-                        else:
-                            raise no_piece(piece)
-                    if cursor and self._seam is None:  # it goes on behind the whole item
-                        progress.cursor, progress.cursor_at = cursor.value, progress.offset
-            except OutOfPatience as error:
-                if not error.patience.clean:
-                    raise StreamTimeout(error.which, getattr(error.patience, error.which)) from error
-                self._reason = "timeout"
-
-    def _told_to(self, declared: Reopenable) -> ResumePoint:
+    def _told_to(self, source: Reopenable) -> ResumePoint:
         progress, point = self._progress, self._point
         text: str | None = None
-        if declared.how == "prefill" and progress.text is not None:
+        if source.how == "prefill" and progress.text is not None:
             whole_text = progress.text.getvalue()
             text = whole_text.rstrip()
             self._trim = whole_text[len(text) :]
-        cursor = progress.place(declared)
+        cursor = progress.place(source)
         return ResumePoint(progress.offset, progress.attempt, point.retry, point.cause, cursor, text or None)
 
+    def _otherwise(self, error: Exception) -> bool:
+        """Whether a provider that takes no beginning of an answer is asked in another way now."""
+        source = self._source
+        if isinstance(source, Once) or source.otherwise is None or status_of(error) not in _REFUSED:
+            return False
+        self._source = source.otherwise
+        return True
+
+    def _piece(self, piece: Piece) -> Iterable[StreamEvent]:
+        """What goes out for a piece."""
+        if isinstance(piece, str):
+            return self._text(piece)
+        if isinstance(piece, Custom):
+            return self._custom(piece)
+        if isinstance(piece, Finish):
+            self._reason = piece.reason or self._reason
+            self._progress.used(piece.usage)
+        elif isinstance(piece, Cursor):  # pyright: ignore[reportUnnecessaryIsInstance]
+            self._cursor = piece
+        else:
+            raise TypeError(
+                f"a provider gave a piece of type {type(piece).__name__}; accepted are str, Custom, Finish and Cursor"
+            )
+        return ()
+
+    def _placed(self) -> None:
+        """A place that the provider gave lies behind the whole item."""
+        cursor, self._cursor = self._cursor, None
+        if cursor and self._seam is None:
+            self._progress.cursor, self._progress.cursor_at = cursor.value, self._progress.offset
+
+    def _pieces(self, item: Any) -> Iterable[Piece]:
+        """The pieces in an item: who read the last one of its type is asked first."""
+        kind: type[Any] = type(item)
+        if item is None:
+            return ()
+        known = self._readers.get(kind)
+        if known and (pieces := known(item)) is not None:
+            return (pieces,) if isinstance(pieces, str) else pieces
+        for provider in self._providers:
+            if provider is not known and (pieces := provider(item)) is not None:
+                self._readers[kind] = provider
+                return (pieces,) if isinstance(pieces, str) else pieces
+        if isinstance(item, str):
+            return (str.__str__(item),)
+        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+        accepted = ", ".join(getattr(each, "__name__", None) or type(each).__name__ for each in self._providers)
+        raise TypeError(
+            f"an item of type {name} is not known; accepted are str and what these providers read: {accepted}; "
+            "for others give from_stream a provider=, a function from an item to its pieces"
+        )
+
     def _text(self, piece: str) -> Iterable[StreamEvent]:
-        if self._carried or not piece.isascii():
+        if self._carried or (not piece.isascii() and is_surrogate(piece)):
             piece, self._carried, lone = whole(self._carried + piece)
             if lone and not self._lone:
                 self._lone = True
-                yield LONE
+                return (LONE, *self._whole_text(piece))
+        return self._whole_text(piece)
+
+    def _whole_text(self, piece: str) -> Iterable[StreamEvent]:
+        """What goes out for text without halves of pairs."""
         if not piece:
-            return
+            return ()
+        if self._seam is None and self._told and not self._trim:
+            return (self._delta(piece),)
+        return self._beyond(piece)
+
+    def _beyond(self, piece: str) -> Iterable[StreamEvent]:
+        """What goes out for text of which something may have been read before."""
         if self._seam is not None:
             self._seam.held.append(piece)
             rest = self._seam.take(piece)
@@ -170,6 +207,15 @@ class Reading:
         if piece:
             yield self._delta(piece)
 
+    def _tell(self) -> Iterable[StreamEvent]:
+        """That the source was reopened, once it is known where the text goes on."""
+        if self._told:
+            return ()
+        self._told = True
+        progress, point = self._progress, self._point
+        cause = type(point.cause).__name__ if point.cause else "TakenOver"
+        return (Resumed(point.retry, progress.attempt, progress.offset, cause),)
+
     def _delta(self, text: str) -> Delta:
         progress = self._progress
         index, offset = progress.index, progress.offset
@@ -185,6 +231,7 @@ class Reading:
             yield Reread(piece, progress.attempt, self._flow.time() - progress.base)
 
     def _custom(self, piece: Custom) -> Iterable[StreamEvent]:
+        self._progress.refused |= piece.name == "refusal"
         if self._seam is not None:
             self._seam.held.append(piece)
             self._skipped += 1
@@ -192,9 +239,14 @@ class Reading:
             self._skipped += 1  # it had come before the source failed
         else:
             yield from self._tell()
-            self._progress.customs += 1
-            self._skipped += 1
-            yield piece
+            yield self._beside(piece)
+
+    def _beside(self, piece: Custom) -> Custom:
+        progress = self._progress
+        progress.refused |= piece.name == "refusal"
+        progress.customs += 1
+        self._skipped += 1
+        return piece
 
     def _diverged(self) -> Iterable[StreamEvent]:
         """It is another text: all of it is a new attempt."""
@@ -203,12 +255,7 @@ class Reading:
         self._progress.anew()
         yield from self._tell()
         for piece in held:
-            if isinstance(piece, str):
-                yield self._delta(piece)
-            else:
-                self._progress.customs += 1
-                self._skipped += 1
-                yield piece
+            yield self._delta(piece) if isinstance(piece, str) else self._beside(piece)
 
     def _left(self) -> Iterable[StreamEvent]:
         """Half a pair whose other half did not come before the failure; one that is reopened delivers it again."""
@@ -216,16 +263,19 @@ class Reading:
             yield from half(self._carried, self._lone, self._delta)
 
     def _end(self) -> Iterable[StreamEvent]:
-        """The source has ended by itself."""
-        if self._seam is not None and self._reason != "timeout":
+        """The source has ended by itself, or time is up."""
+        progress, reason = self._progress, self._reason
+        if self._seam is not None and reason != "timeout":
             yield from self._diverged()  # shorter than what had been read
         yield from self._tell()
-        if self._carried:
-            yield from half(self._carried, self._lone, self._delta)
-
-
-def no_piece(piece: object) -> TypeError:
-    """A provider gave what it may not."""
-    return TypeError(
-        f"a provider gave a piece of type {type(piece).__name__}; accepted are str, Custom, Finish and Cursor"
-    )
+        yield from half(self._carried, self._lone, self._delta)
+        if reason is None and self._readers:
+            # Chunks of a provider say when they are through: without that the answer was cut off on its way.
+            if self._framed:
+                raise StreamCutOff("the provider's stream stopped without saying that the answer is through")
+            reason = "incomplete"
+        reason = reason or "stop"
+        if progress.refused and reason == "stop":
+            reason = "refusal"  # chat completions have no reason of their own for it
+        self._point.over = True
+        yield Ended(reason, progress.offset, progress.index, progress.usage)

@@ -11,7 +11,7 @@ from cortex_rx.errors import InvalidArgument
 from cortex_rx.marks import Mark, Seam, Trail
 from cortex_rx.types import Usage
 
-__all__ = ["Progress", "Reopenable", "ResumePoint", "merged", "prefill", "replayable", "restart"]
+__all__ = ["Progress", "Reopenable", "ResumePoint", "prefill", "replayable", "restart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def restart(factory: Factory) -> Reopenable:
 
 @dataclass(slots=True)
 class Progress:
-    """How far one source has been read, over all its openings."""
+    """How far one source has been read, over all its openings; `how` it is opened again, None for a plain one."""
 
     how: Reopenable | None
     offset: int = 0
@@ -96,6 +96,8 @@ class Progress:
     cursor_at: int = 0
     customs: int = 0
     """Events beside the text that this attempt has given."""
+    refused: bool = False
+    """The text of this attempt is a refusal."""
     usage: Usage | None = None
     text: StringIO | None = None
     base: float = 0.0
@@ -117,7 +119,7 @@ class Progress:
         """The text begins anew."""
         self.attempt += 1
         self.offset = self.index = self.customs = self.cursor_at = 0
-        self.again = False
+        self.again = self.refused = False
         self.trail, self.cursor, self.usage, self.known = Trail(), None, None, True
         if self.text is not None:
             self.text = StringIO()
@@ -137,18 +139,22 @@ class Progress:
         if self.text is not None:
             self.text.write(text)
 
-    def took(self, text: str) -> Mark:
-        """A piece was read: the mark behind it."""
-        self.trail.add(text)
+    def took(self, text: str) -> Mark | None:
+        """A piece was read: the mark behind it, if the source can be opened again."""
         self.offset += len(text)
         self.index += 1
+        if self.how is None:
+            return None
+        self.trail.add(text)
         if self.text is not None:
             self.text.write(text)
         return Mark(self.offset, self.trail, self.cursor, self.cursor_at, self.rewritten)
 
     def used(self, usage: Usage | None) -> None:
         """A provider said what was used, or a part of it."""
-        self.usage = merged(self.usage, usage)
+        if self.usage and usage:  # it may say it in parts, input first
+            usage = self.usage.model_copy(update=usage.model_dump(exclude_none=True))
+        self.usage = usage or self.usage
 
     def place(self, how: Reopenable) -> Any:
         """The provider's cursor, if the source goes on there; None if it delivers from its start."""
@@ -160,10 +166,3 @@ class Progress:
             return Seam((), self.offset, self.cursor_at)
         segments = self.trail.segments(self.offset) if self.known else None
         return None if segments is None else Seam(segments, self.offset)
-
-
-def merged(usage: Usage | None, more: Usage | None) -> Usage | None:
-    """A provider may say in parts what was used, input first."""
-    if usage is None or more is None:
-        return more or usage
-    return usage.model_copy(update=more.model_dump(exclude_none=True))

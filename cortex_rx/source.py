@@ -5,23 +5,22 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeAlias
 
 from reactivex import Observable
 
 from cortex_rx.chain import declare
-from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable, StreamTimeout
+from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable
 from cortex_rx.events import Custom, Delta, Ended, Opened, Ownership, Problem, Replayed, Reread, Resumed, StreamEvent
-from cortex_rx.flow import Flow, OutOfPatience, Reopening, pull
-from cortex_rx.opening import Once, Watched, check_stream, open_stream
-from cortex_rx.providers import PROVIDERS, Cursor, Finish, Piece, Provider, openai_chat
-from cortex_rx.reading import Reading, no_piece
-from cortex_rx.reopening import Progress, Reopenable, ResumePoint, merged, prefill, replayable, restart
-from cortex_rx.surrogates import LONE, half, is_surrogate, whole
+from cortex_rx.flow import Flow, Reopening, pull
+from cortex_rx.opening import Once, check_stream
+from cortex_rx.providers import Finish, Piece, Provider, openai_chat
+from cortex_rx.reading import Reading
+from cortex_rx.reopening import Progress, Reopenable, ResumePoint, prefill, replayable, restart
 from cortex_rx.takeover import ResumeFrom, take_over
-from cortex_rx.types import Turn, Usage
+from cortex_rx.types import Turn
 
 __all__ = [
     "Finish",
@@ -132,152 +131,51 @@ def from_stream(
         raise InvalidArgument("resume", type(resume).__name__, "a ResumeFrom")
     if resume and declared is None:
         raise NotResumable(_DECLARE)
-    plain = provider is None
-    providers = PROVIDERS if provider is None else (provider, *PROVIDERS)
-    once = Once(source)
+    reads = Once(source) if declared is None else declared
+    kinds: tuple[type[StreamEvent], ...] = (Opened, Delta, Ended, Custom, Problem)
+    if declared is not None:
+        kinds = (*kinds, Replayed, Resumed, Reread)
     me = object()
 
-    async def reopenable(flow: Flow) -> AsyncGenerator[StreamEvent, None]:
-        assert declared is not None
+    def events(flow: Flow) -> AsyncGenerator[StreamEvent, None]:
+        if isinstance(reads, Once):
+            if flow.point is not None:
+                raise NotResumable(_DECLARE)
+            reads.claim()  # before anything is shown, or stored
         point = flow.point or Reopening()
         progress: Progress = point.memo.setdefault(me, Progress(declared))
-        if point.retry == 0:
-            if resume is None:
-                assert turn is not None
-                progress.base, progress.rewritten = flow.time(), flow.again
-                yield Opened(turn, stream_id_of(turn, make_id), flow.wall())
-            else:
-                taken = await take_over(resume, flow)
-                if taken.empty:
-                    raise EmptyAnswer("The stream was closed without an answer; the question is kept as unanswered.")
-                progress.base = flow.time() - max(0.0, flow.wall() - taken.started)
-                progress.rewritten = flow.again
-                ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
-                yield Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
-                if taken.ended is not None or declared.how != "restart":
-                    length = len(taken.text)
-                    yield Replayed(taken.text, length, taken.index, taken.attempt, taken.mark)
-                if taken.ended is not None:
-                    yield Ended(taken.ended, len(taken.text), taken.index, taken.usage)
-                    return
-                progress.restore(taken.text, taken.index, taken.attempt, taken.mark)
-        seen: dict[type, Provider] = {}
+        first = partial(_first, progress, flow, point.retry, turn, make_id, resume)
+        return Reading(reads, progress, flow, provider).events(first)
 
-        def read(item: Any) -> Iterable[Piece]:
-            return (item,) if plain and type(item) is str else _read(item, providers, seen)
+    return declare(pull(events), kinds)
 
-        reading = Reading(declared, progress, flow, flow.point, read, seen)
-        async with aclosing(reading.events()) as events:
-            async for event in events:
-                yield event
 
-    async def events(flow: Flow) -> AsyncGenerator[StreamEvent, None]:
-        if flow.point is not None:
-            raise NotResumable(_DECLARE)
-        once.claim()  # before anything is shown, or stored
+async def _first(
+    progress: Progress, flow: Flow, retry: int, turn: Turn | None, make_id: Callable[[], str], resume: ResumeFrom | None
+) -> list[StreamEvent]:
+    """What comes before the text: who asks what and, of a stream that is taken over, what is stored of it."""
+    if retry:
+        return []
+    progress.rewritten = flow.again
+    if resume is None:
         assert turn is not None
-        base, time = flow.time(), flow.time
-        yield Opened(turn, stream_id_of(turn, make_id), flow.wall())
-        index = offset = 0
-        carried, told = "", False
-        reason: str | None = None
-        refused = False
-        usage: Usage | None = None
-        readers: dict[type, Provider] = {}
-        async with AsyncExitStack() as stack:
-            opening = partial(open_stream, once, flow, stack)
-            try:
-                items = Watched(opening, flow, stack) if flow.patience else await opening()
-                async for item in items:
-                    if type(item) is str and plain:
-                        if item.isascii() and not carried:  # the short way, for most items
-                            if item:
-                                yield Delta(item, index, offset, 0, time() - base)
-                                index += 1
-                                offset += len(item)
-                            continue
-                        pieces: Iterable[Piece] = (item,)
-                    else:
-                        pieces = _read(item, providers, readers)
-                    for piece in pieces:
-                        if isinstance(piece, str):
-                            if carried or (not piece.isascii() and is_surrogate(piece)):
-                                piece, carried, lone = whole(carried + piece)
-                                if lone and not told:
-                                    told = True
-                                    yield LONE
-                            if piece:
-                                yield Delta(piece, index, offset, 0, time() - base)
-                                index += 1
-                                offset += len(piece)
-                        elif isinstance(piece, Custom):
-                            refused = refused or piece.name == "refusal"
-                            yield piece
-                        elif isinstance(piece, Cursor):
-                            pass  # the place is of use only where a source can be reopened
-                        elif isinstance(piece, Finish):
-                            reason, usage = piece.reason or reason, merged(usage, piece.usage)
-                        else:
-                            raise no_piece(piece)
-            except OutOfPatience as error:
-                if not error.patience.clean:
-                    for event in half(carried, told, partial(_last, index, offset, time() - base)):
-                        yield event
-                    seconds = getattr(error.patience, error.which)
-                    raise StreamTimeout(error.which, seconds) from error
-                reason = "timeout"
-            except Exception:
-                for event in half(carried, told, partial(_last, index, offset, time() - base)):
-                    yield event
-                raise
-            for event in half(carried, told, partial(_last, index, offset, time() - base)):
-                yield event
-            # Chunks of a provider say when they are through: without that the answer was cut off on its way.
-            reason = reason or ("incomplete" if readers else "stop")
-            if refused and reason == "stop":
-                reason = "refusal"  # chat completions have no reason of their own for it
-            yield Ended(reason, offset + len(carried), index + len(carried), usage)
-
-    if declared is None:
-        return declare(pull(events), (Opened, Delta, Ended, Custom, Problem))
-    return declare(pull(reopenable), (Opened, Replayed, Resumed, Reread, Delta, Ended, Custom, Problem))
+        progress.base = flow.time()
+        return [Opened(turn, stream_id_of(turn, make_id), flow.wall())]
+    taken = await take_over(resume, flow)
+    if taken.empty:
+        raise EmptyAnswer("The stream was closed without an answer; the question is kept as unanswered.")
+    progress.base = flow.time() - max(0.0, flow.wall() - taken.started)
+    ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
+    opened = Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
+    replayed = Replayed(taken.text, len(taken.text), taken.index, taken.attempt, taken.mark)
+    if taken.ended is not None:
+        return [opened, replayed, Ended(taken.ended, replayed.offset, taken.index, taken.usage)]
+    progress.restore(taken.text, taken.index, taken.attempt, taken.mark)
+    begins_anew = progress.how is not None and progress.how.how == "restart"
+    return [opened] if begins_anew else [opened, replayed]
 
 
 _DECLARE = (
     "a chain with resume(), and a stream that is resumed, need a source that says how it can be opened again: "
     "from_stream(replayable(factory)), prefill(factory) or restart(factory), where factory(point) opens it"
 )
-
-
-def _last(index: int, offset: int, at: float, text: str) -> Delta:
-    return Delta(text, index, offset, 0, at)
-
-
-def _read(item: Any, providers: tuple[Provider, ...], readers: dict[type, Provider]) -> Iterable[Piece]:
-    """The pieces in an item; `readers` remembers which provider read the last item of a type."""
-    kind: type[Any] = type(item)
-    if item is None:
-        return ()
-    known = readers.get(kind)
-    if known and (pieces := known(item)) is not None:
-        return _pieces(pieces)
-    for provider in providers:
-        if provider is not known and (pieces := provider(item)) is not None:
-            readers[kind] = provider
-            return _pieces(pieces)
-    if isinstance(item, str):
-        return (str.__str__(item),)
-    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
-    accepted = ", ".join(map(_name, providers))
-    raise TypeError(
-        f"an item of type {name} is not known; accepted are str and what these providers read: {accepted}; "
-        "for others give from_stream a provider=, a function from an item to its pieces"
-    )
-
-
-def _pieces(pieces: str | Iterable[Piece]) -> Iterable[Piece]:
-    return (pieces,) if isinstance(pieces, str) else pieces
-
-
-def _name(provider: Provider) -> str:
-    return getattr(provider, "__name__", None) or type(provider).__name__

@@ -122,7 +122,7 @@ def resume(again: Callable[[Exception, int], float | Exception | None]) -> Opera
                     await scope.settled()
                     if error is None:
                         return observer.on_completed()
-                    seconds = again(error, point.retry + 1)
+                    seconds = None if point.over else again(error, point.retry + 1)
                     if seconds is None or isinstance(seconds, Exception):
                         return observer.on_error(seconds or error)
                     await asyncio.sleep(seconds)

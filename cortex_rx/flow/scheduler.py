@@ -27,15 +27,17 @@ LIMIT: float = 8.0
 """Seconds that work may go on after a dispose."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reopening:
     """From where a source is opened under `resume`: what it emitted so far, the how-manieth reopening this is (0: it is the
-    first opening), and what ended the last one.  `memo` is the source's own: what it puts there it finds again."""
+    first opening), and what ended the last one.  `memo` is the source's own: what it puts there it finds again.  It says `over`
+    when it has given all: what fails after that, its closing, is no reason to open it again."""
 
     emitted: int = 0
     retry: int = 0
     cause: Exception | None = None
     memo: dict[object, Any] = field(default_factory=dict[object, Any])
+    over: bool = False
 
 
 class Gate:
