@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast, overloa
 
 from reactivex import Observable, abc
 
+from cortex_rx import validation as check
 from cortex_rx.errors import CallbackError, ChainOrderError, InvalidArgument, UnknownStep
 from cortex_rx.events import StreamEvent
 
@@ -80,9 +81,7 @@ class Step:
 
     def named(self, name: str) -> Step:
         """The same step under another name; needed when a chain has two of one kind."""
-        if not (isinstance(name, str) and name):
-            raise InvalidArgument("name", name, "a string that is not empty")
-        return replace(self, name=name)
+        return replace(self, name=check.name("name", name))
 
     def __call__(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         """Apply the step.  Raises `ChainOrderError` if something that it needs can never come from `source`."""

@@ -8,7 +8,7 @@ hold no message text of a user.
 ...     cx.limit(0)
 ... except CortexError as error:
 ...     print(error.code, type(error).__name__, error)
-INVALID_ARGUMENT InvalidArgument max_length: got 0; accepted: a whole number of at least 1
+INVALID_ARGUMENT InvalidArgument max_length: got 0; accepted: a whole number, 1 or more
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ from datetime import timedelta
 from functools import partial
 from itertools import repeat
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.errors import InvalidArgument, StreamNotFound
+from cortex_rx.errors import StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
 from cortex_rx.options import ids
 from cortex_rx.retry import Backoff, retrying
@@ -39,9 +40,7 @@ class Place:
 
     def __post_init__(self) -> None:
         for name in ("offset", "attempt", "epoch"):
-            value: object = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InvalidArgument(name, value, "a whole number, 0 or more")
+            check.whole()(name, getattr(self, name))
 
 
 async def follow(
@@ -71,13 +70,12 @@ async def follow(
     >>> asyncio.run(main())
     [Delta(text='Ada', ...), Ended(reason='stop', offset=9, index=1, usage=None)]
     """
+    checked_backend("backend", backend)
     ids(memory_space_id=memory_space_id, stream_id=stream_id)
     streams = Streams(backend)
     if not isinstance(after, Place):
-        after = Place(after)
-    pause = every.total_seconds()
-    if pause <= 0:
-        raise InvalidArgument("every", every, "a timedelta above zero")
+        after = Place(check.whole()("after", after))
+    pause = check.seconds()("every", every)
     offset, index, seen = after.offset, 0, False
     epoch = after.epoch or None  # under which it was written what has been read; without it nothing can be said of that
     attempt = after.attempt if epoch else None

@@ -14,7 +14,8 @@ from typing import Any
 from reactivex import Observable
 
 from cortex_rx import operators as cx
-from cortex_rx.backends.backend import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Chain, Operator, Step
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StillOwned, StreamNotFound, TextDiverged
@@ -25,7 +26,7 @@ from cortex_rx.operators._store import begin_stream
 from cortex_rx.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
 from cortex_rx.source import Provider, ResumeFrom, from_stream, new_id
-from cortex_rx.spool import Spool
+from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.types import MemoryEntry
 
 __all__ = ["Answer", "default_chain", "remember", "remember_stream"]
@@ -178,10 +179,15 @@ class Answer:
         backend: Backend | None = None,
         spool: Spool | None = None,
     ) -> None:
+        check.instance(Observable, "an Observable of events")("source", source)
+        pause = check.seconds(zero=True)("linger", linger)
+        check.optional(check.callback)("started", started)
+        check.optional(checked_backend)("backend", backend)
+        check.optional(checked_spool)("spool", spool)
         self._fold = ResultFold()
         self._backend, self._spool = backend, spool
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
-            source, self._fold, linger=linger.total_seconds(), started=self._begin
+            source, self._fold, linger=pause, started=self._begin
         )
         self._started = started
 
@@ -253,6 +259,7 @@ class Answer:
         `resume_token`.  With `keep_partial=False` the partial and its question are deleted instead.  A text that has come to its
         end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
         """
+        check.flag("keep_partial", keep_partial)
         self._shared.stop()
         if task := self._shared.task:
             await asyncio.wait({task})
@@ -362,6 +369,7 @@ def remember_stream(
             turn = given.turn()
         source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
         pipeline = _chosen(given, backend, options, chain, spool)(source)
+        check.instance(Observable, "an operator: a function from an observable to an observable")("chain", pipeline)
     except BaseException:
         if inspect.iscoroutine(response_stream):
             response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
@@ -396,8 +404,7 @@ def _chosen(
     for name in ("extract_content", "generate_embedding"):
         if getattr(given, name) is not None:
             raise InvalidArgument(name, f"{name} and chain", f"one of them: in a chain, say finalize({name}=...)")
-    if not callable(chain):
-        raise InvalidArgument("chain", type(chain).__name__, "a chain or another operator over events")
+    check.callback("chain", chain)
     return chain
 
 

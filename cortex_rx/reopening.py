@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Literal
 
-from cortex_rx.errors import InvalidArgument
+from cortex_rx import validation as check
 from cortex_rx.marks import Mark, Seam, Trail
 from cortex_rx.types import Usage
 
@@ -44,8 +44,9 @@ class Reopenable:
     otherwise: Reopenable | None = None
 
     def __post_init__(self) -> None:
-        if not callable(self.factory):
-            raise InvalidArgument("factory", type(self.factory).__name__, "a function that takes a ResumePoint")
+        check.callback("factory", self.factory)
+        check.flag("cursor", self.cursor)
+        check.optional(check.instance(Reopenable, "a Reopenable"))("otherwise", self.otherwise)
 
 
 def replayable(factory: Factory, *, cursor: bool = False) -> Reopenable:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from reactivex import Observable
 
+from cortex_rx import validation as check
 from cortex_rx.chain import declare
 from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable
 from cortex_rx.events import Custom, Delta, Ended, Opened, Ownership, Problem, Replayed, Reread, Resumed, StreamEvent
@@ -120,15 +121,13 @@ def from_stream(
     declared = source if isinstance(source, Reopenable) else None
     if declared is None:
         check_stream(source)
-    for name, value in (("provider", provider), ("make_id", make_id)):
-        if value is not None and not callable(value):
-            raise InvalidArgument(name, type(value).__name__, "a function")
+    check.optional(check.callback)("provider", provider)
+    check.callback("make_id", make_id)
     if resume is not None and turn is not None:
         raise InvalidArgument("turn", "turn and resume", "one of them: the turn of a stream that is resumed is stored")
-    if resume is None and not isinstance(turn, Turn):
-        raise InvalidArgument("turn", type(turn).__name__, "a Turn")
-    if not (resume is None or isinstance(resume, ResumeFrom)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument("resume", type(resume).__name__, "a ResumeFrom")
+    if resume is None:
+        check.instance(Turn, "a Turn")("turn", turn)
+    check.optional(check.instance(ResumeFrom, "a ResumeFrom"))("resume", resume)
     if resume and declared is None:
         raise NotResumable(_DECLARE)
     reads = Once(source) if declared is None else declared

@@ -13,13 +13,14 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from cortex_rx.backends.backend import HEAD_LENGTH, Backend, is_backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import HEAD_LENGTH, Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.errors import Fenced, IdempotencyConflict, InvalidArgument, StillOwned
+from cortex_rx.errors import Fenced, IdempotencyConflict, StillOwned
 from cortex_rx.flow import Flow
 from cortex_rx.marks import Mark
 from cortex_rx.retry import SHORT_PAUSES, Backoff, retrying
-from cortex_rx.types import Turn, Usage
+from cortex_rx.types import TURN_CHECKS, Turn, Usage
 
 __all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "Taken", "hashed", "new_token", "read_text", "take_over"]
 
@@ -61,15 +62,17 @@ class ResumeFrom:
     """Fields of the `Turn` that the stored one must have; another value is an `IdempotencyConflict`."""
 
     def __post_init__(self) -> None:
-        if not is_backend(self.backend):
-            raise InvalidArgument("backend", type(self.backend).__name__, "a Backend")
-        for name in ("memory_space_id", "token", "claim"):
-            value: object = getattr(self, name)
-            if not (isinstance(value, str) and value):
-                given = type(value).__name__ if name == "token" else value
-                raise InvalidArgument(name, given, "a string that is not empty")
-        if not isinstance(self.take_over, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgument("take_over", self.take_over, "True or False")
+        checked_backend("backend", self.backend)
+        check.name("memory_space_id", self.memory_space_id)
+        check.token("token", self.token)
+        check.flag("take_over", self.take_over)
+        check.name("claim", self.claim)
+        check.instance(Mapping, "a mapping of fields of the turn")("expected", self.expected)
+        expected: dict[str, Any] = {}
+        for name, value in self.expected.items():
+            check.one_of(*TURN_CHECKS)("expected", name)
+            expected[name] = TURN_CHECKS[name](f"expected.{name}", value)
+        object.__setattr__(self, "expected", expected)
 
 
 @dataclass(frozen=True, slots=True)

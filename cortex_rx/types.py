@@ -25,6 +25,7 @@ from cortex_rx.errors import InvalidArgument, StoreError
 
 __all__ = [
     "SHORTEST_CHUNK",
+    "TURN_CHECKS",
     "ChunkMetadata",
     "ChunkingStrategy",
     "ContentChunk",
@@ -287,7 +288,7 @@ class MemoryEntry(Record):
 
 
 _NAME_OR_NONE = validation.optional(validation.name)
-_TURN: Mapping[str, validation.Check] = {
+TURN_CHECKS: Mapping[str, validation.Check] = {
     "memory_space_id": validation.name,
     "conversation_id": validation.name,
     "user_message": validation.any_text,
@@ -300,6 +301,7 @@ _TURN: Mapping[str, validation.Check] = {
     "metadata": validation.json_mapping,
     "idempotency_key": _NAME_OR_NONE,
 }
+"""What each field of a `Turn` accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +334,7 @@ class Turn:
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
-        for name, check in _TURN.items():
+        for name, check in TURN_CHECKS.items():
             object.__setattr__(self, name, check(name, getattr(self, name)))
         if self.user_id is None and self.agent_id is None:
             raise InvalidArgument("user_id", None, "an owner: user_id with user_name, or agent_id")

@@ -11,12 +11,13 @@ import math
 import os
 from collections.abc import AsyncIterable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from cortex_rx.errors import InvalidArgument
 
 __all__ = [
     "Check",
+    "amount",
     "any_text",
     "callback",
     "file_path",
@@ -39,7 +40,6 @@ __all__ = [
 ]
 
 Check = Callable[[str, object], Any]
-T = TypeVar("T", int, float)
 
 _DEPTH = 100  # of nested metadata: far more than anyone writes, far less than what would overflow the stack
 _INT64 = 2**63
@@ -52,6 +52,11 @@ _KEY = 40  # characters of a key that an error shows
 def shown(value: object) -> object:
     """What an error may show of a value: a number, a time or None itself, of all else, which may be a text of a user, the type."""
     return value if value is None or isinstance(value, int | float | timedelta) else type(value).__name__
+
+
+def _hidden(value: object) -> str | None:
+    """What an error may show of what stands for a text or a token: not even a number."""
+    return None if value is None else type(value).__name__
 
 
 def optional(check: Check) -> Check:
@@ -81,8 +86,7 @@ def _utf8(field: str, value: str) -> str:
 def any_text(field: str, value: object) -> str:
     """Any text, the empty one too; NUL is a character like the others."""
     if not isinstance(value, str):
-        given = None if value is None else type(value).__name__  # a number may be what a user wrote, too
-        raise InvalidArgument(field, given, "a string")
+        raise InvalidArgument(field, _hidden(value), "a string")
     return _utf8(field, value)
 
 
@@ -160,22 +164,22 @@ def whole(least: int = 0, most: int = _INT64 - 1) -> Check:
     return check
 
 
-def milliseconds(*, zero: bool = False) -> Check:
-    """A number of milliseconds, to a hundred years: more than none, or (`zero`) none too."""
-    accepted = f"milliseconds, {'0 or more' if zero else 'more than 0'}"
+def amount(of: str, most: float = 2**53, *, zero: bool = False) -> Check:
+    """A number to `most`: more than 0, or (`zero`) 0 too; `of` says of what."""
 
     def check(field: str, value: object) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 or (zero and value == 0)):
-            raise InvalidArgument(field, shown(value), accepted)
-        return _century(field, value)
+            raise InvalidArgument(field, shown(value), f"{of}, {'0 or more' if zero else 'more than 0'}")
+        if value > most:
+            raise InvalidArgument(field, value, f"{of}, at most {most:.0f}")
+        return value
 
     return check
 
 
-def _century(field: str, value: T) -> T:
-    if value > _CENTURY:
-        raise InvalidArgument(field, value, f"milliseconds, at most {_CENTURY}, a hundred years")
-    return value
+def milliseconds(*, zero: bool = False) -> Check:
+    """A number of milliseconds, to a hundred years: more than 0, or (`zero`) 0 too."""
+    return amount("milliseconds", _CENTURY, zero=zero)
 
 
 def seconds(*, zero: bool = False) -> Check:
@@ -216,7 +220,7 @@ def instance(kind: type[object] | tuple[type[object], ...], accepted: str) -> Ch
 def callback(field: str, value: object) -> Callable[..., Any]:
     """A function."""
     if not callable(value):
-        raise InvalidArgument(field, shown(value), "a function, plain or async")
+        raise InvalidArgument(field, _hidden(value), "a function, plain or async")
     return value
 
 
@@ -230,7 +234,7 @@ stream: Check = instance(cast("type[object]", AsyncIterable), "an async iterable
 def token(field: str, value: object) -> str:
     """A resume token.  Whatever was given is not shown: it may be the token itself."""
     if not isinstance(value, str) or not value.strip():
-        raise InvalidArgument(field, shown(value), "a resume token")
+        raise InvalidArgument(field, _hidden(value), "a resume token")
     return _utf8(field, value)
 
 

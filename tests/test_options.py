@@ -64,7 +64,7 @@ ASKS = {
     "enableAdaptiveProcessing": True,
     "beliefRevision": True,
 }
-CENTURY = "milliseconds, at most 3155760000000, a hundred years"
+CENTURY = "milliseconds, at most 3155760000000"
 MODELS = [StreamingOptions, RememberStreamParams, RememberParams, SearchOptions, MemoryFilter, ConversationFilter]
 EXCHANGE = {"memory_space_id": "support", "conversation_id": "c-1", "user_message": "What is it?", "agent_id": "helper"}
 

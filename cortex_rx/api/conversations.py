@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from cortex_rx.backends import Backend
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Conversations
 from cortex_rx.options import ConversationFilter, ConversationType, HistoryPage, ids
 from cortex_rx.types import Conversation, ConversationHistory
@@ -36,7 +36,7 @@ class ConversationsAPI:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self._backend: Backend = checked_backend("backend", backend)
 
     async def get(self, conversation_id: str, memory_space_id: str) -> Conversation | None:
         """The conversation with all its messages, or None if the memory space has none of this id."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from cortex_rx import validation as check
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends import Backend, SqliteBackend
@@ -62,13 +63,14 @@ class Cortex:
         spool: str | os.PathLike[str] | Spool | bool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
+        if environ is not None:
+            check.instance(Mapping, "a mapping of names to values")("environ", environ)
         given = os.environ if environ is None else environ
         if store is None:
             store = given.get(STORE) or DEFAULT_PATH
         if linger is None:
             linger = _seconds(LINGER_SECONDS, given[LINGER_SECONDS]) if given.get(LINGER_SECONDS) else LINGER
-        elif not isinstance(linger, timedelta) or linger < timedelta():
-            raise InvalidArgument("linger", linger, "a timedelta of at least zero")
+        check.seconds(zero=True)("linger", linger)
         self._owned = not is_backend(store)
         self._backend: Backend = store if is_backend(store) else _open(store)
         if spool is None:
@@ -125,12 +127,13 @@ class Cortex:
         They do not wait for their readers any more, who may read on what there is.  Streams of another event loop are left
         alone.  A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.
         """
+        patience = check.seconds(zero=True)("timeout", timeout)
         self._closed = True
         loop = asyncio.get_running_loop()
         if running := {task: release for task, release in self._running.items() if task.get_loop() is loop}:
             for release in running.values():
                 release()
-            await asyncio.wait(running, timeout=timeout.total_seconds())
+            await asyncio.wait(running, timeout=patience)
         if left := [task for task in self._running if task in running]:
             for task in left:
                 task.cancel()
@@ -154,9 +157,7 @@ class Cortex:
 def _open(store: object) -> Backend:
     if not isinstance(store, str | os.PathLike):
         raise InvalidArgument("store", type(store).__name__, "a path, ':memory:' or a Backend")
-    path = os.fsdecode(store)
-    if not path:
-        raise InvalidArgument("store", path, "a path that is not empty, ':memory:' or a Backend")
+    path = check.file_path("store", store)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         raise UnsupportedOption("store", "a URL", "the path of a SQLite file; the Convex backend does not exist yet")
     return SqliteBackend(path if path == ":memory:" else Path(path))
@@ -167,7 +168,7 @@ def _spool(store: object, given: object) -> Spool:
     if not isinstance(given, bool):
         if not isinstance(given, str | os.PathLike):
             raise InvalidArgument("spool", type(given).__name__, "a path, a Spool, True or False")
-        spool = Spool(os.fsdecode(given))
+        spool = Spool(check.file_path("spool", given))
     elif isinstance(store, str | os.PathLike) and (path := os.fsdecode(store)) != ":memory:":
         spool = Spool(Path(path).with_name(f"{Path(path).stem}-spool.db"))
     else:
@@ -179,12 +180,9 @@ def _spool(store: object, given: object) -> Spool:
 
 def _seconds(name: str, text: str) -> timedelta:
     try:
-        value = timedelta(seconds=float(text))
-    except (ValueError, OverflowError):
-        value = timedelta(-1)
-    if value < timedelta():
-        raise InvalidArgument(name, text, "seconds, 0 or more")
-    return value
+        return timedelta(milliseconds=check.milliseconds(zero=True)(name, float(text) * 1000))
+    except (ValueError, TypeError):
+        raise InvalidArgument(name, text, "seconds, 0 or more, to a hundred years") from None
 
 
 def _warn(running: Mapping[asyncio.Task[Any], object]) -> None:

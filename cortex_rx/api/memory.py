@@ -7,10 +7,11 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+from cortex_rx import validation as check
 from cortex_rx.backends import Backend
+from cortex_rx.backends.backend import checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
-from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import StreamEvent
 from cortex_rx.flow import Started
 from cortex_rx.following import Place, follow
@@ -18,7 +19,7 @@ from cortex_rx.options import MemoryFilter, RememberParams, SearchOptions, Sourc
 from cortex_rx.remember import LINGER, Answer, remember, remember_stream
 from cortex_rx.result import RememberResult, StoredConversation
 from cortex_rx.source import Provider
-from cortex_rx.spool import Spool
+from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.takeover import hashed, new_token
 from cortex_rx.types import MemoryEntry, Record
 
@@ -78,7 +79,11 @@ class MemoryAPI:
         started: Started | None = None,
         spool: Spool | None = None,
     ) -> None:
-        self._backend, self._linger, self._started, self._spool = backend, linger, started, spool
+        self._backend: Backend = checked_backend("backend", backend)
+        check.seconds(zero=True)("linger", linger)
+        check.optional(check.callback)("started", started)
+        check.optional(checked_spool)("spool", spool)
+        self._linger, self._started, self._spool = linger, started, spool
 
     def remember_stream(
         self,
@@ -167,8 +172,7 @@ class MemoryAPI:
         Of an answer that is stored in chunks, the chunks are found; their `chunk_metadata` names the answer.
         At most `options.limit` (20); `content` is at most the first 65,536 code points, `content_length` the true length.
         """
-        if not isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgument("query", type(query).__name__, "a string")
+        check.any_text("query", query)
         space, narrowed = ids(memory_space_id=memory_space_id), parse(SearchOptions, options).keywords()
         rows = await Memories(self._backend).search(**space, query=query, **narrowed)
         return [MemoryEntry.from_row(row) for row in rows]

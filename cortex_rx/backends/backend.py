@@ -146,7 +146,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeGuard
 
-__all__ = ["HEAD_LENGTH", "Backend", "is_backend"]
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.validation import shown
+
+__all__ = ["HEAD_LENGTH", "Backend", "checked_backend", "is_backend"]
 
 HEAD_LENGTH = 65_536
 """The code points of a content that `list` and `search` give at most."""
@@ -174,3 +177,10 @@ class Backend(Protocol):
 def is_backend(value: object) -> TypeGuard[Backend]:
     """Whether it has what a backend has; a wrapper that passes calls on by `__getattr__` too, which `isinstance` does not see."""
     return all(callable(getattr(value, name, None)) for name in ("query", "mutation", "close"))
+
+
+def checked_backend(field: str, value: object) -> Backend:
+    """A memory backend: a check, as those of `validation`."""
+    if not is_backend(value):
+        raise InvalidArgument(field, shown(value), "a Backend: query, mutation and close")
+    return value

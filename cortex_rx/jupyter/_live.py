@@ -10,7 +10,8 @@ from datetime import timedelta
 from html import escape
 from typing import Literal, TypeAlias
 
-from cortex_rx.errors import InvalidArgument, MissingExtra
+from cortex_rx import validation as check
+from cortex_rx.errors import MissingExtra
 from cortex_rx.events import Delta, Ended, Measured, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Stopped
 from cortex_rx.remember import Answer
@@ -188,14 +189,13 @@ async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live
     >>> asyncio.run(main([]))[-1]
     ('remembered', 'Hello Ada', 9)
     """
-    if not isinstance(every, timedelta) or every <= timedelta():  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument("every", every, "a timedelta above zero")
-    if not isinstance(answer, Answer):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument("answer", type(answer).__name__, "an Answer, which remember_stream gives")
+    pause = check.seconds()("every", every)
+    check.instance(Answer, "an Answer, which remember_stream gives")("answer", answer)
+    check.optional(check.callback)("show", show)
     view = Live()
     show = show or _display()
     show(view)
-    paint = _Paint(view, show, every.total_seconds())
+    paint = _Paint(view, show, pause)
     try:
         async for event in answer.events():
             if view.add(event):

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from reactivex import Observable
 from reactivex import operators as ops
 
+from cortex_rx import validation as check
 from cortex_rx.chain import Chain, Operator, Step, step
-from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import StreamEvent
 from cortex_rx.flow import run
 from cortex_rx.source import Source, from_stream
@@ -102,8 +102,10 @@ async def record(
     d = Delta 'wi' @6
     e = Ended limit @8
     """
-    if frame is not None and not frame > 0:
-        raise InvalidArgument("frame", frame, "seconds above 0, or None")
+    check.optional(check.amount("seconds"))("frame", frame)
+    check.optional(check.instance(Turn, "a Turn"))("turn", turn)
+    check.optional(check.callback)("chain", chain)
+    check.flag("virtual", virtual)
     if turn is None and isinstance(source, Observable):
         events: Observable[Any] = source
     else:

@@ -7,13 +7,12 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from functools import partial
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox, beside
 from cortex_rx.flow.scheduler import cancelled_by_us
-from cortex_rx.operators._checks import backend_of, seconds
 from cortex_rx.operators._store import begin_stream, let_go, log, milliseconds, renewal, said, while_streaming
 from cortex_rx.retry import is_transient, retrying
 from cortex_rx.takeover import LEASE, new_token
@@ -55,10 +54,9 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
 
     See also: `persist_partial`, `finalize`.
     """
-    backend = backend_of(backend)
-    limit = seconds("wait", wait)
-    if not isinstance(token, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument("token", token, "True or False")
+    backend = checked_backend("backend", backend)
+    limit = check.seconds()("wait", wait)
+    check.flag("token", token)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         async for opened, *_ in inbox:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, get_args
 
+from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
 from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, Resumed, StreamEvent
 from cortex_rx.flow import Flow, passing
-from cortex_rx.operators import _checks as checks
 from cortex_rx.types import SHORTEST_CHUNK, ChunkingStrategy, ContentChunk
 
 if TYPE_CHECKING:
@@ -88,23 +88,21 @@ def chunk(
 
     See also: `text`, `persist_partial`.
     """
-    if (name := str(strategy)) == "semantic":
-        raise UnsupportedOption("strategy", name, " or ".join(map(repr, get_args(ChunkingStrategy))))
-    checks.one_of("strategy", strategy, get_args(ChunkingStrategy))
-    if size is not None:
-        checks.count("size", size)
-    most = _SIZES[strategy] if size is None else size
-    checks.count("longest", longest, _LEAST)
+    accepted: tuple[str, ...] = get_args(ChunkingStrategy)
+    if isinstance(strategy, str) and (name := str(strategy)) == "semantic":
+        raise UnsupportedOption("strategy", name, " or ".join(map(repr, accepted)))
+    check.one_of(*accepted)("strategy", strategy)
+    most = check.optional(check.whole(1))("size", size) or _SIZES[strategy]
+    check.whole(_LEAST)("longest", longest)
     full = most  # units that a chunk can have
+    check.optional(check.whole(SHORTEST_CHUNK))("max_length", max_length)
     if max_length is not None:
-        checks.count("max_length", max_length, SHORTEST_CHUNK)
         longest = max(_LEAST, min(longest, max_length))
         full = min(most, max_length // (_TOKEN if strategy == "token" and not count else 1))
     if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < full:
         raise InvalidArgument("overlap", overlap, f"a whole number from 0 to {full - 1}, less than the size")
-    if not (isinstance(language, str) and language):
-        raise InvalidArgument("language", language, "a language code, such as 'en'")
-    checks.callback("count", count)
+    check.name("language", language)
+    check.optional(check.callback)("count", count)
     if count and strategy != "token":
         raise InvalidArgument("count", type(count).__name__, "None, unless the strategy is 'token'")
     try:  # here, because who cuts nothing needs no library for it

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import ChainOrderError, EmptyAnswer, InvalidArgument
 from cortex_rx.events import (
@@ -24,13 +25,11 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.flow import End, Inbox, beside
-from cortex_rx.operators._checks import backend_of, callback, count, spool_of
 from cortex_rx.operators._derive import Embed, Extract, Vectors, derive
 from cortex_rx.operators._exchange import Exchange
 from cortex_rx.operators._store import said, while_streaming
 from cortex_rx.retry import is_transient, judge
-from cortex_rx.spool import Spool
-from cortex_rx.spool.spool import keep
+from cortex_rx.spool.spool import Spool, checked_spool, keep
 from cortex_rx.types import SHORTEST_CHUNK, MemoryEntry
 
 __all__ = ["finalize"]
@@ -93,13 +92,12 @@ def finalize(
 
     See also: `begin`, `persist_partial`, `chunk`, `remember_stream`.
     """
-    backend = backend_of(backend)
-    callback("extract_content", extract_content)
-    callback("generate_embedding", generate_embedding)
-    spool_of(spool)
-    most = max_single_memory_size
-    if most is not None:
-        count("max_single_memory_size", most, SHORTEST_CHUNK)
+    backend = checked_backend("backend", backend)
+    check.optional(check.callback)("extract_content", extract_content)
+    check.optional(check.callback)("generate_embedding", generate_embedding)
+    check.optional(checked_spool)("spool", spool)
+    most = check.optional(check.whole(SHORTEST_CHUNK))("max_single_memory_size", max_single_memory_size)
+    check.flag("incremental_embeddings", incremental_embeddings)
     if incremental_embeddings and (most is None or generate_embedding is None):
         accepted = "False, unless max_single_memory_size and generate_embedding are given"
         raise InvalidArgument("incremental_embeddings", incremental_embeddings, accepted)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import StreamTooLong
 from cortex_rx.events import Delta, Ended, StreamEvent
 from cortex_rx.flow import Flow, passing
-from cortex_rx.operators._checks import count, one_of
 
 __all__ = ["limit"]
 
@@ -43,12 +43,12 @@ def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
     >>> limit(0)
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: max_length: got 0; accepted: a whole number of at least 1
+    cortex_rx.errors.InvalidArgument: max_length: got 0; accepted: a whole number, 1 or more
 
     See also: `timeout`.
     """
-    count("max_length", max_length)
-    one_of("then", then, ("fail", "end"))
+    check.whole(1)("max_length", max_length)
+    check.one_of("fail", "end")("then", then)
 
     def make(
         emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]

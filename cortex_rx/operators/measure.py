@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 
+from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import (
     Delta,
     Ended,
@@ -21,7 +21,6 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.flow import Flow, passing
-from cortex_rx.operators._checks import seconds
 from cortex_rx.operators._meter import BATCH, LONG, Meter
 
 __all__ = ["measure"]
@@ -61,9 +60,8 @@ def measure(every: timedelta | None = None, price: float | None = None) -> Opera
 
     See also: `result`.
     """
-    pause = None if every is None else seconds("every", every)
-    if price is not None and (isinstance(price, bool) or not isinstance(price, int | float) or not price >= 0):
-        raise InvalidArgument("price", price, "USD for 1,000 tokens, at least 0")
+    pause = check.optional(check.seconds())("every", every)
+    check.optional(check.amount("USD for 1,000 tokens", zero=True))("price", price)
 
     def make(
         emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 
+from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox, beside
 from cortex_rx.hooks import OnChunk, OnComplete, OnError, OnProgress, StreamHooks
 from cortex_rx.operators._calls import Calls
-from cortex_rx.operators._checks import count, seconds
 from cortex_rx.operators._watch import READS, Watch
 
 __all__ = ["observe"]
@@ -80,9 +80,8 @@ def observe(
     hooks = StreamHooks(on_chunk=on_chunk, on_progress=on_progress, on_error=on_error, on_complete=on_complete)
     if hooks == StreamHooks():
         raise InvalidArgument("hooks", None, f"at least one of {', '.join(StreamHooks.model_fields)}")
-    pause, limit = seconds("every", every, zero=True), seconds("call_timeout", call_timeout)
-    if expected_length is not None:
-        count("expected_length", expected_length)
+    pause, limit = check.seconds(zero=True)("every", every), check.seconds()("call_timeout", call_timeout)
+    check.optional(check.whole(1))("expected_length", expected_length)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         async with Calls(inbox, hooks, limit) as calls:

@@ -7,16 +7,16 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Literal
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import StoreError, StreamNotFound
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
-from cortex_rx.operators._checks import backend_of, count, one_of, seconds, spool_of
 from cortex_rx.operators._store import MAX_PENDING, begin_stream, said, weigh, while_streaming
 from cortex_rx.operators._tail import Tail, insist, no_begun
 from cortex_rx.retry import Verdict, is_transient, judge
-from cortex_rx.spool import Spool
+from cortex_rx.spool.spool import Spool, checked_spool
 
 __all__ = ["persist_partial"]
 
@@ -71,11 +71,11 @@ def persist_partial(
 
     See also: `begin`, `finalize`.
     """
-    backend = backend_of(backend)
-    pause = seconds("interval", interval, zero=True)
-    count("max_pending", max_pending)
-    one_of("show", show, ("at once", "durable"))
-    spool_of(spool)
+    backend = checked_backend("backend", backend)
+    pause = check.seconds(zero=True)("interval", interval)
+    check.whole(1)("max_pending", max_pending)
+    check.one_of("at once", "durable")("show", show)
+    check.optional(checked_spool)("spool", spool)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         tail = Tail(inbox.flow, backend)

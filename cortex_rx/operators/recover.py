@@ -7,7 +7,8 @@ from typing import Literal
 
 from reactivex import Observable, abc
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import ResumableStreamError, StoreError
@@ -24,7 +25,6 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.flow import Flow, after_failure, passing
-from cortex_rx.operators._checks import backend_of, one_of
 from cortex_rx.operators._store import said
 from cortex_rx.retry import SHORT_PAUSES, Backoff, judge, retrying
 
@@ -82,8 +82,8 @@ def recover(
 
     See also: `resume`, `persist_partial`, `finalize`.
     """
-    one_of("strategy", strategy, ("store-partial", "rollback", "best-effort"))
-    backend = backend_of(backend)
+    check.one_of("store-partial", "rollback", "best-effort")("strategy", strategy)
+    backend = checked_backend("backend", backend)
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         def subscribe(

@@ -10,11 +10,11 @@ from itertools import islice
 from reactivex import Observable, abc
 
 from cortex_rx import flow as engine
+from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import RetryAfterTooLong
 from cortex_rx.events import Opened, Resumed, StreamEvent
 from cortex_rx.flow import Flow
-from cortex_rx.operators._checks import callback, count, seconds
 from cortex_rx.retry import Backoff, doubling, is_transient, retry_after
 
 __all__ = ["resume"]
@@ -59,16 +59,20 @@ def resume(
     >>> resume(retries=0)
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: retries: got 0; accepted: a whole number of at least 1
+    cortex_rx.errors.InvalidArgument: retries: got 0; accepted: a whole number, 1 or more
 
     See also: `recover`, `timeout`, `from_stream`.
     """
-    count("retries", retries)
-    base, most = seconds("delay", delay, zero=True), seconds("max_delay", max_delay, zero=True)
-    budget = None if within is None else seconds("within", within)
-    callback("retry_if", retry_if)
-    callback("random", random)
-    longest = seconds("max_retry_after", max_retry_after, zero=True)
+    check.whole(1)("retries", retries)
+    pause = check.seconds(zero=True)
+    base, most, longest = (
+        pause("delay", delay),
+        pause("max_delay", max_delay),
+        pause("max_retry_after", max_retry_after),
+    )
+    budget = check.optional(check.seconds())("within", within)
+    check.optional(check.callback)("retry_if", retry_if)
+    check.optional(check.callback)("random", random)
     number = random or randoms.random
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:

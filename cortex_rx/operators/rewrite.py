@@ -8,8 +8,8 @@ from functools import partial
 
 from reactivex import Observable, abc
 
+from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Delta, Ended, Replayed, Reread, Resumed, StreamEvent
 from cortex_rx.flow import Flow, Mailbox, passing, stage
 from cortex_rx.operators._rewriting import Rewriter, Text, at_once, in_time, joined
@@ -74,10 +74,8 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
 
     See also: `limit`, `step`.
     """
-    if not callable(make):
-        raise InvalidArgument("make", type(make).__name__, "a function or class that makes a rewriter")
-    if not isinstance(waits, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument("waits", waits, "True or False")
+    check.callback("make", make)
+    check.flag("waits", waits)
 
     def passed(
         emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]

@@ -7,11 +7,11 @@ from typing import Literal
 
 from reactivex import Observable, abc
 
+from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Ended, StreamEvent
 from cortex_rx.flow import Flow, Patience
-from cortex_rx.operators._checks import one_of, seconds
 
 __all__ = ["timeout"]
 
@@ -50,12 +50,9 @@ def timeout(
     """
     if idle is None and total is None:
         raise InvalidArgument("idle", None, "a timedelta for idle, for total, or for both")
-    one_of("then", then, ("fail", "end"))
-    patience = Patience(
-        None if idle is None else seconds("idle", idle),
-        None if total is None else seconds("total", total),
-        then == "end",
-    )
+    check.one_of("fail", "end")("then", then)
+    limit = check.optional(check.seconds())
+    patience = Patience(limit("idle", idle), limit("total", total), then == "end")
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         def subscribe(

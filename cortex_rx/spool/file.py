@@ -219,9 +219,9 @@ class SpoolFile:
             return []
         with self._transaction() as db:
             rows = db.execute(
-                f"SELECT {_COLUMNS} FROM entries WHERE cause IS NOT NULL AND space = coalesce(?, space)"  # noqa: S608
-                " AND id = coalesce(?, id) ORDER BY seq",
-                (space, id),
+                f"SELECT {_COLUMNS} FROM entries WHERE cause IS NOT NULL AND (? OR space = ?) AND (? OR id = ?)"  # noqa: S608
+                " ORDER BY seq",
+                (space is None, space, id is None, id),
             ).fetchall()
         return [_entry(row) for row in rows]
 

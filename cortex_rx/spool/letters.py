@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from cortex_rx.backends.backend import HEAD_LENGTH, Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import HEAD_LENGTH, Backend, checked_backend
 from cortex_rx.errors import InvalidArgument, LetterNotFound
 from cortex_rx.spool.delivery import deliver
 from cortex_rx.spool.file import Entry
-from cortex_rx.spool.spool import Spool, cause_of, log
+from cortex_rx.spool.spool import Spool, cause_of, checked_spool, log
 
 __all__ = ["DeadLetter", "DeadLetters"]
 
@@ -65,7 +66,8 @@ class DeadLetters:
     """
 
     def __init__(self, spool: Spool, backend: Backend) -> None:
-        self._spool, self._backend = spool, backend
+        self._spool: Spool = checked_spool("spool", spool)
+        self._backend = checked_backend("backend", backend)
 
     def __repr__(self) -> str:
         return f"DeadLetters({self._spool!r})"
@@ -79,8 +81,10 @@ class DeadLetters:
         this returns.  Raises a `StoreError` if it cannot be kept.
         """
         for name, value in (("memory_space_id", memory_space_id), ("operator", operator), ("path", path)):
-            if not (isinstance(value, str) and value):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise InvalidArgument(name, value, "a string that is not empty")
+            check.name(name, value)
+        args = check.json_mapping("args", args)
+        if not isinstance(cause, BaseException):
+            check.any_text("cause", cause)
         if args.get("memorySpaceId") != memory_space_id:
             raise InvalidArgument("args", "another memorySpaceId", "arguments of a call in memory_space_id")
         log.warning("a dead letter of %s: %s", operator, "" if isinstance(cause, str) else type(cause).__name__)
@@ -89,6 +93,7 @@ class DeadLetters:
 
     async def list(self, memory_space_id: str | None = None) -> _Letters:
         """The dead letters of a memory space, or (None) of all, the oldest first."""
+        check.optional(check.name)("memory_space_id", memory_space_id)
         entries = await self._spool.run(partial(self._spool.file.dead, memory_space_id))
         return [await self._letter(entry, HEAD_LENGTH) for entry in entries]
 
@@ -115,7 +120,7 @@ class DeadLetters:
         await self._spool.run(partial(self._spool.file.remove, entry.seq))
 
     async def _find(self, id: str) -> Entry:
-        found = await self._spool.run(partial(self._spool.file.dead, None, id))
+        found = await self._spool.run(partial(self._spool.file.dead, None, check.name("id", id)))
         if not found:
             raise LetterNotFound("there is no dead letter of this id")
         return found[0]

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.sqlite.connection import MOST_PAGES
 from cortex_rx.errors import InvalidArgument, NotStored, SpoolBusy, Spooled, StoreError
 from cortex_rx.events import Opened
 from cortex_rx.retry import Verdict, judge
@@ -100,13 +102,11 @@ class Spool:
         max_page_count: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not isinstance(path, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgument("spool", type(path).__name__, "the path of a file")
-        self._given = os.fsdecode(path)
-        if not self._given or self._given == ":memory:" or "\0" in self._given:
-            raise InvalidArgument("spool", self._given, "the path of a file")
-        if max_page_count is not None and max_page_count < 1:
-            raise InvalidArgument("max_page_count", max_page_count, "a number of pages, 1 or more")
+        self._given: str = check.file_path("path", path)
+        if self._given == ":memory:":
+            raise InvalidArgument("path", self._given, "the path of a file")
+        check.optional(check.whole(1, MOST_PAGES))("max_page_count", max_page_count)
+        check.callback("clock", clock)
         self.path: str = os.path.abspath(self._given)
         """Where it is."""
         self.file: SpoolFile = SpoolFile(self.path, max_page_count, clock)
@@ -157,6 +157,7 @@ class Spool:
         One drainer is at work at a time, in whatever process: `SpoolBusy`.  It may be killed, and what it had begun is finished
         by the next one, 30 s later.
         """
+        checked_backend("backend", backend)
         drainer = uuid.uuid4().hex
         outcomes: dict[str, list[Drained]] = {"delivered": [], "dropped": [], "dead": []}
         skipped: list[int] = []
@@ -204,6 +205,10 @@ class Spool:
     async def piece(self, entry: Entry, n: int) -> str:
         """A piece of the text of an entry; "" after the last."""
         return await self.run(partial(self.file.piece, entry.seq, n))
+
+
+checked_spool: check.Check = check.instance(Spool, "a Spool")
+"""A spool."""
 
 
 def cause_of(error: BaseException) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NoReturn
 
+from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.operators._checks import seconds
 
 __all__ = ["Sign", "read", "refuse"]
 
@@ -46,7 +46,7 @@ def read(lane: str, frame: timedelta) -> Iterator[Sign]:
     """The marbles of a lane, in order."""
     if not isinstance(lane, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgument("lane", type(lane).__name__, "marbles as text, like '--a-b--|'")
-    one = round(seconds("frame", frame) * 1_000_000)
+    one: int = round(check.seconds()("frame", frame) * 1_000_000)
     if bare := _BARE.search(lane):
         refuse(lane, bare.start(), f"a pause in braces, {{{bare[0]}}}", len(bare[0]))
     at = position = 0

@@ -1,17 +1,14 @@
-"""What the utilities share: how a stream is read and closed, how one waits for a change, checks of arguments."""
+"""What the utilities share: how a stream is read and closed, how one waits for a change."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
-from cortex_rx.errors import InvalidArgument
-
-__all__ = ["Changes", "awaited", "callback", "count", "milliseconds", "reading", "stream_of"]
+__all__ = ["Changes", "awaited", "reading"]
 
 T = TypeVar("T")
 
@@ -53,30 +50,3 @@ class Changes:
 async def awaited(value: Any) -> Any:
     """What a function gave, plain or async."""
     return await value if inspect.isawaitable(value) else value
-
-
-def count(name: str, value: Any) -> int:
-    """A whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgument(name, value, "a whole number of at least 1")
-    return value
-
-
-def milliseconds(name: str, value: Any) -> float:
-    """A finite number of milliseconds above 0, in seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise InvalidArgument(name, value, "milliseconds, more than 0")
-    return value / 1000
-
-
-def callback(name: str, value: object) -> None:
-    """A function, or None."""
-    if value is not None and not callable(value):
-        raise InvalidArgument(name, type(value).__name__, "a function, plain or async, or None")
-
-
-def stream_of(value: AsyncIterable[T]) -> AsyncIterable[T]:
-    """An async iterable."""
-    if not isinstance(value, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument("stream", type(value).__name__, "an async iterable")
-    return value

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
+from cortex_rx import validation as check
 from cortex_rx.errors import QueueClosed
 from cortex_rx.flow import CancelledWithin
 from cortex_rx.flow.scheduler import cancelled_by_us
-from cortex_rx.utils._common import Changes, awaited, callback, count
+from cortex_rx.utils._common import Changes, awaited
 
 __all__ = ["AsyncQueue"]
 
@@ -53,10 +54,10 @@ class AsyncQueue(AsyncIterator[T]):
         max_size: int = 1000,
         on_error: Callable[[T, Exception], object] | None = None,
     ) -> None:
-        callback("processor", processor)
-        callback("on_error", on_error)
+        check.optional(check.callback)("processor", processor)
+        check.optional(check.callback)("on_error", on_error)
         self.processor: Callable[[T], Any] | None = processor
-        self.max_size: int = count("max_size", max_size)
+        self.max_size: int = check.whole(1)("max_size", max_size)
         self._on_error = on_error
         self._items: deque[T] = deque()
         self._changes = Changes()

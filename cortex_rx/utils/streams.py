@@ -7,8 +7,9 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import Any, TypeGuard, TypeVar
 
+from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument, StreamTimeout, StreamTooLong
-from cortex_rx.utils._common import awaited, callback, count, milliseconds, reading, stream_of
+from cortex_rx.utils._common import awaited, reading
 
 __all__ = [
     "buffer_stream",
@@ -49,7 +50,7 @@ async def consume_stream(stream: AsyncIterable[str]) -> str:
     'Hello Ada'
     """
     chunks: list[str] = []
-    async with reading(stream_of(stream)) as items:
+    async with reading(check.stream("stream", stream)) as items:
         chunk: Any
         async for chunk in items:
             if isinstance(chunk, str):
@@ -86,9 +87,9 @@ def with_stream_timeout(
     """
     if timeout_ms is None and idle_ms is None:
         raise InvalidArgument("timeout_ms", None, "milliseconds for timeout_ms, for idle_ms, or for both")
-    total = None if timeout_ms is None else milliseconds("timeout_ms", timeout_ms)
-    idle = None if idle_ms is None else milliseconds("idle_ms", idle_ms)
-    return _timed(stream_of(stream), total, idle)
+    limit = check.optional(check.milliseconds())
+    total, idle = limit("timeout_ms", timeout_ms), limit("idle_ms", idle_ms)
+    return _timed(check.stream("stream", stream), total and total / 1000, idle and idle / 1000)
 
 
 async def _timed(stream: AsyncIterable[T], total: float | None, idle: float | None) -> AsyncGenerator[T, None]:
@@ -130,7 +131,7 @@ def with_max_length(stream: AsyncIterable[str], max_length: int) -> AsyncGenerat
     ...
     cortex_rx.errors.StreamTooLong: Stream exceeded max length of 8 code points
     """
-    return _limited(stream_of(stream), count("max_length", max_length))
+    return _limited(check.stream("stream", stream), check.whole(1)("max_length", max_length))
 
 
 async def _limited(stream: AsyncIterable[str], max_length: int) -> AsyncGenerator[str, None]:
@@ -159,7 +160,7 @@ def buffer_stream(stream: AsyncIterable[T], buffer_size: int) -> AsyncGenerator[
     >>> asyncio.run(main())
     [['It', 'is'], ['in', 'Lisbon'], ['now']]
     """
-    return _buffered(stream_of(stream), count("buffer_size", buffer_size))
+    return _buffered(check.stream("stream", stream), check.whole(1)("buffer_size", buffer_size))
 
 
 async def _buffered(stream: AsyncIterable[T], buffer_size: int) -> AsyncGenerator[list[T], None]:
@@ -212,10 +213,10 @@ def create_passthrough_stream(
     ['Hello ', 'Ada']
     """
     for name, value in (("on_chunk", on_chunk), ("on_complete", on_complete), ("on_error", on_error)):
-        callback(name, value)
+        check.optional(check.callback)(name, value)
 
     def observed(stream: AsyncIterable[str]) -> AsyncGenerator[str, None]:
-        return _observed(stream_of(stream), on_chunk, on_complete, on_error)
+        return _observed(check.stream("stream", stream), on_chunk, on_complete, on_error)
 
     return observed
 

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
+from cortex_rx import validation as check
 from cortex_rx.flow import CancelledWithin
-from cortex_rx.utils._common import Changes, count, reading, stream_of
+from cortex_rx.utils._common import Changes, reading
 
 __all__ = ["Branch", "tee_stream"]
 
@@ -162,6 +163,6 @@ def tee_stream(stream: AsyncIterable[T], n: int = 2, *, max_ahead: int = 32) -> 
     >>> asyncio.run(main())
     ['It is in Lisbon.', 'It is in Lisbon.']
     """
-    count("n", n)
-    tee = _Tee(stream_of(stream), count("max_ahead", max_ahead))
+    check.whole(1)("n", n)
+    tee = _Tee(check.stream("stream", stream), check.whole(1)("max_ahead", max_ahead))
     return tuple(Branch(tee) for _ in range(n))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from cortex_rx.utils._common import count
+from cortex_rx import validation as check
 
 __all__ = ["RollingContextWindow"]
 
@@ -24,7 +24,7 @@ class RollingContextWindow:
     """
 
     def __init__(self, max_size: int = 1000) -> None:
-        self.max_size: int = count("max_size", max_size)
+        self.max_size: int = check.whole(1)("max_size", max_size)
         self._chunks: deque[str] = deque()
         self._start = 0  # in the first chunk: what stands before it has left the window
         self._size = 0

@@ -828,9 +828,9 @@ def test_no_hooks_add_nothing(lab, nothing):
     ("given", "said"),
     [
         ({"onChunks": print}, "StreamHooks: got 'onChunks'; accepted: on_chunk (the closest), or one of on_chunk, on_progress, on_error, on_complete"),
-        ({"onChunk": "print"}, "on_chunk: got 'str'; accepted: a function, sync or async, or None"),
+        ({"onChunk": "print"}, "on_chunk: got 'str'; accepted: a function, plain or async, or None"),
         ({"onChunk": print, "on_chunk": print}, "on_chunk: got 'onChunk and on_chunk'; accepted: one spelling of the field, not both"),
-        (print, "StreamHooks: got 'builtin_function_or_method'; accepted: a StreamHooks, a mapping of its fields, or None"),
+        (print, "hooks: got 'builtin_function_or_method'; accepted: a StreamHooks, a mapping of its fields, or None"),
     ],
     ids=["unknown", "no function", "twice", "no mapping"],
 )  # fmt: skip

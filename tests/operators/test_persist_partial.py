@@ -347,7 +347,7 @@ def test_what_came_before_the_store_could_begin_is_written_when_it_can(lab):
     [
         ({"interval": 500}, "interval: got 500; accepted: a timedelta of at least zero"),
         ({"interval": timedelta(seconds=-1)}, "interval: "),
-        ({"max_pending": 0}, "max_pending: got 0; accepted: a whole number of at least 1"),
+        ({"max_pending": 0}, "max_pending: got 0; accepted: a whole number, 1 or more"),
         ({"show": "later"}, "show: got 'later'; accepted: 'at once' or 'durable'"),
     ],
 )

@@ -180,7 +180,7 @@ def test_a_stop_while_it_pauses_ends_it():
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"retries": 0}, "retries: got 0; accepted: a whole number of at least 1"),
+        ({"retries": 0}, "retries: got 0; accepted: a whole number, 1 or more"),
         ({"delay": 1}, "delay: got 1; accepted: a timedelta of at least zero"),
         ({"max_delay": -S}, "max_delay: got datetime.timedelta"),
         ({"within": timedelta(0)}, "within: got datetime.timedelta\\(0\\); accepted: a timedelta above zero"),

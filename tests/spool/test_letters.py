@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,3 +282,16 @@ def test_what_is_no_spool(spool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidArgument, match="spool"):
         Cortex("memory.db", spool=spool, environ={})
+
+
+@pytest.mark.parametrize("wrong", [None, float("nan"), "", " ", 0, b"x", "\ud800"], ids=repr)
+async def test_an_id_that_is_none_is_refused_and_no_letter_is_touched(tmp_path: Path, wrong: Any) -> None:
+    async with SqliteBackend(":memory:") as backend:
+        letters = DeadLetters(Spool(tmp_path / "spool.db"), backend)
+        for space in ("a", "b"):
+            await letters.add(space, "forget", "memories:deleteMemory", {"memorySpaceId": space, "memoryId": "m"}, "x")
+        before = await letters.list()
+        for act in (letters.get, letters.redrive, letters.discard):
+            with pytest.raises(InvalidArgument, match="^id: got "):
+                await act(wrong)
+        assert await letters.list() == before and len(before) == 2

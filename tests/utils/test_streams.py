@@ -248,7 +248,7 @@ def test_a_source_that_does_not_let_itself_be_cancelled_is_given_up_at_the_next_
 @pytest.mark.parametrize("wrong", [0, -5, True, float("inf"), float("nan"), "100"])
 def test_a_time_that_is_none_is_refused(kit, wrong):
     for limits in ({"timeout_ms": wrong}, {"idle_ms": wrong}):
-        with pytest.raises(InvalidArgument, match="milliseconds, more than 0"):
+        with pytest.raises(InvalidArgument, match="milliseconds, (more than 0|at most 3155760000000)"):
             with_stream_timeout(kit.Source(), **limits)
     with pytest.raises(InvalidArgument, match="for timeout_ms, for idle_ms, or for both"):
         with_stream_timeout(kit.Source())
@@ -341,7 +341,7 @@ def test_a_consumer_that_is_cancelled_at_every_place(kit):
 @pytest.mark.parametrize("wrong", [0, -1, True, 1.0, "5"])
 def test_a_count_that_is_none_is_refused(kit, wrong):
     for wrap, name in ((with_max_length, "max_length"), (buffer_stream, "buffer_size")):
-        with pytest.raises(InvalidArgument, match=f"{name}: got .*; accepted: a whole number of at least 1"):
+        with pytest.raises(InvalidArgument, match=f"{name}: got .*; accepted: a whole number, 1 or more"):
             wrap(kit.Source(), wrong)
 
 

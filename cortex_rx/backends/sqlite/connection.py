@@ -78,6 +78,12 @@ def meanings(path: str) -> Generator[None, None, None]:
         raise meaning(error, path) from error
 
 
+LONGEST_WAIT = 2_147_483
+"""Seconds: SQLite counts the milliseconds of a wait in 32 bits, and takes more for none."""
+MOST_PAGES = 2**32 - 2
+"""The largest file that SQLite makes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the file is and how it is opened; times in seconds."""

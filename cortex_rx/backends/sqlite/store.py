@@ -16,9 +16,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from cortex_rx import validation as check
 from cortex_rx.backends import contract
 from cortex_rx.backends.sqlite.backup import copy_database
 from cortex_rx.backends.sqlite.connection import (
+    LONGEST_WAIT,
+    MOST_PAGES,
     Settings,
     checkpoint,
     connect_reader,
@@ -29,7 +32,7 @@ from cortex_rx.backends.sqlite.connection import (
 )
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
 from cortex_rx.backends.sqlite.texts import Work
-from cortex_rx.errors import InvalidArgument, StoreClosed, StoreReadOnly, StoreUnavailable
+from cortex_rx.errors import StoreClosed, StoreReadOnly, StoreUnavailable
 
 __all__ = ["SqliteBackend"]
 
@@ -76,13 +79,12 @@ class SqliteBackend:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = _random_id,
     ) -> None:
-        if busy_timeout < 0:
-            raise InvalidArgument("busy_timeout", busy_timeout, "seconds, 0 or more")
-        if max_page_count is not None and max_page_count < 1:
-            raise InvalidArgument("max_page_count", max_page_count, "a number of pages, 1 or more")
-        name = os.fspath(path)
-        if not name or "\0" in name:
-            raise InvalidArgument("path", name, "the path of a file, or ':memory:'")
+        name = check.file_path("path", path)
+        check.flag("read_only", read_only)
+        check.amount("seconds", LONGEST_WAIT, zero=True)("busy_timeout", busy_timeout)
+        check.optional(check.whole(1, MOST_PAGES))("max_page_count", max_page_count)
+        check.callback("clock", clock)
+        check.callback("new_id", new_id)
         # The path is made absolute here, so that a change of the folder in between does not matter.
         where = name if name == ":memory:" else os.path.abspath(name)
         self._settings = Settings(where, read_only, busy_timeout, max_page_count)
@@ -166,11 +168,13 @@ class SqliteBackend:
         The copy is one file without -wal, of mode 0600, complete or not there at all.  `InvalidArgument` if there is a file
         already and `overwrite` is not set, or if it is the store itself.
         """
+        path = check.file_path("target", target)
+        check.flag("overwrite", overwrite)
         self._check_open()
         cancelled = threading.Event()
 
         def copy(db: sqlite3.Connection) -> None:
-            copy_database(db, self._settings.path, os.path.abspath(os.fspath(target)), overwrite, cancelled)
+            copy_database(db, self._settings.path, os.path.abspath(path), overwrite, cancelled)
 
         try:
             await self._read(copy)
