@@ -16,7 +16,7 @@ Times are milliseconds, lengths code points.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from cortex_rx import validation as check
@@ -69,8 +69,8 @@ def _stream(field: str, value: object) -> object:
 
 
 def _hooks(field: str, value: object) -> StreamHooks | None:
-    """A `StreamHooks` or a mapping of its fields; None where there is none in it."""
-    if not isinstance(value, StreamHooks | Mapping):
+    """A `StreamHooks`, or its fields as a mapping or dataclass; None where there is none in it."""
+    if not isinstance(value, StreamHooks | Mapping) and not is_dataclass(value):
         raise InvalidArgument(field, check.shown(value), "a StreamHooks, a mapping of its fields, or None")
     hooks = parse(StreamHooks, value)
     return None if hooks == StreamHooks() else hooks
