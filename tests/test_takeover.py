@@ -681,7 +681,7 @@ def test_bad_arguments(store: Any) -> None:
                 ResumeFrom(backend, "space", 5)  # type: ignore[arg-type]
             with pytest.raises(InvalidArgument, match="turn: got 'turn and resume'"):
                 from_stream(replayable(model("x")), turn=TURN, resume=ResumeFrom(backend, "space", "t"))
-            with pytest.raises(InvalidArgument, match="turn: got 'NoneType'"):
+            with pytest.raises(InvalidArgument, match="turn: got None"):
                 from_stream(replayable(model("x")))
 
     run_virtual(main())
