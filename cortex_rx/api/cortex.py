@@ -168,7 +168,10 @@ def _spool(store: object, given: object) -> Spool:
     if not isinstance(given, bool):
         if not isinstance(given, str | os.PathLike):
             raise InvalidArgument("spool", type(given).__name__, "a path, a Spool, True or False")
-        spool = Spool(check.file_path("spool", given))
+        try:
+            spool = Spool(given)
+        except InvalidArgument as error:
+            raise InvalidArgument("spool", error.given, error.accepted) from None
     elif isinstance(store, str | os.PathLike) and (path := os.fsdecode(store)) != ":memory:":
         spool = Spool(Path(path).with_name(f"{Path(path).stem}-spool.db"))
     else:
