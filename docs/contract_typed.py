@@ -27,7 +27,7 @@ def modules() -> dict[Path, str]:
     doc = '"""The functions of a backend as methods.\n\n    found = await Memories(backend).get(memory_space_id="support", memory_id="mem-1")\n\n'
     doc += f'What comes back is described in `rows`.  {_WRITTEN}\n"""'
     exports = f"__all__ = {sorted(names.values())}"
-    files[FOLDER / "__init__.py"] = _formatted("__init__.py", "\n".join([doc, "", *sorted(imports), "", exports, ""]))
+    files[FOLDER / "__init__.py"] = _formatted("\n".join([doc, "", *sorted(imports), "", exports, ""]))
     return files
 
 
@@ -40,9 +40,11 @@ def _module(table: types.Table, name: str) -> str:
     lines = [
         f'"""The functions `{table.name}:*` of a backend.  {_WRITTEN}"""',
         "from __future__ import annotations",
+        "",
         *(["import builtins"] if "builtins." in methods else []),
         *(["from collections.abc import Mapping"] if "Mapping[" in methods else []),
         f"from typing import {', '.join(sorted(['Any', *used]))}",
+        "",
         "from cortex_rx.backends.backend import Backend",
         f"from cortex_rx.backends.contract.call import {'LEFT_OUT, ' if 'LEFT_OUT' in methods else ''}Call",
         *([f"from cortex_rx.backends.contract.typed.rows import {', '.join(rows)}"] if rows else []),
@@ -55,7 +57,7 @@ def _module(table: types.Table, name: str) -> str:
         "",
         methods,
     ]
-    return _formatted(f"{table.name}.py", "\n".join(lines))
+    return _formatted("\n".join(lines))
 
 
 def _method(function: types.Function) -> str:
@@ -157,6 +159,7 @@ def _rows() -> str:
     lines = [
         f'"""What the functions of a backend give.  {_WRITTEN}"""',
         "from __future__ import annotations",
+        "",
         "from typing import Any, Literal, NotRequired, TypedDict",
         f"__all__ = {sorted(objects())}",
     ]
@@ -167,11 +170,9 @@ def _rows() -> str:
         for field in one.fields:
             kind = _hint(field.type, result=True)
             lines.append(f"    {field.name}: {kind if field.required else f'NotRequired[{kind}]'}")
-    return _formatted("rows.py", "\n".join(lines))
+    return _formatted("\n".join(lines))
 
 
-def _formatted(name: str, code: str) -> str:
-    for command in (["check", "--quiet", "--select", "I,RUF022", "--fix"], ["format", "--quiet"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(FOLDER / name), "-"]
-        code = subprocess.run(ruff, input=code, capture_output=True, text=True, check=True).stdout
-    return code
+def _formatted(code: str) -> str:
+    ruff = [sys.executable, "-m", "ruff", "format", "--quiet", "--stdin-filename", str(FOLDER / "any.py"), "-"]
+    return subprocess.run(ruff, input=code, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,5 @@
-"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, options.md, errors.md, the table of running-tests.md.
+"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, options.md, errors.md, contract.md with the
+typed calls and `calls.json`, the table of running-tests.md.
 
 `make docs` runs it; `tests/docs/test_generated.py` fails when what it would write is not what is there.
 """
@@ -15,6 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+import contract_page
+import contract_samples
 import contract_typed
 import errors_table
 import options_table
@@ -70,6 +73,8 @@ def outputs() -> dict[Path, str]:
     files[ROOT / "docs/operators.md"] = operators_page(operators, steps, drawings)
     files[ROOT / "docs/events.md"] = events_page(steps)
     files[ROOT / "docs/options.md"] = options_table.page()
+    files[ROOT / "docs/contract.md"] = contract_page.page(NOTE)
+    files[contract_samples.PATH] = contract_samples.text()
     files |= contract_typed.modules()
     files[ROOT / "docs/errors.md"] = errors_table.page()
     page = ROOT / "docs/running-tests.md"

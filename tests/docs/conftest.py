@@ -81,5 +81,5 @@ def generate() -> Iterator[ModuleType]:
         yield importlib.import_module("generate")
     finally:
         sys.path.remove(str(ROOT / "docs"))
-        for name in ("generate", "options_table", "scenes"):
+        for name in ("generate", "contract_page", "contract_samples", "contract_typed", "options_table", "scenes"):
             sys.modules.pop(name, None)

@@ -283,6 +283,20 @@ class GivesNone(Wrong):
         return [{"agentId": None, **row} for row in found] if path == "memories:list" else found
 
 
+@noticed_by("results_have_their_shape")
+class GivesItsOwnKeys(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return {**found, "_id": "7"} if path == "conversations:getHistory" else found
+
+
+@noticed_by("results_have_their_shape")
+class LeavesOutWhatIsFalse(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return {k: v for k, v in found.items() if v is not False} if path == "streams:get" and found else found
+
+
 @noticed_by("a_closed_backend_says_so")
 class SaysNothingWhenClosed(Wrong):
     async def query(self, path, args):

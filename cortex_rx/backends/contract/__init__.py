@@ -21,7 +21,7 @@ that names it, before anything is stored; a function that is not there an `Unkno
     ('StreamNotFound', 'Fenced', 'Diverged', 'Gap', 'IdempotencyConflict')
 """
 
-from cortex_rx.backends.contract.checks import check
+from cortex_rx.backends.contract.checks import check, misshapen
 from cortex_rx.backends.contract.tables import FUNCTIONS, TABLES
 
-__all__ = ["FUNCTIONS", "TABLES", "check"]
+__all__ = ["FUNCTIONS", "TABLES", "check", "misshapen"]

@@ -17,7 +17,7 @@ from cortex_rx.backends.contract.tables import FUNCTIONS
 from cortex_rx.errors import InvalidArgument, UnknownFunction
 from cortex_rx.validation import any_text, flag, json_mapping, json_value, number, one_of
 
-__all__ = ["Check", "check", "checker"]
+__all__ = ["Check", "check", "checker", "misshapen"]
 
 Check = Callable[[str, Any], Any]
 
@@ -38,6 +38,19 @@ def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]
     """
     checked: dict[str, Any] = (_CHECKS[kind].get(path) or _unknown(kind, path))("", args)
     return checked
+
+
+def misshapen(path: str, result: object) -> str | None:
+    """What is not as the contract says in a result of a function, in words; None if nothing is.
+
+    >>> misshapen("streams:append", {"end": 5, "start": 0})
+    "result.start: got 'an unknown field'; accepted: end"
+    """
+    try:
+        checker(FUNCTIONS[path].result)("result", result)
+    except InvalidArgument as error:
+        return str(error)
+    return None
 
 
 def _unknown(kind: str, path: str) -> Check:
@@ -182,7 +195,9 @@ def _object(kind: types.Object) -> Check:
         for name, given in cast("Mapping[str, object]", value).items():
             place = f"{field}.{name}" if field else name
             if name not in checks:
-                raise InvalidArgument(str(place), "an unknown argument", ", ".join(checks))
+                raise InvalidArgument(
+                    str(place), "an unknown argument" if not field else "an unknown field", ", ".join(checks)
+                )
             checked[name] = checks[name](place, given)
         for name in required:
             if name not in checked:

@@ -56,7 +56,10 @@ _CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far from now is s
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Valid Unicode, without lone surrogates, of at least `min` code points; NUL is a character like the others."""
+    """Valid Unicode, without lone surrogates; NUL is a character like the others.
+
+    It has at least `min` code points.
+    """
 
     min: int = 0
 
@@ -68,9 +71,9 @@ class TokenHash:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number; what crosses JSON as 5.0 is a 5.  `unit` says what it counts, where that is not plain.
+    """A whole number; what crosses JSON as 5.0 is a 5.
 
-    Where all numbers are doubles, those above 2**53 lose their last digits; nothing but a bound is that large.
+    `unit` says what it counts, where that is not plain.  Where all numbers are doubles, those above 2**53 lose their last digits; nothing but a bound is that large.
     """
 
     min: int = 0
@@ -115,8 +118,11 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list.  With the rule "ranges" its items are {start, end, ...}: ranges of a text from its beginning on, in order, none empty
-    and nothing between them left out; each starts and ends later than the one before, and may start before that one's end."""
+    """A list.  With the rule "ranges" its items are {start, end, ...}:
+
+    Ranges of a text from its beginning on, in order, none empty and nothing between them left out; each starts and ends later than
+    the one before, and may start before that one's end.
+    """
 
     item: Type
     rule: Literal["", "ranges"] = ""

@@ -1,4 +1,4 @@
-"""Whether a backend keeps the contract of `cortex_rx.backends.backend`: ours, and yours.
+"""Whether a backend keeps the contract (`cortex_rx.backends.contract`): ours, and yours.
 
     >>> from cortex_rx import SqliteBackend
     >>> from cortex_rx.testing import wall

@@ -18,7 +18,7 @@ from cortex_rx.testing.conformance.promise import Collected
 PROMISES = Collected()
 
 
-@PROMISES.add
+@PROMISES.add("streams:finalize", "memories:list", "conversations:get")
 async def an_exchange_is_stored_whole(b: Bench) -> None:
     """Finalize stores both messages next to each other and both memories; the partial becomes the memory of the answer."""
     begun = await b.begin(
@@ -58,7 +58,7 @@ async def an_exchange_is_stored_whole(b: Bench) -> None:
     b.same(found and (found["state"], found["length"]), ("finished", 7), "state and length of the stream")
 
 
-@PROMISES.add
+@PROMISES.add("streams:finalize", "streams:append", "streams:begin")
 async def an_exchange_is_stored_once(b: Bench) -> None:
     """A finished stream that is finalised again gives what is stored, and stores nothing more."""
     await b.begin()
@@ -73,7 +73,7 @@ async def an_exchange_is_stored_once(b: Bench) -> None:
     b.same(await b.everything(), before, "what is stored afterwards")
 
 
-@PROMISES.add
+@PROMISES.add("streams:finalize", "streams:append", "streams:close")
 async def another_answer_is_a_conflict(b: Bench) -> None:
     """Another answer for a finished stream is an IdempotencyConflict, and the stored one stays."""
     await b.exchange("why?", "abcd")
@@ -92,7 +92,7 @@ async def another_answer_is_a_conflict(b: Bench) -> None:
     b.same(await b.everything(), before, "what is stored afterwards")
 
 
-@PROMISES.add
+@PROMISES.add("streams:finalize")
 async def finalize_is_all_or_nothing(b: Bench) -> None:
     """A finalize that is refused leaves nothing: no message, no memory, no text."""
     await b.begin()
@@ -108,7 +108,7 @@ async def finalize_is_all_or_nothing(b: Bench) -> None:
     b.same([row["content"] for row in await b.rows()], ["abcd", "why?"], "the memories, once it is right")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append", "streams:finalize", "streams:close")
 async def repeating_changes_nothing(b: Bench) -> None:
     """Every write that is sent once more is a success that changes nothing."""
     await b.begin()
@@ -133,7 +133,7 @@ def _without_stored(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key != "stored"}
 
 
-@PROMISES.add
+@PROMISES.add("streams:finalize")
 async def tool_calls_alone_make_a_message(b: Bench) -> None:
     """An answer of length 0 makes a message and no memory."""
     begun = await b.begin()
@@ -143,7 +143,7 @@ async def tool_calls_alone_make_a_message(b: Bench) -> None:
     b.same(await b.memory(begun["memoryId"]), None, "the memory of the answer")
 
 
-@PROMISES.add
+@PROMISES.add("streams:finalize")
 async def a_summary_is_the_memory(b: Bench) -> None:
     """With userContent the memory of the question is that, and its message stays as it was."""
     await b.begin(question="please, why is the sky blue?")
@@ -153,7 +153,7 @@ async def a_summary_is_the_memory(b: Bench) -> None:
     b.same((await b.messages())[0]["content"], "please, why is the sky blue?", "the message")
 
 
-@PROMISES.add
+@PROMISES.add("streams:close", "streams:finalize", "streams:append")
 async def a_question_without_an_answer_is_kept(b: Bench) -> None:
     """Close keeps the question, marked as unanswered, and lets the partial go."""
     begun = await b.begin(tags=["t"], metadata={"k": 1})
@@ -172,7 +172,7 @@ async def a_question_without_an_answer_is_kept(b: Bench) -> None:
     await b.refused(IdempotencyConflict, b.append(4, "late"), "append beyond what a closed stream has")
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin", "streams:close", "streams:finalize")
 async def a_question_can_be_answered_after_all(b: Bench) -> None:
     """A stream that was closed and is begun again is open; its answer is put next to the question that is there already."""
     first = await b.begin()
@@ -189,7 +189,7 @@ async def a_question_can_be_answered_after_all(b: Bench) -> None:
     b.same([row["tags"] for row in rows], [[], [], [], []], "their tags")
 
 
-@PROMISES.add
+@PROMISES.add("streams:finalize", "conversations:get")
 async def each_answer_follows_its_question(b: Bench) -> None:
     """Two streams in one conversation: each answer stands behind its question, in the order in which they ended."""
     await b.begin("st", "first?")
@@ -203,7 +203,20 @@ async def each_answer_follows_its_question(b: Bench) -> None:
     b.same(said, ["second?", "222", "first?", "111"], "the messages")
 
 
-@PROMISES.add
+@PROMISES.add(
+    "memories:get",
+    "memories:list",
+    "memories:search",
+    "memories:count",
+    "memories:deleteMemory",
+    "conversations:get",
+    "conversations:list",
+    "conversations:count",
+    "streams:get",
+    "streams:append",
+    "streams:finalize",
+    "streams:close",
+)
 async def a_space_never_sees_another(b: Bench) -> None:
     """A memory space sees nothing of another; one stream or conversation id may be used in two, for two things."""
     there = {"memorySpaceId": b.other}

@@ -24,7 +24,7 @@ SHORT = 150  # ms of one that does; a remote store needs some to answer
 LATER = 250
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin", "streams:get")
 async def a_lease_holds_others_off(b: Bench) -> None:
     """While a lease runs, another begin is StillOwned until its end, and changes nothing; then it takes the stream over."""
     begun = await b.begin(lease=LONG, claim="mine")
@@ -42,7 +42,7 @@ async def a_lease_holds_others_off(b: Bench) -> None:
     b.same((await b.begin("st3"))["epoch"], 2, "the epoch of a begin where there was no lease")
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin")
 async def a_claim_repeats_a_begin(b: Bench) -> None:
     """Begin sent again with the claim that made the present epoch gives the same answer, and changes nothing."""
     first = await b.begin(lease=LONG, claim="mine")
@@ -54,7 +54,7 @@ async def a_claim_repeats_a_begin(b: Bench) -> None:
     b.same(await b.append(3, "d"), 4, "the end of a write that goes on")
 
 
-@PROMISES.add
+@PROMISES.add("streams:renew", "streams:append", "streams:begin")
 async def a_lease_is_renewed_and_released(b: Bench) -> None:
     """Renew and append give a new lease from now on, 0 lets the stream go; an old epoch is Fenced, whatever the lease."""
     begun = await b.begin(lease=LONG, claim="mine")
@@ -77,7 +77,7 @@ async def a_lease_is_renewed_and_released(b: Bench) -> None:
     await b.refused(StillOwned, b.begin("st2", claim="yours"), "begin after that write has renewed the lease")
 
 
-@PROMISES.add
+@PROMISES.add("streams:takeOver")
 async def a_token_takes_the_stream_over(b: Bench) -> None:
     """takeOver goes on from the stored text: the epoch rises, the attempt does not; it gives the turn, the mark and the state."""
     turn: dict[str, Any] = {"userName": "Ada", "tags": ["t"], "metadata": {"k": 1}, "startedAt": 5}
@@ -98,7 +98,7 @@ async def a_token_takes_the_stream_over(b: Bench) -> None:
     b.same([row["content"] for row in await b.rows()], ["Bé😀!", "why?"], "the memories")
 
 
-@PROMISES.add
+@PROMISES.add("streams:takeOver")
 async def a_take_over_waits_for_the_lease(b: Bench) -> None:
     """A take-over while another's lease runs is StillOwned, unless it is forced; after it, it is not."""
     begun = await b.begin(claim="mine", lease=LONG, token=b.token("k"))
@@ -110,7 +110,7 @@ async def a_take_over_waits_for_the_lease(b: Bench) -> None:
     b.same((await b.take("k2", "one"))["epoch"], 2, "the epoch of a take-over after the lease")
 
 
-@PROMISES.add
+@PROMISES.add("streams:takeOver")
 async def a_claim_repeats_a_take_over(b: Bench) -> None:
     """A take-over that is sent again with its claim gives the same answer, also while its lease runs and with its new token."""
     await b.begin(token=b.token("k"))
@@ -123,7 +123,7 @@ async def a_claim_repeats_a_take_over(b: Bench) -> None:
     b.same(await b.append(3, "d", epoch=2), 4, "the end of a write that goes on")
 
 
-@PROMISES.add
+@PROMISES.add("streams:takeOver", "streams:issueToken")
 async def a_token_opens_only_its_own(b: Bench) -> None:
     """A token that is unknown, expired, superseded or of another memory space has its own error each, and opens nothing."""
     await b.begin(token=b.token("k"))
@@ -150,7 +150,7 @@ async def a_token_opens_only_its_own(b: Bench) -> None:
     await b.refused(StreamNotFound, call, "issuing a token of a stream that is not there")
 
 
-@PROMISES.add
+@PROMISES.add("streams:takeOver")
 async def a_token_of_a_finished_stream_gives_the_result(b: Bench) -> None:
     """A token of a stream that has ended gives what is stored, and takes nothing over."""
     await b.begin(token=b.token("k"))
@@ -165,7 +165,7 @@ async def a_token_of_a_finished_stream_gives_the_result(b: Bench) -> None:
     b.same((await b.take("k2", "one"))["state"], "empty", "the state of one that was closed")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append", "streams:get")
 async def marks_go_with_the_text(b: Bench) -> None:
     """Mark and state are those of the text's end: a write that does not reach it leaves them, a new attempt has none."""
 
@@ -186,7 +186,7 @@ async def marks_go_with_the_text(b: Bench) -> None:
     b.same(await kept(), (None, None), "in a new attempt")
 
 
-@PROMISES.add
+@PROMISES.add("streams:read")
 async def text_is_read_from_anywhere(b: Bench) -> None:
     """Read gives an attempt's text from any code point on, at most `limit`, and where the stream stands; older attempts too."""
     await b.begin(lease=LONG, claim="mine")
@@ -219,7 +219,7 @@ async def text_is_read_from_anywhere(b: Bench) -> None:
     await b.refused(StreamNotFound, call, "of a stream of another memory space")
 
 
-@PROMISES.add
+@PROMISES.add("streams:read")
 async def what_was_lost_is_not_certain(b: Bench) -> None:
     """What was shown and not stored before another writer went on is not `certain`; of an attempt that was begun anew, nothing is."""
     await b.begin(token=b.token("k"))
@@ -241,7 +241,7 @@ async def what_was_lost_is_not_certain(b: Bench) -> None:
     b.same(await certain(2), [0, 0, 0], "what is certain of an attempt that only epoch 4 has stored")
 
 
-@PROMISES.add
+@PROMISES.add("streams:interrupted")
 async def interrupted_streams_are_listed(b: Bench) -> None:
     """Interrupted lists the open streams without a running lease, newest first, and no others."""
     await b.begin("st", "one?")
@@ -261,7 +261,7 @@ async def interrupted_streams_are_listed(b: Bench) -> None:
     b.same([row["streamId"] for row in await b.ask("streams:interrupted", limit=1)], ["st2"], "the newest alone")
 
 
-@PROMISES.add
+@PROMISES.add("streams:finish")
 async def a_partial_can_be_finished(b: Bench) -> None:
     """Finish makes an answer of a partial that nobody owns, marked as incomplete, under a new epoch, and once."""
     await b.begin(lease=LONG, claim="mine")
@@ -287,7 +287,7 @@ async def a_partial_can_be_finished(b: Bench) -> None:
     b.same((await b.messages())[-1]["metadata"]["unanswered"], "interrupted", "how its question is marked")
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin", "streams:finish")
 async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
     """Begun with `completes`, an answer that was ended as incomplete is open again; its text, its message and its memory are replaced."""
     await b.begin()
@@ -315,7 +315,7 @@ async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
     b.same(await b.messages(), said, "what was said afterwards")
 
 
-@PROMISES.add
+@PROMISES.add("streams:rollback", "streams:get", "streams:read")
 async def a_rollback_leaves_nothing(b: Bench) -> None:
     """Rollback takes a stream back whole, question and all; a late writer is refused; the id can be begun anew."""
     await b.exchange("and?", "then", "st2")
@@ -340,7 +340,7 @@ async def a_rollback_leaves_nothing(b: Bench) -> None:
     b.same(await b.text(), "", "its text")
 
 
-@PROMISES.add
+@PROMISES.add("streams:rollback")
 async def a_rollback_takes_a_closed_question_too(b: Bench) -> None:
     """Rollback of a stream that was closed takes its question from the conversation; an answer is never rolled back."""
     await b.exchange("one?", "1", "st2")

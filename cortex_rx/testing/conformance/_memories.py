@@ -18,7 +18,7 @@ async def _three(b: Bench) -> None:
     await b.exchange("three?", "third answer", "st3", tags=["a", "c"], importance=50)
 
 
-@PROMISES.add
+@PROMISES.add("memories:list")
 async def the_newest_comes_first(b: Bench) -> None:
     """Lists give the newest first, in the order in which exchanges began, an answer before its question."""
     await b.begin("st", "one?")
@@ -27,7 +27,7 @@ async def the_newest_comes_first(b: Bench) -> None:
     b.same([row["content"] for row in await b.rows()], ["2", "two?", "1", "one?"], "the list")
 
 
-@PROMISES.add
+@PROMISES.add("memories:list", "memories:search", "memories:count")
 async def filters_act_before_the_limit(b: Bench) -> None:
     """Filters act before the limit; counts agree with them."""
     await _three(b)
@@ -59,7 +59,7 @@ async def filters_act_before_the_limit(b: Bench) -> None:
     b.same(await b.ask("memories:count", sourceType="a2a"), 0, "the count of another source")
 
 
-@PROMISES.add
+@PROMISES.add("memories:search")
 async def words_are_found(b: Bench) -> None:
     """A word is found whatever its case and accents, once; words with signs and scripts without spaces are phrases."""
     said = ["The zebra of Ångström", "I don't know C++", "私は京都に住む", "zebra and giraffe and zebra"]
@@ -76,7 +76,7 @@ async def words_are_found(b: Bench) -> None:
     b.same(scores == sorted(scores, reverse=True), True, "whether what fits best comes first")
 
 
-@PROMISES.add
+@PROMISES.add("memories:search")
 async def any_string_is_a_query(b: Bench) -> None:
     """Any string is a query; one without a word finds nothing."""
     await b.exchange("near and far", "not the answer")
@@ -87,7 +87,7 @@ async def any_string_is_a_query(b: Bench) -> None:
     b.same(await b.found("far " * 5_000), ["near and far"], "what a long query finds")
 
 
-@PROMISES.add
+@PROMISES.add("memories:search")
 async def a_search_does_not_depend_on_other_spaces(b: Bench) -> None:
     """What is found, its order and its scores depend on nothing that is stored in another memory space."""
     for number, text in enumerate(("zebra zebra", "zebra giraffe", "giraffe")):
@@ -98,7 +98,9 @@ async def a_search_does_not_depend_on_other_spaces(b: Bench) -> None:
     b.same(await b.ask("memories:search", query="zebra giraffe"), first, "the search, when another space is full")
 
 
-@PROMISES.add
+@PROMISES.add(
+    "memories:deleteMemory", "memories:get", "memories:list", "memories:search", "memories:count", "streams:get"
+)
 async def what_was_deleted_is_gone(b: Bench) -> None:
     """A deleted memory is gone from every result; the messages stay; with an answer's memory its stream is deleted."""
     result = await b.exchange("mouse?", "elephant")
@@ -120,7 +122,7 @@ async def what_was_deleted_is_gone(b: Bench) -> None:
     b.same(await b.found("mouse"), [], "the search for the question, deleted too")
 
 
-@PROMISES.add
+@PROMISES.add("memories:deleteMemory", "streams:append", "streams:finalize")
 async def a_deleted_partial_stays_deleted(b: Bench) -> None:
     """When a partial memory is deleted, its stream is: a writer that goes on is refused."""
     begun = await b.begin()
@@ -133,7 +135,7 @@ async def a_deleted_partial_stays_deleted(b: Bench) -> None:
     b.same(await b.messages(), [], "the messages")
 
 
-@PROMISES.add
+@PROMISES.add("conversations:get", "conversations:list", "conversations:count")
 async def conversations_are_there(b: Bench) -> None:
     """A conversation is there from its first finalize or close on, with its participants, and is listed without messages."""
     b.same(await b.ask("conversations:get", conversationId="c"), None, "a conversation that is not there")
@@ -152,7 +154,7 @@ async def conversations_are_there(b: Bench) -> None:
     b.same(await b.ask("conversations:count", type="agent-agent"), 0, "the count of another type")
 
 
-@PROMISES.add
+@PROMISES.add("conversations:getHistory")
 async def history_comes_in_pages(b: Bench) -> None:
     """getHistory gives pages of a conversation's messages, in either order."""
     for number in range(3):

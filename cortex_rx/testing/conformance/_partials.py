@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+from cortex_rx.backends.contract import FUNCTIONS, misshapen
 from cortex_rx.errors import (
     Diverged,
     Fenced,
@@ -22,7 +23,7 @@ PROMISES = Collected()
 WIDE = "é\u0065\u0301 京都 👩‍👩‍👧 😀\U0010ffff\r\n\tﬁ"  # code points of one to four bytes, and some that Unicode could compose
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin", "streams:get", "memories:get")
 async def begin_stores_the_question(b: Bench) -> None:
     """Begin stores the question and makes the partial memory of the answer, at epoch 1, attempt 0."""
     begun = await b.begin(userName="Ada", tags=["t"], importance=70, metadata={"k": [1, None]}, startedAt=5)
@@ -43,7 +44,9 @@ async def begin_stores_the_question(b: Bench) -> None:
     b.same(await b.messages(), [], "messages before the answer is there")
 
 
-@PROMISES.add_shared
+@PROMISES.add(
+    "streams:begin", "streams:append", "streams:finalize", "streams:close", "memories:deleteMemory", shared=True
+)
 async def acknowledged_is_stored(b: Bench) -> None:
     """What is acknowledged is stored: another backend over the same store sees it at once."""
     other, where = b.another(), {"memorySpaceId": b.space}
@@ -72,7 +75,7 @@ async def acknowledged_is_stored(b: Bench) -> None:
     b.same(await seen("st"), ("nothing",), "after deleteMemory")
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin", "streams:append")
 async def a_restart_begins_anew(b: Bench) -> None:
     """An unfinished stream that is begun again is taken over: epoch and attempt rise, the text begins anew."""
     first = await b.begin()
@@ -88,7 +91,7 @@ async def a_restart_begins_anew(b: Bench) -> None:
     b.same((row["importance"], row["tags"]), (50, []), "what begin was given the first time")
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin")
 async def another_turn_is_a_conflict(b: Bench) -> None:
     """Another question, owner or conversation under the same stream id is an IdempotencyConflict, and changes nothing."""
     await b.begin()
@@ -103,7 +106,7 @@ async def another_turn_is_a_conflict(b: Bench) -> None:
     b.same(await b.everything(), before, "what is stored afterwards")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append")
 async def append_adds_what_is_new(b: Bench) -> None:
     """Append adds what is not there yet; sent again, whole or in part, it succeeds and changes nothing."""
     await b.begin()
@@ -115,7 +118,7 @@ async def append_adds_what_is_new(b: Bench) -> None:
     b.same(await b.text(), "hello world", "the text")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append")
 async def another_text_is_diverged(b: Bench) -> None:
     """An append that overlaps what is stored with another text is Diverged, and changes nothing."""
     await b.begin()
@@ -125,7 +128,7 @@ async def another_text_is_diverged(b: Bench) -> None:
     b.same(await b.text(), "hello world", "the text afterwards")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append")
 async def a_gap_is_refused(b: Bench) -> None:
     """An append beyond the end of the text is a Gap, which says where the end is, and changes nothing."""
     await b.begin()
@@ -136,7 +139,7 @@ async def a_gap_is_refused(b: Bench) -> None:
     b.same(await b.text(), "abc", "the text afterwards")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append", "streams:finalize", "streams:close")
 async def an_old_epoch_is_fenced(b: Bench) -> None:
     """A write under another epoch than the stream's is Fenced, in every function, and changes nothing."""
     await b.begin()
@@ -155,7 +158,7 @@ async def an_old_epoch_is_fenced(b: Bench) -> None:
     await b.refused(Fenced, b.finalize("new", epoch=1, attempt=1), "finalize under epoch 1, of the same text, finished")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append", "streams:finalize")
 async def a_higher_attempt_begins_anew(b: Bench) -> None:
     """A higher attempt begins the text anew at 0, a lower one is Fenced from then on."""
     await b.begin()
@@ -170,7 +173,7 @@ async def a_higher_attempt_begins_anew(b: Bench) -> None:
     b.same(found and found["attempt"], 3, "the attempt of the stream")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append", "streams:finalize", "streams:get", "memories:list")
 async def lengths_are_code_points(b: Bench) -> None:
     """Lengths and offsets are code points: not bytes, not UTF-16 units, not what a reader takes for one character."""
     await b.begin()
@@ -186,7 +189,7 @@ async def lengths_are_code_points(b: Bench) -> None:
     b.same([row["contentLength"] for row in await b.rows()], [size + 2, 4], "contentLength of the memories")
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin", "streams:append", "memories:list", "conversations:get")
 async def text_stays_as_it_was(b: Bench) -> None:
     """A text comes back as it was, to the letter: no normalising, no trimming, no cut at a NUL."""
     text = f"  a\0b\0{WIDE}\u200b\ufffe\n\n"
@@ -200,7 +203,7 @@ async def text_stays_as_it_was(b: Bench) -> None:
     b.same((row["metadata"], row["tags"]), ({"k\0": text}, [text]), "metadata and tags")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append", "streams:finalize", "memories:get", "memories:list", "conversations:get")
 async def a_long_text_is_whole(b: Bench) -> None:
     """A long answer in many pieces is stored whole; lists give its first 65,536 code points, and its true length."""
     piece = "京都 is a city. 😀 " * 100
@@ -221,7 +224,7 @@ async def a_long_text_is_whole(b: Bench) -> None:
     b.same((await b.messages())[1]["content"] == text, True, "whether the message is whole")
 
 
-@PROMISES.add
+@PROMISES.add("memories:get", "memories:list", "memories:search", "memories:count")
 async def a_partial_is_hidden(b: Bench) -> None:
     """A partial memory shows only where it is asked for."""
     begun = await b.begin()
@@ -238,7 +241,7 @@ async def a_partial_is_hidden(b: Bench) -> None:
     b.same(await b.ask("memories:count", includePartial=True), 2, "the count with includePartial after finalize")
 
 
-@PROMISES.add
+@PROMISES.add("streams:begin", "streams:append", "streams:finalize")
 async def writes_at_once_do_not_disturb_each_other(b: Bench) -> None:
     """Writes that are sent at once, of several streams and of one, end as if they had been sent one after the other."""
     streams = ["st", "st2", "st3"]
@@ -256,7 +259,7 @@ async def writes_at_once_do_not_disturb_each_other(b: Bench) -> None:
     b.same(len(await b.rows(includePartial=True)), 6, "the number of memories")
 
 
-@PROMISES.add
+@PROMISES.add("streams:get", "streams:append", "streams:finalize", "streams:close")
 async def what_is_not_there_is_not_found(b: Bench) -> None:
     """Of a stream that is not there, get gives None, and a write is StreamNotFound."""
     b.same(await b.stream("unknown"), None, "streams:get")
@@ -265,7 +268,7 @@ async def what_is_not_there_is_not_found(b: Bench) -> None:
     await b.refused(StreamNotFound, b.end(stream="unknown"), "close")
 
 
-@PROMISES.add
+@PROMISES.add("streams:append", "streams:begin", "memories:list")
 async def wrong_arguments_are_refused(b: Bench) -> None:
     """A missing, unknown or wrong argument is an InvalidArgument that names it, and nothing is stored."""
     await b.begin()
@@ -306,7 +309,7 @@ async def wrong_arguments_are_refused(b: Bench) -> None:
     b.same(await b.everything(), before, "what is stored afterwards")
 
 
-@PROMISES.add
+@PROMISES.add()
 async def an_unknown_function_is_named(b: Bench) -> None:
     """A function that is not there is an UnknownFunction; a mutation is none for query, nor the other way round."""
     await b.refused(UnknownFunction, b.ask("memories:nothing"), "a query that is not there")
@@ -315,7 +318,10 @@ async def an_unknown_function_is_named(b: Bench) -> None:
     await b.refused(UnknownFunction, b.ask("streams:begin"), "a mutation called as a query")
 
 
-@PROMISES.add
+@PROMISES.add(
+    "memories:list", "memories:search", "memories:count", "conversations:get", "conversations:list",
+    "conversations:count", "streams:begin", "streams:finalize", "streams:get",
+)  # fmt: skip
 async def results_are_plain(b: Bench) -> None:
     """Results are what Convex carries: dictionaries, lists, strings, numbers, booleans; a key without a value is left out."""
     await b.exchange("why?", "because zebra", metadata={"k": None}, userName="Ada")
@@ -347,7 +353,62 @@ def _odd(value: object, where: str) -> str | None:
     return None if type(value) in (str, int, float, bool) else f"{where} is of type {type(value).__name__}"
 
 
-@PROMISES.add
+@PROMISES.add(*FUNCTIONS)
+async def results_have_their_shape(b: Bench) -> None:
+    """The result of every function has the fields that the contract says, and no others."""
+
+    async def shaped(path: str, **args: Any) -> Any:
+        result = await (b.ask if FUNCTIONS[path].kind == "query" else b.do)(path, **args)
+        if wrong := misshapen(path, result):
+            raise Mismatch(f"in a result of {path}, {wrong}")
+        return result
+
+    turn: dict[str, Any] = {"conversationId": "c", "userMessage": "why zebra?", "importance": 50, "tags": ["t"]}
+    owner: dict[str, Any] = {"userId": "ada", "userName": "Ada", "agentId": "helper", "participantId": "p"}
+    write: dict[str, Any] = {"streamId": "st", "epoch": 1, "attempt": 0}
+    begin: dict[str, Any] = {**turn, **owner, "metadata": {"k": None}, "lease": 60_000, "token": b.token("k")}
+    begun = await shaped("streams:begin", streamId="st", **begin)
+    await shaped("streams:append", **write, start=0, text="be", mark=[1], state={"index": 1})
+    for path in ("memories:get", "memories:list", "memories:search", "streams:get", "streams:read"):
+        one = {"memoryId": begun["memoryId"]} if path == "memories:get" else {}
+        one |= {"query": "be"} if path == "memories:search" else {}
+        one |= {"streamId": "st"} if path.startswith("streams") else {"includePartial": True}
+        await shaped(path, **one, **({"after": 0} if path == "streams:read" else {}))
+    await shaped("streams:issueToken", streamId="st", token=b.token("n"))
+    await shaped("streams:takeOver", token=b.token("n"), claim="x", force=True, lease=60_000)
+    await shaped("streams:renew", streamId="st", epoch=2)
+    chunks: list[dict[str, Any]] = [{"start": 0, "end": 4}, {"start": 2, "end": 8, "embedding": [0.5]}]
+    end: dict[str, Any] = {**write, "epoch": 2, "start": 2, "text": "causes", "length": 8, "chunks": chunks}
+    end |= {"reason": "stop", "usage": {"total": 7}, "metadata": {"m": 1}, "userEmbedding": [1], "agentEmbedding": [2]}
+    await shaped("streams:finalize", **end)
+    await shaped("streams:finalize", **end)
+    await shaped("streams:takeOver", token=b.token("n"), claim="y")
+    for path in ("streams:get", "streams:read"):
+        await shaped(path, streamId="st", **({"after": 0} if path == "streams:read" else {}))
+    row = await shaped("memories:get", memoryId=begun["memoryId"])
+    await shaped("memories:get", memoryId=row["chunkIds"][1])
+    await shaped("memories:get", memoryId="unknown")
+    await shaped("memories:list", includeChunks=True)
+    await shaped("memories:search", query="zebra causes")
+    await shaped("memories:count")
+    await shaped("conversations:get", conversationId="c")
+    await shaped("conversations:get", conversationId="unknown")
+    await shaped("conversations:getHistory", conversationId="c")
+    await shaped("conversations:list")
+    await shaped("conversations:count")
+    for stream in ("st2", "st3", "st4"):
+        await shaped("streams:begin", streamId=stream, **turn)
+    await shaped("streams:interrupted")
+    await shaped("streams:close", streamId="st2", epoch=1, outcome="error", reason="timeout")
+    await b.append(0, "half", "st3")
+    await shaped("streams:finish", streamId="st3")
+    await shaped("streams:rollback", streamId="st4", epoch=1)
+    await shaped("streams:get", streamId="st4")
+    await shaped("streams:read", streamId="st4", after=0)
+    await shaped("memories:deleteMemory", memoryId=begun["memoryId"])
+
+
+@PROMISES.add("streams:get", "streams:append")
 async def a_closed_backend_says_so(b: Bench) -> None:
     """A backend that was closed refuses every call with StoreClosed; closing it again does nothing."""
     await b.begin()

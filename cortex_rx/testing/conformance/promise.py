@@ -22,14 +22,19 @@ _PROMISES = ("_partials.py", "_exchanges.py", "_memories.py", "_leases.py")
 _runs = itertools.count(1)
 
 
+Try = Callable[[Bench], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class BackendPromise:
     """One promise of the contract: its `name`, what it `says`, whether two backends over one store are needed to try it."""
 
     name: str
     says: str
-    try_it: Callable[[Bench], Awaitable[None]]
+    try_it: Try
     shared: bool = False
+    functions: tuple[str, ...] = ()
+    """The functions of the contract that it is about."""
 
     def __str__(self) -> str:
         return self.name
@@ -62,15 +67,14 @@ class BackendPromise:
 class Collected(list[BackendPromise]):
     """Promises, in the order in which they stand in a module."""
 
-    def add(self, function: Callable[[Bench], Awaitable[None]]) -> Callable[[Bench], Awaitable[None]]:
-        """A promise: its docstring is what it says."""
-        self.append(BackendPromise(function.__name__, _words(function), function))
-        return function
+    def add(self, *functions: str, shared: bool = False) -> Callable[[Try], Try]:
+        """A promise about these functions of the contract: its docstring is what it says.  `shared`: it takes two backends over one store."""
 
-    def add_shared(self, function: Callable[[Bench], Awaitable[None]]) -> Callable[[Bench], Awaitable[None]]:
-        """A promise that takes two backends over one store."""
-        self.append(BackendPromise(function.__name__, _words(function), function, shared=True))
-        return function
+        def added(function: Try) -> Try:
+            self.append(BackendPromise(function.__name__, _words(function), function, shared, functions))
+            return function
+
+        return added
 
 
 def _where(error: BaseException) -> str:

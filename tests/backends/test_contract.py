@@ -1,0 +1,213 @@
+"""The contract as data: it is whole, its checks accept and refuse what `calls.json` says, SQLite has its functions and gives its shapes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import keyword
+from collections import Counter
+from typing import Any
+
+import pytest
+from pydantic.alias_generators import to_snake
+
+from cortex_rx import SqliteBackend, errors
+from cortex_rx.backends.contract import FUNCTIONS, TABLES, check, misshapen, typed
+from cortex_rx.backends.contract.samples import Sample, samples
+from cortex_rx.backends.contract.types import as_json
+from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
+from cortex_rx.errors import InvalidArgument, StoreError, UnknownFunction
+from cortex_rx.testing import BACKEND_PROMISES, wall
+
+SAMPLES = list(samples())
+
+
+@pytest.mark.parametrize("path", FUNCTIONS)
+def test_a_function_is_described_whole(path: str) -> None:
+    function = FUNCTIONS[path]
+    assert function in next(table for table in TABLES if path.startswith(f"{table.name}:")).functions
+    assert function.meaning.rstrip().endswith(".")
+    assert bool(function.repeated) == (function.kind == "mutation"), "what repeating it does"
+    for name in function.errors:
+        assert issubclass(getattr(errors, name), StoreError)
+    names = [field.name for field in function.args.fields]
+    assert len(set(names)) == len(names)
+    for rule in function.args.rules:
+        assert {value for value in as_json(rule).values() if value in names} == set(as_json(rule).values()) - {
+            type(rule).__name__
+        }
+
+
+def test_it_is_plain_data() -> None:
+    plain = json.loads(json.dumps(as_json(TABLES)))
+    assert [table["name"] for table in plain] == ["memories", "conversations", "streams"]
+    assert plain[0]["functions"][0]["args"]["fields"][2] == {
+        "is": "Field", "name": "includePartial", "type": {"is": "Flag"}, "required": False, "default": False,
+    }  # fmt: skip
+
+
+def test_sqlite_has_these_functions_and_no_others() -> None:
+    for kind, there in (("query", QUERIES), ("mutation", MUTATIONS)):
+        assert set(there) == {path for path, function in FUNCTIONS.items() if function.kind == kind}
+
+
+# --- accepted and refused calls ---------------------------------------------------------------------------------------
+
+
+def test_every_argument_has_a_call_that_is_accepted_and_one_that_is_refused() -> None:
+    given = {(one.path, name) for one in SAMPLES if one.field is None for name in one.args}
+    refused = {(one.path, one.field) for one in SAMPLES if one.field is not None}
+    for path, function in FUNCTIONS.items():
+        for field in function.args.fields:
+            assert (path, field.name) in given & refused
+            without = [one for one in SAMPLES if one.path == path and field.name not in one.args]
+            assert any(one.field == (field.name if field.required else None) for one in without)
+        assert (path, "surprise") in refused
+
+
+def misjudged(sample: Sample) -> str | None:
+    """What is wrong in how the checks judge it."""
+    try:
+        checked = check(sample.kind, sample.path, sample.args)
+    except InvalidArgument as error:
+        return None if sample.names(error.field) else f"{sample}: {error}"
+    if sample.field is not None:
+        return f"{sample}: accepted"
+    return None if check(sample.kind, sample.path, checked) == checked else f"{sample}: what was checked is refused"
+
+
+def test_the_checks_accept_and_refuse_these_calls() -> None:
+    assert [said for one in SAMPLES if (said := misjudged(one))] == []
+    assert sum(one.field is None for one in SAMPLES) > 300
+    assert sum(one.field is not None for one in SAMPLES) > 500
+
+
+@pytest.mark.parametrize("path", FUNCTIONS)
+async def test_sqlite_accepts_and_refuses_these_calls(path: str, store: Any) -> None:
+    call = store.backend.query if FUNCTIONS[path].kind == "query" else store.backend.mutation
+    await store.begin("other")
+    before = store.tables()
+    for one in SAMPLES:
+        if one.path == path and one.field is not None:
+            with pytest.raises(InvalidArgument) as error:
+                await call(path, one.args)
+            assert one.names(error.value.field), one
+    assert store.tables() == before
+    for one in SAMPLES:
+        if one.path == path and one.field is None:
+            try:
+                await call(path, one.args)
+            except StoreError as error:  # there may be no such stream
+                assert type(error).__name__ in FUNCTIONS[path].errors, one
+
+
+def test_arguments_that_are_no_mapping_and_functions_that_are_not_there() -> None:
+    for args in (None, [], "x", 5):
+        with pytest.raises(InvalidArgument, match="^args: "):
+            check("query", "memories:list", args)  # type: ignore[arg-type]
+    for kind, path in (("query", "streams:begin"), ("mutation", "streams:get"), ("query", ""), ("query", "x")):
+        with pytest.raises(UnknownFunction, match="there are: "):
+            check(kind, path, {})  # type: ignore[arg-type]
+
+
+def test_what_was_checked_is_a_copy() -> None:
+    args = {
+        "streamId": "s",
+        "memorySpaceId": "s",
+        "epoch": 1,
+        "attempt": 0,
+        "start": 0,
+        "text": "",
+        "state": {"a": [1]},
+    }
+    checked = check("mutation", "streams:append", args)
+    args["state"]["a"].append(2)  # type: ignore[index]
+    assert checked["state"] == {"a": [1]}
+
+
+def test_defaults_are_filled_in_where_they_mean_something() -> None:
+    begin = next(one.args for one in SAMPLES if one.path == "streams:begin" and one.field is None)
+    assert check("mutation", "streams:begin", begin)["completes"] is False
+    assert "tokenTtl" not in check("mutation", "streams:begin", begin)
+    assert check("mutation", "streams:begin", {**begin, "token": "0" * 64})["tokenTtl"] == 3_600_000
+
+
+# --- typed calls ------------------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A backend that answers with the call."""
+
+    async def query(self, path: str, args: Any) -> Any:
+        return "query", path, args
+
+    async def mutation(self, path: str, args: Any) -> Any:
+        return "mutation", path, args
+
+    async def close(self) -> None: ...
+
+
+def keyword_of(name: str) -> str:
+    return f"{to_snake(name)}_" if keyword.iskeyword(to_snake(name)) else to_snake(name)
+
+
+@pytest.mark.parametrize("path", FUNCTIONS)
+async def test_a_typed_call_has_the_arguments_of_its_function(path: str) -> None:
+    table, _, name = path.partition(":")
+    call = getattr(getattr(typed, table.capitalize())(Recorder()), keyword_of(name))
+    fields = FUNCTIONS[path].args.fields
+    parameters = inspect.signature(call).parameters.values()
+    assert {one.name for one in parameters} == {keyword_of(field.name) for field in fields}
+    required = {one.name for one in parameters if one.default is one.empty}
+    assert required == {keyword_of(field.name) for field in fields if field.required}
+    assert {one.kind for one in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+    for one in SAMPLES:
+        if one.path == path and one.field is None:
+            made = call(**{keyword_of(key): value for key, value in one.args.items()})
+            assert await made == (one.kind, path, one.args) == await made
+            assert (made.path, made.args) == (path, one.args)
+
+
+def test_every_typed_call_has_its_function() -> None:
+    for name in typed.__all__:
+        methods = [key for key in vars(getattr(typed, name)) if not key.startswith("_")]
+        table = next(table for table in TABLES if table.name == name.lower())
+        assert sorted(methods) == sorted(keyword_of(one.path.partition(":")[2]) for one in table.functions)
+
+
+# --- what the conformance suite sees ----------------------------------------------------------------------------------
+
+
+def test_every_function_has_a_promise_and_a_promise_calls_what_it_is_about(tmp_path: Any) -> None:
+    """And whatever SQLite gives, to any call of any promise, has the shape that the contract says."""
+    called: Counter[str] = Counter()
+
+    class Watched(SqliteBackend):
+        async def query(self, path: str, args: Any) -> Any:
+            called[path] += 1
+            return self.seen(path, await super().query(path, args))
+
+        async def mutation(self, path: str, args: Any) -> Any:
+            called[path] += 1
+            return self.seen(path, await super().mutation(path, args))
+
+        def seen(self, path: str, result: Any) -> Any:
+            assert misshapen(path, result) is None, (path, result)
+            json.dumps(result, allow_nan=False)
+            return result
+
+    promised: set[str] = set()
+    for promise in BACKEND_PROMISES:
+        called.clear()
+        promise.check(lambda: Watched(tmp_path / "memory.db", clock=wall), virtual=True)
+        assert set(promise.functions) <= set(called), promise
+        if promise.name != "results_have_their_shape":
+            promised |= set(promise.functions)
+    assert promised == set(FUNCTIONS), "a function without a promise of what it does"
+
+
+async def test_calls_may_be_awaited_together() -> None:
+    async with SqliteBackend(":memory:") as backend:
+        call = typed.Memories(backend).count(memory_space_id="s")
+        assert await asyncio.gather(call, asyncio.ensure_future(call), asyncio.wait_for(call, 5)) == [0, 0, 0]
