@@ -81,5 +81,13 @@ def generate() -> Iterator[ModuleType]:
         yield importlib.import_module("generate")
     finally:
         sys.path.remove(str(ROOT / "docs"))
-        for name in ("generate", "contract_page", "contract_samples", "contract_typed", "options_table", "scenes"):
+        for name in (
+            "generate",
+            "contract_page",
+            "contract_samples",
+            "contract_typed",
+            "errors_table",
+            "options_table",
+            "scenes",
+        ):
             sys.modules.pop(name, None)
