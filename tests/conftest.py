@@ -94,6 +94,14 @@ def pytest_runtestloop() -> Generator[None, object, object]:
         return (yield)
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """An exception that is a parameter keeps the frames of each raise, and they whole pipelines: its traceback is dropped."""
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+        for value in item.callspec.params.values():
+            if isinstance(value, BaseException):
+                value.__traceback__ = value.__context__ = None
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call":
         for name, value in report.user_properties:

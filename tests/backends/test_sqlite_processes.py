@@ -101,26 +101,27 @@ def test_a_missing_permission_is_named(
 
 
 def test_six_processes_open_a_new_file_at_once(program: Any, output: Any, tmp_path: Path) -> None:
+    """They are forks of one that has imported everything, and begin when it closes a pipe."""
     body = """
-    async def main():
-        print("ready", flush=True)
-        sys.stdin.readline()
+    async def main(number):
         async with SqliteBackend(path, busy_timeout=5) as backend:  # nobody here tries again, as our operators do
-            for number in range(5):
-                await exchange(backend, f"{sys.argv[2]}-{number}", f"{sys.argv[2]}-{number}")
-    asyncio.run(main())
+            for each in range(5):
+                await exchange(backend, f"{number}-{each}", f"{number}-{each}")
+    waits, held = os.pipe()
+    children = []
+    for number in range(6):
+        if not (child := os.fork()):
+            os.close(held)
+            os.read(waits, 1)
+            asyncio.run(main(number))
+            os._exit(0)
+        children.append(child)
+    os.close(held)
+    print([os.waitpid(child, 0)[1] for child in children])
     """
     for round_ in range(3):
         path = tmp_path / f"{round_}.db"
-        processes = [program(body, path, number) for number in range(6)]
-        for process in processes:
-            assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        for process in processes:
-            output(process)
+        assert output(program(body, path)) == "[0, 0, 0, 0, 0, 0]"
         with closing(sqlite3.connect(path)) as db:
             assert db.execute("SELECT count(*) FROM memories WHERE partial = 0").fetchone() == (60,)
             assert db.execute("SELECT message_count FROM conversations").fetchall() == [(60,)]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 
 __all__ = ["LEAD", "TERMS", "fold", "in_space", "index_text", "lead_of", "phrases", "safe_cut"]
 
@@ -71,6 +72,12 @@ def _class(ranges: str, low: int = 0, high: int = 0x10FFFF) -> str:
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in kept)
 
 
+@cache
+def _re(pattern: str) -> re.Pattern[str]:
+    """Compiled at its first use: each takes milliseconds, and a text in ASCII needs none of these."""
+    return re.compile(pattern)
+
+
 _SYMBOL_WORDS = str.maketrans(
     {"+": "＋", "#": "＃"}
 )  # folding leaves none of these two in a text, so they are free to use
@@ -85,25 +92,23 @@ _word = (
     f"|(?:(?=[\\U00010000-\\U0010ffff])[^{_class(_BREAK + _SINGLE, low=_HIGH)}])+)+"
 )
 _ascii_token = re.compile("[0-9a-z]+")
-_token = re.compile(f"{_word}|{_one}")
-_run = re.compile(f"{_word}|(?:{_one})+")
-_is_single = re.compile(_one)
-_drop = re.compile(f"[{_class(_DROPPED)}]+")
+_token = f"{_word}|{_one}"
+_run = f"{_word}|(?:{_one})+"
+_is_single = _one
+_drop = f"[{_class(_DROPPED)}]+"
 _symbol_word = re.compile(r"(?<![0-9a-z])(?:[a-z]{1,12}\+\+|[a-z]{1,3}#(?![a-z]))")
 # What joins the parts of one word: don't, e-mail, node.js, snake_case, a@b.c; a word with such a sign in it is a phrase.
 _joined = re.compile(r"['’ʼ`\-‐‑._@/&·:=~\\]+")
-_kind = re.compile(
-    "|".join(f"[{_class(kind)}]+" for kind in [_KATAKANA, _HIRAGANA, _SYLLABIC, _IDEOGRAPHS + " " + _OTHERS]) + "|."
-)
-_is_katakana = re.compile(f"[{_class(_KATAKANA)}]")
-_is_hiragana = re.compile(f"[{_class(_HIRAGANA)}]")
-_is_syllabic = re.compile(f"[{_class(_SYLLABIC)}]")
+_kind = "|".join(f"[{_class(kind)}]+" for kind in [_KATAKANA, _HIRAGANA, _SYLLABIC, _IDEOGRAPHS + " " + _OTHERS]) + "|."
+_is_katakana = f"[{_class(_KATAKANA)}]"
+_is_hiragana = f"[{_class(_HIRAGANA)}]"
+_is_syllabic = f"[{_class(_SYLLABIC)}]"
 # What may stand within a term that is not of single characters; and that there is a word in it.
 _term = f"(?>(?:{_word}|{_joined.pattern}|[+#])+)"  # atomic, for there are many ways to match, all the same
-_term_begins, _term_ends = re.compile(_term), re.compile(rf"{_term}\Z")
-_has_word = re.compile(f"{_word}|[+#]")
-_katakana_ends = re.compile(rf"[{_class(_KATAKANA)}]*\Z")
-_singles_end = re.compile(rf"(?:{_one}){{0,3}}\Z")
+_term_begins, _term_ends = _term, rf"{_term}\Z"
+_has_word = f"{_word}|[+#]"
+_katakana_ends = rf"[{_class(_KATAKANA)}]*\Z"
+_singles_end = rf"(?:{_one}){{0,3}}\Z"
 # Letters that Unicode does not take apart, though readers and keyboards do.
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
 _letter = re.compile("[" + "".join(_LETTERS) + "]")
@@ -118,8 +123,8 @@ def fold(text: str) -> str:
     if text.isascii():
         folded = text.lower()
     else:
-        folded = _drop.sub("", unicodedata.normalize("NFKD", text)).casefold()
-        folded = unicodedata.normalize("NFC", _drop.sub("", unicodedata.normalize("NFKD", folded)))
+        folded = _re(_drop).sub("", unicodedata.normalize("NFKD", text)).casefold()
+        folded = unicodedata.normalize("NFC", _re(_drop).sub("", unicodedata.normalize("NFKD", folded)))
         folded = _letter.sub(lambda found: _LETTERS[found[0]], folded)
     if "+" in folded or "#" in folded:
         folded = _symbol_word.sub(lambda found: found[0].translate(_SYMBOL_WORDS) + " ", folded)
@@ -129,7 +134,7 @@ def fold(text: str) -> str:
 def _tokens(folded: str) -> list[str]:
     if folded.isascii():
         return _ascii_token.findall(folded)
-    return _token.findall(folded)
+    return _re(_token).findall(folded)
 
 
 def index_text(text: str) -> str:
@@ -169,8 +174,8 @@ def _terms(folded: str) -> Iterator[str]:
     for piece in folded.split():
         phrase: list[str] = []
         end = 0
-        for run in _run.finditer(piece):
-            single = _is_single.match(run[0]) is not None
+        for run in _re(_run).finditer(piece):
+            single = _re(_is_single).match(run[0]) is not None
             # Two parts are one word only if nothing but a joining sign is between them.
             if phrase and (single or not _joined.fullmatch(piece, end, run.start())):
                 yield " ".join(phrase)
@@ -190,12 +195,12 @@ def _unspaced(run: str) -> Iterator[str]:
         yield " ".join(run)
     if len(run) <= 4:
         return
-    for part in _kind.findall(run):
-        if _is_katakana.match(part):
+    for part in _re(_kind).findall(run):
+        if _re(_is_katakana).match(part):
             yield " ".join(part[:LEAD])  # a word of katakana is one word
             continue
-        width = 4 if _is_syllabic.match(part) else 2
-        if len(part) == 1 and _is_hiragana.match(part):
+        width = 4 if _re(_is_syllabic).match(part) else 2
+        if len(part) == 1 and _re(_is_hiragana).match(part):
             continue  # a particle
         for start in range(max(len(part) - width + 1, 1)):
             yield " ".join(part[start : start + width])
@@ -221,11 +226,11 @@ def lead_of(before: str, after: str) -> int:
     (4, 0, 3, 0, 3)
     """
     before, after = before[-LEAD:], after[:LEAD]
-    if before and after and _is_single.match(before[-1]) and _is_single.match(after[0]):
-        kana = _katakana_ends.search(before) if _is_katakana.match(after[0]) else None
-        ends = _singles_end.search(before)
+    if before and after and _re(_is_single).match(before[-1]) and _re(_is_single).match(after[0]):
+        kana = _re(_katakana_ends).search(before) if _re(_is_katakana).match(after[0]) else None
+        ends = _re(_singles_end).search(before)
         return max(len(found[0]) for found in (kana, ends) if found)
-    ended, begun = _term_ends.search(before), _term_begins.match(after)
-    if ended and begun and _has_word.search(ended[0]) and _has_word.search(begun[0]):
+    ended, begun = _re(_term_ends).search(before), _re(_term_begins).match(after)
+    if ended and begun and _re(_has_word).search(ended[0]) and _re(_has_word).search(begun[0]):
         return len(ended[0])
     return 0
