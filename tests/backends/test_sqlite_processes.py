@@ -187,7 +187,7 @@ def test_after_a_fork_parent_and_child_go_on(program: Any, output: Any, tmp_path
 def test_a_fork_waits_for_what_runs(program: Any, output: Any, tmp_path: Path) -> None:
     """The child is made between two transactions, never within one, though writes go on all the time."""
     body = """
-    backend = SqliteBackend(path)
+    backend = SqliteBackend(path, busy_timeout=30)  # the machine may be busy; who waits how long is not asked here
     async def main():
         await exchange(backend, "first", "first")
         writes = asyncio.gather(*(exchange(backend, f"p{n}", f"p{n}") for n in range(30)))

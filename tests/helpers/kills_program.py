@@ -283,8 +283,8 @@ def look_inside() -> None:
         return call
 
     table: Any = functions.MUTATIONS
-    for path, (spec, function) in list(table.items()):
-        table[path] = (spec, traced(path, function))
+    for path, function in list(table.items()):
+        table[path] = traced(path, function)
 
     connect, connect_writer, checkpoint = connection._connect, store.connect_writer, store.checkpoint
 
