@@ -18,13 +18,14 @@ from cortex_rx import validation as check
 from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Chain, Operator, Step
-from cortex_rx.errors import IdempotencyConflict, InvalidArgument, StillOwned, StreamNotFound, TextDiverged
+from cortex_rx.errors import InvalidArgument, TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
 from cortex_rx.flow import Flow, Reader, Shared, Started, Stopped
 from cortex_rx.following import Place
 from cortex_rx.operators._store import begin_stream
 from cortex_rx.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
+from cortex_rx.retry import judge
 from cortex_rx.source import Provider, ResumeFrom, from_stream, new_id
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.types import MemoryEntry
@@ -277,8 +278,10 @@ class Answer:
                 return
             try:
                 begun = await begin_stream(self._backend, opened)  # sent again it is the same beginning, if it was ours
-            except (StillOwned, IdempotencyConflict, StreamNotFound):
-                return  # another's, or deleted: nothing of ours is there
+            except Exception as error:
+                if judge(error).verdict.of_exchange:
+                    return  # another's, or deleted: nothing of ours is there
+                raise
         await streams.rollback(stream_id=opened.stream_id, memory_space_id=space, epoch=begun.epoch)
 
     async def kept(self) -> MemoryEntry | None:

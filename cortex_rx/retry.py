@@ -5,7 +5,7 @@
 1. One of our own errors is what its class says; three of them are what they carry.
 2. A group is transient if all that is in it is.
 3. Another error is what it says of itself: a word of the provider that is final (`insufficient_quota`), the header
-   `x-should-retry`, the HTTP status, a word that is transient (`overloaded_error`, which comes inside a 200 stream).
+   `x-should-retry`, the HTTP status or the code of a WebSocket that was closed, a word that is transient (`overloaded_error`, which comes inside a 200 stream).
 4. One that says nothing is what its class is known for, or its errno.  Clients wrap one error into another: if such an error is
    transient, and what caused it is not (a certificate, a URL), it is not.
 5. One of which nothing is known is what its `__cause__` is, and final without one.
@@ -189,6 +189,12 @@ _STATUSES = (
 )
 """HTTP statuses; the first rule counts.  Below 400 they say nothing."""
 
+_CLOSES = (
+    Rule(_F, (1002, 1003, 1007, 1008, 1009, 1010), "the request is wrong, too long, or not allowed"),
+    Rule(_T, (1001, 1005, 1006, range(1011, 1016)), "the server went away, or failed"),
+)
+"""Codes with which a WebSocket is closed."""
+
 _CLASSES = (
     Rule(
         _F,
@@ -257,10 +263,11 @@ TABLE: Mapping[str, tuple[Rule, ...]] = {
     "words": _WORDS,
     "header": _HEADER,
     "statuses": _STATUSES,
+    "closes": _CLOSES,
     "classes": _CLASSES,
     "errnos": _ERRNOS,
 }
-"""All rules: of our own errors, the words of providers, the header `x-should-retry`, HTTP statuses, classes by name, errnos."""
+"""All rules: of our own errors, the words of providers, the header `x-should-retry`, HTTP statuses, codes of WebSockets, classes by name, errnos."""
 
 
 def _index(rules: tuple[Rule, ...]) -> dict[Any, Rule]:
@@ -317,10 +324,15 @@ def _decide(error: BaseException, seen: dict[int, Rule | None]) -> Rule | None:
         return next((rule for rule in rules if rule.verdict is not _T), rules[0])
     if said := _said(error):
         return said
-    known, inner = _known(error), _judge(error.__cause__, seen)
-    if known is None or (known.verdict is _T and inner is not None and inner.verdict is not _T):
-        return inner
-    return _refused(error) or known if known.verdict is _T else known
+    known = _known(error)
+    if known is None:
+        return _judge(_cause(error), seen)
+    return (_refused(error) or known) if known.verdict is _T else known
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What it comes from: its `__cause__`, or the error that it was made of, as in `URLError(refused)`."""
+    return error.__cause__ or next((each for each in error.args if isinstance(each, BaseException)), None)
 
 
 def _said(error: BaseException) -> Rule | None:
@@ -329,17 +341,15 @@ def _said(error: BaseException) -> Rule | None:
     if word and word.verdict is _F:
         return word
     header = _BY_HEADER.get(str(_header(error, "x-should-retry")).strip().lower())
-    status = status_of(error)
-    return header or _of_status(status) or word
+    status, close = status_of(error), _get(_get(error, "rcvd"), "code")
+    return header or _of_number(_STATUSES, status) or _of_number(_CLOSES, close) or word
 
 
-def _of_status(status: int | None) -> Rule | None:
-    if status is None:
-        return None
-    for rule in _STATUSES:
-        if any(status in name if isinstance(name, range) else status == name for name in rule.names):
-            return rule
-    return None
+def _of_number(rules: tuple[Rule, ...], number: int | None) -> Rule | None:
+    def has(name: object) -> bool:
+        return number in name if isinstance(name, range) else number == name
+
+    return next((rule for rule in rules if any(map(has, rule.names))), None)
 
 
 def _known(error: BaseException) -> Rule | None:
@@ -353,12 +363,15 @@ def _known(error: BaseException) -> Rule | None:
 
 
 def _refused(error: BaseException) -> Rule | None:
-    """What a client refuses for good, deep in an error that it has wrapped without saying so."""
+    """What a client refuses for good, or a bug, deep in an error that says nothing but that there is no connection."""
+    caused = True
     for _ in range(16):
-        inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        inner = _cause(error)
+        if inner is None:
+            caused, inner = False, None if error.__suppress_context__ else error.__context__
         if inner is None:
             return None
-        if (rule := _known(inner)) and rule.verdict is _F:
+        if (rule := _known(inner)) and (rule.verdict is _F or (rule.verdict is _BUG and caused)):
             return rule
         error = inner
     return None
@@ -395,9 +408,12 @@ def status_of(error: BaseException) -> int | None:
     True
     """
     response = _get(error, "response")
-    code = inspect.getattr_static(error, "code", None)
     said = (_get(of, name) for of in (error, response) for name in ("status_code", "status"))
-    for status in (*said, _get(_get(response, "ResponseMetadata"), "HTTPStatusCode"), code):
+    amazon = _get(_get(response, "ResponseMetadata"), "HTTPStatusCode")
+    code = inspect.getattr_static(
+        error, "code", None
+    )  # the last: it may be the status that is said within a stream of 200
+    for status in (*said, amazon, int(code) if isinstance(code, str) and code.isdecimal() and len(code) == 3 else code):
         if isinstance(status, int) and 100 <= status < 1000:
             return status
     return None

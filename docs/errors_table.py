@@ -34,6 +34,10 @@ TITLES = {
         "HTTP statuses",
         "The first row counts. The clients of OpenAI and Anthropic retry 408, 409, 429 and all from 500 on, Google's and Amazon's 500, 502, 503 and 504.",
     ),
+    "closes": (
+        "Closed WebSockets",
+        "The code with which the other side closed it; a class or a word decides for the others.",
+    ),
     "classes": ("Classes", "Of Python and of clients, by the name of the class or of the nearest of its bases."),
     "errnos": ("Error numbers", "Of an `OSError` whose class says nothing."),
 }

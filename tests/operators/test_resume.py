@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 from reactivex import operators as ops
 
-from cortex_rx import from_stream, run
+from cortex_rx import from_stream, is_transient, run
 from cortex_rx import operators as cx
-from cortex_rx.errors import InvalidArgument, ProviderError, StoreBusy, StreamCutOff, StreamTimeout
+from cortex_rx.errors import InvalidArgument, ProviderError, RetryAfterTooLong, StoreBusy, StreamCutOff, StreamTimeout
 from cortex_rx.events import Delta
 from cortex_rx.source import restart
 from cortex_rx.testing import EPOCH, assert_no_leaks, run_virtual
@@ -102,6 +102,50 @@ def test_what_the_provider_asks_for_may_be_beyond_the_budget():
     assert isinstance(error, Http)
 
 
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("86400", DAY), ("60.5", 60.5), ("1e400", float("inf")), ("9" * 400, float("inf"))],
+    ids=["a day", "just too long", "1e400", "400 digits"],
+)
+def test_who_asks_for_more_than_is_waited_ends_the_stream_at_once(value, seconds):
+    gone = Http(429, retry_after=value)
+    times, error = opened_at([gone], cx.resume(3, S))
+    assert times == [0]
+    assert isinstance(error, RetryAfterTooLong)
+    assert (error.seconds, error.most, error.__cause__) == (seconds, 60.0, gone)
+    assert str(error) == f"the provider wants to be asked again after {seconds:g} s; waited for are 60 s at most"
+    assert not is_transient(error), "or another resume would ask at once"
+
+
+def test_a_date_that_is_too_far():
+    times, error = opened_at([Http(503, retry_after="Fri, 31 Dec 9999 23:59:59 GMT")], cx.resume(3, S))
+    assert times == [0]
+    assert isinstance(error, RetryAfterTooLong) and error.seconds > 1e11
+
+
+def test_how_long_is_waited_at_most_is_an_option():
+    asked = [Http(429, retry_after="60"), Http(429, retry_after=str(DAY))]
+    assert opened_at(asked[:1], cx.resume(3, S))[0] == [0, 60]
+    assert opened_at(asked[1:], cx.resume(3, S, max_retry_after=timedelta(days=1)))[0] == [0, DAY]
+    times, error = opened_at(asked[:1], cx.resume(3, S, max_retry_after=timedelta(0)))
+    assert times == [0] and isinstance(error, RetryAfterTooLong)
+    assert opened_at([Http(429, retry_after="0")], cx.resume(3, S, max_retry_after=timedelta(0)))[0] == [0, 0]
+
+
+@pytest.mark.parametrize("value", ["nan", "-5", "-inf", "", "soon", "Fri, 31 Dec 99999 00:00:00 GMT", b"7", None])
+def test_what_cannot_be_read_is_not_asked(value):
+    assert opened_at([Http(429, retry_after=value)], cx.resume(3, S, random=lambda: 1.0))[0] == [0, 1]
+
+
+def test_a_thousand_retries_do_not_overflow():
+    times, error = opened_at([ConnectionError() for _ in range(1500)], cx.resume(1500, S, S, random=lambda: 1.0))
+    assert error is None
+    assert times[-1] == 1500
+
+
 @pytest.mark.parametrize(
     ("error", "transient"),
     [
@@ -182,6 +226,7 @@ def test_a_stop_while_it_pauses_ends_it():
     [
         ({"retries": 0}, "retries: got 0; accepted: a whole number, 1 or more"),
         ({"delay": 1}, "delay: got 1; accepted: a timedelta of at least zero"),
+        ({"max_retry_after": -S}, "max_retry_after: got datetime.timedelta"),
         ({"max_delay": -S}, "max_delay: got datetime.timedelta"),
         ({"within": timedelta(0)}, "within: got datetime.timedelta\\(0\\); accepted: a timedelta above zero"),
         ({"retry_if": 5}, "retry_if: got 'int'; accepted: a function"),

@@ -9,11 +9,12 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.backends.backend import Backend
 from cortex_rx.errors import Fenced, StillOwned, StoreUnavailable, StreamNotFound, TokenError
+from cortex_rx.retry import SHORT_PAUSES, Backoff, retrying
 from cortex_rx.testing.faults import Faulty
 from cortex_rx.testing.plans import FaultKind
 from cortex_rx.testing.processes import Crashed, Process
@@ -22,7 +23,6 @@ from cortex_rx.testing.simulate.simulation import Simulation
 
 __all__ = ["Writing"]
 
-T = TypeVar("T")
 QUESTION: dict[str, Any] = {
     "conversationId": "c",
     "userMessage": "What is it?",
@@ -92,7 +92,7 @@ class Writing:
         backend = Faulty(ledger.over(self._make(sim)), process)
 
         async def do(path: str, **args: Any) -> Any:
-            return await _insist(lambda: backend.mutation(path, args))
+            return await retrying(lambda: backend.mutation(path, args), Backoff(SHORT_PAUSES))
 
         owned = await self._own(sim, do, number, calm)
         if owned["state"] == "open":
@@ -176,16 +176,6 @@ class Writing:
         lost = [piece for piece in acknowledged if not any(piece in page["text"] for page in pages)]
         assert not lost, f"acknowledged, and not there: {lost}"
         assert text.startswith(seen), f"the reader saw {seen}, stored is {text}"
-
-
-async def _insist(call: Callable[[], Awaitable[T]]) -> T:
-    """Call again, with the same arguments, while the store cannot say what became of it."""
-    for pause in (0.1, 0.4, 1.6):
-        try:
-            return await call()
-        except StoreUnavailable:
-            await asyncio.sleep(pause)
-    return await call()
 
 
 def _sqlite(sim: Simulation) -> Backend:
