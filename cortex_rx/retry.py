@@ -54,7 +54,9 @@ class Verdict(enum.Enum):
     TAKEN = "taken"
     """About this very exchange: another process writes it."""
     CONFLICT = "conflict"
-    """About this very exchange: another text is stored of it, or another exchange in its place."""
+    """About this very exchange: of its text another one is stored than was sent."""
+    REPEATED = "repeated"
+    """About this very exchange: it was stored before, and is another one there."""
     GONE = "gone"
     """About this very exchange: it was deleted."""
     BUG = "bug"
@@ -65,7 +67,7 @@ class Verdict(enum.Enum):
     @property
     def of_exchange(self) -> bool:
         """Whether it is about this very exchange: it ends the stream as it is."""
-        return self in (Verdict.TAKEN, Verdict.CONFLICT, Verdict.GONE)
+        return self in (Verdict.TAKEN, Verdict.CONFLICT, Verdict.REPEATED, Verdict.GONE)
 
 
 class Rule(NamedTuple):
@@ -94,9 +96,8 @@ _OURS = (
     Rule(Verdict.CARRIED, (ours.ResumableStreamError,), "what ended the stream"),
     Rule(Verdict.CARRIED, (ours.NotStored,), "what it comes from", as_is=True),
     Rule(Verdict.TAKEN, (ours.Fenced, ours.StillOwned), "another process writes the stream"),
-    Rule(
-        Verdict.CONFLICT, (ours.Diverged, ours.Gap, ours.IdempotencyConflict), "something else is stored in its place"
-    ),
+    Rule(Verdict.CONFLICT, (ours.Diverged, ours.Gap), "something else is stored where this text belongs"),
+    Rule(Verdict.REPEATED, (ours.IdempotencyConflict,), "another exchange is stored under its key"),
     Rule(Verdict.GONE, (ours.StreamNotFound,), "it was deleted, or never was"),
     Rule(_BUG, (ours.CallbackError,), "a function of the caller's raised it; no source will mend that"),
     Rule(

@@ -31,6 +31,7 @@ _OUTCOMES = {
     Verdict.GONE: "dropped",
     Verdict.TAKEN: "later",
     Verdict.CONFLICT: "dead",
+    Verdict.REPEATED: "dead",
     Verdict.BUG: "dead",  # one that this entry meets; it must not hold up all others
     Verdict.TRANSIENT: "failed",
 }

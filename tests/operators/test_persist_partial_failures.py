@@ -12,10 +12,12 @@ from cortex_rx.errors import (
     Diverged,
     Fenced,
     Gap,
+    IdempotencyConflict,
     NotStored,
     StoreFull,
     StoreReadOnly,
     StoreUnavailable,
+    StreamNotFound,
 )
 from cortex_rx.events import Delta, Problem
 
@@ -41,7 +43,16 @@ def test_a_transient_failure_is_tried_again_with_the_same_key(lab, reply_lost):
     assert outcome.times(Delta) == lab.model.gave
 
 
-@pytest.mark.parametrize("error", [StoreReadOnly("only to be read"), ValueError("a bug in the store")], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreReadOnly("only to be read"),
+        ValueError("a bug in the store"),
+        IdempotencyConflict("another answer is stored under this stream id"),
+        StreamNotFound("deleted"),
+    ],
+    ids=repr,
+)
 def test_a_permanent_failure_is_a_problem_and_the_tokens_go_on(lab, error):
     lab.store.fail("append", None, error)
 
