@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from lanes import slow_but
 from reactivex import Observable
 
 from cortex_rx import Turn, default_chain, from_stream, remember_stream, run
@@ -155,7 +156,9 @@ WAYS: dict[str, Way] = {
     "stream": by_stream,
     "handle": by_handle,
 }
-each_way = pytest.mark.parametrize("name", WAYS)
+WHOLE = ["persist_partial durable", "finalize in chunks", "measure every second", "run, result", "handle"]
+"""What all the others are parts of."""
+PARTS = "each part of a chain, in a test that counts its calls: whole chains are counted in every run"
 
 # --- work per delta ----------------------------------------------------------------------------------------------------
 
@@ -202,7 +205,7 @@ def calls(name: str, count: int, pace: float) -> tuple[list[int], int]:
     return so_far, copies
 
 
-@each_way
+@pytest.mark.parametrize("name", slow_but(WHOLE, WAYS, PARTS))
 def test_a_delta_costs_the_same_early_and_late(name: str) -> None:
     """What 512 deltas cost, in calls: of the first thousand, and of the sixth."""
     so_far, _ = calls(name, 5_700, 0.01)
@@ -211,7 +214,14 @@ def test_a_delta_costs_the_same_early_and_late(name: str) -> None:
     assert 0 < late <= 1.02 * early
 
 
-@pytest.mark.parametrize("name", [name for name in WAYS if name != "persist_partial durable" and "chunk" not in name])
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        ["measure every second", "run, result", "handle"],
+        [name for name in WAYS if name != "persist_partial durable" and "chunk" not in name],
+        PARTS,
+    ),
+)
 def test_no_delta_copies_the_text(name: str) -> None:
     """In the same time, ten times as many deltas: what copies text is called for batches, not for deltas.
 
@@ -449,7 +459,7 @@ def made(name: str, count: int, pace: float, monkeypatch: pytest.MonkeyPatch) ->
     }
 
 
-@each_way
+@pytest.mark.parametrize("name", WAYS)
 def test_what_a_stream_makes_does_not_grow_with_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the same time, ten times as many deltas: as many subscriptions, tasks and timers, and few of them."""
     few, many = (made(name, count, 10 / count, monkeypatch) for count in (500, 5_000))

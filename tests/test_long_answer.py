@@ -47,8 +47,15 @@ asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
 
 @pytest.mark.parametrize(
     ("options", "chunks"),
-    [({}, 0), ({"max_single_memory_size": 4000, "chunking_strategy": "fixed", "chunk_size": 4000}, 5_000)],
-    ids=["one memory", "5,000 chunks"],
+    [
+        pytest.param({}, 0, id="one memory"),
+        pytest.param(
+            {"max_single_memory_size": 4000, "chunking_strategy": "fixed", "chunk_size": 4000},
+            5_000,
+            id="5,000 chunks",
+            marks=pytest.mark.slow(reason="20 MB in 5,000 chunks, in a process of its own"),
+        ),
+    ],
 )
 def test_a_long_answer_takes_little_memory(tmp_path: Path, options: dict[str, object], chunks: int) -> None:
     """20 MB in pieces of 40 bytes (a real token has about 5) through the default chain into a file: at most 16 MB more."""

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lanes import slow_but
 
 from cortex_rx import SqliteBackend, remember_stream
 from cortex_rx import operators as cx
@@ -198,7 +199,9 @@ def rewritten(how: str, text: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize(
+    "how", slow_but(["waiting", "redacted, then numbered"], HOWS, "rewriters one by one; in every run two together")
+)
 def test_cut_off_anywhere_it_goes_on_as_if_nothing_had_been(how: str, tmp_path_factory: Any) -> None:
     """Also where the other process splits the text in another way; the reader is shown nothing twice."""
     numbers = count()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from lanes import slow_but
 
 from cortex_rx.chunking import Piece, cutter
 
@@ -72,7 +73,12 @@ def texts() -> Callable[..., list[str]]:
     return texts
 
 
-@pytest.fixture(scope="session", params=list(STRATEGIES))
+MAIN = ["token", "token, counted", "sentence", "paragraph", "fixed"]
+
+
+@pytest.fixture(
+    scope="session", params=slow_but(MAIN, STRATEGIES, "each strategy is cut in every run, with these arguments not")
+)
 def how(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Each strategy, with the arguments of its cutter."""
     return STRATEGIES[request.param]

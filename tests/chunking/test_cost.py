@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from lanes import slow_but
 
 from cortex_rx.chunking import cutter
 
@@ -28,6 +29,7 @@ TEXTS = {
     "wide": "中",
 }
 LONGEST = 3000
+QUICK = ["prose", "brackets", "letters", "fence"]
 WORST = 8  # times that a code point is looked at, in texts made for that
 STRATEGIES = ["token", "sentence", "paragraph", "fixed"]
 
@@ -46,7 +48,7 @@ def work(text: str, strategy: str, step: int, **how: int) -> tuple[int, int, int
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", slow_but(QUICK, TEXTS, "texts that are made to be slow to cut"))
 def test_the_work_is_linear_and_what_is_held_bounded(name, strategy):
     unit = TEXTS[name]
     short, long = unit * (12_000 // len(unit)), unit * (48_000 // len(unit))
@@ -60,7 +62,7 @@ def test_the_work_is_linear_and_what_is_held_bounded(name, strategy):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", slow_but(QUICK, TEXTS, "texts that are made to be slow to cut"))
 def test_a_bound_on_the_length_costs_nothing_and_bounds_what_is_held(name, strategy):
     text = TEXTS[name] * (24_000 // len(TEXTS[name]))
     free, _, _ = work(text, strategy, 5)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lanes import slow_but
 from proof_cancellation import HOWS, Case, cancelled
 from proof_cancelled_chains import CHAINS
 
@@ -47,7 +48,7 @@ def undisturbed(path: Path, case: Case) -> int:
     return outcome.places
 
 
-@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("chain", slow_but(["plain", "everything"], CHAINS, "more cases of a proof"))
 def test_once_at_every_place(tmp_path: Path, chain: str, proof: Any) -> None:
     def cases() -> Iterator[Case]:
         kinds = [(how, "well", False) for how in HOWS]
@@ -73,7 +74,9 @@ def test_once_at_every_place(tmp_path: Path, chain: str, proof: Any) -> None:
     proof.count("cancellation", counts)
 
 
-@pytest.mark.parametrize("chain", ["plain", "durable", "rollback", "everything"])
+@pytest.mark.parametrize(
+    "chain", slow_but(["everything"], ["plain", "durable", "rollback", "everything"], "more cases of a proof")
+)
 def test_again_and_again(tmp_path: Path, chain: str, proof: Any) -> None:
     """A second time one, two or five places later, a third time, and at every place from the first on."""
 
@@ -94,7 +97,7 @@ def test_again_and_again(tmp_path: Path, chain: str, proof: Any) -> None:
 
 
 @pytest.mark.parametrize("chain", ["plain", "durable", "everything"])
-@pytest.mark.parametrize("store", ["flaky", "down", "never there"])
+@pytest.mark.parametrize("store", slow_but(["flaky"], ["flaky", "down", "never there"], "more cases of a proof"))
 def test_beside_a_store_that_fails(tmp_path: Path, chain: str, store: str, proof: Any) -> None:
     """What the store could not take of what was shown is in the spool, if there is one."""
 

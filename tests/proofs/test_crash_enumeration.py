@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lanes import slow_but
 from proof_crashes import KINDS, crashes
 from proof_references import REFERENCES
 
 from cortex_rx.testing import each_fault, pairs_of_faults
 
+QUICK = ["replayed", "restarted", "in chunks", "spooled"]
 PAIRS = 200  # of each of ten reference streams
 
 OWN: dict[str, tuple[str, int, str]] = {
@@ -28,7 +30,7 @@ OWN: dict[str, tuple[str, int, str]] = {
 """What a reference stream is for: an effect, how often an undisturbed run has it, and how its first process ends."""
 
 
-@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("name", slow_but(QUICK, REFERENCES, "more cases of a proof"))
 def test_every_effect_in_every_way(tmp_path: Path, name: str, proof: Any) -> None:
     effects, outcomes = crashes(tmp_path / "reference.db", "", name)
     names = Counter(effects)
@@ -48,7 +50,7 @@ def test_every_effect_in_every_way(tmp_path: Path, name: str, proof: Any) -> Non
     proof.count("crash enumeration", {"cases": len(chosen), "of effects": len(effects), **total})
 
 
-@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("name", slow_but(QUICK, REFERENCES, "more cases of a proof"))
 def test_pairs_of_faults(tmp_path: Path, name: str, proof: Any) -> None:
     total: Counter[str] = Counter()
     plans = list(pairs_of_faults(22, proof.size(8, PAIRS), seed=sum(map(ord, name)), kinds=KINDS))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lanes import slow_but
 from proof_full import TROUBLES, WHILE, Outcome, fill_up
 
 SPOOLS = {"no spool": None, "a spool on another disk": "other disk", "a spool on the same disk": "disk"}
@@ -23,7 +24,7 @@ def _count(proof: Any, outcomes: list[Outcome], counts: dict[str, int]) -> None:
     )
 
 
-@pytest.mark.parametrize("spool", SPOOLS)
+@pytest.mark.parametrize("spool", slow_but(["a spool on another disk"], SPOOLS, "more cases of a proof"))
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_full_from_some_write_on(tmp_path: Path, trouble: str, spool: str, proof: Any) -> None:
     """To the end of the stream and beyond; then there is room again."""
@@ -58,7 +59,7 @@ def test_full_for_a_while(tmp_path: Path, trouble: str, proof: Any) -> None:
     _count(proof, outcomes, {f"for a while: {trouble}": len(outcomes)})
 
 
-@pytest.mark.parametrize("spool", SPOOLS)
+@pytest.mark.parametrize("spool", slow_but(["a spool on another disk"], SPOOLS, "more cases of a proof"))
 def test_as_many_pages_as_the_file_may_have(tmp_path: Path, spool: str, proof: Any) -> None:
     """SQLite's own limit, from too few for the tables to enough."""
     (tmp_path / "reference").mkdir()

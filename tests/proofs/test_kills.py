@@ -17,6 +17,7 @@ import proof_kills
 import proof_stops
 import pytest
 from kills_processes import Starter
+from lanes import slow_but
 from proof_kills import Aim, Case, Life, at_statement, case_of, furnished, run_case
 from proof_stops import Stop, run_stop, stop_of
 
@@ -48,7 +49,7 @@ def starter() -> Iterator[Starter]:
         yield starter
 
 
-@pytest.mark.parametrize("shard", range(4))
+@pytest.mark.parametrize("shard", slow_but([0], range(4), "more cases of a proof"))
 def test_a_process_is_killed_at_every_effect(shard: int, starter: Starter, tmp_path: Path, proof: Any) -> None:
     hits: Counter[str] = Counter()
     template = furnished(tmp_path)
@@ -106,7 +107,7 @@ def test_what_was_found_once_is_not_there(starter: Starter, tmp_path: Path) -> N
         run_stop(starter, tmp_path, template, stop)
 
 
-@pytest.mark.parametrize("shard", range(2))
+@pytest.mark.parametrize("shard", slow_but([0], range(2), "more cases of a proof"))
 def test_a_process_is_stopped_past_its_lease(shard: int, starter: Starter, tmp_path: Path, proof: Any) -> None:
     seen: Counter[str] = Counter()
     template = furnished(tmp_path)

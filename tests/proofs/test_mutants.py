@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from lanes import slow_but
 from mutants import MUTANTS
 from proof_cancellation import Case, cancelled
 from proof_conformance import kept
@@ -89,14 +90,21 @@ FOUND_BY: dict[str, tuple[str, ...]] = {
 """At least."""
 
 
-@pytest.mark.parametrize("name", PROOFS)
+@pytest.mark.parametrize("name", slow_but(["conformance under faults"], PROOFS, "more cases of a proof"))
 def test_with_the_library_as_it_is_they_hold(name: str, tmp_path: Path, proof: Any) -> None:
     """All of them with `--torture`; in a usual run the tests of the proofs themselves try most."""
     cases = list(islice(PROOFS[name](tmp_path), proof.size(2, None)))
     assert len(cases) >= proof.size(2, len(PROGRAMS))
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        ["no lease", "no claim", "the source is not compared", "no break is noted"],
+        MUTANTS,
+        "broken in a way that takes many cases to be found",
+    ),
+)
 def test_what_is_broken_is_found(name: str, tmp_path: Path, proof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTANTS[name](monkeypatch)
     after: dict[str, int] = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 import proof_machine
 import pytest
+from lanes import slow_but
 
 SHARDS = range(5)
 STEPS = 80
@@ -43,7 +44,7 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("shard", SHARDS)
+@pytest.mark.parametrize("shard", slow_but([0], SHARDS, "more cases of a proof"))
 def test_programs_of_steps(shard: int, proof: Any) -> None:
     number = proof.size(14, 100)
     counted: Counter[str] = proof_machine.examples(shard, number, STEPS)

@@ -7,6 +7,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from lanes import slow
 from spooled import SPACE, Flaky, opened, put, stored
 
 from cortex_rx import Spool
@@ -178,7 +179,11 @@ def sorted_(found):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [StoreUnavailable("away"), slow(asyncio.CancelledError(), "a drain that is cancelled at each of its calls")],
+    ids=repr,
+)
 async def test_a_failure_at_every_single_call(tmp_path, error, after):
     """The next drain ends where one without a failure would have."""
     number = 0
