@@ -2,16 +2,18 @@
 
 `TABLE` holds the rules as data; `judge` applies them, in this order:
 
-1. One of our own errors is what its class says; three of them are what they carry.
+1. One of our own errors is what its class says; four of them are what they carry.
 2. A group is transient if all that is in it is.
 3. Another error is what it says of itself: a word of the provider that is final (`insufficient_quota`), the header
    `x-should-retry`, the HTTP status or the code of a WebSocket that was closed, a word that is transient (`overloaded_error`, which comes inside a 200 stream).
-4. One that says nothing is what its class is known for, or its errno.  Clients wrap one error into another: if such an error is
-   transient, and what caused it is not (a certificate, a URL), it is not.
-5. One of which nothing is known is what its `__cause__` is, and final without one.
+4. One that says nothing is what its class is known for, or its errno.  Clients wrap one error into another: one that is known
+   as transient is final all the same where a class below it is (a certificate, a URL), or a bug that caused it.
+5. One of which nothing is known is what its cause is, and final without one.
 
-Classes are known by name, and no client is imported.  `__context__` counts in the fourth step only, and there only what a client
-refuses for good: what was raised while another error was handled is often a second failure, not the same.
+A cause is the `__cause__`, or an error that another was made of: `URLError(refused)`.
+
+Classes are known by name, and no client is imported.  `__context__` counts in the fourth step only, and there only what is
+final: what was raised while another error was handled is often a second failure, not the same.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import client_errors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +116,8 @@ def table(made: dict[str, Exception]) -> str:
 
 @pytest.mark.filterwarnings("default::ResourceWarning")  # errors hold what was open when they were raised
 def test_what_real_clients_raise(tmp_path: Path, snapshot: Any) -> None:
+    import client_errors  # here, since it takes seconds to import all those clients
+
     with client_errors.servers(tmp_path) as place:
         made = {name: client_errors.raised(lambda make=make: make(place)) for name, make in client_errors.MAKE.items()}
         assert len(made) >= 100

@@ -25,8 +25,9 @@ from cortex_rx.events import Delta, Problem
 
 
 @pytest.mark.parametrize("reply_lost", [False, True], ids=["not written", "written, the reply lost"])
-def test_a_transient_failure_is_tried_again_with_the_same_key(lab, reply_lost):
-    lab.store.fail("append", None, StoreUnavailable("reset"), StoreUnavailable("reset"), reply_lost=reply_lost)
+@pytest.mark.parametrize("error", [StoreUnavailable("reset"), ConnectionResetError("reset")], ids=repr)
+def test_a_transient_failure_is_tried_again_with_the_same_key(lab, reply_lost, error):
+    lab.store.fail("append", None, error, error, reply_lost=reply_lost)
 
     async def main():
         outcome = await lab.play(lab.source(*script(100, 0.02)), whole(lab.store, 250), traced=False)
@@ -39,7 +40,8 @@ def test_a_transient_failure_is_tried_again_with_the_same_key(lab, reply_lost):
     assert third.started - second.started == pytest.approx(0.2)
     assert memories == [("user", "What is it?"), ("agent", outcome.text)], "nothing twice, nothing lost"
     (problem,) = outcome.of(Problem)
-    assert (problem.phase, problem.code, problem.recoverable) == ("storage", "STORE_UNAVAILABLE", True)
+    code = error.code if isinstance(error, StoreUnavailable) else "ConnectionResetError"
+    assert (problem.phase, problem.code, problem.recoverable) == ("storage", code, True)
     assert outcome.times(Delta) == lab.model.gave
 
 

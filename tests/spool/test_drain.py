@@ -210,6 +210,15 @@ async def test_a_failure_at_every_single_call(tmp_path, error, after):
     assert sorted_(await stored(path)) == sorted_(END)
 
 
+async def test_a_store_that_says_in_its_own_words_that_it_is_away_is_waited_for(spool, store):
+    """A backend of somebody else's, which lets the error of its client through."""
+    await put(spool, opened("s-1"), "Answer")
+    gone = ConnectionResetError("a private text")
+    report = await spool.drain(Flaky(store, 1, gone, after=False))
+    assert (summary(report), report.error) == ({"left": 1}, gone)
+    assert summary(await spool.drain(store)) == {"delivered": ["s-1"]}
+
+
 async def test_a_bug_that_one_entry_meets_does_not_hold_up_the_others(spool, store):
     await put(spool, opened("s-1"), "Answer")
     await put(spool, opened("s-2", 1001.0), "Answer")
