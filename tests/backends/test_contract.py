@@ -202,9 +202,8 @@ def test_every_function_has_a_promise_and_a_promise_calls_what_it_is_about(tmp_p
         called.clear()
         promise.check(lambda: Watched(tmp_path / "memory.db", clock=wall), virtual=True)
         assert set(promise.functions) <= set(called), promise
-        if promise.name != "results_have_their_shape":
-            promised |= set(promise.functions)
-    assert promised == set(FUNCTIONS), "a function without a promise of what it does"
+        promised |= set(promise.functions)
+    assert promised == set(FUNCTIONS), "a function without a promise"
 
 
 async def test_calls_may_be_awaited_together() -> None:

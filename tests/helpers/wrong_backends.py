@@ -283,14 +283,14 @@ class GivesNone(Wrong):
         return [{"agentId": None, **row} for row in found] if path == "memories:list" else found
 
 
-@noticed_by("results_have_their_shape")
+@noticed_by("history_comes_in_pages")
 class GivesItsOwnKeys(Wrong):
     async def query(self, path, args):
         found = await super().query(path, args)
         return {**found, "_id": "7"} if path == "conversations:getHistory" else found
 
 
-@noticed_by("results_have_their_shape")
+@noticed_by("results_are_plain")
 class LeavesOutWhatIsFalse(Wrong):
     async def query(self, path, args):
         found = await super().query(path, args)
@@ -313,6 +313,12 @@ class ShowsPartials(Wrong):
 
 
 # --- exchanges --------------------------------------------------------------------------------------------------------
+
+
+@noticed_by("an_answer_may_be_stored_in_chunks")
+class ListsChunksAsAnswers(Wrong):
+    async def query(self, path, args):
+        return await super().query(path, {**args, "includeChunks": True} if path == "memories:list" else args)
 
 
 @noticed_by("an_exchange_is_stored_whole")

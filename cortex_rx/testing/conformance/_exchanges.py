@@ -9,6 +9,7 @@ from cortex_rx.errors import (
     Fenced,
     Gap,
     IdempotencyConflict,
+    InvalidArgument,
     MemoryNotFound,
     StreamNotFound,
 )
@@ -141,6 +142,35 @@ async def tool_calls_alone_make_a_message(b: Bench) -> None:
     b.same([row["content"] for row in result["memories"]], ["why?"], "the memories of the result")
     b.same([m["content"] for m in await b.messages()], ["why?", ""], "the messages")
     b.same(await b.memory(begun["memoryId"]), None, "the memory of the answer")
+
+
+@PROMISES.add("streams:finalize", "memories:get", "memories:list", "memories:search", "memories:count")
+async def an_answer_may_be_stored_in_chunks(b: Bench) -> None:
+    """An answer in chunks is whole where it is fetched, found through its chunks, and deleted with them."""
+    begun = await b.begin()
+    cuts: list[dict[str, Any]] = [{"start": 0, "end": 9}, {"start": 4, "end": 16, "embedding": [0.5, 2]}]
+    await b.finalize("the red zebra é😀", chunks=cuts)
+    whole = await b.memory(begun["memoryId"])
+    b.same(
+        whole and (whole["content"], whole["chunkCount"]), ("the red zebra é😀", 2), "the answer, and how many chunks"
+    )
+    chunks = [await b.memory(one) for one in (whole["chunkIds"] if whole else [])]
+    parts = [(row["content"], row.get("embedding")) for row in chunks if row]
+    b.same(parts, [("the red z", None), ("red zebra é😀", [0.5, 2])], "contents and embeddings of the chunks")
+    own = [row["chunkMetadata"] for row in chunks if row]
+    b.same([one["hasOverlap"] for one in own], [False, True], "whether a chunk begins before the end of the one before")
+    b.same(await b.found("zebra"), ["red zebra é😀"], "the search")
+    b.same([row["content"] for row in await b.rows()], ["the red zebra é😀", "why?"], "the list")
+    listed = [row["content"] for row in await b.rows(includeChunks=True)]
+    b.same(listed, ["the red zebra é😀", "the red z", "red zebra é😀", "why?"], "the list with includeChunks")
+    counts = [await b.ask("memories:count", includeChunks=asked) for asked in (False, True)]
+    b.same(counts, [2, 4], "the counts without and with includeChunks")
+    call = b.do("memories:deleteMemory", memoryId=whole["chunkIds"][0]) if whole else b.end()
+    await b.refused(InvalidArgument, call, "deleting a chunk by itself")
+    await b.do("memories:deleteMemory", memoryId=begun["memoryId"])
+    b.same(
+        [row["content"] for row in await b.rows(includeChunks=True)], ["why?"], "the list after the answer was deleted"
+    )
 
 
 @PROMISES.add("streams:finalize")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from cortex_rx.backends.contract import FUNCTIONS, misshapen
 from cortex_rx.errors import (
     Diverged,
     Fenced,
@@ -351,61 +350,6 @@ def _odd(value: object, where: str) -> str | None:
         items = cast("list[object]", value)
         return next((odd for item in items if (odd := _odd(item, f"{where}[]"))), None)
     return None if type(value) in (str, int, float, bool) else f"{where} is of type {type(value).__name__}"
-
-
-@PROMISES.add(*FUNCTIONS)
-async def results_have_their_shape(b: Bench) -> None:
-    """The result of every function has the fields that the contract says, and no others."""
-
-    async def shaped(path: str, **args: Any) -> Any:
-        result = await (b.ask if FUNCTIONS[path].kind == "query" else b.do)(path, **args)
-        if wrong := misshapen(path, result):
-            raise Mismatch(f"in a result of {path}, {wrong}")
-        return result
-
-    turn: dict[str, Any] = {"conversationId": "c", "userMessage": "why zebra?", "importance": 50, "tags": ["t"]}
-    owner: dict[str, Any] = {"userId": "ada", "userName": "Ada", "agentId": "helper", "participantId": "p"}
-    write: dict[str, Any] = {"streamId": "st", "epoch": 1, "attempt": 0}
-    begin: dict[str, Any] = {**turn, **owner, "metadata": {"k": None}, "lease": 60_000, "token": b.token("k")}
-    begun = await shaped("streams:begin", streamId="st", **begin)
-    await shaped("streams:append", **write, start=0, text="be", mark=[1], state={"index": 1})
-    for path in ("memories:get", "memories:list", "memories:search", "streams:get", "streams:read"):
-        one = {"memoryId": begun["memoryId"]} if path == "memories:get" else {}
-        one |= {"query": "be"} if path == "memories:search" else {}
-        one |= {"streamId": "st"} if path.startswith("streams") else {"includePartial": True}
-        await shaped(path, **one, **({"after": 0} if path == "streams:read" else {}))
-    await shaped("streams:issueToken", streamId="st", token=b.token("n"))
-    await shaped("streams:takeOver", token=b.token("n"), claim="x", force=True, lease=60_000)
-    await shaped("streams:renew", streamId="st", epoch=2)
-    chunks: list[dict[str, Any]] = [{"start": 0, "end": 4}, {"start": 2, "end": 8, "embedding": [0.5]}]
-    end: dict[str, Any] = {**write, "epoch": 2, "start": 2, "text": "causes", "length": 8, "chunks": chunks}
-    end |= {"reason": "stop", "usage": {"total": 7}, "metadata": {"m": 1}, "userEmbedding": [1], "agentEmbedding": [2]}
-    await shaped("streams:finalize", **end)
-    await shaped("streams:finalize", **end)
-    await shaped("streams:takeOver", token=b.token("n"), claim="y")
-    for path in ("streams:get", "streams:read"):
-        await shaped(path, streamId="st", **({"after": 0} if path == "streams:read" else {}))
-    row = await shaped("memories:get", memoryId=begun["memoryId"])
-    await shaped("memories:get", memoryId=row["chunkIds"][1])
-    await shaped("memories:get", memoryId="unknown")
-    await shaped("memories:list", includeChunks=True)
-    await shaped("memories:search", query="zebra causes")
-    await shaped("memories:count")
-    await shaped("conversations:get", conversationId="c")
-    await shaped("conversations:get", conversationId="unknown")
-    await shaped("conversations:getHistory", conversationId="c")
-    await shaped("conversations:list")
-    await shaped("conversations:count")
-    for stream in ("st2", "st3", "st4"):
-        await shaped("streams:begin", streamId=stream, **turn)
-    await shaped("streams:interrupted")
-    await shaped("streams:close", streamId="st2", epoch=1, outcome="error", reason="timeout")
-    await b.append(0, "half", "st3")
-    await shaped("streams:finish", streamId="st3")
-    await shaped("streams:rollback", streamId="st4", epoch=1)
-    await shaped("streams:get", streamId="st4")
-    await shaped("streams:read", streamId="st4", after=0)
-    await shaped("memories:deleteMemory", memoryId=begun["memoryId"])
 
 
 @PROMISES.add("streams:get", "streams:append")

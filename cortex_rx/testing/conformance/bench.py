@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.contract import FUNCTIONS, misshapen
 
 __all__ = ["Bench", "Mismatch"]
 
@@ -20,6 +21,12 @@ _shorten.maxlist = _shorten.maxtuple = _shorten.maxdict = 12
 
 class Mismatch(AssertionError):
     """Something is not as the contract says."""
+
+
+def _shaped(path: str, result: Any) -> Any:
+    if path in FUNCTIONS and (wrong := misshapen(path, result)):
+        raise Mismatch(f"in a result of {path}, {wrong}")
+    return result
 
 
 class Bench:
@@ -67,12 +74,12 @@ class Bench:
     # --- calls --------------------------------------------------------------------------------------------------------
 
     async def ask(self, path: str, **args: Any) -> Any:
-        """A query."""
-        return await self.backend.query(path, {"memorySpaceId": self.space, **args})
+        """A query, whose result has the shape that the contract says."""
+        return _shaped(path, await self.backend.query(path, {"memorySpaceId": self.space, **args}))
 
     async def do(self, path: str, **args: Any) -> Any:
-        """A mutation."""
-        return await self.backend.mutation(path, {"memorySpaceId": self.space, **args})
+        """A mutation, likewise."""
+        return _shaped(path, await self.backend.mutation(path, {"memorySpaceId": self.space, **args}))
 
     async def begin(self, stream: str = "st", question: str = "why?", **more: Any) -> Row:
         """`streams:begin`"""
