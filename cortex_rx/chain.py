@@ -136,6 +136,16 @@ def operator(
     True
     """
 
+    for events, kinds in (("needs", needs), ("reads", reads), ("emits", emits)):
+        _kinds(events, kinds)
+    check.flag("rewrites", rewrites)
+    check.flag("takes_text", takes_text)
+    if needs_for is not None:
+        for kinds in check.instance(Mapping, "a mapping of arguments to classes of events")(
+            "needs_for", needs_for
+        ).values():
+            _kinds("needs_for", kinds)
+
     def decorate(make: Callable[P, Operator]) -> Callable[P, Step]:
         signature = inspect.signature(make)
         kind = make.__name__
@@ -182,8 +192,12 @@ def step(
     >>> print(chain(step("redact", redact, rewrites=True)))
     redact: step()
     """
-    if not callable(op):
-        raise InvalidArgument("op", op, "an operator: a function from an observable to an observable")
+    check.name("name", name)
+    check.callback("op", op)
+    for events, kinds in (("needs", needs), ("reads", reads), ("emits", emits)):
+        _kinds(events, kinds)
+    check.flag("rewrites", rewrites)
+    check.flag("takes_text", takes_text)
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         def subscribe(
@@ -234,7 +248,7 @@ class Chain:
     __slots__ = ("_steps",)
 
     def __init__(self, steps: Iterable[Step]) -> None:
-        self._steps = tuple(steps)
+        self._steps = tuple(_flat("steps", steps))
         seen: set[str] = set()
         for one in self._steps:
             if one.name in seen:
@@ -256,25 +270,26 @@ class Chain:
 
     def without(self, *names: str) -> Chain:
         """The chain without these steps."""
-        gone = {self._index(name) for name in names}
+        gone = {self._index(name, "names") for name in names}
         return Chain(one for at, one in enumerate(self._steps) if at not in gone)
 
     def replace(self, name: str, *parts: Step | Chain) -> Chain:
         """The chain with `parts` where `name` stood."""
         at = self._index(name)
-        return Chain((*self._steps[:at], *_flat(parts), *self._steps[at + 1 :]))
+        return Chain((*self._steps[:at], *_flat("parts", parts), *self._steps[at + 1 :]))
 
     def before(self, name: str, *parts: Step | Chain) -> Chain:
         """The chain with `parts` before the step `name`."""
         at = self._index(name)
-        return Chain((*self._steps[:at], *_flat(parts), *self._steps[at:]))
+        return Chain((*self._steps[:at], *_flat("parts", parts), *self._steps[at:]))
 
     def after(self, name: str, *parts: Step | Chain) -> Chain:
         """The chain with `parts` after the step `name`."""
         at = self._index(name) + 1
-        return Chain((*self._steps[:at], *_flat(parts), *self._steps[at:]))
+        return Chain((*self._steps[:at], *_flat("parts", parts), *self._steps[at:]))
 
-    def _index(self, name: str) -> int:
+    def _index(self, name: str, field: str = "name") -> int:
+        check.name(field, name)
         if name not in self.names:
             raise UnknownStep(name, self.names)
         return self.names.index(name)
@@ -338,18 +353,26 @@ class Chain:
 
 def chain(*parts: Step | Chain) -> Chain:
     """Any number of steps and chains as one chain."""
-    return Chain(_flat(parts))
+    return Chain(_flat("parts", parts))
 
 
-def _flat(parts: Iterable[Step | Chain]) -> Iterator[Step]:
-    for part in parts:
+def _flat(field: str, parts: Iterable[Step | Chain]) -> Iterator[Step]:
+    for part in check.instance(Iterable, "steps and chains")(field, parts):
         if isinstance(part, Chain):
             yield from part
         elif isinstance(part, Step):
             yield part
         else:
             accepted = "steps and chains; any other operator enters as step(name, operator)"
-            raise InvalidArgument("steps", _show(part), accepted)
+            shown = _show(part) if callable(part) else check.shown(part)
+            raise InvalidArgument(field, shown, accepted)
+
+
+def _kinds(field: str, kinds: object) -> None:
+    accepted = "classes of events"
+    for kind in check.instance(Iterable, accepted)(field, kinds):
+        if not (isinstance(kind, type) and issubclass(kind, StreamEvent)):
+            raise InvalidArgument(field, check.shown(kind), accepted)
 
 
 def _names(kinds: Kinds) -> list[str]:

@@ -88,7 +88,10 @@ class InvalidArgument(CortexError, ValueError):
     code = "INVALID_ARGUMENT"
 
     def __init__(self, field: str, given: object, accepted: str) -> None:
-        shown = _shorten.repr(given)
+        try:
+            shown = _shorten.repr(given)
+        except Exception:  # as of a number with more digits than Python writes, or of what is nested without end
+            shown = f"<{type(given).__name__}>"
         shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
         super().__init__(f"{field}: got {shown}; accepted: {accepted}")
         self.field: str = field

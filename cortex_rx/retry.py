@@ -28,6 +28,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar, cast
 
 from cortex_rx import errors as ours
+from cortex_rx import validation as check
 
 __all__ = [
     "SHORT_PAUSES",
@@ -293,6 +294,7 @@ def is_transient(error: BaseException | None) -> bool:
     >>> is_transient(ConnectionResetError()), is_transient(ValueError())
     (True, False)
     """
+    check.optional(check.instance(BaseException, "an exception"))("error", error)
     return judge(error).verdict is Verdict.TRANSIENT
 
 

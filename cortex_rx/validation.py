@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ __all__ = [
     "amount",
     "any_text",
     "callback",
+    "each",
     "file_path",
     "flag",
     "importance",
@@ -98,15 +99,19 @@ def name(field: str, value: object) -> str:
     return _utf8(field, value)
 
 
-def names(field: str, value: object) -> tuple[str, ...]:
-    """A list of texts that are not empty."""
-    return tuple(_each(name, "a list of strings that are not empty", field, value))
+def each(check: Check, accepted: str, *also: type[object]) -> Check:
+    """A list or tuple (or what is in `also`) of what `check` accepts, as a tuple."""
+
+    def every(field: str, value: object) -> tuple[Any, ...]:
+        if not isinstance(value, (list, tuple, *also)):
+            raise InvalidArgument(field, shown(value), accepted)
+        return tuple(check(f"{field}[{at}]", item) for at, item in enumerate(cast("Iterable[object]", value)))
+
+    return every
 
 
-def _each(check: Check, accepted: str, field: str, value: object) -> list[str]:
-    if not isinstance(value, list | tuple):
-        raise InvalidArgument(field, shown(value), accepted)
-    return [check(f"{field}[{index}]", item) for index, item in enumerate(cast("list[object]", value))]
+names = each(name, "a list of strings that are not empty")
+"""A list of texts that are not empty."""
 
 
 def one_of(*values: str) -> Check:
@@ -129,7 +134,7 @@ def file_path(field: str, value: object) -> str:
             return path
     except UnicodeError:
         pass
-    raise InvalidArgument(field, value if value == "" else shown(value), "the path of a file")
+    raise InvalidArgument(field, "" if isinstance(value, str) and not value else shown(value), "the path of a file")
 
 
 # --- numbers and times ------------------------------------------------------------------------------------------------

@@ -47,6 +47,11 @@ def _fail(done: asyncio.Future[Any], error: Exception) -> None:
         done.exception()  # a caller who is cancelled at this moment does not ask: no reason for a warning
 
 
+def _observable(source: object) -> None:
+    if not isinstance(source, Observable):
+        raise TypeError(f"source: an Observable, not {type(source).__name__}")
+
+
 async def run(source: Observable[T]) -> T:
     """Run `source` to its end and return the last item; `SequenceContainsNoElementsError` if there was none.
 
@@ -54,6 +59,7 @@ async def run(source: Observable[T]) -> T:
     >>> asyncio.run(run(rx.of("a", "b")))
     'b'
     """
+    _observable(source)
     async with Flow() as flow:
         done: asyncio.Future[T] = flow.future()
         flow.subscribe(source, _Last(done))
@@ -75,6 +81,9 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
     """
 
     def __init__(self, source: Observable[T], capacity: float = 32) -> None:
+        _observable(source)
+        if isinstance(capacity, bool) or not isinstance(capacity, int | float) or not capacity >= 1:
+            raise TypeError("capacity: a number of items, 1 or more")
         self._source, self._capacity = source, capacity
 
     async def __aenter__(self) -> Mailbox[T]:

@@ -6,7 +6,9 @@ from typing import TypeVar, overload
 
 from reactivex import operators as ops
 
+from cortex_rx import validation as check
 from cortex_rx.chain import Sink
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import StreamEvent
 
 __all__ = ["last"]
@@ -42,4 +44,6 @@ def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
 
     See also: `result`, `text`.
     """
+    if not (isinstance(kind, type) and issubclass(kind, StreamEvent)):
+        raise InvalidArgument("kind", check.shown(kind), "a class of events")
     return lambda source: source.pipe(ops.filter(lambda event: isinstance(event, kind)), ops.last())

@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from cortex_rx import validation
 from cortex_rx.events import StreamEvent
 from cortex_rx.flow import LIMIT
 from cortex_rx.testing._bounds import check_bounds
@@ -136,6 +137,20 @@ def check_operator(
 
     `points` is at how many steps of a run it is cancelled, spread evenly.
     """
+    validation.callback("make", make)
+    for name, function in (("store", store), ("upstream", upstream)):
+        validation.optional(validation.callback)(name, function)
+    if not callable(rewrites):
+        validation.flag("rewrites", rewrites)
+    validation.flag("stage", stage)
+    validation.flag("handles_errors", handles_errors)
+    validation.amount("seconds", zero=True)("holds_first", holds_first)
+    validation.each(validation.instance(StreamEvent, "an event"), "a list of events")("extra", extra)
+    for name, count in (("holds", holds), ("memory", memory)):
+        validation.optional(validation.whole())(name, count)
+    validation.amount("seconds")("limit", limit)
+    validation.whole(1)("points", points)
+    validation.each(validation.name, "names of fields", set, frozenset)("ignore", ignore)
     if holds is None:
         holds = STAGE if stage else 0
     options = Options(

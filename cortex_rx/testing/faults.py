@@ -26,7 +26,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.errors import StoreUnavailable
 from cortex_rx.testing.plans import Plan
 from cortex_rx.testing.processes import Process
@@ -50,7 +51,10 @@ class Faulty:
         queries: bool = False,
         error: Callable[[str], Exception] = StoreUnavailable,
     ) -> None:
-        self.backend: Backend = backend
+        self.backend: Backend = checked_backend("backend", backend)
+        check.instance((Process, Plan, str), "a Process, or the plan of one")("process", process)
+        check.flag("queries", queries)
+        check.callback("error", error)
         self.process: Process = process if isinstance(process, Process) else Process(process)
         self._queries = queries
         self._error = error

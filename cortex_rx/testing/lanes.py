@@ -27,6 +27,7 @@ from typing import Any
 
 from reactivex import Observable
 
+from cortex_rx import validation as check
 from cortex_rx.chain import declare
 from cortex_rx.errors import InvalidArgument, StreamTimeout
 from cortex_rx.events import Delta, Ended, Opened, Replayed, Resumed, StreamEvent
@@ -85,6 +86,10 @@ def _is(value: object, kind: type[StreamEvent]) -> bool:
     return value is kind or isinstance(value, kind)
 
 
+_VALUES = check.instance(Mapping, "a mapping of letters to what they stand for")
+_ERROR = check.instance(Exception, "an exception")
+
+
 def parse_marbles(
     lane: str,
     values: Mapping[str, Any] | None = None,
@@ -108,6 +113,8 @@ def parse_marbles(
     -a$|
       ^
     """
+    check.optional(_VALUES)("values", values)
+    check.optional(_ERROR)("error", error)
     return [mark for mark, _ in _read(lane, dict(values or {}), frame, error or _failure())]
 
 
@@ -147,10 +154,18 @@ def marbles(
     --a|b
         ^
     """
+    check.optional(_VALUES)("values", values)
+    check.instance(Turn, "a Turn")("turn", turn)
+    check.name("stream_id", stream_id)
+    check.optional(check.name)("ended", ended)
+    check.optional(_ERROR)("error", error)
     known = dict(values or {})
     for name, value in known.items():
+        check.name("values", name)
         if not isinstance(value, str | StreamEvent):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgument(f"values[{name!r}]", value, "text, which stands for a Delta, or an event")
+            raise InvalidArgument(
+                f"values[{name!r}]", check.shown(value), "text, which stands for a Delta, or an event"
+            )
     over = False
     for sign in read(lane, frame):
         if over:
@@ -237,16 +252,24 @@ def assert_marbles(
     40 ms: expected nothing, came Delta 'b' @1
     50 ms: expected Delta 'b' @1, came nothing
     """
+    check.instance(Trace, "a Trace")("trace", trace)
+    check.name("lane", lane)
+    check.instance(str, "marbles as text")("expected", expected)
+    check.optional(_VALUES)("values", values)
+    check.optional(check.name)("ended", ended)
+    if error is not None and not (isinstance(error, type) and issubclass(error, Exception)):
+        _ERROR("error", error)
     if lane not in trace.lanes:
         raise InvalidArgument("lane", lane, f"a lane of the trace: {', '.join(trace.lanes) or 'it has none'}")
     known = dict(values or {})
     for name, value in known.items():
+        check.name("values", name)
         known_class = isinstance(value, type) and issubclass(value, StreamEvent)
         if not (isinstance(value, str | StreamEvent) or (known_class and value not in (Delta, Replayed, Resumed))):
             accepted = (
                 "text, which stands for a Delta, an event, or a class of events, but for Delta, Replayed and Resumed"
             )
-            raise InvalidArgument(f"values[{name!r}]", value, accepted)
+            raise InvalidArgument(f"values[{name!r}]", check.shown(value), accepted)
     written = _events(_read(expected, known, frame, error or Exception), ended)
     if message := compare(lane, written, trace.lanes[lane], frame.total_seconds()):
         raise AssertionError(message)

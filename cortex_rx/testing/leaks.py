@@ -25,6 +25,7 @@ from contextlib import ExitStack
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, NamedTuple, cast
 
+from cortex_rx import validation as check
 from cortex_rx.testing._heap import instances, loops, set_aside, thawed
 from cortex_rx.testing._where import name_of, where
 
@@ -63,6 +64,7 @@ class assert_no_leaks:  # it reads like the statement that it is
     """
 
     def __init__(self, *, grace: float = 1.0) -> None:
+        check.amount("seconds", 3600, zero=True)("grace", grace)
         self.grace = grace
 
     def __enter__(self) -> assert_no_leaks:

@@ -32,6 +32,7 @@ from reactivex import Notification, Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.notification import OnCompleted, OnError, OnNext
 
+from cortex_rx import validation as check
 from cortex_rx.testing._describe import describe
 from cortex_rx.testing._layout import Layout, lay_out
 from cortex_rx.testing._svg import draw_svg
@@ -69,7 +70,9 @@ class Trace:
         label: Callable[[Any], str] = describe,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.frame = frame
+        self.frame = check.optional(check.amount("seconds"))("frame", frame)
+        check.callback("label", label)
+        check.optional(check.callback)("clock", clock)
         self.lanes: dict[str, list[Mark]] = {}
         self._label = label
         self._clock = clock

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal, TypeAlias, cast, get_args
 
+from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument
 
 __all__ = ["FAULT_KINDS", "Fault", "FaultKind", "Plan", "each_fault", "pairs_of_faults"]
@@ -41,10 +42,9 @@ class Fault:
     seconds: float = field(default=-1.0)
 
     def __post_init__(self) -> None:
-        if self.at < 1:
-            raise InvalidArgument("at", self.at, "the number of an effect, 1 or more")
-        if self.kind not in FAULT_KINDS:
-            raise InvalidArgument("kind", self.kind, " or ".join(FAULT_KINDS))
+        check.whole(1)("at", self.at)
+        check.one_of(*FAULT_KINDS)("kind", self.kind)
+        check.number("seconds", self.seconds)
         usual = SECONDS.get(self.kind, 0.0)
         if self.seconds == -1.0:
             object.__setattr__(self, "seconds", usual)
@@ -62,7 +62,8 @@ class Plan:
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
-        faults = tuple(sorted(self.faults, key=lambda fault: fault.at))
+        faults = check.each(check.instance(Fault, "a Fault"), "a tuple of faults")("faults", self.faults)
+        faults = tuple(sorted(faults, key=lambda fault: fault.at))
         if len({fault.at for fault in faults}) < len(faults):
             raise InvalidArgument("faults", str(self), "at most one fault for an effect")
         object.__setattr__(self, "faults", faults)
@@ -70,11 +71,13 @@ class Plan:
     @classmethod
     def parse(cls, text: str) -> Plan:
         """The plan that was printed: faults with commas in between, `number kind` or `number kind seconds`."""
+        check.instance(str, "a plan as text")("text", text)
         return cls(tuple(_fault(part) for part in text.split(",") if part.strip()))
 
     @classmethod
     def of(cls, plan: Plan | str) -> Plan:
         """A plan as it is, or parsed."""
+        check.instance((Plan, str), "a Plan, or one as text")("plan", plan)
         return plan if isinstance(plan, Plan) else cls.parse(plan)
 
     def after(self, effects: int) -> Plan:
@@ -83,6 +86,7 @@ class Plan:
         >>> print(Plan.parse("2 crash, 5 fail").after(2))
         3 fail
         """
+        check.whole()("effects", effects)
         left = (Fault(fault.at - effects, fault.kind, fault.seconds) for fault in self.faults if fault.at > effects)
         return Plan(tuple(left))
 
@@ -103,13 +107,21 @@ def _fault(text: str) -> Fault:
     raise InvalidArgument("plan", text.strip(), "faults such as '3 crash-after' or '5 delay 2.5'")
 
 
+def _kinds(kinds: object) -> tuple[FaultKind, ...]:
+    chosen = check.each(check.one_of(*FAULT_KINDS), "kinds of faults")("kinds", kinds)
+    if not chosen:
+        raise InvalidArgument("kinds", (), "one kind of fault or more")
+    return cast("tuple[FaultKind, ...]", chosen)
+
+
 def each_fault(effects: int, kinds: Iterable[FaultKind] = FAULT_KINDS) -> Iterator[Plan]:
     """A plan for every way in which one of so many effects can go wrong.
 
     >>> [str(plan) for plan in each_fault(2, ["crash", "stall"])]
     ['1 crash', '1 stall 15', '2 crash', '2 stall 15']
     """
-    for at, kind in product(range(1, effects + 1), kinds):
+    check.whole(1)("effects", effects)
+    for at, kind in product(range(1, effects + 1), _kinds(kinds)):
         yield Plan((Fault(at, kind),))
 
 
@@ -119,8 +131,10 @@ def pairs_of_faults(effects: int, count: int, seed: int, kinds: Sequence[FaultKi
     >>> [str(plan) for plan in pairs_of_faults(9, 2, seed=7, kinds=["fail", "crash"])]
     ['3 crash, 6 fail', '2 crash, 9 fail']
     """
-    if effects < 2:
-        raise InvalidArgument("effects", effects, "2 or more")
+    check.whole(2, 2**31)("effects", effects)
+    check.whole(1)("count", count)
+    check.whole()("seed", seed)
+    kinds = _kinds(kinds)
     draw = random.Random(seed)
     for _ in range(count):
         yield Plan(tuple(Fault(at, draw.choice(kinds)) for at in sorted(draw.sample(range(1, effects + 1), 2))))

@@ -31,6 +31,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
+from cortex_rx import validation as check
 from cortex_rx.testing._gate import Gate, running_in
 from cortex_rx.testing._where import name_of, where
 from cortex_rx.testing.plans import Fault, Plan
@@ -81,6 +82,7 @@ class Process:
 
     def __init__(self, plan: Plan | str = "", name: str = "process") -> None:
         self.plan: Plan = Plan.of(plan)
+        check.name("name", name)
         self.name: str = name
         self.effects: list[str] = []
         self.fired: list[Fault] = []

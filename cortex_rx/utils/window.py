@@ -9,6 +9,9 @@ from cortex_rx import validation as check
 __all__ = ["RollingContextWindow"]
 
 
+_TEXT = check.instance(str, "a string")
+
+
 class RollingContextWindow:
     """Exactly the last `max_size` code points of what was added: `get_context()` is `text[-max_size:]`.
 
@@ -31,6 +34,7 @@ class RollingContextWindow:
 
     def add(self, chunk: str) -> None:
         """Add text at the end."""
+        _TEXT("chunk", chunk)
         if len(chunk) >= self.max_size:
             self.clear()
             chunk = chunk[-self.max_size :]

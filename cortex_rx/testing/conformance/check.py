@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from cortex_rx import validation as check
 from cortex_rx.backends.backend import Backend
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.testing._judge import BrokenPromise
@@ -71,6 +72,10 @@ def check_backend(
     the count: got 0, the contract says 1
     ...
     """
+    check.callback("make", make)
+    check.flag("shared", shared)
+    check.flag("virtual", virtual)
+    check.each(check.name, "names of promises", set, frozenset)("ignore", ignore)
     known = {promise.name for promise in BACKEND_PROMISES}
     if unknown := set(ignore) - known:
         raise InvalidArgument("ignore", sorted(unknown), ", ".join(sorted(known)))
