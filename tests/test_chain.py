@@ -106,7 +106,7 @@ def test_named_wants_a_name():
 
 
 def test_a_step_wants_an_operator():
-    with pytest.raises(InvalidArgument, match="op: got 3; accepted: an operator"):
+    with pytest.raises(InvalidArgument, match="op: got 'int'; accepted: a function"):
         step("three", 3)
 
 

@@ -38,6 +38,7 @@ INSIDE = {
     "retry",
     "surrogates",
     "takeover",
+    "validation",
 }  # without an underscore, since other rooms use them, but not for users
 HANDED = {
     "Gate": "the engine makes gates for its mailboxes",
