@@ -191,27 +191,6 @@ async def test_finalize_is_once_and_all_or_nothing(store: Any) -> None:
     assert store.sql("SELECT * FROM memories") + store.sql("SELECT * FROM messages") == before
 
 
-async def test_a_summary_becomes_the_memory_and_the_message_stays_as_it_was(store: Any) -> None:
-    await store.begin(question="please, why is the sky blue?")
-    result = await store.finalize("scattering", userContent="sky colour")
-    assert [(m["content"], m["contentType"]) for m in result["memories"]] == [
-        ("sky colour", "summarized"),
-        ("scattering", "raw"),
-    ]
-    assert (await store.conversation())["messages"][0]["content"] == "please, why is the sky blue?"
-    assert await store.found("colour") == ["sky colour"] and await store.found("please") == []
-
-
-async def test_tool_calls_alone_make_a_message_and_no_memory(store: Any) -> None:
-    begun = await store.begin()
-    result = await store.finalize("", reason="tool_calls")
-    assert [m["content"] for m in result["memories"]] == ["why?"]
-    assert [m["content"] for m in (await store.conversation())["messages"]] == ["why?", ""]
-    assert await store.get(begun["memoryId"], includePartial=True) is None
-    assert await store.finalize("") == {**result, "stored": "before"}
-    assert await store.count(includePartial=True) == 1
-
-
 async def test_streams_get(store: Any) -> None:
     assert await store.backend.query("streams:get", {"memorySpaceId": "s", "streamId": "st"}) is None
     await store.begin(question="q" * 70_000)
@@ -266,42 +245,6 @@ async def test_a_text_is_in_the_file_once(store: Any) -> None:
     await store.exchange("question-text", "answer-text", "st")
     assert sorted(store.sql("SELECT body FROM pieces")) == [("answer-text",), ("question-text",)]
     assert store.sql("SELECT m.text = g.text FROM memories m JOIN messages g ON g.id = m.message") == [(1,), (1,)]
-
-
-async def test_two_streams_at_once_keep_each_question_with_its_answer(store: Any) -> None:
-    await store.begin("one", "first?")
-    await store.begin("two", "second?")
-    for at in range(5):
-        await asyncio.gather(store.append(at, "1", "one"), store.append(at, "2", "two"))
-    await store.finalize("", "two", start=5)
-    await store.finalize("", "one", start=5)
-    expected = ["second?", "22222", "first?", "11111"]
-    assert [m["content"] for m in (await store.conversation())["messages"]] == expected
-    history = await store.backend.query("conversations:getHistory", {"memorySpaceId": "s", "conversationId": "c"})
-    assert [m["content"] for m in history["messages"]] == expected
-    assert [m["content"] for m in await store.list()] == ["22222", "second?", "11111", "first?"]
-
-
-async def test_a_space_never_sees_another(store: Any) -> None:
-    await store.exchange("ours?", "ours zebra", "st")
-    await store.exchange("theirs?", "theirs zebra", "st", memorySpaceId="t")  # same stream and conversation id
-    theirs = (await store.list(memorySpaceId="t"))[0]["memoryId"]
-    assert await store.found("zebra") == ["ours zebra"]
-    assert await store.found("zebra", memorySpaceId="t") == ["theirs zebra"]
-    assert await store.get(theirs) is None
-    with pytest.raises(MemoryNotFound):
-        await store.delete(theirs)
-    assert [m["content"] for m in (await store.conversation())["messages"]] == ["ours?", "ours zebra"]
-    assert [m["content"] for m in (await store.conversation(space="t"))["messages"]] == ["theirs?", "theirs zebra"]
-    assert await store.conversation(space="u") is None
-    assert await store.backend.query("conversations:count", {"memorySpaceId": "u"}) == 0
-    await store.begin("only-ours")
-    for call in (
-        store.append(0, "x", stream="only-ours", memorySpaceId="t"),
-        store.finalize("x", "only-ours", memorySpaceId="t"),
-    ):
-        with pytest.raises(StreamNotFound):
-            await call
 
 
 text_of = st.text(alphabet=st.sampled_from("ab \n京é\0😀'"), min_size=1, max_size=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from cortex_rx.errors import (
@@ -134,14 +135,16 @@ def _without_stored(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key != "stored"}
 
 
-@PROMISES.add("streams:finalize")
+@PROMISES.add("streams:finalize", "memories:count")
 async def tool_calls_alone_make_a_message(b: Bench) -> None:
     """An answer of length 0 makes a message and no memory."""
     begun = await b.begin()
     result = await b.finalize("", reason="tool_calls")
     b.same([row["content"] for row in result["memories"]], ["why?"], "the memories of the result")
     b.same([m["content"] for m in await b.messages()], ["why?", ""], "the messages")
-    b.same(await b.memory(begun["memoryId"]), None, "the memory of the answer")
+    b.same(await b.memory(begun["memoryId"], includePartial=True), None, "the memory of the answer")
+    b.same(await b.finalize(""), {**result, "stored": "before"}, "what it says when it is repeated")
+    b.same(await b.ask("memories:count", includePartial=True), 1, "the count of memories")
 
 
 @PROMISES.add("streams:finalize", "memories:get", "memories:list", "memories:search", "memories:count")
@@ -173,13 +176,17 @@ async def an_answer_may_be_stored_in_chunks(b: Bench) -> None:
     )
 
 
-@PROMISES.add("streams:finalize")
+@PROMISES.add("streams:finalize", "memories:search")
 async def a_summary_is_the_memory(b: Bench) -> None:
     """With userContent the memory of the question is that, and its message stays as it was."""
     await b.begin(question="please, why is the sky blue?")
-    await b.finalize("scattering", userContent="sky colour")
+    result = await b.finalize("scattering", userContent="sky colour")
+    memories = [(row["content"], row["contentType"]) for row in result["memories"]]
+    b.same(memories, [("sky colour", "summarized"), ("scattering", "raw")], "the memories of the result")
     (_, question) = await b.rows()
     b.same((question["content"], question["contentType"]), ("sky colour", "summarized"), "the memory")
+    b.same(await b.found("colour"), ["sky colour"], "the search for what it says")
+    b.same(await b.found("please"), [], "the search for what the question said")
     b.same((await b.messages())[0]["content"], "please, why is the sky blue?", "the message")
 
 
@@ -219,18 +226,20 @@ async def a_question_can_be_answered_after_all(b: Bench) -> None:
     b.same([row["tags"] for row in rows], [[], [], [], []], "their tags")
 
 
-@PROMISES.add("streams:finalize", "conversations:get")
+@PROMISES.add("streams:finalize", "conversations:get", "conversations:getHistory", "memories:list")
 async def each_answer_follows_its_question(b: Bench) -> None:
     """Two streams in one conversation: each answer stands behind its question, in the order in which they ended."""
     await b.begin("st", "first?")
     await b.begin("st2", "second?")
-    for at in range(3):
-        await b.append(at, "1", "st")
-        await b.append(at, "2", "st2")
-    await b.finalize("", "st2", start=3)
-    await b.finalize("", "st", start=3)
-    said = [message["content"] for message in await b.messages()]
-    b.same(said, ["second?", "222", "first?", "111"], "the messages")
+    for at in range(5):
+        await asyncio.gather(b.append(at, "1", "st"), b.append(at, "2", "st2"))
+    await b.finalize("", "st2", start=5)
+    await b.finalize("", "st", start=5)
+    want = ["second?", "22222", "first?", "11111"]
+    b.same([message["content"] for message in await b.messages()], want, "the messages")
+    history = await b.ask("conversations:getHistory", conversationId="c")
+    b.same([message["content"] for message in history["messages"]], want, "the history")
+    b.same([row["content"] for row in await b.rows()], ["22222", "second?", "11111", "first?"], "the list of memories")
 
 
 @PROMISES.add(
@@ -264,6 +273,9 @@ async def a_space_never_sees_another(b: Bench) -> None:
         b.same(await b.ask("conversations:count", **where), 1, f"the conversations in the space of {one}")
         listed = [row["conversationId"] for row in await b.ask("conversations:list", **where)]
         b.same(listed, ["c"], f"the list of conversations in the space of {one}")
+    unused = {"memorySpaceId": f"{b.other}-unused"}
+    b.same(await b.ask("conversations:get", conversationId="c", **unused), None, "a conversation, in a third space")
+    b.same(await b.ask("conversations:count", **unused), 0, "the conversations in a third space")
     b.same(await b.memory(theirs), None, "a memory of another space, by its id")
     b.same(await b.stream("st2", **there), None, "a stream of another space, by its id")
     before = await b.everything()
