@@ -877,3 +877,25 @@ def test_last_remembered_gives_the_event(tmp_path: Path) -> None:
             return await run(source.pipe(default_chain(backend), cx.last(Remembered)))
 
     assert run_virtual(main()).conversation_id == "c-1"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            {"metadata": {"pages": {3: "intro"}}},
+            "metadata.pages: got 'a key of type int'; accepted: keys that are strings",
+        ),
+        ({"metadata": {"pages": [{"a": float("nan")}]}}, "metadata.pages[0].a: got nan"),
+        ({"chain": lambda source: None}, "chain: got None; accepted: an operator"),
+        ({"linger": 5}, "linger: got 5; accepted: a timedelta"),
+    ],
+)
+def test_what_would_fail_later_is_refused_before_the_model_is_asked(
+    change: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    model, backend = Model(), SqliteBackend(tmp_path / "memory.db")
+    with pytest.raises(InvalidArgument) as caught:
+        remember_stream(model, backend=backend, **TURN | change)
+    assert str(caught.value).startswith(text)
+    assert not model.asked and not (tmp_path / "memory.db").exists()
