@@ -436,7 +436,7 @@ def test_spaces_do_not_mix_and_arguments_are_checked(tmp_path: Path) -> None:
         with pytest.raises(StreamNotFound):
             await two.reader.memory.issue_token("other", answer.stream_id)
         for after in (-1, True, "4"):
-            with pytest.raises(InvalidArgument, match="offset: got"):
+            with pytest.raises(InvalidArgument, match="after: got"):
                 await two.follow(answer.stream_id, after)
         with pytest.raises(InvalidArgument, match="every: got"):
             [event async for event in two.reader.memory.follow("space", answer.stream_id, every=timedelta(0))]
