@@ -94,6 +94,17 @@ def pytest_runtestloop() -> Generator[None, object, object]:
         return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Nor what a test file has imported; nor anything, if a test has thawed the heap, as mypy does."""
+    from cortex_rx.testing._heap import set_more_aside
+
+    done = yield
+    if nextitem and nextitem.path != item.path:
+        set_more_aside()
+    return done
+
+
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """An exception that is a parameter keeps the frames of each raise, and they whole pipelines: its traceback is dropped."""
     if isinstance(item, pytest.Function) and hasattr(item, "callspec"):

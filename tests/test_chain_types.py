@@ -1,6 +1,5 @@
 """Chains, operators and events of users are typed: mypy says what it should, and only that."""
 
-import gc
 import textwrap
 
 import mypy.api
@@ -79,9 +78,7 @@ def mypy_run(request):
         options = ["--strict", "--config-file=", "--no-error-summary", f"--cache-dir={cache}"]
         return mypy.api.run([*options, *map(str, paths)])
 
-    yield run
-    gc.collect()
-    gc.freeze()  # mypy has thawed what `tests/conftest.py` has frozen
+    return run
 
 
 def test_users_operators_and_events_are_typed(tmp_path, mypy_run):

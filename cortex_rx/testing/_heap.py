@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 from weakref import WeakSet
 
-__all__ = ["instances", "loops", "set_aside", "thawed"]
+__all__ = ["instances", "loops", "set_aside", "set_more_aside", "thawed"]
 
 FROZEN = 1000  # Python 3.12 freezes some hundreds of objects itself
 _loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # those that are set aside
@@ -21,17 +21,23 @@ _loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # those that are set asi
 @contextmanager
 def set_aside() -> Iterator[None]:
     """Collect garbage, and freeze the rest until the exit; unless another has frozen the heap, who knows until when."""
-    gc.collect()
     if gc.get_freeze_count() > FROZEN:
+        gc.collect()
         yield
         return
-    _loops.update(loops())
-    gc.freeze()
+    set_more_aside()
     try:
         yield
     finally:
         gc.unfreeze()
         _loops.clear()
+
+
+def set_more_aside() -> None:
+    """Within `set_aside`: what has come since, too; in a test suite the modules that were imported meanwhile."""
+    gc.collect()
+    _loops.update(loops())
+    gc.freeze()
 
 
 @contextmanager
@@ -41,8 +47,7 @@ def thawed() -> Iterator[None]:
     try:
         yield
     finally:
-        _loops.update(loops())
-        gc.freeze()
+        set_more_aside()
 
 
 def loops() -> list[asyncio.AbstractEventLoop]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_rx.errors import StreamNotFound
+from cortex_rx.testing import run_virtual
 
 AT = 1_000_000
 
@@ -75,7 +75,7 @@ def test_reading_on_and_on_gives_the_whole_text(make_store: Any, text: str, cuts
         assert seen == text and after == read["length"]
         await store.backend.close()
 
-    asyncio.run(check())
+    run_virtual(check())
 
 
 async def test_older_attempts_are_kept_and_can_be_read(store: Any) -> None:
