@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from contextlib import aclosing
+from copy import copy
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from cortex_rx.flow import Flow, Reader, Shared, Started, Stopped
 from cortex_rx.following import Place
 from cortex_rx.operators._store import begin_stream
 from cortex_rx.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
+from cortex_rx.position import Move
 from cortex_rx.result import EnhancedRememberStreamResult, RememberResult, ResultFold
 from cortex_rx.retry import judge
 from cortex_rx.source import Provider, ResumeFrom, from_stream, new_id
@@ -111,19 +113,15 @@ def _chunk(chosen: StreamingOptions) -> Step | None:
 class _TextReader(Reader[StreamEvent, str]):
     def __init__(self, fold: ResultFold, flow: Flow, capacity: float) -> None:
         super().__init__(flow, capacity)
-        self._attempt, self._seen = fold.attempt, fold.offset > 0
+        self._position, self._seen = copy(fold.position), fold.offset > 0
+        self._shown = self._position.attempt  # the one whose text is shown; none, once it has begun anew
         if fold.text:
             self.on_next(fold.text)
         if fold.ended is not None:
             self.on_completed()
 
     def give(self, item: StreamEvent) -> None:
-        if type(item) is Delta:
-            if item.attempt != self._attempt:
-                if self._seen:
-                    self.on_error(TextDiverged("the text began anew; this reader had seen another one"))
-                    return
-                self._attempt = item.attempt
+        if type(item) is Delta and item.attempt == self._shown:
             self._seen = True
             self.gate.held += 1  # as `on_next`, without a call: this is run for every token
             self.items.append(item.text)
@@ -131,14 +129,21 @@ class _TextReader(Reader[StreamEvent, str]):
                 self.reader = None
                 if not reader.done():
                     reader.set_result(None)
-        elif isinstance(item, Replayed):
-            if self._seen:
-                self.on_error(TextDiverged("what is stored is another text than this reader had seen"))
-            elif item.text:
-                self._attempt, self._seen = item.attempt, True
-                self.on_next(item.text)
-        elif isinstance(item, Ended):
+        elif type(item) is Ended:
             self.on_completed()
+        else:
+            self._other(item)
+
+    def _other(self, item: StreamEvent) -> None:
+        move = self._position.take(item)
+        if move in (Move.ANEW, Move.CUT):
+            self._shown = -1 if self._seen else self._position.attempt
+        if isinstance(item, Delta | Replayed) and item.text and move is not Move.OTHER:
+            if self._shown < 0:
+                self.on_error(TextDiverged("the text began anew; this reader had seen another one"))
+            else:
+                self._seen = True
+                self.on_next(item.text)
 
 
 class _EventReader(Reader[StreamEvent, StreamEvent]):
@@ -214,7 +219,7 @@ class Answer:
         begun = self._fold.begun
         if begun is None or begun.before:
             return None
-        return Place(self._fold.offset, begun.attempt + self._fold.attempt, begun.epoch)
+        return Place(self._fold.offset, self._fold.position.stored_attempt, begun.epoch)
 
     @property
     def resume_token(self) -> str | None:

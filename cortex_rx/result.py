@@ -39,6 +39,7 @@ from cortex_rx.events import (
 )
 from cortex_rx.hooks import stream_error
 from cortex_rx.options import STREAMING_OPTIONS
+from cortex_rx.position import Move, Position
 from cortex_rx.types import (
     ErrorContext,
     MemoryEntry,
@@ -164,30 +165,26 @@ class ResultFold:
     """
 
     __slots__ = (
-        "_attempt",
         "_begun",
         "_buffer",
         "_early",
-        "_ended",
         "_errors",
         "_facts",
-        "_last",
         "_measured",
         "_opened",
+        "_position",
         "_remembered",
-        "_replayed",
         "_retries",
         "_stored",
         "_text",
         "_write",
     )
 
-    _last: Delta | None
-    _ended: Ended | None
     _text: str
 
     def __init__(self) -> None:
-        self._begin(0)
+        self._position = Position()
+        self._begin("")
         self._retries = 0
         self._early = 0  # facts that were found before the end of the text
         self._opened: Opened | None = None
@@ -201,9 +198,15 @@ class ResultFold:
     @property
     def text(self) -> str:
         """The answer so far.  The first reading after a delta copies it, further ones do not."""
-        if len(self._text) != self.offset:
+        if len(self._text) != self._buffer.tell():
             self._text = self._buffer.getvalue()
         return self._text
+
+    @property
+    def position(self) -> Position:
+        """How far the text has come."""
+        self._position.offset = self._buffer.tell()
+        return self._position
 
     @property
     def offset(self) -> int:
@@ -213,12 +216,12 @@ class ResultFold:
     @property
     def index(self) -> int:
         """The number of deltas in the answer so far."""
-        return self._last.index + 1 if self._last else self._replayed
+        return self._position.index
 
     @property
     def attempt(self) -> int:
         """The attempt that the text is of; with `text`, `offset` and `index` it is what a `Replayed` says."""
-        return self._attempt
+        return self._position.attempt
 
     @property
     def opened(self) -> Opened | None:
@@ -238,17 +241,23 @@ class ResultFold:
     @property
     def ended(self) -> Ended | None:
         """The end of this text, once it has come."""
-        return self._ended
+        return self._position.ended
 
     def add(self, event: StreamEvent) -> None:
         """Take one more event into account; those that say nothing about the result change nothing."""
-        if type(event) is Delta:  # first, for it is called with every token
-            if event.attempt != self._attempt:
-                if event.attempt < self._attempt:
-                    return
-                self._begin(event.attempt)
+        position = self._position
+        if type(event) is Delta and event.attempt == position.attempt:  # first, for it is called with every token
+            position.last = event
             self._write(event.text)
-            self._last = event
+            return
+        move = position.take(event)
+        if move is Move.ANEW:
+            self._begin(event.text if isinstance(event, Replayed) else "")
+        elif move is Move.CUT:
+            self._begin(self.text[: position.offset])
+        if isinstance(event, Delta):
+            if move is not Move.OTHER:
+                self._write(event.text)
         elif isinstance(event, PartialStored):
             self._stored.append(event)
         elif isinstance(event, Measured):
@@ -257,22 +266,14 @@ class ResultFold:
             self._errors.append(self._error(event))
         elif isinstance(event, FactsExtracted):
             self._facts.extend(event.facts)
-            if self._ended is None:
+            if self.ended is None:
                 self._early = len(self._facts)
-        elif isinstance(event, Ended):
-            self._ended = event
         elif isinstance(event, Opened):
             self._opened = event
         elif isinstance(event, Begun):
             self._begun = event
-        elif isinstance(event, Replayed):
-            self._begin(event.attempt)
-            self._write(event.text)
-            self._replayed = event.index
         elif isinstance(event, Resumed):
             self._retries += 1
-            if event.attempt > self._attempt:
-                self._begin(event.attempt)
         elif isinstance(event, Remembered):
             self._remembered = event
 
@@ -304,21 +305,19 @@ class ResultFold:
             errors=tuple(self._errors) or None,
             performance=insights(measured.metrics) if measured else None,
             stream_id=self._opened.stream_id if self._opened else "",
-            finish_reason=self._ended.reason if self._ended else None,
-            usage=self._ended.usage if self._ended else None,
+            finish_reason=self.ended.reason if self.ended else None,
+            usage=self.ended.usage if self.ended else None,
             stored_before=remembered.before,
-            recovered=self._retries > 0 or (self._ended is not None and self._ended.reason == "error"),
+            recovered=self._retries > 0 or (self.ended is not None and self.ended.reason == "error"),
             resume_token=self.token,
         )
 
-    def _begin(self, attempt: int) -> None:
-        """The text begins anew."""
-        self._attempt = attempt
+    def _begin(self, text: str) -> None:
+        """The text begins anew, or is another one now."""
         self._buffer = StringIO()  # takes the room of the text; a list of its pieces takes ten times that
         self._write = self._buffer.write
         self._text = ""
-        self._last = self._ended = None
-        self._replayed = 0
+        self._write(text)
 
     def _epoch_ms(self, at: float) -> float:
         return ((self._opened.at if self._opened else 0) + at) * 1000
@@ -344,7 +343,7 @@ class ResultFold:
 
     def _counts(self) -> StreamMetrics:
         """What is known where nobody measured: no times."""
-        usage = self._ended.usage if self._ended else None
+        usage = self.ended.usage if self.ended else None
         counted = usage.output_tokens if usage else None
         return StreamMetrics(
             start_time=self._epoch_ms(0),

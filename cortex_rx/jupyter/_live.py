@@ -14,6 +14,7 @@ from cortex_rx import validation as check
 from cortex_rx.errors import MissingExtra
 from cortex_rx.events import Delta, Ended, Measured, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.flow import Stopped
+from cortex_rx.position import Move, Position
 from cortex_rx.remember import Answer
 from cortex_rx.result import EnhancedRememberStreamResult
 from cortex_rx.types import StreamMetrics
@@ -54,26 +55,28 @@ class Live:
         self.metrics: StreamMetrics | None = None
         self.notes: tuple[str, ...] = ()
         """What became of it, and how to find it."""
-        self._attempt = 0
+        self._position = Position()
         self._first: float | None = None  # seconds since `Opened`; None for one who came late
         self._last = 0.0
 
     def add(self, event: StreamEvent) -> bool:
         """Take an event in; whether it changed what is shown."""
+        move = self._position.take(event)
+        if move is Move.OTHER:
+            return False
+        if move is Move.ANEW:
+            self._begin()
         match event:
-            case Delta(text=text, attempt=attempt, at=at):
-                if attempt != self._attempt:
-                    self._begin(attempt)
+            case Delta(text=text, at=at):
                 if event.index == 0:
                     self._first = at
                 self._last, self.deltas, self.characters = at, event.index + 1, event.offset + len(text)
                 self.tail = (self.tail + text)[-TAIL:]
                 self.state = "streaming"
-            case Replayed(text=text, attempt=attempt):
-                self._begin(attempt)
+            case Replayed(text=text):
                 self.characters, self.deltas, self.tail = event.offset, event.index, text[-TAIL:]
                 self.state = "streaming" if text else self.state
-            case PartialStored(offset=offset, attempt=attempt) if attempt == self._attempt:
+            case PartialStored(offset=offset):
                 self.stored = offset
             case Ended():
                 self.state = "storing"
@@ -82,11 +85,11 @@ class Live:
             case Measured(metrics=metrics):
                 self.metrics = metrics
             case _:
-                return False
+                return move is Move.ANEW
         return True
 
-    def _begin(self, attempt: int) -> None:
-        self._attempt, self.tail, self.characters, self.deltas, self.stored = attempt, "", 0, 0, 0
+    def _begin(self) -> None:
+        self.tail, self.characters, self.deltas, self.stored = "", 0, 0, 0
 
     def remembered(self, result: EnhancedRememberStreamResult) -> None:
         """It is stored."""

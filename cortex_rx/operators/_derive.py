@@ -16,6 +16,7 @@ from cortex_rx.events import Chunked, Problem, StreamEvent
 from cortex_rx.flow import CancelledWithin, Inbox
 from cortex_rx.flow.scheduler import cancelled_by_us
 from cortex_rx.operators._exchange import Exchange
+from cortex_rx.position import Move
 
 _CALL = 30.0  # seconds that a function of the caller's may take
 _LATE_CALL = 1.0  # the same when the stream was stopped
@@ -42,8 +43,8 @@ class Vectors:
         self._tasks: set[asyncio.Task[None]] = set()
         self._begin(0)
 
-    def _begin(self, attempt: int) -> None:
-        self._attempt = attempt
+    def _begin(self, text: int) -> None:
+        self._text_of = text  # which one: chunks of another are none of ours
         self._found: dict[int, list[float]] = {}  # by where the chunk starts, as below
         self._todo: deque[tuple[int, str]] = deque()
         self._taken: set[int] = set()
@@ -53,11 +54,12 @@ class Vectors:
 
     async def look(self, events: list[StreamEvent], exchange: Exchange, most: int) -> None:
         """Ask for the embeddings of what was cut, once the answer is longer than `most`: so it will be stored in chunks."""
-        if exchange.attempt != self._attempt:
+        position = exchange.position
+        if position.beginnings != self._text_of:
             await self.close()
-            self._begin(exchange.attempt)
+            self._begin(position.beginnings)
         for event in events:
-            if type(event) is Chunked and event.attempt == self._attempt and len(self._todo) < _WAITING:
+            if type(event) is Chunked and position.means(event) is Move.GOES_ON and len(self._todo) < _WAITING:
                 self._todo.append((event.chunk.start_offset, event.chunk.content))
                 self._taken.add(event.chunk.start_offset)
         if exchange.end > most:

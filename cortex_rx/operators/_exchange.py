@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from itertools import groupby
+from typing import cast
 
 from cortex_rx.backends.backend import Backend
 from cortex_rx.backends.contract.call import Call
@@ -20,9 +22,9 @@ from cortex_rx.events import (
     PartialStored,
     Problem,
     Replayed,
-    Resumed,
     StreamEvent,
 )
+from cortex_rx.position import Move, Position
 
 _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
 
@@ -35,56 +37,39 @@ class Exchange:
     def __init__(self, whole: bool) -> None:
         self.opened: Opened | None = None
         self.begun: Begun | None = None
-        self.ended: Ended | None = None
         self.excused: Exception | None = None
-        self.attempt = 0
-        self.blank = True
-        self.needs_text = True  # no call of a tool and no refusal has come, so without text it is no answer
+        self.position = Position()
         self._whole: list[str] | None = [] if whole else None
         self._tail: deque[str] = deque()
-        self._start = self.end = 0  # of the tail; `end` is the length of what has passed
-        self._chunks = array("q")  # the start and the end of each
+        self._begin()
 
     def take(self, events: list[StreamEvent]) -> None:
         """Take events in."""
-        texts: list[str] = []
-        add, attempt = texts.append, self.attempt
-        for event in events:
-            if type(event) is Delta:
-                if event.attempt != attempt:
-                    texts.clear()
-                    self._anew(event.attempt, event.offset)
-                    attempt = self.attempt
-                add(event.text)
+        for kind, run in groupby(events, type):
+            if kind is Delta:
+                move, text = self.position.take_deltas(cast("list[Delta]", list(run)))
+                if move is Move.ANEW:
+                    self._begin()
+                if text:
+                    self._text(text)
             else:
-                if texts:
-                    self._text("".join(texts))
-                    texts.clear()
-                self._other(event)
-                attempt = self.attempt  # `Replayed` and `Resumed` may have said another
-        if texts:
-            self._text("".join(texts))
+                for event in run:
+                    self._other(event)
 
-    def _anew(self, attempt: int, offset: int) -> None:
-        self.attempt, self.blank, self.needs_text = attempt, True, True
-        self._start = self.end = offset
+    def _begin(self, text: str = "") -> None:
+        """The text begins anew, with what is stored already."""
+        self.blank = not text or text.isspace()
+        self.needs_text = True  # no call of a tool and no refusal has come, so without text it is no answer
+        self._start = self.position.start  # of the tail
         self._tail.clear()
-        self._chunks = array("q")
+        self._chunks = array("q")  # the start and the end of each
         if self._whole is not None:
-            self._whole.clear()
-
-    def _replayed(self, event: Replayed) -> None:
-        """What another process has stored."""
-        self.attempt, self._start, self.end = event.attempt, event.offset, event.offset
-        self.blank = not event.text or event.text.isspace()
-        if self._whole is not None:
-            self._whole[:] = [event.text]
+            self._whole[:] = [text] if text else []
 
     def _text(self, text: str) -> None:
         if self.begun is None and self.excused is None:
             raise ChainOrderError("finalize got text but no Begun: it belongs after begin(...)")
         self._tail.append(text)
-        self.end += len(text)
         if self._whole is not None:
             self._whole.append(text)
         if self.blank and not text.isspace():
@@ -100,28 +85,34 @@ class Exchange:
                 self._tail.appendleft(text[cut:])
 
     def _other(self, event: StreamEvent) -> None:
+        move = self.position.take(event)
+        if move is Move.OTHER:
+            return
+        if move is Move.ANEW:
+            self._begin(event.text if isinstance(event, Replayed) else "")
         if isinstance(event, PartialStored):
-            if event.attempt == self.attempt:
-                self._durable(event.offset)
-        elif isinstance(event, Replayed):
-            self._replayed(event)
-        elif isinstance(event, Resumed):
-            if event.attempt > self.attempt:
-                self._anew(event.attempt, event.offset)
+            self._durable(event.offset)
         elif isinstance(event, Chunked):
-            if event.attempt == self.attempt:
-                self._chunks.extend((event.chunk.start_offset, event.chunk.end_offset))
+            self._chunks.extend((event.chunk.start_offset, event.chunk.end_offset))
         elif isinstance(event, Opened):
             self.opened = event
         elif isinstance(event, Begun):
             self.begun = event
-        elif isinstance(event, Ended):
-            self.ended = event
         elif isinstance(event, Problem):
             if event.phase == "initialization":
                 self.excused = event.error or CortexError(event.message)
         elif isinstance(event, Custom) and event.name in _WORDLESS:
             self.needs_text = False
+
+    @property
+    def ended(self) -> Ended | None:
+        """The end of the text, once it has come."""
+        return self.position.ended
+
+    @property
+    def end(self) -> int:
+        """The length of what has passed."""
+        return self.position.offset
 
     @property
     def empty(self) -> bool:
@@ -145,7 +136,7 @@ class Exchange:
             stream_id=opened.stream_id,
             memory_space_id=space,
             epoch=epoch,
-            attempt=(begun.attempt if begun else 0) + self.attempt,
+            attempt=self.position.stored_attempt,
             start=self.start,
             text=self.tail,
             length=self.end,  # of what passed here: a step before may have changed lengths

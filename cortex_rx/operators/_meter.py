@@ -21,6 +21,7 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.flow import Flow
+from cortex_rx.position import Move, Position
 from cortex_rx.types import StreamMetrics, Usage
 
 __all__ = ["BATCH", "LONG", "Meter"]
@@ -47,12 +48,12 @@ class Meter:
         self.first: float | None = None
         self.last: float | None = None
         self.ended: float | None = None
-        self.chunks = self.characters = self.bytes = 0
+        self.bytes = 0
         self.facts = self.partials = self.errors = self.retries = 0
         self.usage: Usage | None = None
         self.times: list[float] = []
         self.deltas: list[Delta] = []
-        self._attempt = 0
+        self._position = Position()
         self._gaps: Counter[int] = Counter()
 
     def fold(self) -> None:
@@ -60,16 +61,10 @@ class Meter:
         times, deltas = self.times, self.deltas
         if not times:
             return
-        if (attempt := deltas[-1].attempt) != self._attempt:
-            self._attempt = attempt
-            self.chunks = self.characters = self.bytes = 0
-            texts = [delta.text for delta in deltas if delta.attempt == attempt]
-        else:
-            texts = [delta.text for delta in deltas]
-        self.chunks += len(texts)
-        self.characters += (characters := sum(map(len, texts)))
-        together = "".join(texts)
-        self.bytes += characters if together.isascii() else len(together.encode())
+        move, text = self._position.take_deltas(deltas)
+        if move is Move.ANEW:
+            self.bytes = 0
+        self.bytes += len(text) if text.isascii() else len(text.encode())
         if self.last is None:
             self.first = times[0]
         else:
@@ -100,35 +95,37 @@ class Meter:
             self.facts += len(event.facts)
         elif isinstance(event, Resumed):
             self.retries += 1
-            self.fold()
-            if event.attempt > self._attempt:
-                self._attempt = event.attempt
-                self.chunks = self.characters = self.bytes = 0
+            self._text(event)
         elif isinstance(event, Replayed):
-            self._attempt = event.attempt
-            self.chunks, self.characters, self.bytes = event.index, event.offset, len(event.text.encode())
+            self._text(event, event.text)
         elif isinstance(event, Ended):
             self.ended, self.usage = self._time(), event.usage
         elif isinstance(event, Opened):
             self.opened, self.opened_at = self._time(), event.at
 
+    def _text(self, event: Resumed | Replayed, text: str = "") -> None:
+        self.fold()
+        if self._position.take(event) is Move.ANEW:
+            self.bytes = len(text.encode())
+
     def snapshot(self) -> StreamMetrics:
         """The figures so far."""
         self.fold()
+        chunks, characters = self._position.index, self._position.offset
         until = self.ended if self.ended is not None else self.last if self.last is not None else self._time()
         duration = until - self.opened
         tokens = self.usage.output_tokens if self.usage else None
-        estimated = tokens if tokens is not None else math.ceil(self.characters / 4)
+        estimated = tokens if tokens is not None else math.ceil(characters / 4)
         return StreamMetrics(
             start_time=self.opened_at * 1000,
             first_chunk_latency=None if self.first is None else (self.first - self.opened) * 1000,
             stream_duration_ms=duration * 1000,
-            total_chunks=self.chunks,
+            total_chunks=chunks,
             total_bytes=self.bytes,
-            total_characters=self.characters,
-            average_chunk_size=self.characters / self.chunks if self.chunks else 0,
-            chunks_per_second=self.chunks / duration if duration else 0,
-            characters_per_second=self.characters / duration if duration else 0,
+            total_characters=characters,
+            average_chunk_size=characters / chunks if chunks else 0,
+            chunks_per_second=chunks / duration if duration else 0,
+            characters_per_second=characters / duration if duration else 0,
             inter_chunk_p50=self.percentile(0.50),
             inter_chunk_p95=self.percentile(0.95),
             inter_chunk_p99=self.percentile(0.99),

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from cortex_rx.errors import EmptyAnswer
 from cortex_rx.events import Delta, Ended, Replayed, Reread, Resumed, StreamEvent
 from cortex_rx.marks import Mark
+from cortex_rx.position import Move, Position
 from cortex_rx.surrogates import is_surrogate
 
 __all__ = ["Piece", "Pieces", "Rewriter", "Text", "at_once", "in_time", "joined"]
@@ -44,10 +45,11 @@ class Text:
     def __init__(self, make: Callable[[], Rewriter], last: bool) -> None:
         self._make, self._last = make, last
         self._more = 0  # attempts that began here and not in the source
-        self._begin(0)
+        self._source = Position()
+        self._begin()
 
-    def _begin(self, attempt: int, offset: int = 0, index: int = 0, stored: str = "") -> None:
-        self._attempt, self._offset, self._index = attempt, offset, index
+    def _begin(self, offset: int = 0, index: int = 0, stored: str = "") -> None:
+        self._offset, self._index = offset, index
         self._rewriter: Rewriter | None = None
         self._at = 0.0
         self._mark: Mark | None = None
@@ -62,8 +64,11 @@ class Text:
     def pieces(self, event: StreamEvent | None) -> Rewritten:
         """What the rewriter makes of an event; None says that the stream is over."""
         if type(event) is Delta or type(event) is Reread:
-            if event.attempt != self._attempt:
-                self._begin(event.attempt)
+            move = self._source.take(event)
+            if move is Move.OTHER:
+                return ()
+            if move is Move.ANEW:
+                self._begin()
             if self._rewriter is None:
                 self._rewriter = self._make()
             self._at = event.at
@@ -98,9 +103,9 @@ class Text:
     def _text(self, piece: str) -> StreamEvent:
         offset, self._offset = self._offset, self._offset + len(piece)
         if self._rereading and not self._last:
-            return Reread(piece, self._attempt + self._more, self._at)
+            return Reread(piece, self._source.attempt + self._more, self._at)
         index, self._index = self._index, self._index + 1
-        return Delta(piece, index, offset, self._attempt + self._more, self._at, self._mark)
+        return Delta(piece, index, offset, self._source.attempt + self._more, self._at, self._mark)
 
     def _beyond(self, piece: str, same: int) -> str:
         """The part of a text that lies beyond what is stored; all that there is, as a new attempt, if they differ."""
@@ -129,11 +134,12 @@ class Text:
             yield replace(event, offset=self._offset, index=self._index)
             return
         if isinstance(event, Replayed):  # what has gone out before: it goes on from there
-            self._begin(event.attempt, event.offset, event.index, event.text)
+            self._source.take(event)
+            self._begin(event.offset, event.index, event.text)
             self._mark = event.mark
         elif isinstance(event, Resumed):
-            if event.attempt > self._attempt:
-                self._begin(event.attempt)
+            if self._source.take(event) is Move.ANEW:
+                self._begin()
             if self._more:
                 event = replace(event, attempt=event.attempt + self._more)
         yield event

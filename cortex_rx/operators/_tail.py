@@ -10,10 +10,10 @@ from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import Appended
 from cortex_rx.errors import ChainOrderError, NotStored
-from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
+from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
 from cortex_rx.flow import Flow
-from cortex_rx.marks import Mark
 from cortex_rx.operators._store import let_go, milliseconds
+from cortex_rx.position import Move, Position
 from cortex_rx.retry import Backoff, doubling, judge, retrying
 from cortex_rx.spool import Spool
 from cortex_rx.spool.spool import keep
@@ -34,8 +34,8 @@ class Tail:
         self.opened: Opened | None = None
         self.begun: Begun | None = None
         self.excused = False  # the store could not begin, and said so
-        self.attempt = self.start = self.index = 0
-        self.mark: Mark | None = None
+        self.position = Position()
+        self.start = 0  # of what is not stored
         self.ended = False  # what comes after that is `finalize`'s
         self.released = False
         self.failed: Exception | None = None  # given up
@@ -43,23 +43,26 @@ class Tail:
 
     def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
         """Take events in, and give back those that come after the text which must be stored first: a new attempt's."""
-        add, attempt = self.texts.append, self.attempt
+        position, add = self.position, self.texts.append
         for at, event in enumerate(events):
-            if type(event) is Delta:
-                if event.attempt != attempt:
-                    if self.texts and self.begun:
-                        return events[at:]
-                    self.texts.clear()  # never begun, and superseded
-                    attempt = self.attempt = event.attempt
-                    self.start = event.offset
+            if type(event) is Delta and event.attempt == position.attempt:
+                position.last = event
+                position.offset += len(event.text)
                 add(event.text)
-                self.index, self.mark = event.index + 1, event.mark
+                continue
+            if position.means(event) is Move.ANEW and self.texts and self.begun:
+                return events[at:]
+            move = position.take(event)
+            if move is Move.ANEW:
+                self.texts.clear()  # never begun, and superseded
+                self.start, self.ended = position.start, False
+            if isinstance(event, Delta):
+                if move is not Move.OTHER:
+                    add(event.text)
             elif isinstance(event, Opened):
                 self.opened, self._base = event, self._flow.time()
             elif isinstance(event, Begun):
                 self.begun = event
-            elif isinstance(event, Replayed):
-                self.attempt, self.start, self.index, self.mark = event.attempt, event.offset, event.index, event.mark
             elif isinstance(event, Ended):
                 self.ended = True
             elif isinstance(event, Problem):
@@ -75,23 +78,23 @@ class Tail:
         self.released = release
         self.texts.clear()
         self.start += len(append.args["text"])
-        return PartialStored(self.start, self.index, self.attempt, self._flow.time() - self._base)
+        return PartialStored(self.start, self.position.index, self.position.attempt, self._flow.time() - self._base)
 
     def append(self, *, release: bool) -> Call[Appended]:
         """The call that appends it; of a stream that was not begun under epoch 0."""
         assert self.opened is not None
-        text = "".join(self.texts)
+        text, mark = "".join(self.texts), self.position.mark
         self.texts[:] = [text] if text else []  # or a store that stalls would hold it twice
         return self._streams.append(
             stream_id=self.opened.stream_id,
             memory_space_id=self.opened.turn.memory_space_id,
             epoch=self.begun.epoch if self.begun else 0,
-            attempt=(self.begun.attempt if self.begun else 0) + self.attempt,
+            attempt=self.position.stored_attempt,
             start=self.start,
             text=text,
             lease=0 if release else milliseconds(LEASE),
-            state={"index": self.index},
-            mark=self.mark.to_json() if self.mark else None,
+            state={"index": self.position.index},
+            mark=mark.to_json() if mark else None,
         )
 
     async def lost(self, spool: Spool | None, message: str) -> NotStored:

@@ -21,6 +21,7 @@ from cortex_rx.events import (
 from cortex_rx.flow import End, Flow
 from cortex_rx.hooks import Growing, ProgressEvent, StreamCompleteEvent, StreamHooks, stream_error
 from cortex_rx.operators._calls import Piece, Told
+from cortex_rx.position import Move, Position
 from cortex_rx.retry import is_transient
 from cortex_rx.types import Phase, StreamError
 
@@ -59,17 +60,17 @@ class Watch:
         self._remembered = False
         self._facts: set[str] = set()
         self._due = float("-inf")
-        self._begin(0)
+        self._position = Position()
+        self._begin()
 
     @property
     def phase(self) -> Phase:
         """What the stream is at: "initialization" before the first text, "finalization" after the last."""
         if self.ended_after is not None:
             return "finalization"
-        return "streaming" if self._index else "initialization"
+        return "streaming" if self._position.index else "initialization"
 
-    def _begin(self, attempt: int, text: str = "", offset: int = 0, index: int = 0) -> None:
-        self._attempt, self._offset, self._index = attempt, offset, index
+    def _begin(self, text: str = "") -> None:
         self._answer = Growing()
         if self._text:
             self._answer.add(text)
@@ -78,8 +79,12 @@ class Watch:
 
     def take(self, event: StreamEvent) -> None:
         """One more event has passed."""
-        if type(event) is Delta:
-            self._delta(event)
+        move = self._position.take(event)
+        if move is Move.ANEW:
+            self._begin(event.text if isinstance(event, Replayed) else "")
+        if isinstance(event, Delta):
+            if move is not Move.OTHER:
+                self._delta(event)
         elif isinstance(event, PartialStored):
             self._stored_at = self._epoch_ms(event.at)
             self._progress("storage")
@@ -95,11 +100,6 @@ class Watch:
         elif isinstance(event, Remembered):
             self._remembered = True
             self._progress("finalization", always=True)
-        elif isinstance(event, Replayed):
-            self._begin(event.attempt, event.text, event.offset, event.index)
-        elif isinstance(event, Resumed):
-            if event.attempt > self._attempt:
-                self._begin(event.attempt)
         elif isinstance(event, Begun):
             self._memory_id, self._token = event.memory_id, event.token
         elif isinstance(event, Opened):
@@ -117,7 +117,7 @@ class Watch:
             self._tell(
                 StreamCompleteEvent(
                     full_response=self._answer.whole(),
-                    total_chunks=self._index,
+                    total_chunks=self._position.index,
                     duration_ms=(self.ended_after or 0.0) * 1000,
                     facts_extracted=len(self._facts),
                 )
@@ -129,19 +129,14 @@ class Watch:
         return end is End.COMPLETED and self.ended_after is not None
 
     def _delta(self, event: Delta) -> None:
-        if event.attempt != self._attempt:
-            if event.attempt < self._attempt:
-                return
-            self._begin(event.attempt)
-        self._offset, self._index = event.offset + len(event.text), event.index + 1
         if self._text:
             self._answer.add(event.text)
         if self._hooks.on_chunk:
             at = self._epoch_ms(self._elapsed())
-            self._tell(Piece(event.text, self._index, event.offset, at, self._answer, self._answer.length))
+            self._tell(Piece(event.text, event.index + 1, event.offset, at, self._answer, self._answer.length))
         if self._hooks.on_progress:
             if self._first is None:
-                self._first = self._elapsed(), self._offset
+                self._first = self._elapsed(), self._position.offset
             self._progress("streaming")
 
     def _progress(self, phase: Phase, *, always: bool = False) -> None:
@@ -153,8 +148,8 @@ class Watch:
         self._due = elapsed + self._every
         self._tell(
             ProgressEvent(
-                bytes_processed=self._offset,
-                chunks=self._index,
+                bytes_processed=self._position.offset,
+                chunks=self._position.index,
                 elapsed_ms=elapsed * 1000,
                 estimated_completion=self._estimate(elapsed),
                 current_phase=phase if self.ended_after is None else "finalization",
@@ -165,7 +160,8 @@ class Watch:
         if self._expected is None or self._first is None or self.ended_after is not None:
             return None
         since, start = self._first
-        came, left = self._offset - start, self._expected - self._offset
+        offset = self._position.offset
+        came, left = offset - start, self._expected - offset
         if came <= 0 or left < 0 or elapsed <= since:
             return None
         return self._epoch_ms(elapsed + left * (elapsed - since) / came)
@@ -173,8 +169,8 @@ class Watch:
     def _error(self, problem: Problem) -> StreamError:
         return stream_error(
             problem,
-            chunk_number=self._index,
-            bytes_processed=self._offset,
+            chunk_number=self._position.index,
+            bytes_processed=self._position.offset,
             partial_memory_id=self._memory_id,
             last_successful_update=self._stored_at,
             saved=self._stored_at is not None or self._remembered,

@@ -11,6 +11,7 @@ from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
 from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, Resumed, StreamEvent
 from cortex_rx.flow import Flow, passing
+from cortex_rx.position import Move, Position
 from cortex_rx.types import SHORTEST_CHUNK, ChunkingStrategy, ContentChunk
 
 if TYPE_CHECKING:
@@ -127,40 +128,39 @@ def chunk(
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
         counter = _Counter(count, emit) if count else None
         cut = fresh(counter, 0)
-        attempt = index = at = 0
+        position = Position()
+        index = at = 0  # of the next chunk, of the next text
 
         def closed(pieces: Iterable[Piece]) -> None:
             nonlocal index
             for text, start, shared in pieces:
                 emit(Chunked(ContentChunk.model_construct(
                     content=text, chunk_index=index, start_offset=start, end_offset=start + len(text), has_overlap=shared > 0,
-                ), attempt))  # fmt: skip
+                ), position.attempt))  # fmt: skip
                 index += 1
 
-        def begin(new: int, offset: int) -> None:
-            nonlocal cut, attempt, index, at
-            if new != attempt:
-                attempt, index = new, 0
-            else:
+        def feed(text: str, offset: int) -> None:
+            nonlocal cut, at
+            if offset != at:  # something between was left out
                 closed(cut.finish())
-            cut, at = fresh(counter, offset), offset
+                cut = fresh(counter, offset)
+            at = offset + len(text)
+            closed(cut.feed(text))
 
         def on_next(event: StreamEvent) -> None:
-            nonlocal at, index
+            nonlocal cut, at, index
             emit(event)
+            move = position.take(event)
+            if move is Move.ANEW:
+                at = position.start - (len(event.text) if type(event) is Replayed else 0)
+                cut, index = fresh(counter, at), 0
             if type(event) is Delta:
-                if event.attempt != attempt or event.offset != at:
-                    begin(event.attempt, event.offset)
-                at += len(event.text)
-                closed(cut.feed(event.text))
+                if move is not Move.OTHER:
+                    feed(event.text, event.offset)
+            elif type(event) is Replayed:
+                feed(event.text, at)
             elif type(event) is Ended:
                 closed(cut.finish())
-            elif type(event) is Replayed:
-                begin(event.attempt, event.offset - len(event.text))
-                at, index = event.offset, 0
-                closed(cut.feed(event.text))
-            elif type(event) is Resumed and event.attempt > attempt:
-                begin(event.attempt, event.offset)
 
         def at_end(error: Exception | None) -> Exception | None:
             closed(cut.finish())

@@ -11,7 +11,7 @@ from cortex_rx import validation as check
 from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import StoreError, StreamNotFound
-from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
+from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, Resumed, StreamEvent
 from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
 from cortex_rx.operators._store import MAX_PENDING, begin_stream, said, weigh, while_streaming
 from cortex_rx.operators._tail import Tail, insist, no_begun
@@ -24,7 +24,10 @@ _HALF_A_SECOND = timedelta(milliseconds=500)
 
 
 @operator(
-    needs=[Begun], reads=[Opened, Replayed, Delta, Ended, Problem], emits=[PartialStored, Problem], takes_text=True
+    needs=[Begun],
+    reads=[Opened, Replayed, Resumed, Delta, Ended, Problem],
+    emits=[PartialStored, Problem],
+    takes_text=True,
 )
 def persist_partial(
     backend: Backend,
@@ -93,7 +96,7 @@ def persist_partial(
             if tail.texts and tail.opened and tail.begun is None and inbox.end is End.CANCELLED:
                 # Cancelled before the store had begun: what was shown is kept all the same.
                 try:
-                    tail.begun = await begin_stream(backend, tail.opened)
+                    tail.take([await begin_stream(backend, tail.opened)])
                 except Exception as error:
                     if not is_transient(error):
                         raise
@@ -184,7 +187,7 @@ def persist_partial(
 
     if show == "durable":
         return stage(durable)
-    wants = frozenset({Opened, Begun, Replayed, Delta, Ended, Problem})
+    wants = frozenset({Opened, Begun, Replayed, Resumed, Delta, Ended, Problem})
     return beside(worker, pause, weigh, max_pending, wants)
 
 

@@ -26,6 +26,7 @@ from cortex_rx.events import (
 )
 from cortex_rx.flow import Flow, after_failure, passing
 from cortex_rx.operators._store import said
+from cortex_rx.position import Move, Position
 from cortex_rx.retry import SHORT_PAUSES, Backoff, judge, retrying
 
 __all__ = ["recover"]
@@ -93,19 +94,19 @@ def recover(
 
             async def act(error: Exception, emit: Callable[[StreamEvent], None]) -> Exception | None:
                 opened, begun = seen.opened, seen.begun
-                if seen.ended or opened is None or begun is None or _is_bare(error):
+                if seen.position.ended or opened is None or begun is None or _is_bare(error):
                     return error
                 if strategy == "store-partial":
-                    if seen.stored < seen.offset:
+                    if seen.stored < seen.position.offset:
                         return error  # there is no `persist_partial` before it
                     failed = ResumableStreamError(error, begun.token)
                     failed.__cause__ = error
                     return failed
                 if strategy == "best-effort":
-                    if not seen.offset:
+                    if not seen.position.offset:
                         return error
                     emit(said(Problem.of("streaming", error, recoverable=True), opened))
-                    emit(Ended("error", seen.offset, seen.index))
+                    emit(Ended("error", seen.position.offset, seen.position.index))
                     return None
                 rollback = Streams(backend).rollback(
                     stream_id=opened.stream_id, memory_space_id=opened.turn.memory_space_id, epoch=begun.epoch
@@ -137,11 +138,8 @@ class _Seen:
     def __init__(self) -> None:
         self.opened: Opened | None = None
         self.begun: Begun | None = None
-        self.ended = False
-        self.delta: Delta | None = None
-        self.replayed: Replayed | None = None
-        self.attempt = 0
-        self.partial: PartialStored | None = None
+        self.position = Position()
+        self.stored = 0  # how much of the text is durable
 
     def noting(
         self, emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
@@ -149,42 +147,19 @@ class _Seen:
         """Pass everything on, and note it."""
 
         def on_next(event: StreamEvent) -> None:
-            if type(event) is Delta:
-                self.delta, self.attempt = event, event.attempt
-            elif isinstance(event, Opened):
+            if type(event) is Delta and event.attempt == self.position.attempt:
+                self.position.last = event
+                self.position.offset += len(event.text)
+                return emit(event)
+            move = self.position.take(event)
+            if move is Move.ANEW:
+                self.stored = self.position.start
+            if isinstance(event, Opened):
                 self.opened = event
             elif isinstance(event, Begun):
                 self.begun = event
-            elif isinstance(event, PartialStored):
-                self.partial = event
-            elif isinstance(event, Replayed):
-                self.delta, self.replayed, self.attempt = None, event, event.attempt
-            elif isinstance(event, Resumed) and event.attempt > self.attempt:
-                self.delta = self.replayed = None  # the text begins anew
-                self.attempt = event.attempt
-            elif isinstance(event, Ended):
-                self.ended = True
-            emit(event)
+            elif isinstance(event, PartialStored) and move is Move.GOES_ON:
+                self.stored = event.offset
+            return emit(event)
 
         return on_next, None
-
-    @property
-    def offset(self) -> int:
-        """The length of the text."""
-        if self.delta:
-            return self.delta.offset + len(self.delta.text)
-        return self.replayed.offset if self.replayed else 0
-
-    @property
-    def stored(self) -> int:
-        """How much of the text is durable."""
-        if self.delta is None:
-            return self.offset
-        return self.partial.offset if self.partial and self.partial.attempt == self.delta.attempt else 0
-
-    @property
-    def index(self) -> int:
-        """The number of its deltas."""
-        if self.delta:
-            return self.delta.index + 1
-        return self.replayed.index if self.replayed else 0

@@ -8,6 +8,7 @@ from cortex_rx.chain import Sink
 from cortex_rx.errors import TextDiverged
 from cortex_rx.events import Delta, Replayed, StreamEvent
 from cortex_rx.flow import Flow, passing
+from cortex_rx.position import Move, Position
 
 __all__ = ["text"]
 
@@ -43,16 +44,17 @@ def text() -> Sink[str]:
     def make(
         emit: Callable[[str], None], flow: Flow, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
-        attempt: int | None = None
-        diverged = False
+        position = Position()
+        shown = anew = diverged = False
 
         def on_next(event: StreamEvent) -> None:
-            nonlocal attempt, diverged
-            if type(event) is Delta or isinstance(event, Replayed):
-                if event.text and event.attempt != attempt:
-                    diverged = diverged or attempt is not None
-                    attempt = event.attempt
-                if event.text and not diverged:
+            nonlocal shown, anew, diverged
+            move = position.take(event)
+            anew = anew or (shown and move in (Move.ANEW, Move.CUT))  # but no text has come of it
+            if isinstance(event, Delta | Replayed) and event.text and move is not Move.OTHER:
+                diverged = diverged or anew
+                if not diverged:
+                    shown = True
                     emit(event.text)
 
         def at_end(error: Exception | None) -> Exception | None:

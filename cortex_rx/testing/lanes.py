@@ -32,6 +32,7 @@ from cortex_rx.chain import declare
 from cortex_rx.errors import InvalidArgument, StreamTimeout
 from cortex_rx.events import Delta, Ended, Opened, Replayed, Resumed, StreamEvent
 from cortex_rx.flow import Flow, OutOfPatience, Watch, pull
+from cortex_rx.position import Position
 from cortex_rx.source import stream_id_of
 from cortex_rx.testing._compare import Written, compare
 from cortex_rx.testing._notation import read, refuse
@@ -61,23 +62,15 @@ def _events(lane: Iterable[Written], ended: str | None) -> list[Written]:
     own = [mark for mark, _ in items if _is(mark.value, Opened)]
     start = own[0].at if own else 0.0
     out = [] if own else [Written(Mark(0.0, "next", Opened), "")]
-    index = offset = attempt = 0
+    position = Position()
     for mark, letter in items:
         value = mark.value
         if isinstance(value, str):
-            value = Delta(value, index, offset, attempt, round(mark.at - start, 6))
-        match value:
-            case Delta():
-                index, offset, attempt = value.index + 1, value.offset + len(value.text), value.attempt
-            case Replayed():
-                index, offset, attempt = value.index, value.offset, value.attempt
-            case Resumed():
-                index = index if value.attempt == attempt else 0
-                offset, attempt = value.offset, value.attempt
-            case _:
-                pass
+            value = Delta(value, position.index, position.offset, position.attempt, round(mark.at - start, 6))
+        if isinstance(value, StreamEvent):
+            position.take(value)
         if mark.kind == "completed" and ended and not any(_is(each.value, Ended) for each, _ in out):
-            out.append(Written(Mark(mark.at, "next", Ended(ended, offset, index)), ""))
+            out.append(Written(Mark(mark.at, "next", Ended(ended, position.offset, position.index)), ""))
         out.append(Written(Mark(mark.at, mark.kind, value), letter))
     return out
 

@@ -16,7 +16,7 @@ from cortex_rx.errors import (
     InvalidArgument,
     StoreUnavailable,
 )
-from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered, Replayed
+from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered, Replayed, Resumed
 from cortex_rx.flow import Flow, stream
 
 # --- tokens do not wait -----------------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def test_what_is_wrong_is_said_when_it_is_declared(lab, wrong, message):
 def test_it_says_what_it_needs_and_emits(lab):
     step = cx.persist_partial(lab.store)
     assert (step.name, step.needs, step.emits) == ("persist_partial", {Begun}, {PartialStored, Problem})
-    assert step.reads == {Opened, Replayed, Delta, Ended, Problem}
+    assert step.reads == {Opened, Replayed, Resumed, Delta, Ended, Problem}
     assert step.takes_text and not step.rewrites
 
 
