@@ -151,15 +151,17 @@ class Position:
         >>> Position().take_deltas(deltas)
         (<Move.ANEW: 'anew'>, 'b')
         """
-        newest = max(map(_attempt, deltas))
+        attempts = set(map(_attempt, deltas))
+        newest = max(attempts)
         if newest < self.attempt:
             return Move.OTHER, ""
-        kept = [delta for delta in deltas if delta.attempt == newest]
-        move = self.means(kept[0])
+        if len(attempts) > 1:
+            deltas = [delta for delta in deltas if delta.attempt == newest]
+        move = self.means(deltas[0])
         if move is Move.ANEW:
-            self._set(newest, kept[0].offset)
-        text = "".join([delta.text for delta in kept])
-        self.last = kept[-1]
+            self._set(newest, deltas[0].offset)
+        text = "".join([delta.text for delta in deltas])
+        self.last = deltas[-1]
         self.offset += len(text)
         return move, text
 

@@ -146,14 +146,16 @@ class _Seen:
     ) -> tuple[Callable[[StreamEvent], None], None]:
         """Pass everything on, and note it."""
 
+        position = self.position
+
         def on_next(event: StreamEvent) -> None:
-            if type(event) is Delta and event.attempt == self.position.attempt:
-                self.position.last = event
-                self.position.offset += len(event.text)
+            if type(event) is Delta and event.attempt == position.attempt:
+                position.last = event
+                position.offset += len(event.text)
                 return emit(event)
-            move = self.position.take(event)
+            move = position.take(event)
             if move is Move.ANEW:
-                self.stored = self.position.start
+                self.stored = position.start
             if isinstance(event, Opened):
                 self.opened = event
             elif isinstance(event, Begun):
