@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lanes import slow_but
 
 from cortex_rx import Spool
 from cortex_rx import operators as cx
@@ -109,7 +110,12 @@ def test_with_hooks(name):
     assert (Promise.BOUNDED in kept) != text
 
 
-@pytest.mark.parametrize("name", NO_STORE)
+QUICK = [name for name in NO_STORE if not name.startswith("chunk, ") or name == "chunk, paragraph"]
+
+
+@pytest.mark.parametrize(
+    "name", slow_but(QUICK, NO_STORE, "4 MB in small chunks with all memory traced; one strategy is, in every run")
+)
 def test_without_a_store(name):
     extra = (*EXTRA, FactsExtracted(())) if name.startswith("measure") else ()
     report = check_operator(NO_STORE[name], extra=extra, rewrites=name.startswith(("limit", "rewrite")))
