@@ -2,7 +2,8 @@
 
 Of a changed file of the package these are its doctests, the tests that are named like it (`tests/a/test_b*.py` or
 `tests/test_b*.py` of `cortex_rx/a/b.py`), and those that use a name that it exports.  Where there are none, as of a private module,
-it is the tests of the modules that import it.  Of a helper, the tests that import it; of a `conftest.py`, the tests of its folder.
+it is the tests of the modules that import it.  Of a helper or a story, the tests that import it; of a `conftest.py`, the tests of
+its folder.
 What stands outside of the package is tested by `tests/docs`, `tests/examples` and `tests/test_readme.py`.
 
 It is a guess, and a short one: `make test` is what says that nothing is broken.
@@ -61,7 +62,9 @@ def _tests_of_helper(path: Path) -> set[str]:
         if user.stem.startswith("test_"):
             found.add(user)
         else:
-            new = [each for each in sorted(TESTS.rglob("*.py")) if user.stem in _imports(each) and each not in found]
+            helper = TESTS / "helpers" in user.parents
+            name = user.stem if helper else _dotted(user, TESTS)
+            new = [each for each in sorted(TESTS.rglob("*.py")) if name in _imports(each) and each not in found]
             users += new
             found.update(new)
     return _named(each for each in found if each.stem.startswith("test_"))
@@ -76,7 +79,7 @@ def _tests_of_module(path: Path, seen: frozenset[Path] = frozenset()) -> set[str
         found |= {test for test in _tests() if exported & _uses(test)}
     if found:
         return _named(found)
-    importers = [each for each in _modules() if each not in seen and _dotted(path) in _imports(each)]
+    importers = [each for each in _modules() if each not in seen and _dotted(path, ROOT) in _imports(each)]
     return {test for each in importers for test in _tests_of_module(each, seen | {path})}
 
 
@@ -136,8 +139,8 @@ def _imports(path: Path) -> set[str]:
     return found
 
 
-def _dotted(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+def _dotted(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

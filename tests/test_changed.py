@@ -27,6 +27,7 @@ def changed() -> Any:
         ("cortex_rx/backends/sqlite/words.py", ["tests/backends/test_sqlite_search.py"]),
         ("cortex_rx/testing/_promises.py", ["tests/testing/test_check.py", "tests/testing/test_conformance.py"]),
         ("tests/helpers/lost_writes.py", ["tests/proofs/test_power_loss.py"]),
+        ("tests/proofs/stories/exchange.py", ["tests/proofs/test_simulation.py", "tests/testing/test_simulate.py"]),
         ("tests/helpers/machine_model.py", ["tests/proofs/test_state_machine.py"]),
         ("tests/operators/conftest.py", ["tests/operators"]),
         ("tests/operators/__snapshots__/test_chunk.ambr", ["tests/operators/test_chunk.py"]),

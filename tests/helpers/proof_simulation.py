@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cortex_rx.testing.simulate import Remembering, Simulation, SimulationFailed, Writing, run_seed
+from proofs.stories import Remembering, Writing
+
+from cortex_rx.testing.simulate import Simulation, SimulationFailed, run_seed
 
 SCENARIOS = {"Remembering": Remembering, "Writing": Writing}
 CORPUS = Path(__file__).parents[1] / "proofs" / "seeds.txt"

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = """
 import asyncio, pathlib, sys
-import cortex_rx
+import cortex_rx, cortex_rx.testing.simulate
 from cortex_rx import Cortex
 assert pathlib.Path(cortex_rx.__file__).is_relative_to(sys.prefix), cortex_rx.__file__
 async def main():

@@ -15,9 +15,10 @@ from proof_conformance import kept
 from proof_crashes import crashes
 from proof_machine import examples
 from proof_power import PROGRAMS, cut_power
+from proofs.stories import Remembering
 
 from cortex_rx.testing import BACKEND_PROMISES, each_fault
-from cortex_rx.testing.simulate import Remembering, run_seeds
+from cortex_rx.testing.simulate import run_seeds
 
 Cases: TypeAlias = Generator[None, None, None]
 

@@ -1,21 +1,24 @@
-"""The simulator: a seed is one run, to the letter; what is wrong is found, and the error says how to run it again."""
+"""The simulator, and the proofs' stories: a seed is one run, to the letter; what is wrong is found, and how to run it again said."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from lanes import slow
+from proofs.stories import Remembering, Writing
 from wrong_backends import WRONG
 
 from cortex_rx.testing import Crashed, VirtualLoop
-from cortex_rx.testing.simulate import Remembering, SimulationFailed, Writing, run_seed, run_seeds
+from cortex_rx.testing.simulate import SimulationFailed, run_seed, run_seeds
 from cortex_rx.testing.simulate.__main__ import main
 
+ROOT = Path(__file__).parents[2]
 RARE = "seeds until a rare error is found; common ones are found in every run"
 
 
@@ -43,18 +46,18 @@ def test_a_seed_is_the_same_run_again(scenario):
 
 
 @pytest.mark.parametrize(
-    ("name", "seeds"),
+    ("name", "seeds", "words"),
     [
-        ("ForgetsTheFence", 40),
-        ("AcknowledgesBeforeItCommits", 40),
-        ("AppendsTwice", 40),
-        pytest.param("FinalisesTwice", 100, marks=pytest.mark.slow(reason=RARE)),
+        ("ForgetsTheFence", 40, "Diverged"),
+        ("AcknowledgesBeforeItCommits", 40, "acknowledged, and not there"),
+        ("AppendsTwice", 40, "pieces stand twice"),
+        pytest.param("FinalisesTwice", 100, "4 memories", marks=pytest.mark.slow(reason=RARE)),
     ],
 )
-def test_a_wrong_backend_is_found_by_its_writers(name, seeds):
+def test_a_wrong_backend_is_found_by_its_writers(name, seeds, words):
     kind, _ = WRONG[name]
     scenario = Writing(lambda sim: kind(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id))
-    with pytest.raises(SimulationFailed) as failed:
+    with pytest.raises(SimulationFailed, match=words) as failed:
         run_seeds(scenario, range(seeds))
     with pytest.raises(SimulationFailed) as again:
         run_seed(scenario, failed.value.seed)
@@ -93,6 +96,15 @@ def test_what_was_cut_off_goes_on_by_its_token(caplog):
     assert all(happened[f"source {how}"] > 10 for how in ("same", "other", "restart", "prefill"))
     assert all(happened[what] for what in ("store-partial", "retry", "rollback", "best-effort", "durable", "spooled"))
     assert happened["followers saw Rewound"] > 3 and happened["clients that came back"] > 3
+
+
+def test_a_story_with_another_model():
+    class Brief(Remembering):
+        def say(self, sim, exchange):
+            return [(0.1, f"{exchange.key}, {sim.new_id()}: "), (sim.random.choice([0, 5]), "yes.")]
+
+    counted = run_seeds(Brief(), range(20))
+    assert counted.happened["remembered"] > 20 and counted.happened["asked with a token"] > 3
 
 
 # --- what a simulation notices, and says --------------------------------------------------------------------------------
@@ -225,6 +237,28 @@ def test_what_is_counted():
     )
 
 
+def test_a_process_that_ends_by_its_plan():
+    async def counts(sim):
+        process = sim.process(sim.plan(effects=4))
+        done = []
+
+        async def work():
+            for number in range(4):
+                await process.effect("count", lambda number=number: one(number))
+
+        async def one(number):
+            done.append(number)
+
+        try:
+            await process.run(work())
+        except (Crashed, ConnectionError):
+            sim.note(f"stopped at {len(done)}")
+        assert done == list(range(len(done)))
+
+    assert run_seeds(counts, range(100)).seeds == 100
+    assert run_seed(counts, 7).notes == run_seed(counts, 7).notes
+
+
 def test_a_failure_says_what_happened_and_how_to_run_it_again():
     async def scenario(sim):
         sim.note("first")
@@ -241,6 +275,9 @@ def test_a_failure_says_what_happened_and_how_to_run_it_again():
     assert isinstance(failed.value.__cause__, KeyError)
 
 
+STORY = "PYTHONPATH=tests python -m cortex_rx.testing.simulate --scenario proofs.stories"
+
+
 class Broken(Remembering):
     async def _judge(self, *_):
         raise AssertionError("always")
@@ -249,8 +286,8 @@ class Broken(Remembering):
 @pytest.mark.parametrize(
     ("scenario", "again"),
     [
-        (Remembering(), "python -m cortex_rx.testing.simulate --seed 1"),
-        (Writing(), "python -m cortex_rx.testing.simulate --scenario cortex_rx.testing.simulate:Writing --seed 1"),
+        (Remembering(), f"{STORY}:Remembering --seed 1"),
+        (Writing(), f"{STORY}:Writing --seed 1"),
         (Broken(), "run_seed(Broken(...), 1)"),
     ],
     ids=["remembering", "writing", "own"],
@@ -263,31 +300,70 @@ def test_the_line_that_runs_it_again(scenario, again, monkeypatch, caplog):
     assert failed.value.again == again
 
 
+def shell(line, folder, **env):
+    """Run a line as a person does who has this Python; what it said, and how it ended."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {"PATH": path, "PYTHONWARNINGS": "error", **env}
+    done = subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True, env=env)
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("scenario", [Remembering, Writing])
+def test_the_line_runs_the_seed_of_a_story_again(scenario, monkeypatch, caplog):
+    caplog.set_level("CRITICAL", "cortex_rx")
+    notes = "\n".join(run_seed(scenario(), 1).notes)
+    monkeypatch.setattr(scenario, "_judge", Broken._judge)
+    with pytest.raises(SimulationFailed) as failed:
+        run_seed(scenario(), 1)
+    code, said = shell(failed.value.again, ROOT)
+    assert code == 0 and said.startswith(f"{notes}\nholds ("), said
+
+
 def test_the_command_line(tmp_path: Path):
     (tmp_path / "my_story.py").write_text(
         "async def holds(sim):\n    sim.note('hello')\nasync def fails(sim):\n    assert sim.seed < 4, 'too high'\n"
+        "class Holds:\n    async def __call__(self, sim):\n        sim.note('made')\n"
     )
 
-    def call(*arguments):
-        command = [sys.executable, "-W", "error", "-m", "cortex_rx.testing.simulate", *arguments]
-        path = f"{Path(__file__).parents[2]}:{tmp_path}"
-        done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": path})
-        assert done.stderr == ""
-        return done.returncode, done.stdout
+    def call(arguments):
+        return shell(f"python -m cortex_rx.testing.simulate {arguments}", tmp_path, PYTHONPATH=str(ROOT))
 
-    code, said = call("--seed", "3", "--scenario", "my_story:holds")
+    code, said = call("--seed 3 --scenario my_story:holds")
     assert code == 0 and said.startswith("     0.000 s  hello\nholds (")
-    code, said = call("--seeds", "0:10", "--scenario", "my_story:fails")
-    assert code == 1
-    assert said == (
-        "seed 4: AssertionError: too high\n"
-        "again: python -m cortex_rx.testing.simulate --scenario my_story:fails --seed 4\n"
-    )
-    code, said = call("--seed", "0")
-    assert code == 0 and "remembered" in said
+    code, said = call("--seed 3 --scenario my_story:Holds")
+    assert code == 0 and said.startswith("     0.000 s  made\nholds (")
+    code, said = call("--seeds 0:10 --scenario my_story:fails")
+    again = "python -m cortex_rx.testing.simulate --scenario my_story:fails --seed 4"
+    assert (code, said) == (1, f"seed 4: AssertionError: too high\nagain: {again}\n")
+    assert shell(again, tmp_path, PYTHONPATH=str(ROOT)) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "the following arguments are required: --scenario"),
+        (["--scenario", "json"], "argument --scenario: 'json' is not MODULE:NAME, such as my_tests.stories:scenario"),
+        (["--scenario", "json.no:x"], "argument --scenario: 'json.no:x': there is no module 'json.no'"),
+        (["--scenario", "no_such.part:x"], "argument --scenario: 'no_such.part:x': there is no module 'no_such'"),
+        (["--scenario", "json:no"], "argument --scenario: 'json:no': json has no scenario 'no', but None"),
+        (["--scenario", "json:__name__"], "'json:__name__': json has no scenario '__name__', but 'json'"),
+    ],
+)
+def test_the_command_line_names_what_is_wrong_with_the_scenario(arguments, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--seed", "1", *arguments])
+    assert ended.value.code == 2 and words in capsys.readouterr().err
+
+
+def test_a_module_that_lacks_another_is_not_said_to_be_missing(tmp_path, monkeypatch):
+    (tmp_path / "a_story_that_needs_more.py").write_text("import no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        main(["--seed", "1", "--scenario", "a_story_that_needs_more:x"])
 
 
 def test_the_command_line_counts(capsys):
-    assert main(["--seeds", "0:3"]) == 0
+    assert main(["--scenario", "proofs.stories:Writing", "--seeds", "0:3"]) == 0
     assert capsys.readouterr().out.startswith("3 seeds, ")
     assert logging.getLogger("cortex_rx").level == logging.NOTSET, "what it has silenced speaks again"

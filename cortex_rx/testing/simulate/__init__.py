@@ -22,25 +22,19 @@ When a seed fails, the error ends in the one line that runs it again:
          0.000 s  drawing
     again: run_seed(broken, 2)
 
-`Remembering` is the scenario of this package: `remember_stream` on SQLite; `Writing` is one for a backend alone.  The command line runs it, or yours:
+From the command line, a scenario that can be imported, or a class that makes one without arguments:
 
-    python -m cortex_rx.testing.simulate --seed 123
-    python -m cortex_rx.testing.simulate --seeds 0:1000 --scenario my_tests.stories:scenario
+    python -m cortex_rx.testing.simulate --scenario my_tests.stories:scenario --seed 123
+    python -m cortex_rx.testing.simulate --scenario my_tests.stories:scenario --seeds 0:1000
 """
 
-from cortex_rx.testing.simulate.remembering import Exchange, Remembering, Run
 from cortex_rx.testing.simulate.simulation import Scenario, Simulated, Simulation, SimulationFailed, run_seed, run_seeds
-from cortex_rx.testing.simulate.writing import Writing
 
 __all__ = [
-    "Exchange",
-    "Remembering",
-    "Run",
     "Scenario",
     "Simulated",
     "Simulation",
     "SimulationFailed",
-    "Writing",
     "run_seed",
     "run_seeds",
 ]

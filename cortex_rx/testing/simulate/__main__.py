@@ -1,4 +1,4 @@
-"""The command line: `python -m cortex_rx.testing.simulate --seed 123`."""
+"""The command line: `python -m cortex_rx.testing.simulate --scenario my_tests.stories:scenario --seed 123`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import time
 from typing import Any
 
-from cortex_rx.testing.simulate.remembering import Remembering
 from cortex_rx.testing.simulate.simulation import Scenario, SimulationFailed, run_seed, run_seeds
 
 
@@ -18,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--seed", type=int, help="one seed; shows what happened")
     chosen.add_argument("--seeds", type=_range, metavar="FIRST:END", help="a range of seeds; shows counts")
-    parser.add_argument("--scenario", type=_scenario, metavar="MODULE:NAME", default=Remembering())
+    parser.add_argument("--scenario", type=_scenario, metavar="MODULE:NAME", required=True, help="what is run")
     given = parser.parse_args(arguments)
     log = logging.getLogger("cortex_rx")
     level = log.level
@@ -45,8 +44,17 @@ def _range(text: str) -> range:
 
 def _scenario(text: str) -> Scenario:
     module, _, name = text.partition(":")
-    found: Any = getattr(importlib.import_module(module), name)
+    if not (module and name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not MODULE:NAME, such as my_tests.stories:scenario")
+    try:
+        found: Any = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module is there, and needs one that is not
+        raise argparse.ArgumentTypeError(f"{text!r}: there is no module {error.name!r}") from None
     scenario: Scenario = found() if isinstance(found, type) else found
+    if not callable(scenario):
+        raise argparse.ArgumentTypeError(f"{text!r}: {module} has no scenario {name!r}, but {scenario!r}")
     return scenario
 
 

@@ -102,7 +102,10 @@ class Simulation:
 
 
 Scenario: TypeAlias = Callable[[Simulation], Awaitable[None]]
-"""Builds what is tested, lets it run, and raises when something does not hold."""
+"""Builds what is tested, lets it run, and raises when something does not hold.
+
+An object may have a `command`, a string or None: the command line that runs it, without the seed.  A function needs none.
+"""
 
 
 class _Shuffled(VirtualLoop):
@@ -202,18 +205,17 @@ def _files() -> set[str]:
 
 def _again(scenario: Scenario, seed: int) -> str:
     """The line that runs one seed of a scenario: a command, where a command can find the scenario."""
+    command: str | None = getattr(scenario, "command", None)
+    if command is not None:
+        return f"{command} --seed {seed}"
     module = getattr(scenario, "__module__", "")
     name = getattr(scenario, "__name__", "")
-    command = "python -m cortex_rx.testing.simulate"
-    arguments: str | None = getattr(scenario, "arguments", None)
-    if arguments is not None:
-        return " ".join([command, *filter(None, [arguments]), f"--seed {seed}"])
     try:
         found = getattr(importlib.import_module(module), name) is scenario and module != "__main__"
     except Exception:
         found = False
     if found:
-        return f"{command} --scenario {module}:{name} --seed {seed}"
+        return f"python -m cortex_rx.testing.simulate --scenario {module}:{name} --seed {seed}"
     return f"run_seed({name or f'{type(scenario).__name__}(...)'}, {seed})"
 
 

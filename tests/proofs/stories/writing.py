@@ -11,6 +11,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from proofs.stories.ledger import Ledger
+
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.backends.backend import Backend
 from cortex_rx.errors import Fenced, StillOwned, StoreUnavailable, StreamNotFound, TokenError
@@ -18,11 +20,11 @@ from cortex_rx.retry import SHORT_PAUSES, Backoff, retrying
 from cortex_rx.testing.faults import Faulty
 from cortex_rx.testing.plans import FaultKind
 from cortex_rx.testing.processes import Crashed, Process
-from cortex_rx.testing.simulate._ledger import Ledger
-from cortex_rx.testing.simulate.simulation import Simulation
+from cortex_rx.testing.simulate import Simulation
 
 __all__ = ["Writing"]
 
+COMMAND = "PYTHONPATH=tests python -m cortex_rx.testing.simulate --scenario proofs.stories:Writing"
 QUESTION: dict[str, Any] = {
     "conversationId": "c",
     "userMessage": "What is it?",
@@ -56,8 +58,8 @@ class Writing:
 
     def __init__(self, make: Callable[[Simulation], Backend] | None = None) -> None:
         self._make = make or _sqlite
-        self.arguments: str | None = "--scenario cortex_rx.testing.simulate:Writing" if make is None else None
-        """Those of the command line that run it; None where it could not know the backend."""
+        self.command: str | None = COMMAND if make is None else None
+        """The one that runs it, from the root of the repository; None where it could not know the backend."""
 
     async def __call__(self, sim: Simulation) -> None:
         ledger, acknowledged = Ledger(), list[str]()

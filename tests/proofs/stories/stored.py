@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from proofs.stories.exchange import Exchange
+from proofs.stories.ledger import Ledger
+from proofs.stories.story import Story
+
 from cortex_rx.backends.backend import Backend
 from cortex_rx.spool import DeadLetter, DeadLetters, Spool
-from cortex_rx.testing.simulate._exchange import Exchange
-from cortex_rx.testing.simulate._ledger import Ledger
-from cortex_rx.testing.simulate._story import Story
 
 __all__ = ["judge"]
 

@@ -1,4 +1,4 @@
-"""The scenario of this package: `remember_stream` on a SQLite file, under crashes, stalls, failures, stops, rivals and outages.
+"""The scenario of a whole pipeline: `remember_stream` on a SQLite file, under crashes, stalls, failures, stops, rivals and outages.
 
 What is tested is made by methods that a class of your own may override: another store, another spool, another chain, another
 model.  The story and what must hold at its end stay the same.
@@ -11,6 +11,12 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
+from proofs.stories.client import Client
+from proofs.stories.exchange import HOWS, Exchange, Pieces, Run, Seen
+from proofs.stories.others import delete, drain, finish_some, follow, intrude
+from proofs.stories.stored import judge
+from proofs.stories.story import LEASE_OVER, Story
+
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.backends.backend import Backend
@@ -18,15 +24,11 @@ from cortex_rx.remember import Answer, default_chain, remember_stream
 from cortex_rx.spool import Spool
 from cortex_rx.testing.faults import Faulty
 from cortex_rx.testing.processes import Crashed
-from cortex_rx.testing.simulate._client import Client
-from cortex_rx.testing.simulate._exchange import HOWS, Exchange, Pieces, Run, Seen
-from cortex_rx.testing.simulate._others import delete, drain, finish_some, follow, intrude
-from cortex_rx.testing.simulate._stored import judge
-from cortex_rx.testing.simulate._story import LEASE_OVER, Story
-from cortex_rx.testing.simulate.simulation import Simulation
+from cortex_rx.testing.simulate import Simulation
 
-__all__ = ["Exchange", "Remembering", "Run"]
+__all__ = ["Remembering"]
 
+COMMAND = "PYTHONPATH=tests python -m cortex_rx.testing.simulate --scenario proofs.stories:Remembering"
 LETTERS = "ab c\n京都é😀'.,0\0\u0301"
 PATIENCE = 300.0  # virtual seconds until a process that is not through is ended
 PROCESSES = 5  # at most one after the other; the last runs without faults
@@ -45,7 +47,7 @@ class Remembering:
     * every exchange is stored once, with its question before it, and its text is one that the model said, with what it had said before
       where it went on; what was left or cut off is the beginning of one; what a client was given as the result is what is stored;
     * nothing is stored twice, and everything in its own memory space and conversation; a token opens no other space;
-    * what was acknowledged is there, and no write of an old epoch was (`_ledger.py`);
+    * what was acknowledged is there, and no write of an old epoch was (`ledger.py`);
     * what was spooled is stored, or is a dead letter, or was deleted.
 
     >>> from cortex_rx.testing.simulate import run_seeds
@@ -55,9 +57,9 @@ class Remembering:
     """
 
     @property
-    def arguments(self) -> str | None:
-        """Those of the command line that run it; None for a class of your own."""
-        return "" if type(self) is Remembering else None
+    def command(self) -> str | None:
+        """The one that runs it, from the root of the repository; None for a class of your own."""
+        return COMMAND if type(self) is Remembering else None
 
     # --- what may be overridden ---------------------------------------------------------------------------------------
 

@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
+from proofs.stories.exchange import HOWS, Exchange, How, Run, Seen
+from proofs.stories.story import EXPECTED, LEASE_OVER, Story
+
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends.backend import Backend
 from cortex_rx.errors import (
@@ -28,11 +31,9 @@ from cortex_rx.flow import Stopped
 from cortex_rx.remember import Answer
 from cortex_rx.reopening import ResumePoint, prefill, replayable, restart
 from cortex_rx.testing.processes import Process
-from cortex_rx.testing.simulate._exchange import HOWS, Exchange, How, Run, Seen
-from cortex_rx.testing.simulate._story import EXPECTED, LEASE_OVER, Story
 
 if TYPE_CHECKING:
-    from cortex_rx.testing.simulate.remembering import Remembering
+    from proofs.stories.remembering import Remembering
 
 __all__ = ["Client"]
 

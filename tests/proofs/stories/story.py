@@ -7,13 +7,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proofs.stories.exchange import Exchange
+from proofs.stories.ledger import Ledger
+
 from cortex_rx.backends.backend import Backend
 from cortex_rx.errors import CortexError, StoreUnavailable
 from cortex_rx.flow import Stopped
 from cortex_rx.spool import Spool
-from cortex_rx.testing.simulate._exchange import Exchange
-from cortex_rx.testing.simulate._ledger import Ledger
-from cortex_rx.testing.simulate.simulation import Simulation
+from cortex_rx.testing.simulate import Simulation
 
 __all__ = ["EXPECTED", "LEASE_OVER", "Story"]
 

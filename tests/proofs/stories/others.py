@@ -7,14 +7,15 @@ from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Any
 
+from proofs.stories.exchange import Exchange, Seen
+from proofs.stories.story import LEASE_OVER, Story
+
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends.backend import Backend
 from cortex_rx.errors import MemoryNotFound, SpoolBusy, StoreUnavailable, StreamNotFound, TokenError
 from cortex_rx.remember import remember_stream
 from cortex_rx.reopening import replayable
 from cortex_rx.testing.processes import Process
-from cortex_rx.testing.simulate._exchange import Exchange, Seen
-from cortex_rx.testing.simulate._story import LEASE_OVER, Story
 
 __all__ = ["delete", "drain", "finish_some", "follow", "intrude"]
 
