@@ -143,7 +143,7 @@ def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
     given: dict[str, Any] = {}
     for key, one in (*cast("Mapping[object, Any]", value).items(), *keywords.items()):
         if not isinstance(key, str):
-            raise InvalidArgument(model.__name__, key, "keys that are strings")
+            raise InvalidArgument(model.__name__, f"a key of type {type(key).__name__}", "keys that are strings")
         if key in given:
             raise InvalidArgument(key, "twice", "the field once: in the mapping or as a keyword")
         given[key] = one

@@ -307,9 +307,12 @@ def judge(error: BaseException | None) -> Rule:
     return _judge(error, {}) or _UNKNOWN
 
 
+_MOST = 100  # errors that are looked at, so that the stack is deep enough for all of them
+
+
 def _judge(error: BaseException | None, seen: dict[int, Rule | None]) -> Rule | None:
     """`seen`: what is known of the others, for they may come in circles."""
-    if error is None or len(seen) > 100:
+    if error is None or len(seen) > _MOST:
         return None
     if id(error) not in seen:
         seen[id(error)] = None
@@ -322,7 +325,7 @@ def _decide(error: BaseException, seen: dict[int, Rule | None]) -> Rule | None:
         rule = next(_BY_CLASS[kind] for kind in type(error).__mro__ if kind in _BY_CLASS)
         if rule.verdict is not Verdict.CARRIED:
             return rule
-        found = _word(error) or _judge(error.__cause__ or getattr(error, "original_error", None), seen) or _UNKNOWN
+        found = _word(error) or _judge(_cause(error), seen) or _UNKNOWN
         return found._replace(as_is=rule.as_is)
     if isinstance(error, BaseExceptionGroup):
         rules = [_judge(each, seen) or _UNKNOWN for each in error.exceptions]
@@ -337,7 +340,8 @@ def _decide(error: BaseException, seen: dict[int, Rule | None]) -> Rule | None:
 
 def _cause(error: BaseException) -> BaseException | None:
     """What it comes from: its `__cause__`, or the error that it was made of, as in `URLError(refused)`."""
-    return error.__cause__ or next((each for each in error.args if isinstance(each, BaseException)), None)
+    made_of = (*error.args, _get(error, "original_error"))
+    return error.__cause__ or next((each for each in made_of if isinstance(each, BaseException)), None)
 
 
 def _said(error: BaseException) -> Rule | None:
@@ -450,19 +454,22 @@ def retry_after(error: BaseException, now: float) -> float | None:
     >>> retry_after(ValueError(), now=0.0) is None
     True
     """
+    return _asked(error, now, set())
+
+
+def _asked(error: BaseException | None, now: float, seen: set[int]) -> float | None:
+    """What an error says, or what it comes from; of a group the longest."""
+    if error is None or id(error) in seen or len(seen) > _MOST:
+        return None
+    seen.add(id(error))
     if isinstance(error, BaseExceptionGroup):
-        asked = [retry_after(each, now) for each in error.exceptions]
+        asked = [_asked(each, now, seen) for each in error.exceptions]
         return max((seconds for seconds in asked if seconds is not None), default=None)
-    at: BaseException | None = error
-    for _ in range(16):
-        if at is None:
-            break
-        for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-            value = _header(at, name)
-            if value is not None and (seconds := _seconds(str(value), now)) is not None:
-                return seconds * scale
-        at = at.__cause__
-    return None
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = _header(error, name)
+        if value is not None and (seconds := _seconds(str(value), now)) is not None:
+            return seconds * scale
+    return _asked(_cause(error), now, seen)
 
 
 def _seconds(value: str, now: float) -> float | None:

@@ -185,11 +185,18 @@ class Hostile(Exception):
     status_code = status = body = headers = rcvd = response
 
 
+def named(value: object) -> str:
+    return repr(value)[:80] if value is not DEEP else "DEEP"
+
+
 CIRCLE = caused(Odd(), caused(Odd(), Odd()))
 CIRCLE.__cause__.__cause__ = CIRCLE  # type: ignore[union-attr]
 LONG = ConnectionError()
 for _ in range(5000):
     LONG = caused(Odd(), LONG)
+DEEP: Exception = ConnectionError()
+for _ in range(5000):
+    DEEP = ExceptionGroup("x", [DEEP])
 ROUND = ExceptionGroup("x", [Odd(), ConnectionError()])
 ROUND.exceptions[0].__cause__ = ROUND
 
@@ -225,9 +232,10 @@ ROUND.exceptions[0].__cause__ = ROUND
         (CIRCLE, False),
         (ROUND, False),
         (LONG, False),
+        (DEEP, False),
         (None, False),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_what_a_chain_comes_to(error: BaseException | None, transient: bool) -> None:
     assert is_transient(error) is transient
@@ -304,6 +312,24 @@ def asking(value: object, name: str = "retry-after") -> Exception:
 def test_how_long_is_asked_for(value: object, seconds: float | None) -> None:
     found = retry_after(asking(value), NOW)
     assert found == (pytest.approx(seconds, rel=1e-3) if seconds else seconds)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (caused(Odd(), ExceptionGroup("x", [asking("7"), Odd()])), 7.0),
+        (Odd(asking("7")), 7.0),
+        (ExceptionGroup("x", [caused(Odd(), asking("3")), Odd(asking("7"))]), 7.0),
+        (errors.ResumableStreamError(asking("7")), 7.0),
+        (caused(errors.NotStored("x", "text"), asking("7")), 7.0),
+        (ROUND, None),
+        (DEEP, None),
+        (LONG, None),
+    ],
+    ids=named,
+)
+def test_whatever_decides_about_an_error_says_how_long_is_asked_for(error: Exception, seconds: float | None) -> None:
+    assert retry_after(error, NOW) == seconds
 
 
 def test_milliseconds_come_first_and_a_cause_may_say_it() -> None:

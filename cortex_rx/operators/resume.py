@@ -90,12 +90,12 @@ def resume(
                     return None
                 asked = retry_after(error, flow.wall())
                 pause = number() * pause if asked is None else asked
-                if budget is not None and flow.time() + pause > first + budget:
-                    return None
                 if asked is not None and asked > longest:
                     failed = RetryAfterTooLong(asked, longest)
                     failed.__cause__ = error
                     return failed
+                if budget is not None and flow.time() + pause > first + budget:
+                    return None
                 return pause
 
             frame: Operator = engine.resume(again)

@@ -109,6 +109,18 @@ def test_arguments_that_are_no_mapping_and_functions_that_are_not_there() -> Non
     for kind, path in (("query", "streams:begin"), ("mutation", "streams:get"), ("query", ""), ("query", "x")):
         with pytest.raises(UnknownFunction, match="there are: "):
             check(kind, path, {})  # type: ignore[arg-type]
+    for path in (None, [], 5, b"memories:list"):
+        with pytest.raises(InvalidArgument, match="^path: got "):
+            check("query", path, {})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", [None, 5, 10**5000, b"words", ("words",)], ids=lambda key: type(key).__name__)
+def test_keys_that_are_no_strings_are_refused_and_not_shown(key: object) -> None:
+    asked = {"memorySpaceId": "s", "streamId": "st", "epoch": 1, "attempt": 0, "start": 0, "text": "x", "length": 1}
+    for args, field in (({key: 1}, "args"), ({**asked, "chunks": [{"start": 0, "end": 1, key: 1}]}, "chunks[0]")):
+        with pytest.raises(InvalidArgument) as error:
+            check("mutation", "streams:finalize", args)
+        assert str(error.value) == f"{field}: got 'a key of type {type(key).__name__}'; accepted: keys that are strings"
 
 
 def test_what_was_checked_is_a_copy() -> None:

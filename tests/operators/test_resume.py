@@ -97,9 +97,12 @@ def test_a_date_to_come_back():
 
 
 def test_what_the_provider_asks_for_may_be_beyond_the_budget():
-    times, error = opened_at([Http(429, retry_after="100")], cx.resume(3, S, within=10 * S))
+    times, error = opened_at([Http(429, retry_after="50")], cx.resume(3, S, within=10 * S))
     assert times == [0]
     assert isinstance(error, Http)
+    times, error = opened_at([Http(429, retry_after="100")], cx.resume(3, S, within=10 * S))
+    assert times == [0]
+    assert isinstance(error, RetryAfterTooLong), "whoever is told of it learns how long"
 
 
 DAY = 86_400.0

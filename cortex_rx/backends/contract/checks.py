@@ -36,7 +36,7 @@ def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]
     ...
     cortex_rx.errors.InvalidArgument: memorySpaceId: got 'an empty string'; accepted: a string that is not empty
     """
-    checked: dict[str, Any] = (_CHECKS[kind].get(path) or _unknown(kind, path))("", args)
+    checked: dict[str, Any] = (_CHECKS[kind].get(any_text("path", path)) or _unknown(kind, path))("", args)
     return checked
 
 
@@ -192,12 +192,13 @@ def _object(kind: types.Object) -> Check:
         if not isinstance(value, Mapping):
             raise InvalidArgument(field or "args", type(value).__name__, "a mapping")
         checked: dict[str, Any] = {}
-        for name, given in cast("Mapping[str, object]", value).items():
+        for name, given in cast("Mapping[object, object]", value).items():
+            if not isinstance(name, str):
+                raise InvalidArgument(field or "args", f"a key of type {type(name).__name__}", "keys that are strings")
             place = f"{field}.{name}" if field else name
             if name not in checks:
-                raise InvalidArgument(
-                    str(place), "an unknown argument" if not field else "an unknown field", ", ".join(checks)
-                )
+                what = "an unknown field" if field else "an unknown argument"
+                raise InvalidArgument(place, what, ", ".join(checks))
             checked[name] = checks[name](place, given)
         for name in required:
             if name not in checked:
