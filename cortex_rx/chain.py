@@ -193,7 +193,7 @@ def step(
     redact: step()
     """
     check.name("name", name)
-    check.callback("op", op)
+    check.function("op", op)
     for events, kinds in (("needs", needs), ("reads", reads), ("emits", emits)):
         _kinds(events, kinds)
     check.flag("rewrites", rewrites)

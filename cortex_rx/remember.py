@@ -187,7 +187,7 @@ class Answer:
     ) -> None:
         check.instance(Observable, "an Observable of events")("source", source)
         pause = check.seconds(zero=True)("linger", linger)
-        check.optional(check.callback)("started", started)
+        check.optional(check.function)("started", started)
         check.optional(checked_backend)("backend", backend)
         check.optional(checked_spool)("spool", spool)
         self._fold = ResultFold()
@@ -412,7 +412,7 @@ def _chosen(
     for name in ("extract_content", "generate_embedding"):
         if getattr(given, name) is not None:
             raise InvalidArgument(name, f"{name} and chain", f"one of them: in a chain, say finalize({name}=...)")
-    check.callback("chain", chain)
+    check.function("chain", chain)
     return chain
 
 

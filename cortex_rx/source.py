@@ -121,8 +121,8 @@ def from_stream(
     declared = source if isinstance(source, Reopenable) else None
     if declared is None:
         check_stream(source)
-    check.optional(check.callback)("provider", provider)
-    check.callback("make_id", make_id)
+    check.optional(check.function)("provider", provider)
+    check.function("make_id", make_id)
     if resume is not None and turn is not None:
         raise InvalidArgument("turn", "turn and resume", "one of them: the turn of a stream that is resumed is stored")
     if resume is None:

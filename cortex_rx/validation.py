@@ -7,6 +7,7 @@ user: of what may be text it shows the type only, and where a text is at fault, 
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -23,6 +24,7 @@ __all__ = [
     "each",
     "file_path",
     "flag",
+    "function",
     "importance",
     "instance",
     "json_mapping",
@@ -222,8 +224,17 @@ def instance(kind: type[object] | tuple[type[object], ...], accepted: str) -> Ch
     return check
 
 
+def function(field: str, value: object) -> Callable[..., Any]:
+    """A function whose result is used at once: of one that is async it would be a coroutine, which is true of everything."""
+    if inspect.iscoroutinefunction(value):
+        raise InvalidArgument(field, "an async function", "a function that is not async")
+    if not callable(value):
+        raise InvalidArgument(field, _hidden(value), "a function")
+    return value
+
+
 def callback(field: str, value: object) -> Callable[..., Any]:
-    """A function."""
+    """A function, plain or async."""
     if not callable(value):
         raise InvalidArgument(field, _hidden(value), "a function, plain or async")
     return value

@@ -67,6 +67,10 @@ class Odd:
         raise AssertionError("shown")
 
 
+async def _later(*_: object) -> None:
+    """A function whose result is there later."""
+
+
 def _deep(wrap: Callable[[Any], Any]) -> Any:
     value: Any = None
     for _ in range(100_000):
@@ -101,6 +105,7 @@ HOSTILE: Mapping[str, Any] = {
     "object": object(),
     "odd": Odd(),
     "class": Odd,
+    "async": _later,
     "cycle": CYCLE,
     "ring": RING,
     "deep mapping": _deep(lambda value: {"in": value}),
@@ -131,8 +136,10 @@ def fits(annotation: Any) -> set[str]:
         return {"blank"}  # a file may be called so
     if origin is not None and isinstance(origin, type) and issubclass(origin, os.PathLike):
         return {"blank"}
-    if origin is Callable or origin is type:
+    if origin is type:
         return {"class"}
+    if origin is collections.abc.Callable:  # one whose result is used at once takes none that is async
+        return {"class", "async"} if args[-1] in (Any, object) or "Awaitable" in str(args[-1]) else {"class"}
     return set()
 
 

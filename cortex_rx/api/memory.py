@@ -81,7 +81,7 @@ class MemoryAPI:
     ) -> None:
         self._backend: Backend = checked_backend("backend", backend)
         check.seconds(zero=True)("linger", linger)
-        check.optional(check.callback)("started", started)
+        check.optional(check.function)("started", started)
         check.optional(checked_spool)("spool", spool)
         self._linger, self._started, self._spool = linger, started, spool
 

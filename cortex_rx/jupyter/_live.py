@@ -194,7 +194,7 @@ async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live
     """
     pause = check.seconds()("every", every)
     check.instance(Answer, "an Answer, which remember_stream gives")("answer", answer)
-    check.optional(check.callback)("show", show)
+    check.optional(check.function)("show", show)
     view = Live()
     show = show or _display()
     show(view)

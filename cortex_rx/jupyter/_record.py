@@ -104,7 +104,7 @@ async def record(
     """
     check.optional(check.amount("seconds"))("frame", frame)
     check.optional(check.instance(Turn, "a Turn"))("turn", turn)
-    check.optional(check.callback)("chain", chain)
+    check.optional(check.function)("chain", chain)
     check.flag("virtual", virtual)
     if turn is None and isinstance(source, Observable):
         events: Observable[Any] = source

@@ -103,7 +103,7 @@ def chunk(
     if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < full:
         raise InvalidArgument("overlap", overlap, f"a whole number from 0 to {full - 1}, less than the size")
     check.name("language", language)
-    check.optional(check.callback)("count", count)
+    check.optional(check.function)("count", count)
     if count and strategy != "token":
         raise InvalidArgument("count", type(count).__name__, "None, unless the strategy is 'token'")
     try:  # here, because who cuts nothing needs no library for it

@@ -71,8 +71,8 @@ def resume(
         pause("max_retry_after", max_retry_after),
     )
     budget = check.optional(check.seconds())("within", within)
-    check.optional(check.callback)("retry_if", retry_if)
-    check.optional(check.callback)("random", random)
+    check.optional(check.function)("retry_if", retry_if)
+    check.optional(check.function)("random", random)
     number = random or randoms.random
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:

@@ -74,7 +74,7 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
 
     See also: `limit`, `step`.
     """
-    check.callback("make", make)
+    check.function("make", make)
     check.flag("waits", waits)
 
     def passed(

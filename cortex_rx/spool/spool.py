@@ -107,7 +107,7 @@ class Spool:
         if self._given == ":memory:":
             raise InvalidArgument("path", self._given, "the path of a file")
         check.optional(check.whole(1, MOST_PAGES))("max_page_count", max_page_count)
-        check.callback("clock", clock)
+        check.function("clock", clock)
         self.path: str = os.path.abspath(self._given)
         """Where it is."""
         self.file: SpoolFile = SpoolFile(self.path, max_page_count, clock)

@@ -137,11 +137,10 @@ def check_operator(
 
     `points` is at how many steps of a run it is cancelled, spread evenly.
     """
-    validation.callback("make", make)
+    validation.function("make", make)
     for name, function in (("store", store), ("upstream", upstream)):
-        validation.optional(validation.callback)(name, function)
-    if not callable(rewrites):
-        validation.flag("rewrites", rewrites)
+        validation.optional(validation.function)(name, function)
+    (validation.function if callable(rewrites) else validation.flag)("rewrites", rewrites)
     validation.flag("stage", stage)
     validation.flag("handles_errors", handles_errors)
     validation.amount("seconds", zero=True)("holds_first", holds_first)

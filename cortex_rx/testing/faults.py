@@ -54,7 +54,7 @@ class Faulty:
         self.backend: Backend = checked_backend("backend", backend)
         check.instance((Process, Plan, str), "a Process, or the plan of one")("process", process)
         check.flag("queries", queries)
-        check.callback("error", error)
+        check.function("error", error)
         self.process: Process = process if isinstance(process, Process) else Process(process)
         self._queries = queries
         self._error = error

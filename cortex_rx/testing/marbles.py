@@ -71,8 +71,8 @@ class Trace:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.frame = check.optional(check.amount("seconds"))("frame", frame)
-        check.callback("label", label)
-        check.optional(check.callback)("clock", clock)
+        check.function("label", label)
+        check.optional(check.function)("clock", clock)
         self.lanes: dict[str, list[Mark]] = {}
         self._label = label
         self._clock = clock

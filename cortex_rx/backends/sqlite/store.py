@@ -83,8 +83,8 @@ class SqliteBackend:
         check.flag("read_only", read_only)
         check.amount("seconds", LONGEST_WAIT, zero=True)("busy_timeout", busy_timeout)
         check.optional(check.whole(1, MOST_PAGES))("max_page_count", max_page_count)
-        check.callback("clock", clock)
-        check.callback("new_id", new_id)
+        check.function("clock", clock)
+        check.function("new_id", new_id)
         # The path is made absolute here, so that a change of the folder in between does not matter.
         where = name if name == ":memory:" else os.path.abspath(name)
         self._settings = Settings(where, read_only, busy_timeout, max_page_count)

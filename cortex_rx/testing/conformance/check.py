@@ -72,7 +72,7 @@ def check_backend(
     the count: got 0, the contract says 1
     ...
     """
-    check.callback("make", make)
+    check.function("make", make)
     check.flag("shared", shared)
     check.flag("virtual", virtual)
     check.each(check.name, "names of promises", set, frozenset)("ignore", ignore)
