@@ -103,6 +103,8 @@ class Progress:
     text: StringIO | None = None
     base: float = 0.0
     """The time of the flow at `Opened`."""
+    begun: bool = False
+    """`Opened` has come, and with it what another process had stored."""
     opened: bool = False
     """It has been opened before, here or in another process."""
     known: bool = True

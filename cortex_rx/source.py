@@ -143,27 +143,30 @@ def from_stream(
             reads.claim()  # before anything is shown, or stored
         point = flow.point or Reopening()
         progress: Progress = point.memo.setdefault(me, Progress(declared))
-        first = partial(_first, progress, flow, point.retry, turn, make_id, resume)
+        first = partial(_first, progress, flow, turn, make_id, resume)
         return Reading(reads, progress, flow, provider).events(first)
 
     return declare(pull(events), kinds)
 
 
 async def _first(
-    progress: Progress, flow: Flow, retry: int, turn: Turn | None, make_id: Callable[[], str], resume: ResumeFrom | None
+    progress: Progress, flow: Flow, turn: Turn | None, make_id: Callable[[], str], resume: ResumeFrom | None
 ) -> list[StreamEvent]:
-    """What comes before the text: who asks what and, of a stream that is taken over, what is stored of it."""
-    if retry:
+    """What comes before the text: who asks what and, of a stream that is taken over, what is stored of it.
+
+    It comes once.  Where taking over failed, `resume` asks again, and nothing has come yet.
+    """
+    if progress.begun:
         return []
     progress.rewritten = flow.again
     if resume is None:
         assert turn is not None
-        progress.base = flow.time()
+        progress.base, progress.begun = flow.time(), True
         return [Opened(turn, stream_id_of(turn, make_id), flow.wall())]
     taken = await take_over(resume, flow)
     if taken.empty:
         raise EmptyAnswer("The stream was closed without an answer; the question is kept as unanswered.")
-    progress.base = flow.time() - max(0.0, flow.wall() - taken.started)
+    progress.base, progress.begun = flow.time() - max(0.0, flow.wall() - taken.started), True
     ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
     opened = Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
     replayed = Replayed(taken.text, len(taken.text), taken.index, taken.attempt, taken.mark)

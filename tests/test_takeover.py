@@ -23,6 +23,7 @@ from cortex_rx.errors import (
     NotResumable,
     ResumableStreamError,
     StillOwned,
+    StoreUnavailable,
     StreamNotFound,
     Superseded,
     TextDiverged,
@@ -640,6 +641,47 @@ def test_a_take_over_whose_answer_was_lost_can_be_repeated(store: Any) -> None:
                 opened = await run(from_stream(replayable(model("x")), resume=resume).pipe(events))
                 epochs.append(opened.resumed.epoch)
             assert epochs == [2, 2]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("failures", [4, 9])
+def test_a_take_over_that_fails_for_now_is_tried_again_by_resume(store: Any, failures: int) -> None:
+    """Each opening asks four times; with two reopenings nine failures are not too many."""
+
+    async def main() -> None:
+        token = await interrupted(store(), replayable(model("Hel", "lo ", GONE)))
+        plan = ", ".join(f"{call} fail" for call in range(1, failures + 1))
+        backend = Faulty(store(), plan)
+        answer = remember_stream(
+            replayable(model("Hel", "lo Ada!")),
+            backend=backend,
+            resume_from=token,
+            memory_space_id="space",
+            options={"max_retries": 2, "retry_delay": 1},
+        )
+        result = await answer
+        assert result.full_response == "Hello Ada!"
+        assert await everything(backend) == WHOLE
+        await backend.close()
+
+    run_virtual(main())
+
+
+def test_a_take_over_that_never_succeeds_says_why(store: Any) -> None:
+    async def main() -> None:
+        token = await interrupted(store(), replayable(model("Hel", "lo ", GONE)))
+        backend = Faulty(store(), ", ".join(f"{call} fail" for call in range(1, 13)))
+        answer = remember_stream(
+            replayable(model("Hel", "lo Ada!")),
+            backend=backend,
+            resume_from=token,
+            memory_space_id="space",
+            options={"max_retries": 2, "retry_delay": 1},
+        )
+        with pytest.raises(StoreUnavailable):
+            await answer
+        await backend.close()
 
     run_virtual(main())
 

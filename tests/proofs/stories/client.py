@@ -13,6 +13,7 @@ from proofs.stories.story import EXPECTED, LEASE_OVER, Story
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends.backend import Backend
 from cortex_rx.errors import (
+    ChainOrderError,
     CortexError,
     Diverged,
     EmptyAnswer,
@@ -135,6 +136,8 @@ class Client:
         note = f"{self._process.name}, {key}, {run}"
         try:
             result = await answer
+        except ChainOrderError:
+            raise  # a mistake of ours, whatever went wrong before
         except EXPECTED as error:
             run.error = error
             sim.note(f"{note}: {type(error).__name__}")
