@@ -309,6 +309,7 @@ def _plain(field: str, value: object, depth: int) -> object:
         for key, item in pairs.items():
             if not isinstance(key, str):
                 raise InvalidArgument(field, f"a key of type {type(key).__name__}", "keys that are strings")
-            plain[_utf8(field, key)] = _plain(f"{field}.{key[:_KEY]}", item, depth + 1)
+            _utf8(field, key)  # before it stands in the name of a field
+            plain[key] = _plain(f"{field}.{key[:_KEY]}", item, depth + 1)
         return plain
     raise InvalidArgument(field, shown(value), "what JSON carries")

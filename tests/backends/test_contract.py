@@ -19,6 +19,7 @@ from cortex_rx.backends.contract.types import as_json
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
 from cortex_rx.errors import InvalidArgument, StoreError, UnknownFunction
 from cortex_rx.testing import BACKEND_PROMISES, wall
+from cortex_rx.validation import json_mapping
 
 SAMPLES = list(samples())
 
@@ -121,6 +122,20 @@ def test_keys_that_are_no_strings_are_refused_and_not_shown(key: object) -> None
         with pytest.raises(InvalidArgument) as error:
             check("mutation", "streams:finalize", args)
         assert str(error.value) == f"{field}: got 'a key of type {type(key).__name__}'; accepted: keys that are strings"
+
+
+def test_an_unknown_key_is_shown_short_and_can_be_printed() -> None:
+    for key, shown in (("k" * 10**6, "k" * 40), ("\ud800", "?")):
+        with pytest.raises(InvalidArgument) as error:
+            check("query", "memories:count", {"memorySpaceId": "s", key: 1})
+        assert error.value.field == shown
+        assert len(str(error.value).encode()) < 250
+
+
+@pytest.mark.parametrize("value", [object(), {3: "intro"}, float("nan")], ids=["object", "key", "nan"])
+def test_a_lone_surrogate_in_a_key_does_not_get_into_an_error(value: object) -> None:
+    with pytest.raises(InvalidArgument, match="^metadata: got 'a lone surrogate'; accepted: text"):
+        json_mapping("metadata", {"\ud800": value})
 
 
 def test_what_was_checked_is_a_copy() -> None:

@@ -22,6 +22,7 @@ __all__ = ["Check", "check", "checker", "misshapen"]
 Check = Callable[[str, Any], Any]
 
 _HASH = pattern("[0-9a-f]{64}")
+_KEY = 40  # characters of an unknown argument that an error shows
 
 
 def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,11 +196,11 @@ def _object(kind: types.Object) -> Check:
         for name, given in cast("Mapping[object, object]", value).items():
             if not isinstance(name, str):
                 raise InvalidArgument(field or "args", f"a key of type {type(name).__name__}", "keys that are strings")
-            place = f"{field}.{name}" if field else name
             if name not in checks:
                 what = "an unknown field" if field else "an unknown argument"
-                raise InvalidArgument(place, what, ", ".join(checks))
-            checked[name] = checks[name](place, given)
+                known, name = ", ".join(checks), name[:_KEY].encode(errors="replace").decode()  # it may be any text
+                raise InvalidArgument(f"{field}.{name}" if field else name, what, known)
+            checked[name] = checks[name](f"{field}.{name}" if field else name, given)
         for name in required:
             if name not in checked:
                 raise InvalidArgument(f"{field}.{name}" if field else name, "nothing", "a value; it is required")
