@@ -42,8 +42,13 @@ def tests_of(path: Path) -> set[str]:
     name = path.relative_to(ROOT).as_posix()
     if not path.exists():
         return set()
-    if PACKAGE in path.parents and path.suffix == ".py":
-        return {name} | _tests_of_module(path)
+    if PACKAGE in path.parents:
+        if path.suffix == ".py":
+            return {name} | _tests_of_module(path)
+        readers = [
+            each for each in path.parent.glob("*.py") if each.stem != "__init__" and path.name in each.read_text()
+        ]
+        return {test for each in readers for test in tests_of(each)}
     if TESTS in path.parents:
         if path.name == "conftest.py":
             return {path.parent.relative_to(ROOT).as_posix()}
@@ -56,7 +61,7 @@ def tests_of(path: Path) -> set[str]:
 
 
 def _tests_of_helper(path: Path) -> set[str]:
-    users, found = [path], set[Path]()
+    users, found = [path], set(TESTS.glob(f"test_{path.stem}.py"))
     while users:
         user = users.pop()
         if user.stem.startswith("test_"):
@@ -76,11 +81,11 @@ def _tests_of_module(path: Path, seen: frozenset[Path] = frozenset()) -> set[str
     found = {test for pattern in patterns for test in TESTS.glob(pattern)}
     if stem != "__init__":
         exported = _exported(path)
-        found |= {test for test in _tests() if exported & _uses(test)}
-    if found:
+        found |= {test for test in _tests() if exported & (_uses(test) - _of_others(test, path))}
+    if found and (stem == "__init__" or not stem.startswith("_")):
         return _named(found)
     importers = [each for each in _modules() if each not in seen and _dotted(path, ROOT) in _imports(each)]
-    return {test for each in importers for test in _tests_of_module(each, seen | {path})}
+    return _named(found).union(*(_tests_of_module(each, seen | {path}) for each in importers))
 
 
 def _changed() -> list[str]:
@@ -119,6 +124,16 @@ def _uses(path: Path) -> set[str]:
         elif isinstance(node, ast.alias):
             found.add(node.name)
     return found
+
+
+def _of_others(test: Path, path: Path) -> set[str]:
+    """The names that a test imports from another module, where they are made: `TABLE` is not what this one calls so."""
+    found = {one.rpartition(".")[::2] for one in _imports(test)}
+    return {name for module, name in found if module != _dotted(path, ROOT) and _file(module).exists()}
+
+
+def _file(dotted: str) -> Path:
+    return ROOT / f"{dotted.replace('.', '/')}.py"
 
 
 def _exported(path: Path) -> set[str]:

@@ -26,6 +26,10 @@ def changed() -> Any:
         ("cortex_rx/operators/limit.py", ["cortex_rx/operators/limit.py", "tests/operators/test_limit.py"]),
         ("cortex_rx/backends/sqlite/words.py", ["tests/backends/test_sqlite_search.py"]),
         ("cortex_rx/testing/_promises.py", ["tests/testing/test_check.py", "tests/testing/test_conformance.py"]),
+        ("cortex_rx/operators/_tail.py", ["tests/operators/test_persist_partial.py", "tests/test_position.py"]),
+        ("cortex_rx/backends/contract/streams.py", ["tests/backends/test_contract.py"]),
+        ("cortex_rx/backends/contract/calls.json", ["tests/backends/test_contract.py"]),
+        ("tests/changed.py", ["tests/test_changed.py"]),
         ("tests/helpers/lost_writes.py", ["tests/proofs/test_power_loss.py"]),
         ("tests/proofs/stories/exchange.py", ["tests/proofs/test_simulation.py", "tests/testing/test_simulate.py"]),
         ("tests/helpers/machine_model.py", ["tests/proofs/test_state_machine.py"]),
@@ -41,6 +45,10 @@ def test_the_tests_of_a_file(changed: Any, file: str, tests: list[str]) -> None:
 
 def test_a_file_that_is_gone_has_none(changed: Any) -> None:
     assert changed.tests_of(ROOT / "cortex_rx" / "no_such_module.py") == set()
+
+
+def test_a_name_that_two_modules_have_is_that_of_the_one_it_is_imported_from(changed: Any) -> None:
+    assert "tests/test_retry.py" not in changed.tests_of(ROOT / "cortex_rx" / "backends" / "contract" / "streams.py")
 
 
 def test_one_operator_has_not_the_tests_of_all(changed: Any) -> None:
