@@ -143,9 +143,9 @@ class Reading:
         return ()
 
     def _placed(self) -> None:
-        """A place that the provider gave lies behind the whole item."""
+        """A place that the provider gave lies behind the whole item; not behind half a pair, which has not gone out."""
         cursor, self._cursor = self._cursor, None
-        if cursor and self._seam is None:
+        if cursor and self._seam is None and not self._carried:
             self._progress.cursor, self._progress.cursor_at = cursor.value, self._progress.offset
 
     def _pieces(self, item: Any) -> Iterable[Piece]:

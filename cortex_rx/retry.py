@@ -289,7 +289,7 @@ _BY_ERRNO = {getattr(errno, name): rule for rule in _ERRNOS for name in rule.nam
 def is_transient(error: BaseException | None) -> bool:
     """Whether the same may go well the next time: a connection or a store that failed, a silence, a provider that is overloaded.
 
-    It says what `resume`, the hooks (`recoverable`) and whatever writes go by.  `docs/errors.md` shows the whole table.
+    `resume`, whatever writes, and the `recoverable` of what ends a stream go by it.  `docs/errors.md` shows the whole table.
 
     >>> is_transient(ConnectionResetError()), is_transient(ValueError())
     (True, False)

@@ -10,7 +10,7 @@ from cortex_rx.retry import TABLE, Rule, Verdict
 HEAD = """# Errors: what is tried again
 
 This page is generated from [`cortex_rx/retry.py`](../cortex_rx/retry.py) (`make docs`), and tested.
-`resume`, the `recoverable` of hooks, and whatever writes to a store or delivers from a spool go by it, and `is_transient(error)` says it:
+`resume`, the `recoverable` of what ends a stream, as hooks are told it, and whatever writes to a store or delivers from a spool go by it, and `is_transient(error)` says it:
 
 ```python
 >>> from cortex_rx import is_transient

@@ -112,6 +112,25 @@ def test_another_text_is_a_new_attempt_and_never_mixed(again, whole):
     assert events[-1].offset == len(whole or "")
 
 
+def test_a_cursor_within_a_pair_of_surrogates_is_no_place_to_go_on():
+    def provider(item):
+        return item[0], Cursor(item[1])
+
+    items = [("x", 1), ("a\ud83d", 2), ("\ude00", 3), ("b", 4)]
+    for read in range(len(items) + 1):
+        model = Model([[*items[:read], ConnectionError()]])
+
+        def opened(point, model=model):
+            if not point.retry:
+                return model(point)
+            model.openings.append([item for item in items if item[1] > (point.cursor or 0)])
+            return model(point)
+
+        events, _ = played(replayable(opened, cursor=True), cx.resume(1, timedelta(0)), provider=provider)
+        assert "".join(event.text for event in events if isinstance(event, Delta)) == "xa\U0001f600b"
+        assert model.points[1].cursor == {0: None, 1: 1, 2: 1, 3: 3, 4: 4}[read]
+
+
 def test_a_cursor_goes_on_behind_the_item():
     def provider(item):
         number, text = item
