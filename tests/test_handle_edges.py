@@ -250,7 +250,7 @@ def test_a_url_is_no_path(store: str) -> None:
 
 
 def test_an_empty_path_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match="a path that is not empty"):
+    with pytest.raises(InvalidArgument, match="store: got ''; accepted: the path of a file"):
         Cortex("")
 
 
