@@ -1,7 +1,12 @@
 """What a memory backend is: something with `query`, `mutation` and `close`.
 
 Its functions, with their arguments, results and errors, are the contract (`cortex_rx.backends.contract`, and as a page `docs/contract.md`).
-A wrapper passes calls on; one that does more with them asks `contract.check` for their arguments first, as the backends do.
+
+The checks of arguments are the same on every backend, and none writes its own: the first thing that `query` and `mutation` do is
+`args = contract.check("query", path, args)` (or `"mutation"`).  What that gives is complete, with the defaults, and nobody else's;
+what it raises goes to the caller.  Nothing stands between a backend and its caller that would do it for him: the promise
+`calls_are_accepted_and_refused` of `cortex_rx.testing.check_backend` shows whether he does, in every function.  A wrapper that only
+passes calls on leaves the checks to the backend; one that does more with the arguments calls `contract.check` first, too.
 """
 
 from __future__ import annotations

@@ -23,12 +23,26 @@ from typing import Any
 
 from cortex_rx import SqliteBackend
 from cortex_rx.errors import MemoryNotFound, StoreUnavailable
-from cortex_rx.testing import BackendPromise, Crashed, Fault, FaultKind, Plan, Process, run_virtual, wall
+from cortex_rx.testing import (
+    BACKEND_PROMISES,
+    BackendPromise,
+    Crashed,
+    Fault,
+    FaultKind,
+    Plan,
+    Process,
+    run_virtual,
+    wall,
+)
 
-__all__ = ["KINDS", "Client", "kept"]
+__all__ = ["KINDS", "PROMISES", "Client", "kept"]
 
 KINDS: list[FaultKind] = ["fail", "fail-after", "crash", "crash-after", "delay"]
 """A stall is not among them: it is the client who waits here, and he does not stand still."""
+
+PROMISES = [promise for promise in BACKEND_PROMISES if promise.name != "calls_are_accepted_and_refused"]
+"""That one makes some eight hundred calls: most are refused and write nothing, and none is about what a write leaves behind; the
+same functions are written to by all others.  A fault in each call would take longer than all other promises together."""
 
 Make = Callable[[Path], Any]
 

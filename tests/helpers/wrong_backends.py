@@ -267,6 +267,19 @@ class TakesAnyArgument(Wrong):
         return await super().mutation(path, {key: value for key, value in args.items() if key != "surprise"})
 
 
+@noticed_by("calls_are_accepted_and_refused")
+class ChecksNoTakeOver(Wrong):
+    """Of what a take-over is given it looks at the token only."""
+
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except InvalidArgument as error:
+            if path != "streams:takeOver" or error.field == "token":
+                raise
+            raise TokenUnknown("no stream has this token") from error
+
+
 @noticed_by("an_unknown_function_is_named")
 class KnowsEverything(Wrong):
     async def query(self, path, args):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from lanes import slow_but
-from proof_conformance import KINDS, kept
+from proof_conformance import KINDS, PROMISES, kept
 
 from cortex_rx import SqliteBackend
 from cortex_rx.testing import BACKEND_PROMISES, BrokenPromise, each_fault, wall
@@ -24,7 +24,7 @@ SHARDS = 8
 @pytest.mark.parametrize("shard", slow_but([0, 1], range(SHARDS), "more cases of a proof"))
 def test_every_promise_under_every_fault(tmp_path: Path, shard: int, proof: Any) -> None:
     counts: Counter[str] = Counter()
-    promises = BACKEND_PROMISES[shard::SHARDS]
+    promises = PROMISES[shard::SHARDS]
     for at, promise in enumerate(promises):
         effects, hit = kept(promise, tmp_path / "memory.db")
         assert not hit

@@ -11,13 +11,13 @@ import pytest
 from lanes import slow_but
 from mutants import MUTANTS
 from proof_cancellation import Case, cancelled
-from proof_conformance import kept
+from proof_conformance import PROMISES, kept
 from proof_crashes import crashes
 from proof_machine import examples
 from proof_power import PROGRAMS, cut_power
 from proofs.stories import Remembering
 
-from cortex_rx.testing import BACKEND_PROMISES, each_fault
+from cortex_rx.testing import each_fault
 from cortex_rx.testing.simulate import run_seeds
 
 Cases: TypeAlias = Generator[None, None, None]
@@ -32,7 +32,7 @@ def crash_enumeration(path: Path) -> Cases:
 
 
 def conformance_under_faults(path: Path) -> Cases:
-    for promise in BACKEND_PROMISES:
+    for promise in PROMISES:
         for plan in ("", "1 fail-after"):
             kept(promise, path / "memory.db", plan)
             yield

@@ -1,5 +1,8 @@
 """The checks of arguments, made of the contract's data: the same on every backend, before it is touched.
 
+A backend gets them by calling `check` first, in its `query` and in its `mutation`, as `SqliteBackend` does.  That it does so in
+every function is shown by the conformance suite, which plays the calls of `calls.json` on it.
+
 A check takes the name of a field and its value, and gives a copy that is the backend's own, or raises `InvalidArgument` with the
 name.  What it gives it accepts again, unchanged.
 """
@@ -20,6 +23,7 @@ from cortex_rx.validation import any_text, flag, json_mapping, json_value, numbe
 __all__ = ["Check", "check", "checker", "misshapen"]
 
 Check = Callable[[str, Any], Any]
+"""Takes the name of a field and its value, and gives the value as it is to be used; or raises `InvalidArgument`."""
 
 _HASH = pattern("[0-9a-f]{64}")
 _KEY = 40  # characters of an unknown argument that an error shows

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+from cortex_rx.backends.contract import FUNCTIONS
+from cortex_rx.backends.contract.samples import Sample, samples
 from cortex_rx.errors import (
     Diverged,
     Fenced,
@@ -12,6 +14,7 @@ from cortex_rx.errors import (
     IdempotencyConflict,
     InvalidArgument,
     StoreClosed,
+    StoreError,
     StreamNotFound,
     UnknownFunction,
 )
@@ -306,6 +309,32 @@ async def wrong_arguments_are_refused(b: Bench) -> None:
     await b.refused(InvalidArgument, b.ask("memories:list", limit=-1), "list with limit: -1")
     await b.refused(InvalidArgument, b.backend.query("memories:list", {}), "list without a memory space")
     b.same(await b.everything(), before, "what is stored afterwards")
+
+
+@PROMISES.add()
+async def calls_are_accepted_and_refused(b: Bench) -> None:
+    """Every function accepts and refuses the calls of `calls.json`; a refused one names the field, and nothing is stored."""
+    await b.begin("x")  # the stream that they are about
+    await b.append(0, "abc", "x")
+    before = await b.everything()
+    accepted: list[Sample] = []
+    for one in samples():
+        if one.field is None:
+            accepted.append(one)
+            continue
+        what = f"{one.path} with {one.field}: {ascii(one.args.get(one.field, 'left out'))[:80]}"
+        error = await b.refused(InvalidArgument, b.play(one), what)
+        b.same(one.names(error.field), True, f"{what}: whether the error names it, rather than {error.field}")
+    b.same(await b.everything(), before, "what is stored after the calls that are refused")
+    for one in accepted:
+        try:
+            await b.play(one)
+        except StoreError as error:  # there may be no such memory, stream or token
+            b.same(
+                type(error).__name__ in FUNCTIONS[one.path].errors,
+                True,
+                f"{one.path} gave {error.code}: whether it may",
+            )
 
 
 @PROMISES.add()
