@@ -31,8 +31,8 @@ The rules, for every fold:
 * `Resumed`: of a higher attempt the text begins anew at its offset.  Of the same one it goes on where it was: the offset of the event
   is that of the source, which is another one where a step changes text.
 * `Replayed` sets attempt, offset and index, whatever they were: its text is the whole text.
-* `Rewound` sets too: in the same attempt the text is cut back to its offset, in another one it begins anew there.  That may be an older
-  one: what a reader had seen of the newer one was never stored.  It is the one event beside `Replayed` after which attempts are lower.
+* `Rewound` sets too: in the same attempt the text is cut back to its offset, in another one it begins anew there.  Nothing grows by a
+  cut.  That may be an older one: what a reader had seen of the newer one was never stored.  It is the one event beside `Replayed` after which attempts are lower.
 * `PartialStored` and `Chunked` of any other attempt are left out: they say nothing of this text.  (Who counts writes counts them all.)
 * `Ended` is the end of this text; a text that begins anew, or is cut back, has not ended.
 * `Begun` says what the store counts attempt 0 as; see `Position.stored_attempt`.
@@ -89,7 +89,7 @@ class Position:
     def __init__(self, attempt: int = 0, offset: int = 0, index: int = 0) -> None:
         self._stored = 0
         self.beginnings: int = -1
-        """How often the text has begun anew, with `Replayed` too."""
+        """How often the text has begun anew, with `Replayed` too, or was cut back."""
         self._set(attempt, offset, index)
 
     def _set(self, attempt: int, offset: int, index: int = 0, mark: Mark | None = None) -> None:
@@ -139,9 +139,11 @@ class Position:
         elif isinstance(event, Begun):
             self._stored = event.attempt
         elif move is Move.CUT and isinstance(event, Rewound):
-            self.offset, self._index, self._mark = event.offset, self.index, None
+            self.offset = min(self.offset, event.offset)
+            self._index, self._mark = self.index, None
             self.last = self.ended = None
-            self.start = min(self.start, event.offset)
+            self.start = min(self.start, self.offset)
+            self.beginnings += 1
         return move
 
     def take_deltas(self, deltas: Sequence[Delta]) -> tuple[Move, str]:

@@ -250,7 +250,7 @@ class ResultFold:
             position.last = event
             self._write(event.text)
             return
-        move = position.take(event)
+        move = self.position.take(event)
         if move is Move.ANEW:
             self._begin(event.text if isinstance(event, Replayed) else "")
         elif move is Move.CUT:

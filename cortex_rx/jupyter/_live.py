@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from cortex_rx import validation as check
 from cortex_rx.errors import MissingExtra
-from cortex_rx.events import Delta, Ended, Measured, PartialStored, Problem, Replayed, StreamEvent
+from cortex_rx.events import Delta, Ended, Measured, PartialStored, Problem, Replayed, Rewound, StreamEvent
 from cortex_rx.flow import Stopped
 from cortex_rx.position import Move, Position
 from cortex_rx.remember import Answer
@@ -76,6 +76,10 @@ class Live:
             case Replayed(text=text):
                 self.characters, self.deltas, self.tail = event.offset, event.index, text[-TAIL:]
                 self.state = "streaming" if text else self.state
+            case Rewound(offset=offset) if move is Move.CUT and offset < self.characters:
+                self.tail = self.tail[: max(0, len(self.tail) - (self.characters - offset))]
+                self.characters, self.stored = offset, min(self.stored, offset)
+                self.state = "streaming"
             case PartialStored(offset=offset):
                 self.stored = offset
             case Ended():

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 
 from cortex_rx.backends.contract.typed.rows import Range
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.events import Chunked, Problem, StreamEvent
+from cortex_rx.events import Chunked, Problem, Replayed, Rewound, StreamEvent
 from cortex_rx.flow import CancelledWithin, Inbox
 from cortex_rx.flow.scheduler import cancelled_by_us
 from cortex_rx.operators._exchange import Exchange
@@ -59,7 +59,10 @@ class Vectors:
             await self.close()
             self._begin(position.beginnings)
         for event in events:
-            if type(event) is Chunked and position.means(event) is Move.GOES_ON and len(self._todo) < _WAITING:
+            if isinstance(event, Replayed | Rewound):  # the chunks before it may be of another text
+                self._todo.clear()
+                self._taken.clear()
+            elif type(event) is Chunked and position.means(event) is Move.GOES_ON and len(self._todo) < _WAITING:
                 self._todo.append((event.chunk.start_offset, event.chunk.content))
                 self._taken.add(event.chunk.start_offset)
         if exchange.end > most:

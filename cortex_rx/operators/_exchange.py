@@ -66,6 +66,27 @@ class Exchange:
         if self._whole is not None:
             self._whole[:] = [text] if text else []
 
+    def _cut(self, end: int) -> None:
+        """The text, which had come to `end`, is cut back.
+
+        Of a cut below what is durable the store is sent what follows: it compares, and another text is `Diverged`.
+        """
+        self._start = min(self._start, self.end)
+        held = self.tail[: self.end - self._start]
+        self._tail = deque([held] if held else ())
+        self._chunks = array(
+            "q",
+            [
+                at
+                for chunk in zip(self._chunks[::2], self._chunks[1::2], strict=True)
+                if chunk[1] <= self.end
+                for at in chunk
+            ],
+        )
+        if self._whole is not None:
+            whole = self.text
+            self._whole[:] = [whole[: max(0, len(whole) - (end - self.end))]]
+
     def _text(self, text: str) -> None:
         if self.begun is None and self.excused is None:
             raise ChainOrderError("finalize got text but no Begun: it belongs after begin(...)")
@@ -85,11 +106,14 @@ class Exchange:
                 self._tail.appendleft(text[cut:])
 
     def _other(self, event: StreamEvent) -> None:
+        end = self.end
         move = self.position.take(event)
         if move is Move.OTHER:
             return
         if move is Move.ANEW:
             self._begin(event.text if isinstance(event, Replayed) else "")
+        elif move is Move.CUT:
+            self._cut(end)
         if isinstance(event, PartialStored):
             self._durable(event.offset)
         elif isinstance(event, Chunked):

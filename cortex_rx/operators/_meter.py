@@ -18,6 +18,7 @@ from cortex_rx.events import (
     Problem,
     Replayed,
     Resumed,
+    Rewound,
     StreamEvent,
 )
 from cortex_rx.flow import Flow
@@ -37,7 +38,8 @@ class Meter:
 
     A delta is only noted, in `times` and `deltas`; `fold` counts what was noted, many at once, which costs a fraction.
     The gaps between deltas become counts on a logarithmic scale: bounded, whatever the length of the stream.  Sizes are
-    those of the answer, so they begin anew with it; times are those of the stream.
+    those of the answer, so they begin anew with it; times are those of the stream.  No text is held: of one that is cut back the
+    bytes are those of its length in proportion, exact where all of it is ASCII.
     """
 
     def __init__(self, flow: Flow, price: float | None) -> None:
@@ -98,15 +100,21 @@ class Meter:
             self._text(event)
         elif isinstance(event, Replayed):
             self._text(event, event.text)
+        elif isinstance(event, Rewound):
+            self._text(event)
         elif isinstance(event, Ended):
             self.ended, self.usage = self._time(), event.usage
         elif isinstance(event, Opened):
             self.opened, self.opened_at = self._time(), event.at
 
-    def _text(self, event: Resumed | Replayed, text: str = "") -> None:
+    def _text(self, event: Resumed | Replayed | Rewound, text: str = "") -> None:
         self.fold()
-        if self._position.take(event) is Move.ANEW:
+        length = self._position.offset
+        move = self._position.take(event)
+        if move is Move.ANEW:
             self.bytes = len(text.encode())
+        elif move is Move.CUT and length:
+            self.bytes = round(self.bytes * self._position.offset / length)
 
     def snapshot(self) -> StreamMetrics:
         """The figures so far."""

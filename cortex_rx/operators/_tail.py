@@ -56,6 +56,8 @@ class Tail:
             if move is Move.ANEW:
                 self.texts.clear()  # never begun, and superseded
                 self.start, self.ended = position.start, False
+            elif move is Move.CUT:
+                self._cut()
             if isinstance(event, Delta):
                 if move is not Move.OTHER:
                     add(event.text)
@@ -70,6 +72,15 @@ class Tail:
         if self.texts and self.begun is None and not self.excused:
             raise no_begun()
         return []
+
+    def _cut(self) -> None:
+        """The text is cut back: what is not stored yet is left out.
+
+        Where the cut lies below what is stored, what follows is sent from there: the store compares, and another text is `Diverged`.
+        """
+        self.start, self.ended = min(self.start, self.position.offset), False
+        held = "".join(self.texts)[: self.position.offset - self.start]
+        self.texts[:] = [held] if held else []
 
     async def store(self, *, release: bool = False) -> PartialStored:
         """Append it, with the place in the source that belongs to its end; `release`: the writer goes away."""

@@ -16,6 +16,7 @@ from cortex_rx.events import (
     Remembered,
     Replayed,
     Resumed,
+    Rewound,
     StreamEvent,
 )
 from cortex_rx.flow import End, Flow
@@ -35,6 +36,7 @@ READS: tuple[type[StreamEvent], ...] = (
     PartialStored,
     FactsExtracted,
     Resumed,
+    Rewound,
     Problem,
     Ended,
     Remembered,
@@ -82,6 +84,8 @@ class Watch:
         move = self._position.take(event)
         if move is Move.ANEW:
             self._begin(event.text if isinstance(event, Replayed) else "")
+        elif move is Move.CUT:
+            self._begin(self._answer.whole()[: self._position.offset])
         if isinstance(event, Delta):
             if move is not Move.OTHER:
                 self._delta(event)

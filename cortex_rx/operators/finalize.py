@@ -22,6 +22,7 @@ from cortex_rx.events import (
     Remembered,
     Replayed,
     Resumed,
+    Rewound,
     StreamEvent,
 )
 from cortex_rx.flow import End, Inbox, beside
@@ -38,7 +39,7 @@ __all__ = ["finalize"]
 @operator(
     needs=[Begun],
     needs_for={"max_single_memory_size": [Chunked]},
-    reads=[Opened, Replayed, Resumed, Delta, PartialStored, Chunked, Ended, Custom, Problem],
+    reads=[Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Chunked, Ended, Custom, Problem],
     emits=[Remembered, Problem],
     takes_text=True,
 )
@@ -163,7 +164,10 @@ def finalize(
             )
 
     wants = frozenset(
-        {Opened, Begun, Replayed, Resumed, Delta, PartialStored, Ended, Custom, Problem, *((Chunked,) if most else ())}
+        {
+            *(Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Custom, Problem),
+            *((Chunked,) if most else ()),
+        }
     )
     return beside(worker, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
 

@@ -11,7 +11,18 @@ from cortex_rx import validation as check
 from cortex_rx.backends.backend import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
 from cortex_rx.errors import StoreError, StreamNotFound
-from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, Resumed, StreamEvent
+from cortex_rx.events import (
+    Begun,
+    Delta,
+    Ended,
+    Opened,
+    PartialStored,
+    Problem,
+    Replayed,
+    Resumed,
+    Rewound,
+    StreamEvent,
+)
 from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
 from cortex_rx.operators._store import MAX_PENDING, begin_stream, said, weigh, while_streaming
 from cortex_rx.operators._tail import Tail, insist, no_begun
@@ -25,7 +36,7 @@ _HALF_A_SECOND = timedelta(milliseconds=500)
 
 @operator(
     needs=[Begun],
-    reads=[Opened, Replayed, Resumed, Delta, Ended, Problem],
+    reads=[Opened, Replayed, Resumed, Rewound, Delta, Ended, Problem],
     emits=[PartialStored, Problem],
     takes_text=True,
 )
@@ -59,7 +70,8 @@ def persist_partial(
     cancellation what is left is written first.  A write that fails is tried again with growing pauses; the first failure is a
     `Problem`.  Text that waits for a stalled store is bounded by `max_pending` (bytes, about); beyond it the source waits.  If
     the store could not even begin, the text is held until it can (**unbounded**).  `Fenced`, `Diverged` and `Gap` end the stream.
-    What cannot be written when the stream fails or is stopped is kept in the `spool`, if there is one, to be delivered later.
+    What a `Rewound` cuts off is not written; where that was written already, what follows is sent from the cut on, and is `Diverged`
+    if it is another text.  What cannot be written when the stream fails or is stopped is kept in the `spool`, if there is one, to be delivered later.
 
     With `show="durable"` a token is passed on only when it is stored: nothing that was shown can be lost, and every token waits
     for a write.  There `interval` is not used.  A store that stays away for 25 s ends the stream with `NotStored`; so does one
@@ -187,7 +199,7 @@ def persist_partial(
 
     if show == "durable":
         return stage(durable)
-    wants = frozenset({Opened, Begun, Replayed, Resumed, Delta, Ended, Problem})
+    wants = frozenset({Opened, Begun, Replayed, Resumed, Rewound, Delta, Ended, Problem})
     return beside(worker, pause, weigh, max_pending, wants)
 
 

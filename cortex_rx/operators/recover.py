@@ -21,6 +21,7 @@ from cortex_rx.events import (
     Problem,
     Replayed,
     Resumed,
+    Rewound,
     RolledBack,
     StreamEvent,
 )
@@ -34,7 +35,7 @@ __all__ = ["recover"]
 
 @operator(
     needs=[Begun],
-    reads=[Opened, Replayed, Resumed, Delta, PartialStored, Ended],
+    reads=[Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Ended],
     emits=[Problem, RolledBack, Ended],
     takes_text=True,
 )
@@ -156,6 +157,8 @@ class _Seen:
             move = position.take(event)
             if move is Move.ANEW:
                 self.stored = position.start
+            elif move is Move.CUT:
+                self.stored = min(self.stored, position.offset)
             if isinstance(event, Opened):
                 self.opened = event
             elif isinstance(event, Begun):

@@ -31,6 +31,7 @@ from cortex_rx.events import (
     Remembered,
     Replayed,
     Resumed,
+    Rewound,
 )
 from cortex_rx.flow import run
 from cortex_rx.types import Usage
@@ -366,7 +367,7 @@ def test_what_is_no_function_is_refused(lab, name):
 def test_it_says_what_it_needs_and_emits(lab):
     step = cx.finalize(lab.store)
     assert (step.name, step.needs, step.emits) == ("finalize", {Begun}, {Remembered, Problem})
-    assert step.reads == {Opened, Replayed, Resumed, Delta, PartialStored, Chunked, Ended, Custom, Problem}
+    assert step.reads == {Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Chunked, Ended, Custom, Problem}
     assert cx.finalize(lab.store, max_single_memory_size=100).needs == {Begun, Chunked}
 
 

@@ -13,10 +13,23 @@ from cortex_rx.backends import SqliteBackend
 from cortex_rx.chain import step
 from cortex_rx.errors import (
     ChainOrderError,
+    Diverged,
     InvalidArgument,
     StoreUnavailable,
 )
-from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, PartialStored, Problem, Remembered, Replayed, Resumed
+from cortex_rx.events import (
+    Begun,
+    Custom,
+    Delta,
+    Ended,
+    Opened,
+    PartialStored,
+    Problem,
+    Remembered,
+    Replayed,
+    Resumed,
+    Rewound,
+)
 from cortex_rx.flow import Flow, stream
 
 # --- tokens do not wait -----------------------------------------------------------------------------------------------
@@ -359,7 +372,7 @@ def test_what_is_wrong_is_said_when_it_is_declared(lab, wrong, message):
 def test_it_says_what_it_needs_and_emits(lab):
     step = cx.persist_partial(lab.store)
     assert (step.name, step.needs, step.emits) == ("persist_partial", {Begun}, {PartialStored, Problem})
-    assert step.reads == {Opened, Replayed, Resumed, Delta, Ended, Problem}
+    assert step.reads == {Opened, Replayed, Resumed, Rewound, Delta, Ended, Problem}
     assert step.takes_text and not step.rewrites
 
 
@@ -376,3 +389,28 @@ def test_remembered_and_ended_are_as_without_it(make_lab):
         return lab.run(main)
 
     assert result(with_it, whole) == result(without, lambda store: cx.chain(cx.begin(store), cx.finalize(store)))
+
+
+# --- a text that is cut back ------------------------------------------------------------------------------------------
+
+
+def rewinding(lab, *items):
+    async def main():
+        source = lab.events(lab.opened, Delta("abcd", 0, 0, 0, 0.0), *items)
+        chain = cx.chain(cx.begin(lab.store), cx.persist_partial(lab.store, timedelta(seconds=1)))
+        return await lab.play(source, cx.chain(chain, cx.finalize(lab.store))), await lab.contents()
+
+    return lab.run(main)
+
+
+def test_what_is_cut_off_and_not_yet_sent_is_not_stored(lab):
+    outcome, contents = rewinding(lab, Rewound(0, 2), Delta("X", 1, 2, 0, 0.0), Ended("stop", 3, 2))
+    assert outcome.error is None and contents[-1] == ("agent", "abX")
+
+
+@pytest.mark.parametrize(("text", "error"), [("X", Diverged), ("cdX", None)])
+def test_a_cut_below_what_is_stored_is_no_mixture(lab, text, error):
+    more = Delta(text, 1, 2, 0, 5.0)
+    outcome, contents = rewinding(lab, 5.0, Rewound(0, 2), more, Ended("stop", 2 + len(text), 2))
+    assert type(outcome.error) is (error or type(None))
+    assert contents[-1:] == ([] if error else [("agent", "abcdX")])
