@@ -1,7 +1,7 @@
 """For all tests: the lanes, no time limit for a case of a property, and the figures of the proofs in `tests/proofs`.
 
 A test that is marked `slow`, with the reason, is left out unless `--all` is given, or the test is named by itself; the end of a
-run says how many were left out, and why.
+run says how many were left out, and why.  Of the examples of a property a third is run then.
 
 A proof runs a slice of its cases, or with `--torture` all of them.  What it counted is printed at the end; with `--torture` it is
 written to `docs/proofs.json`, from which the page of the documentation is made.
@@ -57,7 +57,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture", action="store_true", help="run the proofs in tests/proofs with all their cases")
 
 
+def runs_all(config: pytest.Config) -> bool:
+    """Nothing is left out."""
+    options = ("--all", "--torture")
+    return any(map(config.getoption, options)) or any("::" in each for each in config.args)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if not runs_all(config):
+        settings.register_profile("a third", settings.get_profile(settings.get_current_profile_name()), max_examples=34)
+        settings.load_profile("a third")
     config.addinivalue_line("markers", "slow(reason): left out unless --all is given, or the test is named by itself")
 
 
@@ -66,7 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if HERE / "proofs" in item.path.parents:
                 item.add_marker(pytest.mark.timeout(7200))
-    elif not config.getoption("--all") and not any("::" in each for each in config.args):
+    elif not runs_all(config):
         reasons = {item: str(mark.kwargs["reason"]) for item in items if (mark := item.get_closest_marker("slow"))}
         _left_out.update(reasons.values())
         items[:] = [item for item in items if item not in reasons]

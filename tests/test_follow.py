@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lanes import examples
 
 from cortex_rx import Cortex, SqliteBackend, remember_stream
 from cortex_rx.errors import InvalidArgument, ResumableStreamError, StillOwned, StoreUnavailable, StreamNotFound
@@ -100,7 +101,7 @@ def test_what_is_stored_then_what_comes_to_the_end(tmp_path: Path) -> None:
     played(tmp_path, main)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.lists(
         st.tuples(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5), st.floats(0, 2)),

@@ -161,7 +161,7 @@ class World:
         self.backend, self.spool = SqliteBackend(self.files[0]), Spool(self.files[1])
         self.cortex = Cortex(self.backend, spool=self.spool)
         self.letters = DeadLetters(self.spool, self.backend)
-        self.folder = folder
+        self.folder, self.loop = folder, runner.get_loop()
 
         async def begin() -> None:
             await self.cortex.memory.remember(**TURN, agent_response="Hello.")
@@ -207,7 +207,7 @@ class World:
         if thing in PLAIN:
             thing(*bound.args, **bound.kwargs)
         else:
-            self.runner.run(run())
+            self.loop.run_until_complete(run())  # `runner.run` sets up a handler of SIGINT each time
 
 
 PLAIN = (testing.run_virtual, testing.check_operator, testing.check_backend)

@@ -15,7 +15,7 @@ from pathlib import Path
 from cortex_rx import Turn, default_chain, from_stream, run, operators as cx
 from cortex_rx.backends import SqliteBackend
 
-CHUNK = 40
+CHUNK = int(sys.argv[3])
 
 def peak():
     # The peak of this program in kB.  Not ru_maxrss where there is better: it begins with that of the parent process.
@@ -46,20 +46,28 @@ asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
 
 
 @pytest.mark.parametrize(
-    ("options", "chunks"),
+    ("options", "piece", "chunks"),
     [
-        pytest.param({}, 0, id="one memory"),
+        pytest.param({}, 400, 0, id="one memory, in large pieces"),
+        pytest.param(
+            {},
+            40,
+            0,
+            id="one memory",
+            marks=pytest.mark.slow(reason="20 MB in 500,000 pieces, in a process of its own"),
+        ),
         pytest.param(
             {"max_single_memory_size": 4000, "chunking_strategy": "fixed", "chunk_size": 4000},
+            40,
             5_000,
             id="5,000 chunks",
             marks=pytest.mark.slow(reason="20 MB in 5,000 chunks, in a process of its own"),
         ),
     ],
 )
-def test_a_long_answer_takes_little_memory(tmp_path: Path, options: dict[str, object], chunks: int) -> None:
-    """20 MB in pieces of 40 bytes (a real token has about 5) through the default chain into a file: at most 16 MB more."""
-    command = [sys.executable, "-c", LONG_ANSWER, str(tmp_path), json.dumps(options)]
+def test_a_long_answer_takes_little_memory(tmp_path: Path, options: dict[str, object], piece: int, chunks: int) -> None:
+    """20 MB in pieces of 40 bytes (a real token has about 5), or larger ones, through the default chain into a file: at most 16 MB more."""
+    command = [sys.executable, "-c", LONG_ANSWER, str(tmp_path), json.dumps(options), str(piece)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     raised, stored, cut = map(int, done.stdout.split())

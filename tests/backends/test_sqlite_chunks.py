@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lanes import examples
 
 from cortex_rx.backends.sqlite import texts
 from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
@@ -351,7 +352,11 @@ async def test_after_a_take_over_and_after_no_answer(store: Any) -> None:
     counts(store)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
+@settings(
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+)
 @given(st.data())
 def test_any_text_in_any_chunks(make_store: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     alphabet = st.sampled_from(

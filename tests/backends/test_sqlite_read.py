@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lanes import examples
 
 from cortex_rx.errors import StreamNotFound
 from cortex_rx.testing import run_virtual
@@ -53,7 +54,7 @@ async def test_a_read_without_a_limit_is_bounded(store: Any) -> None:
     assert (await store.call("read", after=5, limit=100_000))["text"] == text[5:]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     text=st.text(alphabet="ab 京😀\0", max_size=40),
     cuts=st.lists(st.integers(0, 12_000), max_size=6),

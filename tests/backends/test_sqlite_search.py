@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lanes import examples
 
 from cortex_rx.backends import HEAD_LENGTH
 from cortex_rx.backends.sqlite import texts, words
@@ -87,7 +88,7 @@ async def test_a_query_without_words_finds_nothing(store: Any, query: str) -> No
     assert await store.search(query) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.text(max_size=200))
 def test_what_is_indexed_is_found_by_its_own_words(text: str) -> None:
     indexed = f" {words.index_text(text)} "

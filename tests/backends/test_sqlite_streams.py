@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lanes import examples
 
 from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, MemoryNotFound, StreamNotFound
 
@@ -250,7 +251,7 @@ async def test_a_text_is_in_the_file_once(store: Any) -> None:
 text_of = st.text(alphabet=st.sampled_from("ab \n京é\0😀'"), min_size=1, max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data(), text=st.one_of(text_of, text_of.map(lambda t: t * 250)))
 def test_resends_in_any_order_give_the_text_or_an_error(make_store: Any, data: st.DataObject, text: str) -> None:
     async def main() -> None:

@@ -6,6 +6,7 @@ import pytest
 import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lanes import examples
 
 LONGEST = 3_000
 MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
@@ -57,7 +58,7 @@ def test_any_split_of_the_hard_text_gives_the_same_chunks(cut, hard, how):
     assert len(whole) > 1
     check(hard, whole, how)
 
-    @settings(MANY, max_examples=many, database=None)
+    @settings(MANY, max_examples=examples(many), database=None)
     @given(splits(hard))
     def same(parts):
         assert "".join(parts) == hard
@@ -67,7 +68,7 @@ def test_any_split_of_the_hard_text_gives_the_same_chunks(cut, hard, how):
 
 
 def test_any_text_in_any_parts(cut, how):
-    @settings(MANY, max_examples=150)
+    @settings(MANY, max_examples=examples(150))
     @given(st.data(), st.one_of(hostile, st.text(max_size=80)))
     def same(data, text):
         how_here = how | {"longest": LONGEST}
@@ -108,7 +109,7 @@ def test_what_once_depended_on_the_split(cut, text, how):
 def test_what_has_no_end(cut, how):
     """It is cut at a bound, at the same places however it comes."""
 
-    @settings(MANY, max_examples=25)
+    @settings(MANY, max_examples=examples(25))
     @given(st.data(), endless)
     def same(data, text):
         how_here = how | {"longest": LONGEST, "count": len} if "count" in how else how | {"longest": LONGEST}

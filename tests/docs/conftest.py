@@ -73,7 +73,7 @@ def environment() -> dict[str, str]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def generate() -> Iterator[ModuleType]:
     """`docs/generate.py`, loaded anew; its folder is on the path only meanwhile."""
     sys.path.insert(0, str(ROOT / "docs"))

@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import cortex_rx
 from cortex_rx.testing import BACKEND_PROMISES, FAULT_KINDS, Plan
 
 PAGE = (Path(cortex_rx.__file__).parents[1] / "docs" / "faults.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(reason="a page that checks backends under faults, which `tests/testing` does in every run")
 def test_every_block_runs(run_page):
     said = run_page("faults.md")
     tests = re.findall(r"^def (test_\w+)", PAGE, re.MULTILINE)

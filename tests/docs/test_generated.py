@@ -12,14 +12,20 @@ from cortex_rx import events
 from cortex_rx import operators as cx
 
 
-def test_it_is_up_to_date(generate):
+@pytest.fixture(scope="module")
+def outputs(generate):
+    """All that is generated, by file; to run all scenes takes a second."""
+    return generate.outputs()
+
+
+def test_it_is_up_to_date(generate, outputs):
     """The pages, and the marbles in the docstrings of the operators."""
-    stale = generate.stale(generate.outputs())
+    stale = generate.stale(outputs)
     assert stale == [], "not as the package is now: run `make docs` and look at what has changed"
 
 
-def test_every_operator_and_sink_is_in_the_reference(generate):
-    page = generate.outputs()[generate.ROOT / "docs/operators.md"]
+def test_every_operator_and_sink_is_in_the_reference(generate, outputs):
+    page = outputs[generate.ROOT / "docs/operators.md"]
     for name in cx.__all__:
         assert f"# {name}\n" in page
 
@@ -42,8 +48,8 @@ def test_a_drawing_follows_what_happens(generate):
     assert scenes.marbles((scenes.Scene("limit(3)", ("ab", 1, "c")),)).splitlines()[2] == "out     (Oab)(cE|)"
 
 
-def test_every_event_is_in_the_table_with_all_its_fields(generate):
-    page = generate.outputs()[generate.ROOT / "docs/events.md"]
+def test_every_event_is_in_the_table_with_all_its_fields(generate, outputs):
+    page = outputs[generate.ROOT / "docs/events.md"]
     for kind in get_args(events.BuiltinEvent):
         section = page.split(f"\n## {kind.__name__}\n")[1].split("\n## ")[0]
         for field in dataclasses.fields(kind):
@@ -51,9 +57,9 @@ def test_every_event_is_in_the_table_with_all_its_fields(generate):
             assert row.strip("| ").split(" | ")[-1].endswith("."), f"{kind.__name__}.{field.name} has no docstring"
 
 
-def test_who_emits_and_reads_is_what_is_declared(generate):
+def test_who_emits_and_reads_is_what_is_declared(generate, outputs):
     """By the steps as they are made for a chain, not by what the generator made of them."""
-    page = generate.outputs()[generate.ROOT / "docs/events.md"]
+    page = outputs[generate.ROOT / "docs/events.md"]
     rows = {row.split("`")[1]: row.split(" | ") for row in page.splitlines() if row.startswith("| [`")}
     step = cx.measure()
     for column, kinds in ((1, step.emits), (2, step.needs), (3, step.reads)):

@@ -15,6 +15,7 @@ import pytest
 import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
+from lanes import slow_but
 
 from cortex_rx import SqliteBackend, Turn, from_stream, run
 from cortex_rx import operators as cx
@@ -496,9 +497,12 @@ PROMISES = {
     "translate": (lambda: translation.translate(slow_upper), {"rewrites": str.upper, "stage": True}),
     "cite": (lambda: custom_event.cite(["a"]), {}),
 }
+QUICK = ["moderate, judged", "moderate, at once", "cite"]
 
 
-@pytest.mark.parametrize("name", PROMISES)
+@pytest.mark.parametrize(
+    "name", slow_but(QUICK, PROMISES, "examples of the documentation, of whose kind another is in every run")
+)
 def test_each_keeps_the_promises_of_every_operator(name):
     make, how = PROMISES[name]
     report = check_operator(make, points=20, **how)

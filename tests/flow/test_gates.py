@@ -12,13 +12,14 @@ import pytest
 import reactivex as rx
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
+from lanes import examples
 from reactivex import operators as ops
 
 from cortex_rx.flow import Shared, after_failure, beside, from_async_iterable, passing, resume, run, stage, stream
 
 # What the loops report is looked at once, when all examples have run.
 EVERY = settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

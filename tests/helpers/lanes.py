@@ -1,4 +1,4 @@
-"""What is left out of `make test`: parameters that are marked `slow`, each with the reason."""
+"""What is left out of `make test`: parameters that are marked `slow`, each with the reason; most of the examples of a property."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
-__all__ = ["slow", "slow_but"]
+__all__ = ["examples", "slow", "slow_but"]
 
 
 def slow(value: Any, reason: str, **more: Any) -> Any:
@@ -20,3 +21,8 @@ def slow_but(quick: Collection[Any], values: Iterable[Any], reason: str) -> list
     values = list(values)
     assert set(quick) <= set(values)
     return [value if value in quick else slow(value, reason) for value in values]
+
+
+def examples(whole: int) -> int:
+    """How many of these examples of a property are run: the share that the profile has of the hundred that are usual."""
+    return whole * settings().max_examples // 100

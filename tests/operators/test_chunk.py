@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lanes import examples
 
 from cortex_rx import operators as cx
 from cortex_rx.errors import ChainOrderError, InvalidArgument, MissingExtra, UnsupportedOption
@@ -69,7 +70,7 @@ def test_the_chunks_are_the_answer_however_it_comes(name):
     assert [chunk.has_overlap for chunk in whole][0] is False
     assert any(chunk.has_overlap for chunk in whole) == (name != "paragraph")
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.integers(0, len(TEXT))))
     def same(places):
         places = [0, *sorted(places), len(TEXT)]
@@ -208,6 +209,7 @@ def test_the_defaults_are_those_that_cortex_suggests(lab):
     assert contents(lab.run(lambda: of(paragraphs, cx.chunk("paragraph")))) == ["One\n\n" * 2] * 2 + ["One\n\n"]
 
 
+@pytest.mark.slow(reason="100,000 chunks")
 def test_many_chunks_are_legal(lab):
     """Cortex refuses more than 100,000."""
 

@@ -196,7 +196,20 @@ STORING = {
 }
 
 
-@pytest.mark.parametrize("name", STORING)
+SLOW = [
+    "persist_partial, with a spool",
+    "finalize, after persist_partial",
+    "finalize, with functions",
+    "finalize, in chunks, with embeddings",
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        [name for name in STORING if name not in SLOW], STORING, "another use of an operator that is in every run"
+    ),
+)
 def test_with_a_store(stores, name):
     make, upstream, how = STORING[name]
     report = check_operator(make, store=stores, upstream=upstream, points=40, **how)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lanes import examples
 from reactivex import Observer
 
 from cortex_rx import Cortex, default_chain, from_stream, run
@@ -222,7 +223,7 @@ def test_after_a_crash_the_same_exchange_is_stored_once(lab):
     assert number == 2 + len(chunks)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.sampled_from([*"ab \n.", "Dr. Who ", "One. ", "\n\n", "你好。", "👩\u200d👧", "e\u0301", "```\nx\n```\n", "x" * 90, "https://x.y/" + "z" * 99 + " "]), min_size=20, max_size=80).map("".join),
     st.sampled_from(["token", "sentence", "paragraph", "fixed"]),

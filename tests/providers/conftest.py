@@ -74,8 +74,15 @@ def stories() -> ModuleType:
     return _load("stories")
 
 
-@pytest.fixture
-def server() -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Any]:
+    """One for a file: to start and to stop it takes a quarter of a second."""
     with _load("server").Server() as running:
         yield running
-        assert running.open == 0  # what was opened is closed
+
+
+@pytest.fixture
+def server(running: Any) -> Iterator[Any]:
+    running.scripts.clear()
+    yield running
+    assert running.open == 0  # what was opened is closed

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import operators as ops
 
@@ -206,7 +206,6 @@ def test_half_a_character_comes_again_whole():
     assert texts(events) == {0: "a\U0001f600b"}
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_text_cut_anywhere_is_whole_in_the_end(data):
     """Whatever the pieces and wherever the connection breaks: one text, once."""

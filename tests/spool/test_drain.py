@@ -178,7 +178,11 @@ def sorted_(found):
     return {name: sorted(map(str, rows)) for name, rows in found.items()}
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "after",
+    [slow(False, "a drain that fails before each of its calls; after each, in every run"), True],
+    ids=["before", "after"],
+)
 @pytest.mark.parametrize(
     "error",
     [StoreUnavailable("away"), slow(asyncio.CancelledError(), "a drain that is cancelled at each of its calls")],
@@ -437,6 +441,7 @@ async def test_many_writers_at_once_and_the_file_is_not_there_yet(spool, store, 
 # --- size -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(reason="20 MB with all memory traced; long answers go in pieces in every run")
 async def test_an_answer_of_20_million_characters_goes_in_pieces(spool, store, path):
     text = ("0123456789abcdef" * 64 + "\n") * 20_000
     await put(spool, opened("s-1"), text)

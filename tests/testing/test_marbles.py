@@ -7,6 +7,7 @@ import pytest
 import reactivex as rx
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lanes import examples
 from reactivex import operators as ops
 from reactivex.notification import OnCompleted, OnError, OnNext
 from syrupy.extensions.image import SVGImageSnapshotExtension
@@ -211,7 +212,7 @@ def test_no_two_marbles_of_the_svg_overlap():
         assert all(second - first >= 24 for first, second in zip(sorted(row), sorted(row)[1:]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1e6), st.text(max_size=8), st.one_of(st.text(), st.integers(), st.none(), st.binary())),

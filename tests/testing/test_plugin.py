@@ -257,6 +257,7 @@ def test_stores_are_fresh_the_same_each_time_and_closed(installed):
     ).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow(reason="a run of pytest that starts another")
 def test_beside_xdist(installed):
     result = installed(
         LEAKS

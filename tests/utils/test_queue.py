@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_rx.errors import InvalidArgument, QueueClosed
@@ -38,7 +38,6 @@ class Processor:
         return [item for item, _ in self.done]
 
 
-@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, 99), st.sampled_from([0, 0, 0.3, 1, 5])), max_size=15),
     st.integers(1, 5),

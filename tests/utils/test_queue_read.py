@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_rx.errors import QueueClosed
@@ -13,7 +13,6 @@ from cortex_rx.testing import Deadlock, run_virtual
 from cortex_rx.utils import AsyncQueue
 
 
-@settings(max_examples=100)
 @given(
     st.lists(st.integers(0, 99) | st.none(), max_size=15),
     st.integers(1, 4),

@@ -9,6 +9,7 @@ from contextlib import aclosing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lanes import examples
 
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.flow import CancelledWithin
@@ -34,7 +35,7 @@ async def read(branch, pauses, stop=None):
     return seen, None
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.lists(st.sampled_from(["a", "b", 0, 1, 3]), max_size=12),
     st.lists(st.tuples(PAUSES, st.none() | st.integers(0, 6)), min_size=1, max_size=4),
