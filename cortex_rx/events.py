@@ -106,6 +106,11 @@ class Opened(StreamEvent):
     claim: str = field(default_factory=_claim, compare=False, repr=False)
     """Makes one beginning of what is sent to the store twice; in this process only."""
 
+    def arguments(self) -> dict[str, Any]:
+        """What `streams:begin` takes of it: those of the turn, and of its stream the id, the time and the claim."""
+        stream = {"streamId": self.stream_id, "startedAt": round(self.at * 1000), "claim": self.claim}
+        return stream | self.turn.arguments()
+
 
 @final
 @dataclass(slots=True)

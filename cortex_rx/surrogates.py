@@ -12,7 +12,9 @@ __all__ = ["LONE", "half", "is_surrogate", "whole"]
 LONE: Problem = Problem(
     "streaming", "LONE_SURROGATE", "a lone surrogate came and was replaced by U+FFFD", recoverable=True
 )
+"""What is said when a half came without its other half."""
 is_surrogate: Callable[[str], object] = re.compile("[\ud800-\udfff]").search
+"""Whether a half of a pair is in this text."""
 
 
 def whole(text: str) -> tuple[str, str, bool]:

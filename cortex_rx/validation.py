@@ -43,8 +43,12 @@ __all__ = [
 ]
 
 Check = Callable[[str, object], Any]
+"""Takes the name of a field and its value, and gives the value as it is to be used; or raises `InvalidArgument`."""
 
 _DEPTH = 100  # of nested metadata: far more than anyone writes, far less than what would overflow the stack
+_VALUES = (
+    1_000_000  # in it, each as often as JSON would write it: shared lists double at each level, in next to no memory
+)
 _INT64 = 2**63
 _SLICE = 2**20
 _CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far off is still a date, and a whole number of 64 bits
@@ -112,8 +116,12 @@ def each(check: Check, accepted: str, *also: type[object]) -> Check:
     return every
 
 
-names = each(name, "a list of strings that are not empty")
-"""A list of texts that are not empty."""
+_names = each(name, "a list of strings that are not empty")
+
+
+def names(field: str, value: object) -> tuple[str, ...]:
+    """A list or tuple of texts that are not empty, nor blank."""
+    return cast("tuple[str, ...]", _names(field, value))
 
 
 def one_of(*values: str) -> Check:
@@ -240,8 +248,11 @@ def callback(field: str, value: object) -> Callable[..., Any]:
     return value
 
 
-stream: Check = instance(cast("type[object]", AsyncIterable), "an async iterable")
-"""An async iterable."""
+def stream(field: str, value: object) -> AsyncIterable[Any]:
+    """An async iterable."""
+    if not isinstance(value, AsyncIterable):
+        raise InvalidArgument(field, shown(value), "an async iterable")
+    return value
 
 
 # --- what the store keeps ---------------------------------------------------------------------------------------------
@@ -262,8 +273,11 @@ def json_mapping(field: str, value: object) -> dict[str, Any]:
 
 
 def json_value(field: str, value: object) -> Any:
-    """What JSON carries, None too, as a copy."""
-    return _copy(value) if _is_plain(value, 0) else _plain(field, value, 0)
+    """What JSON carries, None too, as a copy: at most 100 levels and a million values, each as often as JSON would write it."""
+    room = [_VALUES]
+    if _is_plain(value, 0, room):
+        return _copy(value)
+    return _plain(field, value, 0, [_VALUES] if room[0] >= 0 else room)
 
 
 def _copy(value: Any) -> Any:
@@ -274,8 +288,11 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def _is_plain(value: object, depth: int) -> bool:
-    """Whether this is plain JSON already, as it nearly always is: so much cheaper to see than to say where it is not."""
+def _is_plain(value: object, depth: int, room: list[int]) -> bool:
+    """Whether this is plain JSON already, as it nearly always is: so much cheaper to see than to say where it is not.
+
+    `room` holds how many more values there may be; below 0 there were too many.
+    """
     kind = type(value)
     if kind is str:
         return cast("str", value).isascii()
@@ -285,13 +302,18 @@ def _is_plain(value: object, depth: int) -> bool:
         return math.isfinite(cast("float", value))
     if kind is dict and depth < _DEPTH:
         pairs = cast("dict[object, object]", value).items()
-        return all(type(key) is str and key.isascii() and _is_plain(item, depth + 1) for key, item in pairs)
+        room[0] -= len(pairs)
+        return room[0] >= 0 and all(
+            type(key) is str and key.isascii() and _is_plain(item, depth + 1, room) for key, item in pairs
+        )
     if kind is list and depth < _DEPTH:
-        return all(_is_plain(item, depth + 1) for item in cast("list[object]", value))
+        items = cast("list[object]", value)
+        room[0] -= len(items)
+        return room[0] >= 0 and all(_is_plain(item, depth + 1, room) for item in items)
     return value is None or kind is bool
 
 
-def _plain(field: str, value: object, depth: int) -> object:
+def _plain(field: str, value: object, depth: int, room: list[int]) -> object:
     if depth > _DEPTH:
         raise InvalidArgument(f"{field[:_KEY]}...", "a deeper nesting, or a cycle", f"at most {_DEPTH} levels")
     if value is None or isinstance(value, bool):
@@ -300,9 +322,15 @@ def _plain(field: str, value: object, depth: int) -> object:
         return _utf8(field, value)
     if isinstance(value, int | float):
         return number(field, value)
+    if isinstance(value, list | tuple | Mapping):
+        room[0] -= len(cast("list[object]", value))
+        if room[0] < 0:
+            raise InvalidArgument(
+                field[:_KEY], "more values, or one list in many places", f"at most {_VALUES:,} values"
+            )
     if isinstance(value, list | tuple):
         items = cast("list[object]", value)
-        return [_plain(f"{field}[{index}]", item, depth + 1) for index, item in enumerate(items)]
+        return [_plain(f"{field}[{index}]", item, depth + 1, room) for index, item in enumerate(items)]
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value)
         plain: dict[str, object] = {}
@@ -310,6 +338,6 @@ def _plain(field: str, value: object, depth: int) -> object:
             if not isinstance(key, str):
                 raise InvalidArgument(field, f"a key of type {type(key).__name__}", "keys that are strings")
             _utf8(field, key)  # before it stands in the name of a field
-            plain[key] = _plain(f"{field}.{key[:_KEY]}", item, depth + 1)
+            plain[key] = _plain(f"{field}.{key[:_KEY]}", item, depth + 1, room)
         return plain
     raise InvalidArgument(field, shown(value), "what JSON carries")

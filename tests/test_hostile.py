@@ -166,7 +166,8 @@ class World:
         async def begin() -> None:
             await self.cortex.memory.remember(**TURN, agent_response="Hello.")
             for space in ("space", "other"):
-                await self.letters.add(space, "mine", "memories:deleteMemory", {"memorySpaceId": space}, "failed")
+                args = {"memorySpaceId": space, "memoryId": "m"}
+                await self.letters.add(space, "mine", "memories:deleteMemory", args, "failed")
 
         runner.run(begin())
 
@@ -239,7 +240,7 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "id": lambda world: "letter",
     "query": lambda world: "hello",
     "operator": lambda world: "mine",
-    "args": lambda world: {"memorySpaceId": "space"},
+    "args": lambda world: {"memorySpaceId": "space", "memoryId": "m"},
     "cause": lambda world: "failed",
     "strategy": lambda world: "sentence",
     "recover.strategy": lambda world: "store-partial",

@@ -10,7 +10,7 @@ from itertools import chain, takewhile
 from cortex_rx.backends.backend import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.backends.contract.typed.rows import Lease
+from cortex_rx.backends.contract.typed.rows import BegunStream, Lease
 from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
 from cortex_rx.flow import Inbox
 from cortex_rx.retry import SHORT_PAUSES, Backoff, doubling
@@ -43,25 +43,10 @@ async def begin_stream(backend: Backend, opened: Opened, token: str | None = Non
     """
     if taken := opened.resumed:
         return Begun(taken.memory_id, taken.epoch, 0, opened.token)  # its deltas say which attempt they are
-    turn = opened.turn
-    begun = await Streams(backend).begin(
-        stream_id=opened.stream_id,
-        memory_space_id=turn.memory_space_id,
-        conversation_id=turn.conversation_id,
-        user_message=turn.user_message,
-        user_id=turn.user_id,
-        user_name=turn.user_name,
-        agent_id=turn.agent_id,
-        participant_id=turn.participant_id,
-        importance=turn.importance,
-        tags=list(turn.tags),
-        metadata=turn.metadata or None,
-        started_at=round(opened.at * 1000),
-        lease=milliseconds(LEASE),
-        claim=opened.claim,
-        token=hashed(token) if token else None,
-        token_ttl=milliseconds(TOKEN_TTL) if token else None,
-    )
+    args = opened.arguments() | {"lease": milliseconds(LEASE)}
+    if token:
+        args |= {"token": hashed(token), "tokenTtl": milliseconds(TOKEN_TTL)}
+    begun: BegunStream = await backend.mutation("streams:begin", args)
     before = begun["state"] == "finished"
     return Begun(begun["memoryId"], begun["epoch"], begun["attempt"], token, before)
 

@@ -18,7 +18,6 @@ from typing import Any
 
 from cortex_rx.backends.sqlite.connection import check_path, create_file, meanings, patiently, release
 from cortex_rx.errors import NotACortexFile, SpoolBusy, StoreTooNew
-from cortex_rx.validation import json_mapping
 
 __all__ = ["LEASE", "PIECE", "Entry", "SpoolFile"]
 
@@ -61,8 +60,10 @@ class Entry:
     code: str | None
 
 
-def _json(field: str, value: Mapping[str, Any]) -> str:
-    return json.dumps(json_mapping(field, value), ensure_ascii=False)
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, default=dict
+    )  # it was checked; a mapping need be no dict
 
 
 _COLUMNS = "seq, id, space, stream, operator, path, args, turn, length, created, cause, code"
@@ -170,8 +171,8 @@ class SpoolFile:
             "stream": args.get("streamId"),
             "operator": operator,
             "path": path,
-            "args": _json("args", args),
-            "turn": None if begin is None else _json("turn", begin),
+            "args": _json(args),
+            "turn": None if begin is None else _json(begin),
             "began": began,
             "length": len(text),
             "created": self._now(),

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from cortex_rx import validation as check
+from cortex_rx.backends import contract
 from cortex_rx.backends.backend import HEAD_LENGTH, Backend, checked_backend
 from cortex_rx.errors import InvalidArgument, LetterNotFound
 from cortex_rx.spool.delivery import deliver
@@ -77,15 +78,16 @@ class DeadLetters:
     ) -> str:
         """Keep a mutation that failed for good, so that it can be tried again when its cause is mended; the id of the letter.
 
-        `path` and `args` are those of the call; it must be one that can be repeated, and of this memory space.  It is durable when
-        this returns.  Raises a `StoreError` if it cannot be kept.
+        `path` and `args` are those of the call; it must be one that can be repeated, and of this memory space.  What no backend
+        would ever take is refused here, by the checks that every backend has (`contract.check`): `InvalidArgument`, or
+        `UnknownFunction` for what is no mutation.  It is durable when this returns.  Raises a `StoreError` if it cannot be kept.
         """
         for name, value in (("memory_space_id", memory_space_id), ("operator", operator), ("path", path)):
             check.name(name, value)
-        args = check.json_mapping("args", args)
+        args = _deliverable(path, args)
         if not isinstance(cause, BaseException):
             check.any_text("cause", cause)
-        if args.get("memorySpaceId") != memory_space_id:
+        if args["memorySpaceId"] != memory_space_id:
             raise InvalidArgument("args", "another memorySpaceId", "arguments of a call in memory_space_id")
         log.warning("a dead letter of %s: %s", operator, "" if isinstance(cause, str) else type(cause).__name__)
         why = (cause, "FAILED") if isinstance(cause, str) else cause_of(cause)
@@ -144,3 +146,11 @@ class DeadLetters:
             "".join(parts)[:most],
             entry.length,
         )
+
+
+def _deliverable(path: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return contract.check("mutation", path, args)
+    except InvalidArgument as error:
+        field = error.field if error.field == "args" else f"args.{error.field}"
+        raise InvalidArgument(field, error.given, error.accepted) from None

@@ -128,17 +128,17 @@ class Spool:
 
         Without an `epoch` among them, or with 0, the stream was not begun.  It is durable when this returns.
         """
-        turn = opened.turn
-        begin = {
-            "streamId": opened.stream_id,
-            "startedAt": round(opened.at * 1000),
-            "claim": opened.claim,
-            **turn.arguments(),
-        }
         text: str = args.get("text", "")
         rest = {name: value for name, value in args.items() if name != "text" and (name != "epoch" or value)}
         add = partial(
-            self.file.add, turn.memory_space_id, operator, path, rest, text=text, begin=begin, began=opened.at
+            self.file.add,
+            opened.turn.memory_space_id,
+            operator,
+            path,
+            rest,
+            text=text,
+            begin=opened.arguments(),
+            began=opened.at,
         )
         return Spooled(self.path, await self.run(add))
 

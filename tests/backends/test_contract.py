@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from pydantic.alias_generators import to_snake
 
-from cortex_rx import SqliteBackend, errors
+from cortex_rx import SqliteBackend, errors, validation
 from cortex_rx.backends.contract import FUNCTIONS, TABLES, check, misshapen, typed
 from cortex_rx.backends.contract.samples import Sample, samples
 from cortex_rx.backends.contract.types import as_json
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
 from cortex_rx.errors import InvalidArgument, StoreError, UnknownFunction
 from cortex_rx.testing import BACKEND_PROMISES, wall
-from cortex_rx.validation import json_mapping
+from cortex_rx.validation import json_mapping, json_value
 
 SAMPLES = list(samples())
 
@@ -136,6 +136,39 @@ def test_an_unknown_key_is_shown_short_and_can_be_printed() -> None:
 def test_a_lone_surrogate_in_a_key_does_not_get_into_an_error(value: object) -> None:
     with pytest.raises(InvalidArgument, match="^metadata: got 'a lone surrogate'; accepted: text"):
         json_mapping("metadata", {"\ud800": value})
+
+
+def doubled(levels: int, odd: bool) -> Any:
+    """Few lists, each of them twice in the next one: as JSON 2**levels texts."""
+    value: Any = ["é" if odd else "e"]
+    for _ in range(levels):
+        value = (value, value) if odd else [value, value]
+    return value
+
+
+@pytest.mark.parametrize("odd", [False, True], ids=["plain", "odd"])
+def test_lists_that_are_shared_are_counted_wherever_they_are(odd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    visits: Counter[str] = Counter()
+    for name in ("_is_plain", "_plain"):
+
+        def counted(*args: Any, name: str = name, real: Any = getattr(validation, name)) -> Any:
+            visits[name] += 1
+            return real(*args)
+
+        monkeypatch.setattr(validation, name, counted)
+    monkeypatch.setattr(validation, "_VALUES", 1000)
+    assert json_mapping("metadata", {"a": doubled(8, odd)})["a"][1][0][1] == json_value("x", doubled(5, odd))
+    visits.clear()
+    with pytest.raises(InvalidArgument, match=r"^metadata.*: got 'more values, .*'; accepted: at most 1,000 values$"):
+        json_mapping("metadata", {"a": doubled(60, odd)})
+    assert 0 < visits.total() < 2100
+
+
+def test_a_million_values_are_accepted_and_no_more() -> None:
+    assert len(json_value("state", {"all": [None] * 999_999})["all"]) == 999_999
+    for many in ([None] * 1_000_000, {str(number): None for number in range(1_000_000)}, doubled(22, False)):
+        with pytest.raises(InvalidArgument, match="^state.*at most 1,000,000 values$"):
+            json_value("state", {"all": many})
 
 
 def test_what_was_checked_is_a_copy() -> None:

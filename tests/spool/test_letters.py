@@ -20,9 +20,13 @@ from cortex_rx.errors import (
     MemoryNotFound,
     StoreFull,
     StoreUnavailable,
+    StreamNotFound,
+    UnknownFunction,
 )
 from cortex_rx.events import Problem, Remembered, StreamEvent
 from cortex_rx.flow import Inbox, beside
+
+APPEND = {"streamId": "st", "attempt": 0, "start": 0, "text": "x"}
 
 
 @pytest.fixture
@@ -145,8 +149,8 @@ async def test_bad_input(letters, field):
     given = {
         "memory_space_id": SPACE,
         "operator": "step",
-        "path": "x:y",
-        "args": {"memorySpaceId": SPACE},
+        "path": "memories:deleteMemory",
+        "args": {"memorySpaceId": SPACE, "memoryId": "m"},
         "cause": "no",
     }
     with pytest.raises(InvalidArgument, match=field):
@@ -156,11 +160,40 @@ async def test_bad_input(letters, field):
     assert await letters.list() == []
 
 
+@pytest.mark.parametrize(
+    ("path", "change", "error", "says"),
+    [
+        ("memories:gone", {}, UnknownFunction, "no mutation 'memories:gone'"),
+        ("memories:get", {}, UnknownFunction, "no mutation 'memories:get'"),
+        ("memories:deleteMemory", {"surprise": 1}, InvalidArgument, "^args.surprise: got 'an unknown argument'"),
+        ("memories:deleteMemory", {"memoryId": None}, InvalidArgument, "^args.memoryId: got None"),
+        ("streams:renew", {}, InvalidArgument, "^args.memoryId: got 'an unknown argument'"),
+        ("streams:append", APPEND | {"epoch": -1}, InvalidArgument, "^args.epoch: got -1"),
+        ("streams:append", APPEND, InvalidArgument, "^args.epoch: got 'nothing'"),
+    ],
+)
+async def test_what_no_backend_would_take_is_refused(letters, tmp_path, path, change, error, says):
+    """A letter without an epoch too: `redrive` sends it as it is, and begins no stream for it."""
+    args = {"memorySpaceId": SPACE} | (change if "streamId" in change else {"memoryId": "m"} | change)
+    with pytest.raises(error, match=says):
+        await letters.add(SPACE, "step", path, args, "no")
+    assert not (tmp_path / "spool.db").exists()
+
+
+async def test_what_a_backend_may_take_one_day_is_kept(letters, store):
+    """A stream that nobody knows, an epoch that is not there yet: the store says no today."""
+    await letters.add(SPACE, "step", "streams:append", {"memorySpaceId": SPACE, **APPEND, "epoch": 7}, "no")
+    (letter,) = await letters.list()
+    with pytest.raises(StreamNotFound):
+        await letters.redrive(letter.id)
+    assert letter.args == {"memorySpaceId": SPACE, **APPEND, "epoch": 7}
+
+
 async def test_a_letter_that_cannot_be_kept(tmp_path, store):
     letters = DeadLetters(Spool(tmp_path / "small.db", max_page_count=8), store)
-    args = {"memorySpaceId": SPACE, "content": "x" * 100_000}
+    args = {"memorySpaceId": SPACE, "memoryId": "x" * 100_000}
     with pytest.raises(StoreFull):
-        await letters.add(SPACE, "step", "x:y", args, "no")
+        await letters.add(SPACE, "step", "memories:deleteMemory", args, "no")
 
 
 # --- an answer that contradicts ---------------------------------------------------------------------------------------
@@ -190,8 +223,10 @@ async def test_an_answer_that_contradicts_is_there_with_its_text(letters, spool,
 
 
 async def test_discarded_it_is_not_in_the_file_any_more(letters, spool, store, tmp_path):
-    await letters.add(SPACE, "step", "x:y", {"memorySpaceId": SPACE, "content": "a private text"}, "no")
-    await letters.add(SPACE, "step", "x:y", {"memorySpaceId": SPACE, "content": "another one"}, "no")
+    await letters.add(
+        SPACE, "step", "memories:deleteMemory", {"memorySpaceId": SPACE, "memoryId": "a private text"}, "no"
+    )
+    await letters.add(SPACE, "step", "memories:deleteMemory", {"memorySpaceId": SPACE, "memoryId": "another one"}, "no")
     assert b"a private text" in (tmp_path / "spool.db").read_bytes()
     letter, _ = await letters.list()
     await letters.discard(letter.id)
@@ -272,7 +307,8 @@ async def test_where_the_spool_is(store, tmp_path, monkeypatch, store_, spool_, 
         assert (cortex.spool is not None) == on
         assert cortex.spool is None or cortex.spool.path == str(tmp_path / file)
         assert not (tmp_path / file).exists(), "it is made when something is to be kept"
-        await cortex.dead_letters.add(SPACE, "step", "x:y", {"memorySpaceId": SPACE}, "no")
+        args = {"memorySpaceId": SPACE, "memoryId": "m"}
+        await cortex.dead_letters.add(SPACE, "step", "memories:deleteMemory", args, "no")
         assert (tmp_path / file).exists()
         assert len(await cortex.dead_letters.list()) == 1
 
