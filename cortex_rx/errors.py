@@ -124,7 +124,7 @@ class ChainOrderError(CortexError, ValueError):
 
 
 class CallbackError(CortexError):
-    """The callback of a stock operator raised: a bug of the caller's, not of the source, so nothing retries it."""
+    """The callback of a stock operator, or a function given to `resume`, raised: a bug of the caller's, not of the source, so nothing retries it."""
 
     code = "CALLBACK_ERROR"
 

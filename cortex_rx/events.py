@@ -315,7 +315,7 @@ class Problem(StreamEvent):
     message: str
     """What happened, for people; without text of a user."""
     recoverable: bool
-    """Whether the work is tried again, or done otherwise."""
+    """Whether the work is tried again, or done otherwise; `is_transient(error)` is another question: whether the same may go well."""
     error: Exception | None = field(default=None, compare=False, repr=False)
     """The exception; it is not part of the JSON."""
 

@@ -7,7 +7,8 @@
 3. Another error is what it says of itself: a word of the provider that is final (`insufficient_quota`), the header
    `x-should-retry`, the HTTP status or the code of a WebSocket that was closed, a word that is transient (`overloaded_error`, which comes inside a 200 stream).
 4. One that says nothing is what its class is known for, or its errno.  Clients wrap one error into another: one that is known
-   as transient is final all the same where a class below it is (a certificate, a URL), or a bug that caused it.
+   as transient is final all the same where a class below it is (a certificate, a URL), or where what caused it, a member of a group
+   too, is a bug or says that access is denied (401, 403, a word that is final).
 5. One of which nothing is known is what its cause is, and final without one.
 
 A cause is the `__cause__`, or an error that another was made of: `URLError(refused)`.
@@ -156,7 +157,13 @@ _WORDS = (
         _T,
         (
             *("overloaded_error", "rate_limit_error", "rate_limit_exceeded", "slow_down", "engine_overloaded_error"),
-            *("RESOURCE_EXHAUSTED", "ThrottlingException", "TooManyRequestsException"),
+            *(
+                "server_is_overloaded",
+                "overloaded",
+                "RESOURCE_EXHAUSTED",
+                "ThrottlingException",
+                "TooManyRequestsException",
+            ),
         ),
         "the provider is overloaded, or asked too often",
     ),
@@ -164,6 +171,7 @@ _WORDS = (
         _T,
         (
             *("server_error", "api_error", "internal_server_error", "service_unavailable", "timeout_error"),
+            "service_unavailable_error",
             *("INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "InternalServerException"),
             *("ServiceUnavailableException", "ModelStreamErrorException", "ModelTimeoutException"),
             "ModelNotReadyException",
@@ -213,11 +221,13 @@ _CLASSES = (
         ),
         "the client cannot send such a request, or is sent in a circle",
     ),
+    Rule(_F, ("LineTooLong",), "the client cannot read such an answer"),
     Rule(
         _BUG,
         (
             *("TypeError", "AttributeError", "NameError", "LookupError", "AssertionError", "ArithmeticError"),
             *("ImportError", "SyntaxError", "NotImplementedError", "RecursionError", "UnicodeError"),
+            "ImproperConnectionState",  # of http.client: CannotSendRequest, ResponseNotReady
         ),
         "a mistake in a program",
     ),
@@ -373,17 +383,39 @@ def _known(error: BaseException) -> Rule | None:
 
 def _refused(error: BaseException) -> Rule | None:
     """What a client refuses for good, or a bug, deep in an error that says nothing but that there is no connection."""
-    caused = True
-    for _ in range(16):
-        inner = _cause(error)
-        if inner is None:
-            caused, inner = False, None if error.__suppress_context__ else error.__context__
-        if inner is None:
-            return None
-        if (rule := _known(inner)) and (rule.verdict is _F or (rule.verdict is _BUG and caused)):
+    seen = {id(error)}
+    todo = _below(error, True)
+    while todo and len(seen) < _MOST:
+        inner, caused = todo.pop()
+        if id(inner) in seen:
+            continue
+        seen.add(id(inner))
+        rule = _known(inner)
+        if rule and (rule.verdict is _F or (rule.verdict is _BUG and caused)):
             return rule
-        error = inner
+        if caused and (denied := _denied(inner)):
+            return denied
+        todo += _below(inner, caused)
     return None
+
+
+def _below(error: BaseException, caused: bool) -> list[tuple[BaseException, bool]]:
+    """What an error comes from, and what is in it; whether that has caused it."""
+    found = list(error.exceptions) if isinstance(error, BaseExceptionGroup) else []
+    if (cause := _cause(error)) is not None:
+        found.append(cause)
+    elif not found and error.__context__ is not None and not error.__suppress_context__:
+        return [(error.__context__, False)]
+    return [(each, caused) for each in found]
+
+
+def _denied(error: BaseException) -> Rule | None:
+    """That it says itself that access is denied.  Another status may be that of an answer whose body was cut off."""
+    word = _word(error)
+    if word and word.verdict is _F:
+        return word
+    status = status_of(error)
+    return _of_number(_STATUSES, status) if status in (401, 403) else None
 
 
 # --- what errors say --------------------------------------------------------------------------------------------------
@@ -402,7 +434,7 @@ def _word(error: BaseException) -> Rule | None:
     body = _get(error, "body")
     response = _get(error, "response")
     for of in (error, body, _get(body, "error"), _get(response, "Error")):
-        for name in ("error_code", "provider_code", "code", "Code", "type", "status", "which"):
+        for name in ("error_code", "provider_code", "code", "Code", "type", "error_type", "status", "which"):
             # Not asked of a property: some of that name warn.
             word = inspect.getattr_static(of, name, None) if of is error else _get(of, name)
             if isinstance(word, str) and (rule := _BY_WORD.get(word.lower())):

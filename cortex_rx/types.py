@@ -166,6 +166,8 @@ class StreamError(Record):
     code: str
     message: str
     recoverable: bool
+    """While the answer goes on what its `Problem` says: whether the work is tried again, or done otherwise.  Of what ends the
+    stream what `is_transient` says of `original_error`: whether the same may go well the next time."""
     phase: Phase
     partial_data_saved: bool
     resume_token: str | None = Field(default=None, repr=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import gc
+import http.client
 import math
+import ssl
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -183,6 +185,12 @@ def status(number: int) -> Exception:
     return error
 
 
+def word(said: str, name: str = "code") -> Exception:
+    error = Odd()
+    error.body = {"error": {name: said}}  # type: ignore[attr-defined]
+    return error
+
+
 class Hostile(Exception):
     """Whatever it is asked for, it fails; only its class is known."""
 
@@ -224,6 +232,21 @@ ROUND.exceptions[0].__cause__ = ROUND
         (within(Odd(), ConnectionError()), False),
         (within(ConnectionError(), KeyError()), True),
         (within(ConnectionError(), status(401)), True),
+        (caused(ConnectionError(), status(401)), False),
+        (caused(ConnectionError(), ExceptionGroup("x", [TimeoutError(), caused(Odd(), status(403))])), False),
+        (caused(ConnectionError(), ExceptionGroup("x", [TimeoutError(), status(400)])), True),
+        (caused(ConnectionError(), ExceptionGroup("x", [ExceptionGroup("y", [word("insufficient_quota")])])), False),
+        (caused(ConnectionError(), ExceptionGroup("x", [TimeoutError(), ssl.SSLCertVerificationError()])), False),
+        (caused(ConnectionError(), ExceptionGroup("x", [TimeoutError(), OSError()])), True),
+        (caused(ConnectionError(), ROUND), True),
+        (http.client.CannotSendRequest(), False),
+        (http.client.ResponseNotReady(), False),
+        (http.client.LineTooLong("header line"), False),
+        (http.client.RemoteDisconnected(), True),
+        (word("service_unavailable_error"), True),
+        (word("server_is_overloaded"), True),
+        (word("overloaded", "error_type"), True),
+        (word("overloaded", "nothing"), False),
         (within(ConnectionError(), type("InvalidURL", (Exception,), {})()), False),
         (within(ConnectionError(), type("InvalidURL", (Exception,), {})(), suppress=True), True),
         (caused(Odd(), errors.CallbackError("chunk", ConnectionError())), False),

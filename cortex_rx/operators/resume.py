@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 from cortex_rx import flow as engine
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.errors import RetryAfterTooLong
+from cortex_rx.errors import CallbackError, RetryAfterTooLong
 from cortex_rx.events import Opened, Resumed, StreamEvent
 from cortex_rx.flow import Flow
 from cortex_rx.retry import Backoff, doubling, is_transient, retry_after
@@ -50,7 +50,8 @@ def resume(
     `RetryAfterTooLong`.  No opening begins later than `within` after the first failure, and what would be later is passed on at once.
     `retry_if(error)` says what is worth it; by default that is what `is_transient` says: connections that fail, idle timeouts, a
     stream that is cut off, a provider that says it is overloaded, and HTTP 408, 409, 425, 429 and 5xx.  An error that is not,
-    and the last one, is passed on.  `random()` gives numbers from 0 to 1.
+    and the last one, is passed on.  `random()` gives numbers from 0 to 1.  What one of the two raises ends the stream, as a
+    `CallbackError`.
 
     Commonly used for: connections that break in the middle of an answer, models that are overloaded.
 
@@ -84,6 +85,14 @@ def resume(
             backoff = Backoff(islice(doubling(base, most), retries), worth=retry_if or is_transient)
 
             def again(error: Exception, _: int) -> float | Exception | None:
+                try:
+                    return wait(error)
+                except Exception as bug:  # of `retry_if`, or of `random`
+                    failed = CallbackError("resume", bug)
+                    failed.__cause__ = bug
+                    return failed
+
+            def wait(error: Exception) -> float | Exception | None:
                 nonlocal first
                 first = flow.time() if first is None else first
                 if (pause := backoff.pause(error)) is None:

@@ -17,6 +17,7 @@ from cortex_rx import default_chain, from_stream
 from cortex_rx import operators as cx
 from cortex_rx.chain import declare, step
 from cortex_rx.errors import (
+    CallbackError,
     ChainOrderError,
     EmptyAnswer,
     Fenced,
@@ -30,6 +31,7 @@ from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem
 from cortex_rx.flow import from_async_iterable, run, stream
 from cortex_rx.operators._calls import Piece
 from cortex_rx.retry import is_transient
+from cortex_rx.source import restart
 from cortex_rx.testing import EPOCH, run_virtual
 from cortex_rx.types import Turn
 
@@ -397,6 +399,47 @@ def test_a_store_that_refuses_is_a_failure_of_storage(lab):
         "storage",
         False,
     )
+
+
+@pytest.mark.parametrize("name", ["retry_if", "random"])
+def test_what_a_function_of_resume_raises_is_told_as_a_bug(lab, name):
+    log, bug = Log(), ConnectionError("the function's, and not the source's")
+
+    def raises(*_):
+        raise bug
+
+    async def model(point):
+        yield "a"
+        raise ConnectionResetError
+
+    async def main():
+        source = from_stream(restart(model), turn=Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada"))
+        return await lab.play(source, cx.chain(cx.resume(**{name: raises}), cx.observe(**log.hooks("on_error"))))
+
+    error = lab.run(main).error
+    event = log.one("on_error")
+    assert type(error) is CallbackError and error.error is error.__cause__ is bug
+    assert (event.code, event.phase, event.recoverable) == ("CALLBACK_ERROR", "streaming", False)
+    assert event.original_error is error
+
+
+def test_recoverable_is_of_the_work_while_the_answer_goes_on_and_of_the_error_that_ends_it(lab, make_lab):
+    def told(lab, strategy):
+        log = Log()
+
+        async def main():
+            begun = cx.chain(cx.begin(lab.store), cx.persist_partial(lab.store), cx.recover(strategy, lab.store))
+            chain = cx.chain(begun, cx.finalize(lab.store), cx.observe(**log.hooks("on_error")))
+            return await lab.play(lab.source("Hello", ValueError("x")), chain)
+
+        return lab.run(main), log.one("on_error")
+
+    ended, failed = told(make_lab(), "store-partial")
+    assert ended.error is not None and failed.recoverable is is_transient(failed.original_error) is False
+    outcome, done_otherwise = told(lab, "best-effort")
+    (problem,) = outcome.of(Problem)
+    assert outcome.error is None and done_otherwise.recoverable is problem.recoverable is True
+    assert type(done_otherwise.original_error) is ValueError
 
 
 def raised(error, cause):
