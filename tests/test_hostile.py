@@ -78,6 +78,14 @@ def _deep(wrap: Callable[[Any], Any]) -> Any:
     return value
 
 
+def _doubled(wrap: Callable[[Any], Any]) -> Any:
+    """Few containers, each of them twice in the next one: written out they are millions."""
+    value: Any = wrap("x")
+    for _ in range(22):
+        value = wrap(value)
+    return value
+
+
 CYCLE: dict[str, Any] = {}
 CYCLE["self"] = CYCLE
 RING: list[Any] = []
@@ -110,9 +118,15 @@ HOSTILE: Mapping[str, Any] = {
     "ring": RING,
     "deep mapping": _deep(lambda value: {"in": value}),
     "deep list": _deep(lambda value: [value]),
+    "shared mapping": _doubled(lambda value: {"one": value, "other": value}),
+    "shared list": _doubled(lambda value: [value, value]),
     "key": {3: "intro"},
 }
-STRINGS, LISTS, MAPPINGS = {"empty", "blank", "surrogate"}, {"ring", "deep list"}, {"cycle", "deep mapping", "key"}
+STRINGS, LISTS, MAPPINGS = (
+    {"empty", "blank", "surrogate"},
+    {"ring", "deep list", "shared list"},
+    {"cycle", "deep mapping", "shared mapping", "key"},
+)
 
 
 def fits(annotation: Any) -> set[str]:
@@ -495,15 +509,15 @@ ACCEPTED: Mapping[str, set[str]] = {
     "Faulty.process": ANY_TEXT,
     "assert_marbles.expected": ANY_TEXT,
     # Of an iterable of what comes later the items are looked at when they come.
-    "from_stream.source": {"ring", "deep list"},
-    "record.source": {"ring", "deep list"},
+    "from_stream.source": LISTS,
+    "record.source": LISTS,
     # An iterable that has nothing in it.
     "Chain.steps": {"empty"},
     **{f"{name}.{field}": {"empty"} for name in ("operator", "step") for field in ("needs", "reads", "emits")},
     # Only its own names are looked at.
-    "Cortex.environ": {"cycle", "deep mapping", "key"},
-    "Cortex.from_env.environ": {"cycle", "deep mapping", "key"},
-    "parse_marbles.values": {"cycle", "deep mapping", "key"},  # a letter may stand for anything
+    "Cortex.environ": MAPPINGS,
+    "Cortex.from_env.environ": MAPPINGS,
+    "parse_marbles.values": MAPPINGS,  # a letter may stand for anything
 }
 """What a parameter accepts beyond its annotation."""
 NOTATION = {
