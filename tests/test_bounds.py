@@ -156,7 +156,7 @@ WAYS: dict[str, Way] = {
     "stream": by_stream,
     "handle": by_handle,
 }
-WHOLE = ["persist_partial durable", "finalize in chunks", "measure every second", "run, result", "handle"]
+WHOLE = ["finalize in chunks", "measure every second", "handle"]
 """What all the others are parts of."""
 PARTS = "each part of a chain, in a test that counts its calls: whole chains are counted in every run"
 
@@ -217,7 +217,7 @@ def test_a_delta_costs_the_same_early_and_late(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     slow_but(
-        ["measure every second", "run, result", "handle"],
+        ["measure every second", "handle"],
         [name for name in WAYS if name != "persist_partial durable" and "chunk" not in name],
         PARTS,
     ),

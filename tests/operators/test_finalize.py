@@ -194,6 +194,9 @@ def test_without_it_holds_the_answer(lab):
     assert held(lab, plain(lab.store.inner)) > 6_000_000
 
 
+@pytest.mark.slow(
+    reason="eight million characters, held; that they are not, with persist_partial, is tested in every run"
+)
 def test_with_a_function_that_needs_the_answer_it_holds_the_answer(lab):
     def embed(text):
         return [float(len(text))]
