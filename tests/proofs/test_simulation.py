@@ -17,7 +17,7 @@ from cortex_rx.testing.simulate import Simulated, SimulationFailed
 
 SHARDS = 8
 WHOLE = 10_000 // SHARDS
-SLICE = 20
+SLICE = 26
 COUNTED = ("crash", "crash-after", "fail", "fail-after", "stall", "delay")
 
 
