@@ -70,7 +70,7 @@ class Trace:
         label: Callable[[Any], str] = describe,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.frame = check.optional(check.amount("seconds"))("frame", frame)
+        self.frame: float | None = check.optional(check.amount("seconds"))("frame", frame)
         check.function("label", label)
         check.optional(check.function)("clock", clock)
         self.lanes: dict[str, list[Mark]] = {}
