@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# One more than there are cores: some tests wait for a process, a disk or a socket.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Where nothing compiled is kept, each process of a test run compiles everything anew: two thirds of the time before the first test.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,7 +24,7 @@ demo: $(READY)  ## stream a text of 20 kB into memory, live, and find it again
 	@$(BIN)/python examples/demo/main.py $(ARGS)
 
 test: $(READY)  ## run the tests, but for the slow ones; the end says which these are
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 test-all:  ## run the tests, the slow ones as well
 	@$(MAKE) --no-print-directory test ARGS="--all $(ARGS)"
@@ -31,10 +33,10 @@ quick: $(READY)  ## run the tests of the files that are changed, compared with m
 	@$(BIN)/python tests/changed.py $(ARGS)
 
 torture: $(READY)  ## run the proofs with all their cases, and write their figures to docs/proofs.json
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --torture tests/proofs $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --torture tests/proofs $(ARGS)
 
 coverage: $(READY)  ## run all tests and fail under 95 % of lines and branches
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --all --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --all --cov --cov-report=term $(ARGS)
 
 check: $(READY)  ## style, types, layers
 	$(BIN)/ruff check .
