@@ -8,7 +8,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Where nothing compiled is kept, each process of a test run compiles everything anew: two thirds of the time before the first test.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all quick torture coverage check bench docs package clean
+.PHONY: fix hooks help demo test test-all quick torture coverage check bench docs package clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / - /'
@@ -46,6 +46,14 @@ check: $(READY)  ## style, types, layers
 	@rm -rf $(VENV)/typed && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/typed .
 	cd $(VENV) && PATH="$$PWD/bin:$$PATH" PYTHONPATH="$$PWD/typed" pyright --verifytypes cortex_rx --ignoreexternal
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+fix: $(READY)  ## let ruff mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+hooks: $(READY)  ## install the pre-commit hooks
+	$(BIN)/pre-commit install
 
 bench: $(READY)  ## compare with hand-written loops, side by side
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -70,7 +70,7 @@ class Step:
     emits: Kinds
     rewrites: bool
     """It owns the deltas: it may hold, change or drop text."""
-    takes_text: bool
+    captures_text: bool
     """It stores or shows text: what rewrites text must stand before it."""
     apply: Operator = field(compare=False, repr=False)
     given: frozenset[str] = field(compare=False, repr=False)
@@ -92,7 +92,7 @@ class Step:
         known = _known(source)
         out = self.apply(source)
         if known:
-            takers = (*known.takers, self.name) if self.takes_text else known.takers
+            takers = (*known.takers, self.name) if self.captures_text else known.takers
             _tag(out, _Declared(known.emits | self.emits, takers))
         return out
 
@@ -116,14 +116,14 @@ def operator(
     reads: Iterable[type[StreamEvent]] = (),
     emits: Iterable[type[StreamEvent]] = (),
     rewrites: bool = False,
-    takes_text: bool = False,
+    captures_text: bool = False,
     needs_for: Mapping[str, Iterable[type[StreamEvent]]] | None = None,
 ) -> Callable[[Callable[P, Operator]], Callable[P, Step]]:
     """Make steps of what the decorated function makes operators of; the step has the function's name.
 
     `needs` are events without which it cannot work, `reads` those that it uses if they come, `emits` those that it adds;
     `needs_for` are events that it needs where this argument is given.
-    `rewrites`: it may change or drop text.  `takes_text`: it stores or shows text, so what rewrites must stand before it.
+    `rewrites`: it may change or drop text.  `captures_text`: it stores or shows text, so what rewrites must stand before it.
 
     >>> from reactivex import operators as ops
     >>> from cortex_rx.events import Custom, StreamEvent
@@ -139,7 +139,7 @@ def operator(
     for events, kinds in (("needs", needs), ("reads", reads), ("emits", emits)):
         _kinds(events, kinds)
     check.flag("rewrites", rewrites)
-    check.flag("takes_text", takes_text)
+    check.flag("captures_text", captures_text)
     if needs_for is not None:
         for kinds in check.instance(Mapping, "a mapping of arguments to classes of events")(
             "needs_for", needs_for
@@ -162,7 +162,7 @@ def operator(
             given = (name for name, value in bound.arguments.items() if not _same(value, parameters[name].default))
             values = tuple(bound.arguments.items())
             wanted = need.union(*(kinds for name, kinds in (needs_for or {}).items() if bound.arguments[name]))
-            return Step(kind, kind, values, wanted, read, emit, rewrites, takes_text, apply, frozenset(given))
+            return Step(kind, kind, values, wanted, read, emit, rewrites, captures_text, apply, frozenset(given))
 
         return make_step
 
@@ -177,7 +177,7 @@ def step(
     reads: Iterable[type[StreamEvent]] = (),
     emits: Iterable[type[StreamEvent]] = (),
     rewrites: bool = False,
-    takes_text: bool = False,
+    captures_text: bool = False,
 ) -> Step:
     """Let any Rx operator over events, a stock one too, stand in a chain under `name`.
 
@@ -197,7 +197,7 @@ def step(
     for events, kinds in (("needs", needs), ("reads", reads), ("emits", emits)):
         _kinds(events, kinds)
     check.flag("rewrites", rewrites)
-    check.flag("takes_text", takes_text)
+    check.flag("captures_text", captures_text)
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         def subscribe(
@@ -229,7 +229,7 @@ def step(
 
     args = (("op", op),)
     need, read, emit = frozenset(needs), frozenset(reads), frozenset(emits)
-    return Step("step", "step", args, need, read, emit, rewrites, takes_text, apply, frozenset()).named(name)
+    return Step("step", "step", args, need, read, emit, rewrites, captures_text, apply, frozenset()).named(name)
 
 
 class Chain:
@@ -343,7 +343,7 @@ class Chain:
         rows = "".join(
             f'<tr style="text-align: left"><td><b>{escape(one.name)}</b></td><td><code>{escape(str(one))}</code></td>'
             + "".join(f"<td>{escape(', '.join(_names(kinds)))}</td>" for kinds in (one.needs, one.reads, one.emits))
-            + f"<td>{' and '.join(['rewrites it'] * one.rewrites + ['takes it'] * one.takes_text)}</td></tr>"
+            + f"<td>{' and '.join(['rewrites it'] * one.rewrites + ['takes it'] * one.captures_text)}</td></tr>"
             for one in self._steps
         )
         titles = ("step", "operator", "needs", "reads", "emits", "text")
@@ -406,5 +406,5 @@ def _check(steps: tuple[Step, ...], known: _Declared | None) -> None:
                 advice = f": put {emitter}(...) before it" if emitter else ""
                 raise ChainOrderError(f"{one.name} needs {need.__name__}, which nothing before it emits{advice}")
         emitted |= one.emits
-        if one.takes_text:
+        if one.captures_text:
             takers.append(one.name)

@@ -56,10 +56,10 @@ __all__ = [
     "StreamNotFound",
     "StreamTimeout",
     "StreamTooLong",
-    "Superseded",
     "TextDiverged",
     "TokenError",
     "TokenExpired",
+    "TokenSuperseded",
     "TokenUnknown",
     "UnknownFunction",
     "UnknownStep",
@@ -424,7 +424,7 @@ class WrongMemorySpace(TokenError):
     code = "WRONG_MEMORY_SPACE"
 
 
-class Superseded(TokenError):
+class TokenSuperseded(TokenError):
     """A newer resume token of the same stream has been used, so this one is not valid any more."""
 
     code = "SUPERSEDED"

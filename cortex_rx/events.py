@@ -23,8 +23,9 @@ from typing import Any, ClassVar, TypeAlias, final, get_args
 from pydantic import ConfigDict, TypeAdapter
 
 from cortex_rx.errors import CortexError, InvalidArgument
-from cortex_rx.marks import Mark
-from cortex_rx.types import ContentChunk, MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Turn, Usage
+from cortex_rx.models.records import ContentChunk, MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Usage
+from cortex_rx.models.source_position import SourcePosition
+from cortex_rx.models.turn import Turn
 
 __all__ = [
     "Begun",
@@ -42,10 +43,10 @@ __all__ = [
     "Problem",
     "Remembered",
     "Replayed",
-    "Reread",
     "Resumed",
     "Rewound",
     "RolledBack",
+    "SourceReplayed",
     "StreamEvent",
     "from_json",
     "to_json",
@@ -129,7 +130,7 @@ class Begun(StreamEvent):
     """Which text of this stream it is for the store, from 0."""
     token: str | None = field(default=None, compare=False, repr=False)
     """With which the stream can be resumed elsewhere; in this process only."""
-    before: bool = False
+    stored_before: bool = False
     """The same exchange has an answer already, under the same idempotency key: what comes now is compared with it in the end, and
     no reader's place in it is a place in what is stored."""
 
@@ -152,7 +153,7 @@ class Replayed(StreamEvent):
     """How many deltas are in it: the index of the next one."""
     attempt: int = 0
     """That of the deltas it was made of."""
-    mark: Mark | None = field(default=None, compare=False, repr=False)
+    mark: SourcePosition | None = field(default=None, compare=False, repr=False)
     """The place in the source that belongs to its end; in this process only."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
@@ -160,7 +161,7 @@ class Replayed(StreamEvent):
 
 @final
 @dataclass(slots=True)
-class Reread(StreamEvent):
+class SourceReplayed(StreamEvent):
     """Text of the source that another process had read, once more: for the steps that rewrite it, which keep it to themselves.
 
     It comes in a stream that was taken over, where a `rewrite` stands in the chain and the source delivers the same text again:
@@ -194,7 +195,7 @@ class Delta(StreamEvent):
     """From 0; rises only when the text begins anew."""
     at: float
     """Seconds since `Opened`."""
-    mark: Mark | None = field(default=None, compare=False, repr=False)
+    mark: SourcePosition | None = field(default=None, compare=False, repr=False)
     """The place in the source that belongs to its end; in this process only."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
@@ -336,7 +337,7 @@ class Problem(StreamEvent):
 class Remembered(StreamEvent):
     """The exchange is stored: `memories` are those of the question and the answer.
 
-    `before` says that it was stored already, by an earlier run with the same idempotency key and the same text.
+    `stored_before` says that it was stored already, by an earlier run with the same idempotency key and the same text.
     """
 
     conversation_id: str
@@ -345,7 +346,7 @@ class Remembered(StreamEvent):
     """Those of the question and of the answer."""
     memories: tuple[MemoryEntry, ...]
     """Those of the question and of the answer; of a long text the beginning."""
-    before: bool = False
+    stored_before: bool = False
     """It was stored already, by an earlier run."""
 
 
@@ -373,7 +374,7 @@ BuiltinEvent: TypeAlias = (
     Opened
     | Begun
     | Replayed
-    | Reread
+    | SourceReplayed
     | Delta
     | Ended
     | Chunked

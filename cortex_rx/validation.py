@@ -291,7 +291,7 @@ def _copy(value: Any) -> Any:
 def _is_plain(value: object, depth: int, room: list[int]) -> bool:
     """Whether this is plain JSON already, as it nearly always is: so much cheaper to see than to say where it is not.
 
-    `room` holds how many more values there may be; below 0 there were too many.
+    `wait_for_capacity` holds how many more values there may be; below 0 there were too many.
     """
     kind = type(value)
     if kind is str:

@@ -45,7 +45,7 @@ def _module(table: types.Table, name: str) -> str:
         *(["from collections.abc import Mapping"] if "Mapping[" in methods else []),
         f"from typing import {', '.join(sorted(['Any', *used]))}",
         "",
-        "from cortex_rx.backends.backend import Backend",
+        "from cortex_rx.backends.base import Backend",
         f"from cortex_rx.backends.contract.call import {'LEFT_OUT, ' if 'LEFT_OUT' in methods else ''}Call",
         *([f"from cortex_rx.backends.contract.typed.rows import {', '.join(rows)}"] if rows else []),
         f"__all__ = [{name!r}]",

@@ -1,15 +1,15 @@
-"""The page `errors.md`, what is tried again and what is not, made of `TABLE` of `cortex_rx/retry.py`; `generate.py` writes it."""
+"""The page `errors.md`, what is tried again and what is not, made of `TABLE` of `cortex_rx/retry/judge.py`; `generate.py` writes it."""
 
 from __future__ import annotations
 
 import inspect
 
-from cortex_rx import retry
-from cortex_rx.retry import TABLE, Rule, Verdict
+from cortex_rx.retry.judge import judge
+from cortex_rx.retry.table import TABLE, Rule, Verdict
 
 HEAD = """# Errors: what is tried again
 
-This page is generated from [`cortex_rx/retry.py`](../cortex_rx/retry.py) (`make docs`), and tested.
+This page is generated from [`cortex_rx/retry/judge.py`](../cortex_rx/retry/judge.py) (`make docs`), and tested.
 `resume`, the `recoverable` of what ends a stream, as hooks are told it, and whatever writes to a store or delivers from a spool go by it, and `is_transient(error)` says it:
 
 ```python
@@ -45,7 +45,7 @@ TITLES = {
 
 def page() -> str:
     """The page as Markdown."""
-    order = (inspect.getdoc(retry) or "").partition("\n\n")[2].replace("  ", " ")
+    order = (inspect.getdoc(judge) or "").partition("\n\n")[2].replace("  ", " ")
     parts = [HEAD, order, "\n\n## Verdicts\n\n| verdict | means |\n|---|---|\n"]
     parts += [f"| {verdict.value} | {said} |\n" for verdict, said in meanings().items()]
     for key, (title, head) in TITLES.items():

@@ -21,6 +21,7 @@ import contract_samples
 import contract_typed
 import errors_table
 import options_table
+import rooms_page
 import scenes
 
 import cortex_rx
@@ -33,6 +34,7 @@ NOTE = "<!-- Written by docs/generate.py (make docs) from the docstrings and dec
 FIGURES = (
     "<!-- From here on written by docs/generate.py (make docs), from docs/proofs.json, which make torture writes. -->\n"
 )
+ROOMS = "<!-- From here on written by docs/generate.py (make docs), from the docstrings of the rooms and their imports. -->\n"
 TESTS = "<!-- From here on written by docs/generate.py (make docs), from the docstrings of the files. -->\n"
 DRAWING = re.compile(r"^( *)```text\n.*?^\1```$", re.DOTALL | re.MULTILINE)
 
@@ -81,6 +83,8 @@ def outputs() -> dict[Path, str]:
     files[page] = page.read_text(encoding="utf-8").split(TESTS)[0] + TESTS + tests_table()
     page = ROOT / "docs/proofs.md"
     files[page] = page.read_text(encoding="utf-8").split(FIGURES)[0] + FIGURES + proofs_tables()
+    page = ROOT / "docs/implementation.md"
+    files[page] = page.read_text(encoding="utf-8").split(ROOMS)[0] + ROOMS + rooms_page.page(ROOT)
     return files
 
 
@@ -154,7 +158,7 @@ def proofs_tables() -> str:
             others = ", ".join(f"{what} {number:,}" for what, number in counts.items() if what != main)
             lines.append(f"| {name} | {f'{counts[main]:,}' if main else ''} | {others} |")
     lines += ["\n## Mutants\n", "| the library is broken: | found by, at its n-th case |", "|---|---|"]
-    mutants = ast.parse((ROOT / "tests/helpers/mutants.py").read_text(encoding="utf-8"))
+    mutants = ast.parse((ROOT / "tests/proofs/mutants.py").read_text(encoding="utf-8"))
     said = {
         part.name.replace("_", " "): ast.get_docstring(part)
         for part in mutants.body
@@ -171,7 +175,7 @@ def proofs_tables() -> str:
 def tests_table() -> str:
     """Every file of tests, with the first paragraph of its docstring, by folder."""
     lines: list[str] = []
-    for folder in (ROOT / "tests", *sorted(path for path in (ROOT / "tests").iterdir() if path.is_dir())):
+    for folder in (ROOT / "tests", *sorted(path for path in (ROOT / "tests").rglob("*") if path.is_dir())):
         files = sorted(folder.glob("test_*.py"))
         if not files:
             continue
@@ -284,7 +288,7 @@ def _declared(step: Step) -> str:
         )
 
     said = f"| needs | reads | emits | |\n|---|---|---|---|\n| {named(step.needs)} | {named(step.reads)} | {named(step.emits)} |"
-    owns = [words for words, true in (("rewrites text", step.rewrites), ("takes text", step.takes_text)) if true]
+    owns = [words for words, true in (("rewrites text", step.rewrites), ("takes text", step.captures_text)) if true]
     return f"{said} {', '.join(owns)} |\n"
 
 
@@ -319,6 +323,8 @@ def stale(files: dict[Path, str]) -> list[str]:
 
 def main() -> None:
     files = outputs()
+    if sys.argv[1:] == ["--check"]:
+        sys.exit("stale, run `make docs`: " + ", ".join(names) if (names := stale(files)) else 0)
     for name in stale(files):
         (ROOT / name).parent.mkdir(exist_ok=True)
         (ROOT / name).write_text(files[ROOT / name], encoding="utf-8")

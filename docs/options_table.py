@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cortex_rx.options import STREAMING_OPTIONS, OptionEffect
+from cortex_rx.models.options import STREAMING_OPTIONS, OptionEffect
 
 HEAD = """# Streaming options
 
-This page is generated from `cortex_rx.options.STREAMING_OPTIONS` (`make docs`), and tested.
+This page is generated from `cortex_rx.models.options.STREAMING_OPTIONS` (`make docs`), and tested.
 
 The options of `remember_stream` and `default_chain` are Cortex's, all of them, and `max_retry_after`. Each adds, removes or configures one step of the default chain;
 `default_chain(backend, options)` shows the chain that they make. Names may be in snake_case or camelCase, and `None` means the default.

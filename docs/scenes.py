@@ -15,8 +15,8 @@ from typing import Any
 from cortex_rx import SqliteBackend, Turn, events, from_stream, stream
 from cortex_rx import operators as cx
 from cortex_rx.errors import CortexError
-from cortex_rx.result import EnhancedRememberStreamResult
-from cortex_rx.source import ResumePoint, replayable
+from cortex_rx.models.results import EnhancedRememberStreamResult
+from cortex_rx.sources.model_stream import ResumePoint, replayable
 from cortex_rx.testing import Trace, run_virtual
 
 FRAME = 0.1  # seconds that one character stands for
@@ -92,7 +92,7 @@ LETTERS: dict[type, str] = {
     events.Opened: "O",
     events.Begun: "B",
     events.Replayed: "Y",
-    events.Reread: "Z",
+    events.SourceReplayed: "Z",
     events.Ended: "E",
     events.Chunked: "C",
     events.PartialStored: "P",

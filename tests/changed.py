@@ -4,7 +4,7 @@ Of a changed file of the package these are its doctests, the tests that are name
 `tests/test_b*.py` of `cortex_rx/a/b.py`), and those that use a name that it exports.  Where there are none, as of a private module,
 it is the tests of the modules that import it.  Of a helper or a story, the tests that import it; of a `conftest.py`, the tests of
 its folder.
-What stands outside of the package is tested by `tests/docs`, `tests/examples` and `tests/test_readme.py`.
+What stands outside of the package is tested by `tests/docs`, `tests/examples` and `tests/docs/test_readme.py`.
 
 It is a guess, and a short one: `make test` is what says that nothing is broken.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, TESTS = ROOT / "cortex_rx", ROOT / "tests"
-OUTSIDE = ["tests/docs", "tests/examples", "tests/test_readme.py"]
+OUTSIDE = ["tests/docs", "tests/examples", "tests/docs/test_readme.py"]
 EVERYTHING = {"pyproject.toml", "constraints.txt", "Makefile", "tests/conftest.py", "pytest_cortex_rx.py"}
 
 
@@ -67,8 +67,7 @@ def _tests_of_helper(path: Path) -> set[str]:
         if user.stem.startswith("test_"):
             found.add(user)
         else:
-            helper = TESTS / "helpers" in user.parents
-            name = user.stem if helper else _dotted(user, TESTS)
+            name = _dotted(user, TESTS)
             new = [each for each in sorted(TESTS.rglob("*.py")) if name in _imports(each) and each not in found]
             users += new
             found.update(new)
@@ -82,7 +81,8 @@ def _tests_of_module(path: Path, seen: frozenset[Path] = frozenset()) -> set[str
     if stem != "__init__":
         exported = _exported(path)
         found |= {test for test in _tests() if exported & (_uses(test) - _of_others(test, path))}
-    if found and (stem == "__init__" or not stem.startswith("_")):
+    private = any(part.startswith("_") and part != "__init__.py" for part in path.relative_to(PACKAGE).parts)
+    if found and not private:
         return _named(found)
     importers = [each for each in _modules() if each not in seen and _dotted(path, ROOT) in _imports(each)]
     return _named(found).union(*(_tests_of_module(each, seen | {path}) for each in importers))

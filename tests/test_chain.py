@@ -8,9 +8,9 @@ import reactivex as rx
 from reactivex import operators as ops
 
 from cortex_rx.chain import Chain, Step, chain, declare, operator, step
+from cortex_rx.engine import run
 from cortex_rx.errors import ChainOrderError, InvalidArgument, UnknownStep
 from cortex_rx.events import Begun, Custom, Delta, Ended, Measured, Opened, PartialStored, StreamEvent
-from cortex_rx.flow import run
 from cortex_rx.testing import run_virtual
 
 
@@ -28,7 +28,7 @@ def starts(store: object = None):
     return passes()
 
 
-@operator(needs=[Begun], reads=[Delta], emits=[PartialStored], takes_text=True)
+@operator(needs=[Begun], reads=[Delta], emits=[PartialStored], captures_text=True)
 def keeps(store: object, pace: float = 0.5, *, show: str = "at once"):
     return passes()
 
@@ -85,7 +85,7 @@ def test_a_step_says_what_it_is():
     assert (one.name, one.kind) == ("keeps", "keeps")
     assert one.args == (("store", "db"), ("pace", 0.5), ("show", "durable"))
     assert (one.needs, one.reads, one.emits) == ({Begun}, {Delta}, {PartialStored})
-    assert (one.takes_text, one.rewrites, hides().rewrites) == (True, False, True)
+    assert (one.captures_text, one.rewrites, hides().rewrites) == (True, False, True)
     assert one.given == {"store", "show"}
     assert keeps.__name__ == "keeps"
 

@@ -7,9 +7,9 @@ import reactivex as rx
 from reactivex import operators as ops
 
 from cortex_rx.chain import step
+from cortex_rx.engine import from_async_iterable, resume, run
 from cortex_rx.errors import CallbackError
 from cortex_rx.events import Delta
-from cortex_rx.flow import from_async_iterable, resume, run
 from cortex_rx.testing import Trace, run_virtual
 
 

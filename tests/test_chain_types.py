@@ -16,7 +16,7 @@ from reactivex import operators as ops
 
 from cortex_rx.chain import Chain, Operator, Sink, Step, chain, operator, step
 from cortex_rx.events import Delta, StreamEvent
-from cortex_rx.flow import passing
+from cortex_rx.engine import passing
 from cortex_rx.testing import Report, Trace, assert_no_leaks, check_operator, run_virtual
 
 

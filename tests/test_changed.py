@@ -24,19 +24,28 @@ def changed() -> Any:
     ("file", "tests"),
     [
         ("cortex_rx/operators/limit.py", ["cortex_rx/operators/limit.py", "tests/operators/test_limit.py"]),
-        ("cortex_rx/backends/sqlite/words.py", ["tests/backends/test_sqlite_search.py"]),
-        ("cortex_rx/testing/_promises.py", ["tests/testing/test_check.py", "tests/testing/test_conformance.py"]),
-        ("cortex_rx/operators/_tail.py", ["tests/operators/test_persist_partial.py", "tests/test_position.py"]),
-        ("cortex_rx/backends/contract/streams.py", ["tests/backends/test_contract.py"]),
-        ("cortex_rx/backends/contract/calls.json", ["tests/backends/test_contract.py"]),
+        ("cortex_rx/backends/sqlite/tokenizer.py", ["tests/backends/sqlite/functions/test_memories_search.py"]),
+        (
+            "cortex_rx/testing/operators/_promises.py",
+            ["tests/testing/operators/test_check.py", "tests/testing/backends/test_check.py"],
+        ),
+        (
+            "cortex_rx/operators/_support/pending.py",
+            ["tests/operators/test_persist_partial.py", "tests/folds/test_position.py"],
+        ),
+        ("cortex_rx/backends/contract/streams.py", ["tests/backends/contract/test_checks.py"]),
+        ("cortex_rx/backends/contract/calls.json", ["tests/backends/contract/test_checks.py"]),
         ("tests/changed.py", ["tests/test_changed.py"]),
-        ("tests/helpers/lost_writes.py", ["tests/proofs/test_power_loss.py"]),
-        ("tests/proofs/stories/exchange.py", ["tests/proofs/test_simulation.py", "tests/testing/test_simulate.py"]),
-        ("tests/helpers/machine_model.py", ["tests/proofs/test_state_machine.py"]),
+        ("tests/proofs/power/lost_writes.py", ["tests/proofs/test_power_loss.py"]),
+        (
+            "tests/proofs/stories/exchange.py",
+            ["tests/proofs/test_simulation.py", "tests/testing/simulate/test_simulation.py"],
+        ),
+        ("tests/proofs/machine/model.py", ["tests/proofs/test_state_machine.py"]),
         ("tests/operators/conftest.py", ["tests/operators"]),
         ("tests/operators/__snapshots__/test_chunk.ambr", ["tests/operators/test_chunk.py"]),
         ("tests/test_chain.py", ["tests/test_chain.py"]),
-        ("README.md", ["tests/test_readme.py", "tests/docs"]),
+        ("README.md", ["tests/docs/test_readme.py", "tests/docs"]),
     ],
 )
 def test_the_tests_of_a_file(changed: Any, file: str, tests: list[str]) -> None:

@@ -25,7 +25,10 @@ from cortex_rx import errors
             errors.StillOwned(1_700_000_000_000.0),
             "another process owns the stream; its lease ends at 1700000000000 (epoch milliseconds)",
         ),
-        (errors.Superseded("a newer token of the stream has been used"), "a newer token of the stream has been used"),
+        (
+            errors.TokenSuperseded("a newer token of the stream has been used"),
+            "a newer token of the stream has been used",
+        ),
     ],
 )
 def test_an_error_names_what_is_wrong_and_survives_pickling(error: errors.CortexError, text: str) -> None:

@@ -28,15 +28,16 @@ from cortex_rx.events import (
     Problem,
     Remembered,
     Replayed,
-    Reread,
     Resumed,
     Rewound,
     RolledBack,
+    SourceReplayed,
     StreamEvent,
     from_json,
     to_json,
 )
-from cortex_rx.types import ContentChunk, MemoryEntry, ProgressiveFact, StreamMetrics, Turn, Usage
+from cortex_rx.models.records import ContentChunk, MemoryEntry, ProgressiveFact, StreamMetrics, Usage
+from cortex_rx.models.turn import Turn
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 name = text.filter(str.strip)
@@ -82,7 +83,7 @@ STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     Opened: st.builds(Opened, turn, text, number, st.none() | st.builds(Ownership, text, count, count), st.none() | text),
     Begun: st.builds(Begun, text, count, count, st.none() | text, st.booleans()),
     Replayed: st.builds(Replayed, text, count, count, count),
-    Reread: st.builds(Reread, text, count, number),
+    SourceReplayed: st.builds(SourceReplayed, text, count, number),
     Delta: st.builds(Delta, text, count, count, count, number),
     Ended: st.builds(Ended, text, count, count, st.none() | usage),
     Chunked: st.builds(Chunked, chunk, count),

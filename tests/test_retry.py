@@ -23,10 +23,13 @@ import cortex_rx
 from cortex_rx import errors, from_stream, is_transient, run
 from cortex_rx import operators as cx
 from cortex_rx.errors import CortexError
-from cortex_rx.retry import TABLE, Backoff, Verdict, doubling, judge, retry_after, retrying
-from cortex_rx.source import restart
+from cortex_rx.models.records import StreamError
+from cortex_rx.models.turn import Turn
+from cortex_rx.retry.judge import judge, retry_after
+from cortex_rx.retry.pauses import Backoff, doubling, retrying
+from cortex_rx.retry.table import TABLE, Verdict
+from cortex_rx.sources.model_stream import restart
 from cortex_rx.testing import run_virtual
-from cortex_rx.types import StreamError, Turn
 
 TURN = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
 PACKAGE = Path(cortex_rx.__file__).parent
@@ -120,7 +123,7 @@ def table(made: dict[str, Exception]) -> str:
 
 @pytest.mark.filterwarnings("default::ResourceWarning")  # errors hold what was open when they were raised
 def test_what_real_clients_raise(tmp_path: Path, snapshot: Any) -> None:
-    import client_errors  # here, since it takes seconds to import all those clients
+    from helpers import client_errors  # here, since it takes seconds to import all those clients
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # some clients leave a socket open when a connection fails

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from cortex_rx.backends.backend import Backend, checked_backend
+from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Conversations
-from cortex_rx.options import ConversationFilter, ConversationType, HistoryPage, ids
-from cortex_rx.types import Conversation, ConversationHistory
+from cortex_rx.models.options import ConversationFilter, ConversationType, HistoryPage, ids
+from cortex_rx.models.records import Conversation, ConversationHistory
 
 __all__ = ["ConversationsAPI"]
 

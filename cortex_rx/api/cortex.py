@@ -17,9 +17,9 @@ from cortex_rx import validation as check
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends import Backend, SqliteBackend
-from cortex_rx.backends.backend import is_backend
+from cortex_rx.backends.base import is_backend
 from cortex_rx.errors import InvalidArgument, StoreClosed, UnsupportedOption
-from cortex_rx.remember import LINGER
+from cortex_rx.pipeline.answer import LINGER
 from cortex_rx.spool import DeadLetters, DrainReport, Spool
 
 __all__ = ["Cortex"]

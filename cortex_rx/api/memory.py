@@ -9,19 +9,28 @@ from typing import Any, TypeAlias
 
 from cortex_rx import validation as check
 from cortex_rx.backends import Backend
-from cortex_rx.backends.backend import checked_backend
+from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
+from cortex_rx.engine import Started
 from cortex_rx.events import StreamEvent
-from cortex_rx.flow import Started
-from cortex_rx.following import Place, follow
-from cortex_rx.options import MemoryFilter, RememberParams, SearchOptions, SourceType, StreamingOptions, ids, parse
-from cortex_rx.remember import LINGER, Answer, remember, remember_stream
-from cortex_rx.result import RememberResult, StoredConversation
-from cortex_rx.source import Provider
+from cortex_rx.models.options import (
+    MemoryFilter,
+    RememberParams,
+    SearchOptions,
+    SourceType,
+    StreamingOptions,
+    ids,
+    parse,
+)
+from cortex_rx.models.records import MemoryEntry, Record
+from cortex_rx.models.results import RememberResult, StoredConversation
+from cortex_rx.pipeline.answer import LINGER, Answer
+from cortex_rx.pipeline.remembering import remember, remember_stream
+from cortex_rx.sources.model_stream import Provider
 from cortex_rx.spool.spool import Spool, checked_spool
-from cortex_rx.takeover import hashed, new_token
-from cortex_rx.types import MemoryEntry, Record
+from cortex_rx.streams.follow import Position, follow
+from cortex_rx.streams.takeover import new_token, token_hash
 
 __all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI"]
 
@@ -122,18 +131,18 @@ class MemoryAPI:
     async def remember(
         self, params: RememberParams | Mapping[str, Any] | None = None, **keywords: Any
     ) -> RememberResult:
-        """Remember an exchange whose answer is there already: `cortex_rx.remember`, on this backend."""
+        """Remember an exchange whose answer is there already: `cortex_rx.pipeline.answer`, on this backend."""
         return await remember(params, backend=self._backend, started=self._started, spool=self._spool, **keywords)
 
     async def follow(
         self,
         memory_space_id: str,
         stream_id: str,
-        after: int | Place = 0,
+        after: int | Position = 0,
         *,
         every: timedelta = timedelta(milliseconds=200),
     ) -> AsyncGenerator[StreamEvent, None]:
-        """A stream from the store, in whatever process it is written: `cortex_rx.following.follow`, on this backend."""
+        """A stream from the store, in whatever process it is written: `cortex_rx.streams.follow.follow`, on this backend."""
         async with aclosing(follow(self._backend, memory_space_id, stream_id, after, every=every)) as events:
             async for event in events:
                 yield event
@@ -149,7 +158,7 @@ class MemoryAPI:
         """A new token with which the stream can be resumed, good for an hour.  Raises `StreamNotFound`."""
         token = new_token()
         stream = ids(memory_space_id=memory_space_id, stream_id=stream_id)
-        await Streams(self._backend).issue_token(**stream, token=hashed(token))
+        await Streams(self._backend).issue_token(**stream, token=token_hash(token))
         return token
 
     async def finish(self, memory_space_id: str, stream_id: str) -> RememberResult:

@@ -1,4 +1,6 @@
-"""Cutting a text that comes in pieces, in three steps, each of which sees the text once:
+"""Cutting a text that comes in pieces.
+
+There are three steps, each of which sees the text once:
 
 * `atoms`: the smallest pieces between which a cut is allowed: words, white space, links, code, whole fences;
 * `units`: what a strategy counts, made of atoms: words with their tokens, code points, paragraphs; `sentences`;
@@ -12,7 +14,7 @@ The package needs the extra `chunk`: `regex` for grapheme clusters, `sentencex` 
 
 from cortex_rx.chunking.atoms import Atom, Kind, Scanner
 from cortex_rx.chunking.cutting import TOKEN, Cutter, cutter
-from cortex_rx.chunking.packing import Packer, Piece
+from cortex_rx.chunking.packing import Packer, Span
 from cortex_rx.chunking.sentences import Sentences
 from cortex_rx.chunking.units import Fixed, Paragraphs, Strategy, Unit, Words
 
@@ -24,9 +26,9 @@ __all__ = [
     "Kind",
     "Packer",
     "Paragraphs",
-    "Piece",
     "Scanner",
     "Sentences",
+    "Span",
     "Strategy",
     "Unit",
     "Words",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from cortex_rx.chunking.packing import Packer, Piece
+from cortex_rx.chunking.packing import Packer, Span
 from cortex_rx.chunking.sentences import Sentences
 from cortex_rx.chunking.units import Fixed, Paragraphs, Strategy, Unit, Words
 
@@ -39,7 +39,7 @@ class Cutter:
         self._awake = False  # what comes next may end a chunk
         self._open = 0  # code points that have been looked at and are not yet certain
 
-    def feed(self, text: str) -> list[Piece]:
+    def feed(self, text: str) -> list[Span]:
         """More text: the chunks that it closes."""
         if not text:
             return []
@@ -55,7 +55,7 @@ class Cutter:
         self._awake = bool(wakes) and self._open < SOON and (strategy.waits or bool(wakes.search(open_)))
         return pieces
 
-    def finish(self) -> list[Piece]:
+    def finish(self) -> list[Span]:
         """No more text: the chunks that are left."""
         strategy = self.strategy
         pieces = list(self._pack(strategy.units(strategy.scanner.feed(self._waited()))))
@@ -72,7 +72,7 @@ class Cutter:
         self._length = 0
         return text
 
-    def _pack(self, units: Iterable[Unit]) -> Iterator[Piece]:
+    def _pack(self, units: Iterable[Unit]) -> Iterator[Span]:
         for text, weight, loose in units:
             yield from self.packer.add(text, weight, loose)
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from cortex_rx.chunking import graphemes
 
-__all__ = ["Packer", "Piece"]
+__all__ = ["Packer", "Span"]
 
 _MANY = 512  # units of one chunk, after which those that no overlap needs are joined
 
 
-class Piece(NamedTuple):
+class Span(NamedTuple):
     """A chunk: a text, where it starts (code points), and how much of it the chunk before has too."""
 
     text: str
@@ -54,7 +54,7 @@ class Packer:
         """What may come before the open chunk is full."""
         return min(self._size - self._weight, self._most - self._length)
 
-    def add(self, text: str, weight: int, loose: bool = False) -> Iterator[Piece]:
+    def add(self, text: str, weight: int, loose: bool = False) -> Iterator[Span]:
         """One more unit: the chunks that are closed by it.
 
         A `loose` one, whose weight is its length, fills the chunk and may be cut between any two grapheme clusters.
@@ -65,7 +65,7 @@ class Packer:
         for part in _parts(text, self._most):
             yield from self._add(part, -(-weight * len(part) // len(text)), loose)
 
-    def _add(self, text: str, weight: int, loose: bool) -> Iterator[Piece]:
+    def _add(self, text: str, weight: int, loose: bool) -> Iterator[Span]:
         while True:
             if weight <= self._size - self._weight and len(text) <= self._most - self._length:
                 self._push(text, weight, loose)
@@ -89,7 +89,7 @@ class Packer:
         if self._weight >= self._size or self._length >= self._most:
             yield self._close()
 
-    def finish(self) -> Iterator[Piece]:
+    def finish(self) -> Iterator[Span]:
         """No more units: the chunk that is open, if there is text in it that no chunk has."""
         if self._length > self._kept:
             yield self._close()
@@ -118,10 +118,10 @@ class Packer:
         self._length -= len(text)
         self._kept -= len(text)
 
-    def _close(self) -> Piece:
+    def _close(self) -> Span:
         """The open chunk; what the next one shares with it stays."""
         units = self._units
-        piece = Piece("".join(unit[0] for unit in units), self._start, self._kept)
+        piece = Span("".join(unit[0] for unit in units), self._start, self._kept)
         kept: deque[tuple[str, int, bool]] = deque()
         weight = length = 0
         while units and weight < self._overlap:

@@ -11,13 +11,13 @@ from html import escape
 from typing import Literal, TypeAlias
 
 from cortex_rx import validation as check
+from cortex_rx.engine import Stopped
 from cortex_rx.errors import MissingExtra
 from cortex_rx.events import Delta, Ended, Measured, PartialStored, Problem, Replayed, Rewound, StreamEvent
-from cortex_rx.flow import Stopped
-from cortex_rx.position import Move, Position
-from cortex_rx.remember import Answer
-from cortex_rx.result import EnhancedRememberStreamResult
-from cortex_rx.types import StreamMetrics
+from cortex_rx.folds.position import Move, TextPosition
+from cortex_rx.models.records import StreamMetrics
+from cortex_rx.models.results import EnhancedRememberStreamResult
+from cortex_rx.pipeline.answer import Answer
 
 __all__ = ["Live", "State", "live"]
 
@@ -55,7 +55,7 @@ class Live:
         self.metrics: StreamMetrics | None = None
         self.notes: tuple[str, ...] = ()
         """What became of it, and how to find it."""
-        self._position = Position()
+        self._position = TextPosition()
         self._first: float | None = None  # seconds since `Opened`; None for one who came late
         self._last = 0.0
 

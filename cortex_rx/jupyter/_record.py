@@ -14,11 +14,11 @@ from reactivex import operators as ops
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Chain, Operator, Step, step
+from cortex_rx.engine import run
 from cortex_rx.events import StreamEvent
-from cortex_rx.flow import run
-from cortex_rx.source import Source, from_stream
+from cortex_rx.models.turn import Turn
+from cortex_rx.sources.model_stream import Source, from_stream
 from cortex_rx.testing import Trace, VirtualLoop, run_virtual
-from cortex_rx.types import Turn
 
 __all__ = ["Recording", "record"]
 

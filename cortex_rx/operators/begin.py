@@ -8,14 +8,23 @@ from datetime import timedelta
 from functools import partial
 
 from cortex_rx import validation as check
-from cortex_rx.backends.backend import Backend, checked_backend
+from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import Inbox, beside
+from cortex_rx.engine.scheduler import cancelled_by_us
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
-from cortex_rx.flow import Inbox, beside
-from cortex_rx.flow.scheduler import cancelled_by_us
-from cortex_rx.operators._store import begin_stream, let_go, log, milliseconds, renewal, said, while_streaming
-from cortex_rx.retry import is_transient, retrying
-from cortex_rx.takeover import LEASE, new_token
+from cortex_rx.operators._support.writing import (
+    begin_stream,
+    log,
+    log_problem,
+    milliseconds,
+    release_lease,
+    renewal,
+    while_streaming,
+)
+from cortex_rx.retry.judge import is_transient
+from cortex_rx.retry.pauses import retrying
+from cortex_rx.streams.takeover import LEASE, new_token
 
 __all__ = ["begin"]
 
@@ -67,10 +76,10 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
             try:
                 await asyncio.wait({call}, timeout=limit)
                 if failures and is_transient(failures[0]):
-                    yield said(Problem.of("initialization", failures[0], recoverable=True), opened)
+                    yield log_problem(Problem.of("initialization", failures[0], recoverable=True), opened)
                 elif not call.done():
                     slow = Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
-                    yield said(slow, opened)
+                    yield log_problem(slow, opened)
                 inbox.release()
                 try:
                     begun = await call
@@ -80,14 +89,14 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
                     # The loop ends, and has cancelled the call; sent again it is the same.
                     begun = await retrying(ask, while_streaming(inbox))
                 if inbox.disposed.is_set():
-                    await let_go(backend, opened, begun)  # nobody hears of it any more, so nobody else will
+                    await release_lease(backend, opened, begun)  # nobody hears of it any more, so nobody else will
                     return
                 yield begun
                 break
             except Exception as error:
                 if not is_transient(error):
                     raise
-                yield said(Problem.of("initialization", error, recoverable=False), opened)
+                yield log_problem(Problem.of("initialization", error, recoverable=False), opened)
                 return
             finally:
                 if not call.done():

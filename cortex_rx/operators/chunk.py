@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, get_args
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import FlowScheduler, passing
 from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
 from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, Resumed, StreamEvent
-from cortex_rx.flow import Flow, passing
-from cortex_rx.position import Move, Position
-from cortex_rx.types import SHORTEST_CHUNK, ChunkingStrategy, ContentChunk
+from cortex_rx.folds.position import Move, TextPosition
+from cortex_rx.models.records import SHORTEST_CHUNK, ChunkingStrategy, ContentChunk
 
 if TYPE_CHECKING:
-    from cortex_rx.chunking import Cutter, Piece
+    from cortex_rx.chunking import Cutter, Span
 
 __all__ = ["chunk"]
 
@@ -24,7 +24,7 @@ _LEAST = 3_000  # code points of `longest`: more than a link may have
 _TOKEN = 4  # code points of a token, where nobody counts them (any more)
 
 
-@operator(reads=[Delta, Ended, Replayed, Resumed], emits=[Chunked, Problem], takes_text=True)
+@operator(reads=[Delta, Ended, Replayed, Resumed], emits=[Chunked, Problem], captures_text=True)
 def chunk(
     strategy: ChunkingStrategy,
     size: int | None = None,
@@ -124,14 +124,14 @@ def chunk(
         )
 
     def make(
-        emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+        emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
         counter = _Counter(count, emit) if count else None
         cut = fresh(counter, 0)
-        position = Position()
+        position = TextPosition()
         index = at = 0  # of the next chunk, of the next text
 
-        def closed(pieces: Iterable[Piece]) -> None:
+        def closed(pieces: Iterable[Span]) -> None:
             nonlocal index
             for text, start, shared in pieces:
                 emit(Chunked(ContentChunk.model_construct(

@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator
 from functools import partial
 
 from cortex_rx import validation as check
-from cortex_rx.backends.backend import Backend, checked_backend
+from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import End, Inbox, beside
 from cortex_rx.errors import ChainOrderError, EmptyAnswer, InvalidArgument
 from cortex_rx.events import (
     Begun,
@@ -25,13 +26,12 @@ from cortex_rx.events import (
     Rewound,
     StreamEvent,
 )
-from cortex_rx.flow import End, Inbox, beside
-from cortex_rx.operators._derive import Embed, Extract, Vectors, derive
-from cortex_rx.operators._exchange import Exchange
-from cortex_rx.operators._store import said, while_streaming
-from cortex_rx.retry import is_transient, judge
-from cortex_rx.spool.spool import Spool, checked_spool, keep
-from cortex_rx.types import SHORTEST_CHUNK, MemoryEntry
+from cortex_rx.folds.exchange import Exchange
+from cortex_rx.models.records import SHORTEST_CHUNK, MemoryEntry
+from cortex_rx.operators._support.embedding import ChunkEmbedder, Embed, Extract, enrich
+from cortex_rx.operators._support.writing import log_problem, while_streaming
+from cortex_rx.retry.judge import is_transient, judge
+from cortex_rx.spool.spool import Spool, checked_spool, spool_call
 
 __all__ = ["finalize"]
 
@@ -41,7 +41,7 @@ __all__ = ["finalize"]
     needs_for={"max_single_memory_size": [Chunked]},
     reads=[Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Chunked, Ended, Custom, Problem],
     emits=[Remembered, Problem],
-    takes_text=True,
+    captures_text=True,
 )
 def finalize(
     backend: Backend,
@@ -105,10 +105,10 @@ def finalize(
     whole = extract_content is not None or generate_embedding is not None
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        async with Vectors(inbox, generate_embedding) as vectors:
+        async with ChunkEmbedder(inbox, generate_embedding) as vectors:
             exchange = Exchange(whole)
             async for batch in inbox:
-                exchange.take(batch)
+                exchange.absorb(batch)
                 if most is not None and incremental_embeddings:
                     await vectors.look(batch, exchange, most)
                 del batch  # or the events would be held until the next
@@ -116,9 +116,9 @@ def finalize(
             if ended is None or opened is None:
                 if inbox.end is End.COMPLETED:
                     message = "the stream was cut off before it ended; its partial is kept"
-                    yield said(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
+                    yield log_problem(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
                 return
-            if begun is None and exchange.excused is None:
+            if begun is None and exchange.begin_failed is None:
                 raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
             call, empty = exchange.call(backend, opened, begun, ended), exchange.empty
             args = call.args
@@ -126,14 +126,16 @@ def finalize(
                 args["chunks"] = exchange.chunks(most)
                 if not args["chunks"]:
                     message = f"no chunk(..., max_length={most}) has cut all of the answer; it is stored as one memory"
-                    yield said(Problem("finalization", "NOT_CHUNKED", message, recoverable=True), opened)
+                    yield log_problem(Problem("finalization", "NOT_CHUNKED", message, recoverable=True), opened)
             if whole and not empty and (begun or spool):
-                derived = derive(inbox, args, opened.turn.user_message, exchange.text, extract_content, vectors)
+                derived = enrich(inbox, args, opened.turn.user_message, exchange.text, extract_content, vectors)
                 async for problem in derived:
-                    yield said(problem, opened)
-            lost = partial(keep, spool, opened, "finalize", call)
+                    yield log_problem(problem, opened)
+            lost = partial(spool_call, spool, opened, "finalize", call)
             if begun is None:
-                raise await lost("the store could not begin the exchange, so it is not stored") from exchange.excused
+                raise await lost(
+                    "the store could not begin the exchange, so it is not stored"
+                ) from exchange.begin_failed
             backoff, told = while_streaming(inbox), False
             try:
                 while True:
@@ -145,7 +147,7 @@ def finalize(
                             raise
                         if is_transient(error) and not told:
                             told = True
-                            yield said(Problem.of("finalization", error, recoverable=True), opened)
+                            yield log_problem(Problem.of("finalization", error, recoverable=True), opened)
                         if not await backoff.again(error):
                             raise await lost(_NOT_STORED) from error
             except asyncio.CancelledError:

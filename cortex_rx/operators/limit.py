@@ -8,9 +8,9 @@ from typing import Literal
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import FlowScheduler, passing
 from cortex_rx.errors import StreamTooLong
 from cortex_rx.events import Delta, Ended, StreamEvent
-from cortex_rx.flow import Flow, passing
 
 __all__ = ["limit"]
 
@@ -51,7 +51,7 @@ def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
     check.one_of("fail", "end")("then", then)
 
     def make(
-        emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+        emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], None]:
         over = False
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import FlowScheduler, passing
 from cortex_rx.events import (
     Delta,
     Ended,
@@ -20,8 +21,7 @@ from cortex_rx.events import (
     Resumed,
     StreamEvent,
 )
-from cortex_rx.flow import Flow, passing
-from cortex_rx.operators._meter import BATCH, LONG, Meter
+from cortex_rx.folds.metrics import BATCH, LONG, Meter
 
 __all__ = ["measure"]
 
@@ -64,7 +64,7 @@ def measure(every: timedelta | None = None, price: float | None = None) -> Opera
     check.optional(check.amount("USD for 1,000 tokens", zero=True))("price", price)
 
     def make(
-        emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+        emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
         meter = Meter(flow, price)
         time, times, deltas = flow.time, meter.times, meter.deltas

@@ -7,17 +7,17 @@ from datetime import timedelta
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import Inbox, beside
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Opened, Problem, StreamEvent
-from cortex_rx.flow import Inbox, beside
-from cortex_rx.hooks import OnChunk, OnComplete, OnError, OnProgress, StreamHooks
-from cortex_rx.operators._calls import Calls
-from cortex_rx.operators._watch import READS, Watch
+from cortex_rx.models.hooks import OnChunk, OnComplete, OnError, OnProgress, StreamHooks
+from cortex_rx.operators._support.hook_feed import READS, HookFeed
+from cortex_rx.operators._support.hook_runner import HookRunner
 
 __all__ = ["observe"]
 
 
-@operator(needs=[Opened], reads=READS, emits=[Problem], takes_text=True)
+@operator(needs=[Opened], reads=READS, emits=[Problem], captures_text=True)
 def observe(
     on_chunk: OnChunk | None = None,
     on_progress: OnProgress | None = None,
@@ -84,8 +84,8 @@ def observe(
     check.optional(check.whole(1))("expected_length", expected_length)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        async with Calls(inbox, hooks, limit) as calls:
-            watch = Watch(inbox.flow, hooks, calls.tell, pause, expected_length)
+        async with HookRunner(inbox, hooks, limit) as calls:
+            watch = HookFeed(inbox.flow, hooks, calls.tell, pause, expected_length)
             async for batch in inbox:
                 for event in batch:
                     if calls.own(event):
@@ -93,7 +93,7 @@ def observe(
                         continue
                     if type(event) is Opened:
                         calls.stream_id = event.stream_id
-                    watch.take(event)
+                    watch.absorb(event)
                 del batch  # or the events would be held until the next
             watch.end(inbox.end, inbox.error)
             await calls.finish()

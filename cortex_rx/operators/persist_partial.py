@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Literal
 
 from cortex_rx import validation as check
-from cortex_rx.backends.backend import Backend, checked_backend
+from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import End, Inbox, Mailbox, beside, stage
 from cortex_rx.errors import StoreError, StreamNotFound
 from cortex_rx.events import (
     Begun,
@@ -23,10 +24,10 @@ from cortex_rx.events import (
     Rewound,
     StreamEvent,
 )
-from cortex_rx.flow import End, Inbox, Mailbox, beside, stage
-from cortex_rx.operators._store import MAX_PENDING, begin_stream, said, weigh, while_streaming
-from cortex_rx.operators._tail import Tail, insist, no_begun
-from cortex_rx.retry import Verdict, is_transient, judge
+from cortex_rx.operators._support.pending import PendingText, append_with_retry, no_begun
+from cortex_rx.operators._support.writing import MAX_PENDING, begin_stream, event_cost, log_problem, while_streaming
+from cortex_rx.retry.judge import is_transient, judge
+from cortex_rx.retry.table import Verdict
 from cortex_rx.spool.spool import Spool, checked_spool
 
 __all__ = ["persist_partial"]
@@ -38,7 +39,7 @@ _HALF_A_SECOND = timedelta(milliseconds=500)
     needs=[Begun],
     reads=[Opened, Replayed, Resumed, Rewound, Delta, Ended, Problem],
     emits=[PartialStored, Problem],
-    takes_text=True,
+    captures_text=True,
 )
 def persist_partial(
     backend: Backend,
@@ -93,11 +94,11 @@ def persist_partial(
     check.optional(checked_spool)("spool", spool)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        tail = Tail(inbox.flow, backend)
+        tail = PendingText(inbox.flow, backend)
         try:
             async for batch in inbox:
                 while batch:
-                    batch = tail.take(batch)
+                    batch = tail.absorb(batch)
                     if tail.failed is None:
                         async for event in write(inbox, tail):
                             yield event
@@ -108,7 +109,7 @@ def persist_partial(
             if tail.texts and tail.opened and tail.begun is None and inbox.end is End.CANCELLED:
                 # Cancelled before the store had begun: what was shown is kept all the same.
                 try:
-                    tail.take([await begin_stream(backend, tail.opened)])
+                    tail.absorb([await begin_stream(backend, tail.opened)])
                 except Exception as error:
                     if not is_transient(error):
                         raise
@@ -119,17 +120,17 @@ def persist_partial(
             if spool:  # it took too long after a stop; what the store has of it nevertheless may be sent again
                 inbox.finish(End.CANCELLED)
                 async for batch in inbox:
-                    while batch := tail.take(batch):
+                    while batch := tail.absorb(batch):
                         tail.texts.clear()
                 if tail.texts:
-                    await tail.lost(spool, _STOPPED)
+                    await tail.spool_rest(spool, _STOPPED)
             raise
         if lost := await unstored(inbox, tail):
             raise lost
         if _goes_away(inbox, tail):
             await tail.release(backend)
 
-    async def write(inbox: Inbox[StreamEvent], tail: Tail) -> AsyncGenerator[StreamEvent, None]:
+    async def write(inbox: Inbox[StreamEvent], tail: PendingText) -> AsyncGenerator[StreamEvent, None]:
         backoff, told = while_streaming(inbox), False
         while tail.texts and tail.begun:
             try:
@@ -141,15 +142,15 @@ def persist_partial(
                 again = verdict is Verdict.TRANSIENT
                 if not told or not again:
                     told = True
-                    yield said(Problem.of("storage", error, recoverable=again), tail.opened)
+                    yield log_problem(Problem.of("storage", error, recoverable=again), tail.opened)
                 if not await backoff.again(error):
                     tail.failed = error
                     return
 
-    async def unstored(inbox: Inbox[StreamEvent], tail: Tail) -> Exception | None:
+    async def unstored(inbox: Inbox[StreamEvent], tail: PendingText) -> Exception | None:
         """The error for what is not stored of a stream that was cut off: no `finalize` will send it."""
         refused = isinstance(inbox.error, StoreError) and not is_transient(inbox.error)
-        never_begun = tail.begun is None and tail.excused and not refused
+        never_begun = tail.begun is None and tail.begin_failed and not refused
         if not (tail.failed or never_begun):
             return None
         kept_in = None if isinstance(tail.failed, StreamNotFound) else spool  # deleted: nobody wants it
@@ -158,12 +159,12 @@ def persist_partial(
             return tail.failed  # nobody hears a Problem now: it is logged, and kept with the flow
         if not tail.texts and (kept_in is None or tail.begun):
             return None
-        lost = await tail.lost(kept_in, _STOPPED if cancelled else _FAILED)
+        lost = await tail.spool_rest(kept_in, _STOPPED if cancelled else _FAILED)
         lost.__cause__ = inbox.error or tail.failed
         return lost if tail.texts else None  # a question alone was no more than begun
 
     async def durable(items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        tail = Tail(items.flow, backend)
+        tail = PendingText(items.flow, backend)
         held: list[StreamEvent] = []  # from the first text on, if it comes before the store could begin
         weight, ended = 0.0, False
         try:
@@ -171,20 +172,20 @@ def persist_partial(
                 if tail.begun is None and not any(type(event) is Begun for event in batch):
                     first = 0 if held else next((at for at, e in enumerate(batch) if type(e) is Delta), len(batch))
                     held += batch[first:]
-                    weight += sum(map(weigh, batch[first:]))
+                    weight += sum(map(event_cost, batch[first:]))
                     batch = batch[:first]
                 else:
                     batch, held = held + batch, []
                 while batch:
-                    rest = tail.take(batch)
-                    stored = await insist(tail, spool)
+                    rest = tail.absorb(batch)
+                    stored = await append_with_retry(tail, spool)
                     for event in batch[: len(batch) - len(rest)]:
                         yield event
                         ended = ended or type(event) is Ended
                     if stored:
                         yield stored
                     batch = rest
-                if held and not tail.excused:
+                if held and not tail.begin_failed:
                     raise no_begun()
                 if weight > max_pending and held:
                     break
@@ -194,19 +195,19 @@ def persist_partial(
             await tail.release(backend)
             raise
         if held:
-            tail.take(held)
-            raise await tail.lost(spool, "the store could not begin")
+            tail.absorb(held)
+            raise await tail.spool_rest(spool, "the store could not begin")
 
     if show == "durable":
         return stage(durable)
     wants = frozenset({Opened, Begun, Replayed, Resumed, Rewound, Delta, Ended, Problem})
-    return beside(worker, pause, weigh, max_pending, wants)
+    return beside(worker, pause, event_cost, max_pending, wants)
 
 
 _FAILED = "the stream was cut off, and the store failed too"
 _STOPPED = "the stream was stopped, and the store failed"
 
 
-def _goes_away(inbox: Inbox[StreamEvent], tail: Tail) -> bool:
+def _goes_away(inbox: Inbox[StreamEvent], tail: PendingText) -> bool:
     """The stream was cut off, and nobody will finish it here."""
     return inbox.end in (End.FAILED, End.CANCELLED) and not tail.ended

@@ -8,9 +8,10 @@ from typing import Literal
 from reactivex import Observable, abc
 
 from cortex_rx import validation as check
-from cortex_rx.backends.backend import Backend, checked_backend
+from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import FlowScheduler, after_failure, passing
 from cortex_rx.errors import ResumableStreamError, StoreError
 from cortex_rx.events import (
     Begun,
@@ -25,10 +26,10 @@ from cortex_rx.events import (
     RolledBack,
     StreamEvent,
 )
-from cortex_rx.flow import Flow, after_failure, passing
-from cortex_rx.operators._store import said
-from cortex_rx.position import Move, Position
-from cortex_rx.retry import SHORT_PAUSES, Backoff, judge, retrying
+from cortex_rx.folds.position import Move, TextPosition
+from cortex_rx.operators._support.writing import log_problem
+from cortex_rx.retry.judge import judge
+from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 
 __all__ = ["recover"]
 
@@ -37,7 +38,7 @@ __all__ = ["recover"]
     needs=[Begun],
     reads=[Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Ended],
     emits=[Problem, RolledBack, Ended],
-    takes_text=True,
+    captures_text=True,
 )
 def recover(
     strategy: Literal["store-partial", "rollback", "best-effort"],
@@ -106,7 +107,7 @@ def recover(
                 if strategy == "best-effort":
                     if not seen.position.offset:
                         return error
-                    emit(said(Problem.of("streaming", error, recoverable=True), opened))
+                    emit(log_problem(Problem.of("streaming", error, recoverable=True), opened))
                     emit(Ended("error", seen.position.offset, seen.position.index))
                     return None
                 rollback = Streams(backend).rollback(
@@ -116,7 +117,7 @@ def recover(
                     await retrying(lambda: rollback, Backoff(SHORT_PAUSES))
                     emit(RolledBack(opened.stream_id, begun.memory_id))
                 except StoreError as failure:
-                    emit(said(Problem.of("storage", failure, recoverable=False), opened))
+                    emit(log_problem(Problem.of("storage", failure, recoverable=False), opened))
                 return error
 
             noted: Observable[StreamEvent] = passing(seen.noting)(source)
@@ -139,11 +140,11 @@ class _Seen:
     def __init__(self) -> None:
         self.opened: Opened | None = None
         self.begun: Begun | None = None
-        self.position = Position()
+        self.position = TextPosition()
         self.stored = 0  # how much of the text is durable
 
     def noting(
-        self, emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+        self, emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], None]:
         """Pass everything on, and note it."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cortex_rx.chain import Sink
+from cortex_rx.engine import FlowScheduler, passing
 from cortex_rx.errors import CortexError
 from cortex_rx.events import StreamEvent
-from cortex_rx.flow import Flow, passing
-from cortex_rx.result import EnhancedRememberStreamResult, ResultFold
+from cortex_rx.folds.result import ResultFold
+from cortex_rx.models.results import EnhancedRememberStreamResult
 
 __all__ = ["result"]
 
@@ -43,7 +44,9 @@ def result() -> Sink[EnhancedRememberStreamResult]:
     """
 
     def make(
-        emit: Callable[[EnhancedRememberStreamResult], None], flow: Flow, end: Callable[[Exception | None], None]
+        emit: Callable[[EnhancedRememberStreamResult], None],
+        flow: FlowScheduler,
+        end: Callable[[Exception | None], None],
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
         fold = ResultFold()
 

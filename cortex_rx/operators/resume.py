@@ -9,13 +9,14 @@ from itertools import islice
 
 from reactivex import Observable, abc
 
-from cortex_rx import flow as engine
+from cortex_rx import engine
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import CallbackError, RetryAfterTooLong
 from cortex_rx.events import Opened, Resumed, StreamEvent
-from cortex_rx.flow import Flow
-from cortex_rx.retry import Backoff, doubling, is_transient, retry_after
+from cortex_rx.retry.judge import is_transient, retry_after
+from cortex_rx.retry.pauses import Backoff, doubling
 
 __all__ = ["resume"]
 
@@ -80,7 +81,7 @@ def resume(
         def subscribe(
             observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            flow = Flow.of(scheduler)
+            flow = FlowScheduler.of(scheduler)
             first: float | None = None
             backoff = Backoff(islice(doubling(base, most), retries), worth=retry_if or is_transient)
 

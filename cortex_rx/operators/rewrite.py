@@ -10,16 +10,16 @@ from reactivex import Observable, abc
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.events import Delta, Ended, Replayed, Reread, Resumed, StreamEvent
-from cortex_rx.flow import Flow, Mailbox, passing, stage
-from cortex_rx.operators._rewriting import Rewriter, Text, at_once, in_time, joined
+from cortex_rx.engine import FlowScheduler, Mailbox, passing, stage
+from cortex_rx.events import Delta, Ended, Replayed, Resumed, SourceReplayed, StreamEvent
+from cortex_rx.operators._support.rewriter import Rewriter, Text, at_once, in_time, joined
 
 __all__ = ["rewrite"]
 
-_FED = (Delta, Reread)
+_FED = (Delta, SourceReplayed)
 
 
-@operator(reads=[Delta, Ended, Replayed, Reread, Resumed], rewrites=True)
+@operator(reads=[Delta, Ended, Replayed, SourceReplayed, Resumed], rewrites=True)
 def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     """Replace the text of the deltas by what a rewriter makes of it; everything downstream sees that text alone.
 
@@ -78,9 +78,9 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     check.flag("waits", waits)
 
     def passed(
-        emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]
+        emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
-        text = Text(make, last=not flow.again)
+        text = Text(make, last=not flow.replays_upstream)
 
         def rewritten(event: StreamEvent | None) -> list[StreamEvent]:
             try:
@@ -138,13 +138,15 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
             observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             # Nobody downstream rewrites what comes from here: then it is what is stored.
-            form = stage(partial(waiting, not Flow.of(scheduler).again)) if waits else passing(passed)
+            form = (
+                stage(partial(waiting, not FlowScheduler.of(scheduler).replays_upstream)) if waits else passing(passed)
+            )
             return form(Observable(above)).subscribe(observer, scheduler=scheduler)
 
         def above(
             observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return source.subscribe(observer, scheduler=Flow.of(scheduler).child(again=True))
+            return source.subscribe(observer, scheduler=FlowScheduler.of(scheduler).child(replays_upstream=True))
 
         return Observable(subscribe)
 

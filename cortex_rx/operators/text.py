@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cortex_rx.chain import Sink
+from cortex_rx.engine import FlowScheduler, passing
 from cortex_rx.errors import TextDiverged
 from cortex_rx.events import Delta, Replayed, StreamEvent
-from cortex_rx.flow import Flow, passing
-from cortex_rx.position import Move, Position
+from cortex_rx.folds.position import Move, TextPosition
 
 __all__ = ["text"]
 
@@ -42,9 +42,9 @@ def text() -> Sink[str]:
     """
 
     def make(
-        emit: Callable[[str], None], flow: Flow, end: Callable[[Exception | None], None]
+        emit: Callable[[str], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
-        position = Position()
+        position = TextPosition()
         shown = anew = diverged = False
 
         def on_next(event: StreamEvent) -> None:

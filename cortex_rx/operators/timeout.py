@@ -9,9 +9,9 @@ from reactivex import Observable, abc
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import FlowScheduler, TimeoutPolicy
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Ended, StreamEvent
-from cortex_rx.flow import Flow, Patience
 
 __all__ = ["timeout"]
 
@@ -52,13 +52,13 @@ def timeout(
         raise InvalidArgument("idle", None, "a timedelta for idle, for total, or for both")
     check.one_of("fail", "end")("then", then)
     limit = check.optional(check.seconds())
-    patience = Patience(limit("idle", idle), limit("total", total), then == "end")
+    patience = TimeoutPolicy(limit("idle", idle), limit("total", total), then == "end")
 
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         def subscribe(
             observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return source.subscribe(observer, scheduler=Flow.of(scheduler).child(patience=patience))
+            return source.subscribe(observer, scheduler=FlowScheduler.of(scheduler).child(timeout_policy=patience))
 
         return Observable(subscribe)
 

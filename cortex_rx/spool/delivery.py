@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, StreamNotFound
 from cortex_rx.spool.file import PIECE, Entry

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cortex_rx.backends.sqlite.connection import check_path, create_file, meanings, patiently, release
+from cortex_rx.backends.sqlite.connection import check_path, create_file, release, retry_while_busy, translate_errors
 from cortex_rx.errors import NotACortexFile, SpoolBusy, StoreTooNew
 
-__all__ = ["LEASE", "PIECE", "Entry", "SpoolFile"]
+__all__ = ["DRAIN_LEASE", "PIECE", "Entry", "SpoolFile"]
 
 PIECE = 262_144
 """The code points of a text that are written, read and sent at a time."""
-LEASE = 30_000
+DRAIN_LEASE = 30_000
 """For how long (ms) a drainer that does nothing is believed to be alive."""
 
 _APPLICATION_ID = 0x43585350  # "CXSP"
@@ -94,12 +94,12 @@ class SpoolFile:
     def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
         check_path(self.path)
         create_file(self.path)
-        with meanings(self.path):
+        with translate_errors(self.path):
             db = sqlite3.connect(
                 f"{Path(self.path).as_uri()}?mode=rw", timeout=_PATIENCE, isolation_level=None, uri=True
             )
             try:
-                patiently(lambda: self._prepare(db), _PATIENCE)
+                retry_while_busy(lambda: self._prepare(db), _PATIENCE)
                 db.execute("BEGIN IMMEDIATE")
                 try:
                     yield db
@@ -245,7 +245,7 @@ class SpoolFile:
             held = db.execute("SELECT id, until FROM drainer").fetchone()
             if held and held[0] != drainer and held[1] > now:
                 raise SpoolBusy(held[1])
-            db.execute("INSERT OR REPLACE INTO drainer VALUES (1, ?, ?)", (drainer, now + LEASE))
+            db.execute("INSERT OR REPLACE INTO drainer VALUES (1, ?, ?)", (drainer, now + DRAIN_LEASE))
             row = db.execute(
                 f"SELECT {_COLUMNS} FROM entries WHERE cause IS NULL AND seq NOT IN (SELECT value FROM json_each(?))"  # noqa: S608
                 " ORDER BY began, seq LIMIT 1",
@@ -256,7 +256,7 @@ class SpoolFile:
     def renew(self, drainer: str) -> None:
         """The drainer is alive; `SpoolBusy` if it was silent for too long, and another one has begun."""
         with self._transaction() as db:
-            found = db.execute("UPDATE drainer SET until = ? WHERE id = ?", (self._now() + LEASE, drainer))
+            found = db.execute("UPDATE drainer SET until = ? WHERE id = ?", (self._now() + DRAIN_LEASE, drainer))
             if not found.rowcount:
                 held = db.execute("SELECT until FROM drainer").fetchone()
                 raise SpoolBusy(held[0] if held else self._now())

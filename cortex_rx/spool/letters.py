@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from cortex_rx import validation as check
 from cortex_rx.backends import contract
-from cortex_rx.backends.backend import HEAD_LENGTH, Backend, checked_backend
+from cortex_rx.backends.base import HEAD_LENGTH, Backend, checked_backend
 from cortex_rx.errors import InvalidArgument, LetterNotFound
 from cortex_rx.spool.delivery import deliver
 from cortex_rx.spool.file import Entry

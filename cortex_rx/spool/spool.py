@@ -13,16 +13,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from cortex_rx import validation as check
-from cortex_rx.backends.backend import Backend, checked_backend
+from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.sqlite.connection import MOST_PAGES
 from cortex_rx.errors import InvalidArgument, NotStored, SpoolBusy, Spooled, StoreError
 from cortex_rx.events import Opened
-from cortex_rx.retry import Verdict, judge
+from cortex_rx.retry.judge import judge
+from cortex_rx.retry.table import Verdict
 from cortex_rx.spool.delivery import deliver
 from cortex_rx.spool.file import Entry, SpoolFile
 
-__all__ = ["DrainReport", "Drained", "Spool", "cause_of", "keep", "log"]
+__all__ = ["DrainReport", "Drained", "Spool", "cause_of", "log", "spool_call"]
 
 T = TypeVar("T")
 log: logging.Logger = logging.getLogger("cortex_rx")
@@ -217,7 +218,7 @@ def cause_of(error: BaseException) -> tuple[str, str]:
     return f"{type(error).__name__}: {error}", getattr(error, "code", None) or type(error).__name__
 
 
-async def keep(spool: Spool | None, opened: Opened, operator: str, call: Call[Any], message: str) -> NotStored:
+async def spool_call(spool: Spool | None, opened: Opened, operator: str, call: Call[Any], message: str) -> NotStored:
     """The error that says what was not stored, and where it is kept now.
 
     If there is no spool, or it fails as well, the error carries the text all the same.

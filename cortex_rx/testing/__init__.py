@@ -10,14 +10,14 @@
 * `check_backend`: whether a backend keeps the contract.
 """
 
-from cortex_rx.testing.check import BrokenPromise, Promise, Report, check_operator
-from cortex_rx.testing.conformance import BACKEND_PROMISES, BackendPromise, BackendReport, Bench, check_backend
-from cortex_rx.testing.faults import Faulty
-from cortex_rx.testing.lanes import assert_marbles, marbles, parse_marbles
+from cortex_rx.testing.backends import BACKEND_PROMISES, BackendPromise, BackendReport, Bench, check_backend
+from cortex_rx.testing.diagrams.lanes import assert_marbles, marbles, parse_marbles
+from cortex_rx.testing.diagrams.trace import Kind, Mark, Trace
+from cortex_rx.testing.faults.faulty import Faulty
+from cortex_rx.testing.faults.plans import FAULT_KINDS, Fault, FaultKind, Plan, each_fault, pairs_of_faults
+from cortex_rx.testing.faults.processes import Crashed, Process
 from cortex_rx.testing.leaks import Leaked, assert_no_leaks
-from cortex_rx.testing.marbles import Kind, Mark, Trace
-from cortex_rx.testing.plans import FAULT_KINDS, Fault, FaultKind, Plan, each_fault, pairs_of_faults
-from cortex_rx.testing.processes import Crashed, Process
+from cortex_rx.testing.operators.check import BrokenPromise, Promise, Report, check_operator
 from cortex_rx.testing.virtual import EPOCH, Deadlock, VirtualLoop, run_virtual, wall
 
 __all__ = [

@@ -13,13 +13,13 @@ from typing import Any, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
 
-__all__ = ["Gate", "gate_of", "running_in"]
+__all__ = ["Pause", "gate_of", "running_in"]
 
-running_in: ContextVar[Gate | None] = ContextVar("running_in", default=None)
+running_in: ContextVar[Pause | None] = ContextVar("running_in", default=None)
 """The gate of the process in which the code runs; None outside of all."""
 
 
-class Gate:
+class Pause:
     """While it is shut, nothing of its process runs: what is due is parked, in its order."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Gate:
 class Gated:
     """A callback of a process.  For whoever asks what it is, it looks like the callback itself."""
 
-    def __init__(self, gate: Gate, callback: Callable[..., object], context: Context, timer: bool) -> None:
+    def __init__(self, gate: Pause, callback: Callable[..., object], context: Context, timer: bool) -> None:
         self.gate = gate
         self.timer = timer
         self.callback = callback

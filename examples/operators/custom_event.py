@@ -13,14 +13,14 @@ from pathlib import Path
 
 from cortex_rx import Cortex, Operator, StreamEvent, default_chain
 from cortex_rx import operators as cx
+from cortex_rx.engine import FlowScheduler, passing
 from cortex_rx.events import Custom, Delta
-from cortex_rx.flow import Flow, passing
 
 CITATION = re.compile(r"\[(\d{1,3})\]")
 LONGEST = 5  # code points of a citation
 
 
-@cx.operator(reads=[Delta], emits=[Custom], takes_text=True)
+@cx.operator(reads=[Delta], emits=[Custom], captures_text=True)
 def cite(sources: Sequence[str]) -> Operator:
     """Emit `Custom("citation", {"number", "source", "offset"})` right after the delta that completes a citation `[1]`.
 
@@ -28,7 +28,7 @@ def cite(sources: Sequence[str]) -> Operator:
     code points.
     """
 
-    def make(emit: Callable[[StreamEvent], None], flow: Flow, end: Callable[[Exception | None], None]):
+    def make(emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]):
         tail, attempt = "", 0
 
         def on_next(event: StreamEvent) -> None:

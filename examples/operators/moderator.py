@@ -15,9 +15,9 @@ from typing import Literal
 
 from cortex_rx import Cortex, Operator, StreamEvent, default_chain
 from cortex_rx import operators as cx
+from cortex_rx.engine import Inbox, Mailbox, beside, passing, stage
 from cortex_rx.errors import CortexError, ResumableStreamError
 from cortex_rx.events import Delta, Ended
-from cortex_rx.flow import Inbox, Mailbox, beside, passing, stage
 
 Judge = Callable[[str], bool | Awaitable[bool]]
 """Whether a text may stand; a call of a model, most likely."""
@@ -37,7 +37,7 @@ class Moderated(CortexError):
         self.offset = offset
 
 
-@cx.operator(reads=[Delta, Ended], rewrites=True, takes_text=True)
+@cx.operator(reads=[Delta, Ended], rewrites=True, captures_text=True)
 def moderate(judge: Judge, show: Literal["judged", "at once"] = "judged") -> Operator:
     """End the stream with `Moderated` when the judge does not allow what has come.
 

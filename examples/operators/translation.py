@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cortex_rx import Cortex, Operator, StreamEvent, default_chain
 from cortex_rx import operators as cx
-from cortex_rx.chunking import Piece, cutter
+from cortex_rx.chunking import Span, cutter
 from cortex_rx.events import Custom, Problem
 
 Translate = Callable[[str], Awaitable[str]]
@@ -43,7 +43,7 @@ class Sentences:
     def finish(self) -> AsyncGenerator[str | StreamEvent, None]:
         return self._translated(self.cutter.finish())
 
-    async def _translated(self, sentences: Sequence[Piece]) -> AsyncGenerator[str | StreamEvent, None]:
+    async def _translated(self, sentences: Sequence[Span]) -> AsyncGenerator[str | StreamEvent, None]:
         outcomes = await asyncio.gather(*(self._outcome(sentence.text) for sentence in sentences))
         for sentence, outcome in zip(sentences, outcomes, strict=True):
             yield Custom("original", {"text": sentence.text, "start": sentence.start})

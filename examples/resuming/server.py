@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from cortex_rx import Answer, Cortex, ResumePoint, replayable
 from cortex_rx.events import Begun, StreamEvent, to_json
-from cortex_rx.following import Place
+from cortex_rx.streams.follow import Position
 
 SPACE = "support"
 WORDS = [f"word{number} " for number in range(200)]
@@ -69,7 +69,7 @@ def application(path: str) -> Starlette:
 
     async def follow(request: Request) -> StreamingResponse:
         given = request.query_params
-        place = Place(int(given["offset"]), int(given["attempt"]), int(given["epoch"]))
+        place = Position(int(given["offset"]), int(given["attempt"]), int(given["epoch"]))
         return lines(cortex.memory.follow(SPACE, given["stream"], place))
 
     @asynccontextmanager

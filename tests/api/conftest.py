@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cortex_rx.backends import SqliteBackend
-from cortex_rx.types import Turn
+from cortex_rx.models.turn import Turn
 
 Remember = Callable[..., Awaitable[Any]]
 

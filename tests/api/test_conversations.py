@@ -8,7 +8,7 @@ import pytest
 
 from cortex_rx.api import ConversationsAPI
 from cortex_rx.errors import ConversationNotFound, InvalidArgument
-from cortex_rx.types import Conversation, ConversationHistory, Message
+from cortex_rx.models.records import Conversation, ConversationHistory, Message
 
 
 @pytest.fixture

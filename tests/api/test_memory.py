@@ -9,8 +9,8 @@ import pytest
 from cortex_rx.api import DeleteResult, MemoryAPI
 from cortex_rx.backends import HEAD_LENGTH
 from cortex_rx.errors import InvalidArgument, MemoryNotFound, StoreError, UnsupportedOption
-from cortex_rx.options import SearchOptions
-from cortex_rx.types import MemoryEntry
+from cortex_rx.models.options import SearchOptions
+from cortex_rx.models.records import MemoryEntry
 
 
 @pytest.fixture

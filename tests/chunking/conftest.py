@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from lanes import slow_but
+from helpers.lanes import slow_but
 
-from cortex_rx.chunking import Piece, cutter
+from cortex_rx.chunking import Span, cutter
 
 HARD = (
     "Dr. Smith paid $3.14 (ca. 1,000 yen. Or so). He left!  \"Yes. No.\" she said. 'Go.' “Quoted. Text.” Then "
@@ -46,7 +46,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 }
 
 
-def _cut(parts: Iterable[str], **how: Any) -> list[Piece]:
+def _cut(parts: Iterable[str], **how: Any) -> list[Span]:
     """The chunks of a text that comes in these parts."""
     made = cutter(**how)
     pieces = [piece for part in parts for piece in made.feed(part)]
@@ -59,7 +59,7 @@ def hard() -> str:
 
 
 @pytest.fixture(scope="session")
-def cut() -> Callable[..., list[Piece]]:
+def cut() -> Callable[..., list[Span]]:
     return _cut
 
 

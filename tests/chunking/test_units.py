@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cortex_rx.chunking import Packer, Piece, Scanner, graphemes
+from cortex_rx.chunking import Packer, Scanner, Span, graphemes
 
 SENTENCES = [
     "Dr. Smith and Mrs. Jones met Prof. Lee at St. Mary's. They talked.",
@@ -138,11 +138,11 @@ def test_an_overlap_is_as_much_as_fits():
         return list(packer.add(text, weight))
 
     assert [*add("aaaa", 4), *add("bbb", 3), *add("cc", 2)] == []
-    assert add("dddddd", 6) == [Piece("aaaabbbcc", 0, 0)]
+    assert add("dddddd", 6) == [Span("aaaabbbcc", 0, 0)]
     assert packer.held == len("ccdddddd"), "bbb and cc were kept, and bbb had to go"
-    assert add("eeeeeeeeeeee", 12) == [Piece("ccdddddd", 7, 2), Piece("eeeeeeeeeeee", 15, 0)], "too heavy for any chunk"
+    assert add("eeeeeeeeeeee", 12) == [Span("ccdddddd", 7, 2), Span("eeeeeeeeeeee", 15, 0)], "too heavy for any chunk"
     assert list(packer.finish()) == []
-    assert add("f", 1) == [] and list(packer.finish()) == [Piece("f", 27, 0)]
+    assert add("f", 1) == [] and list(packer.finish()) == [Span("f", 27, 0)]
 
 
 def test_what_no_chunk_shares_is_not_held_in_bits():
@@ -150,7 +150,7 @@ def test_what_no_chunk_shares_is_not_held_in_bits():
     for _ in range(5000):
         assert list(packer.add("ab ", 3)) == []
     assert len(packer._units) <= 600
-    assert list(packer.finish()) == [Piece("ab " * 5000, 0, 0)]
+    assert list(packer.finish()) == [Span("ab " * 5000, 0, 0)]
 
 
 def test_graphemes():

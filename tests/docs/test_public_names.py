@@ -29,22 +29,12 @@ from pydantic import BaseModel
 
 import cortex_rx
 
-INSIDE = {
-    "marks",
-    "opening",
-    "parsing",
-    "reading",
-    "reopening",
-    "retry",
-    "surrogates",
-    "takeover",
-    "validation",
-}  # without an underscore, since other rooms use them, but not for users
+INSIDE = {"validation"}  # without an underscore, since other rooms use them, but not for users
 HANDED = {
     "Gate": "the engine makes gates for its mailboxes",
     "LastItem": "the fold of a `Shared` that is given none",
     "Reader": "made by a `Shared`, for each reader",
-    "Watch": "how a source keeps a patience",
+    "TimeoutGuard": "how a source keeps to a limit",
     "pull": "how `from_stream` asks the flow",
     "declare": "how `from_stream` says what it emits",
     "Accumulated": "made by `observe`, for a `ChunkEvent`",

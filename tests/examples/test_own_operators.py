@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 import regex
+from helpers.lanes import slow_but
 from hypothesis import example, given
 from hypothesis import strategies as st
-from lanes import slow_but
 
 from cortex_rx import SqliteBackend, Turn, from_stream, run
 from cortex_rx import operators as cx
+from cortex_rx.engine import from_async_iterable, stream
 from cortex_rx.errors import ChainOrderError
 from cortex_rx.events import Custom, Delta, Ended, Opened, Problem, from_json, to_json
-from cortex_rx.flow import from_async_iterable, stream
 from cortex_rx.testing import EPOCH, Trace, assert_no_leaks, check_operator, run_virtual
 
 FOLDER = Path(__file__).parents[2] / "examples" / "operators"

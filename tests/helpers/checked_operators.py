@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from reactivex import Observable
 
+from cortex_rx.engine import beside, passing
 from cortex_rx.events import Custom, Delta, Ended
-from cortex_rx.flow import beside, passing
 
 
 def each(react):

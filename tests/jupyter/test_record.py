@@ -12,9 +12,9 @@ from reactivex import operators as ops
 
 from cortex_rx import Turn, default_chain
 from cortex_rx import operators as cx
+from cortex_rx.engine import passing
 from cortex_rx.errors import CallbackError, ChainOrderError, InvalidArgument
 from cortex_rx.events import Begun, Delta, Ended, Measured, Opened, PartialStored, Remembered
-from cortex_rx.flow import passing
 from cortex_rx.jupyter import record
 from cortex_rx.testing import Deadlock, assert_no_leaks, run_virtual
 

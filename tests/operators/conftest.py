@@ -18,13 +18,13 @@ from reactivex import Observable
 
 from cortex_rx import from_stream, run
 from cortex_rx.backends import SqliteBackend
+from cortex_rx.engine import FlowScheduler, from_async_iterable, passing
 from cortex_rx.errors import StoreUnavailable
 from cortex_rx.events import Delta, Ended, Opened, Problem, StreamEvent
-from cortex_rx.flow import Flow, from_async_iterable, passing
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import EPOCH, Trace, VirtualLoop, assert_no_leaks, run_virtual
-from cortex_rx.testing._describe import describe
+from cortex_rx.testing.diagrams._describe import describe
 from cortex_rx.testing.leaks import left_on_loop
-from cortex_rx.types import Turn
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StreamEvent)
@@ -309,7 +309,7 @@ class Lab:
         outcome = Outcome() if into is None else into
         loop = asyncio.get_running_loop()
 
-        def make(emit: Callable[[StreamEvent], None], flow: Flow, end: Any) -> Any:
+        def make(emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Any) -> Any:
             def on_next(event: StreamEvent) -> None:
                 outcome.seen.append((loop.time(), event))
                 if watch:

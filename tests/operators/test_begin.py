@@ -12,8 +12,8 @@ from cortex_rx import SqliteBackend, from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, NotStored, StoreReadOnly, StoreUnavailable
 from cortex_rx.events import Begun, Custom, Delta, Ended, Opened, Problem, Remembered
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import Faulty, run_virtual, wall
-from cortex_rx.types import Turn
 
 
 def whole(store, **begin):
@@ -290,7 +290,7 @@ def test_an_unfinished_stream_is_taken_over_and_its_attempt_rises(lab):
     begun = again.one(Begun)
     assert (begun.epoch, begun.attempt) == (2, 1)
     assert messages == memories == [("user", "What is it?"), ("agent", "Whole")]
-    assert again.one(Remembered).before is False
+    assert again.one(Remembered).stored_before is False
 
 
 def test_the_whole_turn_is_stored(lab):

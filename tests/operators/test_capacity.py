@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from cortex_rx import operators as cx
+from cortex_rx.engine import stream
 from cortex_rx.events import Delta
-from cortex_rx.flow import stream
-from cortex_rx.remember import default_chain, remember_stream
+from cortex_rx.pipeline.default_chain import default_chain
+from cortex_rx.pipeline.remembering import remember_stream
 
 HANDLE = 32
 """The capacity of the handle."""

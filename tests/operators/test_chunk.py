@@ -6,16 +6,17 @@ import sys
 from importlib import import_module
 
 import pytest
+from helpers.lanes import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lanes import examples
 
 from cortex_rx import operators as cx
+from cortex_rx.engine import from_async_iterable, stream
 from cortex_rx.errors import ChainOrderError, InvalidArgument, MissingExtra, UnsupportedOption
 from cortex_rx.events import Chunked, Custom, Delta, Ended, Opened, Problem, Replayed
-from cortex_rx.flow import from_async_iterable, stream
+from cortex_rx.models.records import ContentChunk
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import EPOCH, run_virtual
-from cortex_rx.types import ContentChunk, Turn
 
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 TEXT = (
@@ -222,7 +223,7 @@ def test_many_chunks_are_legal(lab):
 def test_it_stands_after_what_rewrites_the_text(lab):
     with pytest.raises(ChainOrderError, match="limit rewrites the text, so it belongs before chunk"):
         cx.chain(cx.chunk("fixed"), cx.limit(5))(lab.source("a"))
-    assert (cx.chunk("fixed").takes_text, cx.chunk("fixed").rewrites) == (True, False)
+    assert (cx.chunk("fixed").captures_text, cx.chunk("fixed").rewrites) == (True, False)
 
 
 def test_semantic_is_refused_by_name():

@@ -8,11 +8,12 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from operator_chains import CHAINS, QUESTION, exchange, plain, script
+from helpers.operator_chains import CHAINS, QUESTION, exchange, plain, script
 from reactivex import operators as ops
 
 from cortex_rx import from_stream
 from cortex_rx import operators as cx
+from cortex_rx.engine import run
 from cortex_rx.errors import (
     ChainOrderError,
     IdempotencyConflict,
@@ -33,8 +34,7 @@ from cortex_rx.events import (
     Resumed,
     Rewound,
 )
-from cortex_rx.flow import run
-from cortex_rx.types import Usage
+from cortex_rx.models.records import Usage
 
 # --- one exchange -----------------------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ def test_exactly_one_exchange_and_the_partial_row_became_the_answers_memory(lab,
     assert remembered.message_ids == tuple(message["id"] for message in conversation["messages"])
     assert [memory.memory_id for memory in remembered.memories] == [question["memoryId"], answer["memoryId"]]
     assert [memory.content for memory in remembered.memories] == ["What is it?", outcome.text]
-    assert (remembered.conversation_id, remembered.before) == ("c-1", False)
+    assert (remembered.conversation_id, remembered.stored_before) == ("c-1", False)
     assert outcome.kinds[-1] == "Remembered"
 
 
@@ -317,8 +317,8 @@ def test_the_same_exchange_again_gives_what_is_stored(lab, chain):
 
     first, second, memories, messages = lab.run(main)
     one, other = first.one(Remembered), second.one(Remembered)
-    assert (one.before, other.before) == (False, True)
-    assert replace(other, before=False) == one
+    assert (one.stored_before, other.stored_before) == (False, True)
+    assert replace(other, stored_before=False) == one
     assert memories == messages == [QUESTION, ("agent", "It is.")]
 
 

@@ -6,12 +6,13 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from operator_chains import CHAINS, QUESTION, exchange, plain, script
+from helpers.operator_chains import CHAINS, QUESTION, exchange, plain, script
 from reactivex import Observer
 
 from cortex_rx import from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
+from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import (
     EmptyAnswer,
     Fenced,
@@ -21,9 +22,8 @@ from cortex_rx.errors import (
     StreamNotFound,
 )
 from cortex_rx.events import Begun, Custom, PartialStored, Problem, Remembered
-from cortex_rx.flow import Flow
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import run_virtual, wall
-from cortex_rx.types import Turn
 
 # --- empty answers ----------------------------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ def test_cancelled_after_ended_and_the_store_is_away(lab, caplog, hangs):
     flows = []
 
     async def main():
-        async with Flow() as flow:
+        async with FlowScheduler() as flow:
             flows.append(flow)
             source = lab.events(lab.opened, *lab.deltas("It is."), lab.ended("It is."), *([60.0] if hangs else []))
             flow.subscribe(source.pipe(exchange(lab.store)), Observer())

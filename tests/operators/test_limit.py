@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from cortex_rx import operators as cx
 from cortex_rx.chain import step
+from cortex_rx.engine import from_async_iterable, run, stream
 from cortex_rx.errors import ChainOrderError, InvalidArgument, StreamTooLong
 from cortex_rx.events import Custom, Delta, Ended, Opened, Remembered
-from cortex_rx.flow import from_async_iterable, run, stream
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import EPOCH, run_virtual
-from cortex_rx.types import Turn
 
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 THENS = pytest.mark.parametrize("then", ["fail", "end"])

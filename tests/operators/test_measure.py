@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cortex_rx import from_stream
 from cortex_rx import operators as cx
 from cortex_rx.chain import declare
+from cortex_rx.engine import from_async_iterable, run
 from cortex_rx.errors import ChainOrderError, InvalidArgument, StoreUnavailable
 from cortex_rx.events import (
     Custom,
@@ -28,10 +29,10 @@ from cortex_rx.events import (
     Problem,
     Resumed,
 )
-from cortex_rx.flow import from_async_iterable, run
-from cortex_rx.operators._meter import Meter
+from cortex_rx.folds.metrics import Meter
+from cortex_rx.models.records import ProgressiveFact, StreamMetrics, Usage
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import EPOCH, run_virtual
-from cortex_rx.types import ProgressiveFact, StreamMetrics, Turn, Usage
 
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 

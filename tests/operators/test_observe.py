@@ -16,6 +16,7 @@ import pytest
 from cortex_rx import default_chain, from_stream
 from cortex_rx import operators as cx
 from cortex_rx.chain import declare, step
+from cortex_rx.engine import from_async_iterable, run, stream
 from cortex_rx.errors import (
     CallbackError,
     ChainOrderError,
@@ -28,12 +29,11 @@ from cortex_rx.errors import (
     StreamTooLong,
 )
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Remembered, Replayed
-from cortex_rx.flow import from_async_iterable, run, stream
-from cortex_rx.operators._calls import Piece
-from cortex_rx.retry import is_transient
-from cortex_rx.source import restart
+from cortex_rx.models.turn import Turn
+from cortex_rx.operators._support.hook_runner import ChunkCall
+from cortex_rx.retry.judge import is_transient
+from cortex_rx.sources.model_stream import restart
 from cortex_rx.testing import EPOCH, run_virtual
-from cortex_rx.types import Turn
 
 MS = timedelta(milliseconds=1)
 NAMES = ("on_chunk", "on_progress", "on_error", "on_complete")
@@ -606,7 +606,7 @@ def test_what_a_hook_that_hangs_holds(lab):
                 del text
                 if number % 500 == 499:
                     await asyncio.sleep(0.01)
-                    pieces = sum(isinstance(one, Piece) for one in gc.get_objects())
+                    pieces = sum(isinstance(one, ChunkCall) for one in gc.get_objects())
                     most.append((sum(reference() is not None for reference in texts), pieces))
 
         async def main():
@@ -902,7 +902,7 @@ def test_what_is_wrong_is_said_when_it_is_declared(wrong, field):
 
 def test_it_needs_opened_and_stands_behind_what_rewrites(lab):
     made = cx.observe(print)
-    assert (made.name, made.needs, made.emits, made.takes_text) == ("observe", {Opened}, {Problem}, True)
+    assert (made.name, made.needs, made.emits, made.captures_text) == ("observe", {Opened}, {Problem}, True)
     with pytest.raises(ChainOrderError, match="observe needs Opened"):
         cx.chain(made)(declare(lab.events(), [Delta]))
     with pytest.raises(ChainOrderError, match="limit rewrites the text, so it belongs before observe"):

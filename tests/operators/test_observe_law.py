@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_rx import operators as cx
+from cortex_rx.engine import from_async_iterable, passing, run
 from cortex_rx.events import (
     Begun,
     Custom,
@@ -24,9 +25,9 @@ from cortex_rx.events import (
     Resumed,
     StreamEvent,
 )
-from cortex_rx.flow import from_async_iterable, passing, run
+from cortex_rx.models.records import ProgressiveFact
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import EPOCH, run_virtual
-from cortex_rx.types import ProgressiveFact, Turn
 
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 EVERY = 0.2371  # never the sum of some of the pauses below: no rounding decides

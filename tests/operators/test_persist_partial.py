@@ -6,11 +6,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from operator_chains import script, sent, storing, whole
+from helpers.operator_chains import script, sent, storing, whole
 
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.chain import step
+from cortex_rx.engine import FlowScheduler, stream
 from cortex_rx.errors import (
     ChainOrderError,
     Diverged,
@@ -30,7 +31,6 @@ from cortex_rx.events import (
     Resumed,
     Rewound,
 )
-from cortex_rx.flow import Flow, stream
 
 # --- tokens do not wait -----------------------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ def test_what_cannot_be_written_at_a_cancellation_is_logged_and_kept(lab, caplog
     flows = []
 
     async def main():
-        async with Flow() as flow:
+        async with FlowScheduler() as flow:
             flows.append(flow)
             source = lab.source(*script(300, 0.01)).pipe(storing(lab.store))
             flow.subscribe(source, _Deaf())
@@ -373,7 +373,7 @@ def test_it_says_what_it_needs_and_emits(lab):
     step = cx.persist_partial(lab.store)
     assert (step.name, step.needs, step.emits) == ("persist_partial", {Begun}, {PartialStored, Problem})
     assert step.reads == {Opened, Replayed, Resumed, Rewound, Delta, Ended, Problem}
-    assert step.takes_text and not step.rewrites
+    assert step.captures_text and not step.rewrites
 
 
 def test_remembered_and_ended_are_as_without_it(make_lab):

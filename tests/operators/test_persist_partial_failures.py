@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from operator_chains import script, whole
+from helpers.operator_chains import script, whole
 
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import (

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import slow_but
+from helpers.lanes import slow_but
 
 from cortex_rx import Spool
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.events import FactsExtracted, PartialStored, Problem, Resumed
-from cortex_rx.remember import default_chain
+from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.testing import Promise, check_operator
 
 MS = timedelta(milliseconds=1)

@@ -19,8 +19,8 @@ from cortex_rx.errors import (
     StoreUnavailable,
 )
 from cortex_rx.events import Begun, Ended, PartialStored, Problem, Remembered, RolledBack
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import assert_no_leaks
-from cortex_rx.types import Turn
 
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 
@@ -212,7 +212,7 @@ def test_it_needs_begun_and_knows_its_strategies(lab):
 def test_retry_is_resume_before_it(lab):
     """The option `retry`: the source is opened again, and only then does the stream fail."""
     from cortex_rx import default_chain
-    from cortex_rx.source import replayable
+    from cortex_rx.sources.model_stream import replayable
 
     opened = []
 

@@ -6,9 +6,9 @@ import pytest
 from reactivex import operators as ops
 
 from cortex_rx import operators as cx
+from cortex_rx.engine import run, stream
 from cortex_rx.errors import EmptyAnswer, NotStored, StoreUnavailable
-from cortex_rx.flow import run, stream
-from cortex_rx.remember import default_chain
+from cortex_rx.pipeline.default_chain import default_chain
 
 
 def test_it_is_what_was_stored(lab):

@@ -14,9 +14,9 @@ from cortex_rx import from_stream, is_transient, run
 from cortex_rx import operators as cx
 from cortex_rx.errors import InvalidArgument, ProviderError, RetryAfterTooLong, StoreBusy, StreamCutOff, StreamTimeout
 from cortex_rx.events import Delta
-from cortex_rx.source import restart
+from cortex_rx.models.turn import Turn
+from cortex_rx.sources.model_stream import restart
 from cortex_rx.testing import EPOCH, assert_no_leaks, run_virtual
-from cortex_rx.types import Turn
 
 TURN = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
 S = timedelta(seconds=1)

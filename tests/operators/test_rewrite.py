@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from cortex_rx import default_chain
 from cortex_rx import operators as cx
+from cortex_rx.engine import from_async_iterable, stream
 from cortex_rx.errors import ChainOrderError, InvalidArgument
 from cortex_rx.events import Custom, Delta, Ended, Opened, Replayed, Resumed
-from cortex_rx.flow import from_async_iterable, stream
+from cortex_rx.models.turn import Turn
 from cortex_rx.testing import EPOCH, run_virtual
-from cortex_rx.types import Turn
 
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cortex_rx import operators as cx
+from cortex_rx.engine import stream
 from cortex_rx.events import Custom
-from cortex_rx.flow import stream
-from cortex_rx.remember import default_chain
+from cortex_rx.pipeline.default_chain import default_chain
 
 
 def test_each_at_its_instant(lab, snapshot):

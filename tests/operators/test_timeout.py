@@ -9,9 +9,9 @@ import pytest
 
 from cortex_rx import from_stream
 from cortex_rx import operators as cx
+from cortex_rx.engine import stream
 from cortex_rx.errors import InvalidArgument, StreamTimeout
 from cortex_rx.events import Delta, Ended, Remembered
-from cortex_rx.flow import stream
 
 SECOND = timedelta(seconds=1)
 THENS = pytest.mark.parametrize("then", ["fail", "end"])

@@ -1,7 +1,7 @@
 """The default chain is cancelled at every place of its life, once, twice and on and on: all that was shown is kept, nothing is left.
 
 A place is the moment before one callback of the loop: finer than its turns.  An undisturbed run says how many there are.  The
-engine's own tests of this are in `tests/flow/test_cancellation.py`; here it is the whole of `remember_stream`, on a SQLite file.
+engine's own tests of this are in `tests/engine/test_running_cancellation.py`; here it is the whole of `remember_stream`, on a SQLite file.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import slow_but
-from proof_cancellation import HOWS, Case, cancelled
-from proof_cancelled_chains import CHAINS
+from helpers.lanes import slow_but
+from proofs.cancellation.cases import HOWS, Case, cancelled
+from proofs.cancellation.chains import CHAINS
 
 SLOW = ("plain", "derived", "durable", "everything")  # also with a store whose writes take time
 AGAIN = [how for how in HOWS if how != "shutdown"]  # a loop ends once

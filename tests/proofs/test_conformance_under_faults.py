@@ -1,4 +1,4 @@
-"""Every promise of a backend holds for a client whose writes go wrong, and who repeats them: `tests/helpers/proof_conformance.py`.
+"""Every promise of a backend holds for a client whose writes go wrong, and who repeats them: `tests/proofs/crashes/conformance.py`.
 
 What goes wrong is each write of each promise: it fails before or after its effect, it is late, or the process that makes it dies
 before or after it.
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import slow_but
-from proof_conformance import KINDS, PROMISES, kept
+from helpers.lanes import slow_but
+from proofs.crashes.conformance import KINDS, PROMISES, kept
 
 from cortex_rx import SqliteBackend
 from cortex_rx.testing import BACKEND_PROMISES, BrokenPromise, each_fault, wall

@@ -1,6 +1,6 @@
 """Every effect of a stream goes wrong in every way; then others go on with it, and the store holds one exchange, whole.
 
-The reference streams (`tests/helpers/proof_crashes.py`) are `remember_stream` on a SQLite file, each with another source or chain:
+The reference streams (`tests/proofs/crashes/cases.py`) are `remember_stream` on a SQLite file, each with another source or chain:
 their effects are the writes to the store, the uses of the spool, and the opening, reads and closing of the source.  After each
 failure another process goes on, with the token if there was one, else under the idempotency key.  A source that is opened again
 gives another text, unless it is replayed: so a mixture would show.
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import slow_but
-from proof_crashes import KINDS, crashes
-from proof_references import REFERENCES
+from helpers.lanes import slow_but
+from proofs.crashes.cases import KINDS, crashes
+from proofs.crashes.references import REFERENCES
 
 from cortex_rx.testing import each_fault, pairs_of_faults
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import slow_but
-from proof_full import TROUBLES, WHILE, Outcome, fill_up
+from helpers.lanes import slow_but
+from proofs.power.full_disk import TROUBLES, WHILE, Outcome, fill_up
 
 SPOOLS = {"no spool": None, "a spool on another disk": "other disk", "a spool on the same disk": "disk"}
 STEP = {"no room": 41, "a write fails": 83, "a sync fails": 11}  # in a usual run: every n-th operation, and the last

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import proof_kills
-import proof_stops
 import pytest
-from kills_processes import Starter
-from lanes import slow_but
-from proof_kills import Aim, Case, Life, at_statement, case_of, furnished, run_case
-from proof_stops import Stop, run_stop, stop_of
+from helpers.lanes import slow_but
+from proofs.kills import killed, stalls
+from proofs.kills.killed import Aim, Case, Life, at_statement, case_of, furnished, run_case
+from proofs.kills.processes import Starter
+from proofs.kills.stalls import Stop, run_stop, stop_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it needs fork, SIGSTOP and /proc, as Linux has them")
 
@@ -101,9 +100,9 @@ def test_a_process_is_killed_at_every_statement(effect: str, starter: Starter, t
 
 def test_what_was_found_once_is_not_there(starter: Starter, tmp_path: Path) -> None:
     template = furnished(tmp_path)
-    for case in proof_kills.KNOWN:
+    for case in killed.KNOWN:
         run_case(starter, tmp_path, template, case)
-    for stop in proof_stops.KNOWN:
+    for stop in stalls.KNOWN:
         run_stop(starter, tmp_path, template, stop)
 
 
@@ -136,6 +135,6 @@ def test_what_is_broken_is_found(broken: str, tmp_path: Path) -> None:
     """The library of the processes is broken before they start."""
     case, template = CASES[broken], furnished(tmp_path)
     run: Any = run_stop if isinstance(case, Stop) else run_case
-    with Starter(f"kills_broken:{broken}") as starter, pytest.raises(AssertionError) as found:
+    with Starter(f"proofs.kills.broken:{broken}") as starter, pytest.raises(AssertionError) as found:
         run(starter, tmp_path, template, case)
     assert "again: run_" in found.value.__notes__[0]

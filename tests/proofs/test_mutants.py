@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from lanes import slow_but
-from mutants import MUTANTS
-from proof_cancellation import Case, cancelled
-from proof_conformance import PROMISES, kept
-from proof_crashes import crashes
-from proof_machine import examples
-from proof_power import PROGRAMS, cut_power
+from helpers.lanes import slow_but
+from proofs.cancellation.cases import Case, cancelled
+from proofs.crashes.cases import crashes
+from proofs.crashes.conformance import PROMISES, kept
+from proofs.machine.programs import examples
+from proofs.mutants import MUTANTS
+from proofs.power.cuts import PROGRAMS, cut_power
 from proofs.stories import Remembering
 
 from cortex_rx.testing import each_fault

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import slow_but
-from lost_writes import WAYS, Event
-from proof_power import PROGRAMS, Cut, Lost, Recording, cut_power
-from sqlite_disk import Disk
+from helpers.lanes import slow_but
+from proofs.power.cuts import PROGRAMS, Cut, Lost, Recording, cut_power
+from proofs.power.lost_writes import WAYS, Event
+from proofs.power.sqlite_disk import Disk
 
 SHARDS = 2
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import slow_but
-from proof_simulation import CORPUS, SCENARIOS, case, corpus, keep
+from helpers.lanes import slow_but
+from proofs.simulation.seeds import CORPUS, SCENARIOS, case, corpus, keep
 
 from cortex_rx.testing.simulate import Simulated, SimulationFailed
 

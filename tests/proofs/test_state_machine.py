@@ -1,6 +1,6 @@
 """Programs of steps that Hypothesis draws: begin, say, crash, resume elsewhere, zombie, follow, stop, finish, spool, drain, delete, roll back.
 
-The rules are in `tests/helpers/proof_machine.py`, what must hold after each step in `machine_judge.py`, what a store must hold in
+The rules are in `tests/proofs/machine/programs.py`, what must hold after each step in `machine_judge.py`, what a store must hold in
 `machine_model.py`.  Each shard has seeds of its own, the same in every run.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import proof_machine
 import pytest
-from lanes import slow_but
+from helpers.lanes import slow_but
+from proofs.machine import programs
 
 SHARDS = range(5)
 STEPS = 80
@@ -47,9 +47,9 @@ FIGURES = {
 @pytest.mark.parametrize("shard", slow_but([0], SHARDS, "more cases of a proof"))
 def test_programs_of_steps(shard: int, proof: Any) -> None:
     number = proof.size(14, 100)
-    counted: Counter[str] = proof_machine.examples(shard, number, STEPS)
+    counted: Counter[str] = programs.examples(shard, number, STEPS)
     counted["tokens refused"] = sum(
-        counted[f"{kind} said"] for kind in ("TokenUnknown", "TokenExpired", "Superseded", "WrongMemorySpace")
+        counted[f"{kind} said"] for kind in ("TokenUnknown", "TokenExpired", "TokenSuperseded", "WrongMemorySpace")
     )
     figures = {name: counted[key] for name, (key, _) in FIGURES.items()}
     hundred = proof.size(500, 100)  # a few programs need not have their share of everything

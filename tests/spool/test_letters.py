@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.spooled import SPACE, opened, put, stored
 from reactivex import Observable
-from spooled import SPACE, opened, put, stored
 
 from cortex_rx import Cortex, DeadLetters, Spool, from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.backends import HEAD_LENGTH, SqliteBackend
+from cortex_rx.engine import Inbox, beside
 from cortex_rx.errors import (
     Diverged,
     InvalidArgument,
@@ -24,7 +25,6 @@ from cortex_rx.errors import (
     UnknownFunction,
 )
 from cortex_rx.events import Problem, Remembered, StreamEvent
-from cortex_rx.flow import Inbox, beside
 
 APPEND = {"streamId": "st", "attempt": 0, "start": 0, "text": "x"}
 

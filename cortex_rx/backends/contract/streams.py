@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cortex_rx.backends.backend import HEAD_LENGTH
+from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.contract.memories import MEMORY
 from cortex_rx.backends.contract.types import (
     ATTEMPT,
@@ -256,7 +256,7 @@ has ended has `reason` and `usage` as far as there are any, and the result of `f
             ),
             """Goes on with the stream that the token is of, from the text that is stored: the epoch rises, the attempt does not.
 `turn` is what `begin` was given, with startedAt. `newToken` is stored as one more token of the stream. Presenting a token of
-an open stream makes all that were stored before it invalid (`Superseded`); a token may be presented again. A stream that was deleted or
+an open stream makes all that were stored before it invalid (`TokenSuperseded`); a token may be presented again. A stream that was deleted or
 rolled back is `StreamNotFound`; once the token has expired it may be `TokenUnknown`. While another's lease runs it is
 `StillOwned`, unless `force` is set. A token of a stream that has ended gives what is stored, takes nothing over and supersedes no
 other.""",
@@ -264,7 +264,7 @@ other.""",
                 "TokenUnknown",
                 "WrongMemorySpace",
                 "StreamNotFound",
-                "Superseded",
+                "TokenSuperseded",
                 "TokenExpired",
                 "StillOwned",
                 "IdempotencyConflict",

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from contextlib import closing, suppress
 
-from cortex_rx.backends.sqlite.connection import meanings
+from cortex_rx.backends.sqlite.connection import translate_errors
 from cortex_rx.errors import InvalidArgument, StoreUnavailable
 
 __all__ = ["copy_database"]
@@ -47,7 +47,7 @@ def copy_database(
         source.execute(
             "SELECT count(*) FROM sqlite_schema"
         ).fetchone()  # the moment: from here on nothing newer is seen
-        with meanings(target), closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+        with translate_errors(target), closing(sqlite3.connect(draft, isolation_level=None)) as copy:
             source.backup(copy, pages=_STEP, progress=watch, sleep=0.01)
             copy.execute(
                 "PRAGMA journal_mode = DELETE"

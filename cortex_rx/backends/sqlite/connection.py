@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cortex_rx.backends.sqlite.memories import SQL_FUNCTIONS
+from cortex_rx.backends.sqlite.functions.memories import SQL_FUNCTIONS
 from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from cortex_rx.errors import (
     NotACortexFile,
@@ -28,7 +28,7 @@ from cortex_rx.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from cortex_rx.retry import Backoff, doubling
+from cortex_rx.retry.pauses import Backoff, doubling
 
 __all__ = [
     "Settings",
@@ -38,9 +38,9 @@ __all__ = [
     "create_file",
     "is_writable",
     "meaning",
-    "meanings",
-    "patiently",
     "release",
+    "retry_while_busy",
+    "translate_errors",
 ]
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def meaning(error: sqlite3.Error, path: str) -> StoreError:
 
 
 @contextmanager
-def meanings(path: str) -> Generator[None, None, None]:
+def translate_errors(path: str) -> Generator[None, None, None]:
     """Raise SQLite's errors as ours."""
     try:
         yield
@@ -166,7 +166,7 @@ def _version_now(db: sqlite3.Connection, path: str) -> int:
     return version
 
 
-def patiently(work: Callable[[], T], seconds: float) -> T:
+def retry_while_busy(work: Callable[[], T], seconds: float) -> T:
     """Do it again while SQLite says that it is busy: where a wait could end in a deadlock, it does not wait by itself."""
     deadline = time.monotonic() + seconds
 
@@ -228,18 +228,18 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
     if not settings.in_memory:
         check_path(path)
         create_file(path)
-    with meanings(path):
+    with translate_errors(path):
         db = _connect(settings, "mode=rw")
         try:
-            patiently(lambda: _version(db, path), settings.patience)  # before anything of the file is changed
+            retry_while_busy(lambda: _version(db, path), settings.patience)  # before anything of the file is changed
             if not settings.in_memory:
-                patiently(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.patience)
+                retry_while_busy(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.patience)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
             db.execute(f"PRAGMA journal_size_limit = {16 * 2**20}")
             if settings.max_page_count is not None:
                 db.execute(f"PRAGMA max_page_count = {settings.max_page_count:d}")
-            patiently(lambda: _migrate(db, path), settings.patience)
+            retry_while_busy(lambda: _migrate(db, path), settings.patience)
         except BaseException:
             release(db)
             raise
@@ -267,7 +267,7 @@ def _migrate(db: sqlite3.Connection, path: str) -> None:
 def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
     """A connection that reads.  `alone`: there is no writer of ours, so it has to see for itself what the file is."""
     path = settings.path
-    with meanings(path):
+    with translate_errors(path):
         if not alone:
             db = _connect(settings, "mode=rw")
             db.execute("PRAGMA query_only = ON")
@@ -292,7 +292,7 @@ def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
 def _checked(settings: Settings, options: str) -> sqlite3.Connection:
     db = _connect(settings, options)
     try:
-        version = patiently(lambda: _version(db, settings.path), settings.patience)
+        version = retry_while_busy(lambda: _version(db, settings.path), settings.patience)
         if version < len(MIGRATIONS):
             raise StoreReadOnly(
                 f"{settings.path}: the file has version {version} and must be brought to {len(MIGRATIONS)} before it can be"

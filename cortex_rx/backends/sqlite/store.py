@@ -27,11 +27,11 @@ from cortex_rx.backends.sqlite.connection import (
     connect_reader,
     connect_writer,
     is_writable,
-    meanings,
     release,
+    translate_errors,
 )
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
-from cortex_rx.backends.sqlite.texts import Work
+from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import StoreClosed, StoreReadOnly, StoreUnavailable
 
 __all__ = ["SqliteBackend"]
@@ -140,8 +140,8 @@ class SqliteBackend:
             lambda: self._transact(lambda db: function(self._work(db), checked)),
         )
 
-    def _work(self, db: sqlite3.Connection) -> Work:
-        return Work(db, round(self._clock() * 1000), self._new_id)
+    def _work(self, db: sqlite3.Connection) -> Transaction:
+        return Transaction(db, round(self._clock() * 1000), self._new_id)
 
     async def close(self) -> None:
         """Finish what runs and let go of everything: threads, connections, the -wal file.  A second call does nothing."""
@@ -194,7 +194,7 @@ class SqliteBackend:
     def _compact(self) -> None:
         self._transact(lambda db: db.execute("INSERT INTO words (words) VALUES ('optimize')").fetchall())
         if self._writer is not None and not self._settings.in_memory:
-            with self._writing, meanings(self._settings.path):
+            with self._writing, translate_errors(self._settings.path):
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # --- threads ------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class SqliteBackend:
 
     def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str = "BEGIN IMMEDIATE") -> T:
         self._open()
-        with self._writing, meanings(self._settings.path):
+        with self._writing, translate_errors(self._settings.path):
             if self._writer is None:
                 raise StoreReadOnly(f"{self._settings.path}: the file is open for reading only")
             return _in_transaction(self._writer, begin, work)
@@ -275,7 +275,7 @@ class SqliteBackend:
         except IndexError:
             db = connect_reader(self._settings, alone=self._read_only)
         try:
-            with meanings(self._settings.path):
+            with translate_errors(self._settings.path):
                 return _in_transaction(db, "BEGIN", work)
         finally:
             self._readers.append(db)

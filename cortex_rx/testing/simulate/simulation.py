@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from cortex_rx.testing._where import where
+from cortex_rx.testing.faults.plans import FAULT_KINDS, Fault, FaultKind, Plan
+from cortex_rx.testing.faults.processes import Process
 from cortex_rx.testing.leaks import left_in_process, left_on_loop
-from cortex_rx.testing.plans import FAULT_KINDS, Fault, FaultKind, Plan
-from cortex_rx.testing.processes import Process
 from cortex_rx.testing.virtual import VirtualLoop
 
 __all__ = ["Scenario", "Simulated", "Simulation", "SimulationFailed", "run_seed", "run_seeds"]

@@ -11,7 +11,8 @@ from proofs.stories.exchange import HOWS, Exchange, How, Run, Seen
 from proofs.stories.story import EXPECTED, LEASE_OVER, Story
 
 from cortex_rx.api.memory import MemoryAPI
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
+from cortex_rx.engine import Stopped
 from cortex_rx.errors import (
     ChainOrderError,
     CortexError,
@@ -28,10 +29,9 @@ from cortex_rx.errors import (
     WrongMemorySpace,
 )
 from cortex_rx.events import Begun, Ended
-from cortex_rx.flow import Stopped
-from cortex_rx.remember import Answer
-from cortex_rx.reopening import ResumePoint, prefill, replayable, restart
-from cortex_rx.testing.processes import Process
+from cortex_rx.pipeline.answer import Answer
+from cortex_rx.sources.reopening import ResumePoint, prefill, replayable, restart
+from cortex_rx.testing.faults.processes import Process
 
 if TYPE_CHECKING:
     from proofs.stories.remembering import Remembering
@@ -77,7 +77,7 @@ class Client:
     def cut_off(self) -> Seen | None:
         """What he had seen of an answer that was cut off with the process, for one who goes on from there."""
         run = next((run for run in self.runs if run.open and run.begun and run.seen[0].texts), None)
-        if run is None or run.begun is None or run.begun.before:  # `answer.place` would be None
+        if run is None or run.begun is None or run.begun.stored_before:  # `answer.position` would be None
             return None
         seen = Seen()
         seen.attempt, seen.epoch = run.begun.attempt + run.seen[0].attempt, run.begun.epoch
@@ -160,7 +160,7 @@ class Client:
         faulty = self._process.fired or self._story.outage[1] > self._story.outage[0]
         if not isinstance(error, ResumableStreamError) and (faulty or not isinstance(error, Stopped)):
             return
-        place = answer.place
+        place = answer.position
         if place is None:
             return
         where = {"memorySpaceId": self.exchange.space, "streamId": self.exchange.stream, "attempt": place.attempt}
@@ -232,7 +232,7 @@ class Client:
         self._sim.count("stopped, and kept" if kept else "stopped, and not kept")
         try:
             await answer.stop(keep_partial=kept)
-            place = answer.place
+            place = answer.position
             if kept or place is None:
                 return
             where = {"memorySpaceId": exchange.space, "streamId": exchange.stream}

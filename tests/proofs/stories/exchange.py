@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 from cortex_rx.errors import Spooled
 from cortex_rx.events import Begun, Delta, Ended, Problem, Replayed, Rewound, RolledBack, StreamEvent
-from cortex_rx.following import Place
-from cortex_rx.reopening import ResumePoint
+from cortex_rx.sources.reopening import ResumePoint
+from cortex_rx.streams.follow import Position
 
 __all__ = ["HOWS", "Exchange", "How", "Pieces", "Run", "Seen"]
 
@@ -72,9 +72,9 @@ class Seen:
         return self.texts.get(self.attempt, "")
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Position:
         """Where he goes on; from the start if he has seen nothing."""
-        return Place(len(self.text), self.attempt, self.epoch) if self.texts else Place()
+        return Position(len(self.text), self.attempt, self.epoch) if self.texts else Position()
 
     async def more(self) -> None:
         """Wait until he sees more text."""

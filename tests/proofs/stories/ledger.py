@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
 
 __all__ = ["Ledger"]
 

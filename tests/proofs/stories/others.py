@@ -11,11 +11,11 @@ from proofs.stories.exchange import Exchange, Seen
 from proofs.stories.story import LEASE_OVER, Story
 
 from cortex_rx.api.memory import MemoryAPI
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
 from cortex_rx.errors import MemoryNotFound, SpoolBusy, StoreUnavailable, StreamNotFound, TokenError
-from cortex_rx.remember import remember_stream
-from cortex_rx.reopening import replayable
-from cortex_rx.testing.processes import Process
+from cortex_rx.pipeline.remembering import remember_stream
+from cortex_rx.sources.reopening import replayable
+from cortex_rx.testing.faults.processes import Process
 
 __all__ = ["delete", "drain", "finish_some", "follow", "intrude"]
 

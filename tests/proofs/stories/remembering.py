@@ -19,11 +19,13 @@ from proofs.stories.story import LEASE_OVER, Story
 
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
-from cortex_rx.backends.backend import Backend
-from cortex_rx.remember import Answer, default_chain, remember_stream
+from cortex_rx.backends.base import Backend
+from cortex_rx.pipeline.answer import Answer
+from cortex_rx.pipeline.default_chain import default_chain
+from cortex_rx.pipeline.remembering import remember_stream
 from cortex_rx.spool import Spool
-from cortex_rx.testing.faults import Faulty
-from cortex_rx.testing.processes import Crashed
+from cortex_rx.testing.faults.faulty import Faulty
+from cortex_rx.testing.faults.processes import Crashed
 from cortex_rx.testing.simulate import Simulation
 
 __all__ = ["Remembering"]

@@ -8,7 +8,7 @@ from proofs.stories.exchange import Exchange
 from proofs.stories.ledger import Ledger
 from proofs.stories.story import Story
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
 from cortex_rx.spool import DeadLetter, DeadLetters, Spool
 
 __all__ = ["judge"]

@@ -10,9 +10,9 @@ from typing import Any
 from proofs.stories.exchange import Exchange
 from proofs.stories.ledger import Ledger
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
+from cortex_rx.engine import Stopped
 from cortex_rx.errors import CortexError, StoreUnavailable
-from cortex_rx.flow import Stopped
 from cortex_rx.spool import Spool
 from cortex_rx.testing.simulate import Simulation
 

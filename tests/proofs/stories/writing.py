@@ -14,12 +14,12 @@ from typing import Any
 from proofs.stories.ledger import Ledger
 
 from cortex_rx.backends import SqliteBackend
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
 from cortex_rx.errors import Fenced, StillOwned, StoreUnavailable, StreamNotFound, TokenError
-from cortex_rx.retry import SHORT_PAUSES, Backoff, retrying
-from cortex_rx.testing.faults import Faulty
-from cortex_rx.testing.plans import FaultKind
-from cortex_rx.testing.processes import Crashed, Process
+from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
+from cortex_rx.testing.faults.faulty import Faulty
+from cortex_rx.testing.faults.plans import FaultKind
+from cortex_rx.testing.faults.processes import Crashed, Process
 from cortex_rx.testing.simulate import Simulation
 
 __all__ = ["Writing"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed.rows import DeletedMemory, FoundMemory, Memory
 

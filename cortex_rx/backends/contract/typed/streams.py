@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from cortex_rx.backends.backend import Backend
+from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import LEFT_OUT, Call
 from cortex_rx.backends.contract.typed.rows import (
     Appended,
@@ -213,7 +213,7 @@ class Streams:
     ) -> Call[TakenStream]:
         """Goes on with the stream that the token is of, from the text that is stored: the epoch rises, the attempt does not.
 
-        Raises `TokenUnknown`, `WrongMemorySpace`, `StreamNotFound`, `Superseded`, `TokenExpired`, `StillOwned`, `IdempotencyConflict`.
+        Raises `TokenUnknown`, `WrongMemorySpace`, `StreamNotFound`, `TokenSuperseded`, `TokenExpired`, `StillOwned`, `IdempotencyConflict`.
         """
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "token": token, "claim": claim}
         if lease is not None:

@@ -1,0 +1,49 @@
+"""The functions by name: what each runs, with arguments that are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cortex_rx.backends.sqlite.functions import (
+    conversations,
+    leases,
+    memories,
+    stream_ends,
+    stream_reads,
+    stream_takeover,
+    streams,
+    tokens,
+)
+from cortex_rx.backends.sqlite.text_store import Transaction
+
+__all__ = ["MUTATIONS", "QUERIES", "Function"]
+
+Function = Callable[[Transaction, dict[str, Any]], Any]
+
+QUERIES: Mapping[str, Function] = {
+    "memories:get": memories.get,
+    "memories:list": memories.list_rows,
+    "memories:search": memories.search,
+    "memories:count": memories.count,
+    "conversations:get": conversations.get,
+    "conversations:list": conversations.list_rows,
+    "conversations:count": conversations.count,
+    "conversations:getHistory": conversations.history,
+    "streams:get": stream_reads.get,
+    "streams:read": stream_reads.read,
+    "streams:interrupted": stream_reads.interrupted,
+}
+
+MUTATIONS: Mapping[str, Function] = {
+    "memories:deleteMemory": memories.delete,
+    "streams:begin": streams.begin,
+    "streams:append": streams.append,
+    "streams:finalize": streams.finalize,
+    "streams:close": streams.close,
+    "streams:renew": leases.renew,
+    "streams:issueToken": tokens.issue_token,
+    "streams:takeOver": stream_takeover.take_over,
+    "streams:finish": stream_ends.finish,
+    "streams:rollback": stream_ends.rollback,
+}

@@ -1,0 +1,57 @@
+"""The ends of a stream that nobody goes on with: its partial answer is kept as incomplete, or all of it is taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite.functions import conversations, exchanges, leases, memories, streams
+from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.errors import Fenced, IdempotencyConflict, StreamNotFound
+
+__all__ = ["finish", "rollback"]
+
+_INCOMPLETE = {"reason": exchanges.INCOMPLETE, "metadata": {"incomplete": True}}
+
+
+def finish(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:finish`: what there is becomes the answer, marked as incomplete; or the question is kept as unanswered."""
+    stream = leases.get_live(work, args)
+    if stream["state"] != "open":
+        return streams.result(work, args, "before")
+    leases.check_free(work, stream)
+    leases.bump_epoch(work, stream, None)
+    answer = int(stream["answer"])
+    length = text_store.length_of(work, answer)
+    if all(part.isspace() for part in text_store.read(work, answer, 0, length)):
+        exchanges.store_unanswered(work, stream, "interrupted", None)
+        leases.clear_lease(work, stream, None, None)
+    else:
+        exchanges.store_answer(work, stream, answer, length, _INCOMPLETE)
+        leases.clear_lease(work, stream, exchanges.INCOMPLETE, None)
+    return streams.result(work, args, "now")
+
+
+def rollback(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:rollback`: nothing of the stream is left but its id and its epoch, by which a late writer is refused."""
+    stream = leases.find(work, args)
+    if stream is None or stream["state"] == "deleted":
+        raise StreamNotFound("no stream of this id in the memory space, or its memory was deleted")
+    if args["epoch"] != stream["epoch"]:
+        raise Fenced(f"the stream is at epoch {stream['epoch']}, this rollback at {args['epoch']}")
+    if stream["state"] == "finished":
+        raise IdempotencyConflict("an answer is stored under this stream id")
+    if stream["state"] != "rolledBack":
+        if stream["question_message"] is not None:  # it was closed as unanswered before
+            conversations.remove_message(work, stream, stream["question"], stream["question_message"])
+            work.db.execute(
+                "DELETE FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["question_memory"])
+            )
+        memories.forget_stream(work, stream["seq"])
+        work.db.execute(
+            "UPDATE streams SET state = 'rolledBack', conversation = '', user_id = NULL, user_name = NULL, agent_id = NULL,"
+            " participant_id = NULL, importance = 0, tags = '[]', started = 0, memory = '', question_memory = NULL,"
+            " question_message = NULL, claim = NULL, claim_token = NULL, presented = 0, reason = NULL WHERE seq = ?",
+            (stream["seq"],),
+        )
+    return {"streamId": stream["id"], "rolledBack": True}

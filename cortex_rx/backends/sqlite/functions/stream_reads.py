@@ -1,0 +1,145 @@
+"""Reading streams: what there is of one, its text from any place on, and which ones nobody is writing any more."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from cortex_rx.backends.base import HEAD_LENGTH
+from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite.functions import leases
+from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.errors import StreamNotFound
+
+__all__ = ["ended", "get", "interrupted", "kept", "read", "turn_of"]
+
+
+def kept(text: sqlite3.Row) -> dict[str, Any]:
+    """The mark and the resume state of a text, as parts of a result; what is None is left out."""
+    pairs = {"mark": text["mark"], "resumeState": text["resume_state"]}
+    values = {key: json.loads(value) for key, value in pairs.items() if value is not None}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def ended(stream: sqlite3.Row) -> dict[str, Any]:
+    """Why a stream ended, and what it used, as parts of a result."""
+    result: dict[str, Any] = {}
+    if stream["reason"] is not None:
+        result["reason"] = stream["reason"]
+    if stream["usage"] is not None:
+        result["usage"] = json.loads(stream["usage"])
+    return result
+
+
+def turn_of(work: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
+    """What `streams:begin` was given about the turn."""
+    optional = {
+        "userId": stream["user_id"],
+        "userName": stream["user_name"],
+        "agentId": stream["agent_id"],
+        "participantId": stream["participant_id"],
+        "metadata": None if stream["metadata"] is None else json.loads(stream["metadata"]),
+    }
+    return {
+        "memorySpaceId": stream["space"],
+        "conversationId": stream["conversation"],
+        "userMessage": text_store.read_text(work, stream["question"]),
+        "importance": stream["importance"],
+        "tags": json.loads(stream["tags"]),
+        "startedAt": stream["started"],
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def get(work: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
+    """`streams:get`."""
+    try:
+        stream = leases.get_live(work, args)
+    except StreamNotFound:
+        return None
+    text = work.db.execute("SELECT * FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
+    return {
+        "streamId": stream["id"],
+        "memorySpaceId": stream["space"],
+        "conversationId": stream["conversation"],
+        "memoryId": stream["memory"],
+        "state": stream["state"],
+        "epoch": stream["epoch"],
+        "attempt": stream["attempt"],
+        "length": text["length"],
+        "userMessage": text_store.read_text(work, stream["question"]),
+        "createdAt": stream["created"],
+        "updatedAt": _updated(stream, text),
+        "owned": text["lease"] > work.now,
+        **leases.shown(text["lease"]),
+        **(kept(text) if stream["state"] == "open" else ended(stream)),
+    }
+
+
+def _updated(stream: sqlite3.Row, text: sqlite3.Row) -> int:
+    updated: int = max(stream["updated"], text["touched"]) if stream["state"] == "open" else stream["updated"]
+    return updated
+
+
+def read(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:read`: a part of the text of an attempt, with where the stream stands at this very moment."""
+    stream = leases.find(work, args)
+    if stream is None or stream["state"] == "deleted":
+        raise StreamNotFound("no stream of this id in the memory space, or its memory was deleted")
+    attempt = args.get("attempt", stream["attempt"])
+    text = work.db.execute(
+        "SELECT texts.* FROM attempts JOIN texts ON texts.id = attempts.text WHERE stream = ? AND attempt = ?",
+        (stream["seq"], attempt),
+    ).fetchone()
+    length = 0 if text is None else int(text["length"])
+    start = min(args["after"], length)
+    stop = min(start + args["limit"], length)
+    until = leases.lease_until(work, stream)
+    return {
+        "streamId": stream["id"],
+        "attempt": attempt,
+        "attempts": stream["attempt"],
+        "start": start,
+        "text": "" if text is None else "".join(text_store.read(work, text["id"], start, stop)),
+        "length": length,
+        "certain": leases.valid_prefix(stream, args.get("epoch", stream["epoch"]), attempt, length),
+        "createdAt": stream["created"],
+        "updatedAt": stream["updated"] if text is None else _updated(stream, text),
+        "index": 0 if text is None else _index(text),
+        "state": stream["state"],
+        "epoch": stream["epoch"],
+        "owned": until > work.now,
+        **leases.shown(until),
+        **ended(stream),
+    }
+
+
+def _index(text: sqlite3.Row) -> int:
+    """How many deltas made the text, if the writer says so; else how many writes."""
+    state = kept(text).get("resumeState")
+    index = state.get("index") if isinstance(state, dict) else None
+    return index if isinstance(index, int) else int(text["writes"])
+
+
+def interrupted(work: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
+    """`streams:interrupted`: newest first."""
+    rows = work.db.execute(
+        "SELECT streams.*, texts.length, texts.touched, texts.lease FROM streams JOIN texts ON texts.id = streams.answer"
+        " WHERE streams.space = ? AND state = 'open' AND lease <= ? ORDER BY seq DESC LIMIT ?",
+        (args["memorySpaceId"], work.now, args["limit"]),
+    ).fetchall()
+    return [
+        {
+            "streamId": row["id"],
+            "conversationId": row["conversation"],
+            "memoryId": row["memory"],
+            "attempt": row["attempt"],
+            "length": row["length"],
+            "userMessage": text_store.read_text(work, row["question"], HEAD_LENGTH),
+            "createdAt": row["created"],
+            "updatedAt": _updated(row, row),
+            **leases.shown(row["lease"]),
+        }
+        for row in rows
+    ]

@@ -1,0 +1,261 @@
+"""Texts in pieces: appended, compared, read, indexed and forgotten without ever being whole in memory.
+
+A piece has at most `BLOCK` code points.  What is appended is stored as it comes, until the end of the text that is not indexed
+yet has grown to a block: then that end is stored again as one piece, cut after a space, and indexed.  So the work of an append is
+proportional to what is appended (a code point is stored again once or twice), and no word is cut in the index.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from cortex_rx.backends.sqlite.tokenizer import LEAD, in_space, index_text, lead_of, safe_cut
+
+__all__ = [
+    "BLOCK",
+    "Transaction",
+    "WriterState",
+    "as_json",
+    "compare",
+    "create",
+    "drop",
+    "extend",
+    "finish_index",
+    "index_parts",
+    "length_of",
+    "number_of",
+    "read",
+    "read_text",
+    "save_writer_state",
+    "tail",
+    "unindex",
+]
+
+BLOCK = 4096
+"""Code points of a piece, and of a document of the index, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What a function of the store works with: a connection within a transaction, the time (epoch ms), a maker of ids."""
+
+    db: sqlite3.Connection
+    now: int
+    new_id: Callable[[], str]
+
+
+WriterState: TypeAlias = tuple[int | None, str | None, str | None]
+"""What a write brings for the one who goes on: the lease (until, epoch ms), the mark and the resume state (JSON); None: as it was."""
+
+
+def as_json(args: Mapping[str, Any], name: str) -> str | None:
+    """An argument as it is stored; None where it was left out, which is not the text of None."""
+    return json.dumps(args[name], ensure_ascii=False) if name in args else None
+
+
+def number_of(work: Transaction, space: str) -> int | None:
+    """The number of a memory space; None if nothing was ever stored in it."""
+    row = work.db.execute("SELECT id FROM spaces WHERE name = ?", (space,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def create(work: Transaction, space: str, body: str = "") -> int:
+    """A new text, not indexed; its number."""
+    within = number_of(work, space)
+    if within is None:
+        within = work.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,)).lastrowid
+    number = work.db.execute(
+        "INSERT INTO texts (space, length, touched) VALUES (?, ?, ?)", (within, len(body), work.now)
+    ).lastrowid
+    assert number is not None
+    _store(work, number, 0, body)
+    return number
+
+
+def _store(work: Transaction, text: int, start: int, body: str) -> None:
+    work.db.executemany(
+        "INSERT INTO pieces (text, start, body) VALUES (?, ?, ?)",
+        ((text, start + at, body[at : at + BLOCK]) for at in range(0, len(body), BLOCK)),
+    )
+
+
+def length_of(work: Transaction, text: int) -> int:
+    """Its length in code points."""
+    length: int = work.db.execute("SELECT length FROM texts WHERE id = ?", (text,)).fetchone()[0]
+    return length
+
+
+def read(work: Transaction, text: int, start: int, stop: int) -> Iterator[str]:
+    """The code points from `start` to `stop`, piece by piece; only the pieces that hold them are read."""
+    rows = work.db.execute(
+        "SELECT start, body FROM pieces WHERE text = ?1 AND start < ?3 AND start >="
+        " coalesce((SELECT start FROM pieces WHERE text = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1), 0)"
+        " ORDER BY start",
+        (text, start, stop),
+    )
+    for at, body in rows:
+        part = body[max(start - at, 0) : stop - at]
+        if part:
+            yield part
+
+
+def read_text(work: Transaction, text: int, limit: int | None = None) -> str:
+    """All of it, or its first `limit` code points."""
+    return "".join(read(work, text, 0, length_of(work, text) if limit is None else limit))
+
+
+def compare(work: Transaction, text: int, start: int, body: str) -> bool:
+    """Whether what is stored from `start` on is what `body` begins with, as far as both reach."""
+    at = 0
+    for part in read(work, text, start, start + len(body)):
+        if not body.startswith(part, at):
+            return False
+        at += len(part)
+    return True
+
+
+def extend(
+    work: Transaction, text: int, body: str, carried: WriterState = (None, None, None), *, index: bool = True
+) -> int:
+    """Append to a text that is being written; its new length.  Not to `index` it is for who indexes the whole of it then."""
+    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
+    length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
+    if not index or length - indexed + len(body) < BLOCK:
+        _store(work, text, length, body)
+    else:
+        waiting = "".join(read(work, text, indexed - lead, length)) + body
+        work.db.execute("DELETE FROM pieces WHERE text = ? AND start >= ?", (text, indexed))
+        at = lead  # where in `waiting` the part begins that is to be indexed next
+        while len(waiting) - at >= BLOCK:
+            cut, next_lead = safe_cut(waiting, at, at + BLOCK)
+            _store(work, text, indexed, waiting[at:cut])
+            _index(work, text, indexed, indexed + cut - at, waiting[at - lead : cut])
+            indexed, at, lead = indexed + cut - at, cut, next_lead
+        _store(work, text, indexed, waiting[at:])
+    length += len(body)
+    work.db.execute(
+        "UPDATE texts SET length = ?, indexed = ?, lead = ?, writes = writes + 1, touched = ?, lease = coalesce(?, lease),"
+        " mark = coalesce(?, mark), resume_state = coalesce(?, resume_state) WHERE id = ?",
+        (length, indexed, lead, work.now, *carried, text),
+    )
+    return length
+
+
+def save_writer_state(work: Transaction, text: int, carried: WriterState) -> None:
+    """Set what a write without text brings."""
+    work.db.execute(
+        "UPDATE texts SET lease = coalesce(?, lease), mark = coalesce(?, mark), resume_state = coalesce(?, resume_state)"
+        " WHERE id = ?",
+        (*carried, text),
+    )
+
+
+def finish_index(work: Transaction, text: int) -> None:
+    """Index what is not indexed yet, to the last word."""
+    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
+    length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
+    if indexed == length:
+        return
+    waiting = ""
+    have = indexed - lead
+    while indexed < length:
+        stop = min(have + 2 * BLOCK, length)
+        waiting += "".join(read(work, text, have, stop))
+        have = stop
+        at = lead
+        while have == length or len(waiting) - at >= BLOCK:
+            last = len(waiting) - at <= BLOCK
+            cut, next_lead = (len(waiting), 0) if last else safe_cut(waiting, at, at + BLOCK)
+            _index(work, text, indexed, indexed + cut - at, waiting[at - lead : cut])
+            indexed, at, lead = indexed + cut - at, cut, next_lead
+            if last:
+                break
+        waiting = waiting[at - lead :]
+    work.db.execute("UPDATE texts SET indexed = ?, lead = 0 WHERE id = ?", (length, text))
+
+
+def index_parts(work: Transaction, text: int, ranges: Iterable[tuple[int, int]]) -> None:
+    """Index a text anew, so that its words are found as those of the parts that these ranges of it are.
+
+    A word or phrase that the end of a part cuts is found in the next part: the index has it whole there.
+    """
+    unindex(work, text)
+    border = 0  # where the part before ends
+    for part, (start, stop) in enumerate(ranges):
+        have = max(0, min(start, border - LEAD))
+        body = "".join(read(work, text, have, stop))
+        cut = border - have
+        begin = min(start, border - lead_of(body[:cut], body[cut : cut + LEAD]))
+        body, at, lead = body[begin - have :], 0, 0
+        while at < len(body):
+            last = len(body) - at <= BLOCK
+            end, next_lead = (len(body), 0) if last else safe_cut(body, at, at + BLOCK)
+            _index(work, text, begin + at, begin + end, body[at - lead : end], part)
+            at, lead = end, next_lead
+        border = stop
+    work.db.execute("UPDATE texts SET indexed = length, lead = 0 WHERE id = ?", (text,))
+
+
+def tail(work: Transaction, text: int) -> str:
+    """The words of what is not indexed yet, with a space around each."""
+    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
+    return f" {index_text(''.join(read(work, text, row[1] - row[2], row[0])))} "
+
+
+def _index(work: Transaction, text: int, start: int, stop: int, body: str, part: int | None = None) -> None:
+    """Put a block into the index; `body` is that block, and before it what it repeats of the block before."""
+    repeated = len(body) - (stop - start)
+    space = _space_of(work, text)
+    found = index_text(body)
+    number = found.count(" ") + 1 if found else 0
+    doc = work.db.execute(
+        "INSERT INTO docs (text, start, stop, size, part) VALUES (?, ?, ?, ?, ?)",
+        (text, start - repeated, stop, number, part),
+    )
+    work.db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, in_space(space, found)))
+    _counted(work, space, 1, number)
+
+
+def unindex(work: Transaction, text: int) -> None:
+    """Take a text out of the index; the text itself stays."""
+    docs = work.db.execute("SELECT id, start, stop, size FROM docs WHERE text = ?", (text,)).fetchall()
+    if not docs:
+        return
+    space = _space_of(work, text)
+    for doc, start, stop, _ in docs:
+        body = in_space(space, index_text("".join(read(work, text, start, stop))))
+        work.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (doc, body))
+    work.db.execute("DELETE FROM docs WHERE text = ?", (text,))
+    work.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
+    _counted(work, space, -len(docs), -sum(doc["size"] for doc in docs))
+
+
+def _space_of(work: Transaction, text: int) -> int:
+    space: int = work.db.execute("SELECT space FROM texts WHERE id = ?", (text,)).fetchone()[0]
+    return space
+
+
+def _counted(work: Transaction, space: int, docs: int, size: int) -> None:
+    work.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
+
+
+_USED = (
+    "SELECT EXISTS (SELECT 1 FROM memories WHERE text = ?1) OR EXISTS (SELECT 1 FROM messages WHERE text = ?1)"
+    " OR EXISTS (SELECT 1 FROM streams WHERE question = ?1) OR EXISTS (SELECT 1 FROM streams WHERE answer = ?1)"
+    " OR EXISTS (SELECT 1 FROM attempts WHERE text = ?1)"
+)
+
+
+def drop(work: Transaction, text: int) -> None:
+    """Delete a text, unless something refers to it still."""
+    if not work.db.execute(_USED, (text,)).fetchone()[0]:
+        unindex(work, text)
+        work.db.execute("DELETE FROM pieces WHERE text = ?", (text,))
+        work.db.execute("DELETE FROM texts WHERE id = ?", (text,))
+
+
+assert LEAD < BLOCK // 2  # or a part would repeat more than it adds

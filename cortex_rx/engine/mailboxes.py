@@ -1,0 +1,190 @@
+"""Where a push becomes a pull: the mailbox of a reader, the inbox of a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from reactivex import abc
+
+from cortex_rx.engine.scheduler import FlowScheduler, Gate
+
+T = TypeVar("T")
+
+
+class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
+    """Where a push becomes a pull: an observer that one reader iterates.
+
+    An item is held until the reader comes back for the next one.  The end of the source, an error too, comes behind the
+    items that preceded it; the first end counts.
+    """
+
+    def __init__(self, flow: FlowScheduler, capacity: float = 32) -> None:
+        self.gate: Gate = Gate(capacity)
+        self.flow: FlowScheduler = flow
+        self.items: deque[T] = deque()
+        self.end: Exception | bool = False
+        self.reader: asyncio.Future[None] | None = None
+        self._reading = 0
+
+    def on_next(self, value: T) -> None:
+        self.gate.held += 1
+        self.items.append(value)
+        if self.reader:
+            self.wake()
+
+    def on_error(self, error: Exception) -> None:
+        if not self.end:
+            self.end = error
+            self.wake()
+
+    def on_completed(self) -> None:
+        if not self.end:
+            self.end = True
+            self.wake()
+
+    def wake(self) -> None:
+        """Let the reader look, if he waits."""
+        if (reader := self.reader) is not None:
+            self.reader = None
+            if not reader.done():
+                reader.set_result(None)
+
+    async def __anext__(self) -> T:
+        if not await self.more():
+            raise StopAsyncIteration
+        self._reading = 1
+        return self.items.popleft()
+
+    async def batch(self) -> list[T]:
+        """Everything that waits, at least one item; an empty list at the end."""
+        await self.more()
+        batch = list(self.items)
+        self.items.clear()
+        self._reading = len(batch)
+        return batch
+
+    async def more(self) -> bool:
+        """Until something is there, or (False) the end; what was handed out before is done with."""
+        if self._reading:
+            self.gate.release(self._reading)
+            self._reading = 0
+        while not self.items:
+            if isinstance(self.end, Exception):
+                raise self.end
+            if self.end:
+                return False
+            self.reader = self.flow.future()
+            await self.reader
+        return True
+
+
+class End(enum.Enum):
+    """How a stream ended, for the worker beside it."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Inbox(AsyncIterator[list[T]]):
+    """What passed an operator since its worker last looked, in batches; the last batch comes after the end.
+
+    `interval` is the least time between two batches (the worker may change it).  `end` says how it ended, once it has.
+    What waits here is bounded: `weigh` says how much an item counts (without it, 1), and a source waits while `capacity` is reached.
+    """
+
+    def __init__(
+        self, flow: FlowScheduler, interval: float, weigh: Callable[[T], float] | None, capacity: float
+    ) -> None:
+        self.gate: Gate = Gate(capacity)
+        self.interval: float = interval
+        self.tick: float | None = None  # an empty batch after so long a silence (for a heartbeat)
+        self.end: End | None = None
+        self.error: Exception | None = None
+        self.disposed: asyncio.Event = asyncio.Event()  # nobody listens any more, maybe after the end
+        self.flow: FlowScheduler = flow
+        self._weigh = weigh
+        self._items: list[T] = []
+        self._handed = 0.0
+        self._last = float("-inf")
+        self._wakeup: asyncio.Future[bool] | None = None
+        self._closed = self._paced = False
+
+    def put(self, item: T) -> None:
+        """Something passed."""
+        if self._closed:
+            return
+        self._items.append(item)
+        gate = self.gate
+        gate.held += self._weigh(item) if self._weigh else 1
+        if self._wakeup and (not self._paced or gate.held >= gate.capacity):
+            self._wake()
+
+    def finish(self, end: End, error: Exception | None = None) -> None:
+        """Nothing more will pass; the first call counts."""
+        if self.end is None:
+            self.end, self.error = end, error
+            self._wake()
+
+    def close(self) -> None:
+        """Nobody reads on: hold nothing, hold up nobody."""
+        self.gate.open()
+        self._items, self._closed = [], True
+
+    def release(self) -> None:
+        """The source need not wait for the batch that was handed out last."""
+        if self._handed:
+            self.gate.release(self._handed)
+            self._handed = 0.0
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the stream."""
+        until = self.flow.time() + seconds
+        self._paced = True  # an item is no reason to go on
+        try:
+            while self.end is None and not await self._sleep(until - self.flow.time()):
+                pass
+        finally:
+            self._paced = False
+
+    def _wake(self, timer: bool = False) -> None:
+        if self._wakeup and not self._wakeup.done():
+            self._wakeup.set_result(timer)
+
+    async def _sleep(self, seconds: float | None) -> bool:
+        """Whether the time is over, rather than something came."""
+        self._wakeup = self.flow.future()
+        timer = self.flow._loop.call_later(seconds, self._wake, True) if seconds is not None else None
+        try:
+            return await self._wakeup
+        finally:
+            self._wakeup = None
+            if timer:
+                timer.cancel()
+
+    async def __anext__(self) -> list[T]:
+        self.release()
+        while self.end is None:
+            if not self._items:
+                if await self._sleep(self.tick):
+                    return []
+                continue
+            left = self._last + self.interval - self.flow.time()
+            if left <= 0 or self.gate.full:
+                break
+            self._paced = True
+            try:
+                if await self._sleep(left):
+                    break
+            finally:
+                self._paced = False
+        if not self._items:
+            raise StopAsyncIteration
+        self._last = self.flow.time()
+        batch, self._items = self._items, []
+        self._handed = self.gate.held  # of this batch alone: the one before was released
+        return batch

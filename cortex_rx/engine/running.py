@@ -1,0 +1,371 @@
+"""Running a pipeline: to its end, for one reader, for many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
+
+from reactivex import Observable, abc
+from reactivex.internal.exceptions import SequenceContainsNoElementsError
+
+from cortex_rx.engine.mailboxes import Mailbox
+from cortex_rx.engine.scheduler import FlowScheduler, Gate
+
+T = TypeVar("T")
+U = TypeVar("U")
+R = TypeVar("R")
+T_contra = TypeVar("T_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class _Last(abc.ObserverBase[T]):
+    def __init__(self, done: asyncio.Future[T]) -> None:
+        self._done = done
+        self._value: deque[T] = deque(maxlen=1)
+
+    def on_next(self, value: T) -> None:
+        self._value.append(value)
+
+    def on_error(self, error: Exception) -> None:
+        _fail(self._done, error)
+
+    def on_completed(self) -> None:
+        if self._done.done():
+            return
+        if self._value:
+            self._done.set_result(self._value[0])
+        else:
+            self._done.set_exception(SequenceContainsNoElementsError())
+
+
+def _fail(done: asyncio.Future[Any], error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)
+        done.exception()  # a caller who is cancelled at this moment does not ask: no reason for a warning
+
+
+def _observable(source: object) -> None:
+    if not isinstance(source, Observable):
+        raise TypeError(f"source: an Observable, not {type(source).__name__}")
+
+
+async def run(source: Observable[T]) -> T:
+    """Run `source` to its end and return the last item; `SequenceContainsNoElementsError` if there was none.
+
+    >>> import reactivex as rx
+    >>> asyncio.run(run(rx.of("a", "b")))
+    'b'
+    """
+    _observable(source)
+    async with FlowScheduler() as flow:
+        done: asyncio.Future[T] = flow.future()
+        flow.subscribe(source, _Last(done))
+        return await flow.result(done)
+
+
+class stream(AbstractAsyncContextManager[Mailbox[T]]):
+    """Run `source` and read what it emits, at the pace of the reader.
+
+    A class, not a generator: a loop that ends closes all generators that are left at once, this one before the one of a
+    user that holds it.
+
+    >>> import reactivex as rx
+    >>> async def main():
+    ...     async with stream(rx.of("a", "b")) as items:
+    ...         return [item async for item in items]
+    >>> asyncio.run(main())
+    ['a', 'b']
+    """
+
+    def __init__(self, source: Observable[T], capacity: float = 32) -> None:
+        _observable(source)
+        if isinstance(capacity, bool) or not isinstance(capacity, int | float) or not capacity >= 1:
+            raise TypeError("capacity: a number of items, 1 or more")
+        self._source, self._capacity = source, capacity
+
+    async def __aenter__(self) -> Mailbox[T]:
+        self._flow = FlowScheduler()
+        outlet: Mailbox[T] = Mailbox(self._flow, self._capacity)
+        self._flow._failed.add_done_callback(lambda failed: outlet.on_error(failed.exception()))  # type: ignore[arg-type]
+        try:
+            self._flow.subscribe(self._source, outlet, outlet.gate)
+        except BaseException:
+            await self._flow.__aexit__()
+            raise
+        return outlet
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._flow.__aexit__()
+
+
+class Fold(Protocol[T_contra, R_co]):
+    """What becomes of all items: `add` is given each of them, `result` says what they come to."""
+
+    def add(self, item: T_contra, /) -> None:
+        """Take one more item in."""
+        ...
+
+    def result(self) -> R_co:
+        """What all items come to; may raise."""
+        ...
+
+
+class LastItem(Generic[T]):
+    """The fold that keeps the last item."""
+
+    def __init__(self) -> None:
+        self._value: deque[T] = deque(maxlen=1)
+
+    def add(self, item: T, /) -> None:
+        """Forget the one before."""
+        self._value.append(item)
+
+    def result(self) -> T:
+        """The last item; `SequenceContainsNoElementsError` if there was none."""
+        if not self._value:
+            raise SequenceContainsNoElementsError
+        return self._value[0]
+
+
+class Reader(Mailbox[U], Generic[T, U]):
+    """What one reader of a `Shared` sees: `give` puts there what he is to see of an item.
+
+    A reader's own kind of mailbox overrides `give`, and ends itself by `on_completed` where its text ends.
+    """
+
+    def deliver(self, item: T) -> None:
+        """Put an item there; this one shows the item itself."""
+        self.on_next(cast("U", item))
+
+
+class _Fan(abc.ObserverBase[T], Gate):
+    """Folds every item, then hands it to all readers; full while the slowest of them is."""
+
+    def __init__(self, capacity: float, fold: Fold[T, Any], done: asyncio.Future[None]) -> None:
+        Gate.__init__(self, capacity)
+        self.readers: tuple[Reader[T, Any], ...] = ()
+        self._add = fold.add
+        self.done = done
+
+    def on_error(self, error: Exception) -> None:
+        _fail(self.done, error)
+
+    def on_completed(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def on_next(self, value: T) -> None:
+        self._add(value)
+        for reader in self.readers:
+            reader.deliver(value)
+            held = reader.gate.held
+            if held > self.held:  # too high once the reader has read on: then `wait` looks again
+                self.held = held
+
+    async def wait(self) -> None:
+        while full := [reader for reader in self.readers if reader.gate.full]:
+            await full[0].gate.wait()
+        self.held = max((reader.gate.held for reader in self.readers), default=0)
+
+    def end(self, error: BaseException | None) -> None:
+        for reader in self.readers:
+            _end(reader, error)
+
+
+def _end(reader: Mailbox[Any], error: BaseException | None) -> None:
+    if error is None:
+        reader.on_completed()
+    else:
+        reader.on_error(error if isinstance(error, Exception) else Stopped("the stream was stopped"))
+
+
+Started: TypeAlias = Callable[["asyncio.Task[Any]", Callable[[], None]], None]
+"""Who is told of the task in which a pipeline runs, and of how to let it run on without its readers; it may refuse."""
+
+
+class Stopped(Exception):
+    """The pipeline was stopped while somebody still read from it, or before somebody awaited it."""
+
+    resume_token: str | None = None
+    """With what it can be resumed, where whoever ran it has made that possible.  It is not part of the message."""
+
+
+class Shared(Generic[T, R]):
+    """A pipeline that runs once, in a task of its own, for any number of readers and awaiters.
+
+    It starts with its first use.  The slowest reader sets the pace.  Leaving (a `break`, a cancellation) ends only that
+    reader; when nobody has used it for `linger` seconds the pipeline is stopped, and flushes, unless `keep` was called.  The
+    task is a plain one: no scope of a caller reaches into its cleanup; `started` is told of it.  Awaiting gives the result of
+    the `fold`, without one the last item.
+
+    >>> import reactivex as rx
+    >>> async def main():
+    ...     shared = Shared(rx.of("a", "b"), linger=1)
+    ...     return [item async for item in shared], await shared
+    >>> asyncio.run(main())
+    (['a', 'b'], 'b')
+    """
+
+    @overload
+    def __init__(  # the last item is an item
+        self: Shared[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
+        source: Observable[T],
+        *,
+        capacity: float = 32,
+        linger: float = 0.0,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        source: Observable[T],
+        fold: Fold[T, R],
+        *,
+        capacity: float = 32,
+        linger: float = 0.0,
+        started: Started | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        source: Observable[T],
+        fold: Fold[T, Any] | None = None,
+        *,
+        capacity: float = 32,
+        linger: float = 0.0,
+        started: Started | None = None,
+    ) -> None:
+        self._started = started
+        self._source, self._capacity, self._linger = source, capacity, linger
+        self._fold: Fold[T, R] = fold if fold is not None else LastItem[Any]()
+        self._task: asyncio.Task[R] | None = None
+        self._using = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._kept = self._stopped = False
+
+    @property
+    def task(self) -> asyncio.Task[R] | None:
+        """The task that runs the pipeline, once it was started."""
+        return self._task
+
+    def detach(self) -> None:
+        """It runs on to its end, whoever leaves: all text is there, or the user wants it."""
+        self._kept = True
+
+    def release(self) -> None:
+        """Wait for no reader any more, and run to the end: what has not been read is held for who reads on."""
+        self.detach()
+        self._fan.open()
+        for reader in self._fan.readers:
+            reader.gate.open()
+
+    def stop(self) -> None:
+        """End it now: the source is closed, what passed is flushed."""
+        self._stopped = True
+        if self._task:
+            self._task.cancel()
+
+    def start(self) -> asyncio.Task[R]:
+        """Start the pipeline, unless it runs already.  Raises `RuntimeError` on another loop than it runs on."""
+        if self._task is None:
+            self._flow = FlowScheduler()
+            self._fan: _Fan[T] = _Fan(self._capacity, self._fold, self._flow.future())
+            task = asyncio.create_task(self._run())
+            if self._started:
+                try:
+                    self._started(task, self.release)
+                except BaseException:
+                    task.cancel()
+                    raise
+            self._task = task
+            task.add_done_callback(self._over)
+            if self._stopped:
+                self._task.cancel()
+        elif self._task.get_loop() is not asyncio.get_running_loop():
+            raise RuntimeError("this stream runs on another event loop: read and await it there")
+        return self._task
+
+    def _enter(self) -> asyncio.Task[R]:
+        task = self.start()
+        self._using += 1
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        return task
+
+    def _leave(self) -> None:
+        self._using -= 1
+        if not self._using and not self._kept and self._task and not self._task.done():
+            self._timer = self._flow._loop.call_later(self._linger, self._stop_if_left)
+
+    def _stop_if_left(self) -> None:
+        self._timer = None
+        if not self._using and not self._kept:
+            self.stop()
+
+    def _over(self, task: asyncio.Task[R]) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        # Whoever awaits gets the error; if nobody does, that is no reason for a warning.  A task that was cancelled before
+        # its first step has told nobody: the first end counts.
+        self._fan.end(asyncio.CancelledError() if task.cancelled() else task.exception())
+
+    async def _run(self) -> R:
+        try:
+            async with self._flow as flow:
+                flow.subscribe(self._source, self._fan, self._fan)
+                await flow.result(self._fan.done)
+            value = self._fold.result()
+        except BaseException as error:
+            self._fan.end(error)
+            raise
+        self._fan.end(None)
+        return value
+
+    async def read(self, kind: Callable[[FlowScheduler, float], Reader[T, U]]) -> AsyncGenerator[U, None]:
+        """What a new reader sees, in a mailbox of this `kind`; however it is left, its cleanup runs.
+
+        Who has read to the end of his mailbox has not left: from then on the pipeline runs to its own end.
+        """
+        task = self._enter()
+        reader = kind(self._flow, self._capacity)
+        if task.done():
+            _end(reader, asyncio.CancelledError() if task.cancelled() else task.exception())
+        self._fan.readers += (reader,)
+        items, gate, future = reader.items, reader.gate, reader.flow._loop.create_future
+        try:
+            while True:  # as `async for item in reader`, in one frame: this is run for every token
+                while items:
+                    yield items.popleft()
+                    gate.held -= 1
+                    if gate.waiting:
+                        gate.release(0)
+                if end := reader.end:
+                    if isinstance(end, Exception):
+                        raise end
+                    self.detach()
+                    return
+                reader.reader = waiter = future()
+                await waiter
+        finally:
+            self._fan.readers = tuple(one for one in self._fan.readers if one is not reader)
+            gate.open()
+            self._leave()
+
+    def __aiter__(self) -> AsyncGenerator[T, None]:
+        return self.read(Reader[T, T])
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> R:
+        task = self._enter()
+        try:
+            await asyncio.wait((task,))  # raises only if the awaiter is cancelled, and leaves the pipeline alone
+        finally:
+            self._leave()
+        if task.cancelled():
+            raise Stopped("the stream was stopped")
+        return task.result()

@@ -1,0 +1,296 @@
+"""What came of a stream: the fold from its events to `EnhancedRememberStreamResult`, the result of Cortex's name and fields.
+
+>>> from cortex_rx.events import Delta, Ended, Opened, Remembered
+>>> from cortex_rx.models.turn import Turn
+>>> fold = ResultFold()
+>>> for event in (
+...     Opened(Turn("support", "c-1", "Hello", agent_id="helper"), "stream-1", at=1_700_000_000),
+...     Delta("Good ", index=0, offset=0, attempt=0, at=0.2),
+...     Delta("day", index=1, offset=5, attempt=0, at=0.3),
+...     Ended("stop", offset=8, index=2),
+...     Remembered("c-1", ("m-1", "m-2"), memories=()),
+... ):
+...     fold.add(event)
+>>> result = fold.result()
+>>> result.full_response, result["conversation"]["messageIds"], result.finish_reason
+('Good day', ('m-1', 'm-2'), 'stop')
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from cortex_rx.errors import NotStored
+from cortex_rx.events import (
+    Begun,
+    Delta,
+    Ended,
+    FactsExtracted,
+    Measured,
+    Opened,
+    PartialStored,
+    Problem,
+    Remembered,
+    Replayed,
+    Resumed,
+    StreamEvent,
+)
+from cortex_rx.folds.position import Move, TextPosition
+from cortex_rx.folds.stream_error import stream_error
+from cortex_rx.models.options import STREAMING_OPTIONS
+from cortex_rx.models.records import (
+    ErrorContext,
+    PartialUpdate,
+    ProgressiveFact,
+    StreamError,
+    StreamMetrics,
+)
+from cortex_rx.models.results import (
+    EnhancedRememberStreamResult,
+    PerformanceInsights,
+    ProgressiveProcessing,
+    StoredConversation,
+)
+
+__all__ = [
+    "ErrorContext",
+    "ResultFold",
+    "StreamError",
+    "insights",
+]
+
+
+def insights(metrics: StreamMetrics) -> PerformanceInsights:
+    """What the numbers of a whole stream say, by Cortex's thresholds.  It advises no option that this version refuses.
+
+    >>> insights(StreamMetrics(first_chunk_latency=2345, total_chunks=40, chunks_per_second=20, partial_updates=3)).bottlenecks
+    ('the first text came after 2,345 ms (more than 2,000)',)
+    """
+    found: list[tuple[str, str]] = []
+    if metrics.first_chunk_latency is not None and metrics.first_chunk_latency > 2000:
+        what = f"the first text came after {metrics.first_chunk_latency:,.0f} ms (more than 2,000)"
+        found.append((what, "ask a faster model, or shorten the prompt"))
+    if metrics.total_chunks > 10 and metrics.chunks_per_second < 1:
+        what = f"{metrics.chunks_per_second:.2f} chunks came per second (fewer than 1)"
+        found.append((what, "look for what delays the model or the network"))
+    if metrics.error_count > 0.1 * metrics.total_chunks:
+        what = f"failures: {metrics.error_count:,} in {metrics.total_chunks:,} chunks (more than 10 %)"
+        found.append((what, "see errors for what failed"))
+    if metrics.partial_updates == 0 and metrics.stream_duration_ms > 5000:
+        what = f"nothing was durable for {metrics.stream_duration_ms:,.0f} ms (more than 5,000)"
+        found.append((what, "switch store_partial_response on"))
+    facts = STREAMING_OPTIONS["progressive_fact_extraction"]
+    if facts.exists and metrics.facts_extracted == 0 and metrics.total_bytes > 1000:
+        what = f"no facts were found in {metrics.total_bytes:,} bytes (more than 1,000)"
+        found.append((what, "switch progressive_fact_extraction on"))
+    bottlenecks = [what for what, _ in found]
+    advice = [help_ for _, help_ in found]
+    if metrics.estimated_cost is not None and metrics.estimated_cost > 1:
+        advice.append(
+            f"the answer cost {metrics.estimated_cost:.2f} USD (more than 1): limit its length with max_response_length"
+        )
+    return PerformanceInsights(
+        bottlenecks=tuple(bottlenecks), recommendations=tuple(advice), cost_estimate=metrics.estimated_cost
+    )
+
+
+class ResultFold:
+    """The result of a stream, event by event.
+
+    The work for an event does not grow with the length of the answer.  **Unbounded**: it holds the answer.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_buffer",
+        "_early",
+        "_errors",
+        "_facts",
+        "_measured",
+        "_opened",
+        "_position",
+        "_remembered",
+        "_retries",
+        "_stored",
+        "_text",
+        "_write",
+    )
+
+    _text: str
+
+    def __init__(self) -> None:
+        self._position = TextPosition()
+        self._begin("")
+        self._retries = 0
+        self._early = 0  # facts that were found before the end of the text
+        self._opened: Opened | None = None
+        self._begun: Begun | None = None
+        self._measured: Measured | None = None
+        self._remembered: Remembered | None = None
+        self._stored: list[PartialStored] = []
+        self._facts: list[ProgressiveFact] = []
+        self._errors: list[StreamError] = []
+
+    @property
+    def text(self) -> str:
+        """The answer so far.  The first reading after a delta copies it, further ones do not."""
+        if len(self._text) != self._buffer.tell():
+            self._text = self._buffer.getvalue()
+        return self._text
+
+    @property
+    def position(self) -> TextPosition:
+        """How far the text has come."""
+        self._position.offset = self._buffer.tell()
+        return self._position
+
+    @property
+    def offset(self) -> int:
+        """The length of the answer so far, in code points."""
+        return self._buffer.tell()
+
+    @property
+    def index(self) -> int:
+        """The number of deltas in the answer so far."""
+        return self._position.index
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that the text is of; with `text`, `offset` and `index` it is what a `Replayed` says."""
+        return self._position.attempt
+
+    @property
+    def opened(self) -> Opened | None:
+        """The first event, once it has come."""
+        return self._opened
+
+    @property
+    def begun(self) -> Begun | None:
+        """Under which epoch the stream is owned, once it is."""
+        return self._begun
+
+    @property
+    def token(self) -> str | None:
+        """What resumes the stream, once it is owned."""
+        return self._begun.token if self._begun else None
+
+    @property
+    def ended(self) -> Ended | None:
+        """The end of this text, once it has come."""
+        return self._position.ended
+
+    def add(self, event: StreamEvent) -> None:
+        """Take one more event into account; those that say nothing about the result change nothing."""
+        position = self._position
+        if type(event) is Delta and event.attempt == position.attempt:  # first, for it is called with every token
+            position.last = event
+            self._write(event.text)
+            return
+        move = self.position.take(event)
+        if move is Move.ANEW:
+            self._begin(event.text if isinstance(event, Replayed) else "")
+        elif move is Move.CUT:
+            self._begin(self.text[: position.offset])
+        if isinstance(event, Delta):
+            if move is not Move.OTHER:
+                self._write(event.text)
+        elif isinstance(event, PartialStored):
+            self._stored.append(event)
+        elif isinstance(event, Measured):
+            self._measured = event
+        elif isinstance(event, Problem):
+            self._errors.append(self._error(event))
+        elif isinstance(event, FactsExtracted):
+            self._facts.extend(event.facts)
+            if self.ended is None:
+                self._early = len(self._facts)
+        elif isinstance(event, Opened):
+            self._opened = event
+        elif isinstance(event, Begun):
+            self._begun = event
+        elif isinstance(event, Resumed):
+            self._retries += 1
+        elif isinstance(event, Remembered):
+            self._remembered = event
+
+    def result(self) -> EnhancedRememberStreamResult:
+        """The result, once the exchange is stored.
+
+        Raises `NotStored`, with all the text that came, if no `Remembered` has come: the chain has no `finalize` (or another
+        step that emits it), or was left before it was done.
+        """
+        remembered = self._remembered
+        if remembered is None:
+            why = "the chain has no step that stores it (finalize), or was left before that was done"
+            raise NotStored(f"no Remembered event came for this exchange: {why}", self.text)
+        history = tuple(self._update(event) for event in self._stored)
+        measured = self._measured
+        return EnhancedRememberStreamResult(
+            conversation=StoredConversation(
+                conversation_id=remembered.conversation_id, message_ids=remembered.message_ids
+            ),
+            memories=remembered.memories,
+            facts=tuple({fact.fact_id: fact for fact in self._facts}.values()),
+            full_response=self.text,
+            stream_metrics=measured.metrics if measured else self._counts(),
+            progressive_processing=ProgressiveProcessing(
+                facts_extracted_during_stream=tuple(self._facts[: self._early]), partial_storage_history=history
+            )
+            if history or self._early
+            else None,
+            errors=tuple(self._errors) or None,
+            performance=insights(measured.metrics) if measured else None,
+            stream_id=self._opened.stream_id if self._opened else "",
+            finish_reason=self.ended.reason if self.ended else None,
+            usage=self.ended.usage if self.ended else None,
+            stored_before=remembered.stored_before,
+            recovered=self._retries > 0 or (self.ended is not None and self.ended.reason == "error"),
+            resume_token=self.token,
+        )
+
+    def _begin(self, text: str) -> None:
+        """The text begins anew, or is another one now."""
+        self._buffer = StringIO()  # takes the room of the text; a list of its pieces takes ten times that
+        self._write = self._buffer.write
+        self._text = ""
+        self._write(text)
+
+    def _epoch_ms(self, at: float) -> float:
+        return ((self._opened.at if self._opened else 0) + at) * 1000
+
+    def _update(self, event: PartialStored) -> PartialUpdate:
+        return PartialUpdate(
+            timestamp=self._epoch_ms(event.at),
+            memory_id=self._begun.memory_id if self._begun else "",
+            content_length=event.offset,
+            chunk_number=event.index,
+        )
+
+    def _error(self, event: Problem) -> StreamError:
+        return stream_error(
+            event,
+            chunk_number=self.index,
+            bytes_processed=self.offset,
+            partial_memory_id=self._begun.memory_id if self._begun else None,
+            last_successful_update=self._epoch_ms(self._stored[-1].at) if self._stored else None,
+            saved=bool(self._stored or self._remembered),
+            resume_token=self.token,
+        )
+
+    def _counts(self) -> StreamMetrics:
+        """What is known where nobody measured: no times."""
+        usage = self.ended.usage if self.ended else None
+        counted = usage.output_tokens if usage else None
+        return StreamMetrics(
+            start_time=self._epoch_ms(0),
+            total_chunks=self.index,
+            total_bytes=len(self.text.encode(errors="surrogatepass")),
+            total_characters=self.offset,
+            average_chunk_size=self.offset / self.index if self.index else 0,
+            facts_extracted=len(self._facts),
+            partial_updates=len(self._stored),
+            error_count=len(self._errors),
+            retry_count=self._retries,
+            estimated_tokens=-(-self.offset // 4) if counted is None else counted,
+            tokens_from="estimate" if counted is None else "provider",
+        )

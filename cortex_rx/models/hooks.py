@@ -1,0 +1,172 @@
+"""What a hook is told, and the four hooks: the names and fields are Cortex's.
+
+Each event is a record, read by attribute and by key.  Lengths are code points, also where Cortex calls them bytes; times are
+epoch milliseconds and intervals milliseconds.
+
+    >>> event = ChunkEvent(chunk="day", chunk_number=2, accumulated="Good day", offset=5, timestamp=0, estimated_tokens=2)
+    >>> event.chunk_number, event["chunkNumber"], event["accumulated"]
+    (2, 2, 'Good day')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, ClassVar, TypeAlias
+
+from pydantic import ConfigDict, Field, computed_field
+from pydantic.json_schema import SkipJsonSchema
+
+from cortex_rx.models.base import Accepts, Options
+from cortex_rx.models.records import Phase, Record, StreamError
+from cortex_rx.validation import callback, optional
+
+__all__ = [
+    "Accumulated",
+    "ChunkEvent",
+    "Growing",
+    "OnChunk",
+    "OnComplete",
+    "OnError",
+    "OnProgress",
+    "ProgressEvent",
+    "StreamCompleteEvent",
+    "StreamHooks",
+]
+
+_PIECES = 1024  # that are held before they are joined
+
+
+class Growing:
+    """A text that grows by pieces.  It takes the room of the text: of the pieces few are held."""
+
+    __slots__ = ("_blocks", "_pieces", "length")
+
+    def __init__(self) -> None:
+        self._blocks: list[str] = []
+        self._pieces: list[str] = []
+        self.length: int = 0
+
+    def add(self, piece: str) -> None:
+        """It ends with `piece` now."""
+        self._pieces.append(piece)
+        self.length += len(piece)
+        if len(self._pieces) == _PIECES:
+            self._blocks.append("".join(self._pieces))
+            self._pieces.clear()
+
+    def whole(self) -> str:
+        """The text so far."""
+        return "".join((*self._blocks, *self._pieces))
+
+
+class Accumulated:
+    """The first `length` code points of a text that grows: put together only when somebody asks, with `str`, and then kept."""
+
+    __slots__ = ("_growing", "_text")
+
+    def __init__(self, growing: Growing, length: int) -> None:
+        self._growing: tuple[Growing, int] | None = growing, length
+        self._text = ""
+
+    def __str__(self) -> str:
+        if self._growing is not None:
+            growing, length = self._growing
+            text = growing.whole()
+            self._text, self._growing = text if len(text) == length else text[:length], None
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str | Accumulated) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)  # a copy needs the text, and not what came after it
+
+
+class ChunkEvent(Record):
+    """A piece of the answer has come: `chunk` stands in it at `offset`, and `accumulated` is the answer up to its end.
+
+    `chunk_number` counts the deltas of the answer, from 1; a hook that is slower than the stream gets several of them as one
+    `chunk`, `deltas` says how many, and `chunk_number` is that of the last.  When the text begins anew, `offset` is 0 again.
+    `timestamp` is when the last of it came; `estimated_tokens` are those of `accumulated`, a quarter of its code points.
+
+    The texts of all events are held once.  Reading `accumulated` copies the answer so far: whoever reads it at every event of a
+    very long answer copies a great deal, and whoever wants to know only what is new takes `chunk`.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
+
+    chunk: str
+    chunk_number: int
+    so_far: str | SkipJsonSchema[Accumulated] = Field(alias="accumulated", exclude=True, repr=False)
+    """What `accumulated` is made of."""
+    timestamp: float
+    estimated_tokens: int
+    offset: int
+    deltas: int = 1
+
+    @computed_field(repr=False)  # type: ignore[prop-decorator]
+    @property
+    def accumulated(self) -> str:
+        """The answer up to the end of this chunk."""
+        return str(self.so_far)
+
+
+class ProgressEvent(Record):
+    """How far the stream is: `bytes_processed` code points of the answer, in `chunks` deltas, `elapsed_ms` after the request.
+
+    `estimated_completion` is when the answer should have come as a whole, in epoch milliseconds, by its length and the pace since
+    its first text; None where no length is expected, and when it has ended or outgrown that.  `current_phase` is "streaming" when text
+    has come, "storage" when a part of the answer was stored, "fact-extraction" when facts were found, and "finalization" from
+    the end of the text on.
+    """
+
+    bytes_processed: int
+    chunks: int
+    elapsed_ms: float
+    estimated_completion: float | None = None
+    current_phase: Phase
+
+
+class StreamCompleteEvent(Record):
+    """The answer is complete and, in a chain that stores, stored.
+
+    `total_chunks` are its deltas; `duration_ms` runs from the request to the end of the text; `facts_extracted` counts the
+    facts that were found, each once however often it was revised.
+    """
+
+    full_response: str
+    total_chunks: int
+    duration_ms: float
+    facts_extracted: int
+
+
+OnChunk: TypeAlias = Callable[[ChunkEvent], object]
+"""Called with each piece of the answer; what it returns is awaited, if it can be."""
+OnProgress: TypeAlias = Callable[[ProgressEvent], object]
+"""Called now and then with how far the stream is."""
+OnError: TypeAlias = Callable[[StreamError], object]
+"""Called with each thing that failed."""
+OnComplete: TypeAlias = Callable[[StreamCompleteEvent], object]
+"""Called once, when all is stored."""
+
+_HOOK = Accepts(optional(callback))
+
+
+class StreamHooks(Options):
+    """The hooks of a stream, each sync or async, or None: see `operators.observe`.
+
+    >>> StreamHooks(on_chunk=print).on_progress is None
+    True
+    >>> StreamHooks(on_chunk="print")
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: on_chunk: got 'str'; accepted: a function, plain or async, or None
+    """
+
+    on_chunk: Annotated[OnChunk | None, _HOOK] = None
+    on_progress: Annotated[OnProgress | None, _HOOK] = None
+    on_error: Annotated[OnError | None, _HOOK] = None
+    on_complete: Annotated[OnComplete | None, _HOOK] = None

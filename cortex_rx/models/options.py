@@ -1,0 +1,425 @@
+"""What a caller gives: parameters, streaming options, filters; each a model, or a mapping in snake_case or camelCase.
+
+Whatever does not fit is an `InvalidArgument` that names the field, what was given and what is accepted; an option whose
+operator does not exist in this version is an `UnsupportedOption`, unless its value asks for nothing.  None means the default.
+Times are milliseconds, lengths code points.
+
+    >>> parse(SearchOptions, {"minImportance": 60, "tags": ["billing"]}).keywords()
+    {'tags': ['billing'], 'min_importance': 60, 'limit': 20}
+    >>> parse(SearchOptions, {"minImportence": 60})
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: SearchOptions: got 'minImportence'; accepted: min_importance (the closest), or one of
+    user_id, tags, source_type, min_importance, limit, include_partial
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+
+from cortex_rx import validation as check
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.models.base import Accepts, Options, ids, parse
+from cortex_rx.models.hooks import StreamHooks
+from cortex_rx.models.records import SHORTEST_CHUNK, ChunkingStrategy
+from cortex_rx.models.turn import Turn
+
+__all__ = [
+    "STREAMING_OPTIONS",
+    "ConversationFilter",
+    "ConversationType",
+    "Embed",
+    "ExtractContent",
+    "FailureStrategy",
+    "HistoryPage",
+    "MemoryFilter",
+    "OptionEffect",
+    "Options",
+    "RememberParams",
+    "RememberStreamParams",
+    "ResumeStreamParams",
+    "SearchOptions",
+    "SourceType",
+    "StreamingOptions",
+    "ids",
+    "parse",
+]
+
+SourceType: TypeAlias = Literal["conversation", "system", "tool", "a2a", "fact-extraction"]
+"""Where a memory comes from."""
+ConversationType: TypeAlias = Literal["user-agent", "agent-agent"]
+"""Who talks in a conversation."""
+FailureStrategy: TypeAlias = Literal["store-partial", "rollback", "retry", "best-effort"]
+"""What becomes of a stream that fails."""
+ExtractContent: TypeAlias = Callable[[str, str], str | Awaitable[str | None] | None]
+"""What to remember of (question, answer) instead of the question; None keeps the question.  Sync or async."""
+Embed: TypeAlias = Callable[[str], Sequence[float] | Awaitable[Sequence[float] | None] | None]
+"""The embedding of a text, or None.  Sync or async."""
+
+_MOST = 2**53  # beyond it a number that travels as a float loses its last digits
+
+
+def _stream(field: str, value: object) -> object:
+    """The stream of an answer, as far as options look at it: `from_stream` says which there are."""
+    if value is None or isinstance(value, str | bytes):
+        accepted = "the answer: an async or sync iterable, an Observable, or a function that opens one"
+        raise InvalidArgument(field, check.shown(value), accepted)
+    return value
+
+
+def _hooks(field: str, value: object) -> StreamHooks | None:
+    """A `StreamHooks`, or its fields as a mapping or dataclass; None where there is none in it."""
+    if not isinstance(value, StreamHooks | Mapping) and not is_dataclass(value):
+        raise InvalidArgument(field, check.shown(value), "a StreamHooks, a mapping of its fields, or None")
+    hooks = parse(StreamHooks, value)
+    return None if hooks == StreamHooks() else hooks
+
+
+_CALLABLE = Accepts(check.optional(check.callback))
+_IMPORTANCE = Accepts(check.importance)
+_STREAM = Accepts(_stream)
+_METADATA = Accepts(check.json_mapping)
+
+_Name = Annotated[str, Accepts(check.name)]
+_OptionalName = Annotated[str | None, Accepts(check.optional(check.name))]
+_Text = Annotated[str, Accepts(check.any_text)]
+_Tags = Annotated[tuple[str, ...], Accepts(check.names)]
+_Flag = Annotated[bool, Accepts(check.flag)]
+_Limit = Annotated[int, Accepts(check.whole(1, _MOST))]
+_OptionalLimit = Annotated[int | None, Accepts(check.optional(check.whole(1, _MOST)))]
+_Source = Annotated[SourceType | None, Accepts(check.optional(check.one_of(*get_args(SourceType))))]
+
+
+# --- streaming options ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OptionEffect:
+    """What a streaming option does to the default chain."""
+
+    does: Literal["adds", "removes", "configures"]
+    step: str
+    """The step that it adds (if given), removes (if False) or configures."""
+    argument: str
+    """The argument of the step that it sets (or several, with commas); empty where the option only says whether the step is there."""
+    ours: object
+    """Our default."""
+    cortex: object
+    """The default of Cortex's Python SDK, or `NOT_IN_CORTEX`."""
+    nothing: tuple[object, ...] = ()
+    """Where there is no operator yet: the values that ask for nothing, the only ones accepted.  Empty where there is one."""
+    differs: str = ""
+    """Why our default is another than Cortex's, in words."""
+    also: tuple[str, str] | None = None
+    """Another step, which it adds where it is not there, and the argument that it sets of it."""
+
+    @property
+    def exists(self) -> bool:
+        """This version has the operator that does it."""
+        return not self.nothing
+
+
+NOT_IN_CORTEX = "no such option"
+_NONE = (None, False)
+STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
+    "store_partial_response": OptionEffect(
+        "removes", "persist_partial", "", True, False, differs="partials are stored unless switched off"
+    ),
+    "partial_response_interval": OptionEffect(
+        *("configures", "persist_partial", "interval", 500, 3000),
+        differs="every 500 ms and not every 3,000: so little, and the write in flight, is lost when the process dies",
+    ),
+    "max_buffer_size": OptionEffect(
+        *("configures", "persist_partial", "max_pending", 1_048_576, 10_000),
+        differs="1 MiB may wait for a stalled store before the model is read no further; 10,000 would be some forty tokens",
+    ),
+    "stream_timeout": OptionEffect("adds", "timeout", "idle", None, None),
+    "max_response_length": OptionEffect("adds", "limit", "max_length", None, None),
+    "max_retries": OptionEffect(
+        *("adds", "resume", "retries", None, 3),
+        differs="asking a model again is asked for, and the source must say how it is opened again; in Cortex it does nothing",
+    ),
+    "retry_delay": OptionEffect("configures", "resume", "delay", 1000, 1000),
+    "max_retry_after": OptionEffect(
+        *("configures", "resume", "max_retry_after", 60_000, NOT_IN_CORTEX),
+        differs="ours: a provider that asks for more (`Retry-After`) ends the stream",
+    ),
+    "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False, _NONE),
+    "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None),
+    "chunk_size": OptionEffect("configures", "chunk", "size", None, None),
+    "max_single_memory_size": OptionEffect(
+        *("configures", "finalize", "max_single_memory_size", None, None), also=("chunk", "max_length")
+    ),
+    "incremental_embeddings": OptionEffect("configures", "finalize", "incremental_embeddings", False, False),
+    "embedding_merge_strategy": OptionEffect("configures", "merge_embeddings", "strategy", None, None, _NONE),
+    "progressive_fact_extraction": OptionEffect("adds", "extract_facts", "", False, False, _NONE),
+    "fact_extraction_threshold": OptionEffect("configures", "extract_facts", "threshold", None, 500, _NONE),
+    "belief_revision": OptionEffect("configures", "extract_facts", "revise", None, None, _NONE),
+    "partial_failure_handling": OptionEffect(
+        *("configures", "recover", "strategy", "store-partial", None),
+        differs="what arrived is kept, unless it says otherwise",
+    ),
+    "generate_resume_token": OptionEffect(
+        *("configures", "begin", "token", True, False), differs="there is a token before anything can fail"
+    ),
+    "sync_to_graph": OptionEffect("adds", "sync_graph", "", False, True, _NONE),
+    "progressive_graph_sync": OptionEffect("configures", "sync_graph", "progressive", False, False, _NONE),
+    "graph_sync_interval": OptionEffect("configures", "sync_graph", "interval", None, 5000, _NONE),
+    "hooks": OptionEffect("adds", "observe", "on_chunk, on_progress, on_error, on_complete", None, None),
+}
+"""Every streaming option, the step of the default chain on which it acts, and both defaults."""
+
+_ANY = Accepts(lambda _, value: value)  # `_refused` decides
+
+
+class StreamingOptions(Options):
+    """What `remember_stream` does with the answer while it streams: Cortex's options, all of them, and `max_retry_after`.
+
+    The options that act in this version come first; the others are accepted only where they ask for nothing
+    (`UnsupportedOption` otherwise).  `STREAMING_OPTIONS` says on which step of the default chain each acts.
+
+    >>> StreamingOptions(stream_timeout=30_000).stream_timeout
+    30000
+    >>> StreamingOptions(stream_timeout=0)
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: stream_timeout: got 0; accepted: milliseconds, more than 0, or None
+    """
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        name: (effect.nothing, f"its operator, {effect.step}, does not exist yet")
+        for name, effect in STREAMING_OPTIONS.items()
+        if not effect.exists
+    }
+    _lacking: ClassVar[Mapping[str, str]] = {"chunking_strategy": "semantic"}
+
+    store_partial_response: _Flag = True
+    """Keep the answer durable while it streams.  Cortex's default is False."""
+    partial_response_interval: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 500
+    """Milliseconds between two writes of the partial answer, at least.  Cortex's default is 3000."""
+    stream_timeout: Annotated[int | float | None, Accepts(check.optional(check.milliseconds()))] = None
+    """Milliseconds in which nothing comes from the source, after which the stream ends; None waits for ever.
+
+    It is an idle timeout: an answer that goes on coming may take as long as it likes, and tool calls or reasoning keep it alive.
+    """
+    max_response_length: _OptionalLimit = None
+    """Code points after which the answer ends; None sets no limit."""
+    max_buffer_size: _Limit = 1_048_576
+    """What may wait for a stalled store, in bytes or nearly: the text, and 240 for each delta; beyond it the model is read no
+    further.  Cortex's default is 10,000, which is some forty tokens."""
+    chunking_strategy: Annotated[
+        ChunkingStrategy | None, Accepts(check.optional(check.one_of(*get_args(ChunkingStrategy))))
+    ] = None
+    """Cut the answer into chunks, `Chunked` events, while it streams; what the strategies count, `chunk` says."""
+    chunk_size: _OptionalLimit = None
+    """Units of the strategy in a chunk; None is its default.  Only with `chunking_strategy`."""
+    max_single_memory_size: Annotated[int | None, Accepts(check.optional(check.whole(SHORTEST_CHUNK, _MOST)))] = None
+    """Code points of a memory: an answer that is longer is stored in chunks that are not, by `chunking_strategy`.
+
+    Without one, a chunk is as many whole sentences as fit.
+    """
+    incremental_embeddings: _Flag = False
+    """Ask for the embeddings of the chunks while the answer streams, not when it has ended.  Only with `max_single_memory_size`
+    and the parameter `generate_embedding`."""
+
+    hooks: Annotated[StreamHooks | None, Accepts(_hooks)] = None
+    """Functions that are called with what happens; a mapping may be in snake_case or camelCase."""
+
+    max_retries: Annotated[int | None, Accepts(check.optional(check.whole(0, 1000)))] = None
+    """How often a source that failed is opened again; None and 0: never.  The source must say how (`replayable`, `prefill`,
+    `restart`).  Cortex's default is 3, and there it does nothing."""
+    retry_delay: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 1000
+    """Milliseconds before the first retry, at most; they double, and the pauses are random up to that."""
+    max_retry_after: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 60_000
+    """Milliseconds that are waited at most when the provider says for how long (`Retry-After`); more ends the stream with
+    `RetryAfterTooLong`."""
+    partial_failure_handling: Annotated[FailureStrategy, Accepts(check.one_of(*get_args(FailureStrategy)))] = (
+        "store-partial"
+    )
+    """What becomes of an answer that fails: see `recover`.  `retry` opens the source again (`max_retries`, else 3 times), then
+    does as `store-partial`.  Cortex has no default: there the partial is deleted."""
+    generate_resume_token: _Flag = True
+    """Make a token with which another process can resume the stream.  Cortex's default is False."""
+
+    enable_adaptive_processing: Annotated[bool, _ANY] = False
+    embedding_merge_strategy: Annotated[str | None, _ANY] = None
+    progressive_fact_extraction: Annotated[bool, _ANY] = False
+    fact_extraction_threshold: Annotated[int | None, _ANY] = None
+    belief_revision: Annotated[Any, _ANY] = None
+    sync_to_graph: Annotated[bool, _ANY] = False
+    progressive_graph_sync: Annotated[bool, _ANY] = False
+    graph_sync_interval: Annotated[float | None, _ANY] = None
+
+
+# --- what is remembered -----------------------------------------------------------------------------------------------
+
+
+class _Exchange(Options):
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        "extract_facts": (_NONE, "its operator, extract_facts, does not exist yet"),
+        "auto_embed": (_NONE, "give generate_embedding instead"),
+        "auto_summarize": (_NONE, "give extract_content instead"),
+    }
+
+    memory_space_id: _Name
+    conversation_id: _Name
+    user_message: _Text
+    user_id: _OptionalName = None
+    user_name: _OptionalName = None
+    agent_id: _OptionalName = None
+    participant_id: _OptionalName = None
+    importance: Annotated[int | float, _IMPORTANCE] = 50
+    """0 to 100."""
+    tags: _Tags = ()
+    metadata: Annotated[Mapping[str, Any], _METADATA] = {}
+    extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
+    """What to remember of (question, answer) instead of the question."""
+    generate_embedding: Annotated[Embed | None, _CALLABLE] = None
+    """The embedding of the text of a memory."""
+    idempotency_key: _OptionalName = None
+    """Two exchanges with one key in one memory space are the same exchange, stored once."""
+
+    def turn(self) -> Turn:
+        """Who asks what, in which memory space.  Raises `InvalidArgument` if it has no owner (see `Turn`)."""
+        names = [field.name for field in fields(Turn)]
+        return Turn(**{name: getattr(self, name) for name in names})
+
+
+class RememberStreamParams(_Exchange):
+    """What `remember_stream` takes: who asks what, and the stream of the answer.
+
+    It needs an owner: `user_id` with `user_name`, or `agent_id`; `turn()` checks it.
+
+    >>> params = parse(RememberStreamParams, {"memorySpaceId": "support", "conversationId": "c-1", "userMessage": "Hello",
+    ...     "responseStream": ["Good ", "day"], "agentId": "helper", "importance": 0})
+    >>> params.turn().importance, params.response_stream
+    (0, ['Good ', 'day'])
+    """
+
+    response_stream: Annotated[Any, _STREAM]
+
+
+class ResumeStreamParams(Options):
+    """What `remember_stream` takes when a stream that began elsewhere goes on here: its token, and the stream of the answer.
+
+    Who asked what is stored already: of that only `memory_space_id` is needed, and what else is given must be what is stored.
+
+    >>> params = parse(ResumeStreamParams, {"memorySpaceId": "support", "responseStream": ["day"], "resumeFrom": "resume_..."})
+    >>> params.expected()
+    {}
+    """
+
+    memory_space_id: _Name
+    response_stream: Annotated[Any, _STREAM]
+    resume_from: Annotated[str, Accepts(check.token)]
+    """Cortex's other name for it, `resume_token`, is accepted too."""
+    take_over: _Flag = False
+    """Do not wait for a writer that may be alive: fence it off."""
+    conversation_id: _OptionalName = None
+    user_message: Annotated[str | None, Accepts(check.any_text)] = None
+    user_id: _OptionalName = None
+    user_name: _OptionalName = None
+    agent_id: _OptionalName = None
+    participant_id: _OptionalName = None
+    importance: Annotated[int | float | None, _IMPORTANCE] = None
+    tags: Annotated[tuple[str, ...] | None, Accepts(check.names)] = None
+    metadata: Annotated[Mapping[str, Any] | None, _METADATA] = None
+    extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
+    generate_embedding: Annotated[Embed | None, _CALLABLE] = None
+
+    @classmethod
+    def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        other = {"resume_token": "resume_from", "resumeToken": "resume_from"}
+        return super()._named({other.get(key, key): value for key, value in given.items()})
+
+    def expected(self) -> dict[str, Any]:
+        """What was said of the turn."""
+        values = ((field.name, getattr(self, field.name, None)) for field in fields(Turn))
+        return {name: value for name, value in values if value is not None and name != "memory_space_id"}
+
+
+class RememberParams(_Exchange):
+    """What `remember` takes: who asked what, and the whole answer.
+
+    >>> RememberParams(memory_space_id="support", conversation_id="c-1", user_message="Hello", agent_response=7, agent_id="a")
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: agent_response: got 'int'; accepted: a string
+    """
+
+    agent_response: _Text
+
+
+# --- what is looked for -----------------------------------------------------------------------------------------------
+
+_FILTER = "this version's search has no such filter"
+
+
+class SearchOptions(Options):
+    """What narrows a search in memory; every filter acts before the limit.
+
+    Those of Cortex's options that this version's search does not have are refused by name.
+
+    >>> SearchOptions(user_id="ada", limit=5).keywords()
+    {'user_id': 'ada', 'limit': 5}
+    """
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        **dict.fromkeys(
+            [
+                *("embedding", "participant_id", "importance", "created_before", "created_after", "updated_before"),
+                *("updated_after", "last_accessed_before", "last_accessed_after", "access_count", "version"),
+                *("content_type", "min_score", "sort_by"),
+            ],
+            ((None,), _FILTER),
+        ),
+        **dict.fromkeys(["boost_importance", "boost_recent", "boost_popular", "enrich_conversation"], (_NONE, _FILTER)),
+        "offset": ((None, 0), _FILTER),
+        "tag_match": ((None, "any"), "a memory with any of the tags is found"),
+        "sort_order": ((None, "desc"), "what fits best comes first"),
+        "strategy": ((None, "auto", "keyword"), "this version searches by words"),
+    }
+
+    user_id: _OptionalName = None
+    tags: _Tags = ()
+    """Any of these."""
+    source_type: _Source = None
+    min_importance: Annotated[int | float | None, _IMPORTANCE] = None
+    """0 to 100."""
+    limit: _Limit = 20
+    include_partial: _Flag = False
+    """Answers that still stream, too."""
+
+
+class MemoryFilter(Options):
+    """What narrows a list or a count of memories."""
+
+    user_id: _OptionalName = None
+    source_type: _Source = None
+    conversation_id: _OptionalName = None
+    limit: _OptionalLimit = None
+    include_partial: _Flag = False
+    include_chunks: _Flag = False
+    """Chunks of answers, too, beside the answers."""
+
+
+class ConversationFilter(Options):
+    """What narrows a list or a count of conversations."""
+
+    user_id: _OptionalName = None
+    type: Annotated[ConversationType | None, Accepts(check.optional(check.one_of(*get_args(ConversationType))))] = None
+    limit: _OptionalLimit = None
+
+
+class HistoryPage(Options):
+    """Which messages of a conversation, and in which order.
+
+    >>> HistoryPage(offset=10, sort_order="desc").keywords()
+    {'limit': 50, 'offset': 10, 'sort_order': 'desc'}
+    """
+
+    limit: _Limit = 50
+    offset: Annotated[int, Accepts(check.whole(0, _MOST))] = 0
+    sort_order: Annotated[Literal["asc", "desc"], Accepts(check.one_of("asc", "desc"))] = "asc"

@@ -1,0 +1,285 @@
+"""The records that events and results carry.
+
+A `Record` is read by attribute and by key, in snake_case and in Cortex's camelCase::
+
+    >>> usage = Usage(input_tokens=12, output_tokens=34)
+    >>> usage.output_tokens, usage["output_tokens"], usage["outputTokens"]
+    (34, 34, 34)
+
+Times are epoch milliseconds and intervals milliseconds, as in Cortex, except where a name says otherwise; lengths and offsets
+are code points (Python's `len`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel, to_snake
+from pydantic.json_schema import SkipJsonSchema
+
+from cortex_rx.errors import StoreError
+
+__all__ = [
+    "SHORTEST_CHUNK",
+    "ChunkMetadata",
+    "ChunkingStrategy",
+    "ContentChunk",
+    "Conversation",
+    "ConversationHistory",
+    "ErrorContext",
+    "MemoryEntry",
+    "Message",
+    "PartialUpdate",
+    "Phase",
+    "ProgressiveFact",
+    "Record",
+    "StreamError",
+    "StreamMetrics",
+    "Usage",
+]
+
+Phase = Literal["initialization", "streaming", "fact-extraction", "storage", "finalization"]
+"""The part of the work in which something failed (Cortex's names)."""
+ChunkingStrategy = Literal["token", "sentence", "paragraph", "fixed"]
+"""What is counted when an answer is cut into chunks."""
+SHORTEST_CHUNK = 32
+"""The least code points to which chunks may be bound: more than a word, or what a reader takes for one character, mostly has."""
+
+
+class Record(BaseModel):
+    """An immutable record, read by attribute and by key."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid"
+    )
+
+    def __getitem__(self, key: str) -> Any:
+        """The value of the field `key`, in snake_case or camelCase; `KeyError` if there is none."""
+        for name in (key, to_snake(key)):
+            if name in type(self).model_fields or name in type(self).model_computed_fields:
+                return getattr(self, name)
+        raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        known = {*type(self).model_fields, *type(self).model_computed_fields}
+        return isinstance(key, str) and (key in known or to_snake(key) in known)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of the field `key`, or `default` if there is no such field."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def keys(self) -> Iterator[str]:
+        """The names of the fields, in camelCase; with them, `dict(record)` is the record as Cortex returns it."""
+        return iter(field.alias or name for name, field in type(self).model_fields.items())
+
+    @classmethod
+    def from_row(cls, row: object) -> Self:
+        """The record in what a backend gave.  Raises `StoreError`, which names the fields that do not fit, if it is none."""
+        try:
+            return cls.model_validate(row)
+        except ValidationError as error:
+            places = (one["loc"] for one in error.errors(include_url=False, include_context=False, include_input=False))
+            wrong = ", ".join(dict.fromkeys(".".join(map(str, place)) or "the whole" for place in places))
+            raise StoreError(f"the backend gave what is no {cls.__name__}: {wrong} does not fit") from None
+
+
+class Usage(Record):
+    """Tokens, as the provider counted them."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class StreamMetrics(Record):
+    """What a stream did, measured where `measure` stands in the chain.
+
+    `start_time` is epoch milliseconds; every other time is milliseconds from the request.  `first_chunk_latency` is None
+    as long as no delta has passed.  `total_bytes` counts UTF-8 bytes and `total_characters` code points.
+    `inter_chunk_p50`, `_p95` and `_p99` are percentiles of the time between two deltas, exact to 4 %.
+    `estimated_tokens` is the provider's own count where there is one (`tokens_from` says "provider"), else a quarter of the
+    characters ("estimate"); `estimated_cost` is in USD and None unless a price was given.
+    """
+
+    start_time: float = 0
+    first_chunk_latency: float | None = None
+    stream_duration_ms: float = 0
+    total_chunks: int = 0
+    total_bytes: int = 0
+    total_characters: int = 0
+    average_chunk_size: float = 0
+    chunks_per_second: float = 0
+    characters_per_second: float = 0
+    inter_chunk_p50: float | None = None
+    inter_chunk_p95: float | None = None
+    inter_chunk_p99: float | None = None
+    facts_extracted: int = 0
+    partial_updates: int = 0
+    error_count: int = 0
+    retry_count: int = 0
+    estimated_tokens: int = 0
+    tokens_from: Literal["provider", "estimate"] = "estimate"
+    estimated_cost: float | None = None
+
+
+class PartialUpdate(Record):
+    """One write of the partial answer: `content_length` code points were durable, up to chunk `chunk_number` (1-based)."""
+
+    timestamp: float
+    memory_id: str
+    content_length: int
+    chunk_number: int
+
+
+class ErrorContext(Record):
+    """How far the stream was when something failed.
+
+    `bytes_processed` is the length of the answer by then, in code points (Cortex's name, and Cortex's unit);
+    `last_successful_update` is when the partial answer was last stored, in epoch milliseconds.
+    """
+
+    phase: Phase
+    chunk_number: int
+    bytes_processed: int
+    partial_memory_id: str | None = None
+    last_successful_update: float | None = None
+
+
+class StreamError(Record):
+    """What failed, and how far the stream was: side work, while the answer went on, or the stream itself.
+
+    `partial_data_saved` says that a part of the answer was durable by then.  `original_error` is the exception itself, for a
+    hook; in a result, which is compared, stored and sent on, it is None.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
+
+    code: str
+    message: str
+    recoverable: bool
+    """While the answer goes on what its `Problem` says: whether the work is tried again, or done otherwise.  Of what ends the
+    stream what `is_transient` says of `original_error`: whether the same may go well the next time."""
+    phase: Phase
+    partial_data_saved: bool
+    resume_token: str | None = Field(default=None, repr=False)
+    context: ErrorContext
+    original_error: SkipJsonSchema[Exception | None] = Field(default=None, exclude=True, repr=False)
+
+
+class ContentChunk(Record):
+    """A piece of an answer: `content` is what stands in it from `start_offset` to `end_offset` (code points, end excluded).
+
+    `chunk_index` counts the chunks of the answer from 0.  `has_overlap`: it begins with what the chunk before ends with.
+    """
+
+    content: str
+    chunk_index: int
+    start_offset: int
+    end_offset: int
+    has_overlap: bool = False
+
+
+class ProgressiveFact(Record):
+    """A fact that was found while the answer still streamed."""
+
+    fact_id: str
+    extracted_at_chunk: int
+    confidence: float
+    fact: str
+    deduped: bool = False
+
+
+class Message(Record):
+    """One message of a conversation."""
+
+    id: str
+    role: Literal["user", "agent", "system"]
+    content: str
+    timestamp: float
+    participant_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Conversation(Record):
+    """A conversation; `messages` is empty where it was listed rather than fetched."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
+
+    conversation_id: str
+    memory_space_id: str
+    type: Literal["user-agent", "agent-agent"]
+    participants: dict[str, Any]
+    message_count: int
+    created_at: float
+    updated_at: float
+    messages: tuple[Message, ...] = ()
+    participant_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class ConversationHistory(Record):
+    """A page of a conversation's messages; `total` counts all of them."""
+
+    conversation_id: str
+    messages: tuple[Message, ...]
+    total: int
+    has_more: bool
+
+
+class ChunkMetadata(Record):
+    """Which part of which answer a memory is: its content stands there from `start_offset` to `end_offset` (code points, end
+    excluded).
+
+    `chunk_index` counts from 0 to `total_chunks` - 1.  `has_overlap`: it begins with what the chunk before ends with.
+    """
+
+    parent_memory_id: str
+    chunk_index: int
+    total_chunks: int
+    start_offset: int
+    end_offset: int
+    has_overlap: bool
+
+
+class MemoryEntry(Record):
+    """A memory.  `content` may be only the first 65,536 code points in lists and searches; `content_length` is the truth.
+
+    `score` is there in search results; higher is better.  Of an answer that is stored in chunks, `chunk_count` says in how many, and
+    what `get` gives has their ids, in order, as `chunk_ids`; a memory that is a chunk has `chunk_metadata`.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
+
+    memory_id: str
+    memory_space_id: str
+    content: str
+    content_length: int
+    content_type: str
+    source_type: str
+    source_timestamp: float
+    importance: float
+    tags: tuple[str, ...]
+    version: int
+    created_at: float
+    updated_at: float
+    access_count: int = 0
+    is_partial: bool = False
+    source_user_id: str | None = None
+    source_user_name: str | None = None
+    user_id: str | None = None
+    agent_id: str | None = None
+    participant_id: str | None = None
+    message_role: str | None = None
+    conversation_ref: dict[str, Any] | None = None
+    embedding: tuple[float, ...] | None = None
+    partial_metadata: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    chunk_count: int | None = None
+    chunk_ids: tuple[str, ...] | None = None
+    chunk_metadata: ChunkMetadata | None = None
+    score: float | None = Field(default=None, validation_alias=AliasChoices("score", "_score"))

@@ -1,0 +1,83 @@
+"""What comes back of a stream that was remembered: results of Cortex's names and fields."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from cortex_rx.models.records import (
+    MemoryEntry,
+    PartialUpdate,
+    ProgressiveFact,
+    Record,
+    StreamError,
+    StreamMetrics,
+    Usage,
+)
+
+__all__ = [
+    "EnhancedRememberStreamResult",
+    "PerformanceInsights",
+    "ProgressiveProcessing",
+    "RememberResult",
+    "StoredConversation",
+]
+
+
+class StoredConversation(Record):
+    """Where the exchange is: the messages of the question and the answer, in the conversation."""
+
+    conversation_id: str
+    message_ids: tuple[str, ...]
+
+
+class ProgressiveProcessing(Record):
+    """What was done while the answer still streamed, in order."""
+
+    facts_extracted_during_stream: tuple[ProgressiveFact, ...]
+    partial_storage_history: tuple[PartialUpdate, ...]
+
+
+class PerformanceInsights(Record):
+    """What was slow, and what would help.  `cost_estimate` is in USD, None where no price is known."""
+
+    bottlenecks: tuple[str, ...]
+    recommendations: tuple[str, ...]
+    cost_estimate: float | None = None
+
+
+class RememberResult(Record):
+    """What came of `remember`: where the exchange is, and what is remembered of it."""
+
+    conversation: StoredConversation
+    memories: tuple[MemoryEntry, ...]
+    facts: tuple[ProgressiveFact, ...]
+
+
+class EnhancedRememberStreamResult(RememberResult):
+    """What came of `remember_stream`.
+
+    `memories` are those of the question and the answer; `facts` the facts as last revised.  Without `measure` in the chain
+    `stream_metrics` holds counts and sizes only (its times and rates stay 0 or None) and `performance` is None.
+    `progressive_processing` is None if nothing was stored or found before the end, `errors` if nothing failed.
+    `recovered` says that the source was reopened, or that the answer is what a stream had given that failed (`best-effort`).
+    With `resume_token`, as long as it is good, another process gets this result too.
+
+    Beyond Cortex's fields: `stream_id`, `finish_reason` (see `Ended.reason`), `usage` as the provider counted it, and
+    `stored_before`: an earlier run with the same idempotency key stored this exchange.
+    """
+
+    full_response: str
+    stream_metrics: StreamMetrics
+    progressive_processing: ProgressiveProcessing | None = None
+    errors: tuple[StreamError, ...] | None = None
+    recovered: bool = False
+    resume_token: str | None = Field(default=None, repr=False)
+    performance: PerformanceInsights | None = None
+    stream_id: str
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    stored_before: bool = False
+
+    def plain(self) -> RememberResult:
+        """The part of it that `remember` returns."""
+        return RememberResult(conversation=self.conversation, memories=self.memories, facts=self.facts)

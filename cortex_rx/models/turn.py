@@ -1,0 +1,84 @@
+"""One question, who asks it, and where the answer belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from cortex_rx import validation
+from cortex_rx.errors import InvalidArgument
+
+__all__ = ["TURN_CHECKS", "Turn"]
+
+
+_NAME_OR_NONE = validation.optional(validation.name)
+
+
+TURN_CHECKS: Mapping[str, validation.Check] = {
+    "memory_space_id": validation.name,
+    "conversation_id": validation.name,
+    "user_message": validation.any_text,
+    "user_id": _NAME_OR_NONE,
+    "user_name": _NAME_OR_NONE,
+    "agent_id": _NAME_OR_NONE,
+    "participant_id": _NAME_OR_NONE,
+    "importance": validation.importance,
+    "tags": validation.names,
+    "metadata": validation.json_mapping,
+    "idempotency_key": _NAME_OR_NONE,
+}
+"""What each field of a `Turn` accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One exchange: who asks what, in which memory space and conversation.
+
+    It needs an owner: `user_id` together with `user_name`, or `agent_id`; with a user, `agent_id` defaults to `agent`.
+    `importance` is 0 to 100.  `metadata` is what JSON carries, and copied.  Two turns with one `idempotency_key` in one memory space are the same exchange, stored once.
+
+    Raises `InvalidArgument`, which names the field.
+
+    >>> Turn("support", "c-1", "How do I reset it?", user_id="ada", user_name="Ada").agent_id
+    'agent'
+    >>> Turn("support", "c-1", "Hello", user_id="ada")
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: user_name: got None; accepted: a name, because user_id is given
+    """
+
+    memory_space_id: str
+    conversation_id: str
+    user_message: str
+    user_id: str | None = None
+    user_name: str | None = None
+    agent_id: str | None = None
+    participant_id: str | None = None
+    importance: float = 50
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    idempotency_key: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, check in TURN_CHECKS.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
+        if self.user_id is None and self.agent_id is None:
+            raise InvalidArgument("user_id", None, "an owner: user_id with user_name, or agent_id")
+        if self.user_id is not None and self.user_name is None:
+            raise InvalidArgument("user_name", None, "a name, because user_id is given")
+        if self.user_id is None and self.user_name is not None:
+            raise InvalidArgument("user_id", None, "an id, because user_name is given")
+        if self.agent_id is None:
+            object.__setattr__(self, "agent_id", "agent")
+
+    def arguments(self) -> dict[str, Any]:
+        """The turn as arguments of a backend function: camelCase keys, without what has no value."""
+        values = ((to_camel(f.name), getattr(self, f.name)) for f in fields(self) if f.name != "idempotency_key")
+        return {
+            key: list(value) if key == "tags" else dict(value) if key == "metadata" else value
+            for key, value in values
+            if value is not None and (key != "metadata" or value)
+        }

@@ -1,0 +1,196 @@
+"""What `observe` tells of the events that pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cortex_rx.engine import End, FlowScheduler
+from cortex_rx.errors import ResumableStreamError, StoreError
+from cortex_rx.events import (
+    Begun,
+    Delta,
+    Ended,
+    FactsExtracted,
+    Opened,
+    PartialStored,
+    Problem,
+    Remembered,
+    Replayed,
+    Resumed,
+    Rewound,
+    StreamEvent,
+)
+from cortex_rx.folds.position import Move, TextPosition
+from cortex_rx.folds.stream_error import stream_error
+from cortex_rx.models.hooks import Growing, ProgressEvent, StreamCompleteEvent, StreamHooks
+from cortex_rx.models.records import Phase, StreamError
+from cortex_rx.operators._support.hook_runner import ChunkCall, HookCall
+from cortex_rx.retry.judge import is_transient
+
+__all__ = ["READS", "HookFeed"]
+
+READS: tuple[type[StreamEvent], ...] = (
+    Opened,
+    Begun,
+    Replayed,
+    Delta,
+    PartialStored,
+    FactsExtracted,
+    Resumed,
+    Rewound,
+    Problem,
+    Ended,
+    Remembered,
+)
+
+
+class HookFeed:
+    """A fold over events; `tell` is given what the hooks are to be told, in order.
+
+    It holds the answer if a hook gets its text, else numbers only.
+    """
+
+    def __init__(
+        self,
+        flow: FlowScheduler,
+        hooks: StreamHooks,
+        tell: Callable[[HookCall], None],
+        every: float,
+        expected: int | None,
+    ) -> None:
+        self._hooks, self._tell, self._every, self._expected = hooks, tell, every, expected
+        self._time = flow.time
+        self._opened, self._opened_at = flow.time(), flow.wall()
+        self._text = hooks.on_chunk is not None or hooks.on_complete is not None
+        self._memory_id: str | None = None
+        self._token: str | None = None
+        self._stored_at: float | None = None
+        self._remembered = False
+        self._facts: set[str] = set()
+        self._due = float("-inf")
+        self._position = TextPosition()
+        self._begin()
+
+    @property
+    def phase(self) -> Phase:
+        """What the stream is at: "initialization" before the first text, "finalization" after the last."""
+        if self.ended_after is not None:
+            return "finalization"
+        return "streaming" if self._position.index else "initialization"
+
+    def _begin(self, text: str = "") -> None:
+        self._answer = Growing()
+        if self._text:
+            self._answer.add(text)
+        self.ended_after: float | None = None
+        self._first: tuple[float, int] | None = None  # when the first text came, and where it ended
+
+    def absorb(self, event: StreamEvent) -> None:
+        """One more event has passed."""
+        move = self._position.take(event)
+        if move is Move.ANEW:
+            self._begin(event.text if isinstance(event, Replayed) else "")
+        elif move is Move.CUT:
+            self._begin(self._answer.whole()[: self._position.offset])
+        if isinstance(event, Delta):
+            if move is not Move.OTHER:
+                self._delta(event)
+        elif isinstance(event, PartialStored):
+            self._stored_at = self._epoch_ms(event.at)
+            self._progress("storage")
+        elif isinstance(event, FactsExtracted):
+            self._facts.update(fact.fact_id for fact in event.facts)
+            self._progress("fact-extraction")
+        elif isinstance(event, Problem):
+            if self._hooks.on_error:
+                self._tell(self._error(event))
+        elif isinstance(event, Ended):
+            self.ended_after = self._elapsed()
+            self._progress("finalization", always=True)
+        elif isinstance(event, Remembered):
+            self._remembered = True
+            self._progress("finalization", always=True)
+        elif isinstance(event, Begun):
+            self._memory_id, self._token = event.memory_id, event.token
+        elif isinstance(event, Opened):
+            self._opened, self._opened_at = self._time(), event.at
+
+    def end(self, end: End | None, error: Exception | None) -> None:
+        """The stream has ended."""
+        if end is End.FAILED and error is not None:
+            if isinstance(error, ResumableStreamError):
+                error = error.original_error  # what had happened; the token is told beside it
+            if self._hooks.on_error:
+                phase = "storage" if self.phase == "streaming" and isinstance(error, StoreError) else self.phase
+                self._tell(self._error(Problem.of(phase, error, recoverable=is_transient(error))))
+        elif self._hooks.on_complete and self._complete(end):
+            self._tell(
+                StreamCompleteEvent(
+                    full_response=self._answer.whole(),
+                    total_chunks=self._position.index,
+                    duration_ms=(self.ended_after or 0.0) * 1000,
+                    facts_extracted=len(self._facts),
+                )
+            )
+
+    def _complete(self, end: End | None) -> bool:
+        if self._memory_id is not None or self._remembered:  # a chain that stores
+            return self._remembered
+        return end is End.COMPLETED and self.ended_after is not None
+
+    def _delta(self, event: Delta) -> None:
+        if self._text:
+            self._answer.add(event.text)
+        if self._hooks.on_chunk:
+            at = self._epoch_ms(self._elapsed())
+            self._tell(ChunkCall(event.text, event.index + 1, event.offset, at, self._answer, self._answer.length))
+        if self._hooks.on_progress:
+            if self._first is None:
+                self._first = self._elapsed(), self._position.offset
+            self._progress("streaming")
+
+    def _progress(self, phase: Phase, *, always: bool = False) -> None:
+        if not self._hooks.on_progress:
+            return
+        elapsed = self._elapsed()
+        if elapsed < self._due and not always:
+            return
+        self._due = elapsed + self._every
+        self._tell(
+            ProgressEvent(
+                bytes_processed=self._position.offset,
+                chunks=self._position.index,
+                elapsed_ms=elapsed * 1000,
+                estimated_completion=self._estimate(elapsed),
+                current_phase=phase if self.ended_after is None else "finalization",
+            )
+        )
+
+    def _estimate(self, elapsed: float) -> float | None:
+        if self._expected is None or self._first is None or self.ended_after is not None:
+            return None
+        since, start = self._first
+        offset = self._position.offset
+        came, left = offset - start, self._expected - offset
+        if came <= 0 or left < 0 or elapsed <= since:
+            return None
+        return self._epoch_ms(elapsed + left * (elapsed - since) / came)
+
+    def _error(self, problem: Problem) -> StreamError:
+        return stream_error(
+            problem,
+            chunk_number=self._position.index,
+            bytes_processed=self._position.offset,
+            partial_memory_id=self._memory_id,
+            last_successful_update=self._stored_at,
+            saved=self._stored_at is not None or self._remembered,
+            resume_token=self._token,
+            original_error=problem.error,
+        )
+
+    def _elapsed(self) -> float:
+        """Seconds since the request."""
+        return self._time() - self._opened
+
+    def _epoch_ms(self, elapsed: float) -> float:
+        return (self._opened_at + elapsed) * 1000

@@ -1,0 +1,202 @@
+"""The calls of hooks: one at a time, in order, beside the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from cortex_rx.engine import ForeignCancellation, Inbox
+from cortex_rx.events import Problem, StreamEvent
+from cortex_rx.models.hooks import Accumulated, ChunkEvent, Growing, ProgressEvent, StreamCompleteEvent, StreamHooks
+from cortex_rx.models.records import Phase, StreamError
+from cortex_rx.operators._support.writing import log
+
+__all__ = ["ChunkCall", "HookCall", "HookRunner"]
+
+_MOST = 1024  # calls that wait before they are merged, however fast the hooks are
+_ERRORS = 64  # of these, once they are merged, errors
+_LATE = 1.0  # seconds that all calls together may take when the stream was stopped
+
+
+@dataclass(slots=True)
+class ChunkCall:
+    """A `ChunkEvent` in the making; it ends where `answer` has `length` code points."""
+
+    text: str
+    number: int
+    offset: int
+    timestamp: float
+    answer: Growing
+    length: int
+    deltas: int = 1
+
+    def event(self) -> ChunkEvent:
+        return ChunkEvent(
+            chunk=self.text,
+            chunk_number=self.number,
+            accumulated=Accumulated(self.answer, self.length),
+            timestamp=self.timestamp,
+            estimated_tokens=-(-self.length // 4),
+            offset=self.offset,
+            deltas=self.deltas,
+        )
+
+
+HookCall: TypeAlias = ChunkCall | ProgressEvent | StreamError | StreamCompleteEvent
+_NAMES: dict[type[Any], str] = {
+    ChunkCall: "on_chunk",
+    ProgressEvent: "on_progress",
+    StreamError: "on_error",
+    StreamCompleteEvent: "on_complete",
+}
+
+
+class HookRunner:
+    """Calls the hooks with what they are told, in a task of its own, which exists as long as it is entered.
+
+    A hook that fails is a `Problem` in the inbox of the worker, the first time.
+    """
+
+    def __init__(self, inbox: Inbox[StreamEvent], hooks: StreamHooks, limit: float) -> None:
+        self._inbox, self._hooks, self._limit = inbox, hooks, limit
+        self.stream_id = "not opened"  # for the log
+        self._time = inbox.flow.time
+        self._waiting: deque[HookCall] = deque()
+        self._wakeup = asyncio.Event()
+        self._under_way = ""  # the hook that is called now
+        self._behind = self._over = self._closed = False
+        self._left = dict.fromkeys(_NAMES.values(), limit)  # seconds that a hook may still take, once it is over
+        self._failed: Counter[str] = Counter()
+        self._said: list[Problem] = []
+        self._untold = 0
+
+    def tell(self, told: HookCall) -> None:
+        """It is told when its turn has come."""
+        self._waiting.append(told)
+        if self._under_way:
+            self._behind = True
+        if len(self._waiting) >= _MOST:
+            self._merge()
+        self._wakeup.set()
+
+    def own(self, event: StreamEvent) -> bool:
+        """Whether it is a `Problem` of these calls."""
+        return any(event is problem for problem in self._said)
+
+    async def __aenter__(self) -> HookRunner:
+        self._runner = asyncio.ensure_future(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        if not self._runner.done():
+            self._runner.cancel()
+            await asyncio.wait({self._runner}, timeout=_LATE)
+        for name, times in self._failed.items():
+            if times > 1:
+                log.warning("%s failed %d times (stream %s)", name, times, self.stream_id)
+        if untold := self._untold + len(self._waiting):
+            log.warning("hooks were too slow: %d calls were left out (stream %s)", untold, self.stream_id)
+
+    async def finish(self) -> None:
+        """Until all is told, or the time for it is over."""
+        self._over = True
+        self._wakeup.set()
+        disposed = asyncio.ensure_future(self._inbox.disposed.wait())
+        # Longer it can take only where a hook does not end when it is cancelled.
+        most = self._limit * (1 + sum(getattr(self._hooks, name) is not None for name in self._left))
+        try:
+            await asyncio.wait({self._runner, disposed}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+            if disposed.done() and not self._runner.done():
+                await asyncio.wait({self._runner}, timeout=_LATE)
+            elif self._under_way:
+                self._problem(self._under_way, TimeoutError("it does not end"))
+        finally:
+            disposed.cancel()
+            await asyncio.wait({disposed})
+        if self._runner.done() and not self._runner.cancelled():
+            self._runner.result()
+
+    async def _run(self) -> None:
+        while self._waiting or not self._over:
+            if not self._waiting:
+                self._wakeup.clear()
+                await self._wakeup.wait()
+                continue
+            if self._behind:
+                self._behind = False
+                self._merge()
+            told = self._waiting.popleft()
+            await self._call(_NAMES[type(told)], told.event() if isinstance(told, ChunkCall) else told)
+
+    async def _call(self, name: str, event: Any) -> None:
+        if (left := self._left[name]) <= 0:
+            self._untold += 1
+            return
+        began = self._time()
+        self._under_way = name
+        try:
+            result = cast("Callable[[Any], object]", getattr(self._hooks, name))(event)
+            if inspect.isawaitable(result):
+                async with asyncio.timeout(min(left, self._limit)):
+                    await result
+        except Exception as error:
+            self._problem(name, error)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise
+            while (task := asyncio.current_task()) and task.cancelling():
+                task.uncancel()  # it was the hook that cancelled the task it runs in
+            self._problem(name, ForeignCancellation(name))
+        finally:
+            self._under_way = ""
+        if self._over:
+            self._left[name] -= self._time() - began
+            # Nothing passes any more, and all the same what waits must be told before the time is over.
+            self._behind |= self._left[name] < self._limit / 2
+
+    def _problem(self, name: str, error: Exception) -> None:
+        self._failed[name] += 1
+        if self._failed[name] == 1:
+            what = f"{name} failed with {type(error).__name__}; the answer goes on"
+            phase: Phase = "finalization" if self._over else "streaming"
+            problem = Problem(phase, "HOOK_FAILED", what, recoverable=True, error=error)
+            log.warning("%s failed with %s (stream %s)", name, type(error).__name__, self.stream_id)
+            self._said.append(problem)
+            self._inbox.put(problem)
+
+    def _merge(self) -> None:
+        """What waits becomes as few calls as tell the same: adjacent chunks one, of progress the last, errors each (the first ones and the last)."""
+        waiting, self._waiting = self._waiting, deque()
+        answer = next((told.answer for told in reversed(waiting) if isinstance(told, ChunkCall)), None)
+        latest = {type(told): told for told in waiting}
+        pieces: list[ChunkCall] = []
+        errors = 0
+        for told in waiting:
+            if isinstance(told, ChunkCall):
+                if told.answer is answer:  # else it is of a text that began anew since
+                    pieces.append(told)
+                continue
+            if isinstance(told, ProgressEvent) and told is not latest[ProgressEvent]:
+                continue
+            if isinstance(told, StreamError):
+                errors += 1
+                if errors > _ERRORS and told is not latest[StreamError]:
+                    self._untold += 1
+                    continue
+            self._join(pieces)
+            self._waiting.append(told)
+        self._join(pieces)
+
+    def _join(self, pieces: list[ChunkCall]) -> None:
+        if pieces:
+            first, last = pieces[0], pieces[-1]
+            text, deltas = "".join(piece.text for piece in pieces), sum(piece.deltas for piece in pieces)
+            self._waiting.append(
+                ChunkCall(text, last.number, first.offset, last.timestamp, last.answer, last.length, deltas)
+            )
+            pieces.clear()

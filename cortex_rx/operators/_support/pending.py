@@ -1,0 +1,136 @@
+"""The text that `persist_partial` has not stored yet."""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import inf
+
+from cortex_rx.backends.base import Backend
+from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.backends.contract.typed.rows import Appended
+from cortex_rx.engine import FlowScheduler
+from cortex_rx.errors import ChainOrderError, NotStored
+from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
+from cortex_rx.folds.position import Move, TextPosition
+from cortex_rx.operators._support.writing import milliseconds, release_lease
+from cortex_rx.retry.judge import judge
+from cortex_rx.retry.pauses import Backoff, doubling, retrying
+from cortex_rx.spool import Spool
+from cortex_rx.spool.spool import spool_call
+from cortex_rx.streams.takeover import LEASE
+
+__all__ = ["PendingText", "append_with_retry", "no_begun"]
+
+_TRIES = 8  # after the first: 25 s in all
+
+
+class PendingText:
+    """The text that has come and is not stored yet, and where it goes."""
+
+    def __init__(self, flow: FlowScheduler, backend: Backend) -> None:
+        self._flow = flow
+        self._streams = Streams(backend)
+        self._base = 0.0
+        self.opened: Opened | None = None
+        self.begun: Begun | None = None
+        self.begin_failed = False  # the store could not begin, and said so
+        self.position = TextPosition()
+        self.start = 0  # of what is not stored
+        self.ended = False  # what comes after that is `finalize`'s
+        self.released = False
+        self.failed: Exception | None = None  # given up
+        self.texts: list[str] = []
+
+    def absorb(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Take events in, and give back those that come after the text which must be stored first: a new attempt's."""
+        position, add = self.position, self.texts.append
+        for at, event in enumerate(events):
+            if type(event) is Delta and event.attempt == position.attempt:
+                position.last = event
+                position.offset += len(event.text)
+                add(event.text)
+                continue
+            if position.means(event) is Move.ANEW and self.texts and self.begun:
+                return events[at:]
+            move = position.take(event)
+            if move is Move.ANEW:
+                self.texts.clear()  # never begun, and superseded
+                self.start, self.ended = position.start, False
+            elif move is Move.CUT:
+                self._cut()
+            if isinstance(event, Delta):
+                if move is not Move.OTHER:
+                    add(event.text)
+            elif isinstance(event, Opened):
+                self.opened, self._base = event, self._flow.time()
+            elif isinstance(event, Begun):
+                self.begun = event
+            elif isinstance(event, Ended):
+                self.ended = True
+            elif isinstance(event, Problem):
+                self.begin_failed = self.begin_failed or event.phase == "initialization"
+        if self.texts and self.begun is None and not self.begin_failed:
+            raise no_begun()
+        return []
+
+    def _cut(self) -> None:
+        """The text is cut back: what is not stored yet is left out.
+
+        Where the cut lies below what is stored, what follows is sent from there: the store compares, and another text is `Diverged`.
+        """
+        self.start, self.ended = min(self.start, self.position.offset), False
+        held = "".join(self.texts)[: self.position.offset - self.start]
+        self.texts[:] = [held] if held else []
+
+    async def store(self, *, release: bool = False) -> PartialStored:
+        """Append it, with the place in the source that belongs to its end; `release`: the writer goes away."""
+        append = self.append(release=release)
+        await append
+        self.released = release
+        self.texts.clear()
+        self.start += len(append.args["text"])
+        return PartialStored(self.start, self.position.index, self.position.attempt, self._flow.time() - self._base)
+
+    def append(self, *, release: bool) -> Call[Appended]:
+        """The call that appends it; of a stream that was not begun under epoch 0."""
+        assert self.opened is not None
+        text, mark = "".join(self.texts), self.position.mark
+        self.texts[:] = [text] if text else []  # or a store that stalls would hold it twice
+        return self._streams.append(
+            stream_id=self.opened.stream_id,
+            memory_space_id=self.opened.turn.memory_space_id,
+            epoch=self.begun.epoch if self.begun else 0,
+            attempt=self.position.stored_attempt,
+            start=self.start,
+            text=text,
+            lease=0 if release else milliseconds(LEASE),
+            state={"index": self.position.index},
+            mark=mark.to_json() if mark else None,
+        )
+
+    async def spool_rest(self, spool: Spool | None, message: str) -> NotStored:
+        """The error that says what is not stored, and where it is kept now, if there is a spool."""
+        assert self.opened is not None
+        return await spool_call(spool, self.opened, "persist_partial", self.append(release=True), message)
+
+    async def release(self, backend: Backend) -> None:
+        """The writer goes away, unless he has said so, or has left the rest to `finalize`."""
+        if self.opened and self.begun and not self.ended and not self.released:
+            await release_lease(backend, self.opened, self.begun)
+
+
+def no_begun() -> ChainOrderError:
+    return ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
+
+
+async def append_with_retry(tail: PendingText, spool: Spool | None) -> PartialStored | None:
+    """Store what the tail holds, for 25 s at most."""
+    if not (tail.texts and tail.begun):
+        return None
+    try:
+        return await retrying(tail.store, Backoff(islice(doubling(0.1, inf), _TRIES)))
+    except Exception as error:
+        if judge(error).verdict.of_exchange:
+            raise
+        raise await tail.spool_rest(spool, "the store stays away") from error

@@ -1,0 +1,83 @@
+"""What the operators that write have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from itertools import chain, takewhile
+
+from cortex_rx.backends.base import Backend
+from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.backends.contract.typed.rows import BegunStream, Lease
+from cortex_rx.engine import Inbox
+from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
+from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling
+from cortex_rx.streams.takeover import LEASE, TOKEN_TTL, token_hash
+
+log: logging.Logger = logging.getLogger("cortex_rx")
+
+MAX_PENDING = 1_048_576
+"""What may wait for a stalled store before the source waits too: weights as `weigh` counts them, about bytes."""
+
+_OVERHEAD = 240  # what an event costs beside its text: measured with tracemalloc
+
+
+def event_cost(event: StreamEvent) -> float:
+    """What an event that waits costs, in bytes or nearly."""
+    return len(event.text) + _OVERHEAD if type(event) is Delta else _OVERHEAD
+
+
+def log_problem(problem: Problem, opened: Opened | None) -> Problem:
+    """The problem, which is said in the log too."""
+    stream = opened.stream_id if opened else "not opened"
+    log.warning("%s: %s (stream %s)", problem.phase, problem.code, stream)
+    return problem
+
+
+async def begin_stream(backend: Backend, opened: Opened, token: str | None = None) -> Begun:
+    """Store the question and own the stream; sent again it is the same beginning, by its claim.
+
+    One that was taken over is owned already.
+    """
+    if taken := opened.resumed:
+        return Begun(taken.memory_id, taken.epoch, 0, opened.token)  # its deltas say which attempt they are
+    args = opened.arguments() | {"lease": milliseconds(LEASE)}
+    if token:
+        args |= {"token": token_hash(token), "tokenTtl": milliseconds(TOKEN_TTL)}
+    begun: BegunStream = await backend.mutation("streams:begin", args)
+    before = begun["state"] == "finished"
+    return Begun(begun["memoryId"], begun["epoch"], begun["attempt"], token, before)
+
+
+async def release_lease(backend: Backend, opened: Opened, begun: Begun) -> None:
+    """The writer goes away: whoever goes on with the stream need not wait for the lease to run out."""
+    try:
+        await renewal(backend, opened, begun, lease=0)
+    except Exception as error:  # it runs out by itself
+        log.info("the lease was not released: %s (stream %s)", type(error).__name__, opened.stream_id)
+
+
+def renewal(backend: Backend, opened: Opened, begun: Begun, lease: int) -> Call[Lease]:
+    """A new lease, in ms; 0 lets the stream go."""
+    space = opened.turn.memory_space_id
+    return Streams(backend).renew(stream_id=opened.stream_id, memory_space_id=space, epoch=begun.epoch, lease=lease)
+
+
+def milliseconds(time: timedelta) -> int:
+    """As the store takes it."""
+    return round(time.total_seconds() * 1000)
+
+
+def while_streaming(inbox: Inbox[StreamEvent]) -> Backoff:
+    """Pauses between tries: 0.1 s, doubled each time up to 5 s, as long as the stream runs.
+
+    After its end three tries more: a stream that was stopped must be at rest soon.
+    """
+
+    async def rest(seconds: float) -> None:
+        await (inbox.rest(seconds) if inbox.end is None else asyncio.sleep(seconds))
+
+    pauses = takewhile(lambda _: inbox.end is None, doubling(0.1, 5.0))
+    return Backoff(chain(pauses, SHORT_PAUSES), rest)

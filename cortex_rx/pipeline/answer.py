@@ -1,0 +1,242 @@
+"""`remember_stream`: the default chain, run for you, and the handle that you hold meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import aclosing
+from copy import copy
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from reactivex import Observable
+
+from cortex_rx import validation as check
+from cortex_rx.backends.base import Backend, checked_backend
+from cortex_rx.backends.contract.typed import Memories, Streams
+from cortex_rx.engine import FlowScheduler, Reader, Shared, Started, Stopped
+from cortex_rx.errors import TextDiverged
+from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
+from cortex_rx.folds.position import Move
+from cortex_rx.folds.result import ResultFold
+from cortex_rx.models.records import MemoryEntry
+from cortex_rx.models.results import EnhancedRememberStreamResult
+from cortex_rx.operators._support.writing import begin_stream
+from cortex_rx.retry.judge import judge
+from cortex_rx.spool.spool import Spool, checked_spool
+from cortex_rx.streams.follow import Position
+
+__all__ = [
+    "Answer",
+]
+
+log: logging.Logger = logging.getLogger("cortex_rx")
+
+LINGER: timedelta = timedelta(seconds=1)
+
+
+class _TextReader(Reader[StreamEvent, str]):
+    def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
+        super().__init__(flow, capacity)
+        self._position, self._seen = copy(fold.position), fold.offset > 0
+        self._shown = self._position.attempt  # the one whose text is shown; none, once it has begun anew
+        if fold.text:
+            self.on_next(fold.text)
+        if fold.ended is not None:
+            self.on_completed()
+
+    def deliver(self, item: StreamEvent) -> None:
+        if type(item) is Delta and item.attempt == self._shown:
+            self._seen = True
+            self.gate.held += 1  # as `on_next`, without a call: this is run for every token
+            self.items.append(item.text)
+            if (reader := self.reader) is not None:
+                self.reader = None
+                if not reader.done():
+                    reader.set_result(None)
+        elif type(item) is Ended:
+            self.on_completed()
+        else:
+            self._other(item)
+
+    def _other(self, item: StreamEvent) -> None:
+        move = self._position.take(item)
+        if move in (Move.ANEW, Move.CUT):
+            self._shown = -1 if self._seen else self._position.attempt
+        if isinstance(item, Delta | Replayed) and item.text and move is not Move.OTHER:
+            if self._shown < 0:
+                self.on_error(TextDiverged("the text began anew; this reader had seen another one"))
+            else:
+                self._seen = True
+                self.on_next(item.text)
+
+
+class _EventReader(Reader[StreamEvent, StreamEvent]):
+    def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
+        super().__init__(flow, capacity)
+        if fold.opened:
+            self.on_next(Replayed(fold.text, fold.offset, fold.index, fold.attempt))
+
+
+class Answer:
+    """An answer that streams into memory: iterate over it for its text, await it for its result.
+
+    The pipeline starts with the first use, in a task of its own, never in the task or scope of the caller; any number of readers
+    and awaiters may use it, in whatever tasks of the event loop, and the slowest reader sets the pace.  Leaving an iteration, in
+    whatever way, ends that reader.  When nobody has read or awaited for `linger` seconds, the stream stops and its partial is
+    kept; who has read to the end of the text has not left, and after `detach` nobody needs to stay.
+
+    `async for text in answer` ends with the last token; whether the exchange is stored says `await answer`, and the log.  It gives the `EnhancedRememberStreamResult` when all is
+    stored, or raises what the stream failed with; `Stopped` if it was stopped.
+
+    >>> import asyncio
+    >>> from cortex_rx import Cortex
+    >>> async def main():
+    ...     async with Cortex(":memory:") as cortex:
+    ...         answer = cortex.memory.remember_stream(
+    ...             ["Hello ", "Ada"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", user_id="ada", user_name="Ada"
+    ...         )
+    ...         return [text async for text in answer], (await answer).full_response
+    >>> asyncio.run(main())
+    (['Hello ', 'Ada'], 'Hello Ada')
+    """
+
+    def __init__(
+        self,
+        source: Observable[StreamEvent],
+        *,
+        linger: timedelta = LINGER,
+        started: Started | None = None,
+        backend: Backend | None = None,
+        spool: Spool | None = None,
+    ) -> None:
+        check.instance(Observable, "an Observable of events")("source", source)
+        pause = check.seconds(zero=True)("linger", linger)
+        check.optional(check.function)("started", started)
+        check.optional(checked_backend)("backend", backend)
+        check.optional(checked_spool)("spool", spool)
+        self._fold = ResultFold()
+        self._backend, self._spool = backend, spool
+        self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
+            source, self._fold, linger=pause, started=self._begin
+        )
+        self._started = started
+
+    def _begin(self, task: asyncio.Task[EnhancedRememberStreamResult], release: Callable[[], None]) -> None:
+        if self._started:
+            self._started(task, release)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[EnhancedRememberStreamResult]) -> None:
+        """A reader of text does not hear of what goes wrong after the text has ended, so it is in the log at least."""
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("stream %s ended with %s", self.stream_id, type(error).__name__)
+
+    @property
+    def stream_id(self) -> str | None:
+        """The id under which the stream is stored; None before it has started."""
+        return self._fold.opened.stream_id if self._fold.opened else None
+
+    @property
+    def position(self) -> Position | None:
+        """How far the answer has come, for a reader that may come back and `follow` it; None before it has begun, and where it
+        had been stored before: what is shown may be another text than that."""
+        begun = self._fold.begun
+        if begun is None or begun.stored_before:
+            return None
+        return Position(self._fold.offset, self._fold.position.stored_attempt, begun.epoch)
+
+    @property
+    def resume_token(self) -> str | None:
+        """What resumes the stream in another process; None before it has begun.  Keep it where the client can find it, and out of logs."""
+        return self._fold.token
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return self._fold.text
+
+    def __aiter__(self) -> AsyncGenerator[str, None]:
+        """The text, as it comes; one who comes late first gets in one piece what has gone before."""
+        return self._shared.read(partial(_TextReader, self._fold))
+
+    async def events(self) -> AsyncIterator[StreamEvent]:
+        """Every event, as it comes, to the end of the stream; one who comes late first gets a `Replayed`."""
+        async with aclosing(self._shared.read(partial(_EventReader, self._fold))) as events:
+            async for event in events:
+                if isinstance(event, Ended):
+                    self._shared.detach()
+                yield event
+
+    def __await__(self) -> Generator[Any, None, EnhancedRememberStreamResult]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> EnhancedRememberStreamResult:
+        try:
+            return await self._shared
+        except Stopped as stopped:
+            stopped.resume_token = self.resume_token
+            raise
+
+    def detach(self) -> None:
+        """Run to the end, whoever leaves; starts the stream if nothing has."""
+        self._shared.detach()
+        self._shared.start()
+
+    async def stop(self, *, keep_partial: bool = True) -> None:
+        """Stop now: the source is closed, the partial is kept; returns when everything is at rest.
+
+        The partial is `await answer.kept()`, or found with `memory.list(space, include_partial=True)`, and resumed with
+        `resume_token`.  With `keep_partial=False` the partial and its question are deleted instead.  A text that has come to its
+        end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
+        """
+        check.flag("keep_partial", keep_partial)
+        self._shared.stop()
+        if task := self._shared.task:
+            await asyncio.wait({task})
+        opened, begun = self._fold.opened, self._fold.begun
+        if keep_partial or self._fold.ended is not None or opened is None:
+            return
+        if self._spool:
+            await self._spool.forget(opened, begun.epoch if begun else 0)
+        if self._backend is None:
+            return
+        streams, space = Streams(self._backend), opened.turn.memory_space_id
+        if begun is None:  # stopped before the store had answered
+            found = await streams.get(stream_id=opened.stream_id, memory_space_id=space)
+            if found is None or found["state"] != "open":
+                return
+            try:
+                begun = await begin_stream(self._backend, opened)  # sent again it is the same beginning, if it was ours
+            except Exception as error:
+                if judge(error).verdict.of_exchange:
+                    return  # another's, or deleted: nothing of ours is there
+                raise
+        await streams.rollback(stream_id=opened.stream_id, memory_space_id=space, epoch=begun.epoch)
+
+    async def kept(self) -> MemoryEntry | None:
+        """The memory that the store holds of this answer now: partial, or whole; None if it holds no text of it.
+
+        Of an `Answer` that was made without its backend nothing is known: None.
+        """
+        if self._backend is None or (opened := self._fold.opened) is None:
+            return None
+        space = opened.turn.memory_space_id
+        stream = await Streams(self._backend).get(stream_id=opened.stream_id, memory_space_id=space)
+        if stream is None:
+            return None
+        memories = Memories(self._backend)
+        row = await memories.get(memory_space_id=space, memory_id=stream["memoryId"], include_partial=True)
+        return None if row is None else MemoryEntry.from_row(row)
+
+    def __repr__(self) -> str:
+        if (task := self._shared.task) is None:
+            return "Answer(not started)"
+        state = "streaming" if not task.done() else "remembered" if _fine(task) else "ended without being remembered"
+        return f"Answer({state}, {self._fold.offset:,} characters)"
+
+
+def _fine(task: asyncio.Task[Any]) -> bool:
+    return not task.cancelled() and task.exception() is None

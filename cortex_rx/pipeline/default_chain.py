@@ -1,0 +1,89 @@
+"""The chain that `remember_stream` runs: every option adds, removes or configures one named step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from cortex_rx import operators as cx
+from cortex_rx.backends.base import Backend
+from cortex_rx.chain import Chain, Step
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.models.options import StreamingOptions, parse
+from cortex_rx.spool.spool import Spool
+
+__all__ = ["default_chain"]
+
+
+_RETRIES = 3
+
+
+def default_chain(
+    backend: Backend,
+    options: StreamingOptions | Mapping[str, Any] | None = None,
+    *,
+    extract_content: Callable[..., Any] | None = None,
+    generate_embedding: Callable[..., Any] | None = None,
+    spool: Spool | None = None,
+) -> Chain:
+    """The very chain that `remember_stream` runs with these options; take it apart and put it together anew.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> default_chain(SqliteBackend(":memory:")).names
+    ('begin', 'persist_partial', 'recover', 'finalize', 'measure')
+    >>> default_chain(SqliteBackend(":memory:"), {"streamTimeout": 30_000, "storePartialResponse": False}).names
+    ('timeout', 'begin', 'recover', 'finalize', 'measure')
+    >>> print(default_chain(SqliteBackend(":memory:"), {"maxSingleMemorySize": 4_000})["chunk"])
+    chunk(strategy='sentence', size=4000, max_length=4000)
+    """
+    chosen = parse(StreamingOptions, options)
+    steps: list[Step] = []
+    if chosen.stream_timeout is not None:
+        steps.append(cx.timeout(idle=_ms(chosen.stream_timeout)))
+    if chosen.max_retries is not None or chosen.partial_failure_handling == "retry":
+        retries = _RETRIES if chosen.max_retries is None else chosen.max_retries
+        if retries:
+            longest = _ms(chosen.max_retry_after)
+            steps.append(cx.resume(retries, _ms(chosen.retry_delay), max_retry_after=longest))
+    if chosen.max_response_length is not None:
+        steps.append(cx.limit(chosen.max_response_length))
+    steps.append(cx.begin(backend, token=chosen.generate_resume_token))
+    if (cut := _chunk(chosen)) is not None:
+        steps.append(cut)
+    strategy = chosen.partial_failure_handling
+    if chosen.store_partial_response:
+        interval, most = _ms(chosen.partial_response_interval), chosen.max_buffer_size
+        # Of a stream that would be rolled back there is no partial to be kept.
+        kept_in = None if strategy == "rollback" else spool
+        steps.append(cx.persist_partial(backend, interval, most, spool=kept_in))
+    steps.append(cx.recover("store-partial" if strategy == "retry" else strategy, backend))
+    steps.append(
+        cx.finalize(
+            backend,
+            extract_content,
+            generate_embedding,
+            chosen.max_single_memory_size,
+            chosen.incremental_embeddings,
+            spool,
+        )
+    )
+    steps.append(cx.measure())
+    if (hooks := chosen.hooks) is not None:
+        steps.append(cx.observe(hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete))
+    return Chain(steps)
+
+
+def _ms(milliseconds: float) -> timedelta:
+    return timedelta(milliseconds=milliseconds)
+
+
+def _chunk(chosen: StreamingOptions) -> Step | None:
+    """The step that cuts the answer, if one is wanted."""
+    strategy, most = chosen.chunking_strategy, chosen.max_single_memory_size
+    if strategy is not None:
+        return cx.chunk(strategy, chosen.chunk_size, max_length=most)
+    if chosen.chunk_size is not None:
+        raise InvalidArgument("chunk_size", chosen.chunk_size, "None, unless chunking_strategy says what it counts")
+    # As many sentences as fit: of one code point each there would be so many.
+    return None if most is None else cx.chunk("sentence", most, max_length=most)

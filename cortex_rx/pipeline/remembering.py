@@ -1,0 +1,167 @@
+"""`remember_stream` and `remember`: an answer into memory, while it streams or when it is whole."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from reactivex import Observable
+
+from cortex_rx import validation as check
+from cortex_rx.backends.base import Backend
+from cortex_rx.chain import Operator
+from cortex_rx.engine import Started
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.models.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
+from cortex_rx.models.results import RememberResult
+from cortex_rx.pipeline.answer import LINGER, Answer
+from cortex_rx.pipeline.default_chain import default_chain
+from cortex_rx.sources.model_stream import Provider, ResumeFrom, from_stream, new_id
+from cortex_rx.spool.spool import Spool
+
+__all__ = ["remember", "remember_stream"]
+
+
+def remember_stream(
+    response_stream: Any,
+    options: StreamingOptions | Mapping[str, Any] | None = None,
+    *,
+    backend: Backend,
+    chain: Operator | None = None,
+    provider: Provider | None = None,
+    linger: timedelta = LINGER,
+    make_id: Callable[[], str] = new_id,
+    started: Started | None = None,
+    spool: Spool | None = None,
+    **params: Any,
+) -> Answer:
+    """Stream an answer into memory: every token is shown at once, and the exchange is remembered.
+
+    The answer's stream comes first and the parameters are keywords; or, as in Cortex, a model or dictionary of all parameters
+    comes first (`RememberStreamParams`, with `response_stream`) and then one of options (`StreamingOptions`).  Keys may be
+    camelCase or snake_case.  What streams can be given: see `from_stream`.
+
+    It runs `default_chain(backend, options)`, or the `chain` given, which then stands for the options too.  Nothing runs, and
+    nothing is stored, before the `Answer` is used.
+
+    With `resume_from` (a token: `answer.resume_token`, or that of a `ResumableStreamError` or `Stopped`) a stream that began
+    elsewhere goes on here: the stream is then a `replayable`, `prefill` or `restart` source, and of the parameters only
+    `memory_space_id` is needed; those that are given must be the stored ones.  While its writer may be alive it is waited for, up
+    to 10 s, then `StillOwned` is raised; `take_over=True` takes it at once.  Of a finished stream it gives the stored result.
+
+    With a `spool`, the default chain keeps there what the store cannot take, for `spool.drain(backend)` to deliver later.
+
+    Raises `InvalidArgument` at once for whatever does not fit.
+
+    >>> import asyncio
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         answer = remember_stream(
+    ...             ["It is ", "in Lisbon."], backend=backend, memory_space_id="support", conversation_id="c-1",
+    ...             user_message="Where is my parcel?", user_id="ada", user_name="Ada")
+    ...         async for text in answer:
+    ...             print(text)
+    ...         return (await answer).stream_metrics.total_chunks
+    >>> asyncio.run(main())
+    It is
+    in Lisbon.
+    2
+    """
+    try:
+        first = response_stream
+        if not isinstance(first, RememberStreamParams | ResumeStreamParams | Mapping):
+            first = {"response_stream": first}
+        turn = resume = None
+        if isinstance(first, ResumeStreamParams) or _resumes(first) or _resumes(params):
+            given: RememberStreamParams | ResumeStreamParams = parse(ResumeStreamParams, first, **params)
+            assert isinstance(given, ResumeStreamParams)
+            resume = ResumeFrom(
+                backend, given.memory_space_id, given.resume_from, given.take_over, expected=given.expected()
+            )
+        else:
+            given = parse(RememberStreamParams, first, **params)
+            turn = given.turn()
+        source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
+        pipeline = _chosen(given, backend, options, chain, spool)(source)
+        check.instance(Observable, "an operator: a function from an observable to an observable")("chain", pipeline)
+    except BaseException:
+        if inspect.iscoroutine(response_stream):
+            response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
+        raise
+    return Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool)
+
+
+def _resumes(params: object) -> bool:
+    """Whether a token is among the parameters."""
+    names = ("resume_from", "resumeFrom", "resume_token", "resumeToken")
+    return isinstance(params, Mapping) and any(params.get(name) is not None for name in names)
+
+
+def _chosen(
+    given: RememberStreamParams | ResumeStreamParams,
+    backend: Backend,
+    options: StreamingOptions | Mapping[str, Any] | None,
+    chain: Operator | None,
+    spool: Spool | None,
+) -> Operator:
+    """The chain that was given, or the default one."""
+    if chain is None:
+        return default_chain(
+            backend,
+            options,
+            extract_content=given.extract_content,
+            generate_embedding=given.generate_embedding,
+            spool=spool,
+        )
+    if options is not None:
+        raise InvalidArgument("options", "options and chain", "one of them: options are for the default chain")
+    for name in ("extract_content", "generate_embedding"):
+        if getattr(given, name) is not None:
+            raise InvalidArgument(name, f"{name} and chain", f"one of them: in a chain, say finalize({name}=...)")
+    check.function("chain", chain)
+    return chain
+
+
+async def remember(
+    params: RememberParams | Mapping[str, Any] | None = None,
+    *,
+    backend: Backend,
+    make_id: Callable[[], str] = new_id,
+    started: Started | None = None,
+    spool: Spool | None = None,
+    **keywords: Any,
+) -> RememberResult:
+    """Remember an exchange whose answer is there already: the same chain as `remember_stream`, with one piece of text.
+
+    The parameters are keywords, or a model or dictionary (`RememberParams`, with `agent_response`).  Once begun it is finished,
+    also when the caller is cancelled.  Raises `InvalidArgument` before anything is stored, and as `await answer` does.
+
+    >>> import asyncio
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         done = await remember(
+    ...             backend=backend, memory_space_id="support", conversation_id="c-1", user_message="Where is my parcel?",
+    ...             agent_response="It is in Lisbon.", user_id="ada", user_name="Ada")
+    ...         return [memory.content for memory in done.memories]
+    >>> asyncio.run(main())
+    ['Where is my parcel?', 'It is in Lisbon.']
+    """
+    given = parse(RememberParams, params, **keywords)
+
+    async def whole() -> AsyncGenerator[str, None]:
+        yield given.agent_response
+
+    chain = default_chain(
+        backend,
+        {"store_partial_response": False},
+        extract_content=given.extract_content,
+        generate_embedding=given.generate_embedding,
+        spool=spool,
+    ).without("measure")
+    answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started, backend=backend)
+    answer.detach()
+    return (await answer).plain()

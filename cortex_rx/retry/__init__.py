@@ -1,0 +1,19 @@
+"""Which errors may pass, which are final, and how long to wait: the one table, who applies it, and the pauses."""
+
+from cortex_rx.retry.judge import is_transient, judge, retry_after, status_of
+from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling, retrying
+from cortex_rx.retry.table import TABLE, Rule, Verdict
+
+__all__ = [
+    "SHORT_PAUSES",
+    "TABLE",
+    "Backoff",
+    "Rule",
+    "Verdict",
+    "doubling",
+    "is_transient",
+    "judge",
+    "retry_after",
+    "retrying",
+    "status_of",
+]

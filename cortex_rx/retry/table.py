@@ -1,0 +1,253 @@
+"""Which errors may pass and which are final: the one table, as data."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from cortex_rx import errors as ours
+
+__all__ = ["TABLE", "Rule", "Verdict"]
+
+
+class Verdict(enum.Enum):
+    """What an error means for who may try again."""
+
+    TRANSIENT = "transient"
+    """The same may go well the next time."""
+    FINAL = "final"
+    """It will fail again."""
+    TAKEN = "taken"
+    """About this very exchange: another process writes it."""
+    CONFLICT = "conflict"
+    """About this very exchange: of its text another one is stored than was sent."""
+    REPEATED = "repeated"
+    """About this very exchange: it was stored before, and is another one there."""
+    GONE = "gone"
+    """About this very exchange: it was deleted."""
+    BUG = "bug"
+    """A mistake in a program: this one, or the caller's."""
+    CARRIED = "what it carries"
+    """What its words say, or what it comes from; no error is that in the end."""
+
+    @property
+    def of_exchange(self) -> bool:
+        """Whether it is about this very exchange: it ends the stream as it is."""
+        return self in (Verdict.TAKEN, Verdict.CONFLICT, Verdict.REPEATED, Verdict.GONE)
+
+
+class Rule(NamedTuple):
+    """What the errors of these names are, and why."""
+
+    verdict: Verdict
+    names: tuple[Any, ...]
+    """Of classes, words, errnos; statuses, and ranges of them."""
+    why: str
+    as_is: bool = False
+    """No failure of the stream, or dealt with: `recover` passes it on as it is."""
+
+
+_T, _F, _BUG = Verdict.TRANSIENT, Verdict.FINAL, Verdict.BUG
+
+
+_OURS = (
+    Rule(_T, (ours.StoreUnavailable, ours.StoreBusy, ours.StoreFull), "the store may be back, or free, or have room"),
+    Rule(_T, (ours.StreamCutOff,), "the connection was cut"),
+    Rule(_T, (ours.SpoolBusy,), "the other drainer will be done"),
+    Rule(
+        Verdict.CARRIED,
+        (ours.StreamTimeout,),
+        "a source that fell silent may be asked again; the time in all is used up",
+    ),
+    Rule(Verdict.CARRIED, (ours.ProviderError,), "what its words say"),
+    Rule(Verdict.CARRIED, (ours.ResumableStreamError,), "what ended the stream"),
+    Rule(Verdict.CARRIED, (ours.NotStored,), "what it comes from", as_is=True),
+    Rule(Verdict.TAKEN, (ours.Fenced, ours.StillOwned), "another process writes the stream"),
+    Rule(Verdict.CONFLICT, (ours.Diverged, ours.Gap), "something else is stored where this text belongs"),
+    Rule(Verdict.REPEATED, (ours.IdempotencyConflict,), "another exchange is stored under its key"),
+    Rule(Verdict.GONE, (ours.StreamNotFound,), "it was deleted, or never was"),
+    Rule(_BUG, (ours.CallbackError,), "a function of the caller's raised it; no source will mend that"),
+    Rule(
+        _BUG,
+        (ours.InvalidArgument, ours.UnsupportedOption, ours.UnknownStep, ours.MissingExtra, ours.SourceConsumed),
+        "how something was called",
+    ),
+    Rule(_BUG, (ours.ChainOrderError, ours.NotResumable), "how the chain was put together", as_is=True),
+    Rule(
+        _F,
+        (ours.TokenError, ours.TokenUnknown, ours.TokenExpired, ours.WrongMemorySpace, ours.TokenSuperseded),
+        "the token gives no access, and will give none",
+    ),
+    Rule(
+        _F,
+        (
+            *(ours.StoreInaccessible, ours.StoreReadOnly, ours.StoreTooNew, ours.NotACortexFile, ours.StoreCorrupt),
+            *(ours.StoreClosed, ours.UnknownFunction, ours.StoreError),
+        ),
+        "the store refuses, until somebody mends it",
+    ),
+    Rule(_F, (ours.MemoryNotFound, ours.ConversationNotFound, ours.LetterNotFound), "it does not exist"),
+    Rule(_F, (ours.RetryAfterTooLong,), "the provider wants to be left alone for longer than we wait"),
+    Rule(_F, (ours.StreamTooLong, ours.EmptyAnswer), "the answer is what it is"),
+    Rule(_F, (ours.QueueClosed, ours.TextDiverged), "it was closed, or began anew, for good"),
+    Rule(_F, (ours.CortexError,), "any other"),
+)
+"""Our own, by class: the nearest one counts."""
+
+
+_WORDS = (
+    Rule(
+        _F,
+        ("insufficient_quota", "billing_error", "billing_hard_limit_reached", "billing_not_active"),
+        "somebody has to pay, whatever the status (429) says",
+    ),
+    Rule(
+        _F,
+        ("context_length_exceeded", "string_above_max_length", "request_too_large"),
+        "the question is too long for the model",
+    ),
+    Rule(_F, ("content_filter", "content_policy_violation", "invalid_prompt"), "the provider refuses the content"),
+    Rule(
+        _F,
+        (
+            *("invalid_request_error", "authentication_error", "permission_error", "not_found_error"),
+            *("invalid_api_key", "model_not_found", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "UNAUTHENTICATED"),
+            *("PERMISSION_DENIED", "NOT_FOUND", "ValidationException", "AccessDeniedException"),
+            "ResourceNotFoundException",
+        ),
+        "the request is wrong, or not allowed",
+    ),
+    Rule(
+        _T,
+        (
+            *("overloaded_error", "rate_limit_error", "rate_limit_exceeded", "slow_down", "engine_overloaded_error"),
+            *(
+                "server_is_overloaded",
+                "overloaded",
+                "RESOURCE_EXHAUSTED",
+                "ThrottlingException",
+                "TooManyRequestsException",
+            ),
+        ),
+        "the provider is overloaded, or asked too often",
+    ),
+    Rule(
+        _T,
+        (
+            *("server_error", "api_error", "internal_server_error", "service_unavailable", "timeout_error"),
+            "service_unavailable_error",
+            *("INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "InternalServerException"),
+            *("ServiceUnavailableException", "ModelStreamErrorException", "ModelTimeoutException"),
+            "ModelNotReadyException",
+        ),
+        "the provider failed",
+    ),
+    Rule(_T, ("idle",), "nothing came from the source: a `StreamTimeout`"),
+    Rule(_F, ("total",), "the time in all is used up: a `StreamTimeout`"),
+)
+"""What providers say, in the error (`code`, `type`, `status`) or the body that it carries; small and capital letters are one."""
+
+
+_HEADER = (
+    Rule(_T, ("true",), "the server asks to be asked again"),
+    Rule(_F, ("false",), "the server asks not to be asked again"),
+)
+"""The header `x-should-retry`, of OpenAI and Anthropic; their clients obey it."""
+
+
+_STATUSES = (
+    Rule(
+        _T,
+        (408, 409, 425, 429),
+        "a timeout, a lock, too early, too often: the clients of OpenAI and Anthropic retry 408, 409 and 429",
+    ),
+    Rule(_F, (501, 505, 510, 511), "the server will not learn it, though some clients retry every 5xx"),
+    Rule(_T, (range(500, 1000),), "the server failed"),
+    Rule(_F, (range(400, 500),), "the request is wrong, or not allowed"),
+)
+"""HTTP statuses; the first rule counts.  Below 400 they say nothing."""
+
+
+_CLOSES = (
+    Rule(_F, (1002, 1003, 1007, 1008, 1009, 1010), "the request is wrong, too long, or not allowed"),
+    Rule(_T, (1001, 1005, 1006, range(1011, 1016)), "the server went away, or failed"),
+)
+"""Codes with which a WebSocket is closed."""
+
+
+_CLASSES = (
+    Rule(
+        _F,
+        ("SSLCertVerificationError", "ClientConnectorCertificateError", "ServerFingerprintMismatch"),
+        "the certificate of the server is not trusted",
+    ),
+    Rule(
+        _F,
+        (
+            *("UnsupportedProtocol", "InvalidURL", "InvalidURI", "MissingSchema", "InvalidSchema", "InvalidHeader"),
+            *("NonHttpUrlClientError", "LocationValueError", "TooManyRedirects", "LocalProtocolError"),
+        ),
+        "the client cannot send such a request, or is sent in a circle",
+    ),
+    Rule(_F, ("LineTooLong",), "the client cannot read such an answer"),
+    Rule(
+        _BUG,
+        (
+            *("TypeError", "AttributeError", "NameError", "LookupError", "AssertionError", "ArithmeticError"),
+            *("ImportError", "SyntaxError", "NotImplementedError", "RecursionError", "UnicodeError"),
+            "ImproperConnectionState",  # of http.client: CannotSendRequest, ResponseNotReady
+        ),
+        "a mistake in a program",
+    ),
+    Rule(
+        _T,
+        (
+            *("ConnectionError", "TimeoutError", "IncompleteReadError", "EOFError", "gaierror", "herror", "SSLError"),
+            *("HTTPException", "BrokenResourceError"),
+        ),
+        "Python: a connection that failed or was too slow, a name that was not found, TLS that broke",
+    ),
+    Rule(
+        _T,
+        ("TransportError", "TimeoutException", "NetworkError", "ProtocolError", "ProxyError"),
+        "httpx, httpcore, h11, urllib3: the connection",
+    ),
+    Rule(
+        _T,
+        ("ClientConnectionError", "ClientPayloadError", "ChunkedEncodingError", "Timeout", "IncompleteRead"),
+        "aiohttp, requests, urllib3: the connection, or an answer that was cut off",
+    ),
+    Rule(
+        _T,
+        ("APIConnectionError", "HTTPClientError", "ResponseStreamingError", "ConnectionClosedError"),
+        "clients of providers, botocore, websockets: the connection",
+    ),
+)
+"""Errors of Python and of clients, by the name of the class or of the nearest of its bases."""
+
+
+_ERRNOS = (
+    Rule(
+        _T,
+        (
+            *("ECONNRESET", "ECONNABORTED", "ECONNREFUSED", "EPIPE", "ENOTCONN", "ESHUTDOWN", "ETIMEDOUT"),
+            *("ENETUNREACH", "ENETDOWN", "ENETRESET", "EHOSTUNREACH", "EHOSTDOWN", "EADDRNOTAVAIL", "ENOBUFS"),
+            *("EAGAIN", "EINTR"),
+        ),
+        "the network",
+    ),
+)
+"""An `OSError` of no class that is known."""
+
+
+TABLE: Mapping[str, tuple[Rule, ...]] = {
+    "ours": _OURS,
+    "words": _WORDS,
+    "header": _HEADER,
+    "statuses": _STATUSES,
+    "closes": _CLOSES,
+    "classes": _CLASSES,
+    "errnos": _ERRNOS,
+}
+"""All rules: of our own errors, the words of providers, the header `x-should-retry`, HTTP statuses, codes of WebSockets, classes by name, errnos."""

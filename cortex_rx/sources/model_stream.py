@@ -1,0 +1,198 @@
+"""`from_stream`: a language model's stream as an observable of events."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, TypeAlias
+
+from reactivex import Observable
+
+from cortex_rx import validation as check
+from cortex_rx.chain import declare
+from cortex_rx.engine import FlowScheduler, ReopenState, pull
+from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable
+from cortex_rx.events import (
+    Custom,
+    Delta,
+    Ended,
+    Opened,
+    Ownership,
+    Problem,
+    Replayed,
+    Resumed,
+    SourceReplayed,
+    StreamEvent,
+)
+from cortex_rx.models.turn import Turn
+from cortex_rx.sources.opening import SingleUse, check_stream
+from cortex_rx.sources.providers import Finish, Piece, Provider, openai_chat
+from cortex_rx.sources.reader import SourceReader
+from cortex_rx.sources.reopening import Reopenable, ResumePoint, SourceProgress, prefill, replayable, restart
+from cortex_rx.streams.takeover import ResumeFrom, take_over
+
+__all__ = [
+    "Finish",
+    "Piece",
+    "Provider",
+    "Reopenable",
+    "ResumeFrom",
+    "ResumePoint",
+    "Source",
+    "from_stream",
+    "new_id",
+    "openai_chat",
+    "prefill",
+    "replayable",
+    "restart",
+    "stream_id_of",
+]
+
+Stream: TypeAlias = AsyncIterable[Any] | Iterable[Any] | Observable[Any]
+Source: TypeAlias = (
+    Stream
+    | Awaitable[Any]
+    | AbstractAsyncContextManager[Any]
+    | Callable[[], Stream]
+    | Callable[[], Awaitable[Any]]
+    | Callable[[], AbstractAsyncContextManager[Any]]
+    | Reopenable
+)
+"""What `from_stream` takes."""
+
+
+def new_id() -> str:
+    """A new stream id, another one each time.
+
+    >>> new_id() == new_id()
+    False
+    """
+    return f"stream-{uuid.uuid4().hex}"
+
+
+def stream_id_of(turn: Turn, make: Callable[[], str] = new_id) -> str:
+    """The id of a turn's stream: derived from its idempotency key if it has one, so that it is the same each time.
+
+    >>> keyed = Turn("support", "c-1", "Hi!", user_id="ada", user_name="Ada", idempotency_key="order-7")
+    >>> stream_id_of(keyed) == stream_id_of(keyed)
+    True
+    """
+    if turn.idempotency_key is None:
+        return make()
+    key = f"{len(turn.memory_space_id)}:{turn.memory_space_id}{turn.idempotency_key}"
+    return f"stream-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def from_stream(
+    source: Source,
+    *,
+    turn: Turn | None = None,
+    provider: Provider | None = None,
+    make_id: Callable[[], str] = new_id,
+    resume: ResumeFrom | None = None,
+) -> Observable[StreamEvent]:
+    """A language model's stream as a cold observable of events: `Opened`, then `Delta`s and `Custom`s, then `Ended`.
+
+    `source` is an async iterable, a sync iterable (read in a thread of its own, one item at a time), an `Observable`, or
+    something that gives one of these: an awaitable, an async context manager, or a factory, plain or async.  Only a factory can
+    be subscribed to more than once.  A factory is called on the event loop: the request of a sync client belongs into a generator
+    function, whose body runs in the thread.  What was opened here is closed here, once; an error of that comes after `Ended`.
+
+    Items are text, or what OpenAI's chat completions and responses and Anthropic's messages stream: objects of the SDKs
+    (those of `responses.stream()` and Anthropic's `messages.stream()` too) or their JSON; a `provider` that is given is asked
+    first, of text too.  Empty text and None are skipped; halves of a surrogate pair that come in two items are rejoined, lone
+    ones become U+FFFD, with one `Problem`.  An observable that knows no gates (one that is not made by this package) is
+    **unbounded**: it cannot be told to wait.  A read in a thread cannot be broken off: when the stream ends meanwhile, 2 s
+    are given to it, then the thread is left to close the source when the read returns.
+
+    A factory that is wrapped in `replayable`, `prefill` or `restart` says how its source can be opened again: then `resume` may stand
+    in the chain, and each `Delta` has the mark of its place in the source.  It is called with a `ResumePoint`.  With `resume`, a
+    `ResumeFrom`, a stream that began in another process is taken over before the model is asked: `Opened`, then `Replayed` with
+    what is stored, then the rest; there is no `turn` to give, it is stored.  Of a stream that has ended what is stored comes, and no
+    model is asked.
+
+    Raises `InvalidArgument` at once for what can be no stream, `NotResumable` where a source would have to be opened again and does
+    not say how.  As an error of the stream come `TypeError` for an item of a type
+    that nothing knows, `SourceConsumed` for a second subscription to what is no factory, `StreamTimeout` where a `timeout`
+    downstream asks for it, and what the source raises.
+
+    >>> import asyncio
+    >>> from cortex_rx import operators as cx
+    >>> from cortex_rx.engine import run
+    >>> async def model():
+    ...     yield "Hello "
+    ...     yield "Ada"
+    >>> turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
+    >>> asyncio.run(run(from_stream(model, turn=turn).pipe(cx.last())))
+    Ended(reason='stop', offset=9, index=2, usage=None)
+    """
+    declared = source if isinstance(source, Reopenable) else None
+    if declared is None:
+        check_stream(source)
+    check.optional(check.function)("provider", provider)
+    check.function("make_id", make_id)
+    if resume is not None and turn is not None:
+        raise InvalidArgument("turn", "turn and resume", "one of them: the turn of a stream that is resumed is stored")
+    if resume is None:
+        check.instance(Turn, "a Turn")("turn", turn)
+    check.optional(check.instance(ResumeFrom, "a ResumeFrom"))("resume", resume)
+    if resume and declared is None:
+        raise NotResumable(_DECLARE)
+    reads = SingleUse(source) if declared is None else declared
+    kinds: tuple[type[StreamEvent], ...] = (Opened, Delta, Ended, Custom, Problem)
+    if declared is not None:
+        kinds = (*kinds, Replayed, Resumed, SourceReplayed)
+    me = object()
+
+    def events(flow: FlowScheduler) -> AsyncGenerator[StreamEvent, None]:
+        if isinstance(reads, SingleUse):
+            if flow.reopen_state is not None:
+                raise NotResumable(_DECLARE)
+            reads.claim()  # before anything is shown, or stored
+        point = flow.reopen_state or ReopenState()
+        progress: SourceProgress = point.memo.setdefault(me, SourceProgress(declared))
+        first = partial(_first, progress, flow, turn, make_id, resume)
+        return SourceReader(reads, progress, flow, provider).events(first)
+
+    return declare(pull(events), kinds)
+
+
+async def _first(
+    progress: SourceProgress,
+    flow: FlowScheduler,
+    turn: Turn | None,
+    make_id: Callable[[], str],
+    resume: ResumeFrom | None,
+) -> list[StreamEvent]:
+    """What comes before the text: who asks what and, of a stream that is taken over, what is stored of it.
+
+    It comes once.  Where taking over failed, `resume` asks again, and nothing has come yet.
+    """
+    if progress.begun:
+        return []
+    progress.rewritten = flow.replays_upstream
+    if resume is None:
+        assert turn is not None
+        progress.base, progress.begun = flow.time(), True
+        return [Opened(turn, stream_id_of(turn, make_id), flow.wall())]
+    taken = await take_over(resume, flow)
+    if taken.empty:
+        raise EmptyAnswer("The stream was closed without an answer; the question is kept as unanswered.")
+    progress.base, progress.begun = flow.time() - max(0.0, flow.wall() - taken.started), True
+    ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
+    opened = Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
+    replayed = Replayed(taken.text, len(taken.text), taken.index, taken.attempt, taken.mark)
+    if taken.ended is not None:
+        return [opened, replayed, Ended(taken.ended, replayed.offset, taken.index, taken.usage)]
+    progress.restore(taken.text, taken.index, taken.attempt, taken.mark)
+    begins_anew = progress.how is not None and progress.how.how == "restart"
+    return [opened] if begins_anew else [opened, replayed]
+
+
+_DECLARE = (
+    "a chain with resume(), and a stream that is resumed, need a source that says how it can be opened again: "
+    "from_stream(replayable(factory)), prefill(factory) or restart(factory), where factory(point) opens it"
+)

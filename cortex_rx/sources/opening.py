@@ -1,0 +1,252 @@
+"""How a source is opened, read and closed, whatever its form: always as an async iterator of items."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from concurrent.futures import Executor, Future
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
+from contextvars import copy_context
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+from reactivex import Observable, abc
+
+from cortex_rx.engine import FlowScheduler, Mailbox, TimeoutGuard
+from cortex_rx.errors import InvalidArgument, SourceConsumed
+
+__all__ = ["SingleUse", "TimedItems", "check_stream", "open_stream"]
+
+T = TypeVar("T")
+log: logging.Logger = logging.getLogger("cortex_rx")
+
+CLOSING = 2.0  # seconds that a read in a thread may still take when the stream has ended
+
+
+def check_stream(stream: object) -> None:
+    """Refuse what can be no stream, and what would be read as something that nobody means."""
+    if isinstance(stream, Observable | AsyncIterable | AbstractAsyncContextManager) or inspect.isawaitable(stream):
+        return
+    kind = type(stream).__name__
+    if isinstance(stream, str | bytes | bytearray | memoryview):
+        raise InvalidArgument("source", kind, "a stream of text; one text is [text]")
+    if isinstance(stream, Mapping | BaseModel):
+        raise InvalidArgument(
+            "source", kind, "a stream, not a single object (was the provider asked with stream=True?)"
+        )
+    if not (isinstance(stream, Iterable) or callable(stream)):
+        raise InvalidArgument(
+            "source",
+            kind,
+            "an iterable of text or of a provider's chunks, plain or async, an Observable, or a factory of one",
+        )
+
+
+def _is_stream(source: object) -> bool:
+    return isinstance(source, Observable | AsyncIterable | Iterable)
+
+
+class SingleUse:
+    """Lets a factory be opened again and again, anything else once."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        gives = _is_stream(source) or isinstance(source, AbstractAsyncContextManager) or inspect.isawaitable(source)
+        self._factory = callable(source) and not gives
+        self._taken = False
+
+    def claim(self) -> None:
+        """Say that it will be opened."""
+        if self._taken:
+            raise SourceConsumed(
+                f"this {type(self._source).__name__} was read before and cannot be read again; "
+                "give from_stream a function that opens a new one: from_stream(lambda: client.stream(...), turn=...)"
+            )
+        self._taken = not self._factory
+
+    def open(self) -> Any:
+        """The stream, or what gives it."""
+        return self._source() if self._factory else self._source
+
+
+async def open_stream(once: SingleUse, flow: FlowScheduler, stack: AsyncExitStack) -> AsyncIterator[Any]:
+    """An async iterator over the stream; `stack` closes what was opened, also when something fails in between."""
+    stream, manager = once.open(), None
+    if inspect.isawaitable(stream) and not isinstance(stream, Observable | AbstractAsyncContextManager):
+        stream = await stream
+    if isinstance(stream, AbstractAsyncContextManager):
+        manager = cast("AbstractAsyncContextManager[Any]", stream)
+        stream = await _enter(manager, stack)
+    if isinstance(stream, Observable):
+        return _subscribed(stream, flow, stack)
+    check_stream(stream)
+    if isinstance(stream, AsyncIterable):
+        items = aiter(stream)
+        for thing in {id(each): each for each in (manager or stream, items) if each is not manager}.values():
+            if close := getattr(thing, "aclose", None):
+                stack.push_async_callback(close)
+        return items
+    if not isinstance(stream, Iterable):
+        raise InvalidArgument("source", type(stream).__name__, "where a stream is opened, an iterable or an Observable")
+    held = isinstance(stream, list | tuple)  # what is in memory already needs no thread
+    threaded = _at_once(stream) if held else _in_thread(stream)
+    stack.push_async_callback(threaded.aclose)
+    return threaded
+
+
+async def _enter(manager: AbstractAsyncContextManager[T], stack: AsyncExitStack) -> T:
+    stream = await manager.__aenter__()
+
+    async def leave(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await manager.__aexit__(kind, error, trace)  # that it says True swallows nothing: an answer was cut off
+
+    stack.push_async_exit(leave)
+    return stream
+
+
+def _subscribed(source: Observable[Any], flow: FlowScheduler, stack: AsyncExitStack) -> Mailbox[Any]:
+    mailbox: Mailbox[Any] = Mailbox(flow)
+    scope = flow.child(mailbox.gate)
+    subscription = source.subscribe(_OnLoop(mailbox), scheduler=scope)
+
+    async def leave() -> None:
+        subscription.dispose()
+        await scope.join()
+
+    stack.push_async_callback(leave)
+    return mailbox
+
+
+class _OnLoop(abc.ObserverBase[Any]):
+    """Puts into a mailbox what an observable pushes, from whatever thread."""
+
+    def __init__(self, mailbox: Mailbox[Any]) -> None:
+        self._mailbox = mailbox
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+
+    def _call(self, method: Callable[..., None], *args: Any) -> None:
+        if threading.get_ident() == self._thread:
+            method(*args)
+        else:
+            self._loop.call_soon_threadsafe(method, *args)
+
+    def on_next(self, value: Any) -> None:
+        self._call(self._mailbox.on_next, value)
+
+    def on_error(self, error: Exception) -> None:
+        self._call(self._mailbox.on_error, error)
+
+    def on_completed(self) -> None:
+        self._call(self._mailbox.on_completed)
+
+
+async def _at_once(items: Iterable[T]) -> AsyncGenerator[T, None]:
+    for item in items:
+        yield item
+
+
+class _Thread(Executor):
+    """One thread, begun with the first call.  It is a daemon: a read that never returns does not keep a program from ending."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._begun = False
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # from now on a cancellation of who waits does not take the call back
+
+        def call() -> None:
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._calls.put(call)
+        if not self._begun:
+            self._begun = True
+            threading.Thread(target=copy_context().run, args=(self._run,), name="cortex_rx-source", daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+            del call  # while it waits it holds nothing
+
+
+async def _in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
+    """Read a sync iterable in a thread of its own, one item at a time; it is closed there too."""
+    loop, thread = asyncio.get_running_loop(), _Thread()
+    items: Iterator[T] | None = None
+    end, left = object(), False
+    read: Callable[..., Any] = next
+
+    def close() -> None:
+        try:
+            with ExitStack() as stack:
+                for thing in {id(each): each for each in (iterable, items)}.values():
+                    if shut := getattr(thing, "close", None):
+                        stack.callback(shut)
+        except Exception as error:
+            if left:
+                log.error("the source could not be closed: %s", type(error).__name__)
+            raise
+
+    try:
+        items = await loop.run_in_executor(thread, iter, iterable)
+        while (item := await loop.run_in_executor(thread, read, items, end)) is not end:
+            yield item
+    finally:
+        closing = loop.run_in_executor(thread, close)  # after a read that is under way
+        thread.shutdown()
+        try:
+            await asyncio.wait({closing}, timeout=CLOSING)
+        finally:
+            left = not closing.done()
+            if left:
+                closing.cancel()
+                log.warning(
+                    "a read of the source did not return within %s s; the source is closed when it does", CLOSING
+                )
+        if not left:
+            closing.result()
+
+
+class TimedItems(AsyncIterator[Any]):
+    """What `opening` gives; the time in which an item is waited for counts, that of the opening with the first.
+
+    No generator, which somebody would have to close.
+    """
+
+    def __init__(
+        self, opening: Callable[[], Awaitable[AsyncIterator[Any]]], flow: FlowScheduler, stack: AsyncExitStack
+    ) -> None:
+        self._opening = opening
+        self._items: AsyncIterator[Any] | None = None
+        self._watch = TimeoutGuard(flow.timeout_policy)
+        stack.callback(self._watch.close)
+
+    async def __anext__(self) -> Any:
+        with self._watch:
+            if self._items is None:
+                self._items = await self._opening()
+            return await anext(self._items)

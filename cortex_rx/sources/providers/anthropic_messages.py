@@ -1,0 +1,103 @@
+"""Anthropic messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cortex_rx.events import Custom
+from cortex_rx.models.records import Usage
+from cortex_rx.sources.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, raise_failure
+
+__all__ = ["anthropic_messages"]
+
+_OF_TEXT = frozenset(("type", "text"))
+_EVENTS = ("message_", "content_block_", "ping")
+_REPEATS = frozenset(("text", "thinking", "citation", "input_json"))
+_ALONE = frozenset(("signature", "compaction"))
+_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+}
+_CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def anthropic_messages(item: Any) -> list[Piece] | None:
+    """The events of Anthropic messages: those of the API, and those that the SDK's `messages.stream()` adds; objects or JSON.
+
+    Only the text of text blocks is text of the answer; where there are several, they follow each other.  All else passes whole
+    as a `Custom` of the name that is its type: the deltas by theirs (`thinking_delta`, `input_json_delta`, `citations_delta`
+    ...), the events by theirs (`message_start`, `content_block_start` ...).  So do the events in which the SDK says again what
+    it just said (`text`, `thinking` ...), without their `snapshot`: they add no text.  Two things have the names that they have
+    for other providers: the start of a tool call that waits for the caller is also a `Custom` named `tool_calls`, and a
+    refusal also one named `refusal`, with the details of it or None.  It says so at the end only: the text before it is text of
+    the answer, and there may be none.
+
+    The reason is `stop`, `length`, `tool_calls` or `refusal`; another one (`pause_turn`) as it came.  Input tokens are all of
+    them, those written to and read from the cache too.
+
+    Raises `ProviderError` for `error`.
+
+    >>> anthropic_messages({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}})
+    ['Hi']
+    >>> anthropic_messages({"type": "text", "text": "Hi", "snapshot": "Hi"})
+    [Custom(name='text', data={'type': 'text', 'text': 'Hi'})]
+    >>> anthropic_messages({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}})[-1]
+    Finish(reason='stop', usage=Usage(input_tokens=None, output_tokens=3, total_tokens=None))
+    >>> anthropic_messages({"type": "text", "text": "a block, no event"}) is None
+    True
+    """
+    kind: object = field(item, "type")
+    if kind == "content_block_delta":
+        delta: Any = field(item, "delta")
+        name: Any = field(delta, "type")
+        if name != "text_delta":
+            return [passed(item, name if isinstance(name, str) else "content_block_delta")]
+        text: Any = field(delta, "text")
+        pieces: list[Piece] = [text] if isinstance(text, str) else []
+        others(fields(delta), _OF_TEXT, pieces)
+        return pieces
+    if not isinstance(kind, str):
+        return None
+    if kind == "error" and (failure := field(item, "error")) is not None:
+        raise_failure(failure)
+    if not (kind.startswith(_EVENTS) or kind in _ALONE or (kind in _REPEATS and _accumulates(item))):
+        return None
+    pieces = [passed(item, kind)]
+    if kind == "content_block_start":
+        block: Any = field(item, "content_block")
+        if field(block, "type") == "text" and (begun := field(block, "text")):
+            pieces.insert(0, begun)  # the deltas go on after it
+        elif field(block, "type") == "tool_use":
+            pieces.append(Custom("tool_calls", [as_json(block)]))
+    elif kind == "message_start":
+        usage = _usage(field(field(item, "message"), "usage"))
+        if usage is not None:  # what it says of the output is only of its beginning
+            pieces.append(Finish(usage=Usage(input_tokens=usage.input_tokens)))
+    elif kind == "message_delta":
+        delta = field(item, "delta")
+        reason: Any = field(delta, "stop_reason")
+        if reason == "refusal":
+            pieces.append(Custom("refusal", as_json(field(delta, "stop_details"))))
+        pieces.append(Finish(_REASONS.get(reason, reason), _usage(field(item, "usage"))))
+    elif kind == "message_stop" and (usage := _usage(field(field(item, "message"), "usage"))) is not None:
+        pieces.append(Finish(usage=usage))  # the SDK has added it up
+    return pieces
+
+
+def _accumulates(item: Any) -> bool:
+    """Whether it is an event of the SDK's, and no content block of the same type."""
+    return "snapshot" in item if isinstance(item, Mapping) else hasattr(item, "snapshot")
+
+
+def _usage(usage: Any) -> Usage | None:
+    if usage is None:
+        return None
+    given, output = field(usage, "input_tokens"), field(usage, "output_tokens")
+    if given is None:
+        return Usage(output_tokens=output)
+    count = given + sum(field(usage, name) or 0 for name in _CACHED)
+    return Usage(input_tokens=count, output_tokens=output, total_tokens=None if output is None else count + output)

@@ -1,0 +1,97 @@
+"""OpenAI chat completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cortex_rx.events import Custom
+from cortex_rx.models.records import Usage
+from cortex_rx.sources.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, refused
+
+__all__ = ["openai_chat"]
+
+_CHUNK = "chat.completion.chunk"
+_OF_CHUNK = frozenset(  # what is read here, or says nothing of the answer
+    ("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation")
+)
+_OF_CHOICE = frozenset(("index", "delta", "finish_reason"))
+_OF_DELTA = frozenset(("content", "refusal", "role"))
+_REPEATS = frozenset(
+    f"{what}.{when}"
+    for what in ("content", "refusal", "logprobs.content", "logprobs.refusal", "tool_calls.function.arguments")
+    for when in ("delta", "done")
+)
+_SO_FAR = ("snapshot", "parsed", "arguments", "parsed_arguments")  # in a delta: all that came before, again and again
+
+
+def openai_chat(item: Any) -> list[Piece] | None:
+    """The chunks of OpenAI chat completions, and the events of the SDK's `chat.completions.stream()`: its objects, or their JSON.
+
+    Only the text of the first choice is text of the answer; that of a refusal is, too, and passes as a `Custom` named `refusal`
+    besides.  All else that comes is a `Custom` of the name that it has there: `tool_calls`, `function_call`, `audio`,
+    `reasoning_content`, `logprobs`, `citations` and so on; another choice is a `Custom` named `choice`.
+
+    Of the SDK's events `chunk` is read as the chunk that it holds.  The others say again what that said (`content.delta`,
+    `content.done` ...): they pass as a `Custom` of the name that is their type, without what came before, and add no text.
+
+    >>> chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}]}
+    >>> openai_chat(chunk)
+    ['Hi']
+    >>> openai_chat({"type": "chunk", "chunk": chunk, "snapshot": {}}), openai_chat({"type": "content.delta", "delta": "Hi"})
+    (['Hi'], [Custom(name='content.delta', data={'type': 'content.delta', 'delta': 'Hi'})])
+    >>> chunk["choices"][0]["delta"] = {"refusal": "I cannot"}
+    >>> openai_chat(chunk)
+    ['I cannot', Custom(name='refusal', data='I cannot')]
+    >>> openai_chat({"object": "response"}) is None
+    True
+    """
+    kind: object = field(item, "object")
+    if kind is None and (again := _of_helper(item)) is not None:
+        return again
+    if kind != _CHUNK and (kind or not _are_choices(field(item, "choices"))):
+        return None  # some servers send it empty: Azure in its first chunk
+    chunk = fields(item)
+    pieces: list[Piece] = []
+    for each in chunk.get("choices") or ():
+        choice = fields(each)
+        if choice.get("index"):
+            pieces.append(Custom("choice", as_json(each)))
+            continue
+        delta = fields(choice.get("delta"))
+        content = delta.get("content")
+        if isinstance(content, str):
+            pieces.append(content)
+        elif content is not None:
+            pieces.append(Custom("content", as_json(content)))
+        if refusal := delta.get("refusal"):
+            pieces += refused(refusal)
+        others(delta, _OF_DELTA, pieces)
+        others(choice, _OF_CHOICE, pieces)
+        if (reason := choice.get("finish_reason")) is not None:
+            pieces.append(Finish(reason))
+    others(chunk, _OF_CHUNK, pieces)
+    if (usage := chunk.get("usage")) is not None:
+        pieces.append(
+            Finish(
+                usage=Usage(
+                    input_tokens=field(usage, "prompt_tokens"),
+                    output_tokens=field(usage, "completion_tokens"),
+                    total_tokens=field(usage, "total_tokens"),
+                )
+            )
+        )
+    return pieces
+
+
+def _of_helper(item: Any) -> list[Piece] | None:
+    """The pieces in an event of the SDK's helper."""
+    kind: object = field(item, "type")
+    if kind == "chunk":
+        return openai_chat(field(item, "chunk"))
+    if not isinstance(kind, str) or kind not in _REPEATS:
+        return None
+    return [passed(item, kind, _SO_FAR) if kind.endswith("delta") else passed(item, kind)]
+
+
+def _are_choices(choices: Any) -> bool:
+    return isinstance(choices, list) and all(field(choice, "delta") is not None for choice in choices)

@@ -1,0 +1,168 @@
+"""One stream for several readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from cortex_rx import validation as check
+from cortex_rx.engine import ForeignCancellation
+from cortex_rx.stream_utils._common import Changes, reading
+
+__all__ = ["Branch", "tee_stream"]
+
+T = TypeVar("T")
+
+
+class _Box(Generic[T]):
+    """What waits for one reader."""
+
+    def __init__(self) -> None:
+        self.items: deque[T] = deque()
+        self.readers: int = 0  # of it, that wait now
+
+
+class _Tee(Generic[T]):
+    """Reads the stream, in a task of its own: a reader that is cancelled must not cancel the read of the others."""
+
+    def __init__(self, stream: AsyncIterable[T], max_ahead: int) -> None:
+        self.stream: AsyncIterable[T] = stream
+        self.max_ahead: int = max_ahead
+        self.boxes: set[_Box[T]] = (
+            set()
+        )  # those of open branches; it holds no branch, so that one that is dropped is noticed
+        self.changes: Changes = Changes()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.over: bool = False
+        self.fetching: bool = False
+        self.error: Exception | None = None
+
+    def start(self) -> asyncio.Task[None]:
+        if self.task is None:
+            self.loop = asyncio.get_running_loop()
+            self.task = self.loop.create_task(self._read(), name="cortex_rx-tee")
+        return self.task
+
+    def leave(self, box: _Box[T]) -> None:
+        """A branch is closed; with the last one the reading ends."""
+        self.boxes.discard(box)
+        box.items.clear()
+        if not self.boxes and self.task and self.fetching:
+            self.task.cancel()
+        self.changes.tell()
+
+    def _go_on(self) -> bool:
+        """Whether somebody waits for an item and nobody is too far behind; or nobody is left."""
+        asked = any(box.readers and not box.items for box in self.boxes)
+        return not self.boxes or (asked and all(len(box.items) < self.max_ahead for box in self.boxes))
+
+    async def _read(self) -> None:
+        try:
+            async with reading(self.stream) as items:
+                while True:
+                    await self.changes.until(self._go_on)
+                    if not self.boxes:
+                        break
+                    self.fetching = True
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        break
+                    finally:
+                        self.fetching = False
+                    for box in self.boxes:
+                        box.items.append(item)
+                    self.changes.tell()
+        except asyncio.CancelledError:
+            if self.boxes:  # not by `leave`: readers must not take it for the end of the stream
+                self.error = ForeignCancellation("the reading of a stream")
+                raise
+        except Exception as error:
+            self.error = error
+        finally:
+            self.over = True
+            self.changes.tell()
+
+
+class Branch(AsyncIterator[T]):
+    """One of the streams that `tee_stream` gives.  It is closed by `aclose`, by `async with`, or by being dropped."""
+
+    def __init__(self, tee: _Tee[T]) -> None:
+        self._tee = tee
+        self._box: _Box[T] = _Box()
+        tee.boxes.add(self._box)
+
+    async def __anext__(self) -> T:
+        tee, box = self._tee, self._box
+        if box in tee.boxes and not box.items:
+            tee.start()
+            box.readers += 1
+            tee.changes.tell()
+            try:
+                await tee.changes.until(lambda: box.items or tee.over or box not in tee.boxes)
+            finally:
+                box.readers -= 1
+        if box.items:
+            item = box.items.popleft()
+            tee.changes.tell()
+            return item
+        still = box in tee.boxes
+        tee.leave(box)
+        if still and tee.error:
+            raise tee.error
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Read no more, and hold up nobody.  The last branch that is closed closes the stream, and waits for that."""
+        tee = self._tee
+        tee.leave(self._box)
+        if tee.boxes or tee.over:
+            return
+        before = tee.error
+        await asyncio.wait({tee.start()})  # begun only now if nobody has read: the stream is closed all the same
+        if tee.error and tee.error is not before:
+            raise tee.error
+
+    async def __aenter__(self) -> Branch[T]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        tee, box = self._tee, self._box
+        if tee.loop is None:
+            tee.leave(box)
+        elif box in tee.boxes:
+            with suppress(RuntimeError):  # the loop is closed
+                tee.loop.call_soon_threadsafe(tee.leave, box)  # garbage is collected in any thread
+
+
+def tee_stream(stream: AsyncIterable[T], n: int = 2, *, max_ahead: int = 32) -> tuple[Branch[T], ...]:
+    """`n` streams that each give every item of `stream`, for readers that run side by side.
+
+    The slowest sets the pace: the stream is read when somebody waits for an item, and only while nobody has `max_ahead` items
+    before him.  So who reads the branches one after the other, in one task, waits for ever.  A branch that is closed holds up
+    nobody, and neither does a reader that is cancelled; the stream is closed when all branches are.  An error of the stream
+    comes in every branch, behind the items before it.
+
+    The stream is read in a task of its own, which begins with the first reader and ends with the stream or the last branch.
+
+    >>> import asyncio
+    >>> async def words():
+    ...     for word in ("It ", "is ", "in ", "Lisbon."):
+    ...         yield word
+    >>> async def main():
+    ...     shown, logged = tee_stream(words())
+    ...     return await asyncio.gather(consume(shown), consume(logged))
+    >>> from cortex_rx.stream_utils import consume_stream as consume
+    >>> asyncio.run(main())
+    ['It is in Lisbon.', 'It is in Lisbon.']
+    """
+    check.whole(1)("n", n)
+    tee = _Tee(check.stream("stream", stream), check.whole(1)("max_ahead", max_ahead))
+    return tuple(Branch(tee) for _ in range(n))

@@ -1,0 +1,126 @@
+"""Reading a stream from the store while it is written, in whatever process: what is stored, then what comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import repeat
+
+from cortex_rx import validation as check
+from cortex_rx.backends.base import Backend, checked_backend
+from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.errors import StreamNotFound
+from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
+from cortex_rx.models.options import ids
+from cortex_rx.models.records import Usage
+from cortex_rx.retry.pauses import Backoff, retrying
+
+__all__ = ["Position", "follow"]
+
+_PAGE = 65_536  # code points of one event
+_PATIENCE = 30.0  # seconds that a store may be away
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a reader has seen an answer: `offset` code points of `attempt`, written under `epoch`.
+
+    `answer.position` gives it; as JSON it is three numbers.
+
+    >>> Position(offset=120, attempt=0, epoch=1)
+    Position(offset=120, attempt=0, epoch=1)
+    """
+
+    offset: int = 0
+    attempt: int = 0
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("offset", "attempt", "epoch"):
+            check.whole()(name, getattr(self, name))
+
+
+async def follow(
+    backend: Backend,
+    memory_space_id: str,
+    stream_id: str,
+    after: int | Position = 0,
+    *,
+    every: timedelta = timedelta(milliseconds=200),
+) -> AsyncGenerator[StreamEvent, None]:
+    """The text of a stream from `after` on: what is stored, then what is stored next, to the end.
+
+    Gives `Delta`s (their `index` counts from 0 here), and one of `Ended`, `Interrupted` (nobody writes any more: it can be
+    resumed, and followed again) and `RolledBack` as the last.  `Rewound` comes where a reader has seen what does not exist any
+    more: text that was shown and lost with its process, or that of an older attempt; it says where the text goes on.  With a `Position`
+    that is certain; with a number alone it is noticed only where that is beyond what is stored.
+
+    The store is asked every `every`, and waited for when it is away, 30 s at most.  Raises `StreamNotFound`.
+
+    >>> from cortex_rx import Cortex
+    >>> async def main():
+    ...     async with Cortex(":memory:") as cortex:
+    ...         answer = cortex.memory.remember_stream(
+    ...             ["Hello ", "Ada"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", user_id="ada", user_name="Ada")
+    ...         await answer
+    ...         return [event async for event in cortex.memory.follow("s", answer.stream_id, after=6)]
+    >>> asyncio.run(main())
+    [Delta(text='Ada', ...), Ended(reason='stop', offset=9, index=1, usage=None)]
+    """
+    checked_backend("backend", backend)
+    ids(memory_space_id=memory_space_id, stream_id=stream_id)
+    streams = Streams(backend)
+    if not isinstance(after, Position):
+        after = Position(check.whole()("after", after))
+    pause = check.seconds()("every", every)
+    offset, index, seen = after.offset, 0, False
+    epoch = after.epoch or None  # under which it was written what has been read; without it nothing can be said of that
+    attempt = after.attempt if epoch else None
+    while True:
+        try:
+            look = partial(
+                streams.read,
+                memory_space_id=memory_space_id,
+                stream_id=stream_id,
+                after=offset,
+                attempt=attempt,
+                epoch=epoch,
+                limit=_PAGE,
+            )
+            page = await retrying(look, Backoff(repeat(pause, int(_PATIENCE / pause) + 1)))
+        except StreamNotFound:
+            if not seen:
+                raise
+            yield RolledBack(stream_id)
+            return
+        seen = True
+        if page["state"] == "rolledBack":
+            yield RolledBack(stream_id)
+            return
+        newest, until = page["attempts"], page["certain"]
+        # From now on it is that of what is stored: if the stream is rolled back and begun anew between two looks, that is noticed.
+        epoch = page["epoch"]
+        if (attempt is not None and newest != attempt) or offset > until:
+            begun_anew = attempt is not None and newest != attempt
+            attempt, offset = newest, 0 if begun_anew else until
+            yield Rewound(attempt, offset)
+            continue
+        attempt = newest
+        if page["text"]:
+            at = max(0.0, (page["updatedAt"] - page["createdAt"]) / 1000)
+            yield Delta(page["text"], index, offset, attempt, at)
+            offset += len(page["text"])
+            index += 1
+            continue
+        if page["state"] != "open":
+            counted = page.get("usage")
+            usage = Usage.from_row(counted) if counted else None
+            yield Ended(page.get("reason") or page["state"], offset, index, usage)
+            return
+        if not page["owned"]:
+            yield Interrupted(attempt, offset)
+            return
+        await asyncio.sleep(pause)

@@ -1,0 +1,181 @@
+"""Taking over a stream that another process began: before the model is asked, with a token."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from cortex_rx import validation as check
+from cortex_rx.backends.base import HEAD_LENGTH, Backend, checked_backend
+from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.engine import FlowScheduler
+from cortex_rx.errors import Fenced, IdempotencyConflict, StillOwned
+from cortex_rx.models.records import Usage
+from cortex_rx.models.source_position import SourcePosition
+from cortex_rx.models.turn import TURN_CHECKS, Turn
+from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
+
+__all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "TakenOverStream", "new_token", "read_text", "take_over", "token_hash"]
+
+LEASE: timedelta = timedelta(seconds=10)
+"""How long a stream is its writer's after his last sign of life."""
+TOKEN_TTL: timedelta = timedelta(hours=1)
+"""How long a token is good."""
+
+
+def new_token() -> str:
+    """A token: 256 bits that nobody can guess."""
+    return f"resume_{secrets.token_urlsafe(32)}"
+
+
+def token_hash(token: str) -> str:
+    """What the store knows of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFrom:
+    """A stream to be taken over: where it is stored, and the token that says so.
+
+    While its writer is alive it is waited for, for one lease at most, then `StillOwned` is raised; with `take_over` it is
+    taken at once, and the former writer is fenced off.  `claim` makes a repetition harmless: a take-over whose answer was
+    lost is the same one when it is sent again under the same claim.
+
+    >>> from cortex_rx.backends import SqliteBackend
+    >>> ResumeFrom(SqliteBackend(":memory:"), "support", "resume_...", claim="mine")  # the token is not shown
+    ResumeFrom(backend=SqliteBackend(':memory:'), memory_space_id='support', take_over=False, claim='mine', expected={})
+    """
+
+    backend: Backend
+    memory_space_id: str
+    token: str = field(repr=False)
+    take_over: bool = False
+    claim: str = field(default_factory=lambda: uuid.uuid4().hex)
+    expected: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of the `Turn` that the stored one must have; another value is an `IdempotencyConflict`."""
+
+    def __post_init__(self) -> None:
+        checked_backend("backend", self.backend)
+        check.name("memory_space_id", self.memory_space_id)
+        check.token("token", self.token)
+        check.flag("take_over", self.take_over)
+        check.name("claim", self.claim)
+        check.instance(Mapping, "a mapping of fields of the turn")("expected", self.expected)
+        expected: dict[str, Any] = {}
+        for name, value in self.expected.items():
+            check.one_of(*TURN_CHECKS)("expected", name)
+            expected[name] = TURN_CHECKS[name](f"expected.{name}", value)
+        object.__setattr__(self, "expected", expected)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOverStream:
+    """A stream that is ours now, or that had ended."""
+
+    turn: Turn
+    stream_id: str
+    memory_id: str
+    started: float
+    epoch: int
+    attempt: int
+    text: str
+    index: int
+    mark: SourcePosition | None
+    token: str = field(repr=False)
+    ended: str | None = None
+    """The reason with which the answer ended, if it is finished."""
+    usage: Usage | None = None
+    empty: bool = False
+    """It was closed without an answer."""
+
+
+async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> TakenOverStream:
+    """Own the stream, and read what is stored of it.
+
+    Raises `TokenUnknown`, `TokenExpired`, `TokenSuperseded`, `WrongMemorySpace`, `StillOwned` or `StreamNotFound`; `Fenced` if another
+    one takes it over meanwhile.
+    """
+    token = new_token()
+    streams, space = Streams(resume.backend), resume.memory_space_id
+    call = streams.take_over(
+        memory_space_id=space,
+        token=token_hash(resume.token),
+        claim=resume.claim,
+        lease=round(LEASE.total_seconds() * 1000),
+        new_token=token_hash(token),
+        token_ttl=round(TOKEN_TTL.total_seconds() * 1000),
+        force=resume.take_over,
+    )
+    given_up = flow.time() + LEASE.total_seconds()
+    while True:
+        try:
+            answer = await retrying(lambda: call, Backoff(SHORT_PAUSES))
+            break
+        except StillOwned as error:
+            left = error.until / 1000 - flow.wall()  # by our clock: it only says when to ask again
+            if flow.time() >= given_up:
+                raise
+            await asyncio.sleep(min(max(left, 0.05), max(given_up - flow.time(), 0.05)))
+    turn = turn_of(answer["turn"])
+    for name, value in resume.expected.items():
+        if getattr(turn, name) != value:
+            # It is let go of again: whoever means this stream need not wait for the lease to run out.
+            stream, epoch = answer["streamId"], answer["epoch"]
+            await streams.renew(stream_id=stream, memory_space_id=space, epoch=epoch, lease=0)
+            raise IdempotencyConflict(f"the token is of a stream with another {name}")
+    mark = answer.get("mark")
+    text, index = "", 0
+    if answer["state"] != "empty":
+        ours = answer["epoch"] if answer["state"] == "open" else None
+        text, index = await read_text(streams, space, answer["streamId"], answer["attempt"], ours)
+    usage = answer.get("usage")
+    return TakenOverStream(
+        turn,
+        answer["streamId"],
+        answer["memoryId"],
+        answer["turn"]["startedAt"] / 1000,
+        answer["epoch"],
+        answer["attempt"],
+        text,
+        index,
+        SourcePosition.from_json(mark) if mark else None,
+        token,
+        (answer.get("reason") or "stop") if answer["state"] == "finished" else None,
+        Usage.from_row(usage) if usage else None,
+        answer["state"] == "empty",
+    )
+
+
+def turn_of(args: Mapping[str, Any]) -> Turn:
+    """The turn that was given to `streams:begin`."""
+    values = {one.name: args.get(to_camel(one.name)) for one in fields(Turn)}
+    return Turn(**{name: value for name, value in values.items() if value is not None})
+
+
+async def read_text(
+    streams: Streams, space: str, stream_id: str, attempt: int, epoch: int | None = None
+) -> tuple[str, int]:
+    """The whole text of an attempt, page by page, and the number of deltas in it.
+
+    Of one who owns the stream under `epoch` it is his; once another has taken it over, `Fenced`: the text may have grown.
+    """
+    parts: list[str] = []
+    at = 0
+    while True:
+        page = await streams.read(
+            memory_space_id=space, stream_id=stream_id, attempt=attempt, after=at, limit=16 * HEAD_LENGTH
+        )
+        if epoch is not None and page["epoch"] != epoch:
+            raise Fenced(f"the stream is at epoch {page['epoch']}, and was taken over at {epoch}")
+        parts.append(page["text"])
+        at += len(page["text"])
+        if at >= page["length"] or not page["text"]:
+            return "".join(parts), page["index"]

@@ -1,0 +1,178 @@
+"""memories and conversations: lists, filters, search, deletion, pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cortex_rx.errors import ConversationNotFound, MemoryNotFound, StreamNotFound
+from cortex_rx.testing.backends.bench import Bench
+from cortex_rx.testing.backends.promise import Collected
+
+PROMISES = Collected()
+
+
+async def _three(b: Bench) -> None:
+    """Three exchanges of two people in two conversations."""
+    await b.exchange("one?", "first answer", "st", tags=["a"], importance=10)
+    await b.exchange("two?", "second answer", "st2", userId="bob", conversationId="d", tags=["b"], importance=90)
+    await b.exchange("three?", "third answer", "st3", tags=["a", "c"], importance=50)
+
+
+@PROMISES.add("memories:list")
+async def the_newest_comes_first(b: Bench) -> None:
+    """Lists give the newest first, in the order in which exchanges began, an answer before its question."""
+    await b.begin("st", "one?")
+    await b.exchange("two?", "2", "st2")
+    await b.finalize("1", "st")
+    b.same([row["content"] for row in await b.rows()], ["2", "two?", "1", "one?"], "the list")
+
+
+@PROMISES.add("memories:list", "memories:search", "memories:count")
+async def filters_act_before_the_limit(b: Bench) -> None:
+    """Filters act before the limit; counts agree with them."""
+    await _three(b)
+    listed: list[tuple[dict[str, Any], list[str]]] = [
+        ({"limit": 2}, ["third answer", "three?"]),
+        ({"limit": 0}, []),
+        ({"userId": "bob", "limit": 1}, ["second answer"]),
+        ({"conversationId": "d"}, ["second answer", "two?"]),
+        ({"userId": "ada", "conversationId": "d"}, []),
+        ({"sourceType": "conversation", "limit": 1}, ["third answer"]),
+        ({"sourceType": "a2a"}, []),
+    ]
+    for args, want in listed:
+        b.same([row["content"] for row in await b.rows(**args)], want, f"the list with {args}")
+    found: list[tuple[dict[str, Any], set[str]]] = [
+        ({}, {"first answer", "second answer", "third answer"}),
+        ({"userId": "bob", "limit": 1}, {"second answer"}),
+        ({"tags": ["b", "c"]}, {"second answer", "third answer"}),
+        ({"tags": ["c"], "limit": 1}, {"third answer"}),
+        ({"minImportance": 50}, {"second answer", "third answer"}),
+        ({"minImportance": 90.5}, set()),
+        ({"sourceType": "a2a"}, set()),
+    ]
+    for args, contents in found:
+        b.same(set(await b.found("answer", **args)), contents, f"the search with {args}")
+    b.same(len(await b.found("answer", limit=2)), 2, "how many a search with limit 2 finds")
+    b.same(await b.ask("memories:count"), 6, "the count")
+    b.same(await b.ask("memories:count", userId="bob"), 2, "the count of one user")
+    b.same(await b.ask("memories:count", sourceType="a2a"), 0, "the count of another source")
+
+
+@PROMISES.add("memories:search")
+async def words_are_found(b: Bench) -> None:
+    """A word is found whatever its case and accents, once; words with signs and scripts without spaces are phrases."""
+    said = ["The zebra of Ångström", "I don't know C++", "私は京都に住む", "zebra and giraffe and zebra"]
+    for number, text in enumerate(said):
+        await b.exchange("-", text, f"st{number}", conversationId=f"c{number}")
+    cases = [
+        ("ANGSTROM", [said[0]]), ("don't", [said[1]]), ("dont", []), ("C++", [said[1]]), ("京都", [said[2]]), ("都京", []),
+        ("giraffe", [said[3]]), ("zeb", []), ("giraffe zebra", [said[3], said[0]]),
+    ]  # fmt: skip
+    for query, want in cases:
+        b.same(await b.found(query), want, f"what a search for {query!r} finds")
+    scores = [row["_score"] for row in await b.ask("memories:search", query="giraffe zebra")]
+    b.same(all(0 <= score <= 1 for score in scores), True, "whether scores lie between 0 and 1")
+    b.same(scores == sorted(scores, reverse=True), True, "whether what fits best comes first")
+
+
+@PROMISES.add("memories:search")
+async def any_string_is_a_query(b: Bench) -> None:
+    """Any string is a query; one without a word finds nothing."""
+    await b.exchange("near and far", "not the answer")
+    for query in ("", " ", '"', "*", "...", "\0\n", "(", "^"):
+        b.same(await b.found(query), [], f"what a search for {query!r} finds")
+    for query in ("a AND", "NEAR(", "NOT", '"near', "col:x", "{a b}: c", "'; DROP TABLE memories; --", "far " * 5_000):
+        await b.found(query)
+    b.same(await b.found("far " * 5_000), ["near and far"], "what a long query finds")
+
+
+@PROMISES.add("memories:search")
+async def a_search_does_not_depend_on_other_spaces(b: Bench) -> None:
+    """What is found, its order and its scores depend on nothing that is stored in another memory space."""
+    for number, text in enumerate(("zebra zebra", "zebra giraffe", "giraffe")):
+        await b.exchange("-", text, f"st{number}", conversationId=f"c{number}")
+    first = await b.ask("memories:search", query="zebra giraffe")
+    for number in range(5):
+        await b.exchange("giraffe", "giraffe " * 20, f"st{number}", memorySpaceId=b.other)
+    b.same(await b.ask("memories:search", query="zebra giraffe"), first, "the search, when another space is full")
+
+
+@PROMISES.add(
+    "memories:deleteMemory", "memories:get", "memories:list", "memories:search", "memories:count", "streams:get"
+)
+async def what_was_deleted_is_gone(b: Bench) -> None:
+    """A deleted memory is gone from every result; the messages stay; with an answer's memory its stream is deleted."""
+    result = await b.exchange("mouse?", "elephant")
+    await b.exchange("and?", "elephant too", "st2")
+    question, answer = (row["memoryId"] for row in result["memories"])
+    deleted = await b.do("memories:deleteMemory", memoryId=answer)
+    b.same(deleted, {"deleted": True, "memoryId": answer}, "the result")
+    b.same(await b.memory(answer), None, "memories:get")
+    b.same([row["content"] for row in await b.rows()], ["elephant too", "and?", "mouse?"], "the list")
+    b.same(await b.found("elephant"), ["elephant too"], "the search")
+    b.same(await b.ask("memories:count"), 3, "the count")
+    b.same([m["content"] for m in await b.messages()][:2], ["mouse?", "elephant"], "the messages")
+    b.same(await b.stream(), None, "the stream")
+    await b.refused(MemoryNotFound, b.do("memories:deleteMemory", memoryId=answer), "deleting it again")
+    await b.refused(StreamNotFound, b.begin(question="mouse?"), "beginning its stream again")
+    await b.refused(StreamNotFound, b.append(0, "elephant"), "append to its stream")
+    await b.refused(StreamNotFound, b.finalize("elephant"), "finalize of its stream")
+    await b.do("memories:deleteMemory", memoryId=question)
+    b.same(await b.found("mouse"), [], "the search for the question, deleted too")
+
+
+@PROMISES.add("memories:deleteMemory", "streams:append", "streams:finalize")
+async def a_deleted_partial_stays_deleted(b: Bench) -> None:
+    """When a partial memory is deleted, its stream is: a writer that goes on is refused."""
+    begun = await b.begin()
+    await b.append(0, "elephant")
+    await b.do("memories:deleteMemory", memoryId=begun["memoryId"])
+    await b.refused(StreamNotFound, b.append(8, "s"), "append")
+    await b.refused(StreamNotFound, b.finalize("s", start=8), "finalize")
+    b.same(await b.found("elephant", includePartial=True), [], "the search")
+    b.same(await b.rows(includePartial=True), [], "the list")
+    b.same(await b.messages(), [], "the messages")
+
+
+@PROMISES.add("conversations:get", "conversations:list", "conversations:count")
+async def conversations_are_there(b: Bench) -> None:
+    """A conversation is there from its first finalize or close on, with its participants, and is listed without messages."""
+    b.same(await b.ask("conversations:get", conversationId="c"), None, "a conversation that is not there")
+    await b.begin(participantId="p")
+    b.same(await b.ask("conversations:count"), 0, "the count after begin alone")
+    await b.finalize("because")
+    await b.exchange("two?", "2", "st2", userId="bob", conversationId="d")
+    found = await b.ask("conversations:get", conversationId="c")
+    b.same((found["type"], found["messageCount"]), ("user-agent", 2), "type and messageCount")
+    b.same(found["participants"], {"userId": "ada", "participantId": "p"}, "the participants")
+    listed = await b.ask("conversations:list")
+    b.same([row["conversationId"] for row in listed], ["d", "c"], "the list, newest first")
+    b.same([row for row in listed if "messages" in row], [], "rows of the list with messages")
+    b.same([row["conversationId"] for row in await b.ask("conversations:list", userId="ada", limit=1)], ["c"], "of ada")
+    b.same(await b.ask("conversations:count", userId="bob"), 1, "the count of bob's")
+    b.same(await b.ask("conversations:count", type="agent-agent"), 0, "the count of another type")
+
+
+@PROMISES.add("conversations:getHistory")
+async def history_comes_in_pages(b: Bench) -> None:
+    """getHistory gives pages of a conversation's messages, in either order."""
+    for number in range(3):
+        await b.exchange(f"q{number}", f"a{number}", f"st{number}")
+    pages: list[tuple[dict[str, Any], list[str], bool]] = [
+        ({}, ["q0", "a0", "q1", "a1", "q2", "a2"], False),
+        ({"limit": 2}, ["q0", "a0"], True),
+        ({"limit": 2, "offset": 4}, ["q2", "a2"], False),
+        ({"limit": 4, "offset": 3}, ["a1", "q2", "a2"], False),
+        ({"limit": 3, "sortOrder": "desc"}, ["a2", "q2", "a1"], True),
+        ({"offset": 5, "sortOrder": "desc"}, ["q0"], False),
+        ({"offset": 6}, [], False),
+    ]
+    for args, want, more in pages:
+        page = await b.ask("conversations:getHistory", conversationId="c", **args)
+        b.same([message["content"] for message in page["messages"]], want, f"the page with {args}")
+        b.same(
+            (page["total"], page["hasMore"], page["conversationId"]), (6, more, "c"), f"what the page with {args} says"
+        )
+    call = b.ask("conversations:getHistory", conversationId="unknown")
+    await b.refused(ConversationNotFound, call, "the history of a conversation that is not there")

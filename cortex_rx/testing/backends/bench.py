@@ -1,0 +1,187 @@
+"""What a promise is tried with: a backend, memory spaces of its own, and short names for the calls."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import reprlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from cortex_rx.backends.base import Backend
+from cortex_rx.backends.contract import FUNCTIONS, misshapen
+from cortex_rx.backends.contract.samples import Sample
+
+__all__ = ["Bench", "Mismatch"]
+
+Row = dict[str, Any]
+_shorten = reprlib.Repr()
+_shorten.maxstring = _shorten.maxother = 200
+_shorten.maxlist = _shorten.maxtuple = _shorten.maxdict = 12
+
+
+class Mismatch(AssertionError):
+    """Something is not as the contract says."""
+
+
+def _shaped(path: str, result: Any) -> Any:
+    if path in FUNCTIONS and (wrong := misshapen(path, result)):
+        raise Mismatch(f"in a result of {path}, {wrong}")
+    return result
+
+
+class Bench:
+    """A backend and two memory spaces that nobody else uses, `space` and `other`; so the store need not be empty.
+
+    The calls are in `space`, of the stream `st`, in the conversation `c`, under epoch 1 and attempt 0, unless said otherwise.
+
+    >>> from cortex_rx import SqliteBackend
+    >>> async def main():
+    ...     bench = Bench(lambda: SqliteBackend(":memory:"), "run-1")
+    ...     await bench.exchange("Why?", "Because.")
+    ...     contents = [row["content"] for row in await bench.rows()]
+    ...     await bench.close()
+    ...     return contents
+    >>> asyncio.run(main())
+    ['Because.', 'Why?']
+    """
+
+    def __init__(self, make: Callable[[], Backend], run: str) -> None:
+        self._make = make
+        self._made: list[Backend] = []
+        self.backend: Backend = self.another()
+        self.space: str = f"{run}-one"
+        self.other: str = f"{run}-two"
+
+    def another(self) -> Backend:
+        """One more backend over the same store, as another process would open it."""
+        made = self._make()
+        self._made.append(made)
+        return made
+
+    def token(self, name: str) -> str:
+        """What a store is given of a resume token: its SHA-256."""
+        return hashlib.sha256(f"{self.space} {name}".encode()).hexdigest()
+
+    async def close(self) -> None:
+        """Close all that were made."""
+        for backend in self._made:
+            await backend.close()
+
+    async def passes(self, milliseconds: float) -> None:
+        """So much time passes."""
+        await asyncio.sleep(milliseconds / 1000)
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    async def ask(self, path: str, **args: Any) -> Any:
+        """A query, whose result has the shape that the contract says."""
+        return _shaped(path, await self.backend.query(path, {"memorySpaceId": self.space, **args}))
+
+    async def do(self, path: str, **args: Any) -> Any:
+        """A mutation, likewise."""
+        return _shaped(path, await self.backend.mutation(path, {"memorySpaceId": self.space, **args}))
+
+    async def play(self, sample: Sample) -> Any:
+        """A call of `calls.json`, in `space` or, for an odd name of a space, in one whose name begins with it."""
+        args = sample.args
+        if sample.field != "memorySpaceId":
+            given = args["memorySpaceId"]
+            args = {**args, "memorySpaceId": self.space if given == "x" else self.space + given}
+        call = self.backend.query if sample.kind == "query" else self.backend.mutation
+        return _shaped(sample.path, await call(sample.path, args))
+
+    async def begin(self, stream: str = "st", question: str = "why?", **more: Any) -> Row:
+        """`streams:begin`"""
+        args = {"conversationId": "c", "userId": "ada", "importance": 50, "tags": [], **more}
+        begun: Row = await self.do("streams:begin", streamId=stream, userMessage=question, **args)
+        return begun
+
+    async def append(self, start: int, text: str, stream: str = "st", **more: Any) -> int:
+        """`streams:append`; the end"""
+        args = {"streamId": stream, "epoch": 1, "attempt": 0, **more}
+        end: int = (await self.do("streams:append", start=start, text=text, **args))["end"]
+        return end
+
+    async def finalize(self, text: str, stream: str = "st", start: int = 0, **more: Any) -> Row:
+        """`streams:finalize`"""
+        args = {"streamId": stream, "epoch": 1, "attempt": 0, "length": start + len(text), **more}
+        result: Row = await self.do("streams:finalize", start=start, text=text, **args)
+        return result
+
+    async def end(self, outcome: str = "empty", stream: str = "st", **more: Any) -> Row:
+        """`streams:close`"""
+        result: Row = await self.do("streams:close", **{"streamId": stream, "epoch": 1, "outcome": outcome, **more})
+        return result
+
+    async def take(self, name: str, claim: str, **more: Any) -> Row:
+        """`streams:takeOver`"""
+        taken: Row = await self.do("streams:takeOver", token=self.token(name), claim=claim, **more)
+        return taken
+
+    async def exchange(self, question: str, answer: str, stream: str = "st", **more: Any) -> Row:
+        """A question and its answer, stored."""
+        begun = await self.begin(stream, question, **more)
+        where = {key: more[key] for key in ("memorySpaceId",) if key in more}
+        return await self.finalize(answer, stream, epoch=begun["epoch"], attempt=begun["attempt"], **where)
+
+    async def stream(self, stream: str = "st", **more: Any) -> Row | None:
+        """`streams:get`"""
+        found: Row | None = await self.ask("streams:get", streamId=stream, **more)
+        return found
+
+    async def memory(self, memory: str, **more: Any) -> Row | None:
+        """`memories:get`, partial ones too"""
+        found: Row | None = await self.ask("memories:get", **{"memoryId": memory, "includePartial": True, **more})
+        return found
+
+    async def rows(self, **more: Any) -> list[Row]:
+        """`memories:list`"""
+        found: list[Row] = await self.ask("memories:list", **more)
+        return found
+
+    async def found(self, query: str, **more: Any) -> list[str]:
+        """`memories:search`; the contents"""
+        return [row["content"] for row in await self.ask("memories:search", query=query, **more)]
+
+    async def messages(self, conversation: str = "c", **more: Any) -> list[Row]:
+        """The messages of a conversation; none if it is not there."""
+        found = await self.ask("conversations:get", conversationId=conversation, **more)
+        messages: list[Row] = found["messages"] if found else []
+        return messages
+
+    async def text(self, stream: str = "st") -> str | None:
+        """The whole text of an answer, finished or not."""
+        found = await self.stream(stream)
+        row = found and await self.memory(found["memoryId"])
+        return row["content"] if row else None
+
+    async def everything(self) -> Any:
+        """All that shows in both spaces, to be compared: where nothing may have changed."""
+        seen: list[Any] = []
+        for space in (self.space, self.other):
+            where = {"memorySpaceId": space}
+            seen += await self.rows(**where, includePartial=True)
+            for row in await self.ask("conversations:list", **where):
+                seen.append(await self.ask("conversations:get", **where, conversationId=row["conversationId"]))
+            for stream in ("st", "st2"):
+                if found := await self.stream(stream, **where):
+                    seen.append({key: value for key, value in found.items() if key != "owned"})
+        return seen
+
+    # --- judgement ----------------------------------------------------------------------------------------------------
+
+    def same(self, got: object, want: object, what: str) -> None:
+        """`Mismatch` if it is something else."""
+        if got != want:
+            raise Mismatch(f"{what}: got {_shorten.repr(got)}, the contract says {_shorten.repr(want)}")
+
+    async def refused(self, error: type[Exception], call: Awaitable[object], what: str) -> Any:
+        """The error that a call must be refused with; `Mismatch` if it is another one, or none."""
+        try:
+            result = await call
+        except error as refused:
+            return refused
+        except Exception as other:
+            raise Mismatch(f"{what}: {type(other).__name__} ({other}), the contract says {error.__name__}") from other
+        raise Mismatch(f"{what}: it gave {_shorten.repr(result)}, the contract says {error.__name__}")

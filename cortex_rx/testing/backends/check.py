@@ -1,0 +1,101 @@
+"""`check_backend`: all promises, one after the other, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from cortex_rx import validation as check
+from cortex_rx.backends.base import Backend
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.testing.backends import _exchanges, _leases, _memories, _partials
+from cortex_rx.testing.backends.promise import BackendPromise
+from cortex_rx.testing.operators._judge import BrokenPromise
+
+__all__ = ["BACKEND_PROMISES", "BackendReport", "check_backend"]
+
+BACKEND_PROMISES: tuple[BackendPromise, ...] = (
+    *_partials.PROMISES,
+    *_exchanges.PROMISES,
+    *_memories.PROMISES,
+    *_leases.PROMISES,
+)
+"""The whole contract."""
+
+
+@dataclass(frozen=True)
+class BackendReport:
+    """The promises that were kept, that were not (with what showed it), and that were not tried (with why)."""
+
+    checked: tuple[BackendPromise, ...]
+    broken: tuple[tuple[BackendPromise, str], ...]
+    skipped: tuple[tuple[BackendPromise, str], ...]
+
+    def __str__(self) -> str:
+        lines: list[str] = []
+        if self.broken:
+            lines += ["broken:", *(f"  {promise.says}\n    {what}" for promise, what in self.broken)]
+        if self.checked:
+            lines += ["checked:", *(f"  {promise.says}" for promise in self.checked)]
+        if self.skipped:
+            lines += ["not checked:", *(f"  {promise.says} ({why})" for promise, why in self.skipped)]
+        return "\n".join(lines)
+
+
+def check_backend(
+    make: Callable[[], Backend],
+    *,
+    shared: bool = True,
+    virtual: bool = False,
+    ignore: Collection[str] = (),
+) -> BackendReport:
+    """Try a backend in every way that the contract speaks of, and return what was checked.
+
+    Call it in a plain test (not `async def`): it runs loops of its own.  `make` makes a backend; each is closed again.  All of
+    them are over one and the same store, which need not be empty: every promise is tried in memory spaces of its own.
+    Where each is a store by itself, such as one in memory, say `shared=False`: then nothing shows whether what is acknowledged
+    is really stored.  `virtual` runs it in virtual time: for a backend that waits only by asyncio, and whose clock
+    is `cortex_rx.testing.wall`; else leases take up to some tenths of a second of real time.  `ignore` has names of promises
+    that are not meant to be kept.
+
+    Raises `BrokenPromise`, an `AssertionError`, with the whole report, if any is not kept.
+
+    >>> from cortex_rx import SqliteBackend
+    >>> from cortex_rx.testing import wall
+    >>> class Deaf(SqliteBackend):
+    ...     async def query(self, path, args):
+    ...         return 0 if path == "memories:count" else await super().query(path, args)
+    >>> check_backend(lambda: Deaf(":memory:", clock=wall), shared=False, virtual=True)
+    Traceback (most recent call last):
+    ...
+    cortex_rx.testing.operators._judge.BrokenPromise: broken promise: a partial memory shows only where it is asked for...
+    the count: got 0, the contract says 1
+    ...
+    """
+    check.function("make", make)
+    check.flag("shared", shared)
+    check.flag("virtual", virtual)
+    check.each(check.name, "names of promises", set, frozenset)("ignore", ignore)
+    known = {promise.name for promise in BACKEND_PROMISES}
+    if unknown := set(ignore) - known:
+        raise InvalidArgument("ignore", sorted(unknown), ", ".join(sorted(known)))
+    checked: list[BackendPromise] = []
+    broken: list[tuple[BackendPromise, BrokenPromise]] = []
+    skipped: list[tuple[BackendPromise, str]] = []
+    for promise in BACKEND_PROMISES:
+        if promise.name in ignore:
+            skipped.append((promise, "ignored"))
+        elif promise.shared and not shared:
+            skipped.append((promise, "each backend is a store of its own"))
+        else:
+            try:
+                promise.check(make, virtual=virtual)
+                checked.append(promise)
+            except BrokenPromise as error:
+                broken.append((promise, error))
+    said = tuple((promise, error.what) for promise, error in broken)
+    report = BackendReport(tuple(checked), said, tuple(skipped))
+    if broken:
+        promise, first = broken[0]
+        raise BrokenPromise(promise.says, f"{first.what}\n\n{report}") from first
+    return report

@@ -1,0 +1,89 @@
+"""A promise of the contract, and how it is tried."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from cortex_rx.backends.base import Backend
+from cortex_rx.testing.backends.bench import Bench, Mismatch
+from cortex_rx.testing.operators._judge import BrokenPromise
+from cortex_rx.testing.virtual import run_virtual
+
+__all__ = ["BackendPromise", "Collected"]
+
+LIMIT = 60.0  # seconds for one promise, most of which take some milliseconds
+_PROMISES = ("_partials.py", "_exchanges.py", "_memories.py", "_leases.py")
+_runs = itertools.count(1)
+
+
+Try = Callable[[Bench], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class BackendPromise:
+    """One promise of the contract: its `name`, what it `says`, whether two backends over one store are needed to try it."""
+
+    name: str
+    says: str
+    try_it: Try
+    shared: bool = False
+    functions: tuple[str, ...] = ()
+    """The functions of the contract that it is about."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def check(self, make: Callable[[], Backend], *, virtual: bool = False) -> None:
+        """Try it; `BrokenPromise` says what is not as it should be.
+
+        `make` makes a backend over one and the same store, which need not be empty.  With `virtual` it runs in virtual
+        time: for a backend that waits only by asyncio, and whose clock is `cortex_rx.testing.wall`.
+        """
+        if virtual:
+            run_virtual(self.run(make))
+        else:
+            asyncio.run(self.run(make))
+
+    async def run(self, make: Callable[[], Backend]) -> None:
+        """The same, in a loop of yours."""
+        bench = Bench(make, f"conformance-{uuid.uuid4().hex[:12]}-{next(_runs)}")
+        try:
+            async with asyncio.timeout(LIMIT):
+                await self.try_it(bench)
+        except Mismatch as broken:
+            raise BrokenPromise(self.says, str(broken)) from broken
+        except Exception as error:
+            raise BrokenPromise(self.says, f"{_where(error)}: {type(error).__name__}: {error}") from error
+        finally:
+            await bench.close()
+
+
+class Collected(list[BackendPromise]):
+    """Promises, in the order in which they stand in a module."""
+
+    def add(self, *functions: str, shared: bool = False) -> Callable[[Try], Try]:
+        """A promise about these functions of the contract: its docstring is what it says.  `shared`: it takes two backends over one store."""
+
+        def added(function: Try) -> Try:
+            self.append(BackendPromise(function.__name__, _words(function), function, shared, functions))
+            return function
+
+        return added
+
+
+def _where(error: BaseException) -> str:
+    """The line of the promise that could not go on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    tried = [frame for frame in frames if PurePath(frame.filename).name in _PROMISES]
+    return f"{tried[-1].line} failed" if tried else "it failed"
+
+
+def _words(function: Callable[..., object]) -> str:
+    words = " ".join((function.__doc__ or "").split()).removesuffix(".")
+    return words[:1].lower() + words[1:]

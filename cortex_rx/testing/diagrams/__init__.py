@@ -1,0 +1,1 @@
+"""Marble diagrams: drawn from runs, played as sources, expected in tests."""

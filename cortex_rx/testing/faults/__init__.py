@@ -1,0 +1,1 @@
+"""Faults on purpose: calls that fail, processes that crash, plans of both."""

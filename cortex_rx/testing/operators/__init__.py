@@ -1,0 +1,1 @@
+"""Whether an operator keeps the promises that every operator makes."""

@@ -1,0 +1,332 @@
+"""The file: how it is made and recognised, and what happens when it is busy, full, read-only, damaged, or shared."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex_rx.backends import Backend, SqliteBackend
+from cortex_rx.backends.base import is_backend
+from cortex_rx.backends.sqlite import connection
+from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from cortex_rx.errors import (
+    InvalidArgument,
+    NotACortexFile,
+    StoreBusy,
+    StoreClosed,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreInaccessible,
+    StoreReadOnly,
+    StoreTooNew,
+    StoreUnavailable,
+)
+
+
+def test_it_is_a_backend_and_making_it_touches_nothing(tmp_path: Path) -> None:
+    backend: Backend = SqliteBackend(tmp_path / "memory.db")
+    assert is_backend(backend) and not is_backend(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_settings_of_the_file_and_of_each_connection(store: Any) -> None:
+    await store.exchange("q", "a", "st")
+    await store.list()
+    assert store.sql("PRAGMA journal_mode") == [("wal",)]
+    assert store.sql("PRAGMA application_id") == [(APPLICATION_ID,)]
+    assert store.sql("PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert store.sql("PRAGMA integrity_check") == [("ok",)] and store.sql("PRAGMA foreign_key_check") == []
+    writer = store.backend._writer
+    for pragma, value in (("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 1000), ("secure_delete", 1)):
+        assert writer.execute(f"PRAGMA {pragma}").fetchone()[0] == value
+    (reader,) = store.backend._readers
+    assert reader.execute("PRAGMA query_only").fetchone()[0] == 1
+    assert not reader.in_transaction and not writer.in_transaction
+
+
+async def test_only_the_owner_may_read_the_file(store: Any) -> None:
+    old = os.umask(0)
+    try:
+        await store.exchange("q", "a", "st")
+    finally:
+        os.umask(old)
+    files = {file.name: stat.S_IMODE(file.stat().st_mode) for file in store.path.parent.iterdir()}
+    assert files == {"memory.db": 0o600, "memory.db-wal": 0o600, "memory.db-shm": 0o600}
+
+
+async def test_a_missing_folder_is_named(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "no" / "memory.db")
+    for _ in range(2):
+        for call in (store.list(), store.begin()):
+            with pytest.raises(StoreInaccessible, match=f"the folder {tmp_path}/no does not exist") as caught:
+                await call
+            assert not isinstance(caught.value, StoreUnavailable)  # which callers try again
+    (tmp_path / "no").mkdir()
+    assert await store.list() == []  # a failure to open is not for ever
+    await store.backend.close()
+
+
+@pytest.mark.parametrize("options", [{}, {"read_only": True}])
+async def test_a_path_that_is_a_folder_or_within_a_file(
+    make_store: Any, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    (tmp_path / "letter.txt").write_bytes(b"hello")
+    for path, why in (
+        (tmp_path, "this is a folder, not a file"),
+        (tmp_path / "letter.txt" / "memory.db", "letter.txt is not a folder"),
+        (tmp_path / "letter.txt" / "no" / "memory.db", "letter.txt/no does not exist"),
+        (tmp_path / ("x" * 300) / "memory.db", "cannot be read"),
+    ):
+        store = make_store(path, **options)
+        with pytest.raises(StoreInaccessible, match=why):
+            await store.list()
+        await store.backend.close()
+
+
+async def test_what_may_pass_is_worth_trying_again(make_store: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    store = make_store(tmp_path / "memory.db")
+
+    def refuse(*_: Any) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection.os, "open", refuse)
+        with pytest.raises(StoreUnavailable, match="Too many open files"):
+            await store.begin()
+    await store.begin()
+    await store.backend.close()
+
+
+@pytest.mark.parametrize("options", [{"busy_timeout": -1}, {"max_page_count": 0}])
+def test_options_are_checked(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument):
+        SqliteBackend(tmp_path / "x.db", **options)
+
+
+def test_a_path_is_needed() -> None:
+    with pytest.raises(InvalidArgument):
+        SqliteBackend("")
+
+
+async def test_odd_names_and_a_change_of_folder(
+    make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = make_store("a ?mode=memory&x=%41#é.db")
+    monkeypatch.chdir("/")
+    await store.exchange("q", "a", "st")
+    await store.backend.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a ?mode=memory&x=%41#é.db"]
+
+
+async def test_a_newer_file_is_refused_and_left_alone(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "memory.db")
+    await store.exchange("q", "a", "st")
+    await store.backend.close()
+    store.sql(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    before = store.path.read_bytes()
+    for options in ({}, {"read_only": True}):
+        newer = make_store(store.path, **options)
+        with pytest.raises(
+            StoreTooNew, match=f"has version {len(MIGRATIONS) + 1}, this package knows {len(MIGRATIONS)}"
+        ):
+            await newer.list()
+        await newer.backend.close()
+    assert store.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE notes (x)", "PRAGMA user_version = 3", "PRAGMA application_id = 77"]
+)
+async def test_the_database_of_another_program_is_refused_and_left_alone(
+    make_store: Any, tmp_path: Path, statement: str
+) -> None:
+    store = make_store(tmp_path / "other.db")
+    store.sql("PRAGMA journal_mode = DELETE")
+    store.sql(statement)
+    before = store.path.read_bytes()
+    with pytest.raises(NotACortexFile):
+        await store.begin()
+    await store.backend.close()
+    assert store.path.read_bytes() == before and [f.name for f in tmp_path.iterdir()] == ["other.db"]
+
+
+@pytest.mark.parametrize("content", [b"hello", b"%PDF-1.7 " + bytes(range(256)) * 40])
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(
+    make_store: Any, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_bytes(content)
+    for options in ({}, {"read_only": True}):
+        store = make_store(path, **options)
+        with pytest.raises(NotACortexFile):
+            await store.list()
+        await store.backend.close()
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("fresh", ["", "VACUUM"])
+async def test_an_empty_file_is_as_good_as_none(make_store: Any, tmp_path: Path, fresh: str) -> None:
+    store = make_store(tmp_path / "memory.db")
+    store.path.touch()
+    if fresh:
+        store.sql("PRAGMA journal_mode = WAL")
+        store.sql(fresh)
+    await store.exchange("q", "a", "st")
+    assert await store.found("a") == ["a"]
+    await store.backend.close()
+
+
+async def test_an_older_file_is_migrated_once_and_all_or_nothing(
+    make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(tmp_path / "memory.db")
+    await store.exchange("q", "zebra", "st")
+    await store.backend.close()
+    before, now = store.sql("SELECT name, sql FROM sqlite_schema"), len(MIGRATIONS)
+    broken = (*MIGRATIONS, ("ALTER TABLE memories ADD COLUMN mood TEXT",), ("ALTER TABLE nowhere ADD COLUMN x",))
+    monkeypatch.setattr(connection, "MIGRATIONS", broken)
+    failing = make_store(store.path)
+    with pytest.raises(StoreError, match="no such table"):
+        await failing.list()
+    await failing.backend.close()
+    assert store.sql("SELECT name, sql FROM sqlite_schema") == before and store.sql("PRAGMA user_version") == [(now,)]
+    monkeypatch.setattr(connection, "MIGRATIONS", broken[: now + 1])
+    reading = make_store(store.path, read_only=True)
+    with pytest.raises(StoreReadOnly, match=f"has version {now} and must be brought to {now + 1}"):
+        await reading.list()
+    await reading.backend.close()
+    for _ in range(2):
+        newer = make_store(store.path)
+        assert await newer.found("zebra") == ["zebra"]
+        await newer.backend.close()
+    assert store.sql("PRAGMA user_version") == [(now + 1,)] and store.sql("SELECT mood FROM memories") == [(None,)] * 2
+
+
+async def test_a_file_that_stays_locked_while_it_is_opened_is_busy(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "memory.db", busy_timeout=0.05)
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreBusy):
+            await store.list()
+        other.execute("COMMIT")
+    assert await store.list() == []
+    await store.backend.close()
+
+
+async def test_a_folder_where_nothing_can_be_made(make_store: Any) -> None:
+    store = make_store("/proc/memory.db")
+    with pytest.raises(StoreInaccessible, match="cannot be made"):
+        await store.list()
+    await store.backend.close()
+
+
+async def test_a_damaged_file_is_named_so(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "memory.db")
+    for number in range(20):
+        await store.exchange("q", "text " * 500, f"st{number}")
+    await store.backend.close()
+    content = bytearray(store.path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    store.path.write_bytes(content)
+    damaged = make_store(store.path)
+    with pytest.raises(StoreCorrupt):
+        await damaged.list()
+    await damaged.backend.close()
+
+
+async def test_read_only_reads_and_refuses_to_write(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "memory.db")
+    await store.exchange("q", "zebra", "st")
+    reading = make_store(store.path, read_only=True)  # while the other has it open
+    assert await reading.found("zebra") == ["zebra"]
+    await store.exchange("q", "zebra two", "st2")
+    assert len(await reading.found("zebra")) == 2
+    await store.backend.close()
+    for _ in range(2):
+        with pytest.raises(StoreReadOnly):
+            await reading.begin("new")
+        with pytest.raises(StoreReadOnly):
+            await reading.backend.compact()
+    await reading.backend.backup(tmp_path / "copy.db")
+    await reading.backend.close()
+    alone = make_store(store.path, read_only=True)
+    before = store.path.read_bytes()
+    assert len(await alone.found("zebra")) == 2
+    assert (await alone.conversation())["messageCount"] == 4
+    with pytest.raises(StoreReadOnly):
+        await alone.begin("new")
+    await alone.backend.close()
+    assert store.path.read_bytes() == before
+
+
+async def test_read_only_makes_no_file(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "memory.db", read_only=True)
+    with pytest.raises(StoreInaccessible, match="there is no such file"):
+        await store.list()
+    with pytest.raises(StoreInaccessible):
+        await store.begin()
+    assert list(tmp_path.iterdir()) == []
+    store.path.touch()
+    with pytest.raises(StoreReadOnly, match="must be brought to"):
+        await store.list()
+    await store.backend.close()
+
+
+async def test_a_full_disk_stores_nothing_of_the_write_that_found_out(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "memory.db", max_page_count=60)
+    await store.begin()
+    end = 0
+    with pytest.raises(StoreFull):
+        while True:
+            end = await store.append(end, f"{end:08} word " * 150)
+    row = await store.get("mem-001", includePartial=True)
+    assert row["contentLength"] == end
+    with pytest.raises(StoreFull):
+        await store.finalize("x" * 100_000, start=end)
+    assert await store.conversation() is None and (await store.get("mem-001", includePartial=True)) == row
+    assert store.sql("PRAGMA integrity_check") == [("ok",)]
+    await store.backend.close()
+    assert store.path.stat().st_size <= 60 * 4096
+    raised = make_store(store.path, max_page_count=6000)
+    assert (await raised.finalize("x" * 100_000, start=end))["contentLength"] == end + 100_000
+    await raised.backend.close()
+
+
+async def test_a_busy_store_waits_without_blocking_the_loop_then_says_so(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "memory.db", busy_timeout=0.3)
+    await store.begin()
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ticks = 0
+        writing = asyncio.ensure_future(store.append(0, "abc"))
+        while not writing.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+            assert await store.count(includePartial=True) == 1  # reads go on
+        with pytest.raises(StoreBusy):
+            await writing
+        assert ticks > 5
+        writing = asyncio.ensure_future(store.append(0, "abc"))
+        await asyncio.sleep(0.05)
+        other.execute("COMMIT")
+        assert await writing == 3
+    await store.backend.close()
+
+
+async def test_after_close_everything_says_closed(store: Any) -> None:
+    await store.begin()
+    await store.backend.close()
+    await store.backend.close()
+    for call in (store.list(), store.begin(), store.backend.backup("x.db"), store.backend.compact()):
+        with pytest.raises(StoreClosed):
+            await call

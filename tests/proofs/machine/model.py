@@ -1,0 +1,349 @@
+"""What a store must hold, in plain Python: the contract of `streams:*` once more, over strings and lists.
+
+Every write that a store is sent is sent to the model too, which says what its answer must be, or which refusal; and what is in the
+store afterwards.  No SQL, no pieces, no index: it is short enough to be believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cortex_rx.errors import (
+    Diverged,
+    Fenced,
+    Gap,
+    IdempotencyConflict,
+    MemoryNotFound,
+    StillOwned,
+    StreamNotFound,
+    TokenExpired,
+    TokenSuperseded,
+    TokenUnknown,
+    WrongMemorySpace,
+)
+
+__all__ = ["Model", "Row", "Stream"]
+
+Args = Mapping[str, Any]
+Row = tuple[str, str, bool, str]
+"""Of a memory: its content, whose it is ("user" or "agent"), whether it is partial, its conversation."""
+
+HOUR = 3_600_000
+
+
+@dataclass
+class Stream:
+    """One stream of one memory space; times in ms."""
+
+    space: str
+    id: str
+    conversation: str
+    question: str
+    state: str = "open"
+    epoch: int = 1
+    attempt: int = 0
+    texts: dict[int, str] = field(default_factory=lambda: {0: ""})
+    """What is stored of each attempt."""
+    lease: int = 0
+    claim: str | None = None
+    claim_token: str | None = None
+    presented: int = 0
+    question_memory: bool = False
+    answer_memory: bool = True
+
+    @property
+    def text(self) -> str:
+        return self.texts[self.attempt]
+
+    @property
+    def gone(self) -> bool:
+        return self.state in ("deleted", "rolledBack")
+
+
+@dataclass
+class Token:
+    space: str
+    stream: Stream | None
+    serial: int
+    expires: int
+
+
+class Model:
+    """All of a store.  A call changes it and returns a part of the answer, or raises what the store must raise."""
+
+    def __init__(self) -> None:
+        self.streams: dict[tuple[str, str], Stream] = {}
+        self.order: list[Stream] = []
+        """As they were begun."""
+        self.talks: dict[tuple[str, str], list[tuple[Stream, str, str | None]]] = {}
+        """Of each conversation the exchanges: stream, question, answer."""
+        self.tokens: dict[str, Token] = {}
+        self.memories: dict[str, tuple[Stream, str]] = {}
+        """Those that somebody deletes, by id: "agent", the answer, or "user", the question."""
+        self.changes = 0
+
+    def expired(self, token: str, now: int) -> bool:
+        """Of one that has expired the store may have forgotten whose it was."""
+        return token in self.tokens and self.tokens[token].expires <= now
+
+    def call(self, path: str, args: Args, now: int) -> dict[str, Any]:
+        """One transaction."""
+        self.changes += 1
+        result: dict[str, Any] = getattr(self, "_" + path.partition(":")[2])(args, now)
+        return result
+
+    # --- what is there ------------------------------------------------------------------------------------------------
+
+    def rows(self, space: str, *, partial: bool) -> list[Row]:
+        """The memories, newest first."""
+        rows: list[Row] = []
+        for stream in reversed(self.order):
+            if stream.space == space:
+                is_partial = stream.state == "open"
+                if stream.answer_memory and (partial or not is_partial):
+                    rows.append((stream.text, "agent", is_partial, stream.conversation))
+                if stream.question_memory:
+                    rows.append((stream.question, "user", False, stream.conversation))
+        return rows
+
+    def messages(self, space: str, conversation: str) -> list[tuple[str, str]]:
+        """What was said, in order."""
+        said: list[tuple[str, str]] = []
+        for _, question, answer in self.talks.get((space, conversation), []):
+            said.append(("user", question))
+            if answer is not None:
+                said.append(("agent", answer))
+        return said
+
+    # --- beginning, and taking over -----------------------------------------------------------------------------------
+
+    def _begin(self, args: Args, now: int) -> dict[str, Any]:
+        key = args["memorySpaceId"], args["streamId"]
+        stream = self.streams.get(key)
+        if stream is None or stream.state == "rolledBack":
+            made = Stream(*key, args["conversationId"], args["userMessage"], claim=args.get("claim"))
+            if stream is not None:
+                made.epoch = stream.epoch + 1
+                self.order.remove(stream)
+            stream = self.streams[key] = made
+            self.order.append(made)
+            self._leased(made, args, now)
+        elif stream.state == "deleted":
+            raise StreamNotFound
+        elif (stream.conversation, stream.question) != (args["conversationId"], args["userMessage"]):
+            raise IdempotencyConflict
+        elif stream.state != "finished" and not (
+            stream.claim is not None and stream.claim == args.get("claim") and stream.claim_token is None
+        ):
+            if stream.state == "open":
+                self._check_free(stream, now)
+            self._own(stream, args.get("claim"))
+            stream.attempt += 1
+            stream.texts[stream.attempt] = ""
+            stream.answer_memory, stream.lease = True, 0
+            self._leased(stream, args, now)
+        if "token" in args:
+            self._issue(stream, args["token"], now)
+        return {"epoch": stream.epoch, "attempt": stream.attempt, "state": stream.state}
+
+    def _takeOver(self, args: Args, now: int) -> dict[str, Any]:  # noqa: N802 - as the contract names it
+        token = self.tokens.get(args["token"])
+        if token is None:
+            raise TokenUnknown
+        if token.space != args["memorySpaceId"]:
+            raise WrongMemorySpace
+        stream = token.stream
+        if stream is None:
+            raise StreamNotFound
+        if (stream.claim, stream.claim_token) != (args["claim"], args["token"]):
+            if token.serial < stream.presented:
+                raise TokenSuperseded
+            if token.expires <= now:
+                raise TokenExpired("")
+            if stream.state == "open":
+                if not args.get("force"):
+                    self._check_free(stream, now)
+                self._own(stream, args["claim"], args["token"])
+                stream.presented = token.serial
+                stream.lease = 0
+                self._leased(stream, args, now)
+        if "newToken" in args:
+            self._issue(stream, args["newToken"], now)
+        return {
+            "state": stream.state,
+            "streamId": stream.id,
+            "epoch": stream.epoch,
+            "attempt": stream.attempt,
+            "length": len(stream.text),
+        }
+
+    def _issueToken(self, args: Args, now: int) -> dict[str, Any]:  # noqa: N802
+        return {"expiresAt": self._issue(self._present(args), args["token"], now)}
+
+    def _issue(self, stream: Stream, token: str, now: int) -> int:
+        found = self.tokens.setdefault(token, Token(stream.space, stream, len(self.tokens) + 1, now + HOUR))
+        assert found.stream is stream, "a token of two streams"
+        return found.expires
+
+    def _renew(self, args: Args, now: int) -> dict[str, Any]:
+        stream = self._owned(args)
+        if stream.state == "open":
+            self._leased(stream, {"lease": 10_000, **args}, now)
+        return {}
+
+    # --- the text -----------------------------------------------------------------------------------------------------
+
+    def _append(self, args: Args, now: int) -> dict[str, Any]:
+        stream = self._owned(args)
+        attempt, text = self._written(stream, args)
+        self._put(stream, attempt, text)
+        if stream.state == "open":
+            self._leased(stream, args, now)
+        return {"end": len(text)}
+
+    def _written(self, stream: Stream, args: Args) -> tuple[int, str]:
+        """What an append makes of the text."""
+        attempt, start, body = args["attempt"], args["start"], args["text"]
+        is_open = stream.state == "open"
+        if attempt < stream.attempt:
+            raise Fenced
+        text = stream.text
+        if attempt > stream.attempt:
+            if not is_open:
+                raise IdempotencyConflict
+            text = ""
+        if start > len(text):
+            raise Gap(len(text), start)
+        if not (text[start:].startswith(body) or body.startswith(text[start:])):
+            raise Diverged if is_open else IdempotencyConflict
+        longer = text + body[len(text) - start :]
+        if longer != text and not is_open:
+            raise IdempotencyConflict
+        return attempt, longer
+
+    def _put(self, stream: Stream, attempt: int, text: str) -> None:
+        stream.attempt = attempt
+        stream.texts[attempt] = text
+
+    # --- the ends -----------------------------------------------------------------------------------------------------
+
+    def _finalize(self, args: Args, now: int) -> dict[str, Any]:
+        stream = self._owned(args)
+        if stream.state == "open":
+            attempt, text = self._written(stream, args)
+            if len(text) != args["length"]:
+                raise Gap(len(text), args["length"])
+            self._put(stream, attempt, text)
+            self._answer(stream)
+            return {"contentLength": len(text), "stored": "now"}
+        start, text = args["start"], args["text"]
+        if stream.state == "finished" and args["attempt"] < stream.attempt:
+            raise Fenced
+        same = stream.state == "finished" and args["attempt"] == stream.attempt and args["length"] == len(stream.text)
+        if not (same and stream.text[start : start + len(text)] == text):
+            raise IdempotencyConflict
+        return {"contentLength": len(stream.text), "stored": "before"}
+
+    def _answer(self, stream: Stream) -> None:
+        """The exchange, once: its question in its conversation, its answer behind it."""
+        stream.state, stream.lease = "finished", 0
+        stream.question_memory = True
+        talk = self.talks.setdefault((stream.space, stream.conversation), [])
+        exchange = stream, stream.question, stream.text
+        for at, (of, _, _) in enumerate(talk):
+            if of is stream:
+                talk[at] = exchange
+                return
+        talk.append(exchange)
+
+    def _close(self, args: Args, now: int) -> dict[str, Any]:
+        stream = self._owned(args)
+        if stream.state == "finished":
+            raise IdempotencyConflict
+        if stream.state == "empty":
+            return {"contentLength": 0, "stored": "before"}
+        self._unanswered(stream)
+        return {"contentLength": 0, "stored": "now"}
+
+    def _unanswered(self, stream: Stream) -> None:
+        stream.state, stream.lease = "empty", 0
+        stream.question_memory, stream.answer_memory = True, False
+        talk = self.talks.setdefault((stream.space, stream.conversation), [])
+        if all(of is not stream for of, _, _ in talk):
+            talk.append((stream, stream.question, None))
+
+    def _finish(self, args: Args, now: int) -> dict[str, Any]:
+        stream = self._present(args)
+        stored = "before"
+        if stream.state == "open":
+            self._check_free(stream, now)
+            self._own(stream, None)
+            stored = "now"
+            if stream.text.strip():
+                self._answer(stream)
+            else:
+                self._unanswered(stream)
+        return {"contentLength": 0 if stream.state == "empty" else len(stream.text), "stored": stored}
+
+    def _rollback(self, args: Args, now: int) -> dict[str, Any]:
+        stream = self.streams.get((args["memorySpaceId"], args["streamId"]))
+        if stream is None or stream.state == "deleted":
+            raise StreamNotFound
+        if args["epoch"] != stream.epoch:
+            raise Fenced
+        if stream.state == "finished":
+            raise IdempotencyConflict
+        if stream.state != "rolledBack":
+            key = stream.space, stream.conversation
+            self.talks[key] = [each for each in self.talks.get(key, []) if each[0] is not stream]
+            stream.question_memory = False
+            self._forget(stream)
+            stream.state = "rolledBack"
+        return {"streamId": stream.id, "rolledBack": True}
+
+    def _deleteMemory(self, args: Args, now: int) -> dict[str, Any]:  # noqa: N802
+        stream, whose = self.memories[args["memoryId"]]
+        if not (stream.answer_memory if whose == "agent" else stream.question_memory):
+            raise MemoryNotFound
+        alone = stream.state in ("open", "empty")  # a question whose answer is not there
+        if whose == "user":
+            stream.question_memory = False
+        else:
+            stream.answer_memory = False
+        if whose == "agent" or alone:
+            self._forget(stream)
+        return {"deleted": True, "memoryId": args["memoryId"]}
+
+    def _forget(self, stream: Stream) -> None:
+        stream.state, stream.answer_memory, stream.lease = "deleted", False, 0
+        for token in self.tokens.values():
+            if token.stream is stream:
+                token.stream = None
+
+    # --- who owns a stream --------------------------------------------------------------------------------------------
+
+    def _present(self, args: Args) -> Stream:
+        stream = self.streams.get((args["memorySpaceId"], args["streamId"]))
+        if stream is None or stream.gone:
+            raise StreamNotFound
+        return stream
+
+    def _owned(self, args: Args) -> Stream:
+        stream = self._present(args)
+        if args["epoch"] != stream.epoch:
+            raise Fenced
+        return stream
+
+    def _own(self, stream: Stream, claim: str | None, token: str | None = None) -> None:
+        stream.epoch += 1
+        stream.state, stream.claim, stream.claim_token = "open", claim, token
+
+    def _leased(self, stream: Stream, args: Args, now: int) -> None:
+        if "lease" in args:
+            stream.lease = now + args["lease"] if args["lease"] else 0
+
+    def _check_free(self, stream: Stream, now: int) -> None:
+        if stream.lease > now:
+            raise StillOwned(stream.lease)

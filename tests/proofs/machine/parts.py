@@ -1,0 +1,286 @@
+"""What the state machine's world is made of: processes, questions and the runs that answer them, the store as a process sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cortex_rx import SqliteBackend
+from cortex_rx.errors import Diverged, Fenced, Gap, StoreError, StoreUnavailable, TokenUnknown
+from cortex_rx.pipeline.answer import Answer
+from cortex_rx.testing import Process, wall
+
+if TYPE_CHECKING:
+    from proofs.machine.model import Stream
+    from proofs.machine.world import World
+
+__all__ = ["Asked", "Counting", "Host", "Kept", "Run", "Watched"]
+
+
+_UNSAID = ("token", "newToken", "tokenTtl", "mark")  # of arguments, in messages
+
+
+class Counting(SqliteBackend):
+    """It counts its commits: each write that is accepted must be one, or a crash in between would leave the half of it."""
+
+    accepted = commits = 0
+    _traced: object = None
+
+    def _open(self) -> None:
+        super()._open()
+        if self._writer is not None and self._traced is not self._writer:
+            self._traced = self._writer
+            self._writer.set_trace_callback(self._note)
+
+    def _note(self, statement: str) -> None:
+        self.commits += statement == "COMMIT"
+
+
+class Host:
+    """A process, with a backend object of its own over the file of all."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.process = Process(name=name)
+        self.backend = Counting(world.path, clock=wall, new_id=world.new_id)
+        self.process.closes(self.backend.close)
+        self.fault = ""
+        """What goes wrong with its next write."""
+        self.still_until = 0.0
+        """When it goes on, if it stands still."""
+        self.hung: list[asyncio.Future[None]] = []
+
+
+@dataclass(eq=False)
+class Asked:
+    """A question, whatever has become of it."""
+
+    name: str
+    space: str
+    id: str
+    conversation: str
+    failure: str
+    tokens: list[str] = field(default_factory=list[str])
+    runs: list[Run] = field(default_factory=list["Run"])
+    sources: dict[int, Run] = field(default_factory=dict[int, "Run"])
+    """Whose text an attempt is of."""
+    was_gone: bool = False
+    """It was rolled back or deleted, once."""
+
+    @property
+    def question(self) -> str:
+        return f"What of {self.name}?"
+
+    @property
+    def where(self) -> dict[str, str]:
+        return {"memorySpaceId": self.space, "streamId": self.id}
+
+
+@dataclass(eq=False)
+class Run:
+    """One time that somebody wrote a stream: its source, what a reader saw of it, how it ended."""
+
+    name: str
+    asked: Asked
+    how: str
+    host: Host
+    text: str = ""
+    """Of its attempt, as its source says it: what it goes on from, and what it has said itself."""
+    pieces: list[str] = field(default_factory=list[str])
+    opened: bool = False
+    end: Exception | bool | None = None
+    trim: str = ""
+    more: asyncio.Future[None] | None = None
+    answer: Answer | None = None
+    task: asyncio.Task[Any] | None = None
+    begun: int = 0
+    """The attempt that `begin` gave; deltas count from there."""
+    attempt: int | None = None
+    """The one in which its text goes, of the store."""
+    epoch: int = 0
+    seen: dict[int, str] = field(default_factory=dict[int, str])
+    """What its reader saw, by attempt as the events count it."""
+    ended: bool = False
+    refused: set[type[Exception]] = field(default_factory=set[type[Exception]])
+    stopped: bool = False
+    kept: bool = True
+    """When it was stopped, its partial was to be kept."""
+    trouble: bool = False
+    """Something went wrong around it, so that it need not come to its end at once."""
+    over: bool = False
+
+    def goes_on(self, point: Any, stream: Stream) -> list[str]:
+        """Its source is opened, where `point` says: from there its text goes on.  What is wrong with the point."""
+        stored, wrong = stream.text, list[str]()
+        self.attempt = stream.attempt
+        if point.offset != (0 if self.how == "restart" else len(stored)):
+            wrong.append(f"{self.name} goes on at {point}, stored is {stored!r}")
+        if self.how == "replay":
+            former = self.asked.sources.get(stream.attempt)
+            self.text = former.text if former and former.text.startswith(stored) else stored
+            self.pieces += [self.text] if self.text else []
+        elif self.how == "prefill":
+            self.text, self.trim = stored, stored[len(stored.rstrip()) :]
+            if point.text != (stored.rstrip() or None):
+                wrong.append(f"{self.name} goes on after {point.text!r}, stored is {stored!r}")
+        elif stored:
+            self.attempt += 1
+        self.asked.sources[self.attempt] = self
+        return wrong
+
+    def say(self, words: str) -> None:
+        """Its source says more: each word but once in a world, so that none can be taken for another."""
+        name, number = self.name, len(self.pieces)
+        said = {
+            "one": [f"{name}:{number} "],
+            "two": [f" {name}:{number}", f"é😀{number} "],
+            "long": [f"{name}:{number}" + "-x" * 1500 + " "],
+            "blank": [" \n"],
+        }
+        for piece in said.get(words, []):
+            self.pieces.append(piece)
+            while self.trim and piece.startswith(self.trim[0]):  # white space that the model repeats at the seam
+                self.trim, piece = self.trim[1:], piece[1:]
+            if piece:
+                self.trim = ""
+            self.text += piece
+
+    def wake(self) -> None:
+        if self.more and not self.more.done():
+            self.more.set_result(None)
+
+    async def read(self) -> AsyncGenerator[str, None]:
+        """What the library reads."""
+        at = 0
+        while True:
+            while at < len(self.pieces):
+                yield self.pieces[at]
+                at += 1
+            if isinstance(self.end, Exception):
+                raise self.end
+            if self.end:
+                return
+            self.more = asyncio.get_running_loop().create_future()
+            await self.more
+
+
+class Watched:
+    """The store as one process sees it: what it is told is told to the model too, and its answers must be the model's."""
+
+    def __init__(self, world: World, backend: Counting, host: Host | None = None, run: Run | None = None) -> None:
+        self._world, self._backend, self._host, self._run = world, backend, host, run
+
+    async def query(self, path: str, args: Mapping[str, Any]) -> Any:
+        self._check_up()
+        return await self._backend.query(path, args)
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        self._check_up()
+        fault, host = "", self._host
+        if host and host.fault and path != "streams:renew":
+            fault, host.fault = host.fault, ""
+            self._world.counted[f"{fault} hit"] += 1
+        if host and fault == "crash":
+            host.process.crash()
+            host.hung.append(asyncio.get_running_loop().create_future())
+            await host.hung[-1]
+        if fault == "fail":
+            raise StoreUnavailable("a fault")
+        if host and fault == "crash-after":
+            # The answer of the store arrives a turn of the loop later, when the process is dead.
+            asyncio.get_running_loop().call_soon(host.process.crash)
+        result = await self._compared(path, args)
+        if fault == "fail-after":
+            raise StoreUnavailable("a fault")
+        return result
+
+    async def _compared(self, path: str, args: Mapping[str, Any]) -> Any:
+        world = self._world
+        expected: dict[str, Any] = {}
+        refusal: StoreError | None = None
+        try:
+            expected = world.model.call(path, args, round(wall() * 1000))
+        except StoreError as error:
+            refusal = error
+        else:
+            self._backend.accepted += 1
+            self._accepted(path, args, expected)
+        shown = {name: value for name, value in args.items() if name not in _UNSAID}
+        said = f"{path} {shown}"
+        try:
+            result = await self._backend.mutation(path, args)
+        except StoreError as error:
+            self._refused(path, args, error)
+            forgotten = isinstance(error, TokenUnknown) and world.model.expired(args["token"], round(wall() * 1000))
+            if type(error) is not type(refusal) and not (forgotten and refusal):
+                world.wrong.append(f"{said}: the store says {error!r}, and must say {refusal or expected!r}")
+            raise
+        if refusal:
+            world.wrong.append(f"{said}: the store says {result}, and must say {refusal!r}")
+        elif not expected.items() <= result.items():
+            world.wrong.append(f"{said}: the store says {result}, and must say {expected}")
+        return result
+
+    def _accepted(self, path: str, args: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+        """The model has taken a write: it must be of what its source has said."""
+        world, run = self._world, self._run
+        if path == "memories:deleteMemory":
+            stream, _ = world.model.memories[args["memoryId"]]
+        else:
+            stream = world.model.streams[args["memorySpaceId"], args.get("streamId") or expected["streamId"]]
+        asked = world.asked[stream.space + stream.id]
+        asked.was_gone = asked.was_gone or stream.gone
+        world.written.add(asked.name)
+        world.counted[path] += 1
+        if run is None:
+            return
+        if path == "streams:begin":
+            run.epoch, run.begun = expected["epoch"], expected["attempt"]
+            if stream.state == "open":
+                world.counted["begun again"] += run.epoch > 1
+                run.attempt = run.begun
+                asked.sources[run.begun] = run
+        elif path == "streams:takeOver":
+            run.epoch = expected["epoch"]
+            world.counted["taken over"] += stream.state == "open"
+        elif path in ("streams:append", "streams:finalize"):
+            whole = path == "streams:finalize"
+            if not run.opened:  # of a finished stream, whose source is not asked: it says once more what is stored
+                if expected.get("stored") != "before":
+                    world.wrong.append(f"{run.name} wrote {args['text']!r}, and its source was never asked")
+            elif stream.attempt != run.attempt:
+                world.wrong.append(f"{run.name} wrote attempt {stream.attempt}, its text is of {run.attempt}")
+            elif not run.text.startswith(stream.text) or (whole and stream.text != run.text):
+                world.wrong.append(f"{run.name}: {path} made {stream.text!r}, its source said {run.text!r}")
+        elif path == "streams:close" and run.text.strip():
+            world.wrong.append(f"{run.name} was closed as unanswered, its source said {run.text!r}")
+
+    def _refused(self, path: str, args: Mapping[str, Any], error: StoreError) -> None:
+        """The store has refused a write."""
+        world, run = self._world, self._run
+        world.counted[f"{type(error).__name__} said"] += 1
+        if run is None:
+            return
+        world.counted["zombies fenced"] += isinstance(error, Fenced) and path != "streams:renew"
+        run.refused.add(type(error))
+        if isinstance(error, Gap | Diverged):
+            world.wrong.append(f"{run.name}: {path} at {args['start']} was no continuation: {error!r}")
+
+    def _check_up(self) -> None:
+        if self._host and self._world.down:
+            raise StoreUnavailable("an outage")
+
+    async def close(self) -> None:
+        """The host's to do."""
+
+
+@dataclass
+class Kept:
+    """What waits in the spool."""
+
+    run: Run
+    complete: bool
+    text: str
+    unwanted: bool = False
+    """Its stream was stopped since, and was not to be kept."""

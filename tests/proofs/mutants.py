@@ -1,0 +1,127 @@
+"""The library, broken in one way each: for `tests/proofs/test_mutants.py`.
+
+`MUTANTS[name](patch)` breaks it until `patch`, pytest's `monkeypatch`, takes it back.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite.functions import conversations, leases, streams, tokens
+from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.errors import TokenUnknown
+from cortex_rx.events import PartialStored
+from cortex_rx.models.source_position import PrefixMatcher
+from cortex_rx.operators._support.pending import PendingText
+
+__all__ = ["MUTANTS", "what_it_does"]
+
+MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {}
+
+
+def mutant(break_it: Callable[[pytest.MonkeyPatch], None]) -> Callable[[pytest.MonkeyPatch], None]:
+    MUTANTS[break_it.__name__.replace("_", " ")] = break_it
+    return break_it
+
+
+def what_it_does(name: str) -> str:
+    """In a sentence."""
+    return inspect.getdoc(MUTANTS[name]) or ""
+
+
+@mutant
+def no_fence(patch: pytest.MonkeyPatch) -> None:
+    """The epoch of a write is not compared."""
+    patch.setattr(leases, "_checked", lambda stream, args: stream)
+
+
+@mutant
+def no_overlap_check(patch: pytest.MonkeyPatch) -> None:
+    """What is stored already is appended once more."""
+    append = streams._append
+
+    def appended(work: Transaction, stream: sqlite3.Row, end: int, args: dict[str, Any]) -> Any:
+        same = args["attempt"] == stream["attempt"]
+        return append(work, stream, end, {**args, "start": max(end, args["start"])} if same else args)
+
+    patch.setattr(streams, "_append", appended)
+
+
+@mutant
+def another_text_is_taken_for_the_same(patch: pytest.MonkeyPatch) -> None:
+    """Where a write overlaps what is stored, the two are not compared."""
+    patch.setattr(text_store, "compare", lambda work, text, start, body: True)
+
+
+@mutant
+def finalise_in_two_steps(patch: pytest.MonkeyPatch) -> None:
+    """The messages are committed before the memories."""
+    add = conversations.add_messages
+
+    def added(work: Transaction, *args: Any) -> None:
+        add(work, *args)
+        work.db.execute("COMMIT")
+        work.db.execute("BEGIN IMMEDIATE")
+
+    patch.setattr(conversations, "add_messages", added)
+
+
+@mutant
+def no_flush_on_cancel(patch: pytest.MonkeyPatch) -> None:
+    """What has come since the last write is dropped when the stream is cut off."""
+    store = PendingText.store
+
+    async def stored(self: PendingText, backend: Any, *, release: bool = False) -> PartialStored:
+        if not release:
+            return await store(self, backend)
+        self.texts.clear()
+        return PartialStored(self.start, self.index, self.attempt, 0.0)
+
+    patch.setattr(PendingText, "store", stored)
+
+
+@mutant
+def token_not_bound_to_its_space(patch: pytest.MonkeyPatch) -> None:
+    """A resume token is good in every memory space."""
+
+    def look_up(work: Transaction, token: str, space: str) -> sqlite3.Row:
+        row: sqlite3.Row | None = work.db.execute("SELECT * FROM tokens WHERE hash = ?", (token,)).fetchone()
+        if row is None:
+            raise TokenUnknown("no stream has this token")
+        return row
+
+    patch.setattr(tokens, "look_up", look_up)
+
+
+@mutant
+def no_lease(patch: pytest.MonkeyPatch) -> None:
+    """A stream is taken over though its writer is alive."""
+    patch.setattr(leases, "check_free", lambda work, stream: None)
+
+
+@mutant
+def no_claim(patch: pytest.MonkeyPatch) -> None:
+    """A beginning whose answer was lost is another one when it is sent again."""
+    own = leases.bump_epoch
+    patch.setattr(leases, "bump_epoch", lambda work, stream, claim, token=None: own(work, stream, None, token))
+    create = streams._create
+    patch.setattr(streams, "_create", lambda work, args, back: create(work, {**args, "claim": None}, back))
+
+
+@mutant
+def the_source_is_not_compared(patch: pytest.MonkeyPatch) -> None:
+    """A source that is opened again goes on behind what had been read, whatever it says."""
+    init = PrefixMatcher.__init__
+    patch.setattr(PrefixMatcher, "__init__", lambda self, segments, end, start=0: init(self, (), end, start))
+
+
+@mutant
+def no_break_is_noted(patch: pytest.MonkeyPatch) -> None:
+    """A reader is not told what was lost with the process that showed it."""
+    patch.setattr(leases, "note_break", lambda work, stream: None)

@@ -1,0 +1,541 @@
+"""Whatever is wrong with an argument of anything public is said by its name, before anything is stored.
+
+The calls are made from the signatures: each parameter of each public function and method gets every hostile value that its
+annotation does not accept, the others a good one.  What a parameter accepts beyond that, or refuses although its annotation says
+otherwise, stands in `ACCEPTED`; a public name that takes nothing from a caller in `COMES_BACK`.  A new function is tested without
+a word here, or fails because a parameter of it has no good value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc
+import inspect
+import os
+import re
+import sqlite3
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, closing
+from dataclasses import is_dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+import cortex_rx
+from cortex_rx import (
+    Cortex,
+    DeadLetters,
+    Spool,
+    SqliteBackend,
+    Turn,
+    events,
+    from_stream,
+    jupyter,
+    operators,
+    stream_utils,
+    testing,
+)
+from cortex_rx.api import ConversationsAPI, MemoryAPI
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.models import hooks
+from cortex_rx.models.options import Options
+from cortex_rx.sources import providers
+from cortex_rx.streams.follow import Position
+
+MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks)
+TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
+
+
+class Odd:
+    """Equal to nothing, true of nothing: whoever compares it or asks for its truth fails."""
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("compared")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        raise AssertionError("asked for its truth")
+
+    def __repr__(self) -> str:
+        raise AssertionError("shown")
+
+
+async def _later(*_: object) -> None:
+    """A function whose result is there later."""
+
+
+def _deep(wrap: Callable[[Any], Any]) -> Any:
+    value: Any = None
+    for _ in range(100_000):
+        value = wrap(value)
+    return value
+
+
+def _doubled(wrap: Callable[[Any], Any]) -> Any:
+    """Few containers, each of them twice in the next one: written out they are millions."""
+    value: Any = wrap("x")
+    for _ in range(22):
+        value = wrap(value)
+    return value
+
+
+CYCLE: dict[str, Any] = {}
+CYCLE["self"] = CYCLE
+RING: list[Any] = []
+RING.append(RING)
+HOSTILE: Mapping[str, Any] = {
+    "None": None,
+    "True": True,
+    "0": 0,
+    "-1": -1,
+    "sys.maxsize": sys.maxsize,
+    "2**63": 2**63,
+    "10**5000": 10**5000,
+    "1.5": 1.5,
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "-inf": float("-inf"),
+    "largest float": sys.float_info.max,
+    "no time": timedelta(),
+    "negative time": timedelta(-1),
+    "longest time": timedelta.max,
+    "empty": "",
+    "blank": " ",
+    "surrogate": "\ud800",
+    "bytes": b"bytes",
+    "object": object(),
+    "odd": Odd(),
+    "class": Odd,
+    "async": _later,
+    "cycle": CYCLE,
+    "ring": RING,
+    "deep mapping": _deep(lambda value: {"in": value}),
+    "deep list": _deep(lambda value: [value]),
+    "shared mapping": _doubled(lambda value: {"one": value, "other": value}),
+    "shared list": _doubled(lambda value: [value, value]),
+    "key": {3: "intro"},
+}
+STRINGS, LISTS, MAPPINGS = (
+    {"empty", "blank", "surrogate"},
+    {"ring", "deep list", "shared list"},
+    {"cycle", "deep mapping", "shared mapping", "key"},
+)
+
+
+def fits(annotation: Any) -> set[str]:
+    """The hostile values that this annotation accepts."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if annotation in (Any, object, inspect.Parameter.empty) or isinstance(annotation, typing.TypeVar):
+        return set(HOSTILE)
+    if origin in (Union, types.UnionType):
+        return set().union(*map(fits, args))
+    if origin is typing.Annotated:
+        return fits(args[0])
+    if annotation in (None, type(None)):
+        return {"None"}
+    if annotation is bool:
+        return {"True"}
+    if annotation is int:
+        return {"sys.maxsize"}
+    if annotation is float:
+        return {"1.5"}
+    if isinstance(annotation, type) and issubclass(annotation, os.PathLike):
+        return {"blank"}  # a file may be called so
+    if origin is not None and isinstance(origin, type) and issubclass(origin, os.PathLike):
+        return {"blank"}
+    if origin is type:
+        return {"class"}
+    if origin is collections.abc.Callable:  # one whose result is used at once takes none that is async
+        return {"class", "async"} if args[-1] in (Any, object) or "Awaitable" in str(args[-1]) else {"class"}
+    return set()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with asyncio.Runner() as runner:
+        made = World(tmp_path_factory.mktemp("hostile"), runner)
+        yield made
+        runner.run(made.cortex.close())
+        runner.run(made.backend.close())
+
+
+class World:
+    """Real things to give and to call, and what is stored."""
+
+    def __init__(self, folder: Path, runner: asyncio.Runner) -> None:
+        self.runner = runner
+        self.files = [folder / "memory.db", folder / "spool.db"]
+        self.backend, self.spool = SqliteBackend(self.files[0]), Spool(self.files[1])
+        self.cortex = Cortex(self.backend, spool=self.spool)
+        self.letters = DeadLetters(self.spool, self.backend)
+        self.folder, self.loop = folder, runner.get_loop()
+
+        async def begin() -> None:
+            await self.cortex.memory.remember(**TURN, agent_response="Hello.")
+            for space in ("space", "other"):
+                args = {"memorySpaceId": space, "memoryId": "m"}
+                await self.letters.add(space, "mine", "memories:deleteMemory", args, "failed")
+
+        runner.run(begin())
+
+    def rows(self) -> list[str]:
+        """Everything that the two files hold."""
+        dumps: list[str] = []
+        for file in self.files:
+            with closing(sqlite3.connect(file)) as db:
+                for (table,) in db.execute(
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+                ).fetchall():
+                    dumps += [f"{table} {row}" for row in db.execute(f"SELECT * FROM {table}").fetchall()]
+        return dumps
+
+    def good(self, name: str) -> Any:
+        """A value that a parameter of this name accepts."""
+        return GOOD[name](self)
+
+    def call(self, thing: Any, owner: Any, arguments: Mapping[str, Any]) -> None:
+        """Call it, and if it is async, await it, or the first item of it."""
+        if owner is not None:
+            thing = getattr(OWNERS[owner.__name__](self), thing.__name__)
+        signature = inspect.signature(thing)
+        given = {name: arguments[name] for name in signature.parameters if name in arguments}
+        rest = {name: value for name, value in arguments.items() if name not in given}  # of `**keywords`
+        bound = inspect.BoundArguments(signature, given)  # type: ignore[arg-type]
+
+        async def run() -> None:
+            outcome = thing(*bound.args, **bound.kwargs, **rest)
+            if inspect.isasyncgen(outcome):
+                async with aclosing(outcome):
+                    await anext(outcome)
+            elif inspect.isawaitable(outcome) and inspect.iscoroutine(outcome):
+                await outcome
+            elif inspect.isgenerator(outcome):
+                next(outcome)
+
+        if thing in PLAIN:
+            thing(*bound.args, **bound.kwargs)
+        else:
+            self.loop.run_until_complete(run())  # `runner.run` sets up a handler of SIGINT each time
+
+
+PLAIN = (testing.run_virtual, testing.check_operator, testing.check_backend)
+"""What runs loops of its own."""
+
+
+def _kept() -> Any:
+    async def main() -> None: ...
+
+    return main()
+
+
+GOOD: Mapping[str, Callable[[World], Any]] = {
+    "backend": lambda world: world.backend,
+    "spool": lambda world: world.spool,
+    "path": lambda world: world.folder / "another.db",
+    "target": lambda world: world.folder / "backup.db",
+    "source": lambda world: from_stream(["Hello"], turn=Turn(**TURN)),
+    "response_stream": lambda world: ["Hello"],
+    "agent_response": lambda world: "Hello",
+    "resume_from": lambda world: "resume_x",
+    "token": lambda world: "resume_x",
+    "turn": lambda world: Turn(**TURN),
+    "factory": lambda world: lambda point: ["Hello"],
+    "stream": lambda world: _words(),
+    **{name: (lambda world, value=value: value) for name, value in TURN.items()},
+    "memory_id": lambda world: "m-1",
+    "stream_id": lambda world: "s-1",
+    "id": lambda world: "letter",
+    "query": lambda world: "hello",
+    "operator": lambda world: "mine",
+    "args": lambda world: {"memorySpaceId": "space", "memoryId": "m"},
+    "cause": lambda world: "failed",
+    "strategy": lambda world: "sentence",
+    "recover.strategy": lambda world: "store-partial",
+    "max_length": lambda world: 100,
+    "buffer_size": lambda world: 2,
+    "make": lambda world: lambda: None,
+    "name": lambda world: "begin",
+    "op": lambda world: lambda source: source,
+    "steps": lambda world: [],
+    "item": lambda world: "x",
+    "chunk": lambda world: "x",
+    "answer": lambda world: world.cortex.memory.remember_stream(["Hello"], **TURN),
+    "lane": lambda world: "-a|",
+    "assert_marbles.lane": lambda world: "source",
+    "expected": lambda world: "-a|",
+    "trace": lambda world: _trace(),
+    "at": lambda world: 1,
+    "kind": lambda world: "fail",
+    "effects": lambda world: 3,
+    "count": lambda world: 2,
+    "seed": lambda world: 1,
+    "main": lambda world: _kept(),
+    "text": lambda world: "1 fail",
+    "error": lambda world: ConnectionError(),
+    "DeadLetters.add.path": lambda world: "memories:deleteMemory",
+    "plan": lambda world: "1 fail",
+}
+"""A value that a parameter of this name accepts, where it must be given."""
+
+
+def _trace() -> testing.Trace:
+    trace = testing.Trace()
+    trace.lanes["source"] = []
+    return trace
+
+
+async def _words() -> Any:
+    yield "Hello"
+
+
+# --- what is called ---------------------------------------------------------------------------------------------------
+
+OWNERS: Mapping[str, Callable[[World], Any]] = {
+    "Cortex": lambda world: world.cortex,
+    "MemoryAPI": lambda world: world.cortex.memory,
+    "ConversationsAPI": lambda world: world.cortex.conversations,
+    "DeadLetters": lambda world: world.letters,
+    "Answer": lambda world: world.good("answer"),
+    "SqliteBackend": lambda world: world.backend,
+    "Spool": lambda world: world.spool,
+    "Chain": lambda world: operators.chain(operators.begin(world.backend)),
+    "Step": lambda world: operators.begin(world.backend),
+    "AsyncQueue": lambda world: stream_utils.AsyncQueue(),
+    "RollingContextWindow": lambda world: stream_utils.RollingContextWindow(),
+    "Plan": lambda world: testing.Plan(),
+}
+"""Whose methods are called."""
+
+COMES_BACK = {
+    # what the package makes and hands out
+    *("DrainReport", "ResumePoint", "Step", "Branch", "Report", "BackendReport", "BackendPromise", "Promise", "Bench"),
+    *("Mark", "Recording", "Live", "Accumulated", "Growing", "VirtualLoop"),
+    # what is implemented by a caller, not called
+    *("Backend", "StreamEvent"),
+}
+"""Public classes and functions that take nothing from a caller."""
+BEYOND = {
+    # What operators and backends call of each other with what was checked before; a backend's own arguments: `docs/contract.md`.
+    *("SqliteBackend.query", "SqliteBackend.mutation", "Spool.put", "Spool.forget", "Spool.piece", "Spool.run"),
+    # Drawing and recording take any object.
+    *("Trace.add", "Trace.tap", "Trace.lane", "Trace.svg"),
+}
+
+
+def _public() -> Iterator[tuple[str, Any, Any]]:
+    """Every public function, class and method: its name, what it is, and whose method it is."""
+    seen: set[int] = set()
+    classes = [MemoryAPI, ConversationsAPI, Position]
+    for module in MODULES:
+        classes += [getattr(module, name) for name in module.__all__]
+    for thing in classes:
+        if not (inspect.isfunction(thing) or inspect.isclass(thing)) or id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        record = inspect.isclass(thing) and issubclass(thing, BaseModel) and not issubclass(thing, Options)
+        if record or (inspect.isclass(thing) and issubclass(thing, BaseException)):
+            continue
+        if thing.__name__ not in COMES_BACK:
+            yield thing.__name__, thing, None
+        if inspect.isclass(thing) and not issubclass(thing, BaseModel) and thing.__name__ in OWNERS:
+            for name, method in vars(thing).items():
+                method = getattr(thing, name) if isinstance(method, classmethod) else method
+                if not name.startswith("_") and inspect.isroutine(method) and f"{thing.__name__}.{name}" not in BEYOND:
+                    yield f"{thing.__name__}.{name}", method, thing
+
+
+PUBLIC = {name: (thing, owner) for name, thing, owner in _public()}
+
+
+def models(annotation: Any) -> list[str]:
+    """The models that may be given: what is wrong with a mapping as a whole is said of the model."""
+    return [one.__name__ for one in get_args(annotation) if inspect.isclass(one) and issubclass(one, Options)]
+
+
+def parameters(name: str, thing: Any) -> Iterator[tuple[str, Any, bool]]:
+    """The parameters: name, annotation, whether it must be given.  Those of `**keywords` are fields of models, tested there."""
+    if inspect.isclass(thing) and issubclass(thing, Options):
+        for field, info in thing.model_fields.items():
+            if field not in thing._refused:
+                yield field, info.annotation, info.is_required()
+        return
+    dataclass = inspect.isclass(thing) and is_dataclass(thing)
+    where = thing if dataclass or not inspect.isclass(thing) else thing.__init__
+    hints = typing.get_type_hints(
+        where, localns={**vars(collections.abc), **vars(providers), **vars(events), "asyncio": asyncio}
+    )
+    for one in inspect.signature(thing).parameters.values():
+        if one.name != "self" and one.kind is not inspect.Parameter.VAR_KEYWORD:
+            needed = one.default is inspect.Parameter.empty and one.kind is not inspect.Parameter.VAR_POSITIONAL
+            yield one.name, hints.get(one.name, Any), needed
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_is_wrong_is_said_by_name_and_nothing_is_stored(world: World, name: str) -> None:
+    thing, owner = PUBLIC[name]
+    before, wrong = world.rows(), collections.defaultdict[str, list[str]](list)
+    asked = list(parameters(name, thing))
+    for parameter, annotation, required in asked:
+        optional = inspect.isclass(thing) and issubclass(thing, Options) and not required
+        accepted = (fits(annotation) | ACCEPTED.get(f"{name}.{parameter}", set())) - REFUSED.get(
+            f"{name}.{parameter}", set()
+        )
+        if optional:
+            accepted = accepted | NONE  # None is the default of every option
+        for label, value in HOSTILE.items():
+            if label in accepted:
+                continue
+            arguments = {
+                one: GOOD.get(f"{name}.{one}", GOOD.get(one, _missing(name, one)))(world)
+                for one, _, needed in asked
+                if needed and one != parameter
+            }
+            arguments |= {**EXTRA.get(name, {}), parameter: (value,) if parameter in ("parts", "names") else value}
+            try:
+                world.call(thing, owner, arguments)
+            except InvalidArgument as error:
+                said = str(error)
+                said.encode()  # it can be printed
+                if re.split(r"[.\[]", error.field)[0] not in (
+                    parameter,
+                    *models(annotation),
+                    *NOTATION.get(f"{name}.{parameter}", ()),
+                ):
+                    wrong[f"{parameter}: named {error.field[:40]}"].append(label)
+            except Exception as error:
+                if (
+                    isinstance(error, TypeError)
+                    and f"{name}.{parameter}" in ENGINE
+                    and str(error).startswith(parameter)
+                ):
+                    continue
+                wrong[f"{parameter}: {type(error).__name__}: {str(error)[:80]}"].append(label)
+            else:
+                wrong[f"{parameter}: accepted"].append(label)
+    assert not wrong, "\n".join(f"{what}: {', '.join(labels)}" for what, labels in wrong.items())
+    assert world.rows() == before
+
+
+def _missing(name: str, parameter: str) -> Callable[[World], Any]:
+    def missing(world: World) -> Any:
+        pytest.fail(f"{name} cannot be called: GOOD says nothing that {parameter} accepts")
+
+    return missing
+
+
+EXTRA: Mapping[str, Mapping[str, Any]] = {
+    "remember": {**TURN, "agent_response": "Hello"},
+    "remember_stream": TURN,
+    "MemoryAPI.remember": {**TURN, "agent_response": "Hello"},
+    "MemoryAPI.remember_stream": TURN,
+    "Turn": TURN,
+    "observe": {"on_chunk": print},
+    "timeout": {"idle": timedelta(seconds=1)},
+    "with_stream_timeout": {"timeout_ms": 1000},
+}
+"""What a call needs beside the parameters that must be given."""
+ENGINE = {"run.source", "stream.source", "stream.capacity"}
+"""The engine knows nothing of our errors: it raises `TypeError`, which names the parameter too."""
+
+NONE, ZERO, NO_TIME, ANY_TEXT = {"None"}, {"0"}, {"no time"}, {"empty", "blank"}
+ACCEPTED: Mapping[str, set[str]] = {
+    # None is the default of an option, and so of the parameter of an API that stands for one.
+    "MemoryAPI.interrupted.limit": NONE,
+    "MemoryAPI.get.include_partial": NONE,
+    "MemoryAPI.count.include_partial": NONE,
+    "MemoryAPI.count.include_chunks": NONE,
+    "MemoryAPI.list.limit": NONE,
+    "MemoryAPI.list.include_partial": NONE,
+    "MemoryAPI.list.include_chunks": NONE,
+    "ConversationsAPI.get_history.limit": NONE,
+    "ConversationsAPI.get_history.offset": NONE | ZERO,
+    "ConversationsAPI.get_history.sort_order": NONE,
+    "ConversationsAPI.list.limit": NONE,
+    # 0 is a number of these, and no time at all a time.
+    "MemoryAPI.follow.after": ZERO,
+    "MemoryAPI.linger": NO_TIME,
+    "MemoryAPI.remember_stream.linger": NO_TIME,
+    "Answer.linger": NO_TIME,
+    "Cortex.linger": NO_TIME,
+    "Cortex.close.timeout": NO_TIME,
+    "remember_stream.linger": NO_TIME,
+    "persist_partial.interval": NO_TIME,
+    "observe.every": NO_TIME,
+    "resume.delay": NO_TIME,
+    "resume.max_delay": NO_TIME,
+    "resume.max_retry_after": NO_TIME,
+    "Position.offset": ZERO,
+    "Position.attempt": ZERO,
+    "Position.epoch": ZERO,
+    "SqliteBackend.busy_timeout": ZERO,
+    "StreamingOptions.partial_response_interval": ZERO,
+    "StreamingOptions.max_retries": ZERO,
+    "StreamingOptions.retry_delay": ZERO,
+    "StreamingOptions.max_retry_after": ZERO,
+    "SearchOptions.min_importance": ZERO,
+    "RememberParams.importance": ZERO,
+    "RememberStreamParams.importance": ZERO,
+    "Turn.importance": ZERO,
+    "chunk.overlap": ZERO,
+    "measure.price": ZERO,
+    "Plan.after.effects": ZERO,
+    "stream.capacity": {"sys.maxsize", "2**63", "10**5000", "largest float", "inf"},  # any bound, or none
+    "Fault.seconds": {"0", "-1"},  # -1 stands for what is usual of the kind
+    "assert_no_leaks.grace": ZERO,
+    "check_operator.holds_first": ZERO,
+    "check_operator.holds": ZERO,
+    "check_operator.memory": ZERO,
+    "pairs_of_faults.seed": ZERO,
+    # A text that may be empty.
+    "Turn.user_message": ANY_TEXT,
+    "RememberParams.user_message": ANY_TEXT,
+    "RememberParams.agent_response": ANY_TEXT,
+    "RememberStreamParams.user_message": ANY_TEXT,
+    "MemoryAPI.search.query": ANY_TEXT,
+    "DeadLetters.add.cause": ANY_TEXT,
+    "RollingContextWindow.add.chunk": ANY_TEXT | {"surrogate"},  # it is kept in memory only
+    "marbles.lane": ANY_TEXT,
+    "parse_marbles.lane": ANY_TEXT,
+    "Plan.parse.text": ANY_TEXT,
+    "Plan.of.plan": ANY_TEXT,
+    "Process.plan": ANY_TEXT,
+    "Faulty.process": ANY_TEXT,
+    "assert_marbles.expected": ANY_TEXT,
+    # Of an iterable of what comes later the items are looked at when they come.
+    "from_stream.source": LISTS,
+    "record.source": LISTS,
+    # An iterable that has nothing in it.
+    "Chain.steps": {"empty"},
+    **{f"{name}.{field}": {"empty"} for name in ("operator", "step") for field in ("needs", "reads", "emits")},
+    # Only its own names are looked at.
+    "Cortex.environ": MAPPINGS,
+    "Cortex.from_env.environ": MAPPINGS,
+    "parse_marbles.values": MAPPINGS,  # a letter may stand for anything
+}
+"""What a parameter accepts beyond its annotation."""
+NOTATION = {
+    "Faulty.process": ["plan"],
+    "Plan.parse.text": ["plan"],
+    "assert_marbles.expected": ["lane"],
+}
+"""What is written in a notation: an error in it names the notation."""
+MAX = {"sys.maxsize"}
+REFUSED: Mapping[str, set[str]] = {
+    "SqliteBackend.busy_timeout": MAX,
+}
+"""What a parameter refuses although its annotation accepts it: a bound."""
+
+
+def test_the_tables_name_only_what_there_is() -> None:
+    known = {f"{name}.{parameter}" for name, (thing, _) in PUBLIC.items() for parameter, *_ in parameters(name, thing)}
+    assert {*ACCEPTED, *REFUSED, *ENGINE, *NOTATION} <= known
+    assert set(EXTRA) <= set(PUBLIC)
+    public = {name for module in MODULES for name in module.__all__}
+    assert public >= COMES_BACK
