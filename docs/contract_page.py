@@ -12,8 +12,9 @@ from cortex_rx.backends.contract import types
 
 _HEAD = """# The contract of a memory backend
 
-What a store must do, so that the operators, the client and the spool can stand on it; [SQLite](decisions/sqlite.md) is one. How it is shown
-that one keeps it: [`check_backend`](faults.md). In Python each function is a method of `cortex_rx.backends.contract.typed`.
+What a store must do for the operators, the client and the spool. [SQLite](decisions/sqlite.md) is such a store.
+[`check_backend`](faults.md) tests whether a store keeps the contract. In Python each function is a method of
+`cortex_rx.backends.contract.typed`.
 """
 
 _TYPES = """## How arguments are given

@@ -1,4 +1,6 @@
-"""Writes `calls.json`: for every argument of every function of the contract, values at the edges of what is accepted and beyond."""
+"""Writes `calls.json`: for every argument of every function of the contract, values at the edges of what is accepted
+and beyond.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ def modules() -> dict[Path, str]:
     files = {FOLDER / f"{table.name}.py": _module(table, names[table]) for table in contract.TABLES}
     files[FOLDER / "rows.py"] = _rows()
     imports = (f"from cortex_rx.backends.contract.typed.{table.name} import {name}" for table, name in names.items())
-    doc = '"""The functions of a backend as methods.\n\n    found = await Memories(backend).get(memory_space_id="support", memory_id="mem-1")\n\n'
+    doc = '"""The functions of a backend as methods.\n\n'
+    doc += '    found = await Memories(backend).get(memory_space_id="support", memory_id="mem-1")\n\n'
     doc += f'What comes back is described in `rows`.  {_WRITTEN}\n"""'
     exports = f"__all__ = {sorted(names.values())}"
     files[FOLDER / "__init__.py"] = _formatted("\n".join([doc, "", *sorted(imports), "", exports, ""]))

@@ -1,4 +1,6 @@
-"""The page `errors.md`, what is tried again and what is not, made of `TABLE` of `cortex_rx/retry/judge.py`; `generate.py` writes it."""
+"""The page `errors.md`, what is tried again and what is not, made of `TABLE` of `cortex_rx/retry/table.py`;
+`generate.py` writes it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,11 @@ from cortex_rx.retry.table import TABLE, Rule, Verdict
 
 HEAD = """# Errors: what is tried again
 
-This page is generated from [`cortex_rx/retry/judge.py`](../cortex_rx/retry/judge.py) (`make docs`), and tested.
-`resume`, the `recoverable` of what ends a stream, as hooks are told it, and whatever writes to a store or delivers from a spool go by it, and `is_transient(error)` says it:
+This page is generated from [`cortex_rx/retry/table.py`](../cortex_rx/retry/table.py) (`make docs`), and tested.
+
+One table decides what an error means. `resume` asks it, and so does everything that writes to a store or delivers from
+a spool. The field `recoverable`, which hooks are given, comes from it too. `is_transient(error)` says whether the same
+call may succeed later:
 
 ```python
 >>> from cortex_rx import is_transient
@@ -24,7 +29,8 @@ TITLES = {
     "ours": ("Our own errors", "By class; the nearest class counts."),
     "words": (
         "Words",
-        "What providers say: `code`, `type` or `status` of the error, or of the body that it carries. Small and capital letters are one.",
+        "What providers say: `code`, `type` or `status` of the error, or of the body that it carries. "
+        "Upper and lower case are the same.",
     ),
     "header": (
         "The header `x-should-retry`",
@@ -32,7 +38,8 @@ TITLES = {
     ),
     "statuses": (
         "HTTP statuses",
-        "The first row counts. The clients of OpenAI and Anthropic retry 408, 409, 429 and all from 500 on, Google's and Amazon's 500, 502, 503 and 504.",
+        "The first row that fits counts. The clients of OpenAI and Anthropic retry 408, 409, 429 and all from 500 on. "
+        "Those of Google and Amazon retry 500, 502, 503 and 504.",
     ),
     "closes": (
         "Closed WebSockets",

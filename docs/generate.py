@@ -1,5 +1,5 @@
-"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, options.md, errors.md, contract.md with the
-typed calls and `calls.json`, the table of running-tests.md.
+"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, options.md, errors.md,
+contract.md with the typed calls and `calls.json`, the table of running-tests.md.
 
 `make docs` runs it; `tests/docs/test_generated.py` fails when what it would write is not what is there.
 """
@@ -34,28 +34,31 @@ NOTE = "<!-- Written by docs/generate.py (make docs) from the docstrings and dec
 FIGURES = (
     "<!-- From here on written by docs/generate.py (make docs), from docs/proofs.json, which make torture writes. -->\n"
 )
-ROOMS = "<!-- From here on written by docs/generate.py (make docs), from the docstrings of the rooms and their imports. -->\n"
+ROOMS = "<!-- From here on written by docs/generate.py (make docs), from the rooms' docstrings and imports. -->\n"
 TESTS = "<!-- From here on written by docs/generate.py (make docs), from the docstrings of the files. -->\n"
 DRAWING = re.compile(r"^( *)```text\n.*?^\1```$", re.DOTALL | re.MULTILINE)
 
 OPERATORS_HEAD = """# Operators
 
-Every operator takes events and gives events, so they stand in a chain in any number; a sink ends a pipeline and gives something
-else. [events.md](events.md) says what the events are, [running-tests.md](running-tests.md) how their tests are run.
+Every operator takes events and emits events, so any number of them can stand in a chain. A sink ends a pipeline and
+returns something else. [events.md](events.md) describes the events, [running-tests.md](running-tests.md) how to run the
+tests.
 
-The marbles are drawn from runs in virtual time (`docs/scenes.py`). One character is 100 ms; small letters are the text of deltas,
-capitals are other events; `(ab)` came within one frame; `|` completed, `#` failed, `!` was closed from below. `source` is what comes to the operator,
-`out` what it gives; above each drawing stands the operator that was run.
+The marbles are drawn from runs in virtual time (`docs/scenes.py`). One character is 100 ms. Small letters are the text
+of deltas, capitals are other events. `(ab)` came within one frame; `|` completed, `#` failed, `!` was disposed of from
+downstream. `source` is what comes to the operator, `out` is what it emits. Above each drawing stands the operator that
+was run.
 """
 
 EVENTS_HEAD = """# Events
 
-What flows through a chain. Each event is a slotted dataclass in [`cortex_rx/events.py`](../cortex_rx/events.py), made with keywords
-or in the order of its fields; `to_json` and `from_json` turn one into JSON and back. `offset` and lengths are code points, `index` counts deltas from 0, `at`
-is seconds since `Opened`.
+What flows through a chain. Each event is a slotted dataclass in [`cortex_rx/events.py`](../cortex_rx/events.py), made
+with keywords or in the order of its fields. `to_json` and `from_json` turn an event into JSON and back. `offset` and
+lengths are code points, `index` counts deltas from 0, `at` is seconds since `Opened`.
 
-Who *needs* an event cannot work if it never comes, which is checked before a chain runs; who *reads* it uses it if it comes. A dash:
-no operator and no source declares it. Sinks are not in the table: they take whatever comes.
+An operator that *needs* an event cannot work without it; this is checked before a chain runs. An operator that *reads*
+an event uses it if it comes. A dash means that no operator and no source declares it. Sinks are not in the table: they
+take every event.
 """
 
 
@@ -287,7 +290,8 @@ def _declared(step: Step) -> str:
             or "–"
         )
 
-    said = f"| needs | reads | emits | |\n|---|---|---|---|\n| {named(step.needs)} | {named(step.reads)} | {named(step.emits)} |"
+    said = "| needs | reads | emits | |\n|---|---|---|---|\n"
+    said += f"| {named(step.needs)} | {named(step.reads)} | {named(step.emits)} |"
     owns = [words for words, true in (("rewrites text", step.rewrites), ("takes text", step.captures_text)) if true]
     return f"{said} {', '.join(owns)} |\n"
 

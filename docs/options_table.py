@@ -8,10 +8,11 @@ HEAD = """# Streaming options
 
 This page is generated from `cortex_rx.models.options.STREAMING_OPTIONS` (`make docs`), and tested.
 
-The options of `remember_stream` and `default_chain` are Cortex's, all of them, and `max_retry_after`. Each adds, removes or configures one step of the default chain;
-`default_chain(backend, options)` shows the chain that they make. Names may be in snake_case or camelCase, and `None` means the default.
-Times are milliseconds, lengths code points, `max_buffer_size` bytes or nearly. An option that does not exist yet is refused by name unless its value
-asks for nothing.
+`remember_stream` and `default_chain` take all streaming options of Cortex, and `max_retry_after`. Each option adds,
+removes or configures one step of the default chain; `default_chain(backend, options)` returns that chain. Names may be
+in snake_case or camelCase. `None` means the default. Times are milliseconds, lengths are code points;
+`max_buffer_size` is bytes, estimated. An option that does not exist yet is refused by name, unless its value asks for
+nothing.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import grimp
@@ -41,22 +42,30 @@ def _room(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def order(arrows: dict[str, set[str]]) -> list[str]:
-    """The rooms, each above all that it imports.  Raises `ValueError` where the imports go in a circle."""
-    height: dict[str, int] = {}
+def layers(root: Path) -> list[set[str]]:
+    """The layers that `pyproject.toml` declares to import-linter, the top one first."""
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (declared,) = [contract["layers"] for contract in settings["contracts"] if contract["type"] == "layers"]
+    return [{_room(name.strip()) for name in layer.split("|")} for layer in declared]
 
-    def of(room: str, above: tuple[str, ...]) -> int:
-        if room in above:
-            raise ValueError(f"a circle of imports: {' -> '.join((*above[above.index(room) :], room))}")
-        if room not in height:
-            height[room] = 1 + max((of(one, (*above, room)) for one in arrows[room]), default=-1)
-        return height[room]
 
-    return sorted(arrows, key=lambda room: (-of(room, ()), room))
+def order(arrows: dict[str, set[str]], declared: list[set[str]]) -> list[str]:
+    """The rooms, by layer, the top one first.
+
+    Raises `ValueError` for a room without a layer, and for an import that does not go down.  So there is no circle.
+    """
+    level = {room: depth for depth, layer in enumerate(declared) for room in layer}
+    if arrows.keys() != level.keys():
+        raise ValueError(f"in no layer, or no room: {', '.join(sorted(arrows.keys() ^ level.keys()))}")
+    for room, ones in arrows.items():
+        for one in ones:
+            if level[one] <= level[room]:
+                raise ValueError(f"{room} imports {one}, which is not below it")
+    return sorted(arrows, key=lambda room: (level[room], room))
 
 
 def direct(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The arrows that no longer way replaces, so that the drawing can be read."""
+    """The arrows that no longer path implies, so that the drawing can be read."""
 
     def below(room: str) -> set[str]:
         return arrows[room].union(*(below(one) for one in arrows[room]))
@@ -72,14 +81,15 @@ def page(root: Path) -> str:
     said = rooms(root)
     lines = ["\n| room | what it is for |", "|---|---|"]
     by_name = {name.removesuffix("/").removesuffix(".py"): name for name in said}
-    ordered = order(arrows)
+    ordered = order(arrows, layers(root))
     for room in ordered:
         lines.append(
             f"| [`{by_name[room]}`](../{PACKAGE}/{by_name[room]}) | {said[by_name[room]].replace('|', chr(92) + '|')} |"
         )
     lines += [
-        "\nAn arrow is an import. What a room reaches on a longer way as well has no arrow of its own here. `import-linter` checks",
-        "that imports go down only; there is no circle.\n",
+        "\nThe rooms stand in the order of their layers (`pyproject.toml`). An arrow is an import. An import that a longer",
+        "path of arrows implies is not drawn. Imports go down only, so there is no circle: `import-linter` checks it, and",
+        "this page is not written otherwise.\n",
         "```mermaid",
         "flowchart TD",
     ]

@@ -1,7 +1,7 @@
 """What is drawn in the docstring of each operator: pipelines that are run, in virtual time, so that no diagram can lie.
 
-A new operator needs a scene here.  `make docs` runs it, draws it with `cortex_rx.testing.Trace`, and writes the drawing into the
-docstring and the reference.
+A new operator needs a scene here.  `make docs` runs it, draws it with `cortex_rx.testing.Trace`, and writes the drawing
+into the docstring and the reference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Scene:
     """One run: the expression that is drawn, what the model says, and what stands before the operator."""
 
     run: str
-    """The operator as Python; it may name `store`, `frame` (a timedelta), all operators, and what stands in this file."""
+    """The operator as Python; it may name `store`, `frame` (a timedelta), all operators, and what stands in this
+    file.
+    """
     model: tuple[str | int, ...]
     """Texts come at once, a number is a pause in frames, "#" is a connection that breaks."""
     before: str = ""

@@ -1,10 +1,10 @@
 """Run the tests of the files that are changed, compared with `main`: `make quick`.
 
 Of a changed file of the package these are its doctests, the tests that are named like it (`tests/a/test_b*.py` or
-`tests/test_b*.py` of `cortex_rx/a/b.py`), and those that use a name that it exports.  Where there are none, as of a private module,
-it is the tests of the modules that import it.  Of a helper or a story, the tests that import it; of a `conftest.py`, the tests of
-its folder.
-What stands outside of the package is tested by `tests/docs`, `tests/examples` and `tests/docs/test_readme.py`.
+`tests/test_b*.py` of `cortex_rx/a/b.py`), and those that use a name that it exports.  Where there are none, as of a
+private module, it is the tests of the modules that import it.  Of a helper or a story, the tests that import it; of a
+`conftest.py`, the tests of its folder.  What stands outside of the package is tested by `tests/docs`, `tests/examples`
+and `tests/docs/test_readme.py`.
 
 It is a guess, and a short one: `make test` is what says that nothing is broken.
 """

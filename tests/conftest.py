@@ -1,10 +1,10 @@
 """For all tests: the lanes, no time limit for a case of a property, and the figures of the proofs in `tests/proofs`.
 
-A test that is marked `slow`, with the reason, is left out unless `--all` is given, or the test is named by itself; the end of a
-run says how many were left out, and why.  Of the examples of a property a third is run then.
+A test that is marked `slow`, with the reason, is left out unless `--all` is given, or the test is named by itself; the
+end of a run says how many were left out, and why.  Of the examples of a property a third is run then.
 
-A proof runs a slice of its cases, or with `--torture` all of them.  What it counted is printed at the end; with `--torture` it is
-written to `docs/proofs.json`, from which the page of the documentation is made.
+A proof runs a slice of its cases, or with `--torture` all of them.  What it counted is printed at the end; with
+`--torture` it is written to `docs/proofs.json`, from which the page of the documentation is made.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop() -> Generator[None, object, object]:
-    """What was imported and collected, more than a million objects, is not looked at again whenever garbage is collected."""
+    """What was imported and collected, more than a million objects, is not looked at again whenever garbage is
+    collected.
+    """
     from cortex_rx.testing._heap import set_aside
 
     with set_aside():
@@ -115,7 +117,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """An exception that is a parameter keeps the frames of each raise, and they whole pipelines: its traceback is dropped."""
+    """An exception that is a parameter keeps the frames of each raise, and they whole pipelines: its traceback is
+    dropped.
+    """
     if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
         for value in item.callspec.params.values():
             if isinstance(value, BaseException):

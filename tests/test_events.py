@@ -59,19 +59,23 @@ def record(kind, **parts):
 usage = record(Usage, input_tokens=st.none() | count, output_tokens=st.none() | count, total_tokens=st.none() | count)
 turn = st.builds(
     Turn, name, name, text, user_id=name, user_name=name, agent_id=st.none() | name, participant_id=st.none() | name,
-    importance=st.floats(0, 100), tags=st.lists(name, max_size=3).map(tuple), metadata=document, idempotency_key=st.none() | name,
+    importance=st.floats(0, 100), tags=st.lists(name, max_size=3).map(tuple), metadata=document,
+    idempotency_key=st.none() | name,
 )  # fmt: skip
 fact = record(
     ProgressiveFact, fact_id=text, extracted_at_chunk=count, confidence=number, fact=text, deduped=st.booleans()
 )
 memory = record(
-    MemoryEntry, memory_id=text, memory_space_id=text, content=text, content_length=count, content_type=text, source_type=text,
-    source_timestamp=number, importance=number, tags=st.lists(text, max_size=3).map(tuple), version=count, created_at=number,
+    MemoryEntry, memory_id=text, memory_space_id=text, content=text, content_length=count, content_type=text,
+    source_type=text,
+    source_timestamp=number, importance=number, tags=st.lists(text, max_size=3).map(tuple), version=count,
+    created_at=number,
     updated_at=number, embedding=st.none() | st.lists(number, max_size=3).map(tuple), metadata=st.none() | document,
     conversation_ref=st.none() | document, score=st.none() | number, user_id=st.none() | text,
 )  # fmt: skip
 metrics = record(
-    StreamMetrics, start_time=number, first_chunk_latency=st.none() | number, total_chunks=count, tokens_from=st.sampled_from(["provider", "estimate"]),
+    StreamMetrics, start_time=number, first_chunk_latency=st.none() | number, total_chunks=count,
+    tokens_from=st.sampled_from(["provider", "estimate"]),
     estimated_cost=st.none() | number, inter_chunk_p50=st.none() | number,
 )  # fmt: skip
 chunk = record(
@@ -80,7 +84,8 @@ chunk = record(
 phase = st.sampled_from(["initialization", "streaming", "fact-extraction", "storage", "finalization"])
 
 STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
-    Opened: st.builds(Opened, turn, text, number, st.none() | st.builds(Ownership, text, count, count), st.none() | text),
+    Opened: st.builds(Opened, turn, text, number, st.none() | st.builds(Ownership, text, count, count),
+     st.none() | text),
     Begun: st.builds(Begun, text, count, count, st.none() | text, st.booleans()),
     Replayed: st.builds(Replayed, text, count, count, count),
     SourceReplayed: st.builds(SourceReplayed, text, count, number),
@@ -94,7 +99,8 @@ STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     Interrupted: st.builds(Interrupted, count, count),
     RolledBack: st.builds(RolledBack, text, st.none() | text),
     Problem: st.builds(Problem, phase, text, text, st.booleans()),
-    Remembered: st.builds(Remembered, text, st.lists(text, max_size=2).map(tuple), st.lists(memory, max_size=2).map(tuple), st.booleans()),
+    Remembered: st.builds(Remembered, text, st.lists(text, max_size=2).map(tuple),
+     st.lists(memory, max_size=2).map(tuple), st.booleans()),
     Measured: st.builds(Measured, metrics),
     Custom: st.builds(Custom, text, value),
 }  # fmt: skip
@@ -157,7 +163,8 @@ def test_the_form_is_what_clients_are_told():
         "type": "Opened",
         "turn": {
             "memory_space_id": "s", "conversation_id": "c", "user_message": "Hi", "user_id": None, "user_name": None,
-            "agent_id": "a", "participant_id": None, "importance": 50, "tags": [], "metadata": {"k": [1]}, "idempotency_key": None,
+            "agent_id": "a", "participant_id": None, "importance": 50, "tags": [], "metadata": {"k": [1]},
+            "idempotency_key": None,
         },
         "stream_id": "stream-1",
         "at": 1.5,

@@ -1,4 +1,6 @@
-"""The table of errors: what real clients raise, and our own errors; `resume`, the hooks and `is_transient` say the same of each."""
+"""The table of errors: what real clients raise, and our own errors; `resume`, the hooks and `is_transient` say the same
+of each.
+"""
 
 from __future__ import annotations
 

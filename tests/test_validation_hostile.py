@@ -1,9 +1,9 @@
 """Whatever is wrong with an argument of anything public is said by its name, before anything is stored.
 
-The calls are made from the signatures: each parameter of each public function and method gets every hostile value that its
-annotation does not accept, the others a good one.  What a parameter accepts beyond that, or refuses although its annotation says
-otherwise, stands in `ACCEPTED`; a public name that takes nothing from a caller in `COMES_BACK`.  A new function is tested without
-a word here, or fails because a parameter of it has no good value.
+The calls are made from the signatures: each parameter of each public function and method gets every hostile value that
+its annotation does not accept, the others a good one.  What a parameter accepts beyond that, or refuses although its
+annotation says otherwise, stands in `ACCEPTED`; a public name that takes nothing from a caller in `COMES_BACK`.  A new
+function is tested without a word here, or fails because a parameter of it has no good value.
 """
 
 from __future__ import annotations
@@ -322,7 +322,8 @@ COMES_BACK = {
 }
 """Public classes and functions that take nothing from a caller."""
 BEYOND = {
-    # What operators and backends call of each other with what was checked before; a backend's own arguments: `docs/contract.md`.
+    # What operators and backends call of each other with what was checked before; a backend's own arguments:
+    # `docs/contract.md`.
     *("SqliteBackend.query", "SqliteBackend.mutation", "Spool.put", "Spool.forget", "Spool.piece", "Spool.run"),
     # Drawing and recording take any object.
     *("Trace.add", "Trace.tap", "Trace.lane", "Trace.svg"),
@@ -360,7 +361,9 @@ def models(annotation: Any) -> list[str]:
 
 
 def parameters(name: str, thing: Any) -> Iterator[tuple[str, Any, bool]]:
-    """The parameters: name, annotation, whether it must be given.  Those of `**keywords` are fields of models, tested there."""
+    """The parameters: name, annotation, whether it must be given.  Those of `**keywords` are fields of models, tested
+    there.
+    """
     if inspect.isclass(thing) and issubclass(thing, Options):
         for field, info in thing.model_fields.items():
             if field not in thing._refused:

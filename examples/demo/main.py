@@ -2,8 +2,9 @@
 
     python examples/demo/main.py [--fast] [--db PATH]
 
-A server on this machine plays the model, in OpenAI's format; the real OpenAI client reads it; `remember_stream` shows and
-stores it.  Then the file is opened anew, and what is in it is compared with what was streamed.  Ends with 0 if it is the same.
+A server on this machine plays the model, in OpenAI's format; the real OpenAI client reads it; `remember_stream` shows
+and stores it.  Then the file is opened anew, and what is in it is compared with what was streamed.  Ends with 0 if it
+is the same.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ async def kept(path: Path, since: float) -> str:
             if not entry.is_partial:
                 return "kept: the whole exchange"
             question = (entry.partial_metadata or {}).get("userMessage")
-            return f"kept: {entry.content_length:,} characters of the answer, as a partial memory, and the question {question!r}"
+            length = f"{entry.content_length:,} characters"
+            return f"kept: {length} of the answer, as a partial memory, and the question {question!r}"
     return "kept: nothing, for nothing had been shown yet"
 
 

@@ -1,7 +1,7 @@
 """The live view: the text as it comes, and a line that says how far it is.
 
-On a terminal the line stays at the bottom, below the text that scrolls.  Elsewhere it is written into the text at intervals,
-where a line of the text has just ended.
+On a terminal the line stays at the bottom, below the text that scrolls.  Elsewhere it is written into the text at
+intervals, where a line of the text has just ended.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     with Server(text) as server:
         client = AsyncOpenAI(base_url=server.base_url, api_key="none")
 
-It speaks server-sent events on 127.0.0.1 and a port that is free, at the pace of a provider.  A request may ask for other
-things than the plain answer in a field of its own, `demo` (the SDK's `extra_body={"demo": {...}}`):
+It speaks server-sent events on 127.0.0.1 and a port that is free, at the pace of a provider.  A request may ask for
+other things than the plain answer in a field of its own, `demo` (the SDK's `extra_body={"demo": {...}}`):
 
 | field | |
 |---|---|
@@ -54,7 +54,9 @@ class Dropped(ConnectionAbortedError):
 
 
 def pieces_of(text: str, chance: random.Random) -> Iterator[str]:
-    """The text, cut about as a tokeniser cuts it: a space goes with its word, long words and other scripts are in pieces."""
+    """The text, cut about as a tokeniser cuts it: a space goes with its word, long words and other scripts are in
+    pieces.
+    """
     for word in re.findall(r"\s*\S+|\s+", text):
         while word:
             size = chance.randint(3, 8) if word.isascii() else chance.randint(1, 3)

@@ -24,8 +24,8 @@ LONGEST = 5  # code points of a citation
 def cite(sources: Sequence[str]) -> Operator:
     """Emit `Custom("citation", {"number", "source", "offset"})` right after the delta that completes a citation `[1]`.
 
-    Reads along and changes nothing, so no token waits.  `source` is None for a number that no source has.  It holds four
-    code points.
+    Reads along and changes nothing, so no token waits.  `source` is None for a number that no source has.  It holds
+    four code points.
     """
 
     def make(emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]):

@@ -41,16 +41,16 @@ class Moderated(CortexError):
 def moderate(judge: Judge, show: Literal["judged", "at once"] = "judged") -> Operator:
     """End the stream with `Moderated` when the judge does not allow what has come.
 
-    `show="judged"`: each piece is shown when it has been judged.  Nothing that is not allowed is ever shown or stored; every
-    token waits for the judge.  `show="at once"`: no token waits; what is not allowed may have been shown before the verdict, and
-    cannot be taken back.  Either way what was shown is kept as a partial memory, and no more than that: an error, not an `Ended`, ends
-    the stream, because `finalize` makes a memory of every answer that has `Ended`.
+    `show="judged"`: each piece is shown when it has been judged.  Nothing that is not allowed is ever shown or stored;
+    every token waits for the judge.  `show="at once"`: no token waits; what is not allowed may have been shown before
+    the verdict, and cannot be taken back.  Either way what was shown is kept as a partial memory, and no more than
+    that: an error, not an `Ended`, ends the stream, because `finalize` makes a memory of every answer that has `Ended`.
 
-    It takes the text as it is, so what changes the text stands before it, or the chain is refused: nobody would have judged what a
-    translation makes of it, and a `limit` would end the answer before the verdict.
+    It takes the text as it is, so what changes the text stands before it, or the chain is refused: nobody would have
+    judged what a translation makes of it, and a `limit` would end the answer before the verdict.
 
-    The judge is shown all that has gathered since it was last asked, with some of the text before it.  If it fails, or takes longer than
-    5 s, the stream fails, too.
+    The judge is shown all that has gathered since it was last asked, with some of the text before it.  If it fails, or
+    takes longer than 5 s, the stream fails, too.
     """
 
     async def rule(docket: Docket, events: list[StreamEvent]) -> None:
@@ -132,8 +132,8 @@ def last_word(emit, flow, end):
 
 
 ANSWER = (
-    "First warm the water. Then stir in the flour. Then add the poison. Serve it hot, with fresh bread and a glass of cold"
-    " water, and wish your guests a good evening. They will ask for more of it."
+    "First warm the water. Then stir in the flour. Then add the poison. Serve it hot, with fresh bread and a glass of"
+    " cold water, and wish your guests a good evening. They will ask for more of it."
 )
 
 

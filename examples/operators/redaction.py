@@ -28,8 +28,9 @@ LONGEST = 320
 def redact(pattern: str = PERSONAL, longest: int = LONGEST, mask: str = "[redacted]") -> Operator:
     """Put `mask` for all that `pattern` matches.
 
-    Text is held back only while it may be the beginning of a match, `longest` code points at most.  So `longest` is the most that a
-    match can have; one that turns out longer ends the stream with `ValueError`, and is not shown.  A lookahead may look at one character.
+    Text is held back only while it may be the beginning of a match, `longest` code points at most.  So `longest` is the
+    most that a match can have; one that turns out longer ends the stream with `ValueError`, and is not shown.  A
+    lookahead may look at one character.
 
     The text of the answer is redacted; `Custom` events, such as reasoning and tool calls, pass as they are.
     """
@@ -61,7 +62,8 @@ class Redactor:
         end = len(self.text)
         while match := self._next(partial):
             start, after = match.span()
-            # It is certain once more text cannot make it longer; that is so at the latest when all that a match can have is there.
+            # It is certain once more text cannot make it longer; that is so at the latest when all that a match can
+            # have is there.
             if partial and end - start <= self.longest and self.pattern.fullmatch(self.text, start, partial=True):
                 end = start
                 break

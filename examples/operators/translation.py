@@ -22,10 +22,12 @@ Translate = Callable[[str], Awaitable[str]]
 def translate(translator: Translate, language: str = "en", longest: int = 1000) -> Operator:
     """Put the translation of each sentence in its place; `language` is that of the original.
 
-    A sentence that has no end is cut after `longest` code points.  Sentences that are complete by then are translated at the same time, and shown in their order.  Before each there is a
-    `Custom("original", {"text", "start"})`: the sentence as the model wrote it, and where it stood in the model's answer.
+    A sentence that has no end is cut after `longest` code points.  Sentences that are complete by then are translated
+    at the same time, and shown in their order.  Before each there is a `Custom("original", {"text", "start"})`: the
+    sentence as the model wrote it, and where it stood in the model's answer.
 
-    A sentence whose translation fails is shown as it is, after a `Problem`: to a reader an original is worth more than a hole.
+    A sentence whose translation fails is shown as it is, after a `Problem`: to a reader an original is worth more than
+    a hole.
     """
     return cx.rewrite(lambda: Sentences(translator, language, longest), waits=True)
 

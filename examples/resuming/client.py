@@ -1,4 +1,6 @@
-"""A client that writes down what it has seen, so that it can come back: `python client.py PORT STATE [ask|follow|resume]`."""
+"""A client that writes down what it has seen, so that it can come back: `python client.py PORT STATE
+[ask|follow|resume]`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Kill the client in the middle of an answer, then the server, and show that nothing was lost: `python examples/resuming/main.py`."""
+"""Kill the client in the middle of an answer, then the server, and show that nothing was lost: `python
+examples/resuming/main.py`.
+"""
 
 from __future__ import annotations
 

@@ -109,14 +109,17 @@ from cortex_rx.backends import SqliteBackend
 from cortex_rx import errors
 path = sys.argv[1]
 def begin(stream, text="why?"):
-    return {"streamId": stream, "memorySpaceId": "s", "conversationId": "c", "userMessage": text, "userId": "ada", "importance": 1, "tags": []}
+    asked = {"conversationId": "c", "userMessage": text, "userId": "ada", "importance": 1, "tags": []}
+    return {"streamId": stream, "memorySpaceId": "s", **asked}
 def final(stream, text):
-    return {"streamId": stream, "memorySpaceId": "s", "epoch": 1, "attempt": 0, "start": 0, "text": text, "length": len(text)}
+    writer = {"streamId": stream, "memorySpaceId": "s", "epoch": 1, "attempt": 0}
+    return {**writer, "start": 0, "text": text, "length": len(text)}
 async def exchange(backend, stream, text):
     await backend.mutation("streams:begin", begin(stream))
     await backend.mutation("streams:finalize", final(stream, text))
 async def contents(backend):
-    return sorted(r["content"] for r in await backend.query("memories:list", {"memorySpaceId": "s"}) if r["messageRole"] == "agent")
+    rows = await backend.query("memories:list", {"memorySpaceId": "s"})
+    return sorted(row["content"] for row in rows if row["messageRole"] == "agent")
 """
 
 

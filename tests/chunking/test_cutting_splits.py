@@ -12,13 +12,17 @@ LONGEST = 3_000
 MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
 # What is hard, in pieces that make something of each other.
 BITS = [
-    "a", "The ", "fox ", "e.g.", "Dr. ", " ", "  ", "\n", "\n\n", "\r\n", "\t", "\x1c", "\u2029", ".", ". ", "! ", "? ", ".” ",
-    "。", "！", "你", "好", '"', "'", "(", ")", "[", "]", "](", "![", "`", "``", "```", "```\n", "~~~\n", "<b>", "<", ">",
-    "http://x.y/z", "www.", "3.14", "1,000", "# ", "- ", "1. ", "*", "\u0301", "\u200d", "👩", "🇩", "🇪", "\ufe0f", "각", "ᄀ",
-    "क", "्", "ष", "\u0600", "’", "‘", "“", "”", "「", "」", "x" * 50, "\ud800", "The fox runs on and on ", "‘b’", "用", "`` ``", "$3.14", "x" * 300,
+    "a", "The ", "fox ", "e.g.", "Dr. ", " ", "  ", "\n", "\n\n", "\r\n", "\t", "\x1c", "\u2029", ".", ". ", "! ", "? ",
+    ".” ", "。", "！", "你", "好", '"', "'", "(", ")", "[", "]", "](", "![", "`", "``", "```", "```\n", "~~~\n",
+    "<b>", "<", ">",
+    "http://x.y/z", "www.", "3.14", "1,000", "# ", "- ", "1. ", "*", "\u0301", "\u200d", "👩", "🇩", "🇪", "\ufe0f", "각",
+    "ᄀ",
+    "क", "्", "ष", "\u0600", "’", "‘", "“", "”", "「", "」", "x" * 50, "\ud800", "The fox runs on and on ", "‘b’", "用",
+    "`` ``", "$3.14", "x" * 300,
 ]  # fmt: skip
 ENDLESS = [
-    "x" * 4000, "\u0301" * 4000, " " * 4000, "\n" * 3500, "中" * 3300, "The fox runs " * 300, "(a " * 1500, "👩\u200d" * 2000,
+    "x" * 4000, "\u0301" * 4000, " " * 4000, "\n" * 3500, "中" * 3300, "The fox runs " * 300, "(a " * 1500,
+    "👩\u200d" * 2000,
     "```\n" + "a line\n" * 600, "~~~\n" + "e\u0301" * 2000, "https://x.y/" + "z)" * 2000, "[a](" + "b" * 3000,
 ]  # fmt: skip
 hostile = st.lists(st.sampled_from(BITS), max_size=60).map("".join)
@@ -128,7 +132,8 @@ def test_nothing_gives_nothing(cut, how):
 def test_what_is_never_broken_is_whole_in_one_chunk(cut, hard, how):
     how = {name: value for name, value in how.items() if name != "max_length"}  # which breaks what is longer
     whole = (
-        "https://a.b/c_(d)?e=1.2", '[A link. Here](https://x.y/z_(q) "A title. x")', "![an image](a.png)", "<https://x.y>",
+        "https://a.b/c_(d)?e=1.2", '[A link. Here](https://x.y/z_(q) "A title. x")', "![an image](a.png)",
+        "<https://x.y>",
         "``a ` b. ``", '<b class="x. Y">', "  ```py\nx = 1. \n\ny = \"```\"\n  ```\n",
     )  # fmt: skip
     if how["strategy"] == "sentence":

@@ -1,8 +1,8 @@
 """The generator of the docs, a script beside them; and what runs the Python of a page: `run_page("testing.md")`.
 
-Blocks that are fenced as python make one module, in their order, which pytest imports and whose tests it runs; those that begin with
-`>>>` are doctests, together.  Line numbers are those of the page.  What a page needs and need not show stands in it as a comment:
-`<!-- python`, lines, `-->`.
+Blocks that are fenced as python make one module, in their order, which pytest imports and whose tests it runs; those
+that begin with `>>>` are doctests, together.  Line numbers are those of the page.  What a page needs and need not show
+stands in it as a comment:  `<!-- python`, lines, `-->`.
 """
 
 from __future__ import annotations

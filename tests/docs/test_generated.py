@@ -71,3 +71,22 @@ def test_who_emits_and_reads_is_what_is_declared(generate, outputs):
         "Custom",
         "Problem",
     }
+
+
+def test_an_import_that_goes_up_or_in_a_circle_is_refused(generate):
+    """Two rooms that import each other always have an arrow that does not go down."""
+    rooms = sys.modules["rooms_page"]
+    down = {"top": {"left", "right"}, "left": {"base"}, "right": {"base"}, "base": set()}
+    layers = [{"top"}, {"left", "right"}, {"base"}]
+    assert rooms.order(down, layers) == ["top", "left", "right", "base"]
+    for room, other in (("base", "top"), ("left", "right"), ("base", "left")):
+        with pytest.raises(ValueError, match=f"{room} imports {other}, which is not below it"):
+            rooms.order({**down, room: down[room] | {other}}, layers)
+    with pytest.raises(ValueError, match="in no layer, or no room: base"):
+        rooms.order(down, layers[:2])
+
+
+def test_the_drawing_has_the_arrows_that_no_longer_path_implies(generate):
+    rooms = sys.modules["rooms_page"]
+    arrows = {"top": {"left", "base"}, "left": {"base"}, "base": set()}
+    assert rooms.direct(arrows) == {"top": {"left"}, "left": {"base"}, "base": set()}

@@ -3,7 +3,8 @@
 Public is what stands in the `__all__` of a module of `cortex_rx` that is not named in `INSIDE`.  The rule for examples:
 
 * a function or class that a user calls is used in an example of its own docstring, or of its module or package;
-* an exception or a record (a dataclass, a pydantic model, an enum, a protocol) needs none: an example in its module is enough;
+* an exception or a record (a dataclass, a pydantic model, an enum, a protocol) needs none: an example in its module is
+  enough;
 * parts of the machinery that a user is handed, but does not make, are named in `HANDED`.
 
 Doctest finds each of these examples, so `make test` runs them.
@@ -66,7 +67,9 @@ OURS = [
 
 
 def has_docstring(value: Any) -> bool:
-    """Whether a docstring may be of its own: not that of an alias, a constant, or a method of an object of another package."""
+    """Whether a docstring may be of its own: not that of an alias, a constant, or a method of an object of another
+    package.
+    """
     return inspect.isclass(value) or (inspect.isroutine(value) and value.__module__ is not None)
 
 

@@ -23,9 +23,11 @@ T = TypeVar("T")
 
 
 class Closing:
-    """What became of the generators that used it: opened, closed, and how often a second cancellation broke into a closing.
+    """What became of the generators that used it: opened, closed, and how often a second cancellation broke into a
+    closing.
 
-    The one cancellation that a task is entitled to may come while its generator ends by itself; that is no fault of anybody.
+    The one cancellation that a task is entitled to may come while its generator ends by itself; that is no fault of
+    anybody.
     """
 
     def __init__(self) -> None:

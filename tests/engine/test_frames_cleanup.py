@@ -124,7 +124,9 @@ async def by_a_task_group(work):
 )
 @pytest.mark.parametrize("where", ["source", "stage", "beside"])
 def test_a_scope_inside_of_an_operator_is_its_own_business(kit, scope, where):
-    """A timeout cancels the task that it runs in, as every HTTP client and driver does it: it ends its block, no more."""
+    """A timeout cancels the task that it runs in, as every HTTP client and driver does it: it ends its block, no
+    more.
+    """
 
     async def main(loop):
         hung, rows, ends = [], [], []

@@ -1,7 +1,7 @@
 """Cancellation at every place of a pipeline's life, once and again, and on every turn while it flushes.
 
-A place is the moment before one callback of the loop.  A first run without cancellation says how many there are; then every
-one of them is tried, and for each of these every later one until the pipeline is at rest.
+A place is the moment before one callback of the loop.  A first run without cancellation says how many there are; then
+every one of them is tried, and for each of these every later one until the pipeline is at rest.
 """
 
 import asyncio
@@ -94,7 +94,9 @@ async def at_rest():
 
 
 def attempt(kit, watch, how, places, pause=0.0, delay=0.0, turn=0.0):
-    """Cancel at `places` (counted from the start of the job); the places at which the job was done and all was at rest."""
+    """Cancel at `places` (counted from the start of the job); the places at which the job was done and all was at
+    rest.
+    """
     case = Case(kit, pause, delay)
 
     async def main(loop):

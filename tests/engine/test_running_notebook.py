@@ -210,7 +210,9 @@ def test_a_cell_that_is_interrupted_again_while_it_flushes(kernel, form):
 
 
 def test_a_kernel_that_is_shut_down_in_the_middle_ends(kernel):
-    """Last in this file: a pipeline that runs beside its cell does not keep the kernel from ending when it is asked to."""
+    """Last in this file: a pipeline that runs beside its cell does not keep the kernel from ending when it is asked
+    to.
+    """
     kernel.run(
         f"case = Case({FOREVER}, 0.01); answer = Shared(case.pipeline()); answer.detach(); task = answer.start()"
     )

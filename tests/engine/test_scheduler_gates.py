@@ -1,7 +1,7 @@
 """Properties of any chain of operators, whatever their delays and capacities, in virtual time.
 
-Items arrive unchanged, in order and exactly once, the end behind them; no source reads further ahead than the boxes between
-it and the slowest of those that still hold an item have room for.
+Items arrive unchanged, in order and exactly once, the end behind them; no source reads further ahead than the boxes
+between it and the slowest of those that still hold an item have room for.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""A loop that ends while pipelines run, a loop that is not theirs, one loop after another, and tasks that start eagerly.
+"""A loop that ends while pipelines run, a loop that is not theirs, one loop after another, and tasks that start
+eagerly.
 
 `asyncio.run` cancels every task at once when its main task has ended: the reader's, the pipeline's, and those that the
 pipeline waits for.  What was shown must be stored all the same.
@@ -284,7 +285,9 @@ def test_a_shared_one_of_a_loop_that_is_closed(kit, state):
 
 
 def test_awaiting_what_the_end_of_its_loop_stopped_says_so(kit):
-    """Who was cancelled and awaits in his cleanup is told what became of the stream; it is not his cancellation again."""
+    """Who was cancelled and awaits in his cleanup is told what became of the stream; it is not his cancellation
+    again.
+    """
     case, told = Case(kit), []
 
     async def main():

@@ -1,4 +1,6 @@
-"""`make demo`, as a program of its own: what it says, what is in its file afterwards, and what is left of it when interrupted."""
+"""`make demo`, as a program of its own: what it says, what is in its file afterwards, and what is left of it when
+interrupted.
+"""
 
 from __future__ import annotations
 

@@ -167,7 +167,10 @@ def test_each_runs_as_a_program(name, snapshot):
 
 # --- redaction --------------------------------------------------------------------------------------------------------
 
-SECRETS = "Mail ada.b+c@mail.example.org; +49 30 90182-055, 030-1234567 or sk-abcdefghijklmnop; not 12 345, a@b or sk-short. +1 2"
+SECRETS = (
+    "Mail ada.b+c@mail.example.org; +49 30 90182-055, 030-1234567 or sk-abcdefghijklmnop; "
+    "not 12 345, a@b or sk-short. +1 2"
+)
 PATTERNS = [
     (redaction.PERSONAL, redaction.LONGEST),
     (r"a.{5}b|x", 7),  # a search would find the x within what may become the longer one

@@ -99,7 +99,9 @@ TEXT = st.text("ab é😀", min_size=1, max_size=4)
 
 @st.composite
 def streams(draw, rewound=False):
-    """Opened, begun, and then what may come: deltas that follow, late ones, new attempts with and without a `Resumed`."""
+    """Opened, begun, and then what may come: deltas that follow, late ones, new attempts with and without a
+    `Resumed`.
+    """
     truth, events = Truth(), [OPENED, Begun("m-1", 1, draw(st.integers(0, 3)))]
     kinds = ["delta"] * 6 + ["late", "anew", "resumed", "replayed", "stored", "chunked", "ended", "custom"]
     for kind in draw(st.lists(st.sampled_from(kinds + ["rewound"] * 2 * rewound), max_size=20)):
@@ -109,7 +111,8 @@ def streams(draw, rewound=False):
         elif kind == "late":
             if not truth.attempt:
                 continue
-            event = Delta(draw(TEXT), draw(st.integers(0, 5)), draw(st.integers(0, 9)), draw(st.integers(0, truth.attempt - 1)), 0.1)  # fmt: skip
+            index, offset, attempt = (draw(st.integers(0, most)) for most in (5, 9, truth.attempt - 1))
+            event = Delta(draw(TEXT), index, offset, attempt, 0.1)
         elif kind == "anew":
             event = Delta(draw(TEXT), 0, 0, truth.attempt + draw(st.integers(1, 2)), 0.1)
         elif kind == "resumed":
@@ -235,7 +238,8 @@ def test_the_folds_of_the_operators_agree(events, sizes):
     assert vectors._todo == deque(truth.chunks) and vectors._taken == {start for start, _ in truth.chunks}
     assert (exchange.ended is not None) == (seen.position.ended is not None) == truth.ended
     assert tail.ended == truth.ended and (watch.ended_after is not None) == truth.ended
-    # What is not known to be durable is the end of the text; what was sent of it, and what was replayed, is its beginning.
+    # What is not known to be durable is the end of the text; what was sent of it, and what was replayed, is its
+    # beginning.
     assert truth.text.endswith(exchange.tail) and exchange.start + len(exchange.tail) == len(truth.text)
     assert tail.start == len(truth.text) and not tail.texts
     begun = events[1].attempt

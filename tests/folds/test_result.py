@@ -1,4 +1,6 @@
-"""The fold from events to the result: it equals a naive fold, however the text is cut, and its work per delta is constant."""
+"""The fold from events to the result: it equals a naive fold, however the text is cut, and its work per delta is
+constant.
+"""
 
 from __future__ import annotations
 

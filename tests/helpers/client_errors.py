@@ -1,4 +1,6 @@
-"""Errors as they come: real clients, asked to talk to servers on this machine that refuse, fall silent, hang up, or say what providers say."""
+"""Errors as they come: real clients, asked to talk to servers on this machine that refuse, fall silent, hang up, or say
+what providers say.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is left out of `make test`: parameters that are marked `slow`, each with the reason; most of the examples of a property."""
+"""What is left out of `make test`: parameters that are marked `slow`, each with the reason; most of the examples of a
+property.
+"""
 
 from __future__ import annotations
 
@@ -24,5 +26,7 @@ def slow_but(quick: Collection[Any], values: Iterable[Any], reason: str) -> list
 
 
 def examples(whole: int) -> int:
-    """How many of these examples of a property are run: the share that the profile has of the hundred that are usual."""
+    """How many of these examples of a property are run: the share that the profile has of the hundred that are
+    usual.
+    """
     return whole * settings().max_examples // 100

@@ -586,7 +586,9 @@ class SplicesBeyondTheEnd(Wrong):
 
 @noticed_by("what_was_lost_is_not_certain")
 class TakesAnAttemptForAnother(Wrong):
-    """An attempt that a writer showed and never stored is taken for that of the same number which the next one stored."""
+    """An attempt that a writer showed and never stored is taken for that of the same number which the next one
+    stored.
+    """
 
     async def query(self, path, args):
         found = await super().query(path, args)

@@ -1,4 +1,6 @@
-"""What the tests of the notebook's tools share: a scripted model, and a store whose ids and clock are the same each time."""
+"""What the tests of the notebook's tools share: a scripted model, and a store whose ids and clock are the same each
+time.
+"""
 
 import asyncio
 from itertools import count

@@ -1,4 +1,6 @@
-"""`live`: what is shown of an answer while it streams, how often, and what is left of it when it is interrupted or fails."""
+"""`live`: what is shown of an answer while it streams, how often, and what is left of it when it is interrupted or
+fails.
+"""
 
 import asyncio
 import subprocess

@@ -1,4 +1,6 @@
-"""What a caller gives: every failure names the field, what was given and what is accepted, and shows no message text."""
+"""What a caller gives: every failure names the field, what was given and what is accepted, and shows no message
+text.
+"""
 
 from __future__ import annotations
 

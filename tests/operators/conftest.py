@@ -1,4 +1,5 @@
-"""What the tests of the operators share: the real SQLite store with its calls watched, scripted models, and virtual time.
+"""What the tests of the operators share: the real SQLite store with its calls watched, scripted models, and virtual
+time.
 
 Test files cannot import each other here, so all of it comes as the fixture `lab`.
 """
@@ -261,7 +262,9 @@ class Lab:
         return run_virtual(whole())
 
     def run_stepped(self, main: Callable[[], Coroutine[Any, Any, T]], on_step: Callable[[int], None]) -> T:
-        """Run in virtual time, and call `on_step(n)` before the n-th callback of the loop; no task may be left behind."""
+        """Run in virtual time, and call `on_step(n)` before the n-th callback of the loop; no task may be left
+        behind.
+        """
 
         async def whole() -> T:
             result = await self._closing(main)
@@ -305,7 +308,9 @@ class Lab:
         watch: Callable[[StreamEvent], None] | None = None,
         traced: bool = True,
     ) -> Outcome:
-        """Run to the end; what the stream fails with is noted.  `watch` is called with each event at the instant it is shown."""
+        """Run to the end; what the stream fails with is noted.  `watch` is called with each event at the instant it is
+        shown.
+        """
         outcome = Outcome() if into is None else into
         loop = asyncio.get_running_loop()
 

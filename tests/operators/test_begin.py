@@ -1,4 +1,6 @@
-"""`begin`: nothing is shown before the question is durable, and the question is stored while the model is being asked."""
+"""`begin`: nothing is shown before the question is durable, and the question is stored while the model is being
+asked.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def test_custom_events_wait_for_it_as_deltas_do(lab):
     ("store", "model", "first"), [(0.2, 0.5, 0.5), (0.5, 0.5, 0.5), (0.8, 0.5, 0.8), (1.9, 0.1, 1.9)]
 )
 def test_the_model_is_asked_meanwhile(lab, store, model, first):
-    """Zero added when the store is quicker than the model, else exactly the difference; later deltas are not delayed."""
+    """Zero added when the store is quicker than the model, else exactly the difference; later deltas are not
+    delayed.
+    """
     lab.store.slow("begin", store)
 
     async def main():

@@ -144,7 +144,8 @@ def test_a_new_attempt_is_cut_anew(lab):
         return await lab.play(source, cx.chunk("sentence", 1))
 
     outcome = lab.run(main)
-    assert [(event.attempt, event.chunk.chunk_index, event.chunk.start_offset, event.chunk.content) for event in outcome.of(Chunked)] == [
+    came = [(event.attempt, event.chunk) for event in outcome.of(Chunked)]
+    assert [(attempt, chunk.chunk_index, chunk.start_offset, chunk.content) for attempt, chunk in came] == [
         (0, 0, 0, "One. "), (0, 1, 5, "Two. "), (1, 0, 0, "Eins. "), (1, 1, 6, "Zwei. "), (1, 2, 12, "Drei"),
     ]  # fmt: skip
 
@@ -236,8 +237,10 @@ def test_semantic_is_refused_by_name():
 @pytest.mark.parametrize("arguments, field", [
     ({"strategy": "page"}, "strategy"), ({"strategy": None}, "strategy"), ({"size": 0}, "size"), ({"size": -5}, "size"),
     ({"size": 2.5}, "size"), ({"size": True}, "size"), ({"size": "5"}, "size"), ({"overlap": -1}, "overlap"),
-    ({"overlap": 5}, "overlap"), ({"size": 3, "overlap": 3}, "overlap"), ({"overlap": 1.0}, "overlap"), ({"overlap": True}, "overlap"),
-    ({"overlap": None}, "overlap"), ({"longest": 2999}, "longest"), ({"longest": None}, "longest"), ({"language": ""}, "language"),
+    ({"overlap": 5}, "overlap"), ({"size": 3, "overlap": 3}, "overlap"), ({"overlap": 1.0}, "overlap"),
+    ({"overlap": True}, "overlap"),
+    ({"overlap": None}, "overlap"), ({"longest": 2999}, "longest"), ({"longest": None}, "longest"),
+    ({"language": ""}, "language"),
     ({"language": None}, "language"), ({"count": 5}, "count"), ({"count": len}, "count"),
 ])  # fmt: skip
 def test_what_makes_no_sense_is_refused_by_field(arguments, field):
@@ -269,7 +272,8 @@ def test_declaring_it_is_what_loads_the_libraries():
     assert not hasattr(module, "regex") and not hasattr(module, "Cutter")
 
 
-# --- a bound on the length ---------------------------------------------------------------------------------------------
+# --- a bound on the length
+# ---------------------------------------------------------------------------------------------
 
 
 BOUNDED = {
@@ -287,17 +291,21 @@ BOUNDED = {
         ["```py\nfirst = 1\nsecond = 2\n", "third = 3\n```\n"],
     ),
     "a link, wherever": (
-        ("token", 100, 0), "See https://example.com/a/b/c/d/e/f/g now", ["See ", "https://example.com/a/b/c/d/e/f/", "g now"]
+        ("token", 100, 0), "See https://example.com/a/b/c/d/e/f/g now",
+        ["See ", "https://example.com/a/b/c/d/e/f/", "g now"]
     ),
     "a grapheme cluster is whole": (
         ("sentence", 1, 0), "x" * 30 + "👩\u200d👩\u200d👧" + "y" * 5, ["x" * 30, "👩\u200d👩\u200d👧yyyyy"]
     ),
-    "but for one that is itself too long": (("fixed", 100, 0), "a" + "\u0301" * 40, ["a" + "\u0301" * 31, "\u0301" * 9]),
+    "but for one that is itself too long": (("fixed", 100, 0), "a" + "\u0301" * 40,
+     ["a" + "\u0301" * 31, "\u0301" * 9]),
     "an overlap counts": (
-        ("sentence", 5, 1), "One is here. Two is here too. Three.", ["One is here. Two is here too. ", "Two is here too. Three."]
+        ("sentence", 5, 1), "One is here. Two is here too. Three.",
+        ["One is here. Two is here too. ", "Two is here too. Three."]
     ),
     "an overlap that leaves no room is left out": (
-        ("sentence", 5, 1), "It is here, all of it, one. It is there, the two.", ["It is here, all of it, one. ", "It is there, the two."]
+        ("sentence", 5, 1), "It is here, all of it, one. It is there, the two.",
+        ["It is here, all of it, one. ", "It is there, the two."]
     ),
     "less than a size": (("fixed", 500, 0), "word " * 10, ["word word word word word word wo", "rd word word word "]),
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""`finalize` with `max_single_memory_size`: a long answer is stored in the chunks that `chunk` has cut, and reads back whole."""
+"""`finalize` with `max_single_memory_size`: a long answer is stored in the chunks that `chunk` has cut, and reads back
+whole.
+"""
 
 from __future__ import annotations
 
@@ -224,9 +226,13 @@ def test_after_a_crash_the_same_exchange_is_stored_once(lab):
     assert number == 2 + len(chunks)
 
 
+PIECES = [*"ab \n.", "Dr. Who ", "One. ", "\n\n", "你好。", "👩\u200d👧", "e\u0301", "```\nx\n```\n", "x" * 90]
+LINK = "https://x.y/" + "z" * 99 + " "
+
+
 @settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.lists(st.sampled_from([*"ab \n.", "Dr. Who ", "One. ", "\n\n", "你好。", "👩\u200d👧", "e\u0301", "```\nx\n```\n", "x" * 90, "https://x.y/" + "z" * 99 + " "]), min_size=20, max_size=80).map("".join),
+    st.lists(st.sampled_from([*PIECES, LINK]), min_size=20, max_size=80).map("".join),
     st.sampled_from(["token", "sentence", "paragraph", "fixed"]),
     st.integers(1, 60), st.integers(32, 300), st.integers(1, 7),
 )  # fmt: skip

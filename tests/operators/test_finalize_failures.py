@@ -381,7 +381,9 @@ def test_a_memory_that_was_deleted_meanwhile_is_not_made_again(lab):
 
 
 def test_a_loop_that_ends_while_a_function_runs_does_not_cost_the_exchange(tmp_path):
-    """`asyncio.run` cancels every task at once, that of the function too: the answer has ended, and is stored without."""
+    """`asyncio.run` cancels every task at once, that of the function too: the answer has ended, and is stored
+    without.
+    """
     turn = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
     asked = []
 

@@ -382,7 +382,9 @@ def test_what_was_deleted_is_not_spooled_or_stays_deleted(lab, spool):
 
 
 def test_one_exchange_asked_twice_with_one_idempotency_key(lab, spool):
-    """While the store was down, and again when it was back: the second one is stored, the first one says another thing."""
+    """While the store was down, and again when it was back: the second one is stored, the first one says another
+    thing.
+    """
     turn = replace(lab.turn, idempotency_key="k")
 
     async def main():

@@ -79,7 +79,9 @@ class _Text(str):
 
 @pytest.mark.parametrize(("keeps", "sink"), [(False, cx.last()), (True, ops.to_list())], ids=["last", "a list"])
 def test_no_text_is_kept(lab, keeps, sink):
-    """How many of 400 texts are still held when the last has passed; a list of all events shows that the test can tell."""
+    """How many of 400 texts are still held when the last has passed; a list of all events shows that the test can
+    tell.
+    """
     texts, held = [], []
 
     async def main():

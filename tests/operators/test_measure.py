@@ -318,7 +318,9 @@ def test_without_every_it_is_measured_once(lab):
 
 
 def test_what_it_holds_does_not_grow():
-    """Counted in the meter itself, over a stream of a hundred thousand deltas with gaps from microseconds to minutes."""
+    """Counted in the meter itself, over a stream of a hundred thousand deltas with gaps from microseconds to
+    minutes.
+    """
     meter = a_meter()
     at, sizes = 1000.0, []
     for number in range(100_000):

@@ -81,7 +81,8 @@ class Log:
                 case "on_chunk":
                     what = f"{event.chunk!r} @{event.offset}, up to chunk {event.chunk_number}: {event.accumulated!r}"
                 case "on_progress":
-                    what = f"{event.current_phase}: {event.bytes_processed} code points, {event.chunks} chunks, {event.elapsed_ms:g} ms"
+                    what = f"{event.current_phase}: {event.bytes_processed} code points, {event.chunks} chunks"
+                    what += f", {event.elapsed_ms:g} ms"
                 case "on_error":
                     saved = "a part is saved" if event.partial_data_saved else "nothing is saved"
                     what = f"{event.phase} {event.code} at chunk {event.context.chunk_number}: {saved}"
@@ -209,7 +210,8 @@ def test_what_is_replayed_is_not_told_again_but_counts(lab):
 
     async def main():
         source = lab.events(
-            lab.opened, Replayed("so far", 6, 3), *lab.deltas(", so good", index=3, offset=6), lab.ended("so far, so good", deltas=4)
+            lab.opened, Replayed("so far", 6, 3), *lab.deltas(", so good", index=3, offset=6),
+            lab.ended("so far, so good", deltas=4)
         )  # fmt: skip
         return await lab.play(source, cx.observe(**log.hooks("on_chunk", "on_complete")))
 
@@ -270,7 +272,8 @@ def test_the_phase_follows_the_stream(lab):
 
     async def main():
         chain = cx.chain(
-            cx.begin(lab.store), cx.persist_partial(lab.store, 300 * MS), cx.finalize(lab.store), cx.observe(**log.hooks("on_progress"), every=0 * MS)
+            cx.begin(lab.store), cx.persist_partial(lab.store, 300 * MS), cx.finalize(lab.store),
+            cx.observe(**log.hooks("on_progress"), every=0 * MS)
         )  # fmt: skip
         return await lab.play(lab.source(*paced(*"abcdefgh")), chain)
 
@@ -515,7 +518,8 @@ def test_it_is_not_complete_when_it_was_cut_off(lab, stores):
     assert log.names.count("on_error") == stores, "finalize says that it was cut off"
 
 
-# --- no token waits, and nothing is left out ----------------------------------------------------------------------------
+# --- no token waits, and nothing is left out
+# ----------------------------------------------------------------------------
 
 
 def test_no_token_waits_for_a_slow_hook(lab):
@@ -529,7 +533,9 @@ def test_no_token_waits_for_a_slow_hook(lab):
 
 
 def test_what_waits_for_a_slow_hook_is_merged(lab, snapshot):
-    """A hook that takes more than three times as long as the next piece: each call gets what came during the one before."""
+    """A hook that takes more than three times as long as the next piece: each call gets what came during the one
+    before.
+    """
     log = Log(on_chunk=0.34)
 
     async def main():
@@ -671,7 +677,8 @@ def test_the_work_for_a_delta_does_not_grow():
     assert 0 < large <= 1.1 * small
 
 
-# --- hooks that fail, or hang ---------------------------------------------------------------------------------------------
+# --- hooks that fail, or hang
+# ---------------------------------------------------------------------------------------------
 
 
 def test_a_hook_that_fails_is_a_problem_once_and_called_again(lab, caplog):
@@ -800,7 +807,8 @@ def test_a_hook_that_does_not_end_when_it_is_cancelled_does_not_hold_the_end(lab
     assert outcome.ended_at <= 2 * 2 + 1
 
 
-# --- stopped --------------------------------------------------------------------------------------------------------------
+# --- stopped
+# --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -837,7 +845,8 @@ def test_the_end_is_not_awaited_any_more_when_the_stream_is_stopped_meanwhile(la
     assert log.names[-1] == "on_complete"
 
 
-# --- how it is declared ---------------------------------------------------------------------------------------------------
+# --- how it is declared
+# ---------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -853,7 +862,8 @@ class CortexHooks:
 def test_the_option_takes_what_cortex_takes(lab):
     log = Log()
     hooks = log.hooks()
-    camel = {"onChunk": hooks["on_chunk"], "onProgress": hooks["on_progress"], "onError": hooks["on_error"], "onComplete": hooks["on_complete"]}  # fmt: skip
+    spellings = {"onChunk": "on_chunk", "onProgress": "on_progress", "onError": "on_error", "onComplete": "on_complete"}
+    camel = {name: hooks[snake] for name, snake in spellings.items()}
     chains = [default_chain(lab.store, {"hooks": given}) for given in (hooks, camel, CortexHooks(**hooks))]
     assert chains[0] == chains[1] == chains[2]
     assert chains[0].names == ("begin", "persist_partial", "recover", "finalize", "measure", "observe")
@@ -870,9 +880,12 @@ def test_no_hooks_add_nothing(lab, nothing):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"onChunks": print}, "StreamHooks: got 'onChunks'; accepted: on_chunk (the closest), or one of on_chunk, on_progress, on_error, on_complete"),
+        ({"onChunks": print},
+         "StreamHooks: got 'onChunks'; accepted: on_chunk (the closest), "
+         "or one of on_chunk, on_progress, on_error, on_complete"),
         ({"onChunk": "print"}, "on_chunk: got 'str'; accepted: a function, plain or async, or None"),
-        ({"onChunk": print, "on_chunk": print}, "on_chunk: got 'onChunk and on_chunk'; accepted: one spelling of the field, not both"),
+        ({"onChunk": print, "on_chunk": print},
+         "on_chunk: got 'onChunk and on_chunk'; accepted: one spelling of the field, not both"),
         (print, "hooks: got 'builtin_function_or_method'; accepted: a StreamHooks, a mapping of its fields, or None"),
     ],
     ids=["unknown", "no function", "twice", "no mapping"],

@@ -1,4 +1,6 @@
-"""`persist_partial`: the answer is durable while it streams, tokens do not wait for it, and each character is sent once."""
+"""`persist_partial`: the answer is durable while it streams, tokens do not wait for it, and each character is sent
+once.
+"""
 
 from __future__ import annotations
 

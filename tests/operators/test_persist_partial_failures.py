@@ -296,7 +296,9 @@ def test_durable_a_store_that_never_begins_shows_nothing(lab, length):
 
 @pytest.mark.parametrize("at", [0.05, 0.15, 1.0, 2.0, 2.05])
 def test_durable_a_stream_that_is_cut_off_is_let_go(lab, at):
-    """Whoever resumes it need not wait for the lease: wherever it was, while beginning, while writing the first or last text."""
+    """Whoever resumes it need not wait for the lease: wherever it was, while beginning, while writing the first or last
+    text.
+    """
     lab.store.slow("begin", 0.1)
     lab.store.slow("append", 0.1)
 

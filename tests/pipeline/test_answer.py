@@ -459,7 +459,9 @@ async def test_an_idempotency_key_stores_once_and_refuses_another_text(cortex: C
 
 @virtual
 async def test_what_is_shown_of_an_exchange_that_is_stored_already_is_no_place_in_it(cortex: Cortex) -> None:
-    """It may be another text; then a reader who came back with such a place would be given the rest of the stored one."""
+    """It may be another text; then a reader who came back with such a place would be given the rest of the stored
+    one.
+    """
     turn = TURN | {"idempotency_key": "k-1"}
     first = cortex.memory.remember_stream(Model("one two three"), **turn)
     async for _ in first:
@@ -818,7 +820,8 @@ async def model():
         yield "word "
 loop = asyncio.new_event_loop()
 async def main():
-    answer = Cortex("m.db").memory.remember_stream(model, memory_space_id="s", conversation_id="c", user_message="q", agent_id="a")
+    asked = {"conversation_id": "c", "user_message": "q", "agent_id": "a"}
+    answer = Cortex("m.db").memory.remember_stream(model, memory_space_id="s", **asked)
     answer.detach()
     await asyncio.sleep(0.05)
     return answer
@@ -838,7 +841,8 @@ async def model():
         await asyncio.sleep(0.001)
         yield "word "
 async def main():
-    answer = Cortex("m.db").memory.remember_stream(model, memory_space_id="s", conversation_id="c", user_message="q", agent_id="a")
+    asked = {"conversation_id": "c", "user_message": "q", "agent_id": "a"}
+    answer = Cortex("m.db").memory.remember_stream(model, memory_space_id="s", **asked)
     seen = 0
     async for text in answer:
         seen += 1

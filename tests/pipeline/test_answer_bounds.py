@@ -114,7 +114,8 @@ async def by_handle(model: Model, store: Store) -> str:
     return text
 
 
-# --- what runs ---------------------------------------------------------------------------------------------------------
+# --- what runs
+# ---------------------------------------------------------------------------------------------------------
 
 SECOND = timedelta(seconds=1)
 Way = Callable[[Model, Store], Awaitable[object]]
@@ -160,7 +161,8 @@ WHOLE = ["finalize in chunks", "measure every second", "handle"]
 """What all the others are parts of."""
 PARTS = "each part of a chain, in a test that counts its calls: whole chains are counted in every run"
 
-# --- work per delta ----------------------------------------------------------------------------------------------------
+# --- work per delta
+# ----------------------------------------------------------------------------------------------------
 
 COPIES = {"join", "getvalue", "encode", "decode", "replace", "copy", "sorted", "sum", "extend"}
 
@@ -225,13 +227,15 @@ def test_a_delta_costs_the_same_early_and_late(name: str) -> None:
 def test_no_delta_copies_the_text(name: str) -> None:
     """In the same time, ten times as many deltas: what copies text is called for batches, not for deltas.
 
-    Of chunks, ten times as much text makes ten times as many, each copied.  Not so where every token waits for a write of its own; that it writes its own text and no more, the next test shows.
+    Of chunks, ten times as much text makes ten times as many, each copied.  Not so where every token waits for a write
+    of its own; that it writes its own text and no more, the next test shows.
     """
     (_, few), (_, many) = (calls(name, count, 10 / count) for count in (500, 5_000))
     assert many - few <= 4_500 / 100
 
 
-# --- what is written ---------------------------------------------------------------------------------------------------
+# --- what is written
+# ---------------------------------------------------------------------------------------------------
 
 
 def size(texts: list[str]) -> int:
@@ -287,7 +291,8 @@ def test_no_token_waits_for_a_slow_store() -> None:
         assert not any(waited[25:])
 
 
-# --- what is held ------------------------------------------------------------------------------------------------------
+# --- what is held
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("capacity", [1, 4, 32])
@@ -408,7 +413,8 @@ def test_a_stalled_store_bounds_what_waits(length: int, ways: str) -> None:
     assert bytes_held <= 1.2 * copies * pending
 
 
-# --- what is made per stream -------------------------------------------------------------------------------------------
+# --- what is made per stream
+# -------------------------------------------------------------------------------------------
 
 
 class CountingLoop(VirtualLoop):

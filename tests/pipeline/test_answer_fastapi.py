@@ -1,4 +1,6 @@
-"""The README's web application, under a real uvicorn, with real sockets: what a client that goes away had got is in the file."""
+"""The README's web application, under a real uvicorn, with real sockets: what a client that goes away had got is in the
+file.
+"""
 
 from __future__ import annotations
 

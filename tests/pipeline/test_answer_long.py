@@ -66,7 +66,9 @@ asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
     ],
 )
 def test_a_long_answer_takes_little_memory(tmp_path: Path, options: dict[str, object], piece: int, chunks: int) -> None:
-    """20 MB in pieces of 40 bytes (a real token has about 5), or larger ones, through the default chain into a file: at most 16 MB more."""
+    """20 MB in pieces of 40 bytes (a real token has about 5), or larger ones, through the default chain into a file: at
+    most 16 MB more.
+    """
     command = [sys.executable, "-c", LONG_ANSWER, str(tmp_path), json.dumps(options), str(piece)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr

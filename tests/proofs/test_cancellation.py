@@ -1,7 +1,9 @@
-"""The default chain is cancelled at every place of its life, once, twice and on and on: all that was shown is kept, nothing is left.
+"""The default chain is cancelled at every place of its life, once, twice and on and on: all that was shown is kept,
+nothing is left.
 
-A place is the moment before one callback of the loop: finer than its turns.  An undisturbed run says how many there are.  The
-engine's own tests of this are in `tests/engine/test_running_cancellation.py`; here it is the whole of `remember_stream`, on a SQLite file.
+A place is the moment before one callback of the loop: finer than its turns.  An undisturbed run says how many there
+are.  The engine's own tests of this are in `tests/engine/test_running_cancellation.py`; here it is the whole of
+`remember_stream`, on a SQLite file.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ AGAIN = [how for how in HOWS if how != "shutdown"]  # a loop ends once
 
 
 def places(count: int, proof: Any, number: int, of: int, whole: int = 1) -> Iterator[int]:
-    """Every place (of the `whole`-th), and two beyond the last; in a slice so many of them, others for each `number`."""
+    """Every place (of the `whole`-th), and two beyond the last; in a slice so many of them, others for each
+    `number`.
+    """
     step = proof.size(max(1, count // of), whole)
     return iter(range(1 + number * 7 % step, count + 3, step))
 

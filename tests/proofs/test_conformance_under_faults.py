@@ -1,7 +1,8 @@
-"""Every promise of a backend holds for a client whose writes go wrong, and who repeats them: `tests/proofs/crashes/conformance.py`.
+"""Every promise of a backend holds for a client whose writes go wrong, and who repeats them:
+`tests/proofs/crashes/conformance.py`.
 
-What goes wrong is each write of each promise: it fails before or after its effect, it is late, or the process that makes it dies
-before or after it.
+What goes wrong is each write of each promise: it fails before or after its effect, it is late, or the process that
+makes it dies before or after it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Every effect of a stream goes wrong in every way; then others go on with it, and the store holds one exchange, whole.
 
-The reference streams (`tests/proofs/crashes/cases.py`) are `remember_stream` on a SQLite file, each with another source or chain:
-their effects are the writes to the store, the uses of the spool, and the opening, reads and closing of the source.  After each
-failure another process goes on, with the token if there was one, else under the idempotency key.  A source that is opened again
-gives another text, unless it is replayed: so a mixture would show.
+The reference streams (`tests/proofs/crashes/cases.py`) are `remember_stream` on a SQLite file, each with another source
+or chain:  their effects are the writes to the store, the uses of the spool, and the opening, reads and closing of the
+source.  After each failure another process goes on, with the token if there was one, else under the idempotency key.  A
+source that is opened again gives another text, unless it is replayed: so a mixture would show.
 """
 
 from __future__ import annotations

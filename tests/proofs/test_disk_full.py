@@ -1,4 +1,6 @@
-"""The disk is full from any write on: the tokens are shown, what was acknowledged stays, and nothing of the answer is lost."""
+"""The disk is full from any write on: the tokens are shown, what was acknowledged stays, and nothing of the answer is
+lost.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Real processes on a real file are killed at every effect of a stream, and stopped past their lease: nothing is lost, twice or mixed.
+"""Real processes on a real file are killed at every effect of a stream, and stopped past their lease: nothing is lost,
+twice or mixed.
 
-A process runs `remember_stream` on SQLite, with its threads and in real time, and says what it does; at a chosen place it gets SIGKILL.
-Then what was acknowledged is in the file, of a write that was under way all or nothing, and a next process goes on, by the token or the
-key, or is killed too.  One that gets SIGSTOP is a zombie when it is continued: another one has finished its stream.
+A process runs `remember_stream` on SQLite, with its threads and in real time, and says what it does; at a chosen place
+it gets SIGKILL.  Then what was acknowledged is in the file, of a write that was under way all or nothing, and a next
+process goes on, by the token or the key, or is killed too.  One that gets SIGSTOP is a zombie when it is continued:
+another one has finished its stream.
 """
 
 from __future__ import annotations

@@ -74,7 +74,9 @@ PROOFS: dict[str, Callable[[Path], Cases]] = {
         power_loss,
     )
 }
-"""Some cases of each of these proofs.  The kills have mutants of their own, which are there before the processes start: `test_kills.py`."""
+"""Some cases of each of these proofs.  The kills have mutants of their own, which are there before the processes start:
+`test_kills.py`.
+"""
 
 FOUND_BY: dict[str, tuple[str, ...]] = {
     "no fence": ("crash enumeration", "conformance under faults", "state machine"),

@@ -1,4 +1,6 @@
-"""The power is lost at every sync and between: nothing that was acknowledged is lost, and every stream goes on from there."""
+"""The power is lost at every sync and between: nothing that was acknowledged is lost, and every stream goes on from
+there.
+"""
 
 from __future__ import annotations
 

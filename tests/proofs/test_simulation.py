@@ -1,6 +1,7 @@
 """Ten thousand seeds of each scenario of `tests/proofs/stories`, and before them those that once failed.
 
-A seed that fails names the line that runs it again.  With `--torture` it is added to `seeds.txt`, and run first from then on.
+A seed that fails names the line that runs it again.  With `--torture` it is added to `seeds.txt`, and run first from
+then on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Programs of steps that Hypothesis draws: begin, say, crash, resume elsewhere, zombie, follow, stop, finish, spool, drain, delete, roll back.
+"""Programs of steps that Hypothesis draws: begin, say, crash, resume elsewhere, zombie, follow, stop, finish, spool,
+drain, delete, roll back.
 
-The rules are in `tests/proofs/machine/programs.py`, what must hold after each step in `machine_judge.py`, what a store must hold in
-`machine_model.py`.  Each shard has seeds of its own, the same in every run.
+The rules are in `tests/proofs/machine/programs.py`, what must hold after each step in `machine_judge.py`, what a store
+must hold in `machine_model.py`.  Each shard has seeds of its own, the same in every run.
 """
 
 from __future__ import annotations

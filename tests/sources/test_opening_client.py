@@ -32,7 +32,9 @@ def asking(client, usage=False, **demo):
 
 @contextlib.asynccontextmanager
 async def nothing_left():
-    """No task, timer, generator, thread or socket.  (`assert_no_leaks` sees the server too, which runs in this process.)"""
+    """No task, timer, generator, thread or socket.  (`assert_no_leaks` sees the server too, which runs in this
+    process.)
+    """
     loop, threads = asyncio.get_running_loop(), set(threading.enumerate())
     before = {thing.key for thing in left_on_loop(loop)}  # the generators of fixtures, this one too
     yield

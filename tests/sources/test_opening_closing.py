@@ -25,7 +25,9 @@ from cortex_rx.testing.leaks import left_on_loop
 
 
 class Connection:
-    """A provider's stream, in several forms, that notes what is done to it: a letter each, `o`pened, `c`losed, e`x`ited."""
+    """A provider's stream, in several forms, that notes what is done to it: a letter each, `o`pened, `c`losed,
+    e`x`ited.
+    """
 
     def __init__(self, kind, items=(), fails=None, hangs=False):
         self.kind, self.items, self.fails, self.hangs, self.log = kind, items, fails, hangs, []
@@ -119,7 +121,9 @@ SLOW = [kind for kind in KINDS if kind != "sync"]
 
 
 def leakless(main):
-    """Run it in virtual time; nothing may be left.  (`assert_no_leaks` finds more, and takes long: it stands elsewhere.)"""
+    """Run it in virtual time; nothing may be left.  (`assert_no_leaks` finds more, and takes long: it stands
+    elsewhere.)
+    """
     threads = set(threading.enumerate())
 
     async def checked():

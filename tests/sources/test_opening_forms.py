@@ -1,4 +1,6 @@
-"""Every form of a source gives the same events; what can be opened again is, and what is no stream is refused at once."""
+"""Every form of a source gives the same events; what can be opened again is, and what is no stream is refused at
+once.
+"""
 
 from __future__ import annotations
 
@@ -465,6 +467,7 @@ async def test_the_docs_example_of_two_runs(kit):
 
 def test_the_package_imports_no_sdk_and_no_server():
     absent = ("openai", "anthropic", "google", "httpx", "httpx2", "starlette", "uvicorn", "fastapi", "convex", "neo4j")
-    code = f"import sys, cortex_rx, cortex_rx.sources.model_stream; print([name for name in {absent} if name in sys.modules])"
+    code = "import sys, cortex_rx, cortex_rx.sources.model_stream; "
+    code += f"print([name for name in {absent} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

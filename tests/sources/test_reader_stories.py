@@ -1,4 +1,6 @@
-"""A source is read by one reader, whether it can be opened again or not: every story gives the same events, marks apart."""
+"""A source is read by one reader, whether it can be opened again or not: every story gives the same events, marks
+apart.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ def opened(items, error=None, closing=None):
 
 def played(kit, source, *steps, **keywords):
     came = run_virtual(kit.read(source, *steps, make_id=lambda: "stream-1", **keywords))
-    # A mark is no part of what two deltas are compared by; the time at which one came is that of the loop, which stands still.
+    # A mark is no part of what two deltas are compared by; the time at which one came is that of the loop, which stands
+    # still.
     return came.events, came.error
 
 

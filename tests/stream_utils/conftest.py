@@ -14,7 +14,9 @@ from cortex_rx.testing.leaks import left_on_loop
 
 @asynccontextmanager
 async def nothing_left():
-    """No task, timer or async generator.  What `assert_no_leaks` sees of a loop, without its collections of garbage, which take long."""
+    """No task, timer or async generator.  What `assert_no_leaks` sees of a loop, without its collections of garbage,
+    which take long.
+    """
     loop = asyncio.get_running_loop()
     before = {thing.key for thing in left_on_loop(loop)}
     yield
@@ -24,7 +26,8 @@ async def nothing_left():
 
 
 class Source:
-    """An async iterator, no generator: it can be read after its end, and closed twice, so that a test sees that nobody does.
+    """An async iterator, no generator: it can be read after its end, and closed twice, so that a test sees that nobody
+    does.
 
     A script of items: a number is a pause in seconds, an exception is raised, anything else is given.
     """
@@ -71,7 +74,8 @@ async def gather(stream, into):
 
 
 def cancelled_everywhere(make):
-    """Run what `make()` gives (a coroutine, and a check of what it left) again and again, cancelled one turn later each time.
+    """Run what `make()` gives (a coroutine, and a check of what it left) again and again, cancelled one turn later each
+    time.
 
     What it waits for are turns of the loop: time stands still meanwhile.
 

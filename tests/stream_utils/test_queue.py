@@ -1,4 +1,6 @@
-"""`AsyncQueue`: in order, one at a time, bounded; what fails or is cancelled leaves nothing stuck and nothing behind."""
+"""`AsyncQueue`: in order, one at a time, bounded; what fails or is cancelled leaves nothing stuck and nothing
+behind.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,8 @@ def test_any_function_processes(kit, way):
     assert turns >= 20 or way == "async", "a processor that never waits starved the loop"
 
 
-# --- failures ------------------------------------------------------------------------------------------------------------
+# --- failures
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_item_that_fails_ends_the_work_and_what_waits_stays(kit):
@@ -227,7 +230,8 @@ def test_a_worker_that_somebody_cancels_lets_nobody_wait_for_ever(kit, begun):
     assert run_virtual(main()) is False
 
 
-# --- the end ---------------------------------------------------------------------------------------------------------------
+# --- the end
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_queue_that_is_closed_takes_no_more(kit):

@@ -1,4 +1,6 @@
-"""The utilities that make a stream of a stream: what they give, in virtual time, and that the source is closed once, always."""
+"""The utilities that make a stream of a stream: what they give, in virtual time, and that the source is closed once,
+always.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def flat(seen):
     return [text for item in seen for text in (item if isinstance(item, list) else [item])]
 
 
-# --- every way out closes the source, once -----------------------------------------------------------------------------
+# --- every way out closes the source, once
+# -----------------------------------------------------------------------------
 
 
 @each
@@ -145,7 +148,8 @@ def test_what_is_no_async_iterable_is_refused_at_once(wrap, wrong):
         wrap(wrong)
 
 
-# --- time --------------------------------------------------------------------------------------------------------------
+# --- time
+# --------------------------------------------------------------------------------------------------------------
 
 
 async def timed(kit, stream):
@@ -254,7 +258,8 @@ def test_a_time_that_is_none_is_refused(kit, wrong):
         with_stream_timeout(kit.Source())
 
 
-# --- length, batches, text ---------------------------------------------------------------------------------------------
+# --- length, batches, text
+# ---------------------------------------------------------------------------------------------
 
 CHUNKS = st.lists(st.text("ab😀", max_size=4), max_size=12)
 

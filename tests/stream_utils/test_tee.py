@@ -1,4 +1,6 @@
-"""`tee_stream`: every branch gives the whole stream, whoever reads when; bounded; and nobody is held up by who has left."""
+"""`tee_stream`: every branch gives the whole stream, whoever reads when; bounded; and nobody is held up by who has
+left.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ class Counted(str):
 
 @pytest.mark.parametrize(("size", "chunks"), [(1, 30_000), (7, 5_000), (999, 300), (2_500, 100)])
 def test_adding_copies_no_more_than_comes(size, chunks, monkeypatch):
-    """By counting: a window that is joined, or a first chunk that is cut, with each chunk would copy thousands of times as much."""
+    """By counting: a window that is joined, or a first chunk that is cut, with each chunk would copy thousands of times
+    as much.
+    """
     monkeypatch.setattr(Counted, "copied", 0)
     window, held = RollingContextWindow(1000), 0
     for number in range(chunks):

@@ -457,10 +457,9 @@ async def model(point):
 
 async def main():
     async with Cortex(sys.argv[1]) as cortex:
-        more = {"resume_from": sys.argv[2]} if sys.argv[2] else {
+        more = {"resume_from": sys.argv[2], "take_over": True} if sys.argv[2] else {
             "conversation_id": "c-1", "user_message": "Count!", "user_id": "ada", "user_name": "Ada"}
-        answer = cortex.memory.remember_stream(replayable(model), memory_space_id="space", take_over=True, **more) if sys.argv[2] else (
-            cortex.memory.remember_stream(replayable(model), memory_space_id="space", **more))
+        answer = cortex.memory.remember_stream(replayable(model), memory_space_id="space", **more)
         async for event in answer.events():
             if type(event).__name__ == "Begun":
                 print(answer.stream_id, answer.resume_token, flush=True)

@@ -1,4 +1,5 @@
-"""A stream that began in one process goes on in another, by its token.  Each process has a store object of its own on the file.
+"""A stream that began in one process goes on in another, by its token.  Each process has a store object of its own on
+the file.
 
 Every reopening could give another text, so that mixing would show.
 """
@@ -158,7 +159,9 @@ def test_another_text_is_a_new_attempt(store: Any, rows: Any) -> None:
 
 
 def test_a_source_that_fails_before_its_new_text_begins_leaves_the_old_one_as_it_was(store: Any) -> None:
-    """What was read of a plain source cannot be compared, so it would be a new attempt.  Result, metrics and store say the same."""
+    """What was read of a plain source cannot be compared, so it would be a new attempt.  Result, metrics and store say
+    the same.
+    """
 
     async def main() -> None:
         token = await interrupted(store(), lambda: model("Hello ", GONE)(None))
@@ -407,7 +410,9 @@ def test_a_stream_that_was_closed_without_an_answer(store: Any) -> None:
 def test_a_source_that_is_opened_again_and_has_no_text_leaves_no_half_answer_as_a_whole_one(
     store: Any, how: Any, where: str
 ) -> None:
-    """What the first opening said is not the answer of the second, which is none: found by the state machine of the proofs."""
+    """What the first opening said is not the answer of the second, which is none: found by the state machine of the
+    proofs.
+    """
 
     async def main() -> None:
         async with store() as backend:
@@ -451,7 +456,9 @@ def test_a_best_effort_keeps_what_there_was_when_the_next_attempt_has_no_text(st
 
 
 def test_what_was_replayed_of_a_later_attempt_is_part_of_the_answer(store: Any) -> None:
-    """Also where what comes after it is white space alone, and for who gets the whole text: found by the state machine."""
+    """Also where what comes after it is white space alone, and for who gets the whole text: found by the state
+    machine.
+    """
 
     async def main() -> None:
         seen: list[str] = []
@@ -565,10 +572,14 @@ def test_two_that_resume_one_stream_do_not_mix_and_one_wins(store: Any) -> None:
 
 @pytest.mark.parametrize("after", ["nothing", "a page"])
 def test_who_stands_still_before_he_has_read_what_he_took_over_shows_nothing_of_another(store: Any, after: str) -> None:
-    """Between his take-over and his reading another one goes on: the text has grown, and is not the one that he owned."""
+    """Between his take-over and his reading another one goes on: the text has grown, and is not the one that he
+    owned.
+    """
 
     class Late(SqliteBackend):
-        """It reads by pages of four; before the first or the second one of them another process has finished the stream."""
+        """It reads by pages of four; before the first or the second one of them another process has finished the
+        stream.
+        """
 
         pages = 0
 

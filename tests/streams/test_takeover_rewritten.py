@@ -1,4 +1,5 @@
-"""A stream whose text is rewritten goes on in another process: with the text that one process alone would have given, or anew.
+"""A stream whose text is rewritten goes on in another process: with the text that one process alone would have given,
+or anew.
 
 Each process has a store object of its own on the file; what is stored is read over a connection of its own.
 """

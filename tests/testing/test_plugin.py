@@ -1,4 +1,6 @@
-"""The pytest plugin: found where the package is installed, quiet until it is used, beside xdist, asyncio and coverage."""
+"""The pytest plugin: found where the package is installed, quiet until it is used, beside xdist, asyncio and
+coverage.
+"""
 
 import os
 import subprocess
@@ -18,7 +20,9 @@ NAME = "pytest_cortex_rx"
 
 @pytest.fixture
 def installed(pytester, monkeypatch):
-    """A folder for tests, in whose environment the package is installed: what pyproject.toml says of plugins is there."""
+    """A folder for tests, in whose environment the package is installed: what pyproject.toml says of plugins is
+    there.
+    """
     site = pytester.mkdir("site")
     info = site / "cortex_rx-0.dist-info"
     info.mkdir()

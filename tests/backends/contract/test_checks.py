@@ -1,4 +1,6 @@
-"""The contract as data: it is whole, its checks accept and refuse what `calls.json` says, SQLite has its functions and gives its shapes."""
+"""The contract as data: it is whole, its checks accept and refuse what `calls.json` says, SQLite has its functions and
+gives its shapes.
+"""
 
 from __future__ import annotations
 

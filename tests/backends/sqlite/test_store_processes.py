@@ -134,7 +134,8 @@ def test_what_was_acknowledged_survives_a_kill(program: Any, output: Any, tmp_pa
         backend = SqliteBackend(path)
         await exchange(backend, "one", "kept")
         await backend.mutation("streams:begin", begin("two"))
-        await backend.mutation("streams:append", {k: v for k, v in final("two", "kept partly").items() if k != "length"})
+        append = {name: value for name, value in final("two", "kept partly").items() if name != "length"}
+        await backend.mutation("streams:append", append)
         print("done", flush=True)
         sys.stdin.readline()
     asyncio.run(main())

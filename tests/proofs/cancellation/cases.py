@@ -1,7 +1,8 @@
-"""One stream that is cancelled at chosen places, and what must hold of it afterwards: for `tests/proofs/test_cancellation.py`.
+"""One stream that is cancelled at chosen places, and what must hold of it afterwards: for
+`tests/proofs/test_cancellation.py`.
 
-A place is the moment before one callback of the loop, which is finer than its turns.  `cancelled(path, Case(...))` is one case; it
-raises `AssertionError` where something does not hold, with a note that says how to repeat it.
+A place is the moment before one callback of the loop, which is finer than its turns.  `cancelled(path, Case(...))` is
+one case; it raises `AssertionError` where something does not hold, with a note that says how to repeat it.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ __all__ = ["HOWS", "STORES", "Case", "Outcome", "cancelled"]
 PATIENCE = 10.0  # virtual seconds from the last cancellation until all is at rest: 8 s for a flush, and the linger
 
 HOWS = ("run", "reader", "awaiter", "stop", "discard", "shutdown")
-"""What is cancelled: the task of `run`; the only reader; the task that awaits the answer.  Or what is called: `stop()`, `stop` with
-`keep_partial=False`.  Or the loop ends, as by `asyncio.run`."""
+"""What is cancelled: the task of `run`; the only reader; the task that awaits the answer.  Or what is called: `stop()`,
+`stop` with `keep_partial=False`.  Or the loop ends, as by `asyncio.run`.
+"""
 
 STORES = {
     "well": "",
@@ -40,7 +42,9 @@ STORES = {
     "down": ", ".join(f"{at} fail" for at in range(3, 200)),
     "never there": ", ".join(f"{at} fail" for at in range(1, 200)),
 }
-"""Plans for the store: its writes take long, every other one loses its acknowledgement, from the third on none is done, none at all."""
+"""Plans for the store: its writes take long, every other one loses its acknowledgement, from the third on none is done,
+none at all.
+"""
 
 _LOST = ("down", "never there")
 _spaces = itertools.count(1)
@@ -48,7 +52,9 @@ _spaces = itertools.count(1)
 
 @dataclass(frozen=True)
 class Case:
-    """What is cancelled and where: at the places `at`, counted from 1; `onwards`: and on every one after the last of these."""
+    """What is cancelled and where: at the places `at`, counted from 1; `onwards`: and on every one after the last of
+    these.
+    """
 
     how: str
     chain: str = "plain"

@@ -27,7 +27,9 @@ CHAINS: dict[str, bool | None] = {
 
 
 class Model:
-    """A source that says `WORDS`.  It breaks off once if it `breaks`; its closing takes time if it is `slow` to close."""
+    """A source that says `WORDS`.  It breaks off once if it `breaks`; its closing takes time if it is `slow` to
+    close.
+    """
 
     def __init__(self, breaks: bool = False, slow: bool = False) -> None:
         self.breaks, self.slow = breaks, slow

@@ -1,8 +1,8 @@
 """A stream whose effects go wrong as a plan says, the processes that go on with it, and what must hold in the end: for
 `tests/proofs/test_crash_enumeration.py`.
 
-`crashes(path, plan, name)` is one case: the reference stream of this name, on a SQLite file of its own.  It raises where something
-does not hold, with a note that says how to repeat it.
+`crashes(path, plan, name)` is one case: the reference stream of this name, on a SQLite file of its own.  It raises
+where something does not hold, with a note that says how to repeat it.
 """
 
 from __future__ import annotations

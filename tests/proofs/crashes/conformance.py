@@ -1,13 +1,15 @@
 """The conformance suite through a client that repeats a call whose answer was lost: for
 `tests/proofs/test_conformance_under_faults.py`.
 
-`kept(promise, path, plan)` tries one promise of the contract.  The backend that the suite is given repeats a write that has failed,
-with the same arguments, as our operators do; after a crash it goes on with a new backend over the same file.  The promise must
-hold, and the second answer must be the one that was lost.  Three functions are not repeated blindly, since the contract says so:
+`kept(promise, path, plan)` tries one promise of the contract.  The backend that the suite is given repeats a write that
+has failed, with the same arguments, as our operators do; after a crash it goes on with a new backend over the same
+file.  The promise must hold, and the second answer must be the one that was lost.  Three functions are not repeated
+blindly, since the contract says so:
 
-* `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has none.
-* `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer was lost is told
-  `before`, though it was himself; only that differs.
+* `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has
+  none.
+* `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer
+  was lost is told `before`, though it was himself; only that differs.
 * `memories:deleteMemory` of what is deleted is `MemoryNotFound`; for a client that repeats it, that is a success.
 
 Queries may be repeated at will, so nothing goes wrong with them here.
@@ -41,8 +43,10 @@ KINDS: list[FaultKind] = ["fail", "fail-after", "crash", "crash-after", "delay"]
 """A stall is not among them: it is the client who waits here, and he does not stand still."""
 
 PROMISES = [promise for promise in BACKEND_PROMISES if promise.name != "calls_are_accepted_and_refused"]
-"""That one makes some eight hundred calls: most are refused and write nothing, and none is about what a write leaves behind; the
-same functions are written to by all others.  A fault in each call would take longer than all other promises together."""
+"""That one makes some eight hundred calls: most are refused and write nothing, and none is about what a write leaves
+behind; the same functions are written to by all others.  A fault in each call would take longer than all other promises
+together.
+"""
 
 Make = Callable[[Path], Any]
 

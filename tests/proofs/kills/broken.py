@@ -1,4 +1,6 @@
-"""The library, broken in one place: for processes in which a proof is to find it (`Starter(prepare="proofs.kills.broken:...")`)."""
+"""The library, broken in one place: for processes in which a proof is to find it
+(`Starter(prepare="proofs.kills.broken:...")`).
+"""
 
 from __future__ import annotations
 

@@ -71,7 +71,9 @@ _TURNS = _in_turn()
 
 @dataclass(frozen=True)
 class Aim:
-    """Where a process is to be killed: see `program.Child`.  `delay`, in seconds, is how long after it has come there."""
+    """Where a process is to be killed: see `program.Child`.  `delay`, in seconds, is how long after it has come
+    there.
+    """
 
     effect: str
     when: str
@@ -85,7 +87,9 @@ class Aim:
 
 @dataclass(frozen=True)
 class Life:
-    """One process: what it does, by which way it goes on with what is there, and where it is killed, if it comes there."""
+    """One process: what it does, by which way it goes on with what is there, and where it is killed, if it comes
+    there.
+    """
 
     do: str = "answer"  # or "breaks", "stops", "undoes", "wordless", "finish"
     way: str = "key"  # or "token", "issued"
@@ -153,7 +157,8 @@ def at_statement(effect: str, step: int) -> Case:
 
 _LOST = (Life(aim=Aim("streams:append", "after")), Life(way="token", aim=Aim("streams:append", "before", delay=0.03)))
 KNOWN = (
-    # The text begins anew and is shown, and nothing of that is stored; then it begins anew once more, under the same number.
+    # The text begins anew and is shown, and nothing of that is stored; then it begins anew once more, under the same
+    # number.
     Case(2000, "restarted", False, _LOST),
     Case(2001, "another text", False, (*_LOST, Life(way="key"))),
 )
@@ -200,7 +205,9 @@ def expected(order: dict[str, Any], found: Stored) -> str | None:
 
 
 def composed(case: Case, answer: str, whole: bool) -> None:
-    """An answer is the text of one process, from its beginning; or, where the model goes on with what is there, of several."""
+    """An answer is the text of one process, from its beginning; or, where the model goes on with what is there, of
+    several.
+    """
     labels = [(int(life), int(at)) for life, at in re.findall(r"(\d+)\.(\d+)é", answer)]
     texts = [words_of(case, life, "answer")[at][1] for life, at in labels]
     assert answer == "".join(texts), "each word is whole"
@@ -302,7 +309,9 @@ class Store:
             assert order["way"] == "key" or not any(message["what"] == "asked" for message in one.said)
 
     def close(self) -> None:
-        """At the end of a case: one exchange, whole; every reader has seen nothing else; no file is left but the one."""
+        """At the end of a case: one exchange, whole; every reader has seen nothing else; no file is left but the
+        one.
+        """
         places = {place for reader in self.readers for place in reader.places()}
         stored, _ = look(self.path, sorted(places))
         assert stored.state == "finished" and stored.found == 1

@@ -20,7 +20,9 @@ LIMIT = 90.0  # seconds that anything may take, on the busiest machine
 
 
 class Starter:
-    """The process that forks others.  `prepare`, "module:function", is called in it before: it may break the library there."""
+    """The process that forks others.  `prepare`, "module:function", is called in it before: it may break the library
+    there.
+    """
 
     def __init__(self, prepare: str | None = None, folders: tuple[str, ...] = ()) -> None:
         ours, theirs = socket.socketpair()

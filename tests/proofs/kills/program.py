@@ -1,9 +1,9 @@
-"""A process that has the library loaded and forks others; each runs one stream on a file, says what it does, and stands still
-where it is told to: there it is killed, or stopped, by the one who started it.
+"""A process that has the library loaded and forks others; each runs one stream on a file, says what it does, and stands
+still where it is told to: there it is killed, or stopped, by the one who started it.
 
-Loading the library costs half a second, a fork some milliseconds.  This process has one thread, no loop and no open file when it
-forks.  It is asked over a socket, in lines of JSON: {"run": order}, with the socket of the new process beside it, {"reap": pid},
-{"stopped": pid}.  When whoever asks is gone, it kills what it has started, and ends.
+Loading the library costs half a second, a fork some milliseconds.  This process has one thread, no loop and no open
+file when it forks.  It is asked over a socket, in lines of JSON: {"run": order}, with the socket of the new process
+beside it, {"reap": pid}, {"stopped": pid}.  When whoever asks is gone, it kills what it has started, and ends.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Child:
     """What a process says and where it stands still.
 
     Where is the `aim` of its order: {"effect", "nth", "when", "step"}, the `nth` time that it comes to the effect:
-    `before` it; `inside` the transaction, at the statement number `step`; at its `commit`, where it says so and does not stand; `after`
-    it, before its acknowledgement is used (after a commit too).  Of what is no write, such as `shown`, it is `at`.
+    `before` it; `inside` the transaction, at the statement number `step`; at its `commit`, where it says so and does
+    not stand; `after` it, before its acknowledgement is used (after a commit too).  Of what is no write, such as
+    `shown`, it is `at`.
     """
 
     def __init__(self, line: socket.socket, order: dict[str, Any]) -> None:
@@ -103,7 +104,9 @@ class Child:
             self.stand("at")
 
     def passed(self, effect: str, nth: int) -> bool:
-        """It was to stand after this, or before and has not: the commit is done, or there were fewer statements than the aim says."""
+        """It was to stand after this, or before and has not: the commit is done, or there were fewer statements than
+        the aim says.
+        """
         return self.aims(effect, nth, "after", "commit") or (self.aims(effect, nth, "inside") and not self._arrived)
 
     # --- on the thread that writes ---
@@ -172,7 +175,9 @@ def _said(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model(of: Child) -> Callable[..., AsyncGenerator[str, None]]:
-    """What the order gives it to say: pairs of a pause (ms) and a text, or a pause and None for a connection that breaks."""
+    """What the order gives it to say: pairs of a pause (ms) and a text, or a pause and None for a connection that
+    breaks.
+    """
 
     async def opened(_: Any) -> AsyncGenerator[str, None]:
         of.say("asked")
@@ -272,7 +277,9 @@ def _is_there(fd: str) -> bool:
 
 
 def look_inside() -> None:
-    """Let the process that runs here see each statement of the connection that writes, and the opening and closing of the file."""
+    """Let the process that runs here see each statement of the connection that writes, and the opening and closing of
+    the file.
+    """
 
     def traced(path: str, function: functions.Function) -> functions.Function:
         def call(work: Any, args: dict[str, Any]) -> Any:

@@ -1,4 +1,6 @@
-"""Cases of SIGSTOP: a process stands still at a chosen place, past its lease; another takes its stream over; then it goes on."""
+"""Cases of SIGSTOP: a process stands still at a chosen place, past its lease; another takes its stream over; then it
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ KNOWN = (
 
 
 def run_stop(starter: Starter, folder: Path, template: Path, case: Stop) -> Counter[str]:
-    """Where the process was stopped, and what came of it; an error if the one who came back changed anything that it may not."""
+    """Where the process was stopped, and what came of it; an error if the one who came back changed anything that it
+    may not.
+    """
     effect = case.aim.effect
     store = Store(folder, template, case, fresh=effect == "open file")
     with noted("run_stop(..., stop_of({}))", case, store.history):
@@ -174,7 +178,9 @@ def _gives_up(
 
 
 def _one_wins(store: Store, one: Running, two: Running, past: float) -> list[str]:
-    """The file is let go of while the other one still tries: now both want the stream, and one of them has it in the end."""
+    """The file is let go of while the other one still tries: now both want the stream, and one of them has it in the
+    end.
+    """
     _continue(one, past)
     two.end()
     store.history += one.said + two.said

@@ -35,7 +35,8 @@ _UNREFERRED = """SELECT count(*) FROM texts WHERE id NOT IN (
     SELECT question FROM streams WHERE question IS NOT NULL UNION SELECT answer FROM streams WHERE answer IS NOT NULL
     UNION SELECT text FROM attempts UNION SELECT text FROM memories UNION SELECT text FROM messages)"""
 _COUNTED = """SELECT count(*) FROM spaces WHERE id > 0 AND (docs, size) <> (
-    SELECT count(*), coalesce(sum(docs.size), 0) FROM docs JOIN texts ON texts.id = docs.text WHERE texts.space = spaces.id)"""
+    SELECT count(*), coalesce(sum(docs.size), 0) FROM docs JOIN texts ON texts.id = docs.text
+    WHERE texts.space = spaces.id)"""
 
 
 async def furnish(path: Path) -> None:
@@ -80,7 +81,8 @@ class Stored:
 
 
 def look(path: Path, readers: Iterable[tuple[int, int]] = ()) -> tuple[Stored, Any]:
-    """What a next process would find, and all that the other space has; from a copy, so that it is left for that one to find.
+    """What a next process would find, and all that the other space has; from a copy, so that it is left for that one to
+    find.
 
     `readers`: pairs of an attempt and an epoch, for what is certain to a reader who saw the one under the other.
     """
@@ -196,7 +198,8 @@ class Ledger:
         return before[:start] + text if start + len(text) > len(before) else before
 
     def check(self, stored: Stored, flying: dict[str, dict[str, Any]]) -> bool:
-        """What is stored is what was acknowledged; of a write that was under way all, or nothing.  From now on that counts.
+        """What is stored is what was acknowledged; of a write that was under way all, or nothing.  From now on that
+        counts.
 
         Whether there is more than was acknowledged.
         """
@@ -237,8 +240,8 @@ class Reader:
         self.texts: dict[int, str] = {}
         self.token: str | None = None
         self.epoch = 0
-        # The request was sent again after the exchange had been finished: the text is shown, and in the end compared with what is
-        # stored.  If it is another one, there is an IdempotencyConflict, and none of it is the stream's.
+        # The request was sent again after the exchange had been finished: the text is shown, and in the end compared
+        # with what is stored.  If it is another one, there is an IdempotencyConflict, and none of it is the stream's.
         self.before = False
         for message in said:
             self.token = message.get("token", self.token)
@@ -253,7 +256,9 @@ class Reader:
         return [] if self.before else [(attempt, self.epoch) for attempt in self.texts]
 
     def check(self, stored: Stored) -> None:
-        """What it saw is what is stored, as far as the store says that it is certain, and nothing else where it saw less."""
+        """What it saw is what is stored, as far as the store says that it is certain, and nothing else where it saw
+        less.
+        """
         for attempt, epoch in self.places():
             text = self.texts[attempt]
             length = min(len(text), stored.certain[attempt, epoch])

@@ -218,7 +218,9 @@ class Judge:
                 world.counted["found by search"] += there
 
     async def everything(self) -> None:
-        """The same, and what costs more: each text of each attempt, counts, search, single memories; by the public API."""
+        """The same, and what costs more: each text of each attempt, counts, search, single memories; by the public
+        API.
+        """
         world = self.world
         await self.store()
         async with SqliteBackend(world.path, clock=world.loop.wall, read_only=True) as fresh:
@@ -245,7 +247,9 @@ class Judge:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """The store is back, sources end, the spool is drained, what nobody goes on with is finished; nothing is left running."""
+        """The store is back, sources end, the spool is drained, what nobody goes on with is finished; nothing is left
+        running.
+        """
         world = self.world
         world.down = False
         for host in world.hosts.values():

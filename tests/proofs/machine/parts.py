@@ -1,4 +1,6 @@
-"""What the state machine's world is made of: processes, questions and the runs that answer them, the store as a process sees it."""
+"""What the state machine's world is made of: processes, questions and the runs that answer them, the store as a process
+sees it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ _UNSAID = ("token", "newToken", "tokenTtl", "mark")  # of arguments, in messages
 
 
 class Counting(SqliteBackend):
-    """It counts its commits: each write that is accepted must be one, or a crash in between would leave the half of it."""
+    """It counts its commits: each write that is accepted must be one, or a crash in between would leave the half of
+    it.
+    """
 
     accepted = commits = 0
     _traced: object = None
@@ -166,7 +170,9 @@ class Run:
 
 
 class Watched:
-    """The store as one process sees it: what it is told is told to the model too, and its answers must be the model's."""
+    """The store as one process sees it: what it is told is told to the model too, and its answers must be the
+    model's.
+    """
 
     def __init__(self, world: World, backend: Counting, host: Host | None = None, run: Run | None = None) -> None:
         self._world, self._backend, self._host, self._run = world, backend, host, run

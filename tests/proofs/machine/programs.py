@@ -1,8 +1,10 @@
-"""A state machine over the whole library: streams that are begun, cut off, taken over, followed, stopped, spooled, deleted.
+"""A state machine over the whole library: streams that are begun, cut off, taken over, followed, stopped, spooled,
+deleted.
 
-Hypothesis draws programs of steps; each runs over `remember_stream` on a real SQLite file, in virtual time, in simulated processes.
-Every write is also given to a model (`machine_model.py`), and after each step the file must hold what the model says.
-`examples(...)` runs a number of programs.  One that fails is printed, shortened, as the steps that lead to the failure.
+Hypothesis draws programs of steps; each runs over `remember_stream` on a real SQLite file, in virtual time, in
+simulated processes.  Every write is also given to a model (`machine_model.py`), and after each step the file must hold
+what the model says.  `examples(...)` runs a number of programs.  One that fails is printed, shortened, as the steps
+that lead to the failure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What the rules of the state machine do: every rule that needs more than a line is a method here, and lets the world come to rest."""
+"""What the rules of the state machine do: every rule that needs more than a line is a method here, and lets the world
+come to rest.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ class Call:
 
 
 class Acknowledging:
-    """A store that gives each `Call` to `note`, when it is sent and when it has returned; it can be `down` for some functions."""
+    """A store that gives each `Call` to `note`, when it is sent and when it has returned; it can be `down` for some
+    functions.
+    """
 
     remote = True
 

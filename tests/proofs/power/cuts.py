@@ -1,16 +1,19 @@
 """The proof against power loss: reference programs, cut anywhere, and what must be there afterwards.
 
-A program runs once, in virtual time, on a recorded folder (`sqlite_disk`).  Then, for each cut, the folder is made as it may be
-after the power was lost there, and it is looked at and gone on with:
+A program runs once, in virtual time, on a recorded folder (`sqlite_disk`).  Then, for each cut, the folder is made as
+it may be after the power was lost there, and it is looked at and gone on with:
 
-* every file is sound, and is as some number of whole transactions left it: all that had returned, and at most the one under way;
-* what a caller had been told is there: questions, appends to their end, exchanges, epochs, deletions, backups, what was spooled;
+* every file is sound, and is as some number of whole transactions left it: all that had returned, and at most the one
+  under way;
+* what a caller had been told is there: questions, appends to their end, exchanges, epochs, deletions, backups, what was
+  spooled;
 * every stream goes on from there, to one exchange: with its token if a reader had one, else under its idempotency key.
 
-The files are opened in this process, at another path: nothing of the run is open any more, and SQLite finds no -shm, so it recovers
-them as a new process would.
+The files are opened in this process, at another path: nothing of the run is open any more, and SQLite finds no -shm, so
+it recovers them as a new process would.
 
-To repeat a case: `Recording(program, folder).check(Cut(at, way, ""), seed, other folder)`.  All of it is one call: `cut_power`.
+To repeat a case: `Recording(program, folder).check(Cut(at, way, ""), seed, other folder)`.  All of it is one call:
+`cut_power`.
 """
 
 from __future__ import annotations
@@ -190,7 +193,9 @@ MORE = "and so it ends."
 
 
 def _connecting(synchronous: str | None, committed: Callable[[str], None]) -> Callable[..., sqlite3.Connection]:
-    """`sqlite3.connect`, for connections that say of which file they have committed a transaction; perhaps with another setting."""
+    """`sqlite3.connect`, for connections that say of which file they have committed a transaction; perhaps with another
+    setting.
+    """
 
     class Connection(sqlite3.Connection):
         def __init__(self, database: str, *args: Any, **options: Any) -> None:
@@ -244,7 +249,9 @@ def _whose(name: str) -> str:
 
 
 class Recording:
-    """A program that has run, and its disk.  `synchronous`: with this setting of SQLite instead of that of the library."""
+    """A program that has run, and its disk.  `synchronous`: with this setting of SQLite instead of that of the
+    library.
+    """
 
     def __init__(self, program: str, folder: Path, synchronous: str | None = None) -> None:
         self.program = program
@@ -257,7 +264,9 @@ class Recording:
         self._states: dict[tuple[str, int], str] = {}
 
     def cuts(self, seed: int = 0) -> Iterator[Cut]:
-        """Where to cut, and how much is lost: before and after each sync in all ways, after each other event in two ways."""
+        """Where to cut, and how much is lost: before and after each sync in all ways, after each other event in two
+        ways.
+        """
         chance = random.Random(seed)
         for at, event in enumerate(self.disk.events):
             where = f"{event.kind} {_whose(event.name)}".strip()
@@ -340,7 +349,9 @@ class Recording:
             )
 
     def _check_texts(self, stored: dict[str, str]) -> None:
-        """Each answer is one that was sent, or the beginning of one with the end of the next process: nothing else, no mixture."""
+        """Each answer is one that was sent, or the beginning of one with the end of the next process: nothing else, no
+        mixture.
+        """
         calls = (event.value for event in self.disk.events if event.name == "call")
         sent = {told.question: list(told.sent.values()) for told in Ledger("space", calls).streams.values()}
         for question, answer in stored.items():
@@ -376,7 +387,9 @@ async def _again(store: SqliteBackend, number: int, token: str | None) -> str:
 
 
 def cut_power(program: str, folder: Path, pick: Callable[[list[Cut]], Iterable[Cut]], seed: int = 0) -> Counter[str]:
-    """Run a program, cut the power at those of its `cuts` that `pick` takes, and count them: in all, by place, and by way."""
+    """Run a program, cut the power at those of its `cuts` that `pick` takes, and count them: in all, by place, and by
+    way.
+    """
     (folder / "run").mkdir()
     recording = Recording(program, folder / "run")
     counts: Counter[str] = Counter()

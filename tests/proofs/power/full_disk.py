@@ -1,11 +1,13 @@
 """The proof against a full disk: the default chain, and a file that takes no more from some write on.
 
-The writes that SQLite makes to the store's file, its -wal and its journal are counted (`sqlite_disk`); from the n-th on they fail, for
-some time or for ever: there is no room (half of each such write is on the disk), the write fails, or the sync fails.  Or SQLite
-itself is given a largest size (`max_page_count`).  A spool lies on another disk, or on the same.  Time is virtual, and a case is one call.
+The writes that SQLite makes to the store's file, its -wal and its journal are counted (`sqlite_disk`); from the n-th on
+they fail, for some time or for ever: there is no room (half of each such write is on the disk), the write fails, or the
+sync fails.  Or SQLite itself is given a largest size (`max_page_count`).  A spool lies on another disk, or on the same.
+Time is virtual, and a case is one call.
 
-Where something had been acknowledged the power is lost as well.  Where nothing had, since the syncs failed from the first one of the new file
-on, SQLite may leave half a first page, which is no database: it deletes the journal of a file that it has just emptied.
+Where something had been acknowledged the power is lost as well.  Where nothing had, since the syncs failed from the
+first one of the new file on, SQLite may leave half a first page, which is no database: it deletes the journal of a file
+that it has just emptied.
 """
 
 from __future__ import annotations
@@ -94,10 +96,11 @@ def fill_up(
 ) -> Outcome:
     """One case: the disk is full from the operation `first` on (0: never), or the file may have so many `pages`.
 
-    What must hold: every token is shown in time; who awaits gets the result, or `NotStored` with the text that is not durable; what
-    was acknowledged is there, can be read meanwhile, and survives a loss of power; nothing is left running; the file is sound; and when there is room
-    again, the exchange gets into the store, once: by itself while the stream runs, from the spool, or when it is sent again.
-    `spool`: the disk on which one is, "disk" (the same) or "other disk".  `thorough`: look for all that can leak, which takes time.
+    What must hold: every token is shown in time; who awaits gets the result, or `NotStored` with the text that is not
+    durable; what was acknowledged is there, can be read meanwhile, and survives a loss of power; nothing is left
+    running; the file is sound; and when there is room again, the exchange gets into the store, once: by itself while
+    the stream runs, from the spool, or when it is sent again.  `spool`: the disk on which one is, "disk" (the same) or
+    "other disk".  `thorough`: look for all that can leak, which takes time.
     """
     try:
         return run_virtual(_fill_up(folder, Trouble(trouble, first, seconds), spool, pages, thorough))

@@ -1,14 +1,15 @@
 """The files of a disk as they may be after the power was lost.
 
-What was synced is there.  Of what was not, each piece of a write within one sector of 512 bytes is there or not, independently of the
-others; so is each truncation; of each name in the folder any of its states since the last sync of the folder: a file that was
-made may have no name, one that was deleted may be back.  How much there is says the `way`, one of `WAYS`.  What was written
-before a sync that failed is there or not for ever, also after a later sync that did not fail, as on Linux.
+What was synced is there.  Of what was not, each piece of a write within one sector of 512 bytes is there or not,
+independently of the others; so is each truncation; of each name in the folder any of its states since the last sync of
+the folder: a file that was made may have no name, one that was deleted may be back.  How much there is says the `way`,
+one of `WAYS`.  What was written before a sync that failed is there or not for ever, also after a later sync that did
+not fail, as on Linux.
 
-Assumed: a sync that returned is honest; disks that lie about it are not modelled.  A sector that was not written keeps its bytes, and
-so do the bytes of a sector around a write (SQLite's "powersafe overwrite", its default on Unix; it holds where the file system writes
-whole pages).  A sync of a file makes its content and its length durable, not its name.  Later writes to a place are not
-overtaken by earlier ones.  What is durable does not rot.
+Assumed: a sync that returned is honest; disks that lie about it are not modelled.  A sector that was not written keeps
+its bytes, and so do the bytes of a sector around a write (SQLite's "powersafe overwrite", its default on Unix; it holds
+where the file system writes whole pages).  A sync of a file makes its content and its length durable, not its name.
+Later writes to a place are not overtaken by earlier ones.  What is durable does not rot.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def files_after(
 
 @dataclass(slots=True)
 class _File:
-    """A file: its durable content, and what was done to it since, in order; `durable` and `doubtful` are numbers of these."""
+    """A file: its durable content, and what was done to it since, in order; `durable` and `doubtful` are numbers of
+    these.
+    """
 
     content: bytearray
     events: list[Event] = field(default_factory=list[Event])

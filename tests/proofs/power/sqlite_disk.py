@@ -1,13 +1,14 @@
 """What SQLite asks of the disk, recorded while the real library runs; and refused, as by a disk that is full.
 
-The standard library's `sqlite3` links to a shared SQLite, whose functions `ctypes` finds through the extension module.  Its
-VFS (the layer between SQLite and the files) is copied, and the copy is the default while a `Disk` records.  Opening a file calls the
-real function, and then exchanges three entries of the file's table of methods: `xWrite`, `xTruncate`, `xSync`.  All else, the
-shared memory and the locks too, are the real functions on the real file.  `xDelete`, and the system call by which SQLite
-opens a folder to sync it, are recorded as well; so are `os.replace` and `os.fsync` of a folder, which the library calls itself.
+The standard library's `sqlite3` links to a shared SQLite, whose functions `ctypes` finds through the extension module.
+Its VFS (the layer between SQLite and the files) is copied, and the copy is the default while a `Disk` records.  Opening
+a file calls the real function, and then exchanges three entries of the file's table of methods: `xWrite`, `xTruncate`,
+`xSync`.  All else, the shared memory and the locks too, are the real functions on the real file.  `xDelete`, and the
+system call by which SQLite opens a folder to sync it, are recorded as well; so are `os.replace` and `os.fsync` of a
+folder, which the library calls itself.
 
-Not recorded: the -shm file, which is memory and gone after a loss of power; what is written to a file past SQLite; temporary
-files; writes to mapped memory (`mmap_size` is 0, SQLite's default).
+Not recorded: the -shm file, which is memory and gone after a loss of power; what is written to a file past SQLite;
+temporary files; writes to mapped memory (`mmap_size` is 0, SQLite's default).
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ class Disk:
         self.folder: Path = Path(folder).resolve()
         self.events: list[Event] = []
         self.refuse: Callable[[str, str], int] | None = None
-        """Asked before each write, truncation and sync, with its kind and the name: SQLite's code for what it fails with, or 0."""
+        """Asked before each write, truncation and sync, with its kind and the name: SQLite's code for what it fails
+        with, or 0.
+        """
         found = [path for path in sorted(self.folder.iterdir()) if path.is_file() and not path.name.endswith("-shm")]
         self._before: list[tuple[str, bytes]] = [(path.name, path.read_bytes()) for path in found]
         self._names: dict[str, int] = {name: node for node, (name, _) in enumerate(self._before)}
@@ -165,7 +168,9 @@ class _Open:
 
 
 class _Shim:
-    """SQLite's default VFS, copied, with some functions that record.  It is made once, and never taken away: files may be open."""
+    """SQLite's default VFS, copied, with some functions that record.  It is made once, and never taken away: files may
+    be open.
+    """
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(getattr(_sqlite3, "__file__", None))  # finds symbols in what it links to, too

@@ -1,4 +1,6 @@
-"""The seeds of the simulation: one case is one seed of a scenario; those that once failed are in `tests/proofs/seeds.txt`."""
+"""The seeds of the simulation: one case is one seed of a scenario; those that once failed are in
+`tests/proofs/seeds.txt`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ CORPUS = Path(__file__).parents[1] / "seeds.txt"
 
 
 def case(scenario: str, seed: int) -> Simulation:
-    """Run one seed; `SimulationFailed`, whose message ends in the line that runs it again, if something does not hold."""
+    """Run one seed; `SimulationFailed`, whose message ends in the line that runs it again, if something does not
+    hold.
+    """
     return run_seed(SCENARIOS[scenario](), seed)
 
 

@@ -51,7 +51,9 @@ SOURCES: dict[How, Callable[..., Any]] = {
 
 
 class Client:
-    """He has a token as soon as he has seen one, unless he is forgetful.  In a calm process there are no faults, and he does not give up."""
+    """He has a token as soon as he has seen one, unless he is forgetful.  In a calm process there are no faults, and he
+    does not give up.
+    """
 
     def __init__(
         self, scenario: Remembering, story: Story, process: Process, backend: Backend, exchange: Exchange, calm: bool
@@ -221,8 +223,9 @@ class Client:
             return
 
     async def _stop(self, answer: Answer, run: Run, delay: float) -> None:
-        """Stop it, in a pause or just when some text has come; what is not kept must be gone then, unless it had ended or somebody
-        else has it."""
+        """Stop it, in a pause or just when some text has come; what is not kept must be gone then, unless it had ended
+        or somebody else has it.
+        """
         exchange, kept, left = self.exchange, self._sim.chance(0.6), self._sim.chance(0.3)
         await asyncio.sleep(delay)
         if self._sim.chance(0.7):

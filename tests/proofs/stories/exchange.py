@@ -1,4 +1,6 @@
-"""What a story of answers consists of: exchanges, the runs that ask for them, what a model said, and what a reader has seen."""
+"""What a story of answers consists of: exchanges, the runs that ask for them, what a model said, and what a reader has
+seen.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ Pieces: TypeAlias = list[tuple[float, str]]
 """Pauses in seconds, and what is said after each."""
 
 How: TypeAlias = Literal["same", "other", "restart", "prefill", "plain"]
-"""What the source of a run is: `replayable` with the same text each time, or with another one; `restart`; `prefill`, which goes
-on after the text so far; or one that cannot be opened again."""
+"""What the source of a run is: `replayable` with the same text each time, or with another one; `restart`; `prefill`,
+which goes on after the text so far; or one that cannot be opened again.
+"""
 HOWS: tuple[How, ...] = ("same", "other", "restart", "prefill")
 
 
@@ -124,7 +127,9 @@ class Run:
 
 @dataclass
 class Exchange:
-    """A question, and every run that tried to give it an answer.  The model never says one thing twice, unless it replays."""
+    """A question, and every run that tried to give it an answer.  The model never says one thing twice, unless it
+    replays.
+    """
 
     key: str
     space: str
@@ -166,7 +171,9 @@ class Exchange:
         return self.left or self.deleted or any(run.remembered is not None for run in self.runs)
 
     def asked(self, run: Run, point: ResumePoint | None, pieces: Pieces) -> None:
-        """The model was asked, and will say this: after what it is told it has said, which must be the beginning of a text."""
+        """The model was asked, and will say this: after what it is told it has said, which must be the beginning of a
+        text.
+        """
         before = ""
         if point is not None and point.text is not None:
             known = (text[: point.offset] for text in self.said if len(text) >= point.offset)
@@ -181,7 +188,9 @@ class Exchange:
         return not text or any(said.startswith(text) for said in self.said)
 
     def check(self) -> None:
-        """What every reader has seen is the beginning of one text of the model, and of one attempt the same as for the others."""
+        """What every reader has seen is the beginning of one text of the model, and of one attempt the same as for the
+        others.
+        """
         assert not self.broken, f"{self.key}: {self.broken}"
         for seen in [*self.followers, *(seen for run in self.runs for seen in run.seen)]:
             for text in seen.all():

@@ -23,7 +23,9 @@ class Ledger:
         self.ends: dict[_Stream, tuple[int, tuple[int, int]]] = {}
         """Under which epoch which attempt was acknowledged how far."""
         self.gone: dict[_Stream, float] = {}
-        """Up to which epoch a stream was taken back or deleted, or may have been: that of a call whose process died with it."""
+        """Up to which epoch a stream was taken back or deleted, or may have been: that of a call whose process died
+        with it.
+        """
         self.broken: list[str] = []
         self._memories: dict[tuple[str, str], _Stream] = {}
 

@@ -1,4 +1,6 @@
-"""Who else has to do with the store: one who drains the spool, follows, deletes, ends what is left, or has no business there."""
+"""Who else has to do with the store: one who drains the spool, follows, deletes, ends what is left, or has no business
+there.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ async def drain(story: Story, process: Process, backend: Backend, calm: bool) ->
 
 
 async def follow(story: Story, exchange: Exchange, seen: Seen, late: float = 0.0) -> None:
-    """Follow it from a connection of one's own, again and again, until it has ended or the story is over; then once more."""
+    """Follow it from a connection of one's own, again and again, until it has ended or the story is over; then once
+    more.
+    """
     exchange.followers.append(seen)
     with suppress(TimeoutError):
         await asyncio.wait_for(story.over.wait(), late)

@@ -1,7 +1,8 @@
-"""The scenario of a whole pipeline: `remember_stream` on a SQLite file, under crashes, stalls, failures, stops, rivals and outages.
+"""The scenario of a whole pipeline: `remember_stream` on a SQLite file, under crashes, stalls, failures, stops, rivals
+and outages.
 
-What is tested is made by methods that a class of your own may override: another store, another spool, another chain, another
-model.  The story and what must hold at its end stay the same.
+What is tested is made by methods that a class of your own may override: another store, another spool, another chain,
+another model.  The story and what must hold at its end stay the same.
 """
 
 from __future__ import annotations
@@ -39,15 +40,18 @@ PROCESSES = 5  # at most one after the other; the last runs without faults
 class Remembering:
     """Remember some answers, whatever goes wrong, and look at what is stored in the end.
 
-    Some exchanges run in a process which crashes, stalls or fails by a plan; readers come and go, one may be stopped; a rival
-    process may go on with the same exchanges at the same time, politely or by force.  In some seeds the store is down for a while,
-    and the processes have a spool, which the next one drains; in some a memory is deleted.  What is unfinished goes on in a next process:
-    with the token that its client has seen, or without one under its stream id; from a source that replays, says something else, begins
-    anew or goes on.  Followers read over connections of their own.  The last process has no faults.  Then:
+    Some exchanges run in a process which crashes, stalls or fails by a plan; readers come and go, one may be stopped; a
+    rival process may go on with the same exchanges at the same time, politely or by force.  In some seeds the store is
+    down for a while, and the processes have a spool, which the next one drains; in some a memory is deleted.  What is
+    unfinished goes on in a next process:  with the token that its client has seen, or without one under its stream id;
+    from a source that replays, says something else, begins anew or goes on.  Followers read over connections of their
+    own.  The last process has no faults.  Then:
 
-    * what a reader saw is the beginning of one text of the model, and the whole text if he came to its end; no gap, no mixture;
-    * every exchange is stored once, with its question before it, and its text is one that the model said, with what it had said before
-      where it went on; what was left or cut off is the beginning of one; what a client was given as the result is what is stored;
+    * what a reader saw is the beginning of one text of the model, and the whole text if he came to its end; no gap, no
+      mixture;
+    * every exchange is stored once, with its question before it, and its text is one that the model said, with what it
+      had said before where it went on; what was left or cut off is the beginning of one; what a client was given as the
+      result is what is stored;
     * nothing is stored twice, and everything in its own memory space and conversation; a token opens no other space;
     * what was acknowledged is there, and no write of an old epoch was (`ledger.py`);
     * what was spooled is stored, or is a dead letter, or was deleted.

@@ -43,13 +43,14 @@ PIECE = re.compile(r"\((\d+)\.(\d+)😀\)")
 class Writing:
     """Writers, of which each goes on where the one before it was lost, while some of those are not dead but late.
 
-    A writer begins the stream or takes it over, writes pieces that say whose they are, and finalises. It crashes, stalls or
-    loses answers by a plan, repeats what it has no answer of, waits for a lease or forces it. The last one has no faults. In
-    the end the text consists of whole pieces, each once, in the order of their epochs, with every piece that was
-    acknowledged; the exchange is stored once; a reader who followed from another connection has seen a prefix of that text.
+    A writer begins the stream or takes it over, writes pieces that say whose they are, and finalises. It crashes,
+    stalls or loses answers by a plan, repeats what it has no answer of, waits for a lease or forces it. The last one
+    has no faults. In the end the text consists of whole pieces, each once, in the order of their epochs, with every
+    piece that was acknowledged; the exchange is stored once; a reader who followed from another connection has seen a
+    prefix of that text.
 
-    `make` makes the backend of one process, all over one and the same empty store; without it, SQLite in the folder of the
-    simulation.
+    `make` makes the backend of one process, all over one and the same empty store; without it, SQLite in the folder of
+    the simulation.
 
     >>> from cortex_rx.testing.simulate import run_seeds
     >>> run_seeds(Writing(), range(2)).seeds

@@ -85,7 +85,9 @@ def said(texts: list[str], content: int) -> list[dict[str, Any]]:
 
 
 def openai_story(*calls: dict[str, Any]) -> list[dict[str, Any]]:
-    """A response: reasoning, tools that run at the provider, an answer in two parts, then calls that wait for the caller."""
+    """A response: reasoning, tools that run at the provider, an answer in two parts, then calls that wait for the
+    caller.
+    """
     whole = message(part("".join(FIRST)), part("".join(SECOND)))
     opening = [REASONED, SHELL, SHOWN]
     where = {"item_id": "rs_1", "output_index": 0, "summary_index": 0}
@@ -217,7 +219,9 @@ USE = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
 
 
 def anthropic_story(*uses: dict[str, Any]) -> list[dict[str, Any]]:
-    """A message: thinking, a search at the provider, an answer in two blocks, then tool calls that wait for the caller."""
+    """A message: thinking, a search at the provider, an answer in two blocks, then tool calls that wait for the
+    caller.
+    """
     events = [
         begun(cache_creation_input_tokens=3, cache_read_input_tokens=4),
         {"type": "ping"},

@@ -1,4 +1,6 @@
-"""The real clients of OpenAI (responses, chat completions) and Anthropic (messages), against a server on this machine, into a SQLite file."""
+"""The real clients of OpenAI (responses, chat completions) and Anthropic (messages), against a server on this machine,
+into a SQLite file.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Every event that the two SDKs declare, enumerated from their own types and built from their own classes.
 
-What becomes of each type is written down here; an event that a new version of an SDK declares fails until somebody decides.
+What becomes of each type is written down here; an event that a new version of an SDK declares fails until somebody
+decides.
 """
 
 from __future__ import annotations

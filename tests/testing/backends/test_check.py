@@ -1,4 +1,6 @@
-"""The conformance suite: SQLite keeps the contract, and a backend that is wrong in one thing is noticed by a named promise."""
+"""The conformance suite: SQLite keeps the contract, and a backend that is wrong in one thing is noticed by a named
+promise.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,8 @@ def test_every_fault_and_pairs_of_them():
         next(pairs_of_faults(1, 1, seed=1))
 
 
-# --- what happens to an effect ------------------------------------------------------------------------------------------
+# --- what happens to an effect
+# ------------------------------------------------------------------------------------------
 
 
 def attempt(plan, path, calls=None):
@@ -161,7 +162,9 @@ def test_what_else_the_backend_has_is_passed_on(tmp_path):
 
 
 def test_nothing_of_a_dead_process_runs_on(no_leaks):
-    """Not the task that crashed, nor others, timers, callbacks; their cleanup runs at the burial, and reaches no store."""
+    """Not the task that crashed, nor others, timers, callbacks; their cleanup runs at the burial, and reaches no
+    store.
+    """
     ran = []
 
     async def main():
@@ -383,7 +386,8 @@ def test_a_source_has_effects_too():
     assert closed == ["a"] * 5  # where it could not be opened there was nothing to close
 
 
-# --- all of them on a whole answer --------------------------------------------------------------------------------------
+# --- all of them on a whole answer
+# --------------------------------------------------------------------------------------
 
 
 async def remember(process, path, word, runs):

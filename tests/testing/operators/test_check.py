@@ -24,7 +24,8 @@ def moderate(seconds=0.05):
     return stage(transform)
 
 
-# --- operators that keep their promises --------------------------------------------------------------------------------
+# --- operators that keep their promises
+# --------------------------------------------------------------------------------
 
 
 def test_an_operator_that_passes_everything(snapshot):

@@ -1,4 +1,6 @@
-"""The simulator, and the proofs' stories: a seed is one run, to the letter; what is wrong is found, and how to run it again said."""
+"""The simulator, and the proofs' stories: a seed is one run, to the letter; what is wrong is found, and how to run it
+again said.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,8 @@ def test_a_story_with_another_model():
     assert counted.happened["remembered"] > 20 and counted.happened["asked with a token"] > 3
 
 
-# --- what a simulation notices, and says --------------------------------------------------------------------------------
+# --- what a simulation notices, and says
+# --------------------------------------------------------------------------------
 
 
 async def leaves_a_task(sim):
@@ -233,7 +236,8 @@ def test_what_is_counted():
         sim.count("undone", 0)
 
     assert str(run_seeds(scenario, range(3))) == (
-        "3 seeds, 6 processes, 6 effects, 3 crashes\nfaults: crash-after 3, delay 3\nhit: one 3, two 3\nhappened: done 6"
+        "3 seeds, 6 processes, 6 effects, 3 crashes\n"
+        "faults: crash-after 3, delay 3\nhit: one 3, two 3\nhappened: done 6"
     )
 
 

@@ -23,7 +23,8 @@ AT = 1_000_000  # the store's clock at the beginning of each test, epoch ms
 def ownership(store: Any) -> tuple[Any, ...]:
     """What the file says: epoch, claim, lease, mark, state."""
     (row,) = store.sql(
-        "SELECT epoch, claim, lease, mark, resume_state FROM streams JOIN texts ON texts.id = answer WHERE streams.id = 'st'"
+        "SELECT epoch, claim, lease, mark, resume_state FROM streams JOIN texts ON texts.id = answer"
+        " WHERE streams.id = 'st'"
     )
     return row
 
@@ -217,11 +218,13 @@ WRONG = {
         "lease": [-1, 1.5, None, "1", True, 4 * 10**12, float("nan")], "claim": ["", 5, None, "\ud800"],
         "token": ["", "resume_secret", "A" * 64, 5, None], "tokenTtl": [0, -1, "1", None, 4 * 10**12],
     },
-    "append": {"lease": [-1, None, "1"], "mark": [{1: 2}, float("inf"), object(), "\ud800"], "state": [{"a": {2}}, b"x"]},
+    "append": {"lease": [-1, None, "1"], "mark": [{1: 2}, float("inf"), object(), "\ud800"],
+     "state": [{"a": {2}}, b"x"]},
     "close": {"outcome": ["unanswered", None, ""]},
     "renew": {"lease": [-1, None, 0.5], "epoch": ["1", None], "streamId": ["", None], "mark": [1]},
     "takeOver": {
-        "token": ["resume_secret", None], "claim": ["", None], "lease": [-1, None], "newToken": ["resume_secret", None, "1" * 64],
+        "token": ["resume_secret", None], "claim": ["", None], "lease": [-1, None],
+        "newToken": ["resume_secret", None, "1" * 64],
         "tokenTtl": [0], "force": [1, None, "yes"], "streamId": ["st"],
     },
     "issueToken": {"token": ["resume_secret", 1], "tokenTtl": [0, None], "streamId": [None]},

@@ -14,8 +14,8 @@ AT = 1_000_000
 K, N = (hashlib.sha256(token).hexdigest() for token in (b"k", b"n"))
 LONG = "elephant giraffe " * 3_000
 
-# Of these tables a rollback may leave something: a row without content, the numbers that were given away, the tokens that
-# say what became of the stream, and the name of the memory space.
+# Of these tables a rollback may leave something: a row without content, the numbers that were given away, the tokens
+# that say what became of the stream, and the name of the memory space.
 TOMBSTONES = ("streams", "sqlite_sequence", "tokens", "spaces")
 # The index's own pages: terms that are marked as deleted stay in them until they are merged.
 PAGES = ("words_data", "words_idx", "words_docsize", "words_config")

@@ -1,4 +1,6 @@
-"""streams:read, get and interrupted: where a stream stands, its text from any place on, and what nobody writes any more."""
+"""streams:read, get and interrupted: where a stream stands, its text from any place on, and what nobody writes any
+more.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ async def test_read_gives_the_text_from_a_place_on_and_where_the_stream_stands(s
     await store.append(0, "Bé😀\0")
     await store.append(4, "京都 and")
     common = {
-        "streamId": "st", "attempt": 0, "attempts": 0, "length": 10, "index": 2, "state": "open", "epoch": 1, "owned": True,
+        "streamId": "st", "attempt": 0, "attempts": 0, "length": 10, "index": 2, "state": "open", "epoch": 1,
+        "owned": True,
         "leaseUntil": AT + 10_000, "certain": 10, "createdAt": AT, "updatedAt": AT,
     }  # fmt: skip
     for after, limit, start, text in (
@@ -136,7 +139,8 @@ async def test_what_became_of_a_stream(store: Any) -> None:
     assert (read["state"], read["text"], "reason" in read) == ("open", "abc", False)
     await store.call("rollback", epoch=2)
     assert await store.call("read", after=2) == {
-        "streamId": "st", "attempt": 1, "attempts": 1, "start": 0, "text": "", "length": 0, "index": 0, "state": "rolledBack",
+        "streamId": "st", "attempt": 1, "attempts": 1, "start": 0, "text": "", "length": 0, "index": 0,
+        "state": "rolledBack",
         "epoch": 2, "owned": False, "certain": 0, "createdAt": AT, "updatedAt": AT,
     }  # fmt: skip
     assert await store.call("get") is None
@@ -211,9 +215,11 @@ async def test_interrupted_lists_what_nobody_owns(store: Any) -> None:
     store.now = 1_005.001
     rows = await store.call("interrupted", None)
     assert rows == [
-        {"streamId": "b", "conversationId": "c-b", "memoryId": "mem-002", "attempt": 0, "length": 7, "userMessage": long[:65_536],
+        {"streamId": "b", "conversationId": "c-b", "memoryId": "mem-002", "attempt": 0, "length": 7,
+         "userMessage": long[:65_536],
          "createdAt": AT + 1, "updatedAt": AT + 4, "leaseUntil": AT + 5_001},
-        {"streamId": "a", "conversationId": "c-a", "memoryId": "mem-001", "attempt": 0, "length": 0, "userMessage": "a?",
+        {"streamId": "a", "conversationId": "c-a", "memoryId": "mem-001", "attempt": 0, "length": 0,
+         "userMessage": "a?",
          "createdAt": AT, "updatedAt": AT},
     ]  # fmt: skip
     store.now = 1_100.0

@@ -17,8 +17,10 @@ K, N, M = (hashlib.sha256(token).hexdigest() for token in (b"k", b"n", b"m"))
 
 async def test_a_take_over_gives_all_that_is_needed_to_go_on(store: Any) -> None:
     given = {
-        "memorySpaceId": "s", "conversationId": "c", "userMessage": "q" * 70_000 + "é😀\0", "userId": "ada", "userName": "Ada",
-        "agentId": "helper", "participantId": "p", "importance": 62.5, "tags": ["a", "b"], "metadata": {"k": [1, None]}, "startedAt": 5,
+        "memorySpaceId": "s", "conversationId": "c", "userMessage": "q" * 70_000 + "é😀\0", "userId": "ada",
+        "userName": "Ada",
+        "agentId": "helper", "participantId": "p", "importance": 62.5, "tags": ["a", "b"], "metadata": {"k": [1, None]},
+        "startedAt": 5,
     }  # fmt: skip
     await store.backend.mutation(
         "streams:begin", {**given, "streamId": "st", "token": K, "lease": 10_000, "claim": "b"}
@@ -43,7 +45,8 @@ async def test_a_take_over_gives_all_that_is_needed_to_go_on(store: Any) -> None
 async def test_a_turn_without_options_is_given_without_them(store: Any) -> None:
     await store.begin(token=K)
     turn = {
-        "memorySpaceId": "s", "conversationId": "c", "userMessage": "why?", "userId": "ada", "importance": 50, "tags": [], "startedAt": AT,
+        "memorySpaceId": "s", "conversationId": "c", "userMessage": "why?", "userId": "ada", "importance": 50,
+        "tags": [], "startedAt": AT,
     }  # fmt: skip
     taken = await store.take(K, "c1", lease=0)
     assert taken == {
@@ -105,7 +108,9 @@ async def test_a_zombie_is_refused_in_every_function(store: Any) -> None:
 
 
 async def test_take_overs_do_not_go_on_for_ever(store: Any) -> None:
-    """Two clients with a token each: who is replaced has to wait for the other's lease, and the older token is soon none."""
+    """Two clients with a token each: who is replaced has to wait for the other's lease, and the older token is soon
+    none.
+    """
     await store.begin(token=K)
     await store.call("issueToken", token=N)
     assert (await store.take(K, "a1"))["epoch"] == 2
@@ -125,7 +130,8 @@ async def test_a_finished_stream_gives_what_is_stored(store: Any) -> None:
     turn = taken.pop("turn")
     assert turn["userMessage"] == "why?"
     assert taken == {
-        **result, "stored": "before", "state": "finished", "streamId": "st", "memoryId": "mem-001", "epoch": 1, "attempt": 0,
+        **result, "stored": "before", "state": "finished", "streamId": "st", "memoryId": "mem-001", "epoch": 1,
+        "attempt": 0,
         "length": 6, "reason": "stop", "usage": {"total": 7},
     }  # fmt: skip
     assert await store.take(N, "c2") == await store.take(K, "c3", force=True) == {**taken, "turn": turn}
@@ -196,7 +202,9 @@ async def test_two_backends_that_race_on_one_file_have_one_winner(make_store: An
 
 
 async def test_forced_take_overs_by_two_backends_never_mix_texts(make_store: Any, tmp_path: Any) -> None:
-    """Both force, again and again, and write in between: whoever was replaced is refused, and every letter has its place."""
+    """Both force, again and again, and write in between: whoever was replaced is refused, and every letter has its
+    place.
+    """
     stores = [make_store(tmp_path / "memory.db", new_id=lambda name=name: name) for name in ("one", "two")]
     await stores[0].begin(token=K)
     written: dict[int, str] = {}

@@ -37,16 +37,20 @@ async def test_an_exchange_is_stored_to_the_letter(store: Any) -> None:
         agentEmbedding=[0.1],
     )
     common = {
-        "memorySpaceId": "s", "sourceType": "conversation", "sourceTimestamp": 5, "sourceUserId": "ada", "sourceUserName": "Ada",
-        "userId": "ada", "agentId": "helper", "participantId": "p", "contentType": "raw", "importance": 0, "tags": ["a", "b"],
+        "memorySpaceId": "s", "sourceType": "conversation", "sourceTimestamp": 5, "sourceUserId": "ada",
+        "sourceUserName": "Ada",
+        "userId": "ada", "agentId": "helper", "participantId": "p", "contentType": "raw", "importance": 0,
+        "tags": ["a", "b"],
         "version": 1, "createdAt": 1_000_000, "updatedAt": 1_001_500, "accessCount": 0, "isPartial": False,
     }  # fmt: skip
     question = {
-        **common, "memoryId": "mem-004", "content": "why?", "contentLength": 4, "messageRole": "user", "embedding": [1.0, 2.5],
+        **common, "memoryId": "mem-004", "content": "why?", "contentLength": 4, "messageRole": "user",
+        "embedding": [1.0, 2.5],
         "conversationRef": {"conversationId": "c", "messageIds": ["msg-002"]}, "metadata": {"k": [1, None]},
     }  # fmt: skip
     answer = {
-        **common, "memoryId": "mem-001", "content": "Because", "contentLength": 7, "messageRole": "agent", "embedding": [0.1],
+        **common, "memoryId": "mem-001", "content": "Because", "contentLength": 7, "messageRole": "agent",
+        "embedding": [0.1],
         "conversationRef": {"conversationId": "c", "messageIds": ["msg-003"]}, "metadata": {"k": [1, None], "m": 1},
     }  # fmt: skip
     assert result == {
@@ -58,10 +62,12 @@ async def test_an_exchange_is_stored_to_the_letter(store: Any) -> None:
     assert await store.list() == [answer, question]
     assert await store.get("mem-001") == answer
     assert await store.conversation() == {
-        "conversationId": "c", "memorySpaceId": "s", "type": "user-agent", "messageCount": 2, "createdAt": 1_000_000, "updatedAt": 1_001_500,
+        "conversationId": "c", "memorySpaceId": "s", "type": "user-agent", "messageCount": 2, "createdAt": 1_000_000,
+        "updatedAt": 1_001_500,
         "participants": {"userId": "ada", "agentId": "helper", "participantId": "p"},
         "messages": [
-            {"id": "msg-002", "role": "user", "content": "why?", "timestamp": 5, "participantId": "p", "metadata": {"k": [1, None]}},
+            {"id": "msg-002", "role": "user", "content": "why?", "timestamp": 5, "participantId": "p",
+             "metadata": {"k": [1, None]}},
             {"id": "msg-003", "role": "agent", "content": "Because", "timestamp": 1_001_500, "participantId": "p",
              "metadata": {"k": [1, None], "m": 1, "finishReason": "stop", "usage": {"total": 7}}},
         ],
@@ -198,8 +204,10 @@ async def test_streams_get(store: Any) -> None:
     await store.append(0, "é😀")
     row = await store.backend.query("streams:get", {"memorySpaceId": "s", "streamId": "st"})
     assert row == {
-        "streamId": "st", "memorySpaceId": "s", "conversationId": "c", "memoryId": "mem-001", "state": "open", "epoch": 1,
-        "attempt": 0, "length": 2, "userMessage": "q" * 70_000, "createdAt": 1_000_000, "updatedAt": 1_000_000, "owned": False,
+        "streamId": "st", "memorySpaceId": "s", "conversationId": "c", "memoryId": "mem-001", "state": "open",
+        "epoch": 1,
+        "attempt": 0, "length": 2, "userMessage": "q" * 70_000, "createdAt": 1_000_000, "updatedAt": 1_000_000,
+        "owned": False,
     }  # fmt: skip
 
 

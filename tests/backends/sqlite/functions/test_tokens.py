@@ -1,4 +1,6 @@
-"""Resume tokens: the store has their hashes only, and each way in which a token does not lead anywhere has its own error."""
+"""Resume tokens: the store has their hashes only, and each way in which a token does not lead anywhere has its own
+error.
+"""
 
 from __future__ import annotations
 
