@@ -5,39 +5,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
-import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.providers import AT_MOST, providers
+from benchmarks.report import Bar, machine, show_bars, write_figures
 from benchmarks.store import NullStore
 from benchmarks.subjects import SUBJECTS, Model, Subject
 from cortex_rx.backends import SqliteBackend
 
 Stores = Callable[[], AbstractAsyncContextManager[Any]]
 Times = dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One promise: a ratio and what it may be at most."""
-
-    what: str
-    ratio: float
-    at_most: float
-
-    @property
-    def holds(self) -> bool:
-        return self.ratio <= self.at_most
 
 
 @asynccontextmanager
@@ -133,13 +117,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the figures are written")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a bar does not hold")
     given = parser.parse_args()
-    machine = {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "system": platform.system(),
-        "cpus": os.cpu_count(),
-    }
-    print(f"{machine['implementation']} {machine['python']} on {machine['system']}, {machine['cpus']} CPUs")
+    found = machine()
     print(f"CPU time, threads included; median of {given.rounds} interleaved rounds, in brackets the shortest runs")
 
     model = Model(given.chunks)
@@ -166,19 +144,9 @@ def main() -> int:
         for name in ("run", "handle")
     ]
     bars += [Bar(f"{name} / text", ratio(read, name, "text"), most) for name, most in AT_MOST.items()]
-    print()
-    for bar in bars:
-        print(f"  {'PASS' if bar.holds else 'FAIL'}  {bar.what:38}{bar.ratio:6.2f}  at most {bar.at_most:.2f}")
-    figures = {
-        "machine": machine,
-        "rounds": given.rounds,
-        "chunks": given.chunks,
-        "tables": tables,
-        "bars": [asdict(bar) | {"holds": bar.holds} for bar in bars],
-    }
-    given.json.parent.mkdir(parents=True, exist_ok=True)
-    given.json.write_text(json.dumps(figures, indent=2) + "\n")
-    print(f"\nwritten to {given.json}")
+    show_bars(bars)
+    figures = {"machine": found, "rounds": given.rounds, "chunks": given.chunks, "tables": tables}
+    write_figures(given.json, figures, bars)
     return int(given.check and not all(bar.holds for bar in bars))
 
 

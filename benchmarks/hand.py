@@ -41,11 +41,29 @@ class Outcome:
     stored: Any
 
 
-async def by_hand(open_model: Callable[[], AsyncIterator[str]], store: Any, read: Callable[[str], None]) -> Outcome:
+async def by_hand(
+    open_model: Callable[[], AsyncIterator[str]],
+    store: Any,
+    read: Callable[[str], None],
+    stream_id: str = "by-hand",
+    conversation_id: str = "c-1",
+    user_message: str = "What is it?",
+) -> Outcome:
     """Stream an answer into `store` and give each token to `read`, at the pace of that."""
+    question = {
+        "streamId": stream_id,
+        "memorySpaceId": "space",
+        "conversationId": conversation_id,
+        "userMessage": user_message,
+        "userId": "ada",
+        "userName": "Ada",
+        "importance": 50,
+        "tags": [],
+        "startedAt": round(time.time() * 1000),
+    }
     queue: asyncio.Queue[str | None] = asyncio.Queue(32)
     async with asyncio.TaskGroup() as tasks:
-        outcome = tasks.create_task(_remember(open_model, store, queue))
+        outcome = tasks.create_task(_remember(open_model, store, queue, question))
         while True:
             text = await queue.get()
             if text is None:
@@ -55,14 +73,17 @@ async def by_hand(open_model: Callable[[], AsyncIterator[str]], store: Any, read
 
 
 async def _remember(
-    open_model: Callable[[], AsyncIterator[str]], store: Any, queue: asyncio.Queue[str | None]
+    open_model: Callable[[], AsyncIterator[str]],
+    store: Any,
+    queue: asyncio.Queue[str | None],
+    question: dict[str, Any],
 ) -> Outcome:
     clock = asyncio.get_running_loop().time
     texts: list[str] = []
     times: list[float] = []
     written = end = partial_writes = 0  # written: texts, end: code points
     over = asyncio.Event()
-    stream = {"streamId": "by-hand", "memorySpaceId": "space", "epoch": 1, "attempt": 0}
+    stream = {"streamId": question["streamId"], "memorySpaceId": "space", "epoch": 1, "attempt": 0}
 
     async def append() -> None:
         nonlocal written, end, partial_writes
@@ -86,17 +107,6 @@ async def _remember(
             await writer
 
     opened = clock()
-    question = {
-        "streamId": "by-hand",
-        "memorySpaceId": "space",
-        "conversationId": "c-1",
-        "userMessage": "What is it?",
-        "userId": "ada",
-        "userName": "Ada",
-        "importance": 50,
-        "tags": [],
-        "startedAt": round(time.time() * 1000),
-    }
     beginning = asyncio.create_task(store.mutation("streams:begin", question))
     writer: asyncio.Task[None] | None = None
     note, keep, put, full = times.append, texts.append, queue.put_nowait, queue.full

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, TESTS = ROOT / "cortex_rx", ROOT / "tests"
-OUTSIDE = ["tests/docs", "tests/examples", "tests/docs/test_readme.py"]
+OUTSIDE = ["tests/benchmarks", "tests/docs", "tests/examples", "tests/docs/test_readme.py"]
 EVERYTHING = {"pyproject.toml", "constraints.txt", "Makefile", "tests/conftest.py", "pytest_cortex_rx.py"}
 
 
