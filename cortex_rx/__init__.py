@@ -4,43 +4,47 @@ from cortex_rx import operators
 from cortex_rx.api import Cortex
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.chain import Chain, Operator, Sink, Step
-from cortex_rx.engine import Stopped, run, stream
-from cortex_rx.events import BuiltinEvent, StreamEvent
+from cortex_rx.engine import run, stream
+from cortex_rx.errors import CortexError
+from cortex_rx.events import BuiltinEvent, Delta, Ended, StreamEvent
 from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamHooks
 from cortex_rx.models.options import RememberParams, RememberStreamParams, SearchOptions, StreamingOptions
-from cortex_rx.models.records import StreamError, StreamMetrics
+from cortex_rx.models.records import MemoryEntry, StreamError, StreamMetrics
 from cortex_rx.models.results import EnhancedRememberStreamResult, RememberResult
 from cortex_rx.models.turn import Turn
-from cortex_rx.pipeline.answer import Answer
+from cortex_rx.pipeline.answer import Answer, AnswerStopped
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.retry.judge import is_transient
-from cortex_rx.sources.model_stream import ResumeFrom, ResumePoint, from_stream, prefill, replayable, restart
-from cortex_rx.spool import DeadLetters, DrainReport, Spool
+from cortex_rx.sources.model_stream import ResumeFrom, from_stream, prefill, replayable, restart
+from cortex_rx.spool import Spool
+from cortex_rx.streams.follow import Position
 
 __all__ = [
     "Answer",
+    "AnswerStopped",
     "Backend",
     "BuiltinEvent",
     "Chain",
     "ChunkEvent",
     "Cortex",
-    "DeadLetters",
-    "DrainReport",
+    "CortexError",
+    "Delta",
+    "Ended",
     "EnhancedRememberStreamResult",
+    "MemoryEntry",
     "Operator",
+    "Position",
     "ProgressEvent",
     "RememberParams",
     "RememberResult",
     "RememberStreamParams",
     "ResumeFrom",
-    "ResumePoint",
     "SearchOptions",
     "Sink",
     "Spool",
     "SqliteBackend",
     "Step",
-    "Stopped",
     "StreamCompleteEvent",
     "StreamError",
     "StreamEvent",

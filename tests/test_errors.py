@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from cortex_rx import errors
+from cortex_rx.pipeline.answer import AnswerStopped
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,7 @@ from cortex_rx import errors
             errors.TokenSuperseded("a newer token of the stream has been used"),
             "a newer token of the stream has been used",
         ),
+        (AnswerStopped("a secret token"), "the stream was stopped"),
     ],
 )
 def test_an_error_names_what_is_wrong_and_survives_pickling(error: errors.CortexError, text: str) -> None:
@@ -53,6 +55,7 @@ def test_a_missing_extra_names_the_install_command() -> None:
 
 def test_codes_are_unique() -> None:
     types = [getattr(errors, name) for name in errors.__all__ if name != "Spooled"]  # a record
+    types.append(AnswerStopped)
     assert len({error.code for error in types}) == len(types)
 
 

@@ -30,7 +30,6 @@ from pydantic import BaseModel
 import cortex_rx
 from cortex_rx import (
     Cortex,
-    DeadLetters,
     Spool,
     SqliteBackend,
     Turn,
@@ -46,7 +45,7 @@ from cortex_rx.errors import InvalidArgument
 from cortex_rx.models import hooks
 from cortex_rx.models.options import Options
 from cortex_rx.sources import providers
-from cortex_rx.streams.follow import Position
+from cortex_rx.spool import DeadLetters
 
 MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks)
 TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
@@ -315,7 +314,7 @@ OWNERS: Mapping[str, Callable[[World], Any]] = {
 
 COMES_BACK = {
     # what the package makes and hands out
-    *("DrainReport", "ResumePoint", "Step", "Branch", "Report", "BackendReport", "BackendPromise", "Promise", "Bench"),
+    *("Delta", "Ended", "Step", "Branch", "Report", "BackendReport", "BackendPromise", "Promise", "Bench"),
     *("Mark", "Recording", "Live", "Accumulated", "Growing", "VirtualLoop"),
     # what is implemented by a caller, not called
     *("Backend", "StreamEvent"),
@@ -333,7 +332,7 @@ BEYOND = {
 def _public() -> Iterator[tuple[str, Any, Any]]:
     """Every public function, class and method: its name, what it is, and whose method it is."""
     seen: set[int] = set()
-    classes = [MemoryAPI, ConversationsAPI, Position]
+    classes = [MemoryAPI, ConversationsAPI, DeadLetters]
     for module in MODULES:
         classes += [getattr(module, name) for name in module.__all__]
     for thing in classes:

@@ -12,7 +12,7 @@ from cortex_rx.backends import Backend
 from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
-from cortex_rx.engine import Started
+from cortex_rx.engine.running import Started
 from cortex_rx.events import StreamEvent
 from cortex_rx.models.options import (
     MemoryFilter,

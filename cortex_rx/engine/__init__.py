@@ -14,40 +14,25 @@ Operators have one of three forms:
 * `passing`: synchronous,
 * `beside`: passes every item on at once; a worker beside it sees what passed, in batches, and emits items of its own,
 * `stage`: the items wait for it.  Only where that is the purpose.
+
+This package exports what the author of an operator needs.  The rest is in its modules.
 """
 
-from cortex_rx.engine.deadline import SourceTimedOut, TimeoutGuard, TimeoutPolicy
 from cortex_rx.engine.forms import beside, passing, stage
-from cortex_rx.engine.frames import after_failure, from_async_iterable, pull, resume
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.engine.mailboxes import End, Inbox, Mailbox
-from cortex_rx.engine.running import Fold, LastItem, Reader, Shared, Started, Stopped, run, stream
-from cortex_rx.engine.scheduler import LIMIT, FlowScheduler, ForeignCancellation, Gate, ReopenState, Transform
+from cortex_rx.engine.running import run, stream
+from cortex_rx.engine.scheduler import FlowScheduler, Transform
 
 __all__ = [
-    "LIMIT",
     "End",
     "FlowScheduler",
-    "Fold",
-    "ForeignCancellation",
-    "Gate",
     "Inbox",
-    "LastItem",
     "Mailbox",
-    "Reader",
-    "ReopenState",
-    "Shared",
-    "SourceTimedOut",
-    "Started",
-    "Stopped",
-    "TimeoutGuard",
-    "TimeoutPolicy",
     "Transform",
-    "after_failure",
     "beside",
     "from_async_iterable",
     "passing",
-    "pull",
-    "resume",
     "run",
     "stage",
     "stream",

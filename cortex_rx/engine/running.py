@@ -189,9 +189,6 @@ Started: TypeAlias = Callable[["asyncio.Task[Any]", Callable[[], None]], None]
 class Stopped(Exception):
     """The pipeline was stopped while somebody still read from it, or before somebody awaited it."""
 
-    resume_token: str | None = None
-    """With what it can be resumed, where whoever ran it has made that possible.  It is not part of the message."""
-
 
 class Shared(Generic[T, R]):
     """A pipeline that runs once, in a task of its own, for any number of readers and awaiters.

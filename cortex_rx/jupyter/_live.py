@@ -11,13 +11,12 @@ from html import escape
 from typing import Literal, TypeAlias
 
 from cortex_rx import validation as check
-from cortex_rx.engine import Stopped
 from cortex_rx.errors import MissingExtra
 from cortex_rx.events import Delta, Ended, Measured, PartialStored, Problem, Replayed, Rewound, StreamEvent
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.models.records import StreamMetrics
 from cortex_rx.models.results import EnhancedRememberStreamResult
-from cortex_rx.pipeline.answer import Answer
+from cortex_rx.pipeline.answer import Answer, AnswerStopped
 
 __all__ = ["Live", "State", "live"]
 
@@ -218,7 +217,7 @@ async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live
         raise
     except Exception as error:
         paint.stop()
-        await _say(answer, view, "stopped" if isinstance(error, Stopped) else "failed")
+        await _say(answer, view, "stopped" if isinstance(error, AnswerStopped) else "failed")
         paint.now()
         raise
     paint.now()

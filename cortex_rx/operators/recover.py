@@ -11,7 +11,8 @@ from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler, after_failure, passing
+from cortex_rx.engine import FlowScheduler, passing
+from cortex_rx.engine.frames import after_failure
 from cortex_rx.errors import ResumableStreamError, StoreError
 from cortex_rx.events import (
     Begun,

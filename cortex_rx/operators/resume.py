@@ -9,10 +9,9 @@ from itertools import islice
 
 from reactivex import Observable, abc
 
-from cortex_rx import engine
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler
+from cortex_rx.engine import FlowScheduler, frames
 from cortex_rx.errors import CallbackError, RetryAfterTooLong
 from cortex_rx.events import Opened, Resumed, StreamEvent
 from cortex_rx.retry.judge import is_transient, retry_after
@@ -108,7 +107,7 @@ def resume(
                     return None
                 return pause
 
-            frame: Operator = engine.resume(again)
+            frame: Operator = frames.resume(again)
             return frame(source).subscribe(observer, scheduler=scheduler)
 
         return Observable(subscribe)

@@ -9,7 +9,8 @@ from reactivex import Observable, abc
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler, TimeoutPolicy
+from cortex_rx.engine import FlowScheduler
+from cortex_rx.engine.deadline import TimeoutPolicy
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Ended, StreamEvent
 

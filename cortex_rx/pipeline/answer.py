@@ -9,15 +9,16 @@ from contextlib import aclosing
 from copy import copy
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from reactivex import Observable
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
-from cortex_rx.engine import FlowScheduler, Reader, Shared, Started, Stopped
-from cortex_rx.errors import TextDiverged
+from cortex_rx.engine import FlowScheduler
+from cortex_rx.engine.running import Reader, Shared, Started, Stopped
+from cortex_rx.errors import CortexError, TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
 from cortex_rx.folds.position import Move
 from cortex_rx.folds.result import ResultFold
@@ -30,16 +31,44 @@ from cortex_rx.streams.follow import Position
 
 __all__ = [
     "Answer",
+    "AnswerStopped",
 ]
+
+U = TypeVar("U")
 
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 LINGER: timedelta = timedelta(seconds=1)
 
 
-class _TextReader(Reader[StreamEvent, str]):
+class AnswerStopped(Stopped, CortexError):
+    """An `Answer` was stopped while a caller read or awaited it, or before that.
+
+    `resume_token` resumes the stream; None if it has no token.  The token is not part of the message.
+    """
+
+    code = "ANSWER_STOPPED"
+
+    def __init__(self, resume_token: str | None = None) -> None:
+        super().__init__("the stream was stopped")
+        self.resume_token: str | None = resume_token
+
+    def __reduce__(self) -> tuple[type[AnswerStopped], tuple[str | None]]:
+        return type(self), (self.resume_token,)
+
+
+class _AnswerReader(Reader[StreamEvent, U]):
     def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
         super().__init__(flow, capacity)
+        self._fold = fold
+
+    def on_error(self, error: Exception) -> None:
+        super().on_error(AnswerStopped(self._fold.token) if type(error) is Stopped else error)
+
+
+class _TextReader(_AnswerReader[str]):
+    def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
+        super().__init__(fold, flow, capacity)
         self._position, self._seen = copy(fold.position), fold.offset > 0
         self._shown = self._position.attempt  # the one whose text is shown; none, once it has begun anew
         if fold.text:
@@ -73,9 +102,9 @@ class _TextReader(Reader[StreamEvent, str]):
                 self.on_next(item.text)
 
 
-class _EventReader(Reader[StreamEvent, StreamEvent]):
+class _EventReader(_AnswerReader[StreamEvent]):
     def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
-        super().__init__(flow, capacity)
+        super().__init__(fold, flow, capacity)
         if fold.opened:
             self.on_next(Replayed(fold.text, fold.offset, fold.index, fold.attempt))
 
@@ -89,7 +118,7 @@ class Answer:
     kept; who has read to the end of the text has not left, and after `detach` nobody needs to stay.
 
     `async for text in answer` ends with the last token; whether the exchange is stored says `await answer`, and the log.  It gives the `EnhancedRememberStreamResult` when all is
-    stored, or raises what the stream failed with; `Stopped` if it was stopped.
+    stored, or raises what the stream failed with; `AnswerStopped` if it was stopped.
 
     >>> import asyncio
     >>> from cortex_rx import Cortex
@@ -176,9 +205,10 @@ class Answer:
     async def _wait(self) -> EnhancedRememberStreamResult:
         try:
             return await self._shared
-        except Stopped as stopped:
-            stopped.resume_token = self.resume_token
-            raise
+        except Stopped as error:
+            if type(error) is not Stopped:  # of another answer, which was the source
+                raise
+            raise AnswerStopped(self.resume_token) from None
 
     def detach(self) -> None:
         """Run to the end, whoever leaves; starts the stream if nothing has."""
@@ -190,7 +220,7 @@ class Answer:
 
         The partial is `await answer.kept()`, or found with `memory.list(space, include_partial=True)`, and resumed with
         `resume_token`.  With `keep_partial=False` the partial and its question are deleted instead.  A text that has come to its
-        end is remembered all the same.  Whoever reads or awaits gets `Stopped`.
+        end is remembered all the same.  Whoever reads or awaits gets `AnswerStopped`.
         """
         check.flag("keep_partial", keep_partial)
         self._shared.stop()

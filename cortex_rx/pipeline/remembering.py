@@ -12,7 +12,7 @@ from reactivex import Observable
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend
 from cortex_rx.chain import Operator
-from cortex_rx.engine import Started
+from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.models.results import RememberResult
@@ -46,7 +46,7 @@ def remember_stream(
     It runs `default_chain(backend, options)`, or the `chain` given, which then stands for the options too.  Nothing runs, and
     nothing is stored, before the `Answer` is used.
 
-    With `resume_from` (a token: `answer.resume_token`, or that of a `ResumableStreamError` or `Stopped`) a stream that began
+    With `resume_from` (a token: `answer.resume_token`, or that of a `ResumableStreamError` or `AnswerStopped`) a stream that began
     elsewhere goes on here: the stream is then a `replayable`, `prefill` or `restart` source, and of the parameters only
     `memory_space_id` is needed; those that are given must be the stored ones.  While its writer may be alive it is waited for, up
     to 10 s, then `StillOwned` is raised; `take_over=True` takes it at once.  Of a finished stream it gives the stored result.

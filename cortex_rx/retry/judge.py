@@ -24,24 +24,11 @@ import inspect
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from cortex_rx import errors as ours
 from cortex_rx import validation as check
-from cortex_rx.retry.table import (
-    _BUG,
-    _CLASSES,
-    _CLOSES,
-    _ERRNOS,
-    _F,
-    _HEADER,
-    _OURS,
-    _STATUSES,
-    _T,
-    _WORDS,
-    Rule,
-    Verdict,
-)
+from cortex_rx.retry.table import TABLE, Rule, Verdict
 
 __all__ = [
     "is_transient",
@@ -50,22 +37,16 @@ __all__ = [
     "status_of",
 ]
 
-T = TypeVar("T")
-
-
-_UNKNOWN = Rule(_F, (), "nothing is known of it")
+_UNKNOWN = Rule(Verdict.FINAL, (), "nothing is known of it")
 
 
 def _index(rules: tuple[Rule, ...]) -> dict[Any, Rule]:
     return {name.lower() if isinstance(name, str) else name: rule for rule in rules for name in rule.names}
 
 
-_BY_CLASS, _BY_WORD, _BY_HEADER = _index(_OURS), _index(_WORDS), _index(_HEADER)
-_BY_NAME = {name: rule for rule in _CLASSES for name in rule.names}
-_BY_ERRNO = {getattr(errno, name): rule for rule in _ERRNOS for name in rule.names if hasattr(errno, name)}
-
-
-# --- the verdict ------------------------------------------------------------------------------------------------------
+_BY_CLASS, _BY_WORD, _BY_HEADER = _index(TABLE["ours"]), _index(TABLE["words"]), _index(TABLE["header"])
+_BY_NAME = {name: rule for rule in TABLE["classes"] for name in rule.names}
+_BY_ERRNO = {getattr(errno, name): rule for rule in TABLE["errnos"] for name in rule.names if hasattr(errno, name)}
 
 
 def is_transient(error: BaseException | None) -> bool:
@@ -111,13 +92,13 @@ def _decide(error: BaseException, seen: dict[int, Rule | None]) -> Rule | None:
         return found._replace(as_is=rule.as_is)
     if isinstance(error, BaseExceptionGroup):
         rules = [_judge(each, seen) or _UNKNOWN for each in error.exceptions]
-        return next((rule for rule in rules if rule.verdict is not _T), rules[0])
+        return next((rule for rule in rules if rule.verdict is not Verdict.TRANSIENT), rules[0])
     if said := _said(error):
         return said
     known = _known(error)
     if known is None:
         return _judge(_cause(error), seen)
-    return (_refused(error) or known) if known.verdict is _T else known
+    return (_refused(error) or known) if known.verdict is Verdict.TRANSIENT else known
 
 
 def _cause(error: BaseException) -> BaseException | None:
@@ -129,18 +110,18 @@ def _cause(error: BaseException) -> BaseException | None:
 def _said(error: BaseException) -> Rule | None:
     """What it says of itself."""
     word = _word(error)
-    if word and word.verdict is _F:
+    if word and word.verdict is Verdict.FINAL:
         return word
     header = _BY_HEADER.get(str(_header(error, "x-should-retry")).strip().lower())
     status, close = status_of(error), _get(_get(error, "rcvd"), "code")
-    return header or _of_number(_STATUSES, status) or _of_number(_CLOSES, close) or word
+    return header or _of_number("statuses", status) or _of_number("closes", close) or word
 
 
-def _of_number(rules: tuple[Rule, ...], number: int | None) -> Rule | None:
+def _of_number(part: str, number: int | None) -> Rule | None:
     def has(name: object) -> bool:
         return number in name if isinstance(name, range) else number == name
 
-    return next((rule for rule in rules if any(map(has, rule.names))), None)
+    return next((rule for rule in TABLE[part] if any(map(has, rule.names))), None)
 
 
 def _known(error: BaseException) -> Rule | None:
@@ -163,7 +144,7 @@ def _refused(error: BaseException) -> Rule | None:
             continue
         seen.add(id(inner))
         rule = _known(inner)
-        if rule and (rule.verdict is _F or (rule.verdict is _BUG and caused)):
+        if rule and (rule.verdict is Verdict.FINAL or (rule.verdict is Verdict.BUG and caused)):
             return rule
         if caused and (denied := _denied(inner)):
             return denied
@@ -184,13 +165,10 @@ def _below(error: BaseException, caused: bool) -> list[tuple[BaseException, bool
 def _denied(error: BaseException) -> Rule | None:
     """That it says itself that access is denied.  Another status may be that of an answer whose body was cut off."""
     word = _word(error)
-    if word and word.verdict is _F:
+    if word and word.verdict is Verdict.FINAL:
         return word
     status = status_of(error)
-    return _of_number(_STATUSES, status) if status in (401, 403) else None
-
-
-# --- what errors say --------------------------------------------------------------------------------------------------
+    return _of_number("statuses", status) if status in (401, 403) else None
 
 
 def _get(of: Any, name: str) -> Any:
@@ -288,6 +266,3 @@ def _seconds(value: str, now: float) -> float | None:
         except (ValueError, TypeError, OverflowError):
             return None
     return number if number >= 0 else None  # not a number is no more than that either
-
-
-# --- pauses -----------------------------------------------------------------------------------------------------------

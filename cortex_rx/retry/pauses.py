@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from typing import TypeVar
 
-from cortex_rx.retry.judge import T, is_transient
+from cortex_rx.retry.judge import is_transient
 
 __all__ = ["SHORT_PAUSES", "Backoff", "doubling", "retrying"]
 
+T = TypeVar("T")
 
 SHORT_PAUSES = (0.1, 0.4, 1.6)
 """Seconds between the tries of what must be at rest soon: a stream that has come to its end, one that is to be taken over."""

@@ -13,7 +13,9 @@ from reactivex import Observable
 
 from cortex_rx import validation as check
 from cortex_rx.chain import declare
-from cortex_rx.engine import FlowScheduler, ReopenState, pull
+from cortex_rx.engine import FlowScheduler
+from cortex_rx.engine.frames import pull
+from cortex_rx.engine.scheduler import ReopenState
 from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable
 from cortex_rx.events import (
     Custom,

@@ -26,7 +26,8 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 from reactivex import Observable, abc
 
-from cortex_rx.engine import FlowScheduler, Mailbox, TimeoutGuard
+from cortex_rx.engine import FlowScheduler, Mailbox
+from cortex_rx.engine.deadline import TimeoutGuard
 from cortex_rx.errors import InvalidArgument, SourceConsumed
 
 __all__ = ["SingleUse", "TimedItems", "check_stream", "open_stream"]

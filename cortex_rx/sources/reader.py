@@ -8,7 +8,9 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from cortex_rx.engine import FlowScheduler, ReopenState, SourceTimedOut
+from cortex_rx.engine import FlowScheduler
+from cortex_rx.engine.deadline import SourceTimedOut
+from cortex_rx.engine.scheduler import ReopenState
 from cortex_rx.errors import StreamCutOff, StreamTimeout
 from cortex_rx.events import Custom, Delta, Ended, Resumed, SourceReplayed, StreamEvent
 from cortex_rx.models.source_position import PrefixMatcher

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from cortex_rx import validation as check
-from cortex_rx.engine import ForeignCancellation
-from cortex_rx.engine.scheduler import cancelled_by_us
+from cortex_rx.engine.scheduler import ForeignCancellation, cancelled_by_us
 from cortex_rx.errors import QueueClosed
 from cortex_rx.stream_utils._common import Changes, awaited
 

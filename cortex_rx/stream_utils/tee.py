@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from cortex_rx import validation as check
-from cortex_rx.engine import ForeignCancellation
+from cortex_rx.engine.scheduler import ForeignCancellation
 from cortex_rx.stream_utils._common import Changes, reading
 
 __all__ = ["Branch", "tee_stream"]

@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from cortex_rx import Answer, Cortex, ResumePoint, replayable
+from cortex_rx import Answer, Cortex, Position, replayable
 from cortex_rx.events import Begun, StreamEvent, to_json
-from cortex_rx.streams.follow import Position
+from cortex_rx.sources import ResumePoint
 
 SPACE = "support"
 WORDS = [f"word{number} " for number in range(200)]

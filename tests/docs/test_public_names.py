@@ -58,7 +58,17 @@ MODULES = [
         if not found.name.startswith("_") and found.name not in INSIDE
     ),
 ]
-NAMES = [(module, name) for module in MODULES for name in importlib.import_module(module).__all__]
+ENGINE = {
+    "deadline": ("SourceTimedOut", "TimeoutGuard", "TimeoutPolicy"),
+    "frames": ("after_failure", "pull", "resume"),
+    "running": ("Fold", "LastItem", "Reader", "Shared", "Started", "Stopped"),
+    "scheduler": ("LIMIT", "ForeignCancellation", "Gate", "ReopenState"),
+}
+"""What other rooms take from the modules of the engine, and the author of an operator does not need."""
+NAMES = [
+    *((module, name) for module in MODULES for name in importlib.import_module(module).__all__),
+    *((f"cortex_rx.engine.{module}", name) for module, names in ENGINE.items() for name in names),
+]
 IDS = [f"{module}.{name}" for module, name in NAMES]
 OURS = [
     (f"cortex_rx.{one}", name) for one in sorted(INSIDE) for name in importlib.import_module(f"cortex_rx.{one}").__all__

@@ -8,22 +8,10 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 
-from cortex_rx.engine import (
-    End,
-    FlowScheduler,
-    ForeignCancellation,
-    Mailbox,
-    Shared,
-    Stopped,
-    after_failure,
-    beside,
-    from_async_iterable,
-    passing,
-    resume,
-    run,
-    stage,
-    stream,
-)
+from cortex_rx.engine import End, FlowScheduler, Mailbox, beside, from_async_iterable, passing, run, stage, stream
+from cortex_rx.engine.frames import after_failure, resume
+from cortex_rx.engine.running import Shared, Stopped
+from cortex_rx.engine.scheduler import ForeignCancellation
 from cortex_rx.testing.virtual import run_virtual
 
 

@@ -12,7 +12,9 @@ import pytest
 import reactivex as rx
 from reactivex import operators as ops
 
-from cortex_rx.engine import End, Shared, Stopped, after_failure, from_async_iterable, resume, run, stage, stream
+from cortex_rx.engine import End, from_async_iterable, run, stage, stream
+from cortex_rx.engine.frames import after_failure, resume
+from cortex_rx.engine.running import Shared, Stopped
 
 
 def up_to(times):

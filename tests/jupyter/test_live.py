@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from cortex_rx import Answer, Cortex, Stopped, Turn, default_chain, from_stream
+from cortex_rx import Answer, AnswerStopped, Cortex, Turn, default_chain, from_stream
 from cortex_rx import operators as cx
 from cortex_rx.errors import InvalidArgument, MissingExtra, ResumableStreamError, StreamTimeout
 from cortex_rx.events import Delta, Ended, PartialStored, Problem, Replayed
@@ -200,7 +200,7 @@ def test_one_that_somebody_else_stops(lab):
         await answer.stop()
 
     display = play(lab, lab.model("Hello", hang=True), stop)
-    assert isinstance(display.outcome, Stopped) and display.states[-1] == "stopped"
+    assert isinstance(display.outcome, AnswerStopped) and display.states[-1] == "stopped"
 
 
 def test_a_store_that_cannot_say_what_it_holds(lab):

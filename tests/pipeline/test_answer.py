@@ -19,11 +19,11 @@ from reactivex import operators as ops
 
 from cortex_rx import (
     Answer,
+    AnswerStopped,
     Cortex,
     RememberParams,
     RememberStreamParams,
     SqliteBackend,
-    Stopped,
     StreamingOptions,
     Turn,
     default_chain,
@@ -34,6 +34,7 @@ from cortex_rx import (
 from cortex_rx import operators as cx
 from cortex_rx.errors import (
     ChainOrderError,
+    CortexError,
     EmptyAnswer,
     IdempotencyConflict,
     InvalidArgument,
@@ -535,7 +536,7 @@ async def test_when_all_readers_have_left_it_lingers_stops_and_keeps_the_partial
     assert model.closed == 0, "a reader may come back within a second"
     await asyncio.sleep(0.5)
     assert model.closed == 1
-    with pytest.raises(Stopped):
+    with pytest.raises(AnswerStopped):
         await answer
     (partial,) = await cortex.memory.list("support", include_partial=True)
     assert partial.content == "word " * model.read
@@ -591,7 +592,7 @@ async def test_stop_ends_it_now_and_keeps_the_partial(cortex: Cortex) -> None:
 
     async def read() -> int:
         count = 0
-        with pytest.raises(Stopped):
+        with pytest.raises(AnswerStopped):
             async for _ in answer:
                 count += 1
         return count
@@ -603,12 +604,55 @@ async def test_stop_ends_it_now_and_keeps_the_partial(cortex: Cortex) -> None:
     (partial,) = await cortex.memory.list("support", include_partial=True)
     assert partial.content == "word " * 30
     assert await reader == 30
-    with pytest.raises(Stopped):
+    with pytest.raises(AnswerStopped):
         await answer
     unused = cortex.memory.remember_stream(Model(), **TURN)
     await unused.stop()
-    with pytest.raises(Stopped):
+    with pytest.raises(AnswerStopped):
         await unused
+
+
+async def read(items: AsyncIterator[Any] | Answer) -> None:
+    async for _ in items:
+        pass
+
+
+async def wait(answer: Answer) -> None:
+    await answer
+
+
+@virtual
+async def test_whoever_uses_a_stopped_answer_catches_a_cortex_error_with_the_token(cortex: Cortex) -> None:
+    answer = cortex.memory.remember_stream(endless(), **TURN)
+
+    async def caught(use: Coroutine[Any, Any, None]) -> CortexError:
+        with pytest.raises(CortexError) as raised:
+            await use
+        return raised.value
+
+    def uses() -> list[asyncio.Task[CortexError]]:
+        return [asyncio.create_task(caught(use)) for use in (read(answer), read(answer.events()), wait(answer))]
+
+    before = uses()
+    await asyncio.sleep(0.3)
+    await answer.stop()
+    found = [await use for use in (*before, *uses())]
+    assert answer.resume_token
+    told = [(type(error), error.code, getattr(error, "resume_token", None)) for error in found]
+    assert told == [(AnswerStopped, "ANSWER_STOPPED", answer.resume_token)] * 6
+
+
+@virtual
+async def test_an_answer_that_reads_a_stopped_one_says_whose_token_it_is(cortex: Cortex) -> None:
+    inner = cortex.memory.remember_stream(endless(), **TURN)
+    outer = Answer(from_stream(inner, turn=Turn("other", "c-2", "Hi!", agent_id="helper")).pipe(cx.result()))
+    uses = [asyncio.create_task(use) for use in (read(outer), wait(outer))]
+    await asyncio.sleep(0.3)
+    await inner.stop()
+    for use in uses:
+        with pytest.raises(AnswerStopped) as raised:
+            await use
+        assert raised.value.resume_token == inner.resume_token is not None
 
 
 @virtual

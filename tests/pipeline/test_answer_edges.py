@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from reactivex import operators as ops
 
-from cortex_rx import Cortex, SqliteBackend, Stopped, Turn, default_chain, from_stream, remember_stream, run
+from cortex_rx import AnswerStopped, Cortex, SqliteBackend, Turn, default_chain, from_stream, remember_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.errors import (
     CallbackError,
@@ -63,7 +63,7 @@ def test_a_reader_of_what_was_stopped_before_it_began_is_told_so(tmp_path: Path)
         async with assert_no_leaks(), Cortex(tmp_path / "m.db") as cortex:
             answer = cortex.memory.remember_stream(words, **TURN)
             await answer.stop()
-            with pytest.raises(Stopped):
+            with pytest.raises(AnswerStopped):
                 [each async for each in answer]
             answer = cortex.memory.remember_stream(words, **TURN)
 
@@ -71,7 +71,7 @@ def test_a_reader_of_what_was_stopped_before_it_began_is_told_so(tmp_path: Path)
                 return [each async for each in answer]
 
             reader, stopper = asyncio.create_task(read()), asyncio.create_task(answer.stop())
-            with pytest.raises(Stopped):
+            with pytest.raises(AnswerStopped):
                 await reader
             await stopper
 

@@ -31,7 +31,7 @@ FIGURES = {
     "tokens refused": ("tokens refused", 60),
     "answers remembered": ("ended: remembered", 150),
     "partials kept": ("ended: ResumableStreamError", 10),
-    "answers stopped": ("ended: Stopped", 50),
+    "answers stopped": ("ended: AnswerStopped", 50),
     "rolled back": ("streams:rollback", 15),
     "partials finished": ("partials finished", 80),
     "spooled": ("spooled", 5),

@@ -10,7 +10,7 @@ import pytest
 from helpers.spooled import SPACE, opened, put, stored
 from reactivex import Observable
 
-from cortex_rx import Cortex, DeadLetters, Spool, from_stream, run
+from cortex_rx import Cortex, Spool, from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.backends import HEAD_LENGTH, SqliteBackend
 from cortex_rx.engine import Inbox, beside
@@ -25,6 +25,7 @@ from cortex_rx.errors import (
     UnknownFunction,
 )
 from cortex_rx.events import Problem, Remembered, StreamEvent
+from cortex_rx.spool import DeadLetters
 
 APPEND = {"streamId": "st", "attempt": 0, "start": 0, "text": "x"}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_rx.engine import ForeignCancellation
+from cortex_rx.engine.scheduler import ForeignCancellation
 from cortex_rx.errors import InvalidArgument, QueueClosed
 from cortex_rx.stream_utils import AsyncQueue
 from cortex_rx.testing import assert_no_leaks, run_virtual

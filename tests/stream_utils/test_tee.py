@@ -13,7 +13,7 @@ from helpers.lanes import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_rx.engine import ForeignCancellation
+from cortex_rx.engine.scheduler import ForeignCancellation
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.stream_utils import tee_stream
 from cortex_rx.testing import Deadlock, assert_no_leaks, run_virtual

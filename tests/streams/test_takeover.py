@@ -16,7 +16,6 @@ from reactivex import operators as ops
 
 from cortex_rx import SqliteBackend, Turn, default_chain, from_stream, remember_stream, run
 from cortex_rx import operators as cx
-from cortex_rx.engine import Stopped
 from cortex_rx.errors import (
     EmptyAnswer,
     Fenced,
@@ -34,6 +33,7 @@ from cortex_rx.errors import (
     WrongMemorySpace,
 )
 from cortex_rx.events import Begun, Chunked, Delta, Opened, Replayed, Resumed
+from cortex_rx.pipeline.answer import AnswerStopped
 from cortex_rx.sources.model_stream import ResumeFrom, prefill, replayable, restart
 from cortex_rx.testing import Faulty, run_virtual
 
@@ -256,7 +256,7 @@ def test_a_stop_and_a_reader_who_goes_away_leave_a_token(store: Any, how: str) -
             await answer.stop()
         else:
             await asyncio.sleep(2)
-        with pytest.raises(Stopped) as caught:
+        with pytest.raises(AnswerStopped) as caught:
             await answer
         await first.close()
         async with store() as backend:

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from cortex_rx import SqliteBackend, remember_stream
 from cortex_rx import operators as cx
-from cortex_rx.engine import Stopped
 from cortex_rx.errors import EmptyAnswer, ResumableStreamError
 from cortex_rx.events import Custom, Delta, Replayed, Resumed, SourceReplayed
+from cortex_rx.pipeline.answer import AnswerStopped
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.sources.model_stream import prefill, replayable
 from cortex_rx.sources.providers import Cursor, Finish
@@ -143,7 +143,7 @@ async def cut_off(backend: Any, source: Any, *steps: Any) -> str:
     await asyncio.sleep(50)
     token = answer.resume_token
     await answer.stop()
-    with pytest.raises(Stopped):
+    with pytest.raises(AnswerStopped):
         await answer
     await backend.close()
     return token

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from cortex_rx.backends.contract.typed.rows import Range
-from cortex_rx.engine import ForeignCancellation, Inbox
-from cortex_rx.engine.scheduler import cancelled_by_us
+from cortex_rx.engine import Inbox
+from cortex_rx.engine.scheduler import ForeignCancellation, cancelled_by_us
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Chunked, Problem, Replayed, Rewound, StreamEvent
 from cortex_rx.folds.exchange import Exchange

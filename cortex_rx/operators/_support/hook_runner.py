@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from cortex_rx.engine import ForeignCancellation, Inbox
+from cortex_rx.engine import Inbox
+from cortex_rx.engine.scheduler import ForeignCancellation
 from cortex_rx.events import Problem, StreamEvent
 from cortex_rx.models.hooks import Accumulated, ChunkEvent, Growing, ProgressEvent, StreamCompleteEvent, StreamHooks
 from cortex_rx.models.records import Phase, StreamError

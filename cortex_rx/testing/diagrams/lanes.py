@@ -29,7 +29,9 @@ from reactivex import Observable
 
 from cortex_rx import validation as check
 from cortex_rx.chain import declare
-from cortex_rx.engine import FlowScheduler, SourceTimedOut, TimeoutGuard, pull
+from cortex_rx.engine import FlowScheduler
+from cortex_rx.engine.deadline import SourceTimedOut, TimeoutGuard
+from cortex_rx.engine.frames import pull
 from cortex_rx.errors import InvalidArgument, StreamTimeout
 from cortex_rx.events import Delta, Ended, Opened, Replayed, Resumed, StreamEvent
 from cortex_rx.folds.position import TextPosition

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from cortex_rx import validation
-from cortex_rx.engine import LIMIT
+from cortex_rx.engine.scheduler import LIMIT
 from cortex_rx.events import StreamEvent
 from cortex_rx.testing._heap import set_aside
 from cortex_rx.testing.diagrams.trace import Trace

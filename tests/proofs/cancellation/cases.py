@@ -19,7 +19,7 @@ from helpers.step_loop import StepLoop
 from proofs.cancellation.chains import CHAINS, LIMIT, TEXT, Model, chain_of
 from reactivex import operators as ops
 
-from cortex_rx import Answer, Spool, SqliteBackend, Stopped, Turn, from_stream, remember_stream, run
+from cortex_rx import Answer, AnswerStopped, Spool, SqliteBackend, Turn, from_stream, remember_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.events import Begun, Delta, Ended, Remembered, Replayed, Resumed, RolledBack, StreamEvent
 from cortex_rx.sources.model_stream import replayable
@@ -239,7 +239,7 @@ class _Run:
         except asyncio.CancelledError:
             assert self.accepted and case.how not in ("stop", "discard"), "cancelled by nobody"
             raise
-        except Stopped as stopped:
+        except AnswerStopped as stopped:
             assert self.accepted and case.how in ("stop", "discard"), "stopped by nobody"
             assert stopped.resume_token in (None, self.watch.token)
         except Exception as error:

@@ -184,8 +184,8 @@ def words_of(case: Case, life: int, do: str) -> list[list[Any]]:
 _ENDS = {
     "answer": None,
     "breaks": "ResumableStreamError",
-    "stops": "Stopped",
-    "undoes": "Stopped",
+    "stops": "AnswerStopped",
+    "undoes": "AnswerStopped",
     "wordless": "EmptyAnswer",
     "finish": None,
 }

@@ -11,8 +11,8 @@ from proofs.machine.world import CONVERSATIONS, SPACES, World
 
 from cortex_rx import SqliteBackend
 from cortex_rx.api.memory import MemoryAPI
-from cortex_rx.engine import Stopped
 from cortex_rx.errors import EmptyAnswer, NotStored, ResumableStreamError, SpoolBusy, StoreError, StoreUnavailable
+from cortex_rx.pipeline.answer import AnswerStopped
 from cortex_rx.spool import DeadLetters
 from cortex_rx.testing.leaks import left_on_loop
 
@@ -83,7 +83,7 @@ class Judge:
             assert text == run.seen[max(run.seen)], what
             assert not run.opened or text == run.text, what
             assert stream and (stream.state == "deleted" or (stream.state == "finished" and stream.text == text)), what
-        elif isinstance(error, Stopped):
+        elif isinstance(error, AnswerStopped):
             assert run.stopped, what
             world.waiting = world.waiting or run.trouble
             shown = run.seen.get(max(run.seen)) if run.seen else None

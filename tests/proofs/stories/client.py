@@ -12,7 +12,6 @@ from proofs.stories.story import EXPECTED, LEASE_OVER, Story
 
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends.base import Backend
-from cortex_rx.engine import Stopped
 from cortex_rx.errors import (
     ChainOrderError,
     CortexError,
@@ -29,7 +28,7 @@ from cortex_rx.errors import (
     WrongMemorySpace,
 )
 from cortex_rx.events import Begun, Ended
-from cortex_rx.pipeline.answer import Answer
+from cortex_rx.pipeline.answer import Answer, AnswerStopped
 from cortex_rx.sources.reopening import ResumePoint, prefill, replayable, restart
 from cortex_rx.testing.faults.processes import Process
 
@@ -160,7 +159,7 @@ class Client:
     async def _check_kept(self, answer: Answer, run: Run, error: BaseException) -> None:
         """What he has seen of an answer that can be resumed is stored, unless the store failed when it was stopped."""
         faulty = self._process.fired or self._story.outage[1] > self._story.outage[0]
-        if not isinstance(error, ResumableStreamError) and (faulty or not isinstance(error, Stopped)):
+        if not isinstance(error, ResumableStreamError) and (faulty or not isinstance(error, AnswerStopped)):
             return
         place = answer.position
         if place is None:
@@ -197,7 +196,7 @@ class Client:
             self._sim.count("spooled", error.spooled is not None)
             known = any(text.startswith(error.text, error.offset) for text in exchange.said)
             assert known, f"{exchange.key}: the error carries what the model did not say"
-        elif isinstance(error, ResumableStreamError | Stopped) and not exchange.forgetful:
+        elif isinstance(error, ResumableStreamError | AnswerStopped) and not exchange.forgetful:
             exchange.token = error.resume_token or exchange.token
             return self._sim.chance(0.4)
         return False

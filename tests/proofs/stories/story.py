@@ -11,14 +11,13 @@ from proofs.stories.exchange import Exchange
 from proofs.stories.ledger import Ledger
 
 from cortex_rx.backends.base import Backend
-from cortex_rx.engine import Stopped
 from cortex_rx.errors import CortexError, StoreUnavailable
 from cortex_rx.spool import Spool
 from cortex_rx.testing.simulate import Simulation
 
 __all__ = ["EXPECTED", "LEASE_OVER", "Story"]
 
-EXPECTED = (CortexError, ConnectionError, Stopped)  # what an answer may fail with when something went wrong
+EXPECTED = (CortexError, ConnectionError)  # what an answer may fail with when something went wrong
 LEASE_OVER = 11.0  # seconds after which a writer that died owns nothing any more
 
 

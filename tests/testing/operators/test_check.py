@@ -8,7 +8,8 @@ from helpers.checked_operators import Store, each, hide, persist, redact
 from reactivex import operators as ops
 
 from cortex_rx.chain import chain, step
-from cortex_rx.engine import beside, resume, stage
+from cortex_rx.engine import beside, stage
+from cortex_rx.engine.frames import resume
 from cortex_rx.errors import StoreUnavailable
 from cortex_rx.events import Custom, Delta, Problem, StreamEvent
 from cortex_rx.testing import BrokenPromise, Promise, check_operator
