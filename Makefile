@@ -1,16 +1,17 @@
-# `make demo` and `make test` need Python (3.11 or newer) and make; everything else is set up in $(VENV) on first use.
+# Python (3.11 or newer) and make are enough. Everything else is set up in $(VENV) on first use.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# One more than there are cores: some tests wait for a process, a disk or a socket.
+# One worker more than there are cores: some tests wait for a process, a disk or a socket.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
-# Where nothing compiled is kept, each process of a test run compiles everything anew: two thirds of the time before the first test.
+# Without compiled files each process of a test run compiles everything anew: two thirds of the time before the first
+# test.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: fix hooks help demo test test-all quick torture coverage check bench docs package clean
 
-help:  ## say what there is
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / - /'
 
 $(READY): pyproject.toml constraints.txt
@@ -20,16 +21,16 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(READY)  ## stream a text of 20 kB into memory, live, and find it again
+demo: $(READY)  ## stream a text of 20 kB into memory, show it live, and find it again
 	@$(BIN)/python examples/demo/main.py $(ARGS)
 
-test: $(READY)  ## run the tests, but for the slow ones; the end says which these are
+test: $(READY)  ## run the tests but the slow ones; the end says what was left out
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-test-all:  ## run the tests, the slow ones as well
+test-all:  ## run all tests, the slow ones too
 	@$(MAKE) --no-print-directory test ARGS="--all $(ARGS)"
 
-quick: $(READY)  ## run the tests of the files that are changed, compared with main
+quick: $(READY)  ## run the tests of the files that differ from main
 	@$(BIN)/python tests/changed.py $(ARGS)
 
 torture: $(READY)  ## run the proofs with all their cases, and write their figures to docs/proofs.json
@@ -38,7 +39,7 @@ torture: $(READY)  ## run the proofs with all their cases, and write their figur
 coverage: $(READY)  ## run all tests and fail under 95 % of lines and branches
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --all --cov --cov-report=term $(ARGS)
 
-check: $(READY)  ## style, types, layers
+check: $(READY)  ## style, types, layers of imports, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -58,10 +59,10 @@ hooks: $(READY)  ## install the pre-commit hooks
 bench: $(READY)  ## compare with hand-written loops, side by side
 	$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(READY)  ## write anew what is generated of the documentation
+docs: $(READY)  ## write the generated documentation
 	@$(BIN)/python docs/generate.py
 
-package: $(READY)  ## sdist, wheel from it, import in a fresh environment
+package: $(READY)  ## build sdist and wheel, and use the wheel in a fresh environment
 	$(BIN)/python tests/packaging/build.py
 
 clean:  ## remove what was set up

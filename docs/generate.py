@@ -36,6 +36,7 @@ FIGURES = (
 )
 ROOMS = "<!-- From here on written by docs/generate.py (make docs), from the rooms' docstrings and imports. -->\n"
 TESTS = "<!-- From here on written by docs/generate.py (make docs), from the docstrings of the files. -->\n"
+DECISION = re.compile(r"# (.+)\n\nStatus: (.+)\.\nDate: (.+)\.\n\n")
 DRAWING = re.compile(r"^( *)```text\n.*?^\1```$", re.DOTALL | re.MULTILINE)
 
 OPERATORS_HEAD = """# Operators
@@ -59,6 +60,16 @@ lengths are code points, `index` counts deltas from 0, `at` is seconds since `Op
 An operator that *needs* an event cannot work without it; this is checked before a chain runs. An operator that *reads*
 an event uses it if it comes. A dash means that no operator and no source declares it. Sinks are not in the table: they
 take every event.
+"""
+
+
+DECISIONS_HEAD = """
+# Decisions
+
+What was decided between real alternatives, and why. A decision stays in force until its status says otherwise.
+
+| decision | status | date |
+|---|---|---|
 """
 
 
@@ -86,6 +97,7 @@ def outputs() -> dict[Path, str]:
     files[page] = page.read_text(encoding="utf-8").split(TESTS)[0] + TESTS + tests_table()
     page = ROOT / "docs/proofs.md"
     files[page] = page.read_text(encoding="utf-8").split(FIGURES)[0] + FIGURES + proofs_tables()
+    files[ROOT / "docs/decisions/README.md"] = decisions_index(ROOT / "docs/decisions")
     page = ROOT / "docs/implementation.md"
     files[page] = page.read_text(encoding="utf-8").split(ROOMS)[0] + ROOMS + rooms_page.page(ROOT)
     return files
@@ -173,6 +185,20 @@ def proofs_tables() -> str:
             found = ", ".join(f"{proof} ({number})" for proof, number in counts.items())
             lines.append(f"| {broken}: {said[broken]} | {found} |")
     return "\n".join(lines) + "\n"
+
+
+def decisions_index(folder: Path) -> str:
+    """The decisions with their status and date, in the order of their titles."""
+    rows: list[tuple[str, str]] = []
+    for page in folder.glob("*.md"):
+        if page.name != "README.md":
+            found = DECISION.match(page.read_text(encoding="utf-8"))
+            if not found:
+                raise LookupError(
+                    f"{page.name} does not begin with `# title`, `Status: ...` and `Date: ...`, each with a dot"
+                )
+            rows.append((found[1], f"| [{found[1]}]({page.name}) | {found[2]} | {found[3]} |"))
+    return NOTE + DECISIONS_HEAD + "".join(f"{row}\n" for _, row in sorted(rows))
 
 
 def tests_table() -> str:

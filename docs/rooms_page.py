@@ -87,9 +87,9 @@ def page(root: Path) -> str:
             f"| [`{by_name[room]}`](../{PACKAGE}/{by_name[room]}) | {said[by_name[room]].replace('|', chr(92) + '|')} |"
         )
     lines += [
-        "\nThe rooms stand in the order of their layers (`pyproject.toml`). An arrow is an import. An import that a longer",
-        "path of arrows implies is not drawn. Imports go down only, so there is no circle: `import-linter` checks it, and",
-        "this page is not written otherwise.\n",
+        "\nThe rooms stand in the order of their layers (`pyproject.toml`). An arrow is an import. An import that a",
+        "longer path of arrows implies is not drawn. Imports go down only, so there is no circle. `import-linter`",
+        "checks it, and this page is not written otherwise.\n",
         "```mermaid",
         "flowchart TD",
     ]

@@ -90,3 +90,15 @@ def test_the_drawing_has_the_arrows_that_no_longer_path_implies(generate):
     rooms = sys.modules["rooms_page"]
     arrows = {"top": {"left", "base"}, "left": {"base"}, "base": set()}
     assert rooms.direct(arrows) == {"top": {"left"}, "left": {"base"}, "base": set()}
+
+
+def test_a_decision_needs_a_status_and_a_date(generate, tmp_path):
+    (tmp_path / "b.md").write_text("# A title\n\nStatus: in force.\nDate: 1 May 2026.\n\nText.\n")
+    (tmp_path / "a.md").write_text("# The other\n\nStatus: superseded.\nDate: 2 May 2026.\n\nText.\n")
+    assert generate.decisions_index(tmp_path).splitlines()[-2:] == [
+        "| [A title](b.md) | in force | 1 May 2026 |",
+        "| [The other](a.md) | superseded | 2 May 2026 |",
+    ]
+    (tmp_path / "c.md").write_text("# A third\n\nDate: 3 May 2026.\n\nText.\n")
+    with pytest.raises(LookupError, match=r"c\.md does not begin with `# title`, `Status: ...` and `Date: ...`"):
+        generate.decisions_index(tmp_path)

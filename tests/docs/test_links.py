@@ -1,4 +1,4 @@
-"""Every link in the README and the docs leads to a file that is there, and to a heading that is in it."""
+"""The pages: every link leads to a file that is there and to a heading that is in it, and no line is too long."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import cortex_rx
 
 ROOT = Path(cortex_rx.__file__).resolve().parents[1]
 PAGES = [
-    ROOT / "README.md",
-    ROOT / "CHANGELOG.md",
+    *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "benchmarks").glob("*.md")),
 ]
@@ -73,10 +72,22 @@ def test_the_names_that_it_names_are_there(page):
 
 
 def test_the_index_names_every_page():
-    index = ROOT / "docs/README.md"
-    linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(prose(index))}
-    pages = {page for page in (ROOT / "docs").rglob("*.md") if page != index}
+    """The index of `docs`, and that of the decisions."""
+    indexes = [ROOT / "docs/README.md", ROOT / "docs/decisions/README.md"]
+    linked = {
+        (index.parent / link.partition("#")[0]).resolve() for index in indexes for link in LINK.findall(prose(index))
+    }
+    pages = {page for page in (ROOT / "docs").rglob("*.md") if page != indexes[0]}
     assert sorted(str(page.relative_to(ROOT)) for page in pages - linked) == []
+
+
+@pytest.mark.parametrize("page", PAGES[:-1], ids=lambda page: str(page.relative_to(ROOT)))
+def test_its_lines_are_short(page):
+    """At most 120 columns, but for tables, comments and code.  Generated pages are as wide as their docstrings."""
+    if page.read_text(encoding="utf-8").startswith(("<!-- Written by", "# Errors", "# Streaming options")):
+        pytest.skip("generated")
+    lines = enumerate(prose(page).splitlines(), 1)
+    assert [f"{at}: {line}" for at, line in lines if len(line) > 120 and not line.startswith(("|", "<!--"))] == []
 
 
 def test_every_paragraph_of_code_is_closed():
