@@ -46,9 +46,9 @@ def no_overlap_check(patch: pytest.MonkeyPatch) -> None:
     """What is stored already is appended once more."""
     append = streams._append
 
-    def appended(work: Transaction, stream: sqlite3.Row, end: int, args: dict[str, Any]) -> Any:
+    def appended(work: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -> Any:
         same = args["attempt"] == stream["attempt"]
-        return append(work, stream, end, {**args, "start": max(end, args["start"])} if same else args)
+        return append(work, stream, {**args, "start": max(stream["length"], args["start"])} if same else args)
 
     patch.setattr(streams, "_append", appended)
 

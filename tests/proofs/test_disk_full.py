@@ -66,7 +66,7 @@ def test_as_many_pages_as_the_file_may_have(tmp_path: Path, spool: str, proof: A
     """SQLite's own limit, from too few for the tables to enough."""
     (tmp_path / "reference").mkdir()
     fill_up(tmp_path / "reference")
-    needed = (tmp_path / "reference" / "disk" / "memory.db").stat().st_size // 4096
+    needed = (tmp_path / "reference" / "disk" / "memory.db").stat().st_size // 1024
     outcomes: dict[int, Outcome] = {}
     for pages in proof.size((1, needed // 2, needed - 2, needed), range(1, needed + 1)):
         folder = tmp_path / str(pages)

@@ -114,7 +114,8 @@ def attempts(tmp_path: Any) -> Any:
     def query() -> list[tuple[int, str]]:
         with sqlite3.connect(tmp_path / "m.db") as db:
             return db.execute(
-                "SELECT attempt, group_concat(body, '') FROM attempts JOIN pieces USING (text) GROUP BY attempt"
+                "SELECT attempt, group_concat(body, '') FROM (SELECT attempt, text FROM attempts"
+                " UNION SELECT attempt, answer FROM streams) JOIN pieces USING (text) GROUP BY attempt"
             ).fetchall()
 
     return query

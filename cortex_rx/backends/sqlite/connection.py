@@ -83,6 +83,9 @@ LONGEST_WAIT = 2_147_483
 MOST_PAGES = 2**32 - 2
 """The largest file that SQLite makes."""
 
+_PAGE = 1024  # bytes: a write is of whole pages, and most of what one changes is a row here and there
+_CHECKPOINT = 4 * 2**20  # bytes of the -wal file after which SQLite moves them into the database
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -232,11 +235,14 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
         db = _connect(settings, "mode=rw")
         try:
             retry_while_busy(lambda: _version(db, path), settings.patience)  # before anything of the file is changed
+            db.execute(f"PRAGMA page_size = {_PAGE:d}")  # of a new file; one that is there keeps its own
             if not settings.in_memory:
                 retry_while_busy(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.patience)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
             db.execute(f"PRAGMA journal_size_limit = {16 * 2**20}")
+            size: int = db.execute("PRAGMA page_size").fetchone()[0]
+            db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT // size:d}")
             if settings.max_page_count is not None:
                 db.execute(f"PRAGMA max_page_count = {settings.max_page_count:d}")
             retry_while_busy(lambda: _migrate(db, path), settings.patience)

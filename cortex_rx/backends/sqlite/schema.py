@@ -196,4 +196,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The chunk whose words these are; NULL where the words are found as those of the whole text.
         "ALTER TABLE docs ADD COLUMN part INTEGER",
     ),
+    (
+        # Each index is a page that a write changes.  The partial memories are the answers of the streams that are open.  Nobody
+        # asks for the memories that are of no stream.  `attempts` has the former ones; the present one stands in `streams`.
+        "DROP INDEX memories_partial",
+        "DROP INDEX memories_by_stream",
+        "CREATE INDEX memories_by_stream ON memories (stream) WHERE stream IS NOT NULL",
+        "DELETE FROM attempts WHERE EXISTS (SELECT 1 FROM streams WHERE seq = stream AND answer = text)",
+    ),
 )

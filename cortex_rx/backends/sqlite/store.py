@@ -56,8 +56,8 @@ class SqliteBackend:
     `path`: the file, made with mode 0600 if there is none, or ":memory:".  `read_only`: open it with `mode=ro`; a file that this
     process may not write is opened so by itself.  `busy_timeout`: seconds that an operation waits for another process, then
     `StoreBusy`, which callers such as our operators answer by trying again; opening waits for up to three times as long.
-    `max_page_count`: the size of the file at most, in pages of 4,096 bytes (then `StoreFull`).  `clock`: epoch seconds.  `new_id`:
-    makes the ids of rows, each time another.
+    `max_page_count`: the size of the file at most, in pages, of which each has 1,024 bytes in a file that is made here (then
+    `StoreFull`).  `clock`: epoch seconds.  `new_id`: makes the ids of rows, each time another.
 
     The file is opened by the first use, not here.  Use it as `async with SqliteBackend(path) as backend`, or call `close()`.
     It may be used from any number of tasks, loops and threads; writes run one after the other, each in one transaction.

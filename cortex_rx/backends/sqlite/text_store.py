@@ -17,6 +17,7 @@ from cortex_rx.backends.sqlite.tokenizer import LEAD, in_space, index_text, lead
 
 __all__ = [
     "BLOCK",
+    "TextState",
     "Transaction",
     "WriterState",
     "as_json",
@@ -24,12 +25,13 @@ __all__ = [
     "create",
     "drop",
     "extend",
-    "finish_index",
-    "index_parts",
+    "finish",
+    "finish_parts",
     "length_of",
     "number_of",
     "read",
     "read_text",
+    "release",
     "save_writer_state",
     "tail",
     "unindex",
@@ -48,6 +50,8 @@ class Transaction:
     new_id: Callable[[], str]
 
 
+TextState: TypeAlias = tuple[int, int, int]
+"""Of a text: its length, up to where it is indexed, and how much before that the next part of the index repeats."""
 WriterState: TypeAlias = tuple[int | None, str | None, str | None]
 """What a write brings for the one who goes on: the lease (until, epoch ms), the mark and the resume state (JSON); None: as it was."""
 
@@ -63,17 +67,24 @@ def number_of(work: Transaction, space: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def create(work: Transaction, space: str, body: str = "") -> int:
+def create(work: Transaction, space: str, body: str = "", carried: WriterState = (None, None, None)) -> int:
     """A new text, not indexed; its number."""
-    within = number_of(work, space)
-    if within is None:
-        within = work.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,)).lastrowid
-    number = work.db.execute(
-        "INSERT INTO texts (space, length, touched) VALUES (?, ?, ?)", (within, len(body), work.now)
-    ).lastrowid
+    values = (len(body), work.now, *carried, space)
+    made = work.db.execute(_CREATE, values)
+    if not made.rowcount:
+        work.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,))
+        made = work.db.execute(_CREATE, values)
+    number = made.lastrowid
     assert number is not None
-    _store(work, number, 0, body)
+    if body:
+        _store(work, number, 0, body)
     return number
+
+
+_CREATE = (
+    "INSERT INTO texts (space, length, touched, lease, mark, resume_state)"
+    " SELECT id, ?, ?, coalesce(?, 0), ?, ? FROM spaces WHERE name = ?"
+)
 
 
 def _store(work: Transaction, text: int, start: int, body: str) -> None:
@@ -119,22 +130,23 @@ def compare(work: Transaction, text: int, start: int, body: str) -> bool:
 
 
 def extend(
-    work: Transaction, text: int, body: str, carried: WriterState = (None, None, None), *, index: bool = True
+    work: Transaction, text: int, state: TextState, body: str, carried: WriterState, *, index: bool = True
 ) -> int:
     """Append to a text that is being written; its new length.  Not to `index` it is for who indexes the whole of it then."""
-    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
-    length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
+    length, indexed, lead = state
     if not index or length - indexed + len(body) < BLOCK:
         _store(work, text, length, body)
     else:
         waiting = "".join(read(work, text, indexed - lead, length)) + body
         work.db.execute("DELETE FROM pieces WHERE text = ? AND start >= ?", (text, indexed))
         at = lead  # where in `waiting` the part begins that is to be indexed next
+        index_of = _Index(work, text)
         while len(waiting) - at >= BLOCK:
             cut, next_lead = safe_cut(waiting, at, at + BLOCK)
             _store(work, text, indexed, waiting[at:cut])
-            _index(work, text, indexed, indexed + cut - at, waiting[at - lead : cut])
+            index_of.add(indexed, indexed + cut - at, waiting[at - lead : cut])
             indexed, at, lead = indexed + cut - at, cut, next_lead
+        index_of.count()
         _store(work, text, indexed, waiting[at:])
     length += len(body)
     work.db.execute(
@@ -154,12 +166,16 @@ def save_writer_state(work: Transaction, text: int, carried: WriterState) -> Non
     )
 
 
-def finish_index(work: Transaction, text: int) -> None:
-    """Index what is not indexed yet, to the last word."""
-    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
+def release(work: Transaction, text: int) -> None:
+    """Nobody writes the text any more: it needs no lease, and no place in its source."""
+    work.db.execute("UPDATE texts SET lease = 0, mark = NULL WHERE id = ?", (text,))
+
+
+def finish(work: Transaction, text: int) -> None:
+    """Nobody writes the text any more: index what is not indexed yet, to the last word, and let go of its writer."""
+    row = work.db.execute("SELECT length, indexed, lead, space FROM texts WHERE id = ?", (text,)).fetchone()
     length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
-    if indexed == length:
-        return
+    index_of = _Index(work, text, row["space"])
     waiting = ""
     have = indexed - lead
     while indexed < length:
@@ -170,20 +186,22 @@ def finish_index(work: Transaction, text: int) -> None:
         while have == length or len(waiting) - at >= BLOCK:
             last = len(waiting) - at <= BLOCK
             cut, next_lead = (len(waiting), 0) if last else safe_cut(waiting, at, at + BLOCK)
-            _index(work, text, indexed, indexed + cut - at, waiting[at - lead : cut])
+            index_of.add(indexed, indexed + cut - at, waiting[at - lead : cut])
             indexed, at, lead = indexed + cut - at, cut, next_lead
             if last:
                 break
         waiting = waiting[at - lead :]
-    work.db.execute("UPDATE texts SET indexed = ?, lead = 0 WHERE id = ?", (length, text))
+    index_of.count()
+    work.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
 
 
-def index_parts(work: Transaction, text: int, ranges: Iterable[tuple[int, int]]) -> None:
-    """Index a text anew, so that its words are found as those of the parts that these ranges of it are.
+def finish_parts(work: Transaction, text: int, ranges: Iterable[tuple[int, int]]) -> None:
+    """The same, but index the text anew, so that its words are found as those of the parts that these ranges of it are.
 
     A word or phrase that the end of a part cuts is found in the next part: the index has it whole there.
     """
     unindex(work, text)
+    index_of = _Index(work, text)
     border = 0  # where the part before ends
     for part, (start, stop) in enumerate(ranges):
         have = max(0, min(start, border - LEAD))
@@ -194,10 +212,11 @@ def index_parts(work: Transaction, text: int, ranges: Iterable[tuple[int, int]])
         while at < len(body):
             last = len(body) - at <= BLOCK
             end, next_lead = (len(body), 0) if last else safe_cut(body, at, at + BLOCK)
-            _index(work, text, begin + at, begin + end, body[at - lead : end], part)
+            index_of.add(begin + at, begin + end, body[at - lead : end], part)
             at, lead = end, next_lead
         border = stop
-    work.db.execute("UPDATE texts SET indexed = length, lead = 0 WHERE id = ?", (text,))
+    index_of.count()
+    work.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
 
 
 def tail(work: Transaction, text: int) -> str:
@@ -206,18 +225,33 @@ def tail(work: Transaction, text: int) -> str:
     return f" {index_text(''.join(read(work, text, row[1] - row[2], row[0])))} "
 
 
-def _index(work: Transaction, text: int, start: int, stop: int, body: str, part: int | None = None) -> None:
-    """Put a block into the index; `body` is that block, and before it what it repeats of the block before."""
-    repeated = len(body) - (stop - start)
-    space = _space_of(work, text)
-    found = index_text(body)
-    number = found.count(" ") + 1 if found else 0
-    doc = work.db.execute(
-        "INSERT INTO docs (text, start, stop, size, part) VALUES (?, ?, ?, ?, ?)",
-        (text, start - repeated, stop, number, part),
-    )
-    work.db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, in_space(space, found)))
-    _counted(work, space, 1, number)
+class _Index:
+    """What is put into the index of one text; `count` at the end."""
+
+    def __init__(self, work: Transaction, text: int, space: int | None = None) -> None:
+        self._work = work
+        self._text = text
+        self._space = _space_of(work, text) if space is None else space
+        self._docs = self._size = 0
+
+    def add(self, start: int, stop: int, body: str, part: int | None = None) -> None:
+        """Put a block in; `body` is that block, and before it what it repeats of the block before."""
+        repeated = len(body) - (stop - start)
+        found = index_text(body)
+        number = found.count(" ") + 1 if found else 0
+        db = self._work.db
+        doc = db.execute(
+            "INSERT INTO docs (text, start, stop, size, part) VALUES (?, ?, ?, ?, ?)",
+            (self._text, start - repeated, stop, number, part),
+        )
+        db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, in_space(self._space, found)))
+        self._docs += 1
+        self._size += number
+
+    def count(self) -> None:
+        """Note how much was put in."""
+        if self._docs:
+            _counted(self._work, self._space, self._docs, self._size)
 
 
 def unindex(work: Transaction, text: int) -> None:

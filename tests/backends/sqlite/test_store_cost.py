@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from benchmarks.wal import exchange
+from cortex_rx.backends import SqliteBackend
 
 
 def counting_steps(store: Any) -> list[int]:
@@ -91,3 +96,52 @@ async def test_a_page_of_a_long_history_costs_as_much_anywhere(make_store: Any) 
         costs.append(steps[0])
     assert max(costs) < 1.2 * min(costs)
     await store.backend.close()
+
+
+class Traced:
+    """A backend whose mutations note their statements, without those that FTS5 makes of its own."""
+
+    def __init__(self, backend: SqliteBackend) -> None:
+        self.backend = backend
+        self.calls: list[tuple[str, str]] = []
+
+    async def query(self, path: str, args: Mapping[str, Any]) -> Any:
+        return await self.backend.query(path, args)
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        statements: list[str] = []
+        writer: Any = self.backend._writer
+        writer.set_trace_callback(statements.append)
+        try:
+            return await self.backend.mutation(path, args)
+        finally:
+            writer.set_trace_callback(None)
+            self.calls.append((path, " ".join(text.split()[0] for text in statements if not text.startswith("--"))))
+
+    async def close(self) -> None:
+        await self.backend.close()
+
+
+async def test_an_exchange_costs_as_many_statements_as_it_must(tmp_path: Path) -> None:
+    store = Traced(SqliteBackend(tmp_path / "memory.db"))
+    await exchange(store.backend, 0, 0, space="another")  # opens the file, and FTS5 its tables
+    for at, conversation in enumerate((1, 1, 2)):
+        store.calls.clear()
+        await exchange(store, at, conversation)
+        # The stream; the texts of question (with a piece) and answer, of a space that is new at first; stream, memory, token.
+        created = "INSERT INSERT INSERT" if at == 0 else "INSERT"
+        assert store.calls[0] == (
+            "streams:begin",
+            f"BEGIN SELECT {created} INSERT INSERT INSERT INSERT SELECT INSERT COMMIT",
+        )
+        assert store.calls[1] == ("streams:append", "BEGIN SELECT INSERT UPDATE COMMIT")
+        # The stream; the conversation, two messages; the index of the question, its memory; the stream, the memory, the index of
+        # the answer; what is told of it: the stream, both memories, their texts.
+        assert store.calls[2:] == [
+            (
+                "streams:finalize",
+                f"BEGIN SELECT SELECT {'UPDATE' if at == 1 else 'INSERT'} INSERT INSERT SELECT SELECT INSERT INSERT UPDATE"
+                " UPDATE INSERT UPDATE UPDATE SELECT SELECT INSERT INSERT UPDATE UPDATE SELECT SELECT SELECT SELECT COMMIT",
+            )
+        ]
+    await store.close()

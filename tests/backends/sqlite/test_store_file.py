@@ -296,7 +296,7 @@ async def test_a_full_disk_stores_nothing_of_the_write_that_found_out(make_store
     assert await store.conversation() is None and (await store.get("mem-001", includePartial=True)) == row
     assert store.sql("PRAGMA integrity_check") == [("ok",)]
     await store.backend.close()
-    assert store.path.stat().st_size <= 60 * 4096
+    assert store.path.stat().st_size <= 60 * 1024
     raised = make_store(store.path, max_page_count=6000)
     assert (await raised.finalize("x" * 100_000, start=end))["contentLength"] == end + 100_000
     await raised.backend.close()

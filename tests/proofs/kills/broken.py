@@ -20,8 +20,8 @@ def two_transactions() -> None:
     """An exchange is stored in two: its messages, then its memories."""
     add_messages = conversations.add_messages
 
-    def add(work: Any, conversation: int, messages: Any) -> None:
-        add_messages(work, conversation, messages)
+    def add(work: Any, stream: Any, messages: Any) -> None:
+        add_messages(work, stream, messages)
         work.db.execute("COMMIT")
         work.db.execute("BEGIN IMMEDIATE")
 

@@ -21,7 +21,6 @@ __all__ = [
     "get",
     "history",
     "list_rows",
-    "open_conversation",
     "remove_message",
     "set_metadata",
 ]
@@ -30,37 +29,42 @@ Message: TypeAlias = tuple[str, str, int, int, str | None, str | None]
 """id, role, text, timestamp, participantId, metadata (JSON)."""
 
 
-def open_conversation(work: Transaction, stream: sqlite3.Row) -> int:
-    """The number of the conversation that this stream belongs to; made if there is none.  A participant not known yet is added."""
+def add_messages(work: Transaction, stream: sqlite3.Row, messages: list[Message]) -> None:
+    """Append messages to the conversation that this stream belongs to."""
+    conversation, count = _grow(work, stream, len(messages))
+    _insert(work, conversation, count, messages)
+
+
+def _grow(work: Transaction, stream: sqlite3.Row, by: int) -> tuple[int, int]:
+    """Count `by` more messages in the conversation that this stream belongs to; its number, and how many it had.
+
+    It is made if there is none.  A participant not known yet is added.
+    """
     owner = (stream["user_id"], stream["agent_id"], stream["participant_id"])
     row = work.db.execute(
-        "SELECT seq FROM conversations WHERE space = ? AND id = ?", (stream["space"], stream["conversation"])
+        "SELECT seq, message_count FROM conversations WHERE space = ? AND id = ?",
+        (stream["space"], stream["conversation"]),
     ).fetchone()
     if row is not None:
         work.db.execute(
             "UPDATE conversations SET user_id = coalesce(user_id, ?), agent_id = coalesce(agent_id, ?),"
-            " participant_id = coalesce(participant_id, ?) WHERE seq = ?",
-            (*owner, row["seq"]),
+            " participant_id = coalesce(participant_id, ?), message_count = message_count + ?, updated = ? WHERE seq = ?",
+            (*owner, by, work.now, row["seq"]),
         )
-        return int(row["seq"])
+        return int(row["seq"]), int(row["message_count"])
     kind = "agent-agent" if stream["user_id"] is None else "user-agent"
     made = work.db.execute(
-        "INSERT INTO conversations (space, id, type, user_id, agent_id, participant_id, created, updated)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (stream["space"], stream["conversation"], kind, *owner, stream["created"], work.now),
+        "INSERT INTO conversations (space, id, type, user_id, agent_id, participant_id, message_count, created, updated)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (stream["space"], stream["conversation"], kind, *owner, by, stream["created"], work.now),
     )
     assert made.lastrowid is not None
-    return made.lastrowid
+    return made.lastrowid, 0
 
 
-def add_messages(work: Transaction, conversation: int, messages: list[Message]) -> None:
-    """Append messages."""
-    row = work.db.execute("SELECT message_count FROM conversations WHERE seq = ?", (conversation,)).fetchone()
-    _insert(work, conversation, row[0], messages)
-
-
-def add_answer(work: Transaction, conversation: int, text: int, question: str, answer: Message) -> None:
+def add_answer(work: Transaction, stream: sqlite3.Row, text: int, question: str, answer: Message) -> None:
     """Insert a message just behind that of the question, which has this text and id; what stands there moves on by one."""
+    conversation, _ = _grow(work, stream, 1)
     row = work.db.execute(
         "SELECT position FROM messages WHERE text = ? AND conversation = ? AND id = ?", (text, conversation, question)
     ).fetchone()
@@ -103,17 +107,14 @@ def _insert(work: Transaction, conversation: int, position: int, messages: list[
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         ((conversation, position + at, *message) for at, message in enumerate(messages)),
     )
-    work.db.execute(
-        "UPDATE conversations SET message_count = message_count + ?, updated = ? WHERE seq = ?",
-        (len(messages), work.now, conversation),
-    )
 
 
-def set_metadata(work: Transaction, conversation: int, text: int, message: str, metadata: str | None) -> None:
-    """Replace the metadata of the message of this text and id."""
+def set_metadata(work: Transaction, stream: sqlite3.Row, text: int, message: str, metadata: str | None) -> None:
+    """Replace the metadata of the message of this text and id, which is in the conversation that this stream belongs to."""
     work.db.execute(
-        "UPDATE messages SET metadata = ? WHERE text = ? AND conversation = ? AND id = ?",
-        (metadata, text, conversation, message),
+        "UPDATE messages SET metadata = ? WHERE text = ? AND id = ?"
+        " AND conversation = (SELECT seq FROM conversations WHERE space = ? AND conversations.id = ?)",
+        (metadata, text, message, stream["space"], stream["conversation"]),
     )
 
 

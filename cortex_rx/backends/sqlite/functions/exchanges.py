@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
+from collections.abc import Mapping
 from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
@@ -26,16 +27,19 @@ _ADD = (
     "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_user_id,"
     " source_user_name, source_timestamp, user_id, agent_id, participant_id, role, conversation, message, importance, tags,"
     " embedding, created, updated, metadata)"
-    " SELECT :seq, space, :id, :text, :stream, :partial, :content_type, 'conversation', user_id, user_name, started, user_id,"
+    " SELECT {seq}, space, :id, :text, :stream, :partial, :content_type, 'conversation', user_id, user_name, started, user_id,"
     " agent_id, participant_id, :role, conversation, :message, importance, :tags, :embedding, created, :now, metadata"
     " FROM streams WHERE seq = :of"
 )
+# Two numbers are taken: the one before the answer's is for the question, whenever it becomes a memory.
+_ADD_ANSWER = _ADD.format(seq="coalesce(:seq, (SELECT seq FROM sqlite_sequence WHERE name = 'memories') + 2, 2)")
+_ADD_QUESTION = _ADD.format(seq="(SELECT seq - 1 FROM memories WHERE stream = :of AND partial)")
 
 
-def add_partial(work: Transaction, stream: sqlite3.Row, seq: int) -> None:
-    """Make the partial memory of the answer, of the text that the stream has; `seq` is its place in the order."""
+def add_partial(work: Transaction, stream: sqlite3.Row | Mapping[str, Any], seq: int | None = None) -> None:
+    """Make the partial memory of the answer, of the text that the stream has; `seq` is its place in the order, None the last."""
     work.db.execute(
-        _ADD,
+        _ADD_ANSWER,
         {
             "seq": seq,
             "of": stream["seq"],
@@ -91,24 +95,31 @@ def store_answer(work: Transaction, stream: sqlite3.Row, answer: int, length: in
     ended: dict[str, Any] = {"finishReason": args["reason"]} if "reason" in args else {}
     if "usage" in args:
         ended["usage"] = args["usage"]
-    conversation = conversations.open_conversation(work, stream)
     again = stream["question_message"] is not None
     question_message = stream["question_message"] if again else f"msg-{work.new_id()}"
     answer_message = f"msg-{work.new_id()}"
     message = (answer_message, "agent", answer, work.now, stream["participant_id"], _json({**about, **ended}))
     if again:
-        conversations.set_metadata(work, conversation, stream["question"], question_message, stream["metadata"])
-        conversations.add_answer(work, conversation, stream["question"], question_message, message)
+        conversations.set_metadata(work, stream, stream["question"], question_message, stream["metadata"])
+        conversations.add_answer(work, stream, stream["question"], question_message, message)
     else:
         question = _question_message(stream, question_message, stream["metadata"])
-        conversations.add_messages(work, conversation, [question, message])
+        conversations.add_messages(work, stream, [question, message])
     question_memory = _remember_question(work, stream, question_message, args, alone=length == 0)
     if not length:
-        _drop_partial(work, stream)
+        _drop_partial(work, stream, answer)
     work.db.execute(
         "UPDATE streams SET state = 'finished', question_memory = ?, question_message = ?, answer_message = ?,"
-        " updated = ? WHERE seq = ?",
-        (question_memory, question_message, answer_message, work.now, stream["seq"]),
+        " updated = ?, reason = ?, usage = ? WHERE seq = ?",
+        (
+            question_memory,
+            question_message,
+            answer_message,
+            work.now,
+            args.get("reason"),
+            text_store.as_json(args, "usage"),
+            stream["seq"],
+        ),
     )
     if length:
         chunks = args.get("chunks", [])
@@ -128,7 +139,7 @@ def store_answer(work: Transaction, stream: sqlite3.Row, answer: int, length: in
         if chunks:
             _store_chunks(work, stream, answer, chunks)
         else:
-            text_store.finish_index(work, answer)
+            text_store.finish(work, answer)
 
 
 def _store_chunks(work: Transaction, stream: sqlite3.Row, answer: int, chunks: list[dict[str, Any]]) -> None:
@@ -144,7 +155,7 @@ def _store_chunks(work: Transaction, stream: sqlite3.Row, answer: int, chunks: l
             (seq, part, stream["space"], f"mem-{work.new_id()}", start, stop, start < last, vector),
         )
         last = stop
-    text_store.index_parts(work, answer, ((chunk["start"], chunk["end"]) for chunk in chunks))
+    text_store.finish_parts(work, answer, ((chunk["start"], chunk["end"]) for chunk in chunks))
 
 
 def store_unanswered(work: Transaction, stream: sqlite3.Row, outcome: str, reason: str | None) -> None:
@@ -152,20 +163,20 @@ def store_unanswered(work: Transaction, stream: sqlite3.Row, outcome: str, reaso
     about = {**_metadata(stream), "unanswered": outcome}
     if reason is not None:
         about["finishReason"] = reason
-    conversation = conversations.open_conversation(work, stream)
     message, memory = stream["question_message"], stream["question_memory"]
     if message is None:
         message = f"msg-{work.new_id()}"
-        conversations.add_messages(work, conversation, [_question_message(stream, message, _json(about))])
+        conversations.add_messages(work, stream, [_question_message(stream, message, _json(about))])
         tags = json.loads(stream["tags"])
         marked = json.dumps(tags if "unanswered" in tags else [*tags, "unanswered"], ensure_ascii=False)
         memory = _remember_question(work, stream, message, {}, alone=True, tags=marked)
     else:
-        conversations.set_metadata(work, conversation, stream["question"], message, _json(about))
-    _drop_partial(work, stream)
+        conversations.set_metadata(work, stream, stream["question"], message, _json(about))
+    _drop_partial(work, stream, stream["answer"])
     work.db.execute(
-        "UPDATE streams SET state = 'empty', question_memory = ?, question_message = ?, updated = ? WHERE seq = ?",
-        (memory, message, work.now, stream["seq"]),
+        "UPDATE streams SET state = 'empty', question_memory = ?, question_message = ?, updated = ?, reason = ?,"
+        " usage = NULL WHERE seq = ?",
+        (memory, message, work.now, reason, stream["seq"]),
     )
 
 
@@ -186,9 +197,10 @@ def _question_message(stream: sqlite3.Row, message: str, metadata: str | None) -
     return message, "user", stream["question"], stream["started"], stream["participant_id"], metadata
 
 
-def _drop_partial(work: Transaction, stream: sqlite3.Row) -> None:
+def _drop_partial(work: Transaction, stream: sqlite3.Row, answer: int) -> None:
     """The answer has no text, so there is no memory of it; what attempts wrote is kept, out of the index."""
-    text_store.unindex(work, stream["answer"])
+    text_store.unindex(work, answer)
+    text_store.release(work, answer)
     work.db.execute("DELETE FROM memories WHERE stream = ? AND partial", (stream["seq"],))
 
 
@@ -212,21 +224,19 @@ def _remember_question(
         there = _question(work, stream)
         if there["text"] != text:
             text_store.unindex(work, there["text"])
-        text_store.finish_index(work, text)
+        text_store.finish(work, text)
         work.db.execute(
             "UPDATE memories SET text = :text, content_type = :content_type, stream = :stream, tags = :tags,"
             " embedding = :embedding, updated = :now WHERE seq = :seq",
             {**made, "text": text, "seq": there["seq"]},
         )
         return str(stream["question_memory"])
-    text_store.finish_index(work, text)
+    text_store.finish(work, text)
     memory = f"mem-{work.new_id()}"
-    partial = work.db.execute("SELECT seq FROM memories WHERE stream = ? AND partial", (stream["seq"],)).fetchone()
     work.db.execute(
-        _ADD,
+        _ADD_QUESTION,
         {
             **made,
-            "seq": partial["seq"] - 1,
             "of": stream["seq"],
             "id": memory,
             "text": text,

@@ -18,8 +18,8 @@ __all__ = [
     "bump_epoch",
     "carried",
     "check_free",
-    "clear_lease",
     "find",
+    "find_numbered",
     "get_for_append",
     "get_live",
     "get_owned",
@@ -31,14 +31,25 @@ __all__ = [
     "valid_prefix",
 ]
 
+# A stream, with what its text says of the answer.
+_STREAM = (
+    "SELECT streams.*, length, indexed, lead, writes, touched, lease, mark, resume_state"
+    " FROM streams LEFT JOIN texts ON texts.id = answer"
+)
 _GONE = ("deleted", "rolledBack")
 
 
 def find(work: Transaction, args: dict[str, Any]) -> sqlite3.Row | None:
     """The row of the stream, whatever has become of it."""
     found: sqlite3.Row | None = work.db.execute(
-        "SELECT * FROM streams WHERE space = ? AND id = ?", (args["memorySpaceId"], args["streamId"])
+        f"{_STREAM} WHERE streams.space = ? AND streams.id = ?", (args["memorySpaceId"], args["streamId"])
     ).fetchone()
+    return found
+
+
+def find_numbered(work: Transaction, seq: int | None) -> sqlite3.Row | None:
+    """The row of the stream of this number."""
+    found: sqlite3.Row | None = work.db.execute(f"{_STREAM} WHERE seq = ?", (seq,)).fetchone()
     return found
 
 
@@ -62,9 +73,9 @@ def get_owned(work: Transaction, args: dict[str, Any]) -> sqlite3.Row:
 
 
 def get_for_append(work: Transaction, args: dict[str, Any]) -> sqlite3.Row:
-    """The same, with no more of it than an append needs: what it writes to, and the length of that."""
+    """The same, with no more of it than an append needs: what it writes to, and the state of that."""
     found: sqlite3.Row | None = work.db.execute(
-        "SELECT seq, streams.space, state, epoch, attempt, answer, length FROM streams"
+        "SELECT seq, streams.space, state, epoch, attempt, answer, length, indexed, lead, lease FROM streams"
         " LEFT JOIN texts ON texts.id = answer WHERE streams.space = ? AND streams.id = ?",
         (args["memorySpaceId"], args["streamId"]),
     ).fetchone()
@@ -77,10 +88,9 @@ def _checked(stream: sqlite3.Row, args: dict[str, Any]) -> sqlite3.Row:
     return stream
 
 
-def lease_until(work: Transaction, stream: sqlite3.Row) -> int:
+def lease_until(stream: sqlite3.Row) -> int:
     """Until when its writer owns the stream (epoch ms); 0 if it has no lease."""
-    row = work.db.execute("SELECT lease FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
-    return 0 if row is None else int(row[0])
+    return int(stream["lease"] or 0)
 
 
 def shown(until: int) -> dict[str, int]:
@@ -90,7 +100,7 @@ def shown(until: int) -> dict[str, int]:
 
 def check_free(work: Transaction, stream: sqlite3.Row) -> None:
     """`StillOwned` while the lease of an open stream runs."""
-    until = lease_until(work, stream)
+    until = lease_until(stream)
     if until > work.now:
         raise StillOwned(until)
 
@@ -107,8 +117,7 @@ def bump_epoch(work: Transaction, stream: sqlite3.Row, claim: str | None, token:
 
 def note_break(work: Transaction, stream: sqlite3.Row) -> None:
     """Another writer goes on from what is stored now, or begins anew; `stream` is the row before the epoch rose."""
-    (length,) = work.db.execute("SELECT length FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
-    breaks = [*json.loads(stream["breaks"]), [stream["epoch"] + 1, stream["attempt"], length]]
+    breaks = [*json.loads(stream["breaks"]), [stream["epoch"] + 1, stream["attempt"], stream["length"]]]
     work.db.execute("UPDATE streams SET breaks = ? WHERE seq = ?", (json.dumps(breaks), stream["seq"]))
 
 
@@ -141,12 +150,3 @@ def renew(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     until = _until(work, args["lease"])
     work.db.execute("UPDATE texts SET lease = ? WHERE id = ?", (until, stream["answer"]))
     return shown(until)
-
-
-def clear_lease(work: Transaction, stream: sqlite3.Row, reason: str | None, usage: str | None) -> None:
-    """The stream has ended: it needs no lease and no place in its source; why it ended is kept for who reads it later."""
-    work.db.execute(
-        "UPDATE texts SET lease = 0, mark = NULL WHERE id = (SELECT answer FROM streams WHERE seq = ?)",
-        (stream["seq"],),
-    )
-    work.db.execute("UPDATE streams SET reason = ?, usage = ? WHERE seq = ?", (reason, usage, stream["seq"]))

@@ -38,20 +38,20 @@ _OPTIONAL = {
 
 # A chunk is a row of its answer, with what is its own.
 _ANSWERS = (
-    "SELECT *, NULL AS chunk, NULL AS part, NULL AS start, NULL AS stop, NULL AS overlap, NULL AS own FROM memories"
+    "SELECT memories.*, length, writes, touched, NULL AS chunk, NULL AS part, NULL AS start, NULL AS stop,"
+    " NULL AS overlap, NULL AS own FROM memories CROSS JOIN texts ON texts.id = memories.text"
 )
 _CHUNKS = (
-    "SELECT memories.*, chunks.id AS chunk, part, start, stop, overlap, chunks.embedding AS own"
-    " FROM memories CROSS JOIN chunks ON chunks.memory = memories.seq"
+    "SELECT memories.*, length, writes, touched, chunks.id AS chunk, part, start, stop, overlap, chunks.embedding AS own"
+    " FROM memories CROSS JOIN texts ON texts.id = memories.text CROSS JOIN chunks ON chunks.memory = memories.seq"
 )
 
 
 def _row(work: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
     """A memory as the contract gives it; its content cut after `limit` code points."""
     partial = bool(row["partial"])
-    text = work.db.execute("SELECT length, writes, touched FROM texts WHERE id = ?", (row["text"],)).fetchone()
     is_chunk = row["chunk"] is not None
-    start, stop = (row["start"], row["stop"]) if is_chunk else (0, text["length"])
+    start, stop = (row["start"], row["stop"]) if is_chunk else (0, row["length"])
     end = stop if limit is None else min(stop, start + limit)
     result: dict[str, Any] = {
         "memoryId": row["chunk"] if is_chunk else row["id"],
@@ -70,7 +70,7 @@ def _row(work: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
         "tags": json.loads(row["tags"]),
         "version": row["version"],
         "createdAt": row["created"],
-        "updatedAt": max(row["updated"], text["touched"]) if partial else row["updated"],
+        "updatedAt": max(row["updated"], row["touched"]) if partial else row["updated"],
         "accessCount": row["access_count"],
         "isPartial": partial,
     }
@@ -88,7 +88,7 @@ def _row(work: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
             "userMessage": text_store.read_text(work, stream["question"], HEAD_LENGTH),
             "streamId": stream["id"],
             "streamStartTime": stream["started"],
-            "updates": text["writes"],
+            "updates": row["writes"],
         }
     if is_chunk:
         result["chunkMetadata"] = {
@@ -104,16 +104,18 @@ def _row(work: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
     return result
 
 
-def load(work: Transaction, space: str, memory: str, limit: int | None = None) -> dict[str, Any] | None:
-    """The memory of this id, a partial one too, or None; no chunk."""
-    row = work.db.execute(f"{_ANSWERS} WHERE space = ? AND id = ?", (space, memory)).fetchone()
-    return None if row is None else _row(work, row, limit)
+def load(work: Transaction, space: str, question: str | None, answer: str | None) -> list[dict[str, Any]]:
+    """The memories of a question and of its answer that are there, in this order, their contents cut."""
+    rows = work.db.execute(
+        f"{_ANSWERS} WHERE memories.space = ? AND memories.id IN (?, ?) ORDER BY seq", (space, question, answer)
+    )
+    return [_row(work, row, HEAD_LENGTH) for row in rows.fetchall()]
 
 
 def get(work: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
     """`memories:get`: the content is whole, and the chunks are named."""
     key = (args["memorySpaceId"], args["memoryId"])
-    row = work.db.execute(f"{_ANSWERS} WHERE space = ? AND id = ?", key).fetchone()
+    row = work.db.execute(f"{_ANSWERS} WHERE memories.space = ? AND memories.id = ?", key).fetchone()
     if row is None:
         row = work.db.execute(f"{_CHUNKS} WHERE chunks.space = ? AND chunks.id = ?", key).fetchone()
     if row is None or (row["partial"] and not args["includePartial"]):
@@ -204,8 +206,9 @@ WITH hits AS MATERIALIZED (
     SELECT text, part, count(*) AS matched, sum(best.weight * terms.weight) AS weight
     FROM best CROSS JOIN terms ON terms.term = best.term GROUP BY text, part
 )
-SELECT memories.*, chunks.id AS chunk, chunks.part AS part, start, stop, overlap, chunks.embedding AS own, matched, weight
-FROM scored CROSS JOIN memories ON memories.text = scored.text
+SELECT memories.*, length, writes, touched, chunks.id AS chunk, chunks.part AS part, start, stop, overlap,
+    chunks.embedding AS own, matched, weight
+FROM scored CROSS JOIN memories ON memories.text = scored.text CROSS JOIN texts ON texts.id = memories.text
 LEFT JOIN chunks ON chunks.memory = memories.seq AND chunks.part = scored.part
 WHERE memories.space = :space AND (partial = 0 OR :partial)
     AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)
@@ -248,7 +251,7 @@ def search(work: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _tails(work: Transaction, space: str, terms: list[str]) -> list[tuple[int, int, int, int]]:
     """What the end of each unfinished answer, which is not indexed yet, has of the terms: (text, term, words, times)."""
-    open_texts = work.db.execute("SELECT text FROM memories WHERE space = ? AND partial ORDER BY seq", (space,))
+    open_texts = work.db.execute("SELECT answer FROM streams WHERE space = ? AND state = 'open' ORDER BY seq", (space,))
     tails: list[tuple[int, int, int, int]] = []
     for (text,) in open_texts.fetchall():
         words = text_store.tail(work, text)
@@ -291,7 +294,7 @@ def delete(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 def forget_stream(work: Transaction, stream: int) -> None:
     """Mark a stream as deleted, and drop what only it refers to."""
-    row = work.db.execute("SELECT question FROM streams WHERE seq = ?", (stream,)).fetchone()
+    row = work.db.execute("SELECT question, answer FROM streams WHERE seq = ?", (stream,)).fetchone()
     attempts = work.db.execute("SELECT text FROM attempts WHERE stream = ?", (stream,)).fetchall()
     work.db.execute(
         "UPDATE streams SET state = 'deleted', question = NULL, answer = NULL, metadata = NULL, updated = ? WHERE seq = ?",
@@ -300,6 +303,6 @@ def forget_stream(work: Transaction, stream: int) -> None:
     work.db.execute("DELETE FROM memories WHERE stream = ? AND partial", (stream,))
     work.db.execute("DELETE FROM attempts WHERE stream = ?", (stream,))
     tokens.detach(work, stream)
-    for text in [row["question"], *(attempt["text"] for attempt in attempts)]:
+    for text in [row["question"], row["answer"], *(attempt["text"] for attempt in attempts)]:
         if text is not None:
             text_store.drop(work, text)

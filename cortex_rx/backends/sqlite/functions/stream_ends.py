@@ -22,13 +22,11 @@ def finish(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     leases.check_free(work, stream)
     leases.bump_epoch(work, stream, None)
     answer = int(stream["answer"])
-    length = text_store.length_of(work, answer)
+    length = int(stream["length"])
     if all(part.isspace() for part in text_store.read(work, answer, 0, length)):
         exchanges.store_unanswered(work, stream, "interrupted", None)
-        leases.clear_lease(work, stream, None, None)
     else:
         exchanges.store_answer(work, stream, answer, length, _INCOMPLETE)
-        leases.clear_lease(work, stream, exchanges.INCOMPLETE, None)
     return streams.result(work, args, "now")
 
 

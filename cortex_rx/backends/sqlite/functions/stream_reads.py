@@ -16,7 +16,7 @@ __all__ = ["ended", "get", "interrupted", "kept", "read", "turn_of"]
 
 
 def kept(text: sqlite3.Row) -> dict[str, Any]:
-    """The mark and the resume state of a text, as parts of a result; what is None is left out."""
+    """The mark and the resume state of a text, or of a stream's text, as parts of a result; what is None is left out."""
     pairs = {"mark": text["mark"], "resumeState": text["resume_state"]}
     values = {key: json.loads(value) for key, value in pairs.items() if value is not None}
     return {key: value for key, value in values.items() if value is not None}
@@ -58,7 +58,6 @@ def get(work: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
         stream = leases.get_live(work, args)
     except StreamNotFound:
         return None
-    text = work.db.execute("SELECT * FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
     return {
         "streamId": stream["id"],
         "memorySpaceId": stream["space"],
@@ -67,13 +66,13 @@ def get(work: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
         "state": stream["state"],
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
-        "length": text["length"],
+        "length": stream["length"],
         "userMessage": text_store.read_text(work, stream["question"]),
         "createdAt": stream["created"],
-        "updatedAt": _updated(stream, text),
-        "owned": text["lease"] > work.now,
-        **leases.shown(text["lease"]),
-        **(kept(text) if stream["state"] == "open" else ended(stream)),
+        "updatedAt": _updated(stream, stream),
+        "owned": stream["lease"] > work.now,
+        **leases.shown(stream["lease"]),
+        **(kept(stream) if stream["state"] == "open" else ended(stream)),
     }
 
 
@@ -88,20 +87,24 @@ def read(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if stream is None or stream["state"] == "deleted":
         raise StreamNotFound("no stream of this id in the memory space, or its memory was deleted")
     attempt = args.get("attempt", stream["attempt"])
-    text = work.db.execute(
-        "SELECT texts.* FROM attempts JOIN texts ON texts.id = attempts.text WHERE stream = ? AND attempt = ?",
-        (stream["seq"], attempt),
-    ).fetchone()
+    if attempt == stream["attempt"]:
+        answer, text = stream["answer"], None if stream["answer"] is None else stream
+    else:
+        text = work.db.execute(
+            "SELECT texts.* FROM attempts JOIN texts ON texts.id = attempts.text WHERE stream = ? AND attempt = ?",
+            (stream["seq"], attempt),
+        ).fetchone()
+        answer = None if text is None else text["id"]
     length = 0 if text is None else int(text["length"])
     start = min(args["after"], length)
     stop = min(start + args["limit"], length)
-    until = leases.lease_until(work, stream)
+    until = leases.lease_until(stream)
     return {
         "streamId": stream["id"],
         "attempt": attempt,
         "attempts": stream["attempt"],
         "start": start,
-        "text": "" if text is None else "".join(text_store.read(work, text["id"], start, stop)),
+        "text": "" if text is None else "".join(text_store.read(work, answer, start, stop)),
         "length": length,
         "certain": leases.valid_prefix(stream, args.get("epoch", stream["epoch"]), attempt, length),
         "createdAt": stream["created"],

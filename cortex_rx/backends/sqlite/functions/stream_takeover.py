@@ -16,7 +16,7 @@ __all__ = ["take_over"]
 def take_over(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:takeOver`: the epoch rises, the attempt does not."""
     token = tokens.look_up(work, args["token"], args["memorySpaceId"])
-    row = work.db.execute("SELECT * FROM streams WHERE seq = ?", (token["stream"],)).fetchone()
+    row = leases.find_numbered(work, token["stream"])
     if row is None:
         raise StreamNotFound("the memory of this stream was deleted, or it was rolled back")
     stream = leases.require_live(row)
@@ -39,16 +39,15 @@ def take_over(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 def _answer(work: Transaction, key: dict[str, Any]) -> dict[str, Any]:
     """What the one who goes on has to know; or what is stored, if the stream has ended."""
     stream = leases.get_live(work, key)
-    text = work.db.execute("SELECT * FROM texts WHERE id = ?", (stream["answer"],)).fetchone()
     answer: dict[str, Any] = {
         "state": stream["state"],
         "streamId": stream["id"],
         "memoryId": stream["memory"],
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
-        "length": text["length"],
+        "length": stream["length"],
         "turn": turn_of(work, stream),
     }
     if stream["state"] == "open":
-        return {**answer, **kept(text), **leases.shown(text["lease"])}
+        return {**answer, **kept(stream), **leases.shown(stream["lease"])}
     return {**answer, **ended(stream), **streams.result(work, key, "before")}

@@ -9,10 +9,9 @@ import json
 import sqlite3
 from typing import Any
 
-from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.functions import exchanges, leases, memories, tokens
-from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.backends.sqlite.text_store import Transaction, WriterState
 from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict
 
 __all__ = ["append", "begin", "close", "finalize", "result"]
@@ -20,20 +19,21 @@ __all__ = ["append", "begin", "close", "finalize", "result"]
 
 def begin(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:begin`: the question is stored, the answer has a partial memory; or a stream without an answer is taken over."""
-    stream = leases.find(work, args)
-    if stream is None or stream["state"] == "rolledBack":
-        stream = _create(work, args, stream)
+    found = leases.find(work, args)
+    stream: sqlite3.Row | dict[str, Any]
+    if found is None or found["state"] == "rolledBack":
+        stream = _create(work, args, found)
     else:
-        _begin_again(work, stream, args)
+        _begin_again(work, found, args)
+        stream = leases.get_live(work, args)
     if "token" in args:
         tokens.issue(work, stream, args["token"], args)
-    now = leases.get_live(work, args)
     return {
-        "memoryId": now["memory"],
-        "epoch": now["epoch"],
-        "attempt": now["attempt"],
-        "state": now["state"],
-        **leases.shown(leases.lease_until(work, now)),
+        "memoryId": stream["memory"],
+        "epoch": stream["epoch"],
+        "attempt": stream["attempt"],
+        "state": stream["state"],
+        **leases.shown(stream["lease"]),
     }
 
 
@@ -61,60 +61,63 @@ def _begin_again(work: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -
         leases.check_free(work, stream)
     leases.note_break(work, stream)
     leases.bump_epoch(work, stream, args.get("claim"))
-    answer = _restart(work, stream, stream["attempt"] + 1)
-    text_store.save_writer_state(work, answer, leases.carried(work, args))
+    _restart(work, stream, stream["attempt"] + 1, leases.carried(work, args))
 
 
-def _create(work: Transaction, args: dict[str, Any], rolled_back: sqlite3.Row | None) -> sqlite3.Row:
-    """A new stream; in the place of one that was rolled back it has a higher epoch, so that no writer of that one is heard."""
+def _create(work: Transaction, args: dict[str, Any], rolled_back: sqlite3.Row | None) -> dict[str, Any]:
+    """A new stream, with the columns that are needed of it; in the place of one that was rolled back it has a higher epoch, so that no writer of that one is heard."""
     epoch, breaks = 1, list[list[int]]()
     if rolled_back is not None:
         epoch = rolled_back["epoch"] + 1
         breaks = [[epoch, 0, 0]]  # nothing of any attempt is certain, for they are counted anew
         work.db.execute("DELETE FROM streams WHERE seq = ?", (rolled_back["seq"],))
     question = text_store.create(work, args["memorySpaceId"], args["userMessage"])
-    answer = text_store.create(work, args["memorySpaceId"])
-    work.db.execute(
+    carried = leases.carried(work, args)
+    stream: dict[str, Any] = {
+        "space": args["memorySpaceId"],
+        "question": question,
+        "answer": text_store.create(work, args["memorySpaceId"], "", carried),
+        "memory": f"mem-{work.new_id()}",
+        "tags": json.dumps(args["tags"], ensure_ascii=False),
+        "epoch": epoch,
+        "attempt": 0,
+        "state": "open",
+    }
+    made = work.db.execute(
         "INSERT INTO streams (space, id, conversation, question, user_id, user_name, agent_id, participant_id, importance,"
         " tags, metadata, started, state, epoch, attempt, answer, memory, created, updated, claim,"
         " breaks)"
         " VALUES (:space, :id, :conversation, :question, :user_id, :user_name, :agent_id, :participant_id, :importance,"
-        " :tags, :metadata, :started, 'open', :epoch, 0, :answer, :memory, :now, :now, :claim, :breaks)",
+        " :tags, :metadata, :started, :state, :epoch, :attempt, :answer, :memory, :now, :now, :claim, :breaks)",
         {
-            "space": args["memorySpaceId"],
+            **stream,
             "id": args["streamId"],
             "conversation": args["conversationId"],
-            "question": question,
             "user_id": args.get("userId"),
             "user_name": args.get("userName"),
             "agent_id": args.get("agentId"),
             "participant_id": args.get("participantId"),
             "importance": args["importance"],
-            "tags": json.dumps(args["tags"], ensure_ascii=False),
             "metadata": text_store.as_json(args, "metadata"),
             "started": args.get("startedAt", work.now),
-            "answer": answer,
-            "memory": f"mem-{work.new_id()}",
-            "epoch": epoch,
             "claim": args.get("claim"),
             "breaks": json.dumps(breaks),
             "now": work.now,
         },
     )
-    text_store.save_writer_state(work, answer, leases.carried(work, args))
-    stream = leases.get_live(work, args)
-    work.db.execute("INSERT INTO attempts (stream, attempt, text) VALUES (?, 0, ?)", (stream["seq"], answer))
-    # Two numbers are taken: the one before the answer's is for the question, whenever it becomes a memory.
-    last = work.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").fetchone()
-    exchanges.add_partial(work, stream, (last[0] if last else 0) + 2)
+    stream.update(seq=made.lastrowid, lease=carried[0] or 0)
+    exchanges.add_partial(work, stream)
     return stream
 
 
-def _restart(work: Transaction, stream: sqlite3.Row, attempt: int) -> int:
+def _restart(work: Transaction, stream: sqlite3.Row, attempt: int, carried: WriterState) -> int:
     """Begin the text of the answer anew, under a higher attempt; what the former one wrote is kept, out of the index."""
     text_store.unindex(work, stream["answer"])
-    answer = text_store.create(work, stream["space"])
-    work.db.execute("INSERT INTO attempts (stream, attempt, text) VALUES (?, ?, ?)", (stream["seq"], attempt, answer))
+    answer = text_store.create(work, stream["space"], "", carried)
+    work.db.execute(
+        "INSERT INTO attempts (stream, attempt, text) VALUES (?, ?, ?)",
+        (stream["seq"], stream["attempt"], stream["answer"]),
+    )
     work.db.execute(
         "UPDATE streams SET attempt = ?, answer = ?, updated = ? WHERE seq = ?",
         (attempt, answer, work.now, stream["seq"]),
@@ -123,8 +126,8 @@ def _restart(work: Transaction, stream: sqlite3.Row, attempt: int) -> int:
     return answer
 
 
-def _append(work: Transaction, stream: sqlite3.Row, end: int, args: dict[str, Any]) -> tuple[int, int]:
-    """Append by the rules of the contract to an answer of the length `end`; its text and its new length."""
+def _append(work: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -> tuple[int, int]:
+    """Append by the rules of the contract to the answer; its text and its new length."""
     attempt, start, body = args["attempt"], args["start"], args["text"]
     if attempt < stream["attempt"]:
         raise Fenced(f"the stream is at attempt {stream['attempt']}, this write at {attempt}")
@@ -134,11 +137,12 @@ def _append(work: Transaction, stream: sqlite3.Row, end: int, args: dict[str, An
             raise _conflict(stream)
         if start:
             raise Gap(0, start)
-        text = _restart(work, stream, attempt)
-        text_store.save_writer_state(work, text, (leases.lease_until(work, stream), None, None))
-        end = 0
+        text = _restart(work, stream, attempt, (leases.lease_until(stream), None, None))
+        state = (0, 0, 0)
     else:
         text = int(stream["answer"])
+        state = (int(stream["length"]), int(stream["indexed"]), int(stream["lead"]))
+    end = state[0]
     if start > end:
         raise Gap(end, start)
     if start < end and not text_store.compare(work, text, start, body):
@@ -150,7 +154,7 @@ def _append(work: Transaction, stream: sqlite3.Row, end: int, args: dict[str, An
         raise _conflict(stream)
     carried = leases.carried(work, args, at_end=start + len(body) >= end)
     if rest:
-        end = text_store.extend(work, text, rest, carried, index=not args.get("chunks"))
+        end = text_store.extend(work, text, state, rest, carried, index=not args.get("chunks"))
     elif open_ and carried != (None, None, None):
         text_store.save_writer_state(work, text, carried)
     return text, end
@@ -166,7 +170,7 @@ def _conflict(stream: sqlite3.Row) -> IdempotencyConflict:
 def append(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:append`."""
     stream = leases.get_for_append(work, args)
-    return {"end": _append(work, stream, stream["length"], args)[1]}
+    return {"end": _append(work, stream, args)[1]}
 
 
 def finalize(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -174,11 +178,10 @@ def finalize(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     stream = leases.get_owned(work, args)
     if stream["state"] != "open":
         return _stored_before(work, stream, args)
-    answer, end = _append(work, stream, text_store.length_of(work, stream["answer"]), args)
+    answer, end = _append(work, stream, args)
     if end != args["length"]:
         raise Gap(end, args["length"])
     exchanges.store_answer(work, stream, answer, end, args)
-    leases.clear_lease(work, stream, args.get("reason"), text_store.as_json(args, "usage"))
     return result(work, args, "now")
 
 
@@ -186,7 +189,7 @@ def _stored_before(work: Transaction, stream: sqlite3.Row, args: dict[str, Any])
     """What a finished stream says to one more finalise: the stored result, if it is of the same text."""
     if stream["state"] == "finished" and args["attempt"] < stream["attempt"]:
         raise Fenced(f"the stream is at attempt {stream['attempt']}, this write at {args['attempt']}")
-    length = text_store.length_of(work, stream["answer"])
+    length = stream["length"]
     same = (
         stream["state"] == "finished"
         and args["attempt"] == stream["attempt"]
@@ -203,16 +206,15 @@ def result(work: Transaction, args: dict[str, Any], stored: str) -> dict[str, An
     """What is stored of a stream that has ended, as `streams:finalize` and `streams:close` give it."""
     stream = leases.get_live(work, args)
     empty = stream["state"] == "empty"
-    ids = [stream["question_memory"]] if empty else [stream["question_memory"], stream["memory"]]
-    rows = [memories.load(work, stream["space"], memory, HEAD_LENGTH) for memory in ids]
+    answer = None if empty else stream["memory"]
     messages = [stream["question_message"], stream["answer_message"]]
     return {
         "conversation": {
             "conversationId": stream["conversation"],
             "messageIds": [message for message in messages if message is not None],
         },
-        "memories": [row for row in rows if row is not None],
-        "contentLength": 0 if empty else text_store.length_of(work, stream["answer"]),
+        "memories": memories.load(work, stream["space"], stream["question_memory"], answer),
+        "contentLength": 0 if empty else stream["length"],
         "stored": stored,
     }
 
@@ -225,5 +227,4 @@ def close(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if stream["state"] == "empty":
         return result(work, args, "before")
     exchanges.store_unanswered(work, stream, args["outcome"], args.get("reason"))
-    leases.clear_lease(work, stream, args.get("reason"), None)
     return result(work, args, "now")

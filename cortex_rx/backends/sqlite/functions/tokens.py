@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from cortex_rx.backends.sqlite.functions import leases
@@ -18,7 +19,7 @@ from cortex_rx.errors import (
 __all__ = ["check_valid", "detach", "issue", "issue_token", "look_up"]
 
 
-def issue(work: Transaction, stream: sqlite3.Row, token: str, args: dict[str, Any]) -> int:
+def issue(work: Transaction, stream: sqlite3.Row | Mapping[str, Any], token: str, args: dict[str, Any]) -> int:
     """Store a new token of the stream; until when it is valid (epoch ms).  One that it has already stays as it is."""
     row = work.db.execute("SELECT serial, space, stream, expires FROM tokens WHERE hash = ?", (token,)).fetchone()
     if row is not None:

@@ -296,7 +296,7 @@ async def test_all_or_nothing_and_the_next_try_succeeds(store: Any, monkeypatch:
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(text_store, "index_parts", fails)
+        patch.setattr(text_store, "finish_parts", fails)
         with pytest.raises(Exception, match="disk I/O error"):
             await store.finalize(TEXT[20:], start=20, chunks=ranges(*CUTS))
     assert (counts(store), store.sql("SELECT * FROM memories"), store.sql("SELECT * FROM pieces")) == before
