@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["Outcome", "by_hand"]
+__all__ = ["Outcome", "by_hand", "question"]
 
 INTERVAL = 0.5
 
@@ -41,16 +41,9 @@ class Outcome:
     stored: Any
 
 
-async def by_hand(
-    open_model: Callable[[], AsyncIterator[str]],
-    store: Any,
-    read: Callable[[str], None],
-    stream_id: str = "by-hand",
-    conversation_id: str = "c-1",
-    user_message: str = "What is it?",
-) -> Outcome:
-    """Stream an answer into `store` and give each token to `read`, at the pace of that."""
-    question = {
+def question(stream_id: str, conversation_id: str = "c-1", user_message: str = "What is it?") -> dict[str, Any]:
+    """What a store is given to begin a stream with."""
+    return {
         "streamId": stream_id,
         "memorySpaceId": "space",
         "conversationId": conversation_id,
@@ -61,9 +54,21 @@ async def by_hand(
         "tags": [],
         "startedAt": round(time.time() * 1000),
     }
+
+
+async def by_hand(
+    open_model: Callable[[], AsyncIterator[str]],
+    store: Any,
+    read: Callable[[str], None],
+    stream_id: str = "by-hand",
+    conversation_id: str = "c-1",
+    user_message: str = "What is it?",
+) -> Outcome:
+    """Stream an answer into `store` and give each token to `read`, at the pace of that."""
+    asked = question(stream_id, conversation_id, user_message)
     queue: asyncio.Queue[str | None] = asyncio.Queue(32)
     async with asyncio.TaskGroup() as tasks:
-        outcome = tasks.create_task(_remember(open_model, store, queue, question))
+        outcome = tasks.create_task(_remember(open_model, store, queue, asked))
         while True:
             text = await queue.get()
             if text is None:
@@ -76,14 +81,14 @@ async def _remember(
     open_model: Callable[[], AsyncIterator[str]],
     store: Any,
     queue: asyncio.Queue[str | None],
-    question: dict[str, Any],
+    asked: dict[str, Any],
 ) -> Outcome:
     clock = asyncio.get_running_loop().time
     texts: list[str] = []
     times: list[float] = []
     written = end = partial_writes = 0  # written: texts, end: code points
     over = asyncio.Event()
-    stream = {"streamId": question["streamId"], "memorySpaceId": "space", "epoch": 1, "attempt": 0}
+    stream = {"streamId": asked["streamId"], "memorySpaceId": "space", "epoch": 1, "attempt": 0}
 
     async def append() -> None:
         nonlocal written, end, partial_writes
@@ -107,7 +112,7 @@ async def _remember(
             await writer
 
     opened = clock()
-    beginning = asyncio.create_task(store.mutation("streams:begin", question))
+    beginning = asyncio.create_task(store.mutation("streams:begin", asked))
     writer: asyncio.Task[None] | None = None
     note, keep, put, full = times.append, texts.append, queue.put_nowait, queue.full
     try:

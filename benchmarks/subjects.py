@@ -10,12 +10,12 @@ from typing import Any
 from aiostream import pipe
 from aiostream import stream as aio
 
-from benchmarks.hand import INTERVAL, by_hand
+from benchmarks.hand import INTERVAL, by_hand, question
 from cortex_rx import Turn, default_chain, from_stream, remember_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.events import Remembered
 
-__all__ = ["SUBJECTS", "Model", "Subject"]
+__all__ = ["SUBJECTS", "HandWork", "Model", "Subject"]
 
 WORDS = 1009  # different tokens; a prime, so that no batch repeats another
 
@@ -37,6 +37,48 @@ Subject = Callable[[Model, Any], Awaitable[str | None]]
 """Reads a model into a store; gives the text that it saw, None if it keeps none."""
 
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
+
+
+class HandWork:
+    """What one writes beside a library that only hands the tokens on: the time of each, the text so far, and storing both ends.
+
+    The text is appended at most every half second, with one write in flight.
+    """
+
+    def __init__(self, store: Any, stream_id: str) -> None:
+        self._store = store
+        self._question = question(stream_id)
+        self._stream = {"streamId": stream_id, "memorySpaceId": "space", "epoch": 1, "attempt": 0}
+        self._clock = asyncio.get_running_loop().time
+        self._times: list[float] = []
+        self._texts: list[str] = []
+        self._written = self._end = 0  # texts, code points
+        self._writing: asyncio.Task[Any] | None = None
+        self._due = 0.0
+
+    async def begin(self) -> None:
+        await self._store.mutation("streams:begin", self._question)
+
+    def measure(self, text: str) -> None:
+        self._times.append(self._clock())
+
+    def persist(self, text: str) -> None:
+        self._texts.append(text)
+        if self._clock() >= self._due and (self._writing is None or self._writing.done()):
+            part = "".join(self._texts[self._written :])
+            args = {**self._stream, "start": self._end, "text": part}
+            self._writing = asyncio.create_task(self._store.mutation("streams:append", args))
+            self._written, self._end, self._due = len(self._texts), self._end + len(part), self._clock() + INTERVAL
+
+    async def end(self) -> str:
+        """Store the rest, and compute the metrics; the whole text."""
+        if self._writing:
+            await self._writing
+        whole = "".join(self._texts)
+        args = {**self._stream, "start": self._end, "text": whole[self._end :], "length": len(whole)}
+        await self._store.mutation("streams:finalize", args)
+        self.gaps = sorted(after - before for before, after in pairwise(self._times))
+        return whole
 
 
 async def bare(model: Model, store: Any) -> str:
@@ -89,39 +131,15 @@ async def handle(model: Model, store: Any) -> str:
 
 async def aiostream(model: Model, store: Any) -> str:
     """aiostream: a pass-through, a measure and a persist, each a pipe."""
-    clock = asyncio.get_running_loop().time
-    times: list[float] = []
-    texts: list[str] = []
-    written = end = 0
-    writing: asyncio.Task[Any] | None = None
-    stream = {"streamId": "aiostream", "memorySpaceId": "space", "epoch": 1, "attempt": 0}
-
-    def measure(text: str, *_: str) -> None:
-        times.append(clock())
-
-    due = clock()
-
-    def persist(text: str, *_: str) -> None:
-        nonlocal written, end, writing, due
-        texts.append(text)
-        if clock() >= due and (writing is None or writing.done()):
-            part = "".join(texts[written:])
-            args = {**stream, "start": end, "text": part}
-            writing = asyncio.create_task(store.mutation("streams:append", args))
-            written, end, due = len(texts), end + len(part), clock() + INTERVAL
-
-    await store.mutation("streams:begin", {"streamId": "aiostream"})
-    source = aio.iterate(model()) | pipe.map(lambda text, *_: text) | pipe.action(measure) | pipe.action(persist)
-    async with source.stream() as streamer:
+    work = HandWork(store, "aiostream")
+    await work.begin()
+    source = aio.iterate(model()) | pipe.map(lambda text, *_: text)
+    measured = source | pipe.action(lambda text, *_: work.measure(text))
+    stored = measured | pipe.action(lambda text, *_: work.persist(text))
+    async with stored.stream() as streamer:
         async for _ in streamer:
             pass
-    if writing:
-        await writing
-    whole = "".join(texts)
-    args = {**stream, "start": end, "text": whole[end:], "length": len(whole)}
-    await store.mutation("streams:finalize", args)
-    sorted(after - before for before, after in pairwise(times))
-    return whole
+    return await work.end()
 
 
 SUBJECTS: dict[str, Subject] = {
