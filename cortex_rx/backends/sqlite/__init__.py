@@ -8,6 +8,7 @@ How it is made, from the outside in:
 
 * `store`: the backend.  Each mutation is one function, run from `BEGIN IMMEDIATE` to `COMMIT` on the one thread that writes;
   each query is one function on a connection of its own, within one read transaction that ends before its result is given.
+* `writer`: the mutations that wait at the same time share one transaction, each in a savepoint.
 * `functions`: the functions of the contract (`cortex_rx.backends.contract`), whose checks have passed before.
 * `streams`, `memories`, `conversations`: what they do; `exchanges`: what a stream leaves in the other two.  `leases`, `tokens`,
   `takeover`: who writes a stream, and how another goes on with it; `reading`: what there is of one; `ending`: what becomes of one

@@ -32,6 +32,7 @@ from cortex_rx.backends.sqlite.connection import (
 )
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
 from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.backends.sqlite.writer import SharedWrites
 from cortex_rx.errors import StoreClosed, StoreReadOnly, StoreUnavailable
 
 __all__ = ["SqliteBackend"]
@@ -60,7 +61,8 @@ class SqliteBackend:
     `StoreFull`).  `clock`: epoch seconds.  `new_id`: makes the ids of rows, each time another.
 
     The file is opened by the first use, not here.  Use it as `async with SqliteBackend(path) as backend`, or call `close()`.
-    It may be used from any number of tasks, loops and threads; writes run one after the other, each in one transaction.
+    It may be used from any number of tasks, loops and threads; writes run one after the other, and those that wait at the same time
+    share a transaction.
 
     >>> async def main():
     ...     async with SqliteBackend(":memory:") as backend:
@@ -106,6 +108,7 @@ class SqliteBackend:
         self._running = 0
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="cortex-sqlite-write")
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="cortex-sqlite-read")
+        self._writes = SharedWrites(self._start_write, self._transact, self._missed)
 
     def __repr__(self) -> str:
         return f"SqliteBackend({self._settings.path!r})"
@@ -128,17 +131,15 @@ class SqliteBackend:
         return await self._read(lambda db: function(self._work(db), checked))
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
-        """Write: call the function `path` with `args`, in one transaction that is durable when this returns.
+        """Write: call the function `path` with `args`; all or nothing of it, and durable when this returns.
 
-        If the awaiting task is cancelled, a transaction that has begun is completed, and one that has not is not begun.
+        If the awaiting task is cancelled, a write that has begun is completed, and one that has not is not begun.
         """
         self._check_open()
         checked = contract.check("mutation", path, args)
         function = MUTATIONS[path]
-        return await self._run(
-            self._write_thread,
-            lambda: self._transact(lambda db: function(self._work(db), checked)),
-        )
+        # A beginning holds up the first token of an answer, so it is not left behind the writes of answers that flow already.
+        return await self._writes.write(lambda db: function(self._work(db), checked), urgent=path == "streams:begin")
 
     def _work(self, db: sqlite3.Connection) -> Transaction:
         return Transaction(db, round(self._clock() * 1000), self._new_id)
@@ -208,27 +209,41 @@ class SqliteBackend:
             self._fresh()
 
     async def _run(self, executor: Executor, job: Callable[[], T]) -> T:
-        """Run a job of ours on a thread, through the loop that is running now; nothing of ours is bound to a loop."""
+        """Run a job of ours on a thread, and wait for it."""
         abandoned = False
 
         def work() -> T:
             try:
-                with self._counted():
-                    return job()
+                return job()
             except Exception as error:
                 if abandoned:
-                    logger.warning("%s failed after the task that waited for it was cancelled: %s", self, type(error))
+                    self._missed(error)
                 raise
 
-        try:
-            running = asyncio.get_running_loop().run_in_executor(executor, work)
-        except RuntimeError as error:
-            raise StoreClosed(f"{self._settings.path}: the backend was closed") from error
+        running = self._start(executor, work)
         try:
             return await running
         except asyncio.CancelledError:
             abandoned = True
             raise
+
+    def _start(self, executor: Executor, job: Callable[[], T]) -> asyncio.Future[T]:
+        """Run a job of ours on a thread, through the loop that is running now; nothing of ours is bound to a loop."""
+
+        def work() -> T:
+            with self._counted():
+                return job()
+
+        try:
+            return asyncio.get_running_loop().run_in_executor(executor, work)
+        except RuntimeError as error:
+            raise StoreClosed(f"{self._settings.path}: the backend was closed") from error
+
+    def _start_write(self, job: Callable[[], T]) -> asyncio.Future[T]:
+        return self._start(self._write_thread, job)
+
+    def _missed(self, error: BaseException) -> None:
+        logger.warning("%s failed after the task that waited for it was cancelled: %s", self, type(error))
 
     @contextmanager
     def _counted(self) -> Generator[None, None, None]:

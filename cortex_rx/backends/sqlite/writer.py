@@ -1,0 +1,184 @@
+"""Writing: what waits while a transaction is written shares the next one.
+
+A COMMIT costs a sync of the disk and some pages of the -wal file, however little it holds.  So when the thread that writes is free,
+it takes all writes that wait, at most `MOST`, does each in a savepoint of its own, and commits once.
+
+* Nothing is told before the COMMIT: no result, and no refusal either, since a refusal may rest on what another write of the same
+  transaction did.
+* A write that is refused is undone alone.  When SQLite itself fails, in a write or in the COMMIT, the whole transaction is
+  undone, and then each write is done by itself: so each gets what it would have got if it had been alone.
+* Nobody waits for company: a write that finds the thread free is done at once, in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import sqlite3
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, TypeAlias
+
+__all__ = ["MOST", "SharedWrites", "Write"]
+
+MOST = 64
+"""Writes in a transaction: it holds the file against other processes, and nobody in it is told anything before its end."""
+
+_URGENT = MOST // 2
+"""Urgent ones among them while others wait: so both go on, however many there are of either."""
+
+Work: TypeAlias = Callable[[sqlite3.Connection], Any]
+Transact: TypeAlias = Callable[[Work], Any]
+"""Does a work in a transaction that is committed when this returns, and undone when it raises."""
+
+
+Start: TypeAlias = "Callable[[Callable[[], list[Write]]], asyncio.Future[list[Write]]]"
+"""Runs a job on the thread that writes, after all that were given to it before."""
+
+
+class Write:
+    """One write: its `work`, who waits for its `answer`, and what is to be told: the `error`, or if there is none the `result`."""
+
+    __slots__ = ("answer", "error", "result", "work")
+
+    def __init__(self, work: Work, answer: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.answer = answer
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class SharedWrites:
+    """The writes of a backend.  `start` and `transact` run them; `missed` is given those that failed and nobody waits for any more."""
+
+    def __init__(self, start: Start, transact: Transact, missed: Callable[[BaseException], None]) -> None:
+        self._start = start
+        self._transact = transact
+        self._missed = missed
+        # By loop, so that a job wakes one loop, once, and a loop that runs its jobs inline does not wait for a thread.
+        self._waiting: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = weakref.WeakKeyDictionary()
+
+    async def write(self, work: Work, *, urgent: bool = False) -> Any:
+        """Do it, and return its result when that is durable.  Cancelled before the thread has taken it, it is not done."""
+        loop = asyncio.get_running_loop()
+        waiting = self._waiting.get(loop)
+        if waiting is None:
+            waiting = self._waiting[loop] = _Waiting()
+        write = Write(work, loop.create_future())
+        if waiting.add(write, urgent):
+            try:
+                job = self._start(lambda: self._job(waiting))
+            except BaseException:
+                write.answer.cancel()
+                raise
+            job.add_done_callback(_tell, context=Context())  # it tells others too, so it is nobody's
+        return await write.answer
+
+    def _job(self, waiting: _Waiting) -> list[Write]:
+        """On the thread that writes."""
+        writes = waiting.take()
+        _write_all(writes, self._transact)
+        for write in writes:
+            if write.error is not None and write.answer.cancelled():
+                self._missed(write.error)
+        return writes
+
+
+class _Waiting:
+    """What one loop has asked for, and the thread has not taken yet.
+
+    There is a job on its way for each `MOST` of them.  So whatever was asked for before something else was given to the thread,
+    such as the end of a backend that is closed, is done before that.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._urgent: deque[Write] = deque()
+        self._others: deque[Write] = deque()
+        self._jobs = 0
+
+    def add(self, write: Write, urgent: bool) -> bool:
+        """One more.  Whether it needs one more job."""
+        with self._lock:
+            (self._urgent if urgent else self._others).append(write)
+            needed = len(self._urgent) + len(self._others) > self._jobs * MOST
+            self._jobs += needed
+            return needed
+
+    def take(self) -> list[Write]:
+        """For a job: those that are to be done together, without what was cancelled meanwhile."""
+        with self._lock:
+            self._jobs -= 1
+            taken = _first_of(self._urgent, _URGENT)
+            taken += _first_of(self._others, MOST - len(taken))
+            taken += _first_of(self._urgent, MOST - len(taken))
+        return [write for write in taken if not write.answer.done()]
+
+
+def _first_of(waiting: deque[Write], most: int) -> list[Write]:
+    return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+
+
+def _write_all(writes: list[Write], transact: Transact) -> None:
+    """Do them all; what is to be told stands in each afterwards."""
+    if len(writes) > 1 and _write_together(writes, transact):
+        return
+    for write in writes:
+        write.result = write.error = None
+        try:
+            write.result = transact(write.work)
+        except BaseException as error:  # whatever it is, it belongs to who asked
+            write.error = error
+
+
+def _write_together(writes: list[Write], transact: Transact) -> bool:
+    """Do them in one transaction.  Whether that settles it; else none of them is done."""
+    begun = False
+
+    def work(db: sqlite3.Connection) -> None:
+        nonlocal begun
+        begun = True
+        for write in writes:
+            _write_within(db, write)
+
+    try:
+        transact(work)
+    except BaseException as error:
+        if begun and isinstance(error, Exception):
+            return False
+        # The file could not be opened or locked: no other would fare better.  To raise an exception changes it: each gets its own.
+        for write in writes:
+            write.error = copy.copy(error).with_traceback(error.__traceback__)
+            write.error.__cause__ = error.__cause__
+    return True
+
+
+def _write_within(db: sqlite3.Connection, write: Write) -> None:
+    """Do one in the transaction that it shares.  Raises what leaves nothing of that transaction to go on with."""
+    db.execute("SAVEPOINT one")
+    try:
+        write.result = write.work(db)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) or not db.in_transaction:
+            raise
+        db.execute("ROLLBACK TO one")
+        write.error = error
+    db.execute("RELEASE one")
+
+
+def _tell(job: asyncio.Future[list[Write]]) -> None:
+    """On the loop that waits."""
+    for write in job.result():
+        if write.answer.done():  # cancelled meanwhile
+            continue
+        if isinstance(write.error, StopIteration):  # no future can carry it
+            refused = RuntimeError("a function of the backend's user raised StopIteration")
+            refused.__cause__ = write.error
+            write.answer.set_exception(refused)
+        elif write.error is not None:
+            write.answer.set_exception(write.error)
+        else:
+            write.answer.set_result(write.result)
