@@ -61,8 +61,8 @@ class SqliteBackend:
     `StoreFull`).  `clock`: epoch seconds.  `new_id`: makes the ids of rows, each time another.
 
     The file is opened by the first use, not here.  Use it as `async with SqliteBackend(path) as backend`, or call `close()`.
-    It may be used from any number of tasks, loops and threads; writes run one after the other, and those that wait at the same time
-    share a transaction.
+    It may be used from any number of tasks, loops and threads.  Writes run one after the other; those that wait at the
+    same time share a transaction.
 
     >>> async def main():
     ...     async with SqliteBackend(":memory:") as backend:
@@ -138,7 +138,7 @@ class SqliteBackend:
         self._check_open()
         checked = contract.check("mutation", path, args)
         function = MUTATIONS[path]
-        # A beginning holds up the first token of an answer, so it is not left behind the writes of answers that flow already.
+        # The first token of an answer waits for its beginning, so that goes before the writes of answers that flow already.
         return await self._writes.write(lambda db: function(self._work(db), checked), urgent=path == "streams:begin")
 
     def _work(self, db: sqlite3.Connection) -> Transaction:

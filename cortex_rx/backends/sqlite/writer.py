@@ -1,12 +1,12 @@
 """Writing: what waits while a transaction is written shares the next one.
 
-A COMMIT costs a sync of the disk and some pages of the -wal file, however little it holds.  So when the thread that writes is free,
-it takes all writes that wait, at most `MOST`, does each in a savepoint of its own, and commits once.
+A COMMIT costs a sync of the disk and some pages of the -wal file, however little it holds.  So when the thread that
+writes is free, it takes all writes that wait, at most `MOST`, does each in a savepoint of its own, and commits once.
 
-* Nothing is told before the COMMIT: no result, and no refusal either, since a refusal may rest on what another write of the same
-  transaction did.
-* A write that is refused is undone alone.  When SQLite itself fails, in a write or in the COMMIT, the whole transaction is
-  undone, and then each write is done by itself: so each gets what it would have got if it had been alone.
+* Nothing is told before the COMMIT: no result, and no refusal either, since a refusal may rest on what another write of
+  the same transaction did.
+* A write that is refused is undone alone.  When SQLite itself fails, in a write or in the COMMIT, the whole transaction
+  is undone, and then each write is done by itself: so each gets what it would have got if it had been alone.
 * Nobody waits for company: a write that finds the thread free is done at once, in a transaction of its own.
 """
 
@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 __all__ = ["MOST", "SharedWrites", "Write"]
 
 MOST = 64
-"""Writes in a transaction: it holds the file against other processes, and nobody in it is told anything before its end."""
+"""Writes in a transaction at most: it holds the file against other processes, and tells nobody anything before its end."""
 
 _URGENT = MOST // 2
 """Urgent ones among them while others wait: so both go on, however many there are of either."""
@@ -40,7 +40,7 @@ Start: TypeAlias = "Callable[[Callable[[], list[Write]]], asyncio.Future[list[Wr
 
 
 class Write:
-    """One write: its `work`, who waits for its `answer`, and what is to be told: the `error`, or if there is none the `result`."""
+    """One write: its `work`, the `answer` for which its caller waits, and what is to be told: `error`, or else `result`."""
 
     __slots__ = ("answer", "error", "result", "work")
 
@@ -52,7 +52,10 @@ class Write:
 
 
 class SharedWrites:
-    """The writes of a backend.  `start` and `transact` run them; `missed` is given those that failed and nobody waits for any more."""
+    """The writes of a backend.
+
+    `start` and `transact` run them; `missed` is given the errors of those for which nobody waits any more.
+    """
 
     def __init__(self, start: Start, transact: Transact, missed: Callable[[BaseException], None]) -> None:
         self._start = start
@@ -90,8 +93,8 @@ class SharedWrites:
 class _Waiting:
     """What one loop has asked for, and the thread has not taken yet.
 
-    There is a job on its way for each `MOST` of them.  So whatever was asked for before something else was given to the thread,
-    such as the end of a backend that is closed, is done before that.
+    There is a job on its way for each `MOST` of them.  So what was asked for before the backend is closed is taken before
+    the job that closes it.
     """
 
     def __init__(self) -> None:
@@ -149,7 +152,8 @@ def _write_together(writes: list[Write], transact: Transact) -> bool:
     except BaseException as error:
         if begun and isinstance(error, Exception):
             return False
-        # The file could not be opened or locked: no other would fare better.  To raise an exception changes it: each gets its own.
+        # The file could not be opened or locked: alone they would fare no better.
+        # Raising an exception changes it, so each gets its own.
         for write in writes:
             write.error = copy.copy(error).with_traceback(error.__traceback__)
             write.error.__cause__ = error.__cause__

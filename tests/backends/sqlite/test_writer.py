@@ -40,7 +40,7 @@ async def together(store: Any, *calls: Awaitable[Any]) -> list[Any]:
 
 
 def traced(store: Any) -> list[str]:
-    """The statements of the writing connection, from now on: those that begin and end something, and what is between."""
+    """The statements of the writing connection, from now on."""
     statements: list[str] = []
     store.backend._writer.set_trace_callback(statements.append)
     return statements
@@ -247,7 +247,7 @@ async def test_a_reader_sees_all_of_a_transaction_or_nothing(store: Any) -> None
 
 @pytest.mark.parametrize("syncs", [1, 3, 10_000])
 async def test_a_commit_that_fails_is_told_to_nobody_as_done(make_store: Any, tmp_path: Path, syncs: int) -> None:
-    """The shared COMMIT fails, then each is done alone, as it would have been: with a disk that goes on failing each fails."""
+    """The shared COMMIT fails, then each is done alone: with a disk that goes on failing each fails."""
     (tmp_path / "disk").mkdir()
     disk = Disk(tmp_path / "disk")
     failed = 0
