@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 __all__ = ["MOST", "SharedWrites", "Write"]
 
 MOST = 64
-"""Writes in a transaction at most: it holds the file against other processes, and tells nobody anything before its end."""
+"""Writes in a transaction at most: it holds the file against other processes, and nobody is told before its end."""
 
 _URGENT = MOST // 2
 """Urgent ones among them while others wait: so both go on, however many there are of either."""
@@ -40,7 +40,7 @@ Start: TypeAlias = "Callable[[Callable[[], list[Write]]], asyncio.Future[list[Wr
 
 
 class Write:
-    """One write: its `work`, the `answer` for which its caller waits, and what is to be told: `error`, or else `result`."""
+    """One write: its `work`, the `answer` for which its caller waits, and what is told: `error`, or else `result`."""
 
     __slots__ = ("answer", "error", "result", "work")
 
@@ -61,11 +61,11 @@ class SharedWrites:
         self._start = start
         self._transact = transact
         self._missed = missed
-        # By loop, so that a job wakes one loop, once, and a loop that runs its jobs inline does not wait for a thread.
+        # By loop: so a job wakes one loop, once, and a loop that runs its jobs inline does not wait for a thread.
         self._waiting: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = weakref.WeakKeyDictionary()
 
     async def write(self, work: Work, *, urgent: bool = False) -> Any:
-        """Do it, and return its result when that is durable.  Cancelled before the thread has taken it, it is not done."""
+        """Do it; its result, once that is durable.  Cancelled before the thread has taken it, it is not done."""
         loop = asyncio.get_running_loop()
         waiting = self._waiting.get(loop)
         if waiting is None:
