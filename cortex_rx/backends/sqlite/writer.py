@@ -93,8 +93,8 @@ class SharedWrites:
 class _Waiting:
     """What one loop has asked for, and the thread has not taken yet.
 
-    There is a job on its way for each `MOST` of them.  So what was asked for before the backend is closed is taken before
-    the job that closes it.
+    There is a job on its way for each `MOST` of them.  So what was asked for before the backend is closed is taken
+    before the job that closes it.
     """
 
     def __init__(self) -> None:
