@@ -1,10 +1,10 @@
-"""Stream a long answer into memory, watch it come, and find it again.
+"""Stream a long answer into memory, show it live, and find it again.
 
     python examples/demo/main.py [--fast] [--db PATH]
 
-A server on this machine plays the model, in OpenAI's format; the real OpenAI client reads it; `remember_stream` shows
-and stores it.  Then the file is opened anew, and what is in it is compared with what was streamed.  Ends with 0 if it
-is the same.
+A server on this machine plays the model, in OpenAI's format.  The real OpenAI client reads it; `remember_stream` shows
+and stores it.  Then the file is opened again, and its content is compared with what was streamed.  The exit status is 0
+if they are the same.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def headline(title: str) -> None:
 
 
 async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, EnhancedRememberStreamResult]:
-    """Stream the answer into the file, showing it; what was shown, and the result."""
+    """Stream the answer into the file and show it.  Returns what was shown, and the result."""
     shown: list[str] = []
     async with Cortex(path) as cortex, AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
         chain = default_chain(cortex.backend)
@@ -73,7 +73,7 @@ async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, En
                     elif isinstance(event, PartialStored):
                         screen.durable(event.offset)
         except asyncio.CancelledError:
-            await answer.stop()  # what came is flushed before the program goes
+            await answer.stop()  # the text so far is flushed before the program ends
             raise
         headline("the chain that it went through")
         print(chain)
@@ -110,7 +110,7 @@ def table(metrics: StreamMetrics) -> None:
 
 
 async def look(path: Path, text: str, shown: str, result: EnhancedRememberStreamResult) -> list[tuple[str, bool]]:
-    """Open the file anew and read back what is in it; what was checked, and whether it holds."""
+    """Open the file again and read back what is in it.  Returns what was checked, and whether it holds."""
     message_id, memory_id = result.conversation.message_ids[-1], result.memories[-1].memory_id
     checks = [("what was shown is what was streamed", shown == text == result.full_response)]
     async with Cortex(path) as cortex:

@@ -1,4 +1,4 @@
-"""The live view: the text as it comes, and a line that says how far it is.
+"""The live view: the text as it arrives, and a line that says how much of it is shown and stored.
 
 On a terminal the line stays at the bottom, below the text that scrolls.  Elsewhere it is written into the text at
 intervals, where a line of the text has just ended.
@@ -43,7 +43,7 @@ class Screen:
         self._out.flush()
 
     def durable(self, offset: int) -> None:
-        """So many code points are stored."""
+        """Note that `offset` code points are stored."""
         self.stored = offset
         if self._fixed:
             self.progress()
@@ -64,7 +64,7 @@ class Screen:
             return
         if (size := shutil.get_terminal_size()) != self._size:
             self._size = size
-            # Let all lines but the last two scroll; setting that moves the cursor, so it is kept and put back.
+            # Let all lines but the last two scroll.  This moves the cursor, so its position is saved and restored.
             self._out.write(f"\x1b7\x1b[1;{max(size.lines - 2, 1)}r\x1b8")
         shown = line[: size.columns - 1]
         self._out.write(f"\x1b7\x1b[{size.lines};1H\x1b[2K\x1b[7m{shown}\x1b[0m\x1b8")

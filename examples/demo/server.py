@@ -3,8 +3,8 @@
     with Server(text) as server:
         client = AsyncOpenAI(base_url=server.base_url, api_key="none")
 
-It speaks server-sent events on 127.0.0.1 and a port that is free, at the pace of a provider.  A request may ask for
-other things than the plain answer in a field of its own, `demo` (the SDK's `extra_body={"demo": {...}}`):
+It sends server-sent events on 127.0.0.1 and a free port, at the pace of a provider.  A request may ask for another
+behaviour in a field of its own, `demo` (the SDK's `extra_body={"demo": {...}}`):
 
 | field | |
 |---|---|
@@ -13,7 +13,7 @@ other things than the plain answer in a field of its own, `demo` (the SDK's `ext
 | `after` | the number of pieces after which something happens: |
 | `then` | "drop" the connection, send an "error" event, "hang", or "stop" without a reason |
 | `status` | refuse at once, with this HTTP status |
-| `torn` | send characters outside of the basic plane as two halves, as some servers do |
+| `torn` | send characters outside the basic plane as two surrogates, as some servers do |
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MODEL = "river-1"
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds until the first piece; then bursts of about so many pieces, with about so many seconds between two."""
+    """Seconds until the first piece; then about how many pieces a burst has, and the seconds between two bursts."""
 
     first: float
     burst: float
@@ -54,9 +54,7 @@ class Dropped(ConnectionAbortedError):
 
 
 def pieces_of(text: str, chance: random.Random) -> Iterator[str]:
-    """The text, cut about as a tokeniser cuts it: a space goes with its word, long words and other scripts are in
-    pieces.
-    """
+    """The text, cut about as a tokeniser does: a space belongs to its word, long words and other scripts are split."""
     for word in re.findall(r"\s*\S+|\s+", text):
         while word:
             size = chance.randint(3, 8) if word.isascii() else chance.randint(1, 3)
@@ -65,7 +63,7 @@ def pieces_of(text: str, chance: random.Random) -> Iterator[str]:
 
 
 def _torn(pieces: list[str]) -> list[str]:
-    """The same text in UTF-16's units, cut within the pairs."""
+    """The same text in UTF-16 code units, cut within the surrogate pairs."""
     units: list[str] = []
     for piece in pieces:
         raw = piece.encode("utf-16-le")
@@ -147,7 +145,7 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="demo-server")
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        """What a client is given."""
+        """The address for a client."""
 
     async def _answer(self, request: Request) -> Response:
         body: dict[str, Any] = await request.json()

@@ -1,4 +1,4 @@
-"""A custom event: the sources that an answer cites, each said as soon as its number has been shown.
+"""A custom event: the sources that an answer cites, each emitted as soon as its number has been shown.
 
 Run it with `python examples/operators/custom_event.py`.
 """
@@ -24,8 +24,8 @@ LONGEST = 5  # code points of a citation
 def cite(sources: Sequence[str]) -> Operator:
     """Emit `Custom("citation", {"number", "source", "offset"})` right after the delta that completes a citation `[1]`.
 
-    Reads along and changes nothing, so no token waits.  `source` is None for a number that no source has.  It holds
-    four code points.
+    It reads along and changes nothing, so no token waits.  `source` is None for a number that no source has.  It holds
+    at most four code points.
     """
 
     def make(emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]):
@@ -58,7 +58,7 @@ class Footnotes:
         self.cited: dict[str, list[int]] = {}
 
     def add(self, event: StreamEvent) -> None:
-        """Note a citation; everything else is none of its business."""
+        """Note a citation; ignore every other event."""
         if isinstance(event, Custom) and event.name == "citation" and event.data["source"]:
             self.cited.setdefault(event.data["source"], []).append(event.data["offset"])
 

@@ -1,4 +1,4 @@
-"""A moderator: a judge reads along, and an answer that it does not allow is ended, and never stored as complete.
+"""A moderator: a judge reads along.  An answer that it does not allow is ended, and never stored as complete.
 
 Run it with `python examples/operators/moderator.py`.
 """
@@ -20,15 +20,15 @@ from cortex_rx.errors import CortexError, ResumableStreamError
 from cortex_rx.events import Delta, Ended
 
 Judge = Callable[[str], bool | Awaitable[bool]]
-"""Whether a text may stand; a call of a model, most likely."""
+"""Says whether a text is allowed; most likely by a call of a model."""
 
 CONTEXT = 500  # code points before the new text that the judge is shown with it
-PATIENCE = 5.0  # seconds that the judge may take
-MOST = 64 * 1024  # bytes, about, that may wait for the judge; beyond it the source waits
+JUDGE_TIMEOUT = 5.0  # seconds that the judge may take
+MOST = 64 * 1024  # bytes, estimated, that may wait for the judge; above it the source waits
 
 
 class Moderated(CortexError):
-    """The judge did not allow the answer.  What stands before `offset` was judged and allowed."""
+    """The judge did not allow the answer.  The text before `offset` was judged and allowed."""
 
     code = "MODERATED"
 
@@ -39,23 +39,23 @@ class Moderated(CortexError):
 
 @cx.operator(reads=[Delta, Ended], rewrites=True, captures_text=True)
 def moderate(judge: Judge, show: Literal["judged", "at once"] = "judged") -> Operator:
-    """End the stream with `Moderated` when the judge does not allow what has come.
+    """End the stream with `Moderated` when the judge does not allow the text so far.
 
-    `show="judged"`: each piece is shown when it has been judged.  Nothing that is not allowed is ever shown or stored;
-    every token waits for the judge.  `show="at once"`: no token waits; what is not allowed may have been shown before
-    the verdict, and cannot be taken back.  Either way what was shown is kept as a partial memory, and no more than
-    that: an error, not an `Ended`, ends the stream, because `finalize` makes a memory of every answer that has `Ended`.
+    `show="judged"`: each piece is shown after it has been judged.  Nothing that is not allowed is ever shown or stored;
+    every token waits for the judge.  `show="at once"`: no token waits; text that is not allowed may have been shown
+    before the verdict, and cannot be taken back.  In both cases what was shown is kept as a partial memory only.  The
+    stream ends with an error, not with `Ended`, because `finalize` makes a memory of every answer that has `Ended`.
 
-    It takes the text as it is, so what changes the text stands before it, or the chain is refused: nobody would have
-    judged what a translation makes of it, and a `limit` would end the answer before the verdict.
+    It captures the text, so steps that change the text must stand before it; the chain is refused otherwise.  Nobody
+    would have judged the output of a translation, and a `limit` would end the answer before the verdict.
 
-    The judge is shown all that has gathered since it was last asked, with some of the text before it.  If it fails, or
-    takes longer than 5 s, the stream fails, too.
+    The judge is shown the text since it was last asked, with some of the text before.  If it fails, or takes longer
+    than 5 s, the stream fails too.
     """
 
     async def rule(docket: Docket, events: list[StreamEvent]) -> None:
         if docket.add(events):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(JUDGE_TIMEOUT):
                 allowed = judge(docket.case)
                 if inspect.isawaitable(allowed):
                     allowed = await allowed
@@ -86,11 +86,11 @@ def moderate(judge: Judge, show: Literal["judged", "at once"] = "judged") -> Ope
 
 @dataclass(slots=True)
 class Allowed(StreamEvent):
-    """The whole text was judged and allowed.  It does not leave this file."""
+    """The whole text was judged and allowed.  This event does not leave this file."""
 
 
 class Docket:
-    """What the judge is shown, and how far he has come."""
+    """What the judge is shown, and how much of the text has been judged."""
 
     def __init__(self) -> None:
         self.case = ""
@@ -107,7 +107,7 @@ class Docket:
         return self.end > self.judged
 
     def close(self) -> None:
-        """What was there has been allowed; its end is kept as context."""
+        """Note that the text so far was allowed; its end is kept as context."""
         self.judged, self.case = self.end, self.case[-CONTEXT:]
 
 
@@ -116,7 +116,7 @@ def weigh(event: StreamEvent) -> float:
 
 
 def last_word(emit, flow, end):
-    """Hold `Ended` back until the whole text has been allowed: who sees it takes the answer for complete."""
+    """Hold `Ended` back until the whole text has been allowed: a step that sees it takes the answer for complete."""
     ended: Ended | None = None
 
     def on_next(event: StreamEvent) -> None:

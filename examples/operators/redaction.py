@@ -1,4 +1,4 @@
-"""Redaction: what a pattern matches is never shown and never stored, however it is split over the deltas.
+"""Redaction: text that matches a pattern is never shown and never stored, however it is split over the deltas.
 
 Run it with `python examples/operators/redaction.py`.
 """
@@ -21,18 +21,17 @@ PERSONAL = (
 )
 """E-mail addresses, phone numbers, keys."""
 LONGEST = 320
-"""Code points that a match of `PERSONAL` may have; its quantifiers are all bounded."""
+"""The most code points that a match of `PERSONAL` has; all its quantifiers are bounded."""
 
 
 @cx.operator(rewrites=True)
 def redact(pattern: str = PERSONAL, longest: int = LONGEST, mask: str = "[redacted]") -> Operator:
-    """Put `mask` for all that `pattern` matches.
+    """Replace all matches of `pattern` by `mask`.
 
-    Text is held back only while it may be the beginning of a match, `longest` code points at most.  So `longest` is the
-    most that a match can have; one that turns out longer ends the stream with `ValueError`, and is not shown.  A
-    lookahead may look at one character.
+    Text is held back only while it may be the beginning of a match.  A match may have at most `longest` code points; a
+    longer one ends the stream with `ValueError`, and is not shown.  A lookahead may look at one character.
 
-    The text of the answer is redacted; `Custom` events, such as reasoning and tool calls, pass as they are.
+    The text of the answer is redacted.  `Custom` events, such as reasoning and tool calls, pass unchanged.
     """
     compiled = regex.compile(pattern)
     if compiled.search(""):
@@ -41,20 +40,20 @@ def redact(pattern: str = PERSONAL, longest: int = LONGEST, mask: str = "[redact
 
 
 class Redactor:
-    """Redacts one text, which comes in pieces: together they give `pattern.sub(mask, text)`."""
+    """Redacts one text that comes in pieces: the output together is `pattern.sub(mask, text)`."""
 
     def __init__(self, pattern: regex.Pattern, longest: int, mask: str) -> None:
         self.pattern, self.longest, self.mask = pattern, longest, mask
-        self.text = ""  # what is held back, and before it some that has gone out, for lookbehind and \b
+        self.text = ""  # what is held back, and before it some text that was shown, for lookbehind and \b
         self.at = 0  # where what is held back begins
 
     def feed(self, text: str) -> str:
-        """Show what no further text can make a match."""
+        """Return the text that no further text can turn into a match."""
         self.text += text
         return self._release(partial=True)
 
     def finish(self) -> str:
-        """No more text: what could have become a match has not, or is one."""
+        """Return the rest: what could have become a match is one, or is not."""
         return self._release(partial=False)
 
     def _release(self, partial: bool) -> str:
@@ -62,8 +61,8 @@ class Redactor:
         end = len(self.text)
         while match := self._next(partial):
             start, after = match.span()
-            # It is certain once more text cannot make it longer; that is so at the latest when all that a match can
-            # have is there.
+            # A match is certain when more text cannot make it longer; at the latest when it is as long as a match
+            # can be.
             if partial and end - start <= self.longest and self.pattern.fullmatch(self.text, start, partial=True):
                 end = start
                 break
@@ -81,7 +80,7 @@ class Redactor:
         found = self.pattern.search(self.text, self.at, partial=partial)
         if not (found and partial) or found.partial:
             return found
-        # A search prefers a whole match to the beginning of one that stands before it.
+        # A search prefers a whole match to the beginning of an earlier one.
         undecided = range(max(self.at, len(self.text) - self.longest), found.start())
         tries = (self.pattern.match(self.text, start, partial=True) for start in undecided)
         return next(filter(None, tries), found)

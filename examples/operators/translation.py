@@ -20,20 +20,19 @@ Translate = Callable[[str], Awaitable[str]]
 
 @cx.operator(emits=[Custom, Problem], rewrites=True)
 def translate(translator: Translate, language: str = "en", longest: int = 1000) -> Operator:
-    """Put the translation of each sentence in its place; `language` is that of the original.
+    """Replace each sentence by its translation; `language` is that of the original.
 
-    A sentence that has no end is cut after `longest` code points.  Sentences that are complete by then are translated
-    at the same time, and shown in their order.  Before each there is a `Custom("original", {"text", "start"})`: the
-    sentence as the model wrote it, and where it stood in the model's answer.
+    A sentence without an end is cut after `longest` code points.  Sentences that are complete at the same time are
+    translated at the same time, and shown in their order.  Before each there is a
+    `Custom("original", {"text", "start"})`: the sentence as the model wrote it, and its offset in the model's answer.
 
-    A sentence whose translation fails is shown as it is, after a `Problem`: to a reader an original is worth more than
-    a hole.
+    A sentence whose translation fails is shown as it is, after a `Problem`: an original is better than a gap.
     """
     return cx.rewrite(lambda: Sentences(translator, language, longest), waits=True)
 
 
 class Sentences:
-    """Translates one text, which comes in pieces."""
+    """Translates one text that comes in pieces."""
 
     def __init__(self, translator: Translate, language: str, longest: int) -> None:
         self.translator = translator
@@ -56,7 +55,7 @@ class Sentences:
                 yield outcome
 
     async def _outcome(self, text: str) -> str | Exception:
-        """The translation, with the white space of the original around it; or why there is none."""
+        """The translation, with the white space of the original around it; or the error."""
         words = text.strip()
         if not words:
             return text

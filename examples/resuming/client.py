@@ -1,5 +1,6 @@
-"""A client that writes down what it has seen, so that it can come back: `python client.py PORT STATE
-[ask|follow|resume]`.
+"""A client that writes down what it has seen, so that it can come back.
+
+python client.py PORT STATE [ask|follow|resume]
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def read(port: str, state: dict[str, Any], path: Path, how: str) -> None:
 
 
 def take(state: dict[str, Any], event: dict[str, Any]) -> None:
-    """What an event means to one who shows the text."""
+    """Apply an event to the text that is shown."""
     match event["type"]:
         case "Begun":
             state |= {"stream": event["stream_id"], "token": event["token"], "epoch": event["epoch"]}

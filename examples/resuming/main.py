@@ -1,5 +1,6 @@
-"""Kill the client in the middle of an answer, then the server, and show that nothing was lost: `python
-examples/resuming/main.py`.
+"""Kill the client in the middle of an answer, then the server, and show that nothing was lost.
+
+python examples/resuming/main.py
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def free_port() -> int:
 
 
 def until(what: Callable[[], bool]) -> None:
-    """Wait for it, half a minute at most."""
+    """Wait until it is true, 30 s at most."""
     end = time.monotonic() + 30
     while not what():
         if time.monotonic() > end:

@@ -1,7 +1,7 @@
-"""A server that streams an answer, and keeps nothing in memory that a restart would lose.
+"""A server that streams an answer.  It keeps nothing in memory that a restart would lose.
 
 GET /ask?question=...           streams a new answer
-GET /resume?token=...           goes on with an answer whose server died
+GET /resume?token=...           continues an answer whose server died
 GET /follow?stream=...&attempt=...&offset=...&epoch=...   for a client that comes back
 """
 
@@ -42,7 +42,7 @@ def application(path: str) -> Starlette:
         async def body() -> AsyncIterator[str]:
             async for event in events:
                 line: dict[str, Any] = to_json(event)
-                if isinstance(event, Begun) and answer:  # the client's, and nobody else's
+                if isinstance(event, Begun) and answer:  # only for the client that asked
                     line |= {"stream_id": answer.stream_id, "token": answer.resume_token}
                 yield json.dumps(line) + "\n"
 
