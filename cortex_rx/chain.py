@@ -13,7 +13,6 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from html import escape
 from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from reactivex import Observable, abc
@@ -339,6 +338,8 @@ class Chain:
 
     def _repr_html_(self) -> str:
         """A card: the way of the events, then a row for each step."""
+        from html import escape  # here, for it is needed in notebooks only
+
         way = " → ".join(("source", *(f"<b>{escape(one.name)}</b>" for one in self._steps), "reader"))
         rows = "".join(
             f'<tr style="text-align: left"><td><b>{escape(one.name)}</b></td><td><code>{escape(str(one))}</code></td>'

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo
-from pydantic.alias_generators import to_camel, to_snake
+from pydantic.alias_generators import to_snake
 from pydantic_core import CoreSchema, core_schema
 
 from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument, UnsupportedOption
 from cortex_rx.models.records import Record
+from cortex_rx.models.spelling import to_camel
 
 __all__ = ["Accepts", "Options", "ids", "parse"]
 
@@ -95,10 +96,12 @@ class Options(Record):
 
     @classmethod
     def _field(cls, key: str) -> str:
-        known = (*cls.model_fields, *(name for name in cls._refused if name not in cls.model_fields))
-        for name in known:
-            if key in (name, to_camel(name)):
-                return name
+        spellings = _spellings(cls)
+        if (name := spellings.get(key)) is not None:
+            return name
+        from difflib import get_close_matches  # here, for it is seldom needed
+
+        known = list(dict.fromkeys(spellings.values()))
         closest = get_close_matches(to_snake(key), known, n=1)
         said = f"{closest[0]} (the closest), or one of " if closest else "one of "
         raise InvalidArgument(cls.__name__, key, said + ", ".join(cls.model_fields))
@@ -111,6 +114,13 @@ class Options(Record):
             for key, value in values
             if value is not None and value is not False and value != ()
         }
+
+
+@cache
+def _spellings(model: type[Options]) -> dict[str, str]:
+    """What each field, and each that is refused, may be called, and its name."""
+    known = (*model.model_fields, *(name for name in model._refused if name not in model.model_fields))
+    return {name: name for name in known} | {to_camel(name): name for name in known}
 
 
 def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel, to_snake
+from pydantic.alias_generators import to_snake
 from pydantic.json_schema import SkipJsonSchema
 
 from cortex_rx.errors import StoreError
+from cortex_rx.models.spelling import to_camel
 
 __all__ = [
     "SHORTEST_CHUNK",
@@ -51,8 +52,9 @@ SHORTEST_CHUNK = 32
 class Record(BaseModel):
     """An immutable record, read by attribute and by key."""
 
+    # Built when it is first used: most programs use a few of them.
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid"
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid", defer_build=True
     )
 
     def __getitem__(self, key: str) -> Any:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from pydantic.alias_generators import to_camel
-
 from cortex_rx import validation
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.models.spelling import to_camel
 
 __all__ = ["TURN_CHECKS", "Turn"]
 

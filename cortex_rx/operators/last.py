@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TypeVar, overload
 
-from reactivex import operators as ops
-
 from cortex_rx import validation as check
 from cortex_rx.chain import Sink
 from cortex_rx.errors import InvalidArgument
@@ -46,4 +44,6 @@ def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
     """
     if not (isinstance(kind, type) and issubclass(kind, StreamEvent)):
         raise InvalidArgument("kind", check.shown(kind), "a class of events")
+    from reactivex import operators as ops  # here, for all of them are loaded with it
+
     return lambda source: source.pipe(ops.filter(lambda event: isinstance(event, kind)), ops.last())

@@ -23,7 +23,6 @@ import errno
 import inspect
 from collections.abc import Mapping
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from cortex_rx import errors as ours
@@ -259,6 +258,8 @@ def _seconds(value: str, now: float) -> float | None:
     try:
         number = float(value)
     except ValueError:
+        from email.utils import parsedate_to_datetime  # here, for it is seldom needed
+
         try:
             date = parsedate_to_datetime(value)
             date = date if date.tzinfo else date.replace(tzinfo=UTC)

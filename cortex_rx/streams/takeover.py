@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
-from pydantic.alias_generators import to_camel
-
 from cortex_rx import validation as check
 from cortex_rx.backends.base import HEAD_LENGTH, Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
@@ -20,6 +18,7 @@ from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import Fenced, IdempotencyConflict, StillOwned
 from cortex_rx.models.records import Usage
 from cortex_rx.models.source_position import SourcePosition
+from cortex_rx.models.spelling import to_camel
 from cortex_rx.models.turn import TURN_CHECKS, Turn
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 

@@ -41,7 +41,7 @@ def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]
     ...
     cortex_rx.errors.InvalidArgument: memorySpaceId: got 'an empty string'; accepted: a string that is not empty
     """
-    checked: dict[str, Any] = (_CHECKS[kind].get(any_text("path", path)) or _unknown(kind, path))("", args)
+    checked: dict[str, Any] = _check_of(kind, any_text("path", path))("", args)
     return checked
 
 
@@ -58,7 +58,12 @@ def misshapen(path: str, result: object) -> str | None:
     return None
 
 
-def _unknown(kind: str, path: str) -> Check:
+@cache
+def _check_of(kind: str, path: str) -> Check:
+    """The check of the arguments of a function, made when it is first called."""
+    function = FUNCTIONS.get(path)
+    if function is not None and function.kind == kind:
+        return checker(function.args)
     table = f"{path.partition(':')[0]}:"
     paths = [function.path for function in FUNCTIONS.values() if function.kind == kind]
     near = [name for name in paths if name.startswith(table)] or paths
@@ -230,9 +235,3 @@ def _keep(rule: types.Rule, args: dict[str, Any]) -> None:
             if args.get(field) and args[field][-1]["end"] != args[length]:
                 end = args[field][-1]["end"]
                 raise InvalidArgument(field, f"an end at {end}", f"ranges to the end, {args[length]} ({length})")
-
-
-_CHECKS: Mapping[str, dict[str, Check]] = {
-    kind: {path: checker(function.args) for path, function in FUNCTIONS.items() if function.kind == kind}
-    for kind in ("query", "mutation")
-}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 import threading
 from contextlib import closing, suppress
 
@@ -32,6 +31,8 @@ def copy_database(
             raise InvalidArgument("target", target, "another file than the store itself")
         if not overwrite:
             raise InvalidArgument("target", target, "a path where no file is, or overwrite=True")
+    import tempfile  # here, for it is seldom needed
+
     folder = os.path.dirname(target)
     try:
         handle, draft = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", suffix=".partial", dir=folder)

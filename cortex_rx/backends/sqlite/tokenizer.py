@@ -91,27 +91,27 @@ _word = (
     f"(?:[^{_class(_BREAK + _SINGLE, high=_LOW)}\\U00010000-\\U0010ffff]+"
     f"|(?:(?=[\\U00010000-\\U0010ffff])[^{_class(_BREAK + _SINGLE, low=_HIGH)}])+)+"
 )
-_ascii_token = re.compile("[0-9a-z]+")
+_ascii_token = "[0-9a-z]+"
 _token = f"{_word}|{_one}"
 _run = f"{_word}|(?:{_one})+"
 _is_single = _one
 _drop = f"[{_class(_DROPPED)}]+"
-_symbol_word = re.compile(r"(?<![0-9a-z])(?:[a-z]{1,12}\+\+|[a-z]{1,3}#(?![a-z]))")
+_symbol_word = r"(?<![0-9a-z])(?:[a-z]{1,12}\+\+|[a-z]{1,3}#(?![a-z]))"
 # What joins the parts of one word: don't, e-mail, node.js, snake_case, a@b.c; a word with such a sign in it is a phrase.
-_joined = re.compile(r"['’ʼ`\-‐‑._@/&·:=~\\]+")
+_joined = r"['’ʼ`\-‐‑._@/&·:=~\\]+"
 _kind = "|".join(f"[{_class(kind)}]+" for kind in [_KATAKANA, _HIRAGANA, _SYLLABIC, _IDEOGRAPHS + " " + _OTHERS]) + "|."
 _is_katakana = f"[{_class(_KATAKANA)}]"
 _is_hiragana = f"[{_class(_HIRAGANA)}]"
 _is_syllabic = f"[{_class(_SYLLABIC)}]"
 # What may stand within a term that is not of single characters; and that there is a word in it.
-_term = f"(?>(?:{_word}|{_joined.pattern}|[+#])+)"  # atomic, for there are many ways to match, all the same
+_term = f"(?>(?:{_word}|{_joined}|[+#])+)"  # atomic, for there are many ways to match, all the same
 _term_begins, _term_ends = _term, rf"{_term}\Z"
 _has_word = f"{_word}|[+#]"
 _katakana_ends = rf"[{_class(_KATAKANA)}]*\Z"
 _singles_end = rf"(?:{_one}){{0,3}}\Z"
 # Letters that Unicode does not take apart, though readers and keyboards do.
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
-_letter = re.compile("[" + "".join(_LETTERS) + "]")
+_letter = "[" + "".join(_LETTERS) + "]"
 
 
 def fold(text: str) -> str:
@@ -125,15 +125,15 @@ def fold(text: str) -> str:
     else:
         folded = _re(_drop).sub("", unicodedata.normalize("NFKD", text)).casefold()
         folded = unicodedata.normalize("NFC", _re(_drop).sub("", unicodedata.normalize("NFKD", folded)))
-        folded = _letter.sub(lambda found: _LETTERS[found[0]], folded)
+        folded = _re(_letter).sub(lambda found: _LETTERS[found[0]], folded)
     if "+" in folded or "#" in folded:
-        folded = _symbol_word.sub(lambda found: found[0].translate(_SYMBOL_WORDS) + " ", folded)
+        folded = _re(_symbol_word).sub(lambda found: found[0].translate(_SYMBOL_WORDS) + " ", folded)
     return folded
 
 
 def _tokens(folded: str) -> list[str]:
     if folded.isascii():
-        return _ascii_token.findall(folded)
+        return _re(_ascii_token).findall(folded)
     return _re(_token).findall(folded)
 
 
@@ -177,7 +177,7 @@ def _terms(folded: str) -> Iterator[str]:
         for run in _re(_run).finditer(piece):
             single = _re(_is_single).match(run[0]) is not None
             # Two parts are one word only if nothing but a joining sign is between them.
-            if phrase and (single or not _joined.fullmatch(piece, end, run.start())):
+            if phrase and (single or not _re(_joined).fullmatch(piece, end, run.start())):
                 yield " ".join(phrase)
                 phrase = []
             if single:
