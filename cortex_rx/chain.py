@@ -1,8 +1,9 @@
 """Chains: operators as values.
 
-`@operator` turns a function that makes an operator into one that makes a `Step`: the operator together with its name, its
-arguments, and the events that it needs, reads and emits.  A `Chain` is any number of steps.  Both are operators themselves, so
-they stand wherever an operator stands, and both are values: compared, printed, drawn, taken apart and put together anew.
+`@operator` turns a function that makes an operator into one that makes a `Step`: the operator together with its name,
+its arguments, and the events that it needs, reads and emits.  A `Chain` is a sequence of steps.  Both are operators
+themselves, so they can stand wherever an operator can.  Both are values: they can be compared, printed, drawn, taken
+apart and recomposed.
 
 Whether the steps can work in their order is checked when a chain is applied to a source, before anything runs.
 """
@@ -26,23 +27,24 @@ __all__ = ["Chain", "Operator", "Sink", "Step", "chain", "declare", "operator", 
 T = TypeVar("T")
 P = ParamSpec("P")
 Operator: TypeAlias = Callable[[Observable[StreamEvent]], Observable[StreamEvent]]
-"""What every step of a chain is: events in, events out."""
+"""The type of every step of a chain: events in, events out."""
 Sink: TypeAlias = Callable[[Observable[StreamEvent]], Observable[T]]
-"""What stands at the end of a pipeline and turns events into something else."""
+"""The end of a pipeline, which turns events into something else."""
 Kinds: TypeAlias = frozenset[type[StreamEvent]]
 
 _EMITTERS: dict[type[StreamEvent], str] = {}  # for messages: which operator of ours emits an event
 
 
 class _Declared(NamedTuple):
-    """What is known of an observable: the events that can come, and the steps that have taken the text as it is."""
+    """What is known of an observable: the events that it can emit, and the steps that have already captured its
+    text."""
 
     emits: Kinds
     takers: tuple[str, ...] = ()
 
 
 def declare(source: Observable[StreamEvent], emits: Iterable[type[StreamEvent]]) -> Observable[StreamEvent]:
-    """Say which events `source` can emit, so that the order of a chain that is applied to it can be checked."""
+    """Declare which events `source` can emit, so that the order of a chain applied to it can be checked."""
     return _tag(source, _Declared(frozenset(emits)))
 
 
@@ -57,7 +59,7 @@ def _known(source: Observable[StreamEvent]) -> _Declared | None:
 
 @dataclass(frozen=True)
 class Step:
-    """One operator of a chain, as a value.  Two steps are equal when their name, operator and arguments are."""
+    """One operator of a chain, as a value.  Two steps are equal if their names, operators and arguments are equal."""
 
     name: str
     kind: str
@@ -70,7 +72,7 @@ class Step:
     rewrites: bool
     """It owns the deltas: it may hold, change or drop text."""
     captures_text: bool
-    """It stores or shows text: what rewrites text must stand before it."""
+    """It stores or shows text, so steps that rewrite text must stand before it."""
     apply: Operator = field(compare=False, repr=False)
     given: frozenset[str] = field(compare=False, repr=False)
     """The names of the arguments that differ from their defaults."""
@@ -79,11 +81,11 @@ class Step:
         return hash((self.name, self.kind))  # the arguments may be unhashable
 
     def named(self, name: str) -> Step:
-        """The same step under another name; needed when a chain has two of one kind."""
+        """The same step under another name, for a chain with two steps of one kind."""
         return replace(self, name=check.name("name", name))
 
     def __call__(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
-        """Apply the step.  Raises `ChainOrderError` if something that it needs can never come from `source`."""
+        """Apply the step.  Raises `ChainOrderError` if `source` can never emit an event that the step needs."""
         _check((self,), _known(source))
         return self._applied(source)
 
@@ -118,11 +120,11 @@ def operator(
     captures_text: bool = False,
     needs_for: Mapping[str, Iterable[type[StreamEvent]]] | None = None,
 ) -> Callable[[Callable[P, Operator]], Callable[P, Step]]:
-    """Make steps of what the decorated function makes operators of; the step has the function's name.
+    """Decorate a function that makes operators, so that it makes steps.  A step has the name of the function.
 
-    `needs` are events without which it cannot work, `reads` those that it uses if they come, `emits` those that it adds;
-    `needs_for` are events that it needs where this argument is given.
-    `rewrites`: it may change or drop text.  `captures_text`: it stores or shows text, so what rewrites must stand before it.
+    `needs` are the events that the operator cannot work without, `reads` those that it uses if they come, and `emits`
+    those that it adds.  `needs_for` are the events that it needs if the named argument is given.  `rewrites`: it may
+    change or drop text.  `captures_text`: it stores or shows text, so steps that rewrite text must stand before it.
 
     >>> from reactivex import operators as ops
     >>> from cortex_rx.events import Custom, StreamEvent
@@ -178,11 +180,12 @@ def step(
     rewrites: bool = False,
     captures_text: bool = False,
 ) -> Step:
-    """Let any Rx operator over events, a stock one too, stand in a chain under `name`.
+    """Put any Rx operator over events, also a stock one, into a chain under `name`.
 
-    An error that arises in it, in a callback for instance, ends the stream as a `CallbackError`, which nothing retries.  An
-    operator that changes or drops text says `rewrites=True`: then a chain in which text was stored before it is refused.  One that
-    ends the stream early (`take`) leaves it unfinished: without `Ended` nothing is finalised, and the partial is kept.
+    An error that arises in it, for example in a callback, ends the stream as a `CallbackError`, which nothing retries.
+    An operator that changes or drops text must be given `rewrites=True`.  A chain that stores the text before it is
+    then refused.  An operator that ends the stream early (`take`) leaves it unfinished: without `Ended`, nothing is
+    finalised, and the partial is kept.
 
     >>> from dataclasses import replace
     >>> from reactivex import operators as ops
@@ -232,7 +235,7 @@ def step(
 
 
 class Chain:
-    """Any number of steps, as one operator and as a value.
+    """A sequence of steps, as one operator and as a value.
 
     >>> from reactivex import operators as ops
     >>> both = chain(step("a", ops.skip(1)), step("b", ops.take(2)))
@@ -261,7 +264,7 @@ class Chain:
         return tuple(one.name for one in self._steps)
 
     def __call__(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
-        """Apply the steps in order.  Raises `ChainOrderError` if they cannot work in it."""
+        """Apply the steps in order.  Raises `ChainOrderError` if they cannot work in this order."""
         _check(self._steps, _known(source))
         for one in self._steps:
             source = one._applied(source)
@@ -273,7 +276,7 @@ class Chain:
         return Chain(one for at, one in enumerate(self._steps) if at not in gone)
 
     def replace(self, name: str, *parts: Step | Chain) -> Chain:
-        """The chain with `parts` where `name` stood."""
+        """The chain with `parts` in place of the step `name`."""
         at = self._index(name)
         return Chain((*self._steps[:at], *_flat("parts", parts), *self._steps[at + 1 :]))
 
@@ -298,7 +301,7 @@ class Chain:
     @overload
     def __getitem__(self, key: slice) -> Chain: ...
     def __getitem__(self, key: str | int | slice) -> Step | Chain:
-        """The step of this name or at this place; a slice is a chain."""
+        """The step with this name or at this index; a slice gives a chain."""
         if isinstance(key, slice):
             return Chain(self._steps[key])
         return self._steps[self._index(key) if isinstance(key, str) else key]
@@ -337,8 +340,8 @@ class Chain:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """A card: the way of the events, then a row for each step."""
-        from html import escape  # here, for it is needed in notebooks only
+        """A card: the path of the events, then a row for each step."""
+        from html import escape  # only notebooks need it
 
         way = " → ".join(("source", *(f"<b>{escape(one.name)}</b>" for one in self._steps), "reader"))
         rows = "".join(
@@ -353,7 +356,7 @@ class Chain:
 
 
 def chain(*parts: Step | Chain) -> Chain:
-    """Any number of steps and chains as one chain."""
+    """Join any number of steps and chains into one chain."""
     return Chain(_flat("parts", parts))
 
 
@@ -381,18 +384,18 @@ def _names(kinds: Kinds) -> list[str]:
 
 
 def _mermaid(text: str) -> str:
-    """Quotes and brackets end a label: write them as entities."""
+    """Write quotes and brackets as entities, since they would end a label."""
     return "".join(f"#{ord(char)};" if char in '"#&<>[]{}|' else char for char in text)
 
 
 def _check(steps: tuple[Step, ...], known: _Declared | None) -> None:
-    """Refuse an order in which a needed event can never come, or raw text has passed what rewrites it."""
+    """Refuse an order in which a needed event can never come, or in which text is captured before it is rewritten."""
     emitted: set[type[StreamEvent]] = set()
     takers = list(known.takers) if known else []
     for at, one in enumerate(steps):
         if one.rewrites and takers:
             raise ChainOrderError(
-                f"{one.name} rewrites the text, so it belongs before {takers[0]}, which has taken the text as it is by then"
+                f"{one.name} rewrites the text, so it belongs before {takers[0]}, which captures the text"
             )
         for need in sorted(one.needs - emitted, key=lambda kind: kind.__name__):
             later = next((other.name for other in steps[at + 1 :] if need in other.emits), None)

@@ -1,7 +1,7 @@
 """Every exception of the package: one type per meaning, the same on every backend.
 
-Each has a `code`, the name that Cortex uses for it where Cortex has one.  Messages name fields and what is accepted; they
-hold no message text of a user.
+Each has a `code`: Cortex's name for it, where Cortex has one.  Messages name fields and what is accepted.  They never
+hold a user's text.
 
 >>> from cortex_rx import operators as cx
 >>> try:
@@ -74,7 +74,7 @@ class CortexError(Exception):
     code: ClassVar[str] = "CORTEX_ERROR"
 
 
-# --- what a caller gave -----------------------------------------------------------------------------------------------
+# --- what the caller passed -------------------------------------------------------------------------------------------
 
 
 _SHOWN = 80  # characters of what was given that a message shows
@@ -90,7 +90,7 @@ class InvalidArgument(CortexError, ValueError):
     def __init__(self, field: str, given: object, accepted: str) -> None:
         try:
             shown = _shorten.repr(given)
-        except Exception:  # as of a number with more digits than Python writes, or of what is nested without end
+        except Exception:  # a number with more digits than Python writes, or a value nested without end
             shown = f"<{type(given).__name__}>"
         shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
         super().__init__(f"{field}: got {shown}; accepted: {accepted}")
@@ -109,7 +109,7 @@ class UnsupportedOption(InvalidArgument):
 
 
 class UnknownStep(CortexError, LookupError):
-    """A chain has no step of this name."""
+    """A chain has no step with this name."""
 
     code = "UNKNOWN_STEP"
 
@@ -124,12 +124,16 @@ class ChainOrderError(CortexError, ValueError):
 
 
 class CallbackError(CortexError):
-    """The callback of a stock operator, or a function given to `resume`, raised: a bug of the caller's, not of the source, so nothing retries it."""
+    """The callback of a stock operator, or a function given to `resume`, raised an exception.
+
+    This is a bug in the caller's code, not a failure of the source, so nothing retries it.
+    """
 
     code = "CALLBACK_ERROR"
 
     def __init__(self, step: str, error: BaseException) -> None:
-        super().__init__(f"in step {step!r}: {type(error).__name__}")  # its text may be a user's; the cause has it
+        # The text of the error may be a user's, so only the cause has it.
+        super().__init__(f"in step {step!r}: {type(error).__name__}")
         self.step: str = step
         self.error: BaseException = error
 
@@ -144,7 +148,7 @@ class QueueClosed(CortexError):
 
 
 class SourceConsumed(CortexError):
-    """A source that is no factory was subscribed to a second time."""
+    """A source that is not a factory was subscribed to twice."""
 
     code = "SOURCE_CONSUMED"
 
@@ -168,7 +172,7 @@ class MissingExtra(CortexError, ImportError):
 
 
 class StreamTimeout(CortexError, TimeoutError):
-    """The source kept us waiting for longer than `timeout` allows: `which` is "idle" or "total", `seconds` the limit."""
+    """The source took longer than `timeout` allows.  `which` is "idle" or "total"; `seconds` is the limit."""
 
     code = "STREAM_TIMEOUT"
 
@@ -196,9 +200,10 @@ class StreamTooLong(CortexError):
 
 
 class ProviderError(CortexError):
-    """A model's provider said in its stream that the answer failed.
+    """A model's provider reported in its stream that the answer failed.
 
-    `type`, `provider_code` and `message` are what it said, the first two None where it did not; nothing else of it is kept.
+    `type`, `provider_code` and `message` are the provider's; the first two are None if it gave none.  Nothing else is
+    kept.
     """
 
     code = "PROVIDER_ERROR"
@@ -215,13 +220,13 @@ class ProviderError(CortexError):
 
 
 class StreamCutOff(CortexError, ConnectionError):
-    """A provider's stream stopped without saying that the answer is through: the connection was cut."""
+    """A provider's stream stopped before it reported the end of the answer: the connection was cut."""
 
     code = "STREAM_CUT_OFF"
 
 
 class RetryAfterTooLong(CortexError):
-    """The provider asks to be left alone for longer than `resume` waits: `seconds` is what it asked for, `most` the limit."""
+    """The provider asks for a longer pause than `resume` allows: `seconds` is the pause, `most` the limit."""
 
     code = "RETRY_AFTER_TOO_LONG"
 
@@ -237,9 +242,9 @@ class RetryAfterTooLong(CortexError):
 
 
 class ResumableStreamError(CortexError):
-    """The stream failed, and what arrived is durable: it can be resumed.
+    """The stream failed.  What arrived is durable, and the stream can be resumed.
 
-    `resume_token` is what resumes it (None where no token was made), `original_error` what ended it, which is the cause too.
+    `resume_token` resumes it; None if no token was made.  `original_error` ended the stream, and is also the cause.
     The token is not part of the message.
     """
 
@@ -255,28 +260,34 @@ class ResumableStreamError(CortexError):
 
 
 class TextDiverged(CortexError):
-    """The text of an answer began anew, and this reader had seen another one.  The stream goes on; a new reader sees the new text."""
+    """The text of an answer began again, and this reader had seen other text.
+
+    The stream goes on; a new reader sees the new text.
+    """
 
     code = "TEXT_DIVERGED"
 
 
 class EmptyAnswer(CortexError):
-    """The answer had no text, called no tools, and was no refusal.  The question is kept, and marked as unanswered."""
+    """The answer had no text, no tool calls and no refusal.  The question is kept, and marked as unanswered."""
 
     code = "EMPTY_ANSWER"
 
 
 class Spooled(NamedTuple):
-    """Where something waits for the store to be back: the file of the spool, and the id there."""
+    """Where something waits for the store to come back: the file of the spool, and the id in it."""
 
     path: str
     id: str
 
 
 class NotStored(CortexError):
-    """The exchange could not be stored.  `text` is what arrived and is not durable, from `offset` on; what stands before
-    `offset` is in the partial memory.  `spooled` says where all that the store could not take is kept, for `drain_spool` to
-    deliver it later; None if there is no spool, or it failed too.  The text is not part of the message."""
+    """The exchange could not be stored.
+
+    `text` arrived and is not durable.  It begins at `offset`; the text before `offset` is in the partial memory.
+    `spooled` says where everything that the store could not take is kept, for `drain_spool` to deliver later.  It is
+    None if there is no spool, or if the spool failed too.  The text is not part of the message.
+    """
 
     code = "NOT_STORED"
 
@@ -291,7 +302,8 @@ class NotStored(CortexError):
 
 
 class SpoolBusy(CortexError):
-    """Another drainer delivers what is in the spool; if it is silent until `until` (epoch milliseconds), it is taken for dead."""
+    """Another drainer is delivering from the spool.  If it is silent until `until` (epoch milliseconds), it counts as
+    dead."""
 
     code = "SPOOL_BUSY"
 
@@ -306,7 +318,7 @@ class SpoolBusy(CortexError):
 
 
 class LetterNotFound(CortexError, LookupError):
-    """There is no dead letter of this id."""
+    """There is no dead letter with this id."""
 
     code = "LETTER_NOT_FOUND"
 
@@ -321,25 +333,25 @@ class StoreError(CortexError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached or opened, or an operation on it failed; trying again may help."""
+    """The store cannot be reached or opened, or an operation on it failed.  A retry may help."""
 
     code = "STORE_UNAVAILABLE"
 
 
 class StoreBusy(StoreUnavailable):
-    """Another process held the store for longer than the time to wait for it."""
+    """Another process held the store for longer than the caller was willing to wait."""
 
     code = "STORE_BUSY"
 
 
 class StoreFull(StoreUnavailable):
-    """No room is left.  The write that found out left nothing behind."""
+    """No space is left.  The write that failed left nothing behind."""
 
     code = "STORE_FULL"
 
 
 class StoreInaccessible(StoreError):
-    """There can be no store at this path as it is: the folder is missing, it is a folder, or the permission is missing."""
+    """No store can be opened at this path: its folder is missing, it is a folder itself, or permission is denied."""
 
     code = "STORE_INACCESSIBLE"
 
@@ -357,13 +369,13 @@ class StoreTooNew(StoreError):
 
 
 class NotACortexFile(StoreError):
-    """The file is no database, or the database of another program."""
+    """The file is not a database, or it belongs to another program."""
 
     code = "NOT_A_CORTEX_FILE"
 
 
 class StoreCorrupt(StoreError):
-    """The file is damaged: what it says contradicts itself.  A backup is what helps."""
+    """The file is damaged: its content contradicts itself.  Restore a backup."""
 
     code = "STORE_CORRUPT"
 
@@ -381,14 +393,16 @@ class UnknownFunction(StoreError, LookupError):
 
 
 class Fenced(StoreError):
-    """A write under an old epoch: another process has taken the stream over."""
+    """A write was made under an old epoch: another process has taken the stream over."""
 
     code = "FENCED"
 
 
 class StillOwned(StoreError):
-    """Another process owns the stream and has not been silent for long enough; `until` (epoch milliseconds of the store's
-    clock) is when its lease runs out, if it does not renew it."""
+    """Another process owns the stream, and its lease has not expired.
+
+    The lease expires at `until` (epoch milliseconds of the store's clock) unless the owner renews it.
+    """
 
     code = "STILL_OWNED"
 
@@ -401,43 +415,43 @@ class StillOwned(StoreError):
 
 
 class TokenError(StoreError):
-    """A resume token that gives no access.  Its message holds no token."""
+    """A resume token does not give access.  The message does not hold the token."""
 
     code = "TOKEN_ERROR"
 
 
 class TokenUnknown(TokenError):
-    """No stream has this resume token: it was never issued, or is not complete."""
+    """No stream has this resume token: it was never issued, or it is incomplete."""
 
     code = "TOKEN_UNKNOWN"
 
 
 class TokenExpired(TokenError):
-    """The time of the resume token has run out.  The stream may still be there; a new token can be issued."""
+    """The resume token has expired.  The stream may still exist; a new token can be issued."""
 
     code = "TOKEN_EXPIRED"
 
 
 class WrongMemorySpace(TokenError):
-    """The resume token is of a stream in another memory space than the one that was given."""
+    """The resume token belongs to a stream in another memory space."""
 
     code = "WRONG_MEMORY_SPACE"
 
 
 class TokenSuperseded(TokenError):
-    """A newer resume token of the same stream has been used, so this one is not valid any more."""
+    """A newer resume token of the same stream was used, so this one is no longer valid."""
 
     code = "SUPERSEDED"
 
 
 class Diverged(StoreError):
-    """A write overlaps what is stored, with another text."""
+    """A write overlaps the stored text and differs from it."""
 
     code = "DIVERGED"
 
 
 class Gap(StoreError):
-    """A write starts beyond the end of what is stored; `end` is that end, in code points."""
+    """A write starts beyond the end of the stored text; `end` is that end, in code points."""
 
     code = "GAP"
 
@@ -451,24 +465,24 @@ class Gap(StoreError):
 
 
 class IdempotencyConflict(StoreError):
-    """Another exchange is stored under this idempotency key or stream id."""
+    """A different exchange is stored under this idempotency key or stream id."""
 
     code = "IDEMPOTENCY_CONFLICT"
 
 
 class StreamNotFound(StoreError, LookupError):
-    """The memory space has no stream of this id, or its memory was deleted, or it was rolled back."""
+    """The memory space has no stream with this id, or its memory was deleted, or it was rolled back."""
 
     code = "STREAM_NOT_FOUND"
 
 
 class MemoryNotFound(StoreError, LookupError):
-    """The memory space has no memory of this id."""
+    """The memory space has no memory with this id."""
 
     code = "MEMORY_NOT_FOUND"
 
 
 class ConversationNotFound(StoreError, LookupError):
-    """There is no conversation of this id."""
+    """There is no conversation with this id."""
 
     code = "CONVERSATION_NOT_FOUND"

@@ -1,8 +1,10 @@
-"""The checks of what a caller gives: one of each, for arguments, options, records and the functions of a store.
+"""The checks of callers' values: one of each kind, for arguments, options, records and the functions of a store.
 
-A check takes the field's name and its value, and returns the value as it is to be used, a copy where the caller could change it
-later; or it raises `InvalidArgument` with the name.  What takes bounds (`whole(1)`) makes a check.  No message holds the text of a
-user: of what may be text it shows the type only, and where a text is at fault, it says what is wrong with it.
+A check takes the name of a field and its value.  It returns the value to use, as a copy if the caller could change it
+later, or raises `InvalidArgument` with the name.  A function with bounds, such as `whole(1)`, makes a check.
+
+No message holds a user's text.  Of a value that may be text it shows only the type, or says what is wrong with the
+text.
 """
 
 from __future__ import annotations
@@ -43,12 +45,11 @@ __all__ = [
 ]
 
 Check = Callable[[str, object], Any]
-"""Takes the name of a field and its value, and gives the value as it is to be used; or raises `InvalidArgument`."""
+"""Takes the name of a field and its value, and returns the value to use; or raises `InvalidArgument`."""
 
-_DEPTH = 100  # of nested metadata: far more than anyone writes, far less than what would overflow the stack
-_VALUES = (
-    1_000_000  # in it, each as often as JSON would write it: shared lists double at each level, in next to no memory
-)
+_DEPTH = 100  # levels of nested JSON: far more than anyone writes, far fewer than would overflow the stack
+# The most values in it, each counted as often as JSON would write it: shared lists can double at each level.
+_VALUES = 1_000_000
 _INT64 = 2**63
 _SLICE = 2**20
 _CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far off is still a date, and a whole number of 64 bits
@@ -57,12 +58,13 @@ _KEY = 40  # characters of a key that an error shows
 
 
 def shown(value: object) -> object:
-    """What an error may show of a value: a number, a time or None itself, of all else, which may be a text of a user, the type."""
+    """What an error may show of a value: a number, a time or None itself; of anything else, which may be text, the
+    type."""
     return value if value is None or isinstance(value, int | float | timedelta) else type(value).__name__
 
 
 def _hidden(value: object) -> str | None:
-    """What an error may show of what stands for a text or a token: not even a number."""
+    """What an error may show where a text or a token was expected: only the type, even of a number."""
     return None if value is None else type(value).__name__
 
 
@@ -83,7 +85,7 @@ def optional(check: Check) -> Check:
 
 def _utf8(field: str, value: str) -> str:
     try:
-        for start in range(0, len(value), _SLICE):  # a long text is not copied whole for it
+        for start in range(0, len(value), _SLICE):  # in slices, so that a long text is not copied whole
             value[start : start + _SLICE].encode()
     except UnicodeEncodeError:
         raise InvalidArgument(field, "a lone surrogate", "text that is valid Unicode") from None
@@ -91,14 +93,14 @@ def _utf8(field: str, value: str) -> str:
 
 
 def any_text(field: str, value: object) -> str:
-    """Any text, the empty one too; NUL is a character like the others."""
+    """Any text, also an empty one, and with NUL characters."""
     if not isinstance(value, str):
         raise InvalidArgument(field, _hidden(value), "a string")
     return _utf8(field, value)
 
 
 def name(field: str, value: object) -> str:
-    """A text that is not empty, nor blank."""
+    """A text that is neither empty nor blank."""
     if not isinstance(value, str) or not value.strip():
         blank = isinstance(value, str)
         raise InvalidArgument(field, value if blank else shown(value), "a string that is not empty")
@@ -106,7 +108,7 @@ def name(field: str, value: object) -> str:
 
 
 def each(check: Check, accepted: str, *also: type[object]) -> Check:
-    """A list or tuple (or what is in `also`) of what `check` accepts, as a tuple."""
+    """A list or tuple (or a type in `also`) of values that `check` accepts, as a tuple."""
 
     def every(field: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple, *also)):
@@ -120,7 +122,7 @@ _names = each(name, "a list of strings that are not empty")
 
 
 def names(field: str, value: object) -> tuple[str, ...]:
-    """A list or tuple of texts that are not empty, nor blank."""
+    """A list or tuple of texts that are neither empty nor blank."""
     return cast("tuple[str, ...]", _names(field, value))
 
 
@@ -180,7 +182,7 @@ def whole(least: int = 0, most: int = _INT64 - 1) -> Check:
 
 
 def amount(of: str, most: float = 2**53, *, zero: bool = False) -> Check:
-    """A number to `most`: more than 0, or (`zero`) 0 too; `of` says of what."""
+    """A number above 0, or with `zero` also 0, up to `most`; `of` names the unit."""
 
     def check(field: str, value: object) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 or (zero and value == 0)):
@@ -193,12 +195,12 @@ def amount(of: str, most: float = 2**53, *, zero: bool = False) -> Check:
 
 
 def milliseconds(*, zero: bool = False) -> Check:
-    """A number of milliseconds, to a hundred years: more than 0, or (`zero`) 0 too."""
+    """A number of milliseconds above 0, or with `zero` also 0, up to a hundred years."""
     return amount("milliseconds", _CENTURY, zero=zero)
 
 
 def seconds(*, zero: bool = False) -> Check:
-    """A `timedelta`, to a hundred years, as seconds: more than none, or (`zero`) none too."""
+    """A `timedelta` above zero, or with `zero` also zero, up to a hundred years; returned as seconds."""
     accepted = f"a timedelta {'of at least' if zero else 'above'} zero"
 
     def check(field: str, value: object) -> float:
@@ -222,7 +224,7 @@ def importance(field: str, value: object) -> int | float:
 
 
 def instance(kind: type[object] | tuple[type[object], ...], accepted: str) -> Check:
-    """One of this class; `accepted` says in words what that is."""
+    """An instance of `kind`; `accepted` describes it in words."""
 
     def check(field: str, value: object) -> Any:
         if not isinstance(value, kind):
@@ -233,7 +235,7 @@ def instance(kind: type[object] | tuple[type[object], ...], accepted: str) -> Ch
 
 
 def function(field: str, value: object) -> Callable[..., Any]:
-    """A function whose result is used at once: of one that is async it would be a coroutine, which is true of everything."""
+    """A function whose result is used at once, so not an async one: a coroutine is always true."""
     if inspect.iscoroutinefunction(value):
         raise InvalidArgument(field, "an async function", "a function that is not async")
     if not callable(value):
@@ -259,21 +261,22 @@ def stream(field: str, value: object) -> AsyncIterable[Any]:
 
 
 def token(field: str, value: object) -> str:
-    """A resume token.  Whatever was given is not shown: it may be the token itself."""
+    """A resume token.  The given value is never shown: it may be the token itself."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgument(field, _hidden(value), "a resume token")
     return _utf8(field, value)
 
 
 def json_mapping(field: str, value: object) -> dict[str, Any]:
-    """A dictionary of what JSON carries, as a copy: a later change of it by the caller changes nothing here."""
+    """A mapping of JSON values, as a copy: a later change by the caller has no effect here."""
     if not isinstance(value, Mapping):
         raise InvalidArgument(field, shown(value), "a mapping")
     return cast("dict[str, Any]", json_value(field, cast("object", value)))
 
 
 def json_value(field: str, value: object) -> Any:
-    """What JSON carries, None too, as a copy: at most 100 levels and a million values, each as often as JSON would write it."""
+    """A JSON value, also None, as a copy: at most 100 levels and a million values, each counted as often as JSON writes
+    it."""
     room = [_VALUES]
     if _is_plain(value, 0, room):
         return _copy(value)
@@ -289,9 +292,10 @@ def _copy(value: Any) -> Any:
 
 
 def _is_plain(value: object, depth: int, room: list[int]) -> bool:
-    """Whether this is plain JSON already, as it nearly always is: so much cheaper to see than to say where it is not.
+    """Whether the value is plain JSON already, as it nearly always is.  This is much cheaper than to find out where it
+    is not.
 
-    `wait_for_capacity` holds how many more values there may be; below 0 there were too many.
+    `room` holds how many more values are allowed; below 0 there were too many.
     """
     kind = type(value)
     if kind is str:
@@ -337,7 +341,7 @@ def _plain(field: str, value: object, depth: int, room: list[int]) -> object:
         for key, item in pairs.items():
             if not isinstance(key, str):
                 raise InvalidArgument(field, f"a key of type {type(key).__name__}", "keys that are strings")
-            _utf8(field, key)  # before it stands in the name of a field
+            _utf8(field, key)  # before it becomes part of a field's name
             plain[key] = _plain(f"{field}.{key[:_KEY]}", item, depth + 1, room)
         return plain
     raise InvalidArgument(field, shown(value), "what JSON carries")

@@ -222,7 +222,7 @@ def test_a_plain_pipe_of_steps_is_checked_too_as_long_as_it_is_known():
 
 
 def test_what_rewrites_text_stands_before_what_takes_it():
-    with pytest.raises(ChainOrderError, match="^hides rewrites the text, so it belongs before keeps, which has taken"):
+    with pytest.raises(ChainOrderError, match="^hides rewrites the text, so it belongs before keeps, which captures"):
         source().pipe(chain(starts(), keeps("db"), hides("x")))
     with pytest.raises(ChainOrderError, match="before second"):
         rx.empty().pipe(chain(starts(), keeps("db").named("second"), hides("x")))

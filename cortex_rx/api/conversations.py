@@ -1,4 +1,4 @@
-"""`cortex.conversations`: the conversations, and what was said in them."""
+"""`cortex.conversations`: the conversations and their messages."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _Conversations: TypeAlias = list[Conversation]  # inside the class, `list` is a 
 class ConversationsAPI:
     """The conversations of a backend.  Every method works in one memory space and sees no other.
 
-    What a caller gives is checked first: `InvalidArgument` before the backend is asked.  What the backend refuses is a
-    `StoreError`.
+    Arguments are checked first: `InvalidArgument` is raised before the backend is called.  If the backend refuses a
+    call, the error is a `StoreError`.
 
     >>> import asyncio
     >>> class Backend:                                          # any backend: one that has no conversation yet
@@ -39,7 +39,7 @@ class ConversationsAPI:
         self._backend: Backend = checked_backend("backend", backend)
 
     async def get(self, conversation_id: str, memory_space_id: str) -> Conversation | None:
-        """The conversation with all its messages, or None if the memory space has none of this id."""
+        """The conversation with all its messages, or None if the memory space has no conversation with this id."""
         conversation = ids(conversation_id=conversation_id, memory_space_id=memory_space_id)
         row = await Conversations(self._backend).get(**conversation)
         return None if row is None else Conversation.from_row(row)
@@ -47,7 +47,7 @@ class ConversationsAPI:
     async def count(
         self, memory_space_id: str, *, user_id: str | None = None, type: ConversationType | None = None
     ) -> int:
-        """How many conversations there are, of this user and type."""
+        """The number of conversations, of this user and type if given."""
         narrowed = ConversationFilter(user_id=user_id, type=type).keywords()
         return await Conversations(self._backend).count(**ids(memory_space_id=memory_space_id), **narrowed)
 
@@ -60,7 +60,7 @@ class ConversationsAPI:
         offset: int = 0,
         sort_order: Literal["asc", "desc"] = "asc",
     ) -> ConversationHistory:
-        """At most `limit` messages, oldest ("asc") or newest ("desc") first, without the first `offset` of them.
+        """At most `limit` messages, oldest ("asc") or newest ("desc") first, after skipping `offset` of them.
 
         Raises `ConversationNotFound`.
         """
@@ -76,7 +76,7 @@ class ConversationsAPI:
         type: ConversationType | None = None,
         limit: int = 100,
     ) -> _Conversations:
-        """Conversations without their messages, newest first, at most `limit`; the filters act before it."""
+        """At most `limit` conversations, without their messages, newest first.  The filters apply before the limit."""
         narrowed = ConversationFilter(user_id=user_id, type=type, limit=limit).keywords()
         rows = await Conversations(self._backend).list(**ids(memory_space_id=memory_space_id), **narrowed)
         return [Conversation.from_row(row) for row in rows]

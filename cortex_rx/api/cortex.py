@@ -34,15 +34,17 @@ STORE, LINGER_SECONDS, SPOOL = "CORTEX_STORE", "CORTEX_LINGER", "CORTEX_SPOOL"
 class Cortex:
     """Memory for language models: `memory` and `conversations`, over one store.
 
-    `environ` stands for the environment variables.  `store` is the path of a SQLite file (made if there is none, mode 0600), ":memory:", or a `Backend`, which then stays the
-    caller's to close.  Without it the environment says where (`from_env`), else it is `cortex.db` in the current folder.  `linger`
-    is how long a stream runs on when nobody reads or awaits it.
+    `store` is the path of a SQLite file (created with mode 0600 if missing), ":memory:", or a `Backend`, which the
+    caller closes.  The default comes from the environment (`from_env`), or is `cortex.db` in the current folder.
+    `linger` is how long a stream continues when nobody reads or awaits it.  `environ` replaces the environment
+    variables.
 
-    `spool` is the file in which answers are kept that the store could not take, until `drain_spool`: a path, True for a file beside
-    the store, or False for none.  By default there is one if the store is remote.  Dead letters are kept in it in any case.
+    `spool` is the file that keeps answers which the store could not take, until `drain_spool`.  It is a path, True for
+    a file beside the store, or False for none.  The default is True for a remote store, else False.  Dead letters are
+    kept in the file in any case.
 
-    Nothing is opened before its first use.  Use it as `async with Cortex(...) as cortex`, or call `close()`; what was still
-    running when the program ended without that is said in a warning of the log.
+    Nothing is opened before its first use.  Use `async with Cortex(...) as cortex`, or call `close()`.  Otherwise a
+    warning in the log tells how many streams were still running at the end of the program.
 
     >>> import asyncio
     >>> async def main():
@@ -82,19 +84,19 @@ class Cortex:
         self._closed = False
         kept_in = self._spool if self._spooling else None
         self.memory: MemoryAPI = MemoryAPI(self._backend, linger=linger, started=self._started, spool=kept_in)
-        """What is remembered: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
+        """The memories: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
         self.conversations: ConversationsAPI = ConversationsAPI(self._backend)
-        """What was said: `get`, `list`, `count`, `get_history`."""
+        """The conversations: `get`, `list`, `count`, `get_history`."""
         self.dead_letters: DeadLetters = DeadLetters(self._spool, self._backend)
-        """What the store refused for good: `list`, `get`, `redrive`, `discard`; `add`, for operators."""
+        """The calls that the store refused for good: `list`, `get`, `redrive`, `discard`; `add`, for operators."""
         weakref.finalize(self, _warn, self._running)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **keywords: Any) -> Cortex:
-        """As the environment says; a keyword wins.
+        """A client with settings from the environment; keywords take precedence.
 
-        `CORTEX_STORE`: the path of the SQLite file.  `CORTEX_LINGER`: seconds for `linger`.  `CORTEX_SPOOL`: the path of the spool,
-        or "off".
+        `CORTEX_STORE`: the path of the SQLite file.  `CORTEX_LINGER`: seconds for `linger`.  `CORTEX_SPOOL`: the path
+        of the spool, or "off".
 
         >>> Cortex.from_env({"CORTEX_STORE": ":memory:"})
         Cortex(SqliteBackend(':memory:'))
@@ -108,11 +110,12 @@ class Cortex:
 
     @property
     def spool(self) -> Spool | None:
-        """What keeps answers that the store could not take, for chains of your own; None if there is none."""
+        """The spool for answers that the store could not take, for your own chains; None if there is none."""
         return self._spool if self._spooling else None
 
     async def drain_spool(self) -> DrainReport:
-        """Deliver to the store what it could not take before; see `Spool.drain`.  Without a spool there is nothing to deliver."""
+        """Deliver to the store what it could not take before; see `Spool.drain`.  Without a spool, nothing is
+        delivered."""
         return await self._spool.drain(self._backend)
 
     def _started(self, task: asyncio.Task[Any], release: Callable[[], None]) -> None:
@@ -122,10 +125,10 @@ class Cortex:
         task.add_done_callback(lambda done: self._running.pop(done, None))
 
     async def close(self, timeout: timedelta = timedelta(seconds=30)) -> None:  # noqa: ASYNC109 - not of one await
-        """Let the streams that run finish, stop and flush those that have not after `timeout`, and close the store.
+        """Let running streams finish, stop and flush the rest after `timeout`, and close the store.
 
-        They do not wait for their readers any more, who may read on what there is.  Streams of another event loop are left
-        alone.  A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.
+        The streams no longer wait for their readers, which may still read what has come.  Streams on another event loop
+        are not touched.  A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.
         """
         patience = check.seconds(zero=True)("timeout", timeout)
         self._closed = True
@@ -138,7 +141,7 @@ class Cortex:
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
-            logger.warning("%d streams were stopped when the client was closed; what came is kept", len(left))
+            logger.warning("%d streams were stopped when the client was closed; their text is kept", len(left))
         if self._owned:
             await self._backend.close()
 
@@ -164,7 +167,7 @@ def _open(store: object) -> Backend:
 
 
 def _spool(store: object, given: object) -> Spool:
-    """The spool of this path; else beside the store's file, or where there is none, in the current folder."""
+    """The spool at the given path, or beside the store's file, or, without such a file, in the current folder."""
     if not isinstance(given, bool):
         if not isinstance(given, str | os.PathLike):
             raise InvalidArgument("spool", type(given).__name__, "a path, a Spool, True or False")
@@ -189,6 +192,6 @@ def _seconds(name: str, text: str) -> timedelta:
 
 
 def _warn(running: Mapping[asyncio.Task[Any], object]) -> None:
-    """At the end of the program, or when the client was dropped."""
+    """Called at the end of the program, or when the client is garbage-collected."""
     if left := sum(not task.done() for task in running):
         logger.warning("%d streams still ran when the client went away; call close(), or use async with", left)

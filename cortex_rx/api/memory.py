@@ -1,4 +1,4 @@
-"""`cortex.memory`: what is remembered, found again, listed, counted and deleted."""
+"""`cortex.memory`: remember, search, list, count and delete memories."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class DeleteResult(Record):
 
 
 class InterruptedStream(Record):
-    """A stream that nobody writes any more: `length` code points of `attempt` are stored.  Times are epoch milliseconds."""
+    """A stream that no process writes any more: `length` code points of `attempt` are stored.  Times are epoch
+    milliseconds."""
 
     stream_id: str
     conversation_id: str
@@ -62,8 +63,8 @@ class InterruptedStream(Record):
 class MemoryAPI:
     """The memories of a backend.  Every method works in one memory space and sees no other.
 
-    What a caller gives is checked first: `InvalidArgument` or `UnsupportedOption` before the backend is asked.  What the
-    backend refuses is a `StoreError`.
+    Arguments are checked first: `InvalidArgument` or `UnsupportedOption` is raised before the backend is called.  If
+    the backend refuses a call, the error is a `StoreError`.
 
     >>> import asyncio
     >>> class Backend:                                          # any backend: one that knows one memory
@@ -104,14 +105,16 @@ class MemoryAPI:
         linger: timedelta | None = None,
         **params: Any,
     ) -> Answer:
-        """Stream an answer into memory: `cortex_rx.remember_stream`, on this backend; `linger` is the client's by default.
+        """Stream an answer into memory: `cortex_rx.remember_stream` on this backend.  `linger` defaults to the
+        client's.
 
         >>> import asyncio
         >>> from cortex_rx import Cortex
         >>> async def main():
         ...     async with Cortex(":memory:") as cortex:
         ...         turn = {"memorySpaceId": "s", "conversationId": "c-1", "userMessage": "Hi!", "agentId": "helper"}
-        ...         result = await cortex.memory.remember_stream(turn | {"responseStream": ["Hello ", "Ada"]}, {"streamTimeout": 30_000})
+        ...         params = turn | {"responseStream": ["Hello ", "Ada"]}
+        ...         result = await cortex.memory.remember_stream(params, {"streamTimeout": 30_000})
         ...         return result["fullResponse"], result.stream_metrics.total_chunks
         >>> asyncio.run(main())
         ('Hello Ada', 2)
@@ -131,7 +134,7 @@ class MemoryAPI:
     async def remember(
         self, params: RememberParams | Mapping[str, Any] | None = None, **keywords: Any
     ) -> RememberResult:
-        """Remember an exchange whose answer is there already: `cortex_rx.pipeline.answer`, on this backend."""
+        """Remember an exchange whose answer is complete: `cortex_rx.remember` on this backend."""
         return await remember(params, backend=self._backend, started=self._started, spool=self._spool, **keywords)
 
     async def follow(
@@ -142,29 +145,31 @@ class MemoryAPI:
         *,
         every: timedelta = timedelta(milliseconds=200),
     ) -> AsyncGenerator[StreamEvent, None]:
-        """A stream from the store, in whatever process it is written: `cortex_rx.streams.follow.follow`, on this backend."""
+        """Follow a stream in the store, whichever process writes it: `cortex_rx.streams.follow.follow` on this
+        backend."""
         async with aclosing(follow(self._backend, memory_space_id, stream_id, after, every=every)) as events:
             async for event in events:
                 yield event
 
     async def interrupted(self, memory_space_id: str, *, limit: int = 100) -> _Streams:
-        """The streams that nobody writes any more and that have no end yet, newest first; it makes no token."""
+        """The unfinished streams that no process writes any more, newest first.  Makes no tokens."""
         rows = await Streams(self._backend).interrupted(
             **ids(memory_space_id=memory_space_id), **MemoryFilter(limit=limit).keywords()
         )
         return [InterruptedStream.from_row(row) for row in rows]
 
     async def issue_token(self, memory_space_id: str, stream_id: str) -> str:
-        """A new token with which the stream can be resumed, good for an hour.  Raises `StreamNotFound`."""
+        """A new token that resumes the stream, valid for an hour.  Raises `StreamNotFound`."""
         token = new_token()
         stream = ids(memory_space_id=memory_space_id, stream_id=stream_id)
         await Streams(self._backend).issue_token(**stream, token=token_hash(token))
         return token
 
     async def finish(self, memory_space_id: str, stream_id: str) -> RememberResult:
-        """End a stream that nobody resumes: what is stored of it becomes the answer, marked as incomplete.
+        """End a stream that will not be resumed: its stored text becomes the answer, marked as incomplete.
 
-        Without any text the question is kept as unanswered.  Raises `StillOwned` while its writer may be alive, `StreamNotFound`.
+        Without any text, the question is kept as unanswered.  Raises `StillOwned` while the writer may be alive, and
+        `StreamNotFound`.
         """
         stored = await Streams(self._backend).finish(**ids(memory_space_id=memory_space_id, stream_id=stream_id))
         return RememberResult(
@@ -176,10 +181,11 @@ class MemoryAPI:
     async def search(
         self, memory_space_id: str, query: str, options: SearchOptions | Mapping[str, Any] | None = None
     ) -> _Memories:
-        """The memories that `query`, in any words of any script, finds: best first, with a `score` each.
+        """The memories that match `query`, best first, each with a `score`.  The words may be in any script.
 
-        Of an answer that is stored in chunks, the chunks are found; their `chunk_metadata` names the answer.
-        At most `options.limit` (20); `content` is at most the first 65,536 code points, `content_length` the true length.
+        For an answer stored in chunks, the chunks are found; their `chunk_metadata` names the answer.  At most
+        `options.limit` (20) are returned.  `content` is at most the first 65,536 code points, and `content_length` the
+        true length.
         """
         check.any_text("query", query)
         space, narrowed = ids(memory_space_id=memory_space_id), parse(SearchOptions, options).keywords()
@@ -187,9 +193,10 @@ class MemoryAPI:
         return [MemoryEntry.from_row(row) for row in rows]
 
     async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
-        """The memory, its content whole, or None if the memory space has none of this id; of an answer in chunks with their ids.
+        """The memory with its whole content, or None if the memory space has no memory with this id.
 
-        That of an answer that still streams is there only with `include_partial`.
+        An answer stored in chunks comes with their ids.  An answer that still streams is found only with
+        `include_partial`.
         """
         narrowed = MemoryFilter(include_partial=include_partial).keywords()
         memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
@@ -205,9 +212,10 @@ class MemoryAPI:
         include_partial: bool = False,
         include_chunks: bool = False,
     ) -> int:
-        """How many memories there are, of this user and source.
+        """The number of memories, of this user and source if given.
 
-        Answers that still stream count only with `include_partial`, chunks of answers, beside these, with `include_chunks`.
+        Answers that still stream count only with `include_partial`.  With `include_chunks`, the chunks of an answer
+        count besides the answer.
         """
         narrowed = MemoryFilter(
             user_id=user_id, source_type=source_type, include_partial=include_partial, include_chunks=include_chunks
@@ -215,9 +223,9 @@ class MemoryAPI:
         return await Memories(self._backend).count(**ids(memory_space_id=memory_space_id), **narrowed)
 
     async def delete(self, memory_space_id: str, memory_id: str) -> DeleteResult:
-        """Delete the memory, with that of an answer its chunks; the messages of the conversation stay.
+        """Delete a memory, and with an answer its chunks.  The messages of the conversation stay.
 
-        Raises `MemoryNotFound`, and `InvalidArgument` for a chunk, which goes with its answer.
+        Raises `MemoryNotFound`, and `InvalidArgument` for a chunk, which can only be deleted with its answer.
         """
         memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
         return DeleteResult.from_row(await Memories(self._backend).delete_memory(**memory))
@@ -233,9 +241,10 @@ class MemoryAPI:
         include_partial: bool = False,
         include_chunks: bool = False,
     ) -> _Memories:
-        """Memories, newest first, at most `limit`; the filters act before it.
+        """At most `limit` memories, newest first.  The filters apply before the limit.
 
-        With `include_chunks` the chunks of an answer, where it is stored in some, follow it, in order.  `content` is at most the first 65,536 code points, `content_length` the true length.
+        With `include_chunks`, the chunks of an answer follow it, in order.  `content` is at most the first 65,536 code
+        points, and `content_length` the true length.
         """
         narrowed = MemoryFilter(
             user_id=user_id,

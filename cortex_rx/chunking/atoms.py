@@ -113,9 +113,9 @@ _MOST = {Kind.LINK: URL + 2 * WORD, Kind.GROUP: WORD + 2}
 class Scanner:
     """Gives the atoms of a text, each as soon as no further text can change it.
 
-    With `groups`, what stands in quotes or brackets is one atom, unless it is longer than 300 code points or goes over a
-    blank line.  No atom is longer than `longest` code points, at least 3,000; only what is endless is cut by that.  Holds the atom that is
-    open.
+    With `groups`, what stands in quotes or brackets is one atom, unless it is longer than 300 code points or goes over
+    a blank line.  No atom is longer than `longest` code points, at least 3,000; only what is endless is cut by that.
+    Holds the atom that is open.
     """
 
     def __init__(self, longest: int, *, groups: bool = False) -> None:

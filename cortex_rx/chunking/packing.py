@@ -30,9 +30,9 @@ class Span(NamedTuple):
 class Packer:
     """Packs units, each with a weight, to chunks that weigh at most `size` and have at most `max_length` code points.
 
-    A chunk begins with the last units of the one before that weigh at most `overlap`, as far as the next unit then fits.  A
-    unit that alone weighs more than `size` is a chunk of its own; one that is longer than `max_length` is cut, each part
-    with its share of the weight.  Chunks leave nothing out: without their overlaps they are the text.
+    A chunk begins with the last units of the one before that weigh at most `overlap`, as far as the next unit then
+    fits.  A unit that alone weighs more than `size` is a chunk of its own; one that is longer than `max_length` is cut,
+    each part with its share of the weight.  Chunks leave nothing out: without their overlaps they are the text.
     """
 
     def __init__(self, size: int, overlap: int, start: int = 0, max_length: int | None = None) -> None:
@@ -108,7 +108,8 @@ class Packer:
             units.append((joined, self._weight, loose))
 
     def _drop(self, most: int) -> None:
-        """Leave out the first unit of the overlap; of a loose one `most` code points, as how long it is depends on how the text came."""
+        """Leave out the first unit of the overlap; of a loose one `most` code points, as how long it is depends on how
+        the text came."""
         text, weight, loose = self._units.popleft()
         if loose and (cut := graphemes.after(text, 0, most)) < len(text):
             self._units.appendleft((text[cut:], weight - cut, loose))
@@ -143,8 +144,8 @@ class Packer:
 
 
 def _parts(text: str, most: int) -> Iterator[str]:
-    """A text that is too long, in parts of at most `most` code points: cut after a line, else after a word, else between two
-    grapheme clusters, else anywhere."""
+    """A text that is too long, in parts of at most `most` code points: cut after a line, else after a word, else
+    between two grapheme clusters, else anywhere."""
     start = 0
     while len(text) - start > most:
         middle, end = start + most // 2, start + most

@@ -48,10 +48,11 @@ def is_end(before: str, space: str, following: str, language: str) -> bool:
 class Sentences:
     """Sentences, each with the white space after it.
 
-    `sentencex` is asked wherever one may end, once the next word is there, about a short piece around that place: the end
-    of the sentence so far and the word, with links and code as one word each.  So the answer depends on the text alone,
-    and what it costs is bounded.  What is in quotes or brackets is not cut, unless it is long.  After `。！？` a sentence ends always; after
-    "e.g." and the like never.  A blank line, an item of a list, a heading and a fence end one too.
+    `sentencex` is asked wherever one may end, once the next word is there, about a short piece around that place: the
+    end of the sentence so far and the word, with links and code as one word each.  So the answer depends on the text
+    alone, and what it costs is bounded.  What is in quotes or brackets is not cut, unless it is long.  After `。！？` a
+    sentence ends always; after "e.g." and the like never.  A blank line, an item of a list, a heading and a fence end
+    one too.
     """
 
     wakes: ClassVar[Any] = regex.compile(r"[\n\u2029\p{Sentence_Break=STerm}\p{Sentence_Break=ATerm}｡]")

@@ -83,9 +83,9 @@ class Fixed:
 class Words:
     """Words, each with the white space after it.
 
-    `count` gives the tokens of a word with the white space *before* it, as tokenizers see words; it counts as one at least.
-    Without it the weight is the length in code points.  A word that weighs more than `most` is cut between grapheme
-    clusters; a link, code or fence is not.
+    `count` gives the tokens of a word with the white space *before* it, as tokenizers see words; it counts as one at
+    least.  Without it the weight is the length in code points.  A word that weighs more than `most` is cut between
+    grapheme clusters; a link, code or fence is not.
     """
 
     wakes: ClassVar[Any] = None

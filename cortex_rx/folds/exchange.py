@@ -169,7 +169,8 @@ class Exchange:
         )
 
     def chunks(self, most: int) -> list[Range]:
-        """The chunks, as `streams:finalize` takes them; none if one is longer than `most`, or they are not the answer."""
+        """The chunks, as `streams:finalize` takes them; none if one is longer than `most`, or they are not the
+        answer."""
         chunks: list[Range] = [
             {"start": start, "end": end} for start, end in zip(self._chunks[::2], self._chunks[1::2], strict=True)
         ]

@@ -38,8 +38,8 @@ class Meter:
 
     A delta is only noted, in `times` and `deltas`; `fold` counts what was noted, many at once, which costs a fraction.
     The gaps between deltas become counts on a logarithmic scale: bounded, whatever the length of the stream.  Sizes are
-    those of the answer, so they begin anew with it; times are those of the stream.  No text is held: of one that is cut back the
-    bytes are those of its length in proportion, exact where all of it is ASCII.
+    those of the answer, so they begin anew with it; times are those of the stream.  No text is held: of one that is cut
+    back the bytes are those of its length in proportion, exact where all of it is ASCII.
     """
 
     def __init__(self, flow: FlowScheduler, price: float | None) -> None:

@@ -1,7 +1,8 @@
 """Where an answer is: the one fold of attempts and offsets, on which all other folds stand.
 
-A text may begin anew, as a new attempt, because its source could not go on or because a step made another text.  What is late and of
-an older attempt may still come after that.  `TextPosition` says of each event what it means for the text::
+A text may begin anew, as a new attempt, because its source could not go on or because a step made another text.  What
+is late and of an older attempt may still come after that.  `TextPosition` says of each event what it means for the
+text::
 
     >>> from cortex_rx.events import Delta, Resumed
     >>> class Letters:  # a fold of one's own
@@ -26,14 +27,16 @@ an older attempt may still come after that.  `TextPosition` says of each event w
 
 The rules, for every fold:
 
-* `Delta`: of a higher attempt the text begins anew at its offset; of an older one it is left out.  Where it goes on, its length is
-  counted: a step before may have changed lengths and not the offsets.
-* `Resumed`: of a higher attempt the text begins anew at its offset.  Of the same one it goes on where it was: the offset of the event
-  is that of the source, which is another one where a step changes text.
+* `Delta`: of a higher attempt the text begins anew at its offset; of an older one it is left out.  Where it goes on,
+  its length is counted: a step before may have changed lengths and not the offsets.
+* `Resumed`: of a higher attempt the text begins anew at its offset.  Of the same one it goes on where it was: the
+  offset of the event is that of the source, which is another one where a step changes text.
 * `Replayed` sets attempt, offset and index, whatever they were: its text is the whole text.
-* `Rewound` sets too: in the same attempt the text is cut back to its offset, in another one it begins anew there.  Nothing grows by a
-  cut.  That may be an older one: what a reader had seen of the newer one was never stored.  It is the one event beside `Replayed` after which attempts are lower.
-* `PartialStored` and `Chunked` of any other attempt are left out: they say nothing of this text.  (Who counts writes counts them all.)
+* `Rewound` sets too: in the same attempt the text is cut back to its offset, in another one it begins anew there.
+  Nothing grows by a cut.  That may be an older one: what a reader had seen of the newer one was never stored.  It is
+  the one event beside `Replayed` after which attempts are lower.
+* `PartialStored` and `Chunked` of any other attempt are left out: they say nothing of this text.  (Who counts writes
+  counts them all.)
 * `Ended` is the end of this text; a text that begins anew, or is cut back, has not ended.
 * `Begun` says what the store counts attempt 0 as; see `TextPosition.stored_attempt`.
 """
@@ -80,8 +83,9 @@ _attempt = attrgetter("attempt")
 class TextPosition:
     """How far a text has come: its attempt, its length, the number of its deltas and the place in its source.
 
-    `take` is called with every event.  Where that is too slow, `take_deltas` takes many at once, or a delta whose `attempt` is the
-    current one is put into `last` and its length added to `offset`, which is all that `take` does with it.
+    `take` is called with every event.  Where that is too slow, `take_deltas` takes many at once, or a delta whose
+    `attempt` is the current one is put into `last` and its length added to `offset`, which is all that `take` does with
+    it.
     """
 
     __slots__ = ("_index", "_mark", "_stored", "attempt", "beginnings", "ended", "last", "offset", "start")
@@ -147,7 +151,8 @@ class TextPosition:
         return move
 
     def take_deltas(self, deltas: Sequence[Delta]) -> tuple[Move, str]:
-        """Take deltas that came one after the other; gives what they add to the text, all that there is of it if it is `ANEW`.
+        """Take deltas that came one after the other; gives what they add to the text, all that there is of it if it is
+        `ANEW`.
 
         >>> deltas = [Delta(text, index, index, attempt, 0.1) for text, index, attempt in (("a", 0, 0), ("b", 0, 1), ("c", 1, 0))]
         >>> TextPosition().take_deltas(deltas)

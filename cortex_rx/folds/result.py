@@ -1,4 +1,5 @@
-"""What came of a stream: the fold from its events to `EnhancedRememberStreamResult`, the result of Cortex's name and fields.
+"""What came of a stream: the fold from its events to `EnhancedRememberStreamResult`, the result of Cortex's name and
+fields.
 
 >>> from cortex_rx.events import Delta, Ended, Opened, Remembered
 >>> from cortex_rx.models.turn import Turn
@@ -216,8 +217,8 @@ class ResultFold:
     def result(self) -> EnhancedRememberStreamResult:
         """The result, once the exchange is stored.
 
-        Raises `NotStored`, with all the text that came, if no `Remembered` has come: the chain has no `finalize` (or another
-        step that emits it), or was left before it was done.
+        Raises `NotStored`, with all the text that came, if no `Remembered` has come: the chain has no `finalize` (or
+        another step that emits it), or was left before it was done.
         """
         remembered = self._remembered
         if remembered is None:

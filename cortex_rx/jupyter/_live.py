@@ -29,7 +29,8 @@ State: TypeAlias = Literal["waiting", "streaming", "storing", "remembered", "int
 
 
 class Live:
-    """What `live` shows of an answer: the end of its text, how much of it is stored, and figures; later what became of it.
+    """What `live` shows of an answer: the end of its text, how much of it is stored, and figures; later what became of
+    it.
 
     It is text (`repr`) and HTML, in which everything is escaped.  It stays small however long the answer is.
 
@@ -175,14 +176,16 @@ _ending: set[asyncio.Task[None]] = set()  # a loop holds its tasks but weakly
 async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live], object] | None = None) -> None:
     """Show an answer in one place while it streams, to its end; then `await answer` has the result.
 
-    It shows the text, up to where it is stored, and figures; at most once in `every`, however many tokens come.
-    Where output cannot be changed any more, as in a terminal, only the last state is shown.  `show` is called instead, if given.
+    It shows the text, up to where it is stored, and figures; at most once in `every`, however many tokens come.  Where
+    output cannot be changed any more, as in a terminal, only the last state is shown.  `show` is called instead, if
+    given.
 
-    An interrupted cell (or a cancellation of this) stops the answer: what came is written, and the display says how much of it is
-    in the store, under which id, and how to find it.  A second interrupt does not break into that.  When the stream fails it is
-    shown in the same way, and the error is raised.
+    An interrupted cell (or a cancellation of this) stops the answer: what came is written, and the display says how
+    much of it is in the store, under which id, and how to find it.  A second interrupt does not break into that.  When
+    the stream fails it is shown in the same way, and the error is raised.
 
-    Needs the extra `jupyter`, unless `show` is given: raises `MissingExtra`; and `InvalidArgument` before anything runs.
+    Needs the extra `jupyter`, unless `show` is given: raises `MissingExtra`; and `InvalidArgument` before anything
+    runs.
 
     >>> import asyncio
     >>> from cortex_rx import Cortex

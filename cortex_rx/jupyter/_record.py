@@ -74,15 +74,16 @@ async def record(
 ) -> Recording:
     """Run `source` through `chain` to its end and return what passed: a lane for the source, and one for each step.
 
-    `source` is an observable of events, or what `from_stream` takes; then `turn` says whose it is, by default nobody's, in
-    the memory space "recording".  The chain does what it does: what it stores is stored.
+    `source` is an observable of events, or what `from_stream` takes; then `turn` says whose it is, by default nobody's,
+    in the memory space "recording".  The chain does what it does: what it stores is stored.
 
-    With `virtual` it runs in virtual time, on a loop of its own in a thread: hours pass in a moment, and the diagram is the same
-    each time.  That is for scripted sources; one that waits for a socket, or for something of the notebook's loop, needs real
-    time.  `frame` is the seconds that one character of the diagram stands for.
+    With `virtual` it runs in virtual time, on a loop of its own in a thread: hours pass in a moment, and the diagram is
+    the same each time.  That is for scripted sources; one that waits for a socket, or for something of the notebook's
+    loop, needs real time.  `frame` is the seconds that one character of the diagram stands for.
 
-    A stream that fails is a recording too, with its `error`.  Raises `ChainOrderError` and `InvalidArgument` before anything runs,
-    `cortex_rx.testing.Deadlock` where virtual time waits for nothing, and what an operator with a bug raised.
+    A stream that fails is a recording too, with its `error`.  Raises `ChainOrderError` and `InvalidArgument` before
+    anything runs, `cortex_rx.testing.Deadlock` where virtual time waits for nothing, and what an operator with a bug
+    raised.
 
     >>> import asyncio
     >>> from cortex_rx import operators as cx
@@ -151,7 +152,8 @@ def _tapped(chain: Chain, trace: Trace) -> Chain:
 
 
 async def _in_virtual_time(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run it on a virtual loop, in a thread: this one has a loop already.  A cancellation is handed on, and waited for."""
+    """Run it on a virtual loop, in a thread: this one has a loop already.  A cancellation is handed on, and waited
+    for."""
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
     cancelled = False
 

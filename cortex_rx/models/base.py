@@ -1,6 +1,6 @@
-"""Options as models: made of keywords or a mapping, whose every failure is an `InvalidArgument` that names the field.
+"""Options as models, built from keywords or a mapping.  Every failure is an `InvalidArgument` that names the field.
 
-It stands above `validation`, whose checks its fields have, and above the records, which are checked by the same.
+The fields use the checks of `validation`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ O = TypeVar("O", bound="Options")  # noqa: E741
 
 @dataclass(frozen=True)
 class Accepts:
-    """The check of a field, which pydantic runs where this stands in an `Annotated`; it does no check of its own then."""
+    """The check of a field, for use in an `Annotated`: pydantic runs it in place of its own validation."""
 
     check: check.Check
 
@@ -38,19 +38,19 @@ class Accepts:
 
 
 class Options(Record):
-    """The base of what a caller gives.  It is made of keywords in snake_case or camelCase; None means the default.
+    """The base of the models for a caller's values.  Keywords are in snake_case or camelCase; None means the default.
 
-    Raises `InvalidArgument`: a value that does not fit, a field that does not exist, one field in both spellings; and
-    `UnsupportedOption` for what this version cannot do.
+    Raises `InvalidArgument` for a value that does not fit, for a field that does not exist, and for a field in both
+    spellings.  Raises `UnsupportedOption` for a feature that this version does not have.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         arbitrary_types_allowed=True, loc_by_alias=False, hide_input_in_errors=True
     )
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {}
-    """What Cortex knows and this version does not: the values that ask for nothing, and why others are refused."""
+    """Fields that Cortex has and this version lacks: the values that request nothing, and why others are refused."""
     _lacking: ClassVar[Mapping[str, str]] = {}
-    """Of fields that there are: a value that Cortex knows and this version does not."""
+    """Values that Cortex has and this version lacks, by field."""
 
     if not TYPE_CHECKING:  # a type checker sees the fields as keywords
 
@@ -75,7 +75,7 @@ class Options(Record):
 
     @classmethod
     def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """`given` under the names of the fields, without what asks for nothing."""
+        """`given` under the names of the fields, without the values that request nothing."""
         values: dict[str, Any] = {}
         spelled: dict[str, str] = {}
         for key, value in given.items():
@@ -107,7 +107,7 @@ class Options(Record):
         raise InvalidArgument(cls.__name__, key, said + ", ".join(cls.model_fields))
 
     def keywords(self) -> dict[str, Any]:
-        """The options as keywords of a typed call, without what is None, False or empty."""
+        """The options as keywords of a typed call, without values that are None, False or empty."""
         values = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {
             key: list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType]
@@ -124,9 +124,10 @@ def _spellings(model: type[Options]) -> dict[str, str]:
 
 
 def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
-    """`value` as a `model`: one already, a mapping with keys in snake_case or camelCase, a dataclass with such fields, or None.
+    """Make a `model` of `value`: a `model`, a mapping in snake_case or camelCase, a dataclass with such fields, or
+    None.
 
-    `keywords` are added; a field that is in both is an error.  Raises `InvalidArgument` (and `UnsupportedOption`).
+    `keywords` are added; a field in both is an error.  Raises `InvalidArgument` or `UnsupportedOption`.
 
     >>> from cortex_rx.models.options import StreamingOptions
     >>> parse(StreamingOptions, {"partialResponseInterval": 250}).partial_response_interval
@@ -161,7 +162,7 @@ def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
 
 
 def ids(**values: object) -> dict[str, Any]:
-    """Identifiers, each checked to be a string that is not empty, as keywords of a typed call.
+    """Check identifiers, each a string that is not empty, and return them as keywords of a typed call.
 
     >>> ids(memory_space_id="support", memory_id="mem-1")
     {'memory_space_id': 'support', 'memory_id': 'mem-1'}

@@ -1,9 +1,11 @@
-"""What a hook is told, and the four hooks: the names and fields are Cortex's.
+"""The four hooks and the events that they receive, with Cortex's names and fields.
 
-Each event is a record, read by attribute and by key.  Lengths are code points, also where Cortex calls them bytes; times are
-epoch milliseconds and intervals milliseconds.
+Each event is a record, read by attribute and by key.  Lengths are code points, even where Cortex calls them bytes.
+Times are epoch milliseconds, intervals milliseconds.
 
-    >>> event = ChunkEvent(chunk="day", chunk_number=2, accumulated="Good day", offset=5, timestamp=0, estimated_tokens=2)
+    >>> event = ChunkEvent(
+    ...     chunk="day", chunk_number=2, accumulated="Good day", offset=5, timestamp=0, estimated_tokens=2
+    ... )
     >>> event.chunk_number, event["chunkNumber"], event["accumulated"]
     (2, 2, 'Good day')
 """
@@ -33,11 +35,11 @@ __all__ = [
     "StreamHooks",
 ]
 
-_PIECES = 1024  # that are held before they are joined
+_PIECES = 1024  # pieces that are held before they are joined
 
 
 class Growing:
-    """A text that grows by pieces.  It takes the room of the text: of the pieces few are held."""
+    """A text that grows by pieces.  It takes the memory of the text, since only few pieces are held at a time."""
 
     __slots__ = ("_blocks", "_pieces", "length")
 
@@ -47,7 +49,7 @@ class Growing:
         self.length: int = 0
 
     def add(self, piece: str) -> None:
-        """It ends with `piece` now."""
+        """Append a piece."""
         self._pieces.append(piece)
         self.length += len(piece)
         if len(self._pieces) == _PIECES:
@@ -60,7 +62,7 @@ class Growing:
 
 
 class Accumulated:
-    """The first `length` code points of a text that grows: put together only when somebody asks, with `str`, and then kept."""
+    """The first `length` code points of a growing text.  They are joined only on the first `str`, and then kept."""
 
     __slots__ = ("_growing", "_text")
 
@@ -82,18 +84,20 @@ class Accumulated:
         return hash(str(self))
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return str, (str(self),)  # a copy needs the text, and not what came after it
+        return str, (str(self),)  # a copy needs this text, not what came after it
 
 
 class ChunkEvent(Record):
-    """A piece of the answer has come: `chunk` stands in it at `offset`, and `accumulated` is the answer up to its end.
+    """A piece of the answer arrived: `chunk` stands at `offset`, and `accumulated` is the answer up to the end of
+    `chunk`.
 
-    `chunk_number` counts the deltas of the answer, from 1; a hook that is slower than the stream gets several of them as one
-    `chunk`, `deltas` says how many, and `chunk_number` is that of the last.  When the text begins anew, `offset` is 0 again.
-    `timestamp` is when the last of it came; `estimated_tokens` are those of `accumulated`, a quarter of its code points.
+    `chunk_number` counts the deltas of the answer, from 1.  A hook that is slower than the stream gets several deltas
+    as one `chunk`: `deltas` says how many, and `chunk_number` is the number of the last.  When the text begins again,
+    `offset` is 0.  `timestamp` is when the last delta came.  `estimated_tokens` is a quarter of the code points of
+    `accumulated`.
 
-    The texts of all events are held once.  Reading `accumulated` copies the answer so far: whoever reads it at every event of a
-    very long answer copies a great deal, and whoever wants to know only what is new takes `chunk`.
+    All events share one copy of the text.  Reading `accumulated` copies the answer so far, which is expensive at every
+    event of a very long answer.  `chunk` alone holds the new text.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
@@ -101,7 +105,7 @@ class ChunkEvent(Record):
     chunk: str
     chunk_number: int
     so_far: str | SkipJsonSchema[Accumulated] = Field(alias="accumulated", exclude=True, repr=False)
-    """What `accumulated` is made of."""
+    """The source of `accumulated`."""
     timestamp: float
     estimated_tokens: int
     offset: int
@@ -115,12 +119,13 @@ class ChunkEvent(Record):
 
 
 class ProgressEvent(Record):
-    """How far the stream is: `bytes_processed` code points of the answer, in `chunks` deltas, `elapsed_ms` after the request.
+    """How far the stream is: `bytes_processed` code points of the answer, in `chunks` deltas, `elapsed_ms` after the
+    request.
 
-    `estimated_completion` is when the answer should have come as a whole, in epoch milliseconds, by its length and the pace since
-    its first text; None where no length is expected, and when it has ended or outgrown that.  `current_phase` is "streaming" when text
-    has come, "storage" when a part of the answer was stored, "fact-extraction" when facts were found, and "finalization" from
-    the end of the text on.
+    `estimated_completion` is when the answer should be complete, in epoch milliseconds, by its expected length and its
+    pace since the first text.  It is None if no length is expected, and once the answer has ended or outgrown that
+    length.  `current_phase` is "streaming" when text came, "storage" when a part of the answer was stored,
+    "fact-extraction" when facts were found, and "finalization" from the end of the text on.
     """
 
     bytes_processed: int
@@ -131,10 +136,10 @@ class ProgressEvent(Record):
 
 
 class StreamCompleteEvent(Record):
-    """The answer is complete and, in a chain that stores, stored.
+    """The answer is complete, and stored if the chain stores it.
 
-    `total_chunks` are its deltas; `duration_ms` runs from the request to the end of the text; `facts_extracted` counts the
-    facts that were found, each once however often it was revised.
+    `total_chunks` counts its deltas.  `duration_ms` runs from the request to the end of the text.  `facts_extracted`
+    counts the facts that were found, each once however often it was revised.
     """
 
     full_response: str
@@ -144,13 +149,13 @@ class StreamCompleteEvent(Record):
 
 
 OnChunk: TypeAlias = Callable[[ChunkEvent], object]
-"""Called with each piece of the answer; what it returns is awaited, if it can be."""
+"""Called with each piece of the answer.  The result is awaited if it is awaitable."""
 OnProgress: TypeAlias = Callable[[ProgressEvent], object]
-"""Called now and then with how far the stream is."""
+"""Called from time to time with the progress of the stream."""
 OnError: TypeAlias = Callable[[StreamError], object]
-"""Called with each thing that failed."""
+"""Called with each failure."""
 OnComplete: TypeAlias = Callable[[StreamCompleteEvent], object]
-"""Called once, when all is stored."""
+"""Called once, when everything is stored."""
 
 _HOOK = Accepts(optional(callback))
 

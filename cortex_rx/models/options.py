@@ -1,16 +1,17 @@
-"""What a caller gives: parameters, streaming options, filters; each a model, or a mapping in snake_case or camelCase.
+"""Parameters, streaming options and filters.  A caller gives each as a model, or as a mapping in snake_case or
+camelCase.
 
-Whatever does not fit is an `InvalidArgument` that names the field, what was given and what is accepted; an option whose
-operator does not exist in this version is an `UnsupportedOption`, unless its value asks for nothing.  None means the default.
-Times are milliseconds, lengths code points.
+A value that does not fit raises `InvalidArgument`, which names the field, the given value and what is accepted.  An
+option whose operator does not exist in this version raises `UnsupportedOption`, unless its value requests nothing.
+None means the default.  Times are milliseconds, lengths code points.
 
     >>> parse(SearchOptions, {"minImportance": 60, "tags": ["billing"]}).keywords()
     {'tags': ['billing'], 'min_importance': 60, 'limit': 20}
     >>> parse(SearchOptions, {"minImportence": 60})
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: SearchOptions: got 'minImportence'; accepted: min_importance (the closest), or one of
-    user_id, tags, source_type, min_importance, limit, include_partial
+    cortex_rx.errors.InvalidArgument: SearchOptions: got 'minImportence'; accepted: min_importance (the closest), or one
+    of user_id, tags, source_type, min_importance, limit, include_partial
 """
 
 from __future__ import annotations
@@ -50,19 +51,19 @@ __all__ = [
 SourceType: TypeAlias = Literal["conversation", "system", "tool", "a2a", "fact-extraction"]
 """Where a memory comes from."""
 ConversationType: TypeAlias = Literal["user-agent", "agent-agent"]
-"""Who talks in a conversation."""
+"""Who takes part in a conversation."""
 FailureStrategy: TypeAlias = Literal["store-partial", "rollback", "retry", "best-effort"]
 """What becomes of a stream that fails."""
 ExtractContent: TypeAlias = Callable[[str, str], str | Awaitable[str | None] | None]
-"""What to remember of (question, answer) instead of the question; None keeps the question.  Sync or async."""
+"""Maps (question, answer) to the text to remember in place of the question; None keeps the question.  Sync or async."""
 Embed: TypeAlias = Callable[[str], Sequence[float] | Awaitable[Sequence[float] | None] | None]
 """The embedding of a text, or None.  Sync or async."""
 
-_MOST = 2**53  # beyond it a number that travels as a float loses its last digits
+_MOST = 2**53  # a larger number loses its last digits when it travels as a float
 
 
 def _stream(field: str, value: object) -> object:
-    """The stream of an answer, as far as options look at it: `from_stream` says which there are."""
+    """The stream of an answer, checked only roughly: `from_stream` knows the accepted kinds."""
     if value is None or isinstance(value, str | bytes):
         accepted = "the answer: an async or sync iterable, an Observable, or a function that opens one"
         raise InvalidArgument(field, check.shown(value), accepted)
@@ -70,7 +71,7 @@ def _stream(field: str, value: object) -> object:
 
 
 def _hooks(field: str, value: object) -> StreamHooks | None:
-    """A `StreamHooks`, or its fields as a mapping or dataclass; None where there is none in it."""
+    """A `StreamHooks`, or its fields as a mapping or dataclass; None if no hook is set."""
     if not isinstance(value, StreamHooks | Mapping) and not is_dataclass(value):
         raise InvalidArgument(field, check.shown(value), "a StreamHooks, a mapping of its fields, or None")
     hooks = parse(StreamHooks, value)
@@ -101,23 +102,24 @@ class OptionEffect:
 
     does: Literal["adds", "removes", "configures"]
     step: str
-    """The step that it adds (if given), removes (if False) or configures."""
+    """The step that the option adds (if given), removes (if False) or configures."""
     argument: str
-    """The argument of the step that it sets (or several, with commas); empty where the option only says whether the step is there."""
+    """The argument of the step that it sets, or several, separated by commas.  Empty if the option only adds or removes
+    the step."""
     ours: object
     """Our default."""
     cortex: object
     """The default of Cortex's Python SDK, or `NOT_IN_CORTEX`."""
     nothing: tuple[object, ...] = ()
-    """Where there is no operator yet: the values that ask for nothing, the only ones accepted.  Empty where there is one."""
+    """If the operator does not exist yet: the values that request nothing, the only ones accepted.  Otherwise empty."""
     differs: str = ""
-    """Why our default is another than Cortex's, in words."""
+    """Why our default differs from Cortex's, in words."""
     also: tuple[str, str] | None = None
-    """Another step, which it adds where it is not there, and the argument that it sets of it."""
+    """A second step, which the option adds if the chain lacks it, and the argument of that step that it sets."""
 
     @property
     def exists(self) -> bool:
-        """This version has the operator that does it."""
+        """Whether this version has the operator."""
         return not self.nothing
 
 
@@ -129,22 +131,22 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     ),
     "partial_response_interval": OptionEffect(
         *("configures", "persist_partial", "interval", 500, 3000),
-        differs="every 500 ms and not every 3,000: so little, and the write in flight, is lost when the process dies",
+        differs="every 500 ms, not every 3,000: a process that dies loses this much text, and the write in flight",
     ),
     "max_buffer_size": OptionEffect(
         *("configures", "persist_partial", "max_pending", 1_048_576, 10_000),
-        differs="1 MiB may wait for a stalled store before the model is read no further; 10,000 would be some forty tokens",
+        differs="1 MiB may wait for a stalled store before reading stops; 10,000 would be about forty tokens",
     ),
     "stream_timeout": OptionEffect("adds", "timeout", "idle", None, None),
     "max_response_length": OptionEffect("adds", "limit", "max_length", None, None),
     "max_retries": OptionEffect(
         *("adds", "resume", "retries", None, 3),
-        differs="asking a model again is asked for, and the source must say how it is opened again; in Cortex it does nothing",
+        differs="retries are opt-in, and the source must say how it is reopened; in Cortex the option has no effect",
     ),
     "retry_delay": OptionEffect("configures", "resume", "delay", 1000, 1000),
     "max_retry_after": OptionEffect(
         *("configures", "resume", "max_retry_after", 60_000, NOT_IN_CORTEX),
-        differs="ours: a provider that asks for more (`Retry-After`) ends the stream",
+        differs="ours: a provider that asks for a longer pause (`Retry-After`) ends the stream",
     ),
     "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False, _NONE),
     "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None),
@@ -159,26 +161,26 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     "belief_revision": OptionEffect("configures", "extract_facts", "revise", None, None, _NONE),
     "partial_failure_handling": OptionEffect(
         *("configures", "recover", "strategy", "store-partial", None),
-        differs="what arrived is kept, unless it says otherwise",
+        differs="what arrived is kept, unless the option says otherwise",
     ),
     "generate_resume_token": OptionEffect(
-        *("configures", "begin", "token", True, False), differs="there is a token before anything can fail"
+        *("configures", "begin", "token", True, False), differs="the token exists before anything can fail"
     ),
     "sync_to_graph": OptionEffect("adds", "sync_graph", "", False, True, _NONE),
     "progressive_graph_sync": OptionEffect("configures", "sync_graph", "progressive", False, False, _NONE),
     "graph_sync_interval": OptionEffect("configures", "sync_graph", "interval", None, 5000, _NONE),
     "hooks": OptionEffect("adds", "observe", "on_chunk, on_progress, on_error, on_complete", None, None),
 }
-"""Every streaming option, the step of the default chain on which it acts, and both defaults."""
+"""Every streaming option: the step of the default chain that it acts on, and both defaults."""
 
 _ANY = Accepts(lambda _, value: value)  # `_refused` decides
 
 
 class StreamingOptions(Options):
-    """What `remember_stream` does with the answer while it streams: Cortex's options, all of them, and `max_retry_after`.
+    """What `remember_stream` does with the answer while it streams: all of Cortex's options, and `max_retry_after`.
 
-    The options that act in this version come first; the others are accepted only where they ask for nothing
-    (`UnsupportedOption` otherwise).  `STREAMING_OPTIONS` says on which step of the default chain each acts.
+    The options that work in this version come first.  The others are accepted only if they request nothing, and raise
+    `UnsupportedOption` otherwise.  `STREAMING_OPTIONS` says which step of the default chain each acts on.
 
     >>> StreamingOptions(stream_timeout=30_000).stream_timeout
     30000
@@ -196,52 +198,55 @@ class StreamingOptions(Options):
     _lacking: ClassVar[Mapping[str, str]] = {"chunking_strategy": "semantic"}
 
     store_partial_response: _Flag = True
-    """Keep the answer durable while it streams.  Cortex's default is False."""
+    """Store the answer while it streams.  Cortex's default is False."""
     partial_response_interval: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 500
-    """Milliseconds between two writes of the partial answer, at least.  Cortex's default is 3000."""
+    """The least milliseconds between two writes of the partial answer.  Cortex's default is 3000."""
     stream_timeout: Annotated[int | float | None, Accepts(check.optional(check.milliseconds()))] = None
-    """Milliseconds in which nothing comes from the source, after which the stream ends; None waits for ever.
+    """Milliseconds without anything from the source after which the stream ends; None waits forever.
 
-    It is an idle timeout: an answer that goes on coming may take as long as it likes, and tool calls or reasoning keep it alive.
+    It is an idle timeout: an answer that keeps coming may take any time.  Tool calls and reasoning also keep it alive.
     """
     max_response_length: _OptionalLimit = None
     """Code points after which the answer ends; None sets no limit."""
     max_buffer_size: _Limit = 1_048_576
-    """What may wait for a stalled store, in bytes or nearly: the text, and 240 for each delta; beyond it the model is read no
-    further.  Cortex's default is 10,000, which is some forty tokens."""
+    """How much may wait for a stalled store, in approximate bytes: the text, and 240 for each delta.  Beyond it,
+    reading from the model stops until the store has caught up.  Cortex's default is 10,000, which is about forty
+    tokens."""
     chunking_strategy: Annotated[
         ChunkingStrategy | None, Accepts(check.optional(check.one_of(*get_args(ChunkingStrategy))))
     ] = None
-    """Cut the answer into chunks, `Chunked` events, while it streams; what the strategies count, `chunk` says."""
+    """Cut the answer into chunks, as `Chunked` events, while it streams.  `chunk` explains the strategies."""
     chunk_size: _OptionalLimit = None
-    """Units of the strategy in a chunk; None is its default.  Only with `chunking_strategy`."""
+    """The size of a chunk, in units of the strategy; None is the strategy's default.  Only with `chunking_strategy`."""
     max_single_memory_size: Annotated[int | None, Accepts(check.optional(check.whole(SHORTEST_CHUNK, _MOST)))] = None
-    """Code points of a memory: an answer that is longer is stored in chunks that are not, by `chunking_strategy`.
+    """The most code points of one memory.  A longer answer is stored in chunks of at most this size, cut by
+    `chunking_strategy`.
 
-    Without one, a chunk is as many whole sentences as fit.
+    Without a strategy, a chunk is as many whole sentences as fit.
     """
     incremental_embeddings: _Flag = False
-    """Ask for the embeddings of the chunks while the answer streams, not when it has ended.  Only with `max_single_memory_size`
-    and the parameter `generate_embedding`."""
+    """Request the embeddings of the chunks while the answer streams, rather than at its end.  Only with
+    `max_single_memory_size` and the parameter `generate_embedding`."""
 
     hooks: Annotated[StreamHooks | None, Accepts(_hooks)] = None
-    """Functions that are called with what happens; a mapping may be in snake_case or camelCase."""
+    """Functions that are called with what happens.  A mapping may be in snake_case or camelCase."""
 
     max_retries: Annotated[int | None, Accepts(check.optional(check.whole(0, 1000)))] = None
-    """How often a source that failed is opened again; None and 0: never.  The source must say how (`replayable`, `prefill`,
-    `restart`).  Cortex's default is 3, and there it does nothing."""
+    """How often a failed source is reopened; None and 0 mean never.  The source must say how it is reopened
+    (`replayable`, `prefill`, `restart`).  Cortex's default is 3, and has no effect there."""
     retry_delay: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 1000
-    """Milliseconds before the first retry, at most; they double, and the pauses are random up to that."""
+    """The most milliseconds before the first retry.  This bound doubles with each retry; the pause is random up to
+    it."""
     max_retry_after: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 60_000
-    """Milliseconds that are waited at most when the provider says for how long (`Retry-After`); more ends the stream with
-    `RetryAfterTooLong`."""
+    """The longest pause, in milliseconds, that the provider may ask for (`Retry-After`).  A longer one ends the stream
+    with `RetryAfterTooLong`."""
     partial_failure_handling: Annotated[FailureStrategy, Accepts(check.one_of(*get_args(FailureStrategy)))] = (
         "store-partial"
     )
-    """What becomes of an answer that fails: see `recover`.  `retry` opens the source again (`max_retries`, else 3 times), then
-    does as `store-partial`.  Cortex has no default: there the partial is deleted."""
+    """What becomes of an answer that fails: see `recover`.  `retry` reopens the source (`max_retries` times, else 3),
+    then acts as `store-partial`.  Cortex has no default: there the partial is deleted."""
     generate_resume_token: _Flag = True
-    """Make a token with which another process can resume the stream.  Cortex's default is False."""
+    """Make a token that lets another process resume the stream.  Cortex's default is False."""
 
     enable_adaptive_processing: Annotated[bool, _ANY] = False
     embedding_merge_strategy: Annotated[str | None, _ANY] = None
@@ -275,25 +280,25 @@ class _Exchange(Options):
     tags: _Tags = ()
     metadata: Annotated[Mapping[str, Any], _METADATA] = {}
     extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
-    """What to remember of (question, answer) instead of the question."""
+    """Maps (question, answer) to the text to remember in place of the question."""
     generate_embedding: Annotated[Embed | None, _CALLABLE] = None
-    """The embedding of the text of a memory."""
+    """Maps the text of a memory to its embedding."""
     idempotency_key: _OptionalName = None
-    """Two exchanges with one key in one memory space are the same exchange, stored once."""
+    """Exchanges with the same key in one memory space are the same exchange, stored once."""
 
     def turn(self) -> Turn:
-        """Who asks what, in which memory space.  Raises `InvalidArgument` if it has no owner (see `Turn`)."""
+        """Who asks what, in which memory space.  Raises `InvalidArgument` if the turn has no owner (see `Turn`)."""
         names = [field.name for field in fields(Turn)]
         return Turn(**{name: getattr(self, name) for name in names})
 
 
 class RememberStreamParams(_Exchange):
-    """What `remember_stream` takes: who asks what, and the stream of the answer.
+    """The parameters of `remember_stream`: who asks what, and the stream of the answer.
 
-    It needs an owner: `user_id` with `user_name`, or `agent_id`; `turn()` checks it.
+    An owner is required: `user_id` with `user_name`, or `agent_id`.  `turn()` checks it.
 
-    >>> params = parse(RememberStreamParams, {"memorySpaceId": "support", "conversationId": "c-1", "userMessage": "Hello",
-    ...     "responseStream": ["Good ", "day"], "agentId": "helper", "importance": 0})
+    >>> given = {"memorySpaceId": "support", "conversationId": "c-1", "userMessage": "Hello", "agentId": "helper"}
+    >>> params = parse(RememberStreamParams, given | {"responseStream": ["Good ", "day"], "importance": 0})
     >>> params.turn().importance, params.response_stream
     (0, ['Good ', 'day'])
     """
@@ -302,21 +307,22 @@ class RememberStreamParams(_Exchange):
 
 
 class ResumeStreamParams(Options):
-    """What `remember_stream` takes when a stream that began elsewhere goes on here: its token, and the stream of the answer.
+    """The parameters of `remember_stream` that resume a stream which began elsewhere: its token, and the stream of the
+    answer.
 
-    Who asked what is stored already: of that only `memory_space_id` is needed, and what else is given must be what is stored.
+    The turn is stored already.  Only its `memory_space_id` is required; any other field must equal the stored one.
 
-    >>> params = parse(ResumeStreamParams, {"memorySpaceId": "support", "responseStream": ["day"], "resumeFrom": "resume_..."})
-    >>> params.expected()
+    >>> given = {"memorySpaceId": "support", "responseStream": ["day"], "resumeFrom": "resume_..."}
+    >>> parse(ResumeStreamParams, given).expected()
     {}
     """
 
     memory_space_id: _Name
     response_stream: Annotated[Any, _STREAM]
     resume_from: Annotated[str, Accepts(check.token)]
-    """Cortex's other name for it, `resume_token`, is accepted too."""
+    """The token.  Cortex's other name for it, `resume_token`, is also accepted."""
     take_over: _Flag = False
-    """Do not wait for a writer that may be alive: fence it off."""
+    """Fence off a writer that may be alive, without waiting for it."""
     conversation_id: _OptionalName = None
     user_message: Annotated[str | None, Accepts(check.any_text)] = None
     user_id: _OptionalName = None
@@ -335,15 +341,16 @@ class ResumeStreamParams(Options):
         return super()._named({other.get(key, key): value for key, value in given.items()})
 
     def expected(self) -> dict[str, Any]:
-        """What was said of the turn."""
+        """The given fields of the turn, to be compared with the stored turn."""
         values = ((field.name, getattr(self, field.name, None)) for field in fields(Turn))
         return {name: value for name, value in values if value is not None and name != "memory_space_id"}
 
 
 class RememberParams(_Exchange):
-    """What `remember` takes: who asked what, and the whole answer.
+    """The parameters of `remember`: who asked what, and the whole answer.
 
-    >>> RememberParams(memory_space_id="support", conversation_id="c-1", user_message="Hello", agent_response=7, agent_id="a")
+    >>> turn = {"memory_space_id": "support", "conversation_id": "c-1", "user_message": "Hello", "agent_id": "a"}
+    >>> RememberParams(**turn, agent_response=7)
     Traceback (most recent call last):
     ...
     cortex_rx.errors.InvalidArgument: agent_response: got 'int'; accepted: a string
@@ -358,9 +365,9 @@ _FILTER = "this version's search has no such filter"
 
 
 class SearchOptions(Options):
-    """What narrows a search in memory; every filter acts before the limit.
+    """The filters of a memory search.  All filters apply before the limit.
 
-    Those of Cortex's options that this version's search does not have are refused by name.
+    Cortex's options that this version's search lacks are refused by name.
 
     >>> SearchOptions(user_id="ada", limit=5).keywords()
     {'user_id': 'ada', 'limit': 5}
@@ -378,7 +385,7 @@ class SearchOptions(Options):
         **dict.fromkeys(["boost_importance", "boost_recent", "boost_popular", "enrich_conversation"], (_NONE, _FILTER)),
         "offset": ((None, 0), _FILTER),
         "tag_match": ((None, "any"), "a memory with any of the tags is found"),
-        "sort_order": ((None, "desc"), "what fits best comes first"),
+        "sort_order": ((None, "desc"), "the best match comes first"),
         "strategy": ((None, "auto", "keyword"), "this version searches by words"),
     }
 
@@ -390,11 +397,11 @@ class SearchOptions(Options):
     """0 to 100."""
     limit: _Limit = 20
     include_partial: _Flag = False
-    """Answers that still stream, too."""
+    """Also find answers that still stream."""
 
 
 class MemoryFilter(Options):
-    """What narrows a list or a count of memories."""
+    """The filters of a list or a count of memories."""
 
     user_id: _OptionalName = None
     source_type: _Source = None
@@ -402,11 +409,11 @@ class MemoryFilter(Options):
     limit: _OptionalLimit = None
     include_partial: _Flag = False
     include_chunks: _Flag = False
-    """Chunks of answers, too, beside the answers."""
+    """Include the chunks of answers, beside the answers."""
 
 
 class ConversationFilter(Options):
-    """What narrows a list or a count of conversations."""
+    """The filters of a list or a count of conversations."""
 
     user_id: _OptionalName = None
     type: Annotated[ConversationType | None, Accepts(check.optional(check.one_of(*get_args(ConversationType))))] = None
@@ -414,7 +421,7 @@ class ConversationFilter(Options):
 
 
 class HistoryPage(Options):
-    """Which messages of a conversation, and in which order.
+    """A page of a conversation's messages, and their order.
 
     >>> HistoryPage(offset=10, sort_order="desc").keywords()
     {'limit': 50, 'offset': 10, 'sort_order': 'desc'}

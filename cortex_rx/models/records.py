@@ -6,8 +6,8 @@ A `Record` is read by attribute and by key, in snake_case and in Cortex's camelC
     >>> usage.output_tokens, usage["output_tokens"], usage["outputTokens"]
     (34, 34, 34)
 
-Times are epoch milliseconds and intervals milliseconds, as in Cortex, except where a name says otherwise; lengths and offsets
-are code points (Python's `len`).
+Times are epoch milliseconds and intervals milliseconds, as in Cortex, unless a name says otherwise.  Lengths and
+offsets are code points (Python's `len`).
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ __all__ = [
 Phase = Literal["initialization", "streaming", "fact-extraction", "storage", "finalization"]
 """The part of the work in which something failed (Cortex's names)."""
 ChunkingStrategy = Literal["token", "sentence", "paragraph", "fixed"]
-"""What is counted when an answer is cut into chunks."""
+"""The unit in which an answer is cut into chunks."""
 SHORTEST_CHUNK = 32
-"""The least code points to which chunks may be bound: more than a word, or what a reader takes for one character, mostly has."""
+"""The least bound for the length of chunks, in code points: longer than most words, and than nearly all grapheme
+clusters."""
 
 
 class Record(BaseModel):
@@ -58,7 +59,7 @@ class Record(BaseModel):
     )
 
     def __getitem__(self, key: str) -> Any:
-        """The value of the field `key`, in snake_case or camelCase; `KeyError` if there is none."""
+        """The value of the field `key`, in snake_case or camelCase.  Raises `KeyError` if there is no such field."""
         for name in (key, to_snake(key)):
             if name in type(self).model_fields or name in type(self).model_computed_fields:
                 return getattr(self, name)
@@ -76,12 +77,12 @@ class Record(BaseModel):
             return default
 
     def keys(self) -> Iterator[str]:
-        """The names of the fields, in camelCase; with them, `dict(record)` is the record as Cortex returns it."""
+        """The names of the fields, in camelCase.  With them, `dict(record)` is the record as Cortex returns it."""
         return iter(field.alias or name for name, field in type(self).model_fields.items())
 
     @classmethod
     def from_row(cls, row: object) -> Self:
-        """The record in what a backend gave.  Raises `StoreError`, which names the fields that do not fit, if it is none."""
+        """Make the record from a backend's row.  Raises `StoreError`, which names the fields that do not fit."""
         try:
             return cls.model_validate(row)
         except ValidationError as error:
@@ -91,7 +92,7 @@ class Record(BaseModel):
 
 
 class Usage(Record):
-    """Tokens, as the provider counted them."""
+    """The provider's token counts."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -99,13 +100,13 @@ class Usage(Record):
 
 
 class StreamMetrics(Record):
-    """What a stream did, measured where `measure` stands in the chain.
+    """The metrics of a stream, measured where `measure` stands in the chain.
 
-    `start_time` is epoch milliseconds; every other time is milliseconds from the request.  `first_chunk_latency` is None
-    as long as no delta has passed.  `total_bytes` counts UTF-8 bytes and `total_characters` code points.
-    `inter_chunk_p50`, `_p95` and `_p99` are percentiles of the time between two deltas, exact to 4 %.
-    `estimated_tokens` is the provider's own count where there is one (`tokens_from` says "provider"), else a quarter of the
-    characters ("estimate"); `estimated_cost` is in USD and None unless a price was given.
+    `start_time` is epoch milliseconds; every other time is milliseconds from the request.  `first_chunk_latency` is
+    None until a delta has passed.  `total_bytes` counts UTF-8 bytes, `total_characters` code points.
+    `inter_chunk_p50`, `_p95` and `_p99` are percentiles of the time between two deltas, accurate to 4 %.
+    `estimated_tokens` is the provider's count if it gives one (`tokens_from` is then "provider"), else a quarter of the
+    characters ("estimate").  `estimated_cost` is in USD, and None unless a price was given.
     """
 
     start_time: float = 0
@@ -130,7 +131,8 @@ class StreamMetrics(Record):
 
 
 class PartialUpdate(Record):
-    """One write of the partial answer: `content_length` code points were durable, up to chunk `chunk_number` (1-based)."""
+    """One write of the partial answer: `content_length` code points were durable, up to chunk `chunk_number`
+    (1-based)."""
 
     timestamp: float
     memory_id: str
@@ -141,7 +143,7 @@ class PartialUpdate(Record):
 class ErrorContext(Record):
     """How far the stream was when something failed.
 
-    `bytes_processed` is the length of the answer by then, in code points (Cortex's name, and Cortex's unit);
+    `bytes_processed` is the length of the answer by then, in code points (Cortex's name and unit).
     `last_successful_update` is when the partial answer was last stored, in epoch milliseconds.
     """
 
@@ -153,10 +155,10 @@ class ErrorContext(Record):
 
 
 class StreamError(Record):
-    """What failed, and how far the stream was: side work, while the answer went on, or the stream itself.
+    """A failure, and how far the stream was.  Either side work failed while the answer continued, or the stream itself.
 
-    `partial_data_saved` says that a part of the answer was durable by then.  `original_error` is the exception itself, for a
-    hook; in a result, which is compared, stored and sent on, it is None.
+    `partial_data_saved` says whether a part of the answer was durable by then.  `original_error` is the exception
+    itself, for a hook.  It is None in a result, since results are compared, stored and sent on.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
@@ -164,8 +166,8 @@ class StreamError(Record):
     code: str
     message: str
     recoverable: bool
-    """While the answer goes on what its `Problem` says: whether the work is tried again, or done otherwise.  Of what ends the
-    stream what `is_transient` says of `original_error`: whether the same may go well the next time."""
+    """Of side work, as in its `Problem`: whether the work is retried, or done in another way.  Of the end of the
+    stream, the result of `is_transient` for `original_error`: whether a retry may succeed."""
     phase: Phase
     partial_data_saved: bool
     resume_token: str | None = Field(default=None, repr=False)
@@ -174,9 +176,9 @@ class StreamError(Record):
 
 
 class ContentChunk(Record):
-    """A piece of an answer: `content` is what stands in it from `start_offset` to `end_offset` (code points, end excluded).
+    """A piece of an answer: `content` is its text from `start_offset` to `end_offset` (code points, end excluded).
 
-    `chunk_index` counts the chunks of the answer from 0.  `has_overlap`: it begins with what the chunk before ends with.
+    `chunk_index` counts the chunks of the answer from 0.  `has_overlap`: it begins with the end of the chunk before it.
     """
 
     content: str
@@ -208,7 +210,7 @@ class Message(Record):
 
 
 class Conversation(Record):
-    """A conversation; `messages` is empty where it was listed rather than fetched."""
+    """A conversation; `messages` is empty if it was listed rather than fetched."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
 
@@ -234,8 +236,8 @@ class ConversationHistory(Record):
 
 
 class ChunkMetadata(Record):
-    """Which part of which answer a memory is: its content stands there from `start_offset` to `end_offset` (code points, end
-    excluded).
+    """Which part of which answer a memory is: its content stands there from `start_offset` to `end_offset` (code
+    points, end excluded).
 
     `chunk_index` counts from 0 to `total_chunks` - 1.  `has_overlap`: it begins with what the chunk before ends with.
     """
@@ -249,10 +251,11 @@ class ChunkMetadata(Record):
 
 
 class MemoryEntry(Record):
-    """A memory.  `content` may be only the first 65,536 code points in lists and searches; `content_length` is the truth.
+    """A memory.  In lists and searches, `content` may be only the first 65,536 code points; `content_length` is the
+    true length.
 
-    `score` is there in search results; higher is better.  Of an answer that is stored in chunks, `chunk_count` says in how many, and
-    what `get` gives has their ids, in order, as `chunk_ids`; a memory that is a chunk has `chunk_metadata`.
+    `score` is set in search results; higher is better.  For an answer stored in chunks, `chunk_count` is their number,
+    and `get` also returns their ids, in order, as `chunk_ids`.  A memory that is a chunk has `chunk_metadata`.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")

@@ -1,4 +1,4 @@
-"""What comes back of a stream that was remembered: results of Cortex's names and fields."""
+"""The results of `remember` and `remember_stream`, with Cortex's names and fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class StoredConversation(Record):
-    """Where the exchange is: the messages of the question and the answer, in the conversation."""
+    """Where the exchange is stored: the conversation, and the messages of the question and the answer."""
 
     conversation_id: str
     message_ids: tuple[str, ...]
@@ -38,7 +38,7 @@ class ProgressiveProcessing(Record):
 
 
 class PerformanceInsights(Record):
-    """What was slow, and what would help.  `cost_estimate` is in USD, None where no price is known."""
+    """What was slow, and what would help.  `cost_estimate` is in USD; None if no price is known."""
 
     bottlenecks: tuple[str, ...]
     recommendations: tuple[str, ...]
@@ -46,7 +46,7 @@ class PerformanceInsights(Record):
 
 
 class RememberResult(Record):
-    """What came of `remember`: where the exchange is, and what is remembered of it."""
+    """The result of `remember`: where the exchange is stored, and what is remembered of it."""
 
     conversation: StoredConversation
     memories: tuple[MemoryEntry, ...]
@@ -54,15 +54,15 @@ class RememberResult(Record):
 
 
 class EnhancedRememberStreamResult(RememberResult):
-    """What came of `remember_stream`.
+    """The result of `remember_stream`.
 
-    `memories` are those of the question and the answer; `facts` the facts as last revised.  Without `measure` in the chain
-    `stream_metrics` holds counts and sizes only (its times and rates stay 0 or None) and `performance` is None.
-    `progressive_processing` is None if nothing was stored or found before the end, `errors` if nothing failed.
-    `recovered` says that the source was reopened, or that the answer is what a stream had given that failed (`best-effort`).
-    With `resume_token`, as long as it is good, another process gets this result too.
+    `memories` holds the question and the answer, `facts` the facts as last revised.  Without `measure` in the chain,
+    `stream_metrics` holds only counts and sizes (its times and rates stay 0 or None), and `performance` is None.
+    `progressive_processing` is None if nothing was stored or found before the end; `errors` is None if nothing failed.
+    `recovered` is True if the source was reopened, or if the stream failed and its text became the answer
+    (`best-effort`).  While `resume_token` is valid, another process can get this result with it.
 
-    Beyond Cortex's fields: `stream_id`, `finish_reason` (see `Ended.reason`), `usage` as the provider counted it, and
+    Beyond Cortex's fields: `stream_id`, `finish_reason` (see `Ended.reason`), `usage` as counted by the provider, and
     `stored_before`: an earlier run with the same idempotency key stored this exchange.
     """
 
@@ -79,5 +79,5 @@ class EnhancedRememberStreamResult(RememberResult):
     stored_before: bool = False
 
     def plain(self) -> RememberResult:
-        """The part of it that `remember` returns."""
+        """The part that `remember` returns."""
         return RememberResult(conversation=self.conversation, memories=self.memories, facts=self.facts)

@@ -1,8 +1,8 @@
-"""The place in a source that has been read, and how it is found again when the source is reopened.
+"""How far a source has been read, and how that position is found again when the source is reopened.
 
-A source that is opened anew delivers its text from the start, or from a place that the provider knows.  Whether it is the same
-text is told by its hash: of each piece of the answer that a process read there is one segment `(start, end, sha256)`.
-Offsets are those of the source, in code points: a step that changes text does not change them.
+A reopened source delivers its text from the start, or from a cursor that the provider knows.  Hashes tell whether it is
+the same text: for each part of the answer that a process has read, there is one segment `(start, end, sha256)`.
+Offsets count code points of the source.  A step that changes text does not change them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["PrefixHash", "PrefixMatcher", "Segment", "SourcePosition"]
 
-_HELD = 2_097_152  # code points that wait to be hashed: more than what waits for a store that stalls
+_HELD = 2_097_152  # code points that wait to be hashed: more than may wait for a stalled store
 
 
 class Segment(NamedTuple):
@@ -26,15 +26,15 @@ class Segment(NamedTuple):
 
 
 class PrefixHash:
-    """The hash of a text that comes piece by piece, up to any of its later places.
+    """The hash of the prefixes of a text that comes piece by piece.
 
-    A piece is hashed when somebody asks, many at once, so that reading costs next to nothing.  Held are the pieces that
-    nobody has asked for, 2 Mi code points at most.
+    Pieces are hashed only on request, many at once, so that reading costs next to nothing.  Until then they are held,
+    at most 2 Mi code points.
 
-    >>> trail = PrefixHash()
-    >>> trail.add("Hello ")
-    >>> trail.add("Ada")
-    >>> trail.segments(9) == (Segment(0, 9, hashlib.sha256(b"Hello Ada").hexdigest()),)
+    >>> prefix = PrefixHash()
+    >>> prefix.add("Hello ")
+    >>> prefix.add("Ada")
+    >>> prefix.segments(9) == (Segment(0, 9, hashlib.sha256(b"Hello Ada").hexdigest()),)
     True
     """
 
@@ -49,14 +49,14 @@ class PrefixHash:
         self._known: deque[Segment] = deque(maxlen=16)
 
     def add(self, text: str) -> None:
-        """The next piece."""
+        """Append the next piece."""
         self._pieces.append(text)
         self._held += len(text)
         if self._held > _HELD:
             self._upto(self._hashed + self._held // 2)
 
     def segments(self, end: int) -> tuple[Segment, ...] | None:
-        """What identifies the text up to `end`; None if it cannot be said any more."""
+        """The segments that identify the text up to `end`; None if they can no longer be computed."""
         if end == self._start:
             return self._before
         for known in self._known:
@@ -81,38 +81,39 @@ class PrefixHash:
 
 
 class SourcePosition:
-    """A place in a source: what lies before it has been read.
+    """A position in a source: the text before it has been read.
 
-    `offset` counts code points of the source.  `cursor` is where the provider goes on, and `cursor_at` the offset of that place.
-    `rewritten`: a `rewrite` stands downstream, so that what is stored is another text than that of the source.
+    `offset` counts code points of the source.  `cursor` is where the provider continues, and `cursor_at` the offset of
+    the cursor.  `rewritten`: a `rewrite` stands downstream, so the stored text differs from the text of the source.
     """
 
-    __slots__ = ("_trail", "cursor", "cursor_at", "offset", "rewritten")
+    __slots__ = ("_prefix", "cursor", "cursor_at", "offset", "rewritten")
 
     def __init__(
-        self, offset: int, trail: PrefixHash, cursor: Any = None, cursor_at: int = 0, rewritten: bool = False
+        self, offset: int, prefix: PrefixHash, cursor: Any = None, cursor_at: int = 0, rewritten: bool = False
     ) -> None:
         self.offset: int = offset
-        self._trail = trail
+        self._prefix = prefix
         self.cursor: Any = cursor
         self.cursor_at: int = cursor_at
         self.rewritten: bool = rewritten
 
     def before(self, count: int) -> SourcePosition:
-        """The place so many code points earlier, where a text is cut off; of one that is rewritten this very place."""
+        """The position `count` code points earlier, where a text is cut off.  If the text is rewritten, this position
+        itself."""
         if self.rewritten:
             return self
         offset = self.offset - count
         known = self.cursor_at <= offset
-        return SourcePosition(offset, self._trail, self.cursor if known else None, self.cursor_at if known else 0)
+        return SourcePosition(offset, self._prefix, self.cursor if known else None, self.cursor_at if known else 0)
 
     @property
     def segments(self) -> tuple[Segment, ...] | None:
-        """What identifies the text before the place; None if so much has been read since that it cannot be said any more."""
-        return self._trail.segments(self.offset)
+        """The segments that identify the text before the position; None if too much has been read since then."""
+        return self._prefix.segments(self.offset)
 
     def to_json(self) -> dict[str, Any]:
-        """As it is stored."""
+        """The form in which the position is stored."""
         segments = self.segments
         return {
             "offset": self.offset,
@@ -124,20 +125,21 @@ class SourcePosition:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SourcePosition:
-        """From what `to_json` gave."""
+        """The position in the form that `to_json` returns."""
         segments = data["segments"]
-        trail = PrefixHash(tuple(Segment(int(start), int(end), str(sha)) for start, end, sha in segments or ()))
-        return cls(int(data["offset"]), trail, data["cursor"], int(data["cursorAt"]), bool(data["rewritten"]))
+        prefix = PrefixHash(tuple(Segment(int(start), int(end), str(sha)) for start, end, sha in segments or ()))
+        return cls(int(data["offset"]), prefix, data["cursor"], int(data["cursorAt"]), bool(data["rewritten"]))
 
     def __repr__(self) -> str:
-        return f"Mark({self.offset})"
+        return f"SourcePosition({self.offset})"
 
 
 class PrefixMatcher:
-    """Compares what a reopened source delivers with what had been read, and cuts it off.
+    """Compares the text of a reopened source with the text that was read before, and cuts that off.
 
-    It begins at `start` and what had been read goes to `end`.  **Unbounded**: what is compared is held until it is certain,
-    because a text that differs begins a new attempt and is needed whole.  Segments that begin before `start` cannot be compared.
+    The source begins at `start`; the text read before ends at `end`.  **Unbounded**: the compared text is held until
+    the comparison is complete, because text that differs begins a new attempt and is needed whole.  Segments that begin
+    before `start` cannot be compared.
     """
 
     def __init__(self, segments: tuple[Segment, ...], end: int, start: int = 0) -> None:
@@ -147,7 +149,7 @@ class PrefixMatcher:
         self.held: list[Any] = []
 
     def match(self, text: str) -> str | None:
-        """The part of the text that lies behind the seam, empty as long as that is not reached; None if the texts differ."""
+        """The part of `text` that lies beyond `end`; empty until `end` is reached.  None if the texts differ."""
         rest = text
         while rest and self._at < self._end:
             stop = self._segments[0].end if self._segments and self._segments[0].start <= self._at else self._next()
@@ -166,5 +168,5 @@ class PrefixMatcher:
 
     @property
     def reached(self) -> bool:
-        """All that had been read has come again."""
+        """Whether all the text that was read before has come again."""
         return self._at >= self._end

@@ -36,8 +36,9 @@ TURN_CHECKS: Mapping[str, validation.Check] = {
 class Turn:
     """One exchange: who asks what, in which memory space and conversation.
 
-    It needs an owner: `user_id` together with `user_name`, or `agent_id`; with a user, `agent_id` defaults to `agent`.
-    `importance` is 0 to 100.  `metadata` is what JSON carries, and copied.  Two turns with one `idempotency_key` in one memory space are the same exchange, stored once.
+    An owner is required: `user_id` together with `user_name`, or `agent_id`.  With a user, `agent_id` defaults to
+    `agent`.  `importance` is 0 to 100.  `metadata` is JSON, and is copied.  Two turns with the same `idempotency_key`
+    in one memory space are the same exchange, stored once.
 
     Raises `InvalidArgument`, which names the field.
 
@@ -74,7 +75,7 @@ class Turn:
             object.__setattr__(self, "agent_id", "agent")
 
     def arguments(self) -> dict[str, Any]:
-        """The turn as arguments of a backend function: camelCase keys, without what has no value."""
+        """The turn as arguments of a backend function: camelCase keys, without fields that have no value."""
         values = ((to_camel(f.name), getattr(self, f.name)) for f in fields(self) if f.name != "idempotency_key")
         return {
             key: list(value) if key == "tags" else dict(value) if key == "metadata" else value

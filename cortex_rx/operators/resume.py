@@ -82,7 +82,7 @@ def resume(
         ) -> abc.DisposableBase:
             flow = FlowScheduler.of(scheduler)
             first: float | None = None
-            backoff = Backoff(islice(doubling(base, most), retries), worth=retry_if or is_transient)
+            backoff = Backoff(islice(doubling(base, most), retries), retry_if=retry_if or is_transient)
 
             def again(error: Exception, _: int) -> float | Exception | None:
                 try:

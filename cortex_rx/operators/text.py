@@ -58,7 +58,7 @@ def text() -> Sink[str]:
                     emit(event.text)
 
         def at_end(error: Exception | None) -> Exception | None:
-            return TextDiverged("the text began anew; this reader had seen another one") if diverged else error
+            return TextDiverged("the text began again; this reader had seen other text") if diverged else error
 
         return on_next, at_end
 

@@ -1,4 +1,4 @@
-"""`remember_stream`: the default chain, run for you, and the handle that you hold meanwhile."""
+"""`Answer`: the handle of an answer that streams into memory."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _TextReader(_AnswerReader[str]):
     def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
         super().__init__(fold, flow, capacity)
         self._position, self._seen = copy(fold.position), fold.offset > 0
-        self._shown = self._position.attempt  # the one whose text is shown; none, once it has begun anew
+        self._shown = self._position.attempt  # the attempt that is shown; -1 once the text has begun again
         if fold.text:
             self.on_next(fold.text)
         if fold.ended is not None:
@@ -79,7 +79,7 @@ class _TextReader(_AnswerReader[str]):
     def deliver(self, item: StreamEvent) -> None:
         if type(item) is Delta and item.attempt == self._shown:
             self._seen = True
-            self.gate.held += 1  # as `on_next`, without a call: this is run for every token
+            self.gate.held += 1  # `on_next`, inlined: this runs for every token
             self.items.append(item.text)
             if (reader := self.reader) is not None:
                 self.reader = None
@@ -96,7 +96,7 @@ class _TextReader(_AnswerReader[str]):
             self._shown = -1 if self._seen else self._position.attempt
         if isinstance(item, Delta | Replayed) and item.text and move is not Move.OTHER:
             if self._shown < 0:
-                self.on_error(TextDiverged("the text began anew; this reader had seen another one"))
+                self.on_error(TextDiverged("the text began again; this reader had seen other text"))
             else:
                 self._seen = True
                 self.on_next(item.text)
@@ -112,20 +112,22 @@ class _EventReader(_AnswerReader[StreamEvent]):
 class Answer:
     """An answer that streams into memory: iterate over it for its text, await it for its result.
 
-    The pipeline starts with the first use, in a task of its own, never in the task or scope of the caller; any number of readers
-    and awaiters may use it, in whatever tasks of the event loop, and the slowest reader sets the pace.  Leaving an iteration, in
-    whatever way, ends that reader.  When nobody has read or awaited for `linger` seconds, the stream stops and its partial is
-    kept; who has read to the end of the text has not left, and after `detach` nobody needs to stay.
+    The pipeline starts on the first use.  It runs in a task of its own, never in the task or scope of the caller.  Any
+    number of readers and awaiters may use it, in any tasks of the event loop; the slowest reader sets the pace.
+    Leaving an iteration in any way ends that reader.  When nobody has read or awaited for `linger`, the stream stops
+    and its partial is kept.  A reader that has read to the end of the text has not left.  After `detach` no reader
+    needs to stay.
 
-    `async for text in answer` ends with the last token; whether the exchange is stored says `await answer`, and the log.  It gives the `EnhancedRememberStreamResult` when all is
-    stored, or raises what the stream failed with; `AnswerStopped` if it was stopped.
+    `async for text in answer` ends with the last token.  `await answer`, and the log, say whether the exchange was
+    stored.  `await answer` returns the `EnhancedRememberStreamResult` when everything is stored.  Otherwise it raises
+    the error of the stream, or `AnswerStopped` if the stream was stopped.
 
     >>> import asyncio
     >>> from cortex_rx import Cortex
     >>> async def main():
     ...     async with Cortex(":memory:") as cortex:
     ...         answer = cortex.memory.remember_stream(
-    ...             ["Hello ", "Ada"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", user_id="ada", user_name="Ada"
+    ...             ["Hello ", "Ada"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", agent_id="helper"
     ...         )
     ...         return [text async for text in answer], (await answer).full_response
     >>> asyncio.run(main())
@@ -159,7 +161,7 @@ class Answer:
         task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[EnhancedRememberStreamResult]) -> None:
-        """A reader of text does not hear of what goes wrong after the text has ended, so it is in the log at least."""
+        """Log a failure: a reader of text does not see one that comes after the end of the text."""
         if not task.cancelled() and (error := task.exception()):
             log.warning("stream %s ended with %s", self.stream_id, type(error).__name__)
 
@@ -170,8 +172,11 @@ class Answer:
 
     @property
     def position(self) -> Position | None:
-        """How far the answer has come, for a reader that may come back and `follow` it; None before it has begun, and where it
-        had been stored before: what is shown may be another text than that."""
+        """How far the answer is, for a reader that may come back and `follow` it.
+
+        None before the stream has begun.  None also if the exchange had been stored before: the text shown now may
+        differ.
+        """
         begun = self._fold.begun
         if begun is None or begun.stored_before:
             return None
@@ -179,7 +184,10 @@ class Answer:
 
     @property
     def resume_token(self) -> str | None:
-        """What resumes the stream in another process; None before it has begun.  Keep it where the client can find it, and out of logs."""
+        """The token that resumes the stream in another process; None before the stream has begun.
+
+        Keep it where the client can find it, and out of logs.
+        """
         return self._fold.token
 
     @property
@@ -188,11 +196,11 @@ class Answer:
         return self._fold.text
 
     def __aiter__(self) -> AsyncGenerator[str, None]:
-        """The text, as it comes; one who comes late first gets in one piece what has gone before."""
+        """The text, as it comes.  A late reader first gets the text so far, in one piece."""
         return self._shared.read(partial(_TextReader, self._fold))
 
     async def events(self) -> AsyncIterator[StreamEvent]:
-        """Every event, as it comes, to the end of the stream; one who comes late first gets a `Replayed`."""
+        """Every event, as it comes, to the end of the stream.  A late reader first gets a `Replayed`."""
         async with aclosing(self._shared.read(partial(_EventReader, self._fold))) as events:
             async for event in events:
                 if isinstance(event, Ended):
@@ -211,16 +219,16 @@ class Answer:
             raise AnswerStopped(self.resume_token) from None
 
     def detach(self) -> None:
-        """Run to the end, whoever leaves; starts the stream if nothing has."""
+        """Run to the end without readers.  Starts the stream if it has not started."""
         self._shared.detach()
         self._shared.start()
 
     async def stop(self, *, keep_partial: bool = True) -> None:
-        """Stop now: the source is closed, the partial is kept; returns when everything is at rest.
+        """Stop now: the source is closed and the partial is kept.  Returns when nothing runs any more.
 
-        The partial is `await answer.kept()`, or found with `memory.list(space, include_partial=True)`, and resumed with
-        `resume_token`.  With `keep_partial=False` the partial and its question are deleted instead.  A text that has come to its
-        end is remembered all the same.  Whoever reads or awaits gets `AnswerStopped`.
+        `await answer.kept()` and `memory.list(space, include_partial=True)` give the partial, and `resume_token`
+        resumes it.  With `keep_partial=False` the partial and its question are deleted.  A text that has already ended
+        is remembered in any case.  Readers and awaiters get `AnswerStopped`.
         """
         check.flag("keep_partial", keep_partial)
         self._shared.stop()
@@ -234,22 +242,22 @@ class Answer:
         if self._backend is None:
             return
         streams, space = Streams(self._backend), opened.turn.memory_space_id
-        if begun is None:  # stopped before the store had answered
+        if begun is None:  # stopped before the store answered
             found = await streams.get(stream_id=opened.stream_id, memory_space_id=space)
             if found is None or found["state"] != "open":
                 return
             try:
-                begun = await begin_stream(self._backend, opened)  # sent again it is the same beginning, if it was ours
+                begun = await begin_stream(self._backend, opened)  # idempotent: if it was ours, nothing new begins
             except Exception as error:
                 if judge(error).verdict.of_exchange:
-                    return  # another's, or deleted: nothing of ours is there
+                    return  # it is another process's, or deleted: nothing of ours is stored
                 raise
         await streams.rollback(stream_id=opened.stream_id, memory_space_id=space, epoch=begun.epoch)
 
     async def kept(self) -> MemoryEntry | None:
-        """The memory that the store holds of this answer now: partial, or whole; None if it holds no text of it.
+        """The memory of this answer in the store now, partial or complete; None if the store holds no text of it.
 
-        Of an `Answer` that was made without its backend nothing is known: None.
+        None also for an `Answer` that was made without a backend.
         """
         if self._backend is None or (opened := self._fold.opened) is None:
             return None

@@ -27,7 +27,7 @@ def default_chain(
     generate_embedding: Callable[..., Any] | None = None,
     spool: Spool | None = None,
 ) -> Chain:
-    """The very chain that `remember_stream` runs with these options; take it apart and put it together anew.
+    """The chain that `remember_stream` runs with these options, as a value that can be taken apart and recomposed.
 
     >>> from cortex_rx.backends import SqliteBackend
     >>> default_chain(SqliteBackend(":memory:")).names
@@ -54,7 +54,7 @@ def default_chain(
     strategy = chosen.partial_failure_handling
     if chosen.store_partial_response:
         interval, most = _ms(chosen.partial_response_interval), chosen.max_buffer_size
-        # Of a stream that would be rolled back there is no partial to be kept.
+        # The partial of a stream that is to be rolled back need not be kept.
         kept_in = None if strategy == "rollback" else spool
         steps.append(cx.persist_partial(backend, interval, most, spool=kept_in))
     steps.append(cx.recover("store-partial" if strategy == "retry" else strategy, backend))
@@ -79,11 +79,11 @@ def _ms(milliseconds: float) -> timedelta:
 
 
 def _chunk(chosen: StreamingOptions) -> Step | None:
-    """The step that cuts the answer, if one is wanted."""
+    """The step that cuts the answer into chunks, if any."""
     strategy, most = chosen.chunking_strategy, chosen.max_single_memory_size
     if strategy is not None:
         return cx.chunk(strategy, chosen.chunk_size, max_length=most)
     if chosen.chunk_size is not None:
         raise InvalidArgument("chunk_size", chosen.chunk_size, "None, unless chunking_strategy says what it counts")
-    # As many sentences as fit: of one code point each there would be so many.
+    # As many sentences as fit: at one code point each, a chunk of `most` code points holds `most` of them.
     return None if most is None else cx.chunk("sentence", most, max_length=most)

@@ -1,4 +1,4 @@
-"""`remember_stream` and `remember`: an answer into memory, while it streams or when it is whole."""
+"""`remember_stream` and `remember`: store an answer in memory, while it streams or when it is complete."""
 
 from __future__ import annotations
 
@@ -39,21 +39,24 @@ def remember_stream(
 ) -> Answer:
     """Stream an answer into memory: every token is shown at once, and the exchange is remembered.
 
-    The answer's stream comes first and the parameters are keywords; or, as in Cortex, a model or dictionary of all parameters
-    comes first (`RememberStreamParams`, with `response_stream`) and then one of options (`StreamingOptions`).  Keys may be
-    camelCase or snake_case.  What streams can be given: see `from_stream`.
+    The answer's stream is the first argument and the parameters are keywords.  Or, as in Cortex, the first argument is
+    a model or dictionary of all parameters (`RememberStreamParams`, with `response_stream`) and the second one of
+    options (`StreamingOptions`).  Keys may be camelCase or snake_case.  `from_stream` describes the streams that are
+    accepted.
 
-    It runs `default_chain(backend, options)`, or the `chain` given, which then stands for the options too.  Nothing runs, and
-    nothing is stored, before the `Answer` is used.
+    It runs `default_chain(backend, options)`, or the given `chain` in place of the options.  Nothing runs, and nothing
+    is stored, before the `Answer` is used.
 
-    With `resume_from` (a token: `answer.resume_token`, or that of a `ResumableStreamError` or `AnswerStopped`) a stream that began
-    elsewhere goes on here: the stream is then a `replayable`, `prefill` or `restart` source, and of the parameters only
-    `memory_space_id` is needed; those that are given must be the stored ones.  While its writer may be alive it is waited for, up
-    to 10 s, then `StillOwned` is raised; `take_over=True` takes it at once.  Of a finished stream it gives the stored result.
+    `resume_from` continues a stream that began elsewhere.  It is a token: `answer.resume_token`, or that of a
+    `ResumableStreamError` or `AnswerStopped`.  The stream is then a `replayable`, `prefill` or `restart` source.  Of
+    the parameters only `memory_space_id` is required; the others, if given, must equal the stored ones.  While the
+    former writer may be alive, this waits for it up to 10 s, then raises `StillOwned`; `take_over=True` takes the
+    stream over at once.  For a finished stream, the answer gives the stored result.
 
-    With a `spool`, the default chain keeps there what the store cannot take, for `spool.drain(backend)` to deliver later.
+    With a `spool`, the default chain keeps in it what the store cannot take, for `spool.drain(backend)` to deliver
+    later.
 
-    Raises `InvalidArgument` at once for whatever does not fit.
+    Raises `InvalidArgument` at once for any value that does not fit.
 
     >>> import asyncio
     >>> from cortex_rx.backends import SqliteBackend
@@ -89,13 +92,13 @@ def remember_stream(
         check.instance(Observable, "an operator: a function from an observable to an observable")("chain", pipeline)
     except BaseException:
         if inspect.iscoroutine(response_stream):
-            response_stream.close()  # it is refused, and will not be awaited: no reason for a second warning
+            response_stream.close()  # it was refused and will not be awaited, so suppress Python's warning
         raise
     return Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool)
 
 
 def _resumes(params: object) -> bool:
-    """Whether a token is among the parameters."""
+    """Whether the parameters hold a token."""
     names = ("resume_from", "resumeFrom", "resume_token", "resumeToken")
     return isinstance(params, Mapping) and any(params.get(name) is not None for name in names)
 
@@ -107,7 +110,7 @@ def _chosen(
     chain: Operator | None,
     spool: Spool | None,
 ) -> Operator:
-    """The chain that was given, or the default one."""
+    """The given chain, or the default one."""
     if chain is None:
         return default_chain(
             backend,
@@ -134,18 +137,19 @@ async def remember(
     spool: Spool | None = None,
     **keywords: Any,
 ) -> RememberResult:
-    """Remember an exchange whose answer is there already: the same chain as `remember_stream`, with one piece of text.
+    """Remember an exchange whose answer is complete: the same chain as `remember_stream`, with one piece of text.
 
-    The parameters are keywords, or a model or dictionary (`RememberParams`, with `agent_response`).  Once begun it is finished,
-    also when the caller is cancelled.  Raises `InvalidArgument` before anything is stored, and as `await answer` does.
+    The parameters are keywords, or a model or dictionary (`RememberParams`, with `agent_response`).  Once begun, it
+    runs to the end even if the caller is cancelled.  Raises `InvalidArgument` before anything is stored, and the errors
+    of `await answer`.
 
     >>> import asyncio
     >>> from cortex_rx.backends import SqliteBackend
     >>> async def main():
     ...     async with SqliteBackend(":memory:") as backend:
     ...         done = await remember(
-    ...             backend=backend, memory_space_id="support", conversation_id="c-1", user_message="Where is my parcel?",
-    ...             agent_response="It is in Lisbon.", user_id="ada", user_name="Ada")
+    ...             backend=backend, memory_space_id="support", conversation_id="c-1", user_id="ada", user_name="Ada",
+    ...             user_message="Where is my parcel?", agent_response="It is in Lisbon.")
     ...         return [memory.content for memory in done.memories]
     >>> asyncio.run(main())
     ['Where is my parcel?', 'It is in Lisbon.']

@@ -1,4 +1,4 @@
-"""Which errors may pass, which are final, and how long to wait: the one table, who applies it, and the pauses."""
+"""Which errors are transient, which are final, and how long to wait: the table of errors, its rules, and the pauses."""
 
 from cortex_rx.retry.judge import is_transient, judge, retry_after, status_of
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling, retrying

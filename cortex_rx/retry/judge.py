@@ -1,20 +1,21 @@
-"""Which errors may pass, which are final, and how long to wait: the one table that everything here asks.
+"""Which errors are transient, which are final, and how long to wait: how the table of errors is applied.
 
-`TABLE` holds the rules as data; `judge` applies them, in this order:
+`TABLE` holds the rules as data.  `judge` applies them in this order:
 
-1. One of our own errors is what its class says; four of them are what they carry.
-2. A group is transient if all that is in it is.
-3. Another error is what it says of itself: a word of the provider that is final (`insufficient_quota`), the header
-   `x-should-retry`, the HTTP status or the code of a WebSocket that was closed, a word that is transient (`overloaded_error`, which comes inside a 200 stream).
-4. One that says nothing is what its class is known for, or its errno.  Clients wrap one error into another: one that is known
-   as transient is final all the same where a class below it is (a certificate, a URL), or where what caused it, a member of a group
-   too, is a bug or says that access is denied (401, 403, a word that is final).
-5. One of which nothing is known is what its cause is, and final without one.
+1. Our own errors are judged by their class.  Four of them are judged by what they carry.
+2. A group is transient if all its members are.
+3. Another error is judged by what it reports, in this order: a final word of the provider (`insufficient_quota`), the
+   header `x-should-retry`, the HTTP status or the close code of a WebSocket, a transient word (`overloaded_error`,
+   which comes inside a stream of status 200).
+4. An error that reports nothing is judged by its class, or by its errno.  Clients wrap errors in others.  So a class
+   that is known as transient is final if an error below it is final by its class (a certificate, a URL).  It is also
+   final if its cause, or a member of a group, is a bug or reports that access is denied (401, 403, a final word).
+5. An unknown error is judged by its cause, and is final without one.
 
-A cause is the `__cause__`, or an error that another was made of: `URLError(refused)`.
+A cause is the `__cause__`, or an error that another error was made of: `URLError(refused)`.
 
-Classes are known by name, and no client is imported.  `__context__` counts in the fourth step only, and there only what is
-final: what was raised while another error was handled is often a second failure, not the same.
+Classes are known by name, and no client is imported.  `__context__` counts only in step 4, and only if it is final: an
+error raised while another was handled is often a second failure, not the same one.
 """
 
 from __future__ import annotations
@@ -49,9 +50,10 @@ _BY_ERRNO = {getattr(errno, name): rule for rule in TABLE["errnos"] for name in 
 
 
 def is_transient(error: BaseException | None) -> bool:
-    """Whether the same may go well the next time: a connection or a store that failed, a silence, a provider that is overloaded.
+    """Whether a retry may succeed: after a failed connection or store, a silent source, an overloaded provider.
 
-    `resume`, whatever writes, and the `recoverable` of what ends a stream go by it.  `docs/errors.md` shows the whole table.
+    `resume`, all writers, and the `recoverable` of the error that ends a stream follow it.  `docs/errors.md` shows the
+    table.
 
     >>> is_transient(ConnectionResetError()), is_transient(ValueError())
     (True, False)
@@ -61,7 +63,7 @@ def is_transient(error: BaseException | None) -> bool:
 
 
 def judge(error: BaseException | None) -> Rule:
-    """The rule that decides about an error; its verdict is never `CARRIED`.
+    """The rule that applies to an error; its verdict is never `CARRIED`.
 
     >>> judge(TypeError())
     Rule(verdict=<Verdict.BUG: 'bug'>, names=('TypeError', ...), why='a mistake in a program', as_is=False)
@@ -69,11 +71,11 @@ def judge(error: BaseException | None) -> Rule:
     return _judge(error, {}) or _UNKNOWN
 
 
-_MOST = 100  # errors that are looked at, so that the stack is deep enough for all of them
+_MOST = 100  # the most errors to examine, which bounds the recursion
 
 
 def _judge(error: BaseException | None, seen: dict[int, Rule | None]) -> Rule | None:
-    """`seen`: what is known of the others, for they may come in circles."""
+    """`seen` holds the rules found so far, since causes can form a cycle."""
     if error is None or len(seen) > _MOST:
         return None
     if id(error) not in seen:
@@ -101,13 +103,13 @@ def _decide(error: BaseException, seen: dict[int, Rule | None]) -> Rule | None:
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """What it comes from: its `__cause__`, or the error that it was made of, as in `URLError(refused)`."""
+    """The `__cause__`, or the error that this one was made of, as in `URLError(refused)`."""
     made_of = (*error.args, _get(error, "original_error"))
     return error.__cause__ or next((each for each in made_of if isinstance(each, BaseException)), None)
 
 
 def _said(error: BaseException) -> Rule | None:
-    """What it says of itself."""
+    """The rule for what the error reports."""
     word = _word(error)
     if word and word.verdict is Verdict.FINAL:
         return word
@@ -124,7 +126,7 @@ def _of_number(part: str, number: int | None) -> Rule | None:
 
 
 def _known(error: BaseException) -> Rule | None:
-    """What its class is known for, or its errno."""
+    """The rule for its class, or for its errno."""
     for kind in type(error).__mro__:
         if kind is OSError:
             return _BY_ERRNO.get(cast("OSError", error).errno)
@@ -134,7 +136,7 @@ def _known(error: BaseException) -> Rule | None:
 
 
 def _refused(error: BaseException) -> Rule | None:
-    """What a client refuses for good, or a bug, deep in an error that says nothing but that there is no connection."""
+    """The final rule or the bug below an error that itself reports only a failed connection."""
     seen = {id(error)}
     todo = _below(error, True)
     while todo and len(seen) < _MOST:
@@ -152,7 +154,7 @@ def _refused(error: BaseException) -> Rule | None:
 
 
 def _below(error: BaseException, caused: bool) -> list[tuple[BaseException, bool]]:
-    """What an error comes from, and what is in it; whether that has caused it."""
+    """The causes and members of an error, each with whether it caused it."""
     found = list(error.exceptions) if isinstance(error, BaseExceptionGroup) else []
     if (cause := _cause(error)) is not None:
         found.append(cause)
@@ -162,7 +164,8 @@ def _below(error: BaseException, caused: bool) -> list[tuple[BaseException, bool
 
 
 def _denied(error: BaseException) -> Rule | None:
-    """That it says itself that access is denied.  Another status may be that of an answer whose body was cut off."""
+    """The rule, if the error reports that access is denied.  Another status may belong to an answer whose body was cut
+    off."""
     word = _word(error)
     if word and word.verdict is Verdict.FINAL:
         return word
@@ -171,7 +174,7 @@ def _denied(error: BaseException) -> Rule | None:
 
 
 def _get(of: Any, name: str) -> Any:
-    """An attribute, or what a mapping has under the name; None if it has none, or a property of it fails."""
+    """An attribute, or a mapping's value for the name; None if there is none, or if a property fails."""
     try:
         return of.get(name) if isinstance(of, Mapping) else getattr(of, name, None)
     except Exception:
@@ -179,12 +182,12 @@ def _get(of: Any, name: str) -> Any:
 
 
 def _word(error: BaseException) -> Rule | None:
-    """The rule for the first word that is known; a code is more exact than a type."""
+    """The rule for the first known word; a code is more exact than a type."""
     body = _get(error, "body")
     response = _get(error, "response")
     for of in (error, body, _get(body, "error"), _get(response, "Error")):
         for name in ("error_code", "provider_code", "code", "Code", "type", "error_type", "status", "which"):
-            # Not asked of a property: some of that name warn.
+            # Read statically: some properties of these names raise a warning.
             word = inspect.getattr_static(of, name, None) if of is error else _get(of, name)
             if isinstance(word, str) and (rule := _BY_WORD.get(word.lower())):
                 return rule
@@ -192,7 +195,7 @@ def _word(error: BaseException) -> Rule | None:
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error says, if it does.
+    """The HTTP status that an error reports, or None.
 
     >>> status_of(ValueError()) is None
     True
@@ -200,9 +203,8 @@ def status_of(error: BaseException) -> int | None:
     response = _get(error, "response")
     said = (_get(of, name) for of in (error, response) for name in ("status_code", "status"))
     amazon = _get(_get(response, "ResponseMetadata"), "HTTPStatusCode")
-    code = inspect.getattr_static(
-        error, "code", None
-    )  # the last: it may be the status that is said within a stream of 200
+    # The code comes last: it may be the status that is reported within a stream of status 200.
+    code = inspect.getattr_static(error, "code", None)
     for status in (*said, amazon, int(code) if isinstance(code, str) and code.isdecimal() and len(code) == 3 else code):
         if isinstance(status, int) and 100 <= status < 1000:
             return status
@@ -220,7 +222,7 @@ def _header(error: BaseException, name: str) -> Any:
         for spelt in (name, name.title()):
             try:
                 value = get(spelt) if callable(get) else None
-            except Exception:  # several of one name, and whatever else there may be
+            except Exception:  # for example, several headers of one name
                 value = None
             if value is not None:
                 return value
@@ -228,9 +230,9 @@ def _header(error: BaseException, name: str) -> Any:
 
 
 def retry_after(error: BaseException, now: float) -> float | None:
-    """How many seconds the provider wants us to wait, if it says so; `now` is epoch seconds.
+    """The pause in seconds that the provider asks for, or None; `now` is epoch seconds.
 
-    `inf` is possible: who says 1e400 wants to be left alone.  What cannot be read, and what is negative, is as if nothing was said.
+    It can be `inf`, for example from "1e400".  A value that is negative or cannot be read counts as none.
 
     >>> retry_after(ValueError(), now=0.0) is None
     True
@@ -239,7 +241,7 @@ def retry_after(error: BaseException, now: float) -> float | None:
 
 
 def _asked(error: BaseException | None, now: float, seen: set[int]) -> float | None:
-    """What an error says, or what it comes from; of a group the longest."""
+    """The pause that an error or its cause asks for; of a group, the longest."""
     if error is None or id(error) in seen or len(seen) > _MOST:
         return None
     seen.add(id(error))
@@ -254,7 +256,7 @@ def _asked(error: BaseException | None, now: float, seen: set[int]) -> float | N
 
 
 def _seconds(value: str, now: float) -> float | None:
-    """A number, or the seconds until a date; one that is over is now."""
+    """A number of seconds, or the seconds until a date; 0 if the date has passed."""
     try:
         number = float(value)
     except ValueError:
@@ -266,4 +268,4 @@ def _seconds(value: str, now: float) -> float | None:
             return max(0.0, date.timestamp() - now)
         except (ValueError, TypeError, OverflowError):
             return None
-    return number if number >= 0 else None  # not a number is no more than that either
+    return number if number >= 0 else None  # false for NaN too

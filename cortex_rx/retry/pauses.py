@@ -13,11 +13,12 @@ __all__ = ["SHORT_PAUSES", "Backoff", "doubling", "retrying"]
 T = TypeVar("T")
 
 SHORT_PAUSES = (0.1, 0.4, 1.6)
-"""Seconds between the tries of what must be at rest soon: a stream that has come to its end, one that is to be taken over."""
+"""Seconds between the tries of work that must be done soon: a stream that has ended, or one that is to be taken
+over."""
 
 
 def doubling(first: float, most: float) -> Generator[float, None, None]:
-    """Seconds without end: `first`, twice that, and so on, `most` at most.
+    """An endless series of seconds: `first`, twice that, and so on, at most `most`.
 
     >>> pauses = doubling(0.1, 0.3)
     >>> next(pauses), next(pauses), next(pauses), next(pauses)
@@ -29,9 +30,10 @@ def doubling(first: float, most: float) -> Generator[float, None, None]:
 
 
 class Backoff:
-    """Whether to try again, and the pause before that.
+    """Decides whether to try again, and pauses before that.
 
-    `pauses` are seconds, one for each further try.  `worth` says which errors it is for, `rest` waits.
+    `pauses` are seconds, one for each further try.  `retry_if` says which errors are retried.  `rest` waits for that
+    long.
 
     >>> async def main():
     ...     backoff = Backoff([0.0])
@@ -44,16 +46,16 @@ class Backoff:
         self,
         pauses: Iterable[float],
         rest: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        worth: Callable[[Exception], bool] = is_transient,
+        retry_if: Callable[[Exception], bool] = is_transient,
     ) -> None:
-        self._pauses, self._rest, self._worth = iter(pauses), rest, worth
+        self._pauses, self._rest, self._retry_if = iter(pauses), rest, retry_if
 
     def pause(self, error: Exception) -> float | None:
-        """Seconds until the next try; None: there is none."""
-        return next(self._pauses, None) if self._worth(error) else None
+        """Seconds until the next try; None if there is none."""
+        return next(self._pauses, None) if self._retry_if(error) else None
 
     async def again(self, error: Exception) -> bool:
-        """Pause; whether to try again."""
+        """Pause, and return whether to try again."""
         if (seconds := self.pause(error)) is None:
             return False
         await self._rest(seconds)
@@ -63,7 +65,7 @@ class Backoff:
 async def retrying(
     call: Callable[[], Awaitable[T]], backoff: Backoff, told: Callable[[Exception], object] | None = None
 ) -> T:
-    """Call until it goes well, or there is no further try; each error that is tried again is `told`.
+    """Call until it succeeds or no try is left.  `told` is called with each error.
 
     >>> async def call():
     ...     return 1

@@ -1,4 +1,4 @@
-"""Which errors may pass and which are final: the one table, as data."""
+"""Which errors are transient and which are final: the table, as data."""
 
 from __future__ import annotations
 
@@ -12,62 +12,66 @@ __all__ = ["TABLE", "Rule", "Verdict"]
 
 
 class Verdict(enum.Enum):
-    """What an error means for who may try again."""
+    """What an error means for a retry."""
 
     TRANSIENT = "transient"
-    """The same may go well the next time."""
+    """A retry may succeed."""
     FINAL = "final"
     """It will fail again."""
     TAKEN = "taken"
-    """About this very exchange: another process writes it."""
+    """About this exchange: another process writes it."""
     CONFLICT = "conflict"
-    """About this very exchange: of its text another one is stored than was sent."""
+    """About this exchange: the stored text differs from the text that was sent."""
     REPEATED = "repeated"
-    """About this very exchange: it was stored before, and is another one there."""
+    """About this exchange: a different exchange was stored under its key before."""
     GONE = "gone"
-    """About this very exchange: it was deleted."""
+    """About this exchange: it was deleted."""
     BUG = "bug"
     """A mistake in a program: this one, or the caller's."""
     CARRIED = "what it carries"
-    """What its words say, or what it comes from; no error is that in the end."""
+    """Decided by its words or its cause; never the final verdict on an error."""
 
     @property
     def of_exchange(self) -> bool:
-        """Whether it is about this very exchange: it ends the stream as it is."""
+        """Whether it is about this exchange: such an error ends the stream unchanged."""
         return self in (Verdict.TAKEN, Verdict.CONFLICT, Verdict.REPEATED, Verdict.GONE)
 
 
 class Rule(NamedTuple):
-    """What the errors of these names are, and why."""
+    """The verdict on the errors of these names, and why."""
 
     verdict: Verdict
     names: tuple[Any, ...]
-    """Of classes, words, errnos; statuses, and ranges of them."""
+    """Classes, words, errnos, or HTTP statuses and ranges of them."""
     why: str
     as_is: bool = False
-    """No failure of the stream, or dealt with: `recover` passes it on as it is."""
+    """Not a failure of the stream, or already handled: `recover` passes it on unchanged."""
 
 
 _T, _F, _BUG = Verdict.TRANSIENT, Verdict.FINAL, Verdict.BUG
 
 
 _OURS = (
-    Rule(_T, (ours.StoreUnavailable, ours.StoreBusy, ours.StoreFull), "the store may be back, or free, or have room"),
+    Rule(
+        _T,
+        (ours.StoreUnavailable, ours.StoreBusy, ours.StoreFull),
+        "the store may be reachable, free, or have space again",
+    ),
     Rule(_T, (ours.StreamCutOff,), "the connection was cut"),
-    Rule(_T, (ours.SpoolBusy,), "the other drainer will be done"),
+    Rule(_T, (ours.SpoolBusy,), "the other drainer will finish"),
     Rule(
         Verdict.CARRIED,
         (ours.StreamTimeout,),
-        "a source that fell silent may be asked again; the time in all is used up",
+        "a silent source may be asked again (idle); the total time is used up (total)",
     ),
-    Rule(Verdict.CARRIED, (ours.ProviderError,), "what its words say"),
-    Rule(Verdict.CARRIED, (ours.ResumableStreamError,), "what ended the stream"),
-    Rule(Verdict.CARRIED, (ours.NotStored,), "what it comes from", as_is=True),
+    Rule(Verdict.CARRIED, (ours.ProviderError,), "judged by the provider's words"),
+    Rule(Verdict.CARRIED, (ours.ResumableStreamError,), "judged by what ended the stream"),
+    Rule(Verdict.CARRIED, (ours.NotStored,), "judged by its cause", as_is=True),
     Rule(Verdict.TAKEN, (ours.Fenced, ours.StillOwned), "another process writes the stream"),
-    Rule(Verdict.CONFLICT, (ours.Diverged, ours.Gap), "something else is stored where this text belongs"),
+    Rule(Verdict.CONFLICT, (ours.Diverged, ours.Gap), "other text is stored where this text belongs"),
     Rule(Verdict.REPEATED, (ours.IdempotencyConflict,), "another exchange is stored under its key"),
-    Rule(Verdict.GONE, (ours.StreamNotFound,), "it was deleted, or never was"),
-    Rule(_BUG, (ours.CallbackError,), "a function of the caller's raised it; no source will mend that"),
+    Rule(Verdict.GONE, (ours.StreamNotFound,), "it was deleted, or never existed"),
+    Rule(_BUG, (ours.CallbackError,), "a function of the caller raised it; reopening the source cannot help"),
     Rule(
         _BUG,
         (ours.InvalidArgument, ours.UnsupportedOption, ours.UnknownStep, ours.MissingExtra, ours.SourceConsumed),
@@ -77,7 +81,7 @@ _OURS = (
     Rule(
         _F,
         (ours.TokenError, ours.TokenUnknown, ours.TokenExpired, ours.WrongMemorySpace, ours.TokenSuperseded),
-        "the token gives no access, and will give none",
+        "the token does not give access, and never will",
     ),
     Rule(
         _F,
@@ -85,22 +89,22 @@ _OURS = (
             *(ours.StoreInaccessible, ours.StoreReadOnly, ours.StoreTooNew, ours.NotACortexFile, ours.StoreCorrupt),
             *(ours.StoreClosed, ours.UnknownFunction, ours.StoreError),
         ),
-        "the store refuses, until somebody mends it",
+        "the store refuses until somebody repairs it",
     ),
     Rule(_F, (ours.MemoryNotFound, ours.ConversationNotFound, ours.LetterNotFound), "it does not exist"),
-    Rule(_F, (ours.RetryAfterTooLong,), "the provider wants to be left alone for longer than we wait"),
-    Rule(_F, (ours.StreamTooLong, ours.EmptyAnswer), "the answer is what it is"),
-    Rule(_F, (ours.QueueClosed, ours.TextDiverged), "it was closed, or began anew, for good"),
+    Rule(_F, (ours.RetryAfterTooLong,), "the provider asks for a longer pause than the limit"),
+    Rule(_F, (ours.StreamTooLong, ours.EmptyAnswer), "a retry would not change the answer"),
+    Rule(_F, (ours.QueueClosed, ours.TextDiverged), "it was closed, or the text began again, for good"),
     Rule(_F, (ours.CortexError,), "any other"),
 )
-"""Our own, by class: the nearest one counts."""
+"""Our own errors, by class: the nearest class counts."""
 
 
 _WORDS = (
     Rule(
         _F,
         ("insufficient_quota", "billing_error", "billing_hard_limit_reached", "billing_not_active"),
-        "somebody has to pay, whatever the status (429) says",
+        "a matter of billing, whatever the status (429) says",
     ),
     Rule(
         _F,
@@ -144,16 +148,16 @@ _WORDS = (
         "the provider failed",
     ),
     Rule(_T, ("idle",), "nothing came from the source: a `StreamTimeout`"),
-    Rule(_F, ("total",), "the time in all is used up: a `StreamTimeout`"),
+    Rule(_F, ("total",), "the total time is used up: a `StreamTimeout`"),
 )
-"""What providers say, in the error (`code`, `type`, `status`) or the body that it carries; small and capital letters are one."""
+"""Words of providers, in the error (`code`, `type`, `status`) or in the body that it carries.  Case is ignored."""
 
 
 _HEADER = (
-    Rule(_T, ("true",), "the server asks to be asked again"),
-    Rule(_F, ("false",), "the server asks not to be asked again"),
+    Rule(_T, ("true",), "the server asks for a retry"),
+    Rule(_F, ("false",), "the server asks for no retry"),
 )
-"""The header `x-should-retry`, of OpenAI and Anthropic; their clients obey it."""
+"""The header `x-should-retry` of OpenAI and Anthropic.  Their clients obey it."""
 
 
 _STATUSES = (
@@ -162,18 +166,18 @@ _STATUSES = (
         (408, 409, 425, 429),
         "a timeout, a lock, too early, too often: the clients of OpenAI and Anthropic retry 408, 409 and 429",
     ),
-    Rule(_F, (501, 505, 510, 511), "the server will not learn it, though some clients retry every 5xx"),
+    Rule(_F, (501, 505, 510, 511), "the server does not support it, though some clients retry every 5xx"),
     Rule(_T, (range(500, 1000),), "the server failed"),
     Rule(_F, (range(400, 500),), "the request is wrong, or not allowed"),
 )
-"""HTTP statuses; the first rule counts.  Below 400 they say nothing."""
+"""HTTP statuses; the first rule counts.  A status below 400 means nothing."""
 
 
 _CLOSES = (
     Rule(_F, (1002, 1003, 1007, 1008, 1009, 1010), "the request is wrong, too long, or not allowed"),
     Rule(_T, (1001, 1005, 1006, range(1011, 1016)), "the server went away, or failed"),
 )
-"""Codes with which a WebSocket is closed."""
+"""Close codes of a WebSocket."""
 
 
 _CLASSES = (
@@ -188,7 +192,7 @@ _CLASSES = (
             *("UnsupportedProtocol", "InvalidURL", "InvalidURI", "MissingSchema", "InvalidSchema", "InvalidHeader"),
             *("NonHttpUrlClientError", "LocationValueError", "TooManyRedirects", "LocalProtocolError"),
         ),
-        "the client cannot send such a request, or is sent in a circle",
+        "the client cannot send such a request, or is redirected in a loop",
     ),
     Rule(_F, ("LineTooLong",), "the client cannot read such an answer"),
     Rule(
@@ -224,7 +228,7 @@ _CLASSES = (
         "clients of providers, botocore, websockets: the connection",
     ),
 )
-"""Errors of Python and of clients, by the name of the class or of the nearest of its bases."""
+"""Errors of Python and of clients, by the name of the class or of its nearest base."""
 
 
 _ERRNOS = (
@@ -238,7 +242,7 @@ _ERRNOS = (
         "the network",
     ),
 )
-"""An `OSError` of no class that is known."""
+"""An `OSError` without a known class."""
 
 
 TABLE: Mapping[str, tuple[Rule, ...]] = {
@@ -250,4 +254,5 @@ TABLE: Mapping[str, tuple[Rule, ...]] = {
     "classes": _CLASSES,
     "errnos": _ERRNOS,
 }
-"""All rules: of our own errors, the words of providers, the header `x-should-retry`, HTTP statuses, codes of WebSockets, classes by name, errnos."""
+"""All rules: our own errors, words of providers, the header `x-should-retry`, HTTP statuses, close codes of WebSockets,
+classes by name, errnos."""

@@ -2,9 +2,9 @@
 
 They stand beside the pipeline, for streams that are not to be remembered: nothing here needs an observable.
 
-What reads a stream closes it, once, in whatever way the reading ends: it calls `aclose` of the stream and of its iterator,
-where they have one.  A stream that is a context manager (those of the SDKs) stays its owner's, who enters and leaves it.
-An async generator that a reader leaves is closed when it is dropped; to have it closed at once, say so::
+What reads a stream closes it, once, in whatever way the reading ends: it calls `aclose` of the stream and of its
+iterator, where they have one.  A stream that is a context manager (those of the SDKs) stays its owner's, who enters and
+leaves it.  An async generator that a reader leaves is closed when it is dropped; to have it closed at once, say so::
 
     async with aclosing(with_max_length(stream, 100)) as pieces:
         async for piece in pieces:

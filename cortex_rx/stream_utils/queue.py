@@ -20,14 +20,15 @@ T = TypeVar("T")
 class AsyncQueue(AsyncIterator[T]):
     """A queue of at most `max_size` items that wait.  `enqueue` waits for room.
 
-    With a `processor`, a function, plain or async, the items are given to it in order, one at a time, by a task that lives only
-    while there is something to do.  Without one, `async for` reads them, until the queue is closed and empty; once it was stopped they get `QueueClosed`.
+    With a `processor`, a function, plain or async, the items are given to it in order, one at a time, by a task that
+    lives only while there is something to do.  Without one, `async for` reads them, until the queue is closed and
+    empty; once it was stopped they get `QueueClosed`.
 
-    An item with which the processor fails ends the work: `enqueue`, `drain` and `close` raise its error from then on, and what
-    waits stays, for `dequeue`.  With `on_error(item, error)` that is called instead, and the work goes on.
+    An item with which the processor fails ends the work: `enqueue`, `drain` and `close` raise its error from then on,
+    and what waits stays, for `dequeue`.  With `on_error(item, error)` that is called instead, and the work goes on.
 
-    `async with` closes it: at its end what waits is processed; if its body fails, or is cancelled, the queue is stopped.  Without
-    it, `drain`, `close` or `stop` is what waits for the task.
+    `async with` closes it: at its end what waits is processed; if its body fails, or is cancelled, the queue is
+    stopped.  Without it, `drain`, `close` or `stop` is what waits for the task.
 
     >>> import asyncio
     >>> async def main():
@@ -78,7 +79,8 @@ class AsyncQueue(AsyncIterator[T]):
         return not self._items
 
     async def enqueue(self, item: T) -> None:
-        """Put an item at the end, when there is room.  It is in the queue when this returns, and is not when this raises.
+        """Put an item at the end, when there is room.  It is in the queue when this returns, and is not when this
+        raises.
 
         Raises `QueueClosed` after `close`, and the error of the processor after that has failed.
         """
@@ -126,7 +128,8 @@ class AsyncQueue(AsyncIterator[T]):
             raise self._failure
 
     async def close(self) -> None:
-        """Take no more; with a processor, also wait until it is through with what waits.  Without, that can still be read.
+        """Take no more; with a processor, also wait until it is through with what waits.  Without, that can still be
+        read.
 
         Cancelling this does not stop the processor: `stop` does.
         """

@@ -39,8 +39,8 @@ def is_async_iterable(value: object) -> TypeGuard[AsyncIterable[Any]]:
 async def consume_stream(stream: AsyncIterable[str]) -> str:
     """Read a stream of text to its end: the whole text.  None is skipped.
 
-    Raises what the stream raises, as it is; `TypeError` for a chunk that is no text; `InvalidArgument` for what is no async
-    iterable.
+    Raises what the stream raises, as it is; `TypeError` for a chunk that is no text; `InvalidArgument` for what is no
+    async iterable.
 
     >>> import asyncio
     >>> async def words():
@@ -67,11 +67,12 @@ consume_async_iterable = consume_stream
 def with_stream_timeout(
     stream: AsyncIterable[T], timeout_ms: float | None = None, *, idle_ms: float | None = None
 ) -> AsyncGenerator[T, None]:
-    """The same stream; `StreamTimeout` when it is waited for too long: `timeout_ms` for all its items together, `idle_ms` for one.
+    """The same stream; `StreamTimeout` when it is waited for too long: `timeout_ms` for all its items together,
+    `idle_ms` for one.
 
-    Milliseconds, of which only those count in which the stream is waited for: a reader may take his time.  What had come was
-    given before.  The read that takes too long is cancelled, and the stream closed.  An error of the stream's own, a
-    `TimeoutError` too, comes as it is.
+    Milliseconds, of which only those count in which the stream is waited for: a reader may take his time.  What had
+    come was given before.  The read that takes too long is cancelled, and the stream closed.  An error of the stream's
+    own, a `TimeoutError` too, comes as it is.
 
     >>> import asyncio
     >>> async def stalls():
@@ -194,12 +195,12 @@ def create_passthrough_stream(
 ) -> Callable[[AsyncIterable[str]], AsyncGenerator[str, None]]:
     """An observer of streams of text: a function that gives the same stream, of which the callbacks are told.
 
-    `on_chunk` gets each chunk before the reader gets it.  Then one of two is called, once: `on_complete` with the whole text
-    when the stream has ended, before the reader is told; or `on_error` with what ended it early: the stream's error,
-    `GeneratorExit` when the reader has left, `CancelledError` when he was cancelled.
+    `on_chunk` gets each chunk before the reader gets it.  Then one of two is called, once: `on_complete` with the whole
+    text when the stream has ended, before the reader is told; or `on_error` with what ended it early: the stream's
+    error, `GeneratorExit` when the reader has left, `CancelledError` when he was cancelled.
 
-    The callbacks may be async; the chunk waits for them.  One that fails is logged, by the type of its error, and changes
-    nothing.  With `on_complete` the whole text is held (**unbounded**).
+    The callbacks may be async; the chunk waits for them.  One that fails is logged, by the type of its error, and
+    changes nothing.  With `on_complete` the whole text is held (**unbounded**).
 
     >>> import asyncio
     >>> async def words():

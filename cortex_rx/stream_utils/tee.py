@@ -145,12 +145,13 @@ class Branch(AsyncIterator[T]):
 def tee_stream(stream: AsyncIterable[T], n: int = 2, *, max_ahead: int = 32) -> tuple[Branch[T], ...]:
     """`n` streams that each give every item of `stream`, for readers that run side by side.
 
-    The slowest sets the pace: the stream is read when somebody waits for an item, and only while nobody has `max_ahead` items
-    before him.  So who reads the branches one after the other, in one task, waits for ever.  A branch that is closed holds up
-    nobody, and neither does a reader that is cancelled; the stream is closed when all branches are.  An error of the stream
-    comes in every branch, behind the items before it.
+    The slowest sets the pace: the stream is read when somebody waits for an item, and only while nobody has `max_ahead`
+    items before him.  So who reads the branches one after the other, in one task, waits for ever.  A branch that is
+    closed holds up nobody, and neither does a reader that is cancelled; the stream is closed when all branches are.  An
+    error of the stream comes in every branch, behind the items before it.
 
-    The stream is read in a task of its own, which begins with the first reader and ends with the stream or the last branch.
+    The stream is read in a task of its own, which begins with the first reader and ends with the stream or the last
+    branch.
 
     >>> import asyncio
     >>> async def words():

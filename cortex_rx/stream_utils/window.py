@@ -15,9 +15,10 @@ _TEXT = check.instance(str, "a string")
 class RollingContextWindow:
     """Exactly the last `max_size` code points of what was added: `get_context()` is `text[-max_size:]`.
 
-    Adding costs time in proportion to the number of chunks, and to no length: nothing is joined or copied, but for a chunk that
-    is longer than the window, of which only the end is kept.  At most twice `max_size` code points are held.  The window counts
-    as Python's `len` does, so its start may fall into a cluster of several code points (an emoji with a skin tone).
+    Adding costs time in proportion to the number of chunks, and to no length: nothing is joined or copied, but for a
+    chunk that is longer than the window, of which only the end is kept.  At most twice `max_size` code points are held.
+    The window counts as Python's `len` does, so its start may fall into a cluster of several code points (an emoji with
+    a skin tone).
 
     >>> window = RollingContextWindow(max_size=10)
     >>> for chunk in ("It is ", "in ", "Lisbon."):

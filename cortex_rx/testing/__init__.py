@@ -5,7 +5,8 @@
 * `marbles`, `assert_marbles`: the same notation as a source of events, and as what is expected to come out.
 * `check_operator`: whether an operator keeps the promises that every operator makes.
 * `assert_no_leaks`: nothing is left behind.
-* `Faulty`, `Process`, `Plan`: a backend whose calls fail, come late or end the process that makes them; processes that crash.
+* `Faulty`, `Process`, `Plan`: a backend whose calls fail, come late or end the process that makes them; processes that
+  crash.
 * `cortex_rx.testing.simulate`: a scenario under thousands of seeds.
 * `check_backend`: whether a backend keeps the contract.
 """

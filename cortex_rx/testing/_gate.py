@@ -1,7 +1,7 @@
 """What belongs to one simulated process, and a gate that lets it run or not.
 
-Tasks and callbacks inherit the context in which they were made, so the process they belong to stands in a context variable;
-a virtual loop asks the gate before it runs any of them.
+Tasks and callbacks inherit the context in which they were made, so the process they belong to stands in a context
+variable; a virtual loop asks the gate before it runs any of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The heap that is there before a check, set aside: a collection of garbage then looks at what is new, and at nothing else.
+"""The heap that is there before a check, set aside: a collection of garbage then looks at what is new, and at nothing
+else.
 
 A test suite holds a million objects; to look at each takes half a second, and a check looks several times.
 """

@@ -51,7 +51,8 @@ class Leaked(AssertionError):
 
 
 class assert_no_leaks:  # it reads like the statement that it is
-    """A context manager, plain or async, that raises `Leaked` at its exit if something is left that was not there before.
+    """A context manager, plain or async, that raises `Leaked` at its exit if something is left that was not there
+    before.
 
     It sees tasks, timers and started async generators of every loop that is not closed, threads, and open file
     descriptors: by `/proc/self/fd` or `/dev/fd`; without these by `psutil`, if it is installed; else only what Python
@@ -153,7 +154,8 @@ def left_on_loop(loop: asyncio.AbstractEventLoop) -> Iterator[_Thing]:
 
 
 def left_in_process() -> Iterator[_Thing]:
-    """The threads and the open files of this process, without a look at every object: what is open is told by its path."""
+    """The threads and the open files of this process, without a look at every object: what is open is told by its
+    path."""
     yield from _threads()
     yield from _descriptors({})
 

@@ -177,7 +177,7 @@ def retry_while_busy(work: Callable[[], T], seconds: float) -> T:
         code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return code & 0xFF == sqlite3.SQLITE_BUSY and time.monotonic() <= deadline
 
-    backoff = Backoff(doubling(0.001, 0.05), worth=busy)
+    backoff = Backoff(doubling(0.001, 0.05), retry_if=busy)
     while True:
         try:
             return work()

@@ -22,7 +22,8 @@ PROMISES = Collected()
 
 @PROMISES.add("streams:finalize", "memories:list", "conversations:get")
 async def an_exchange_is_stored_whole(b: Bench) -> None:
-    """Finalize stores both messages next to each other and both memories; the partial becomes the memory of the answer."""
+    """Finalize stores both messages next to each other and both memories; the partial becomes the memory of the
+    answer."""
     begun = await b.begin(
         userName="Ada", agentId="helper", participantId="p", tags=["t"], metadata={"k": 1}, startedAt=5
     )
@@ -211,7 +212,8 @@ async def a_question_without_an_answer_is_kept(b: Bench) -> None:
 
 @PROMISES.add("streams:begin", "streams:close", "streams:finalize")
 async def a_question_can_be_answered_after_all(b: Bench) -> None:
-    """A stream that was closed and is begun again is open; its answer is put next to the question that is there already."""
+    """A stream that was closed and is begun again is open; its answer is put next to the question that is there
+    already."""
     first = await b.begin()
     await b.end()
     await b.exchange("and then?", "then", "st2")

@@ -26,7 +26,8 @@ LATER = 250
 
 @PROMISES.add("streams:begin", "streams:get")
 async def a_lease_holds_others_off(b: Bench) -> None:
-    """While a lease runs, another begin is StillOwned until its end, and changes nothing; then it takes the stream over."""
+    """While a lease runs, another begin is StillOwned until its end, and changes nothing; then it takes the stream
+    over."""
     begun = await b.begin(lease=LONG, claim="mine")
     before = await b.everything()
     owned = await b.refused(StillOwned, b.begin(lease=LONG, claim="yours"), "begin with another claim")
@@ -56,7 +57,8 @@ async def a_claim_repeats_a_begin(b: Bench) -> None:
 
 @PROMISES.add("streams:renew", "streams:append", "streams:begin")
 async def a_lease_is_renewed_and_released(b: Bench) -> None:
-    """Renew and append give a new lease from now on, 0 lets the stream go; an old epoch is Fenced, whatever the lease."""
+    """Renew and append give a new lease from now on, 0 lets the stream go; an old epoch is Fenced, whatever the
+    lease."""
     begun = await b.begin(lease=LONG, claim="mine")
     renewed = await b.do("streams:renew", streamId="st", epoch=1, lease=2 * LONG)
     b.same(renewed["leaseUntil"] > begun["leaseUntil"], True, "whether renew gave a longer lease")
@@ -79,7 +81,8 @@ async def a_lease_is_renewed_and_released(b: Bench) -> None:
 
 @PROMISES.add("streams:takeOver")
 async def a_token_takes_the_stream_over(b: Bench) -> None:
-    """takeOver goes on from the stored text: the epoch rises, the attempt does not; it gives the turn, the mark and the state."""
+    """takeOver goes on from the stored text: the epoch rises, the attempt does not; it gives the turn, the mark and the
+    state."""
     turn: dict[str, Any] = {"userName": "Ada", "tags": ["t"], "metadata": {"k": 1}, "startedAt": 5}
     begun = await b.begin(**turn, token=b.token("k"))
     await b.append(0, "Bé😀", mark={"cursor": [1, None]}, state={"index": 7})
@@ -112,7 +115,8 @@ async def a_take_over_waits_for_the_lease(b: Bench) -> None:
 
 @PROMISES.add("streams:takeOver")
 async def a_claim_repeats_a_take_over(b: Bench) -> None:
-    """A take-over that is sent again with its claim gives the same answer, also while its lease runs and with its new token."""
+    """A take-over that is sent again with its claim gives the same answer, also while its lease runs and with its new
+    token."""
     await b.begin(token=b.token("k"))
     await b.append(0, "abc")
     first = await b.take("k", "one", lease=LONG, newToken=b.token("n"))
@@ -125,7 +129,8 @@ async def a_claim_repeats_a_take_over(b: Bench) -> None:
 
 @PROMISES.add("streams:takeOver", "streams:issueToken")
 async def a_token_opens_only_its_own(b: Bench) -> None:
-    """A token that is unknown, expired, superseded or of another memory space has its own error each, and opens nothing."""
+    """A token that is unknown, expired, superseded or of another memory space has its own error each, and opens
+    nothing."""
     await b.begin(token=b.token("k"))
     await b.append(0, "secret")
     before = await b.everything()
@@ -167,7 +172,8 @@ async def a_token_of_a_finished_stream_gives_the_result(b: Bench) -> None:
 
 @PROMISES.add("streams:append", "streams:get")
 async def marks_go_with_the_text(b: Bench) -> None:
-    """Mark and state are those of the text's end: a write that does not reach it leaves them, a new attempt has none."""
+    """Mark and state are those of the text's end: a write that does not reach it leaves them, a new attempt has
+    none."""
 
     async def kept() -> Any:
         found = await b.stream()
@@ -188,7 +194,8 @@ async def marks_go_with_the_text(b: Bench) -> None:
 
 @PROMISES.add("streams:read")
 async def text_is_read_from_anywhere(b: Bench) -> None:
-    """Read gives an attempt's text from any code point on, at most `limit`, and where the stream stands; older attempts too."""
+    """Read gives an attempt's text from any code point on, at most `limit`, and where the stream stands; older attempts
+    too."""
     await b.begin(lease=LONG, claim="mine")
     await b.append(0, "é😀京d")
     await b.append(4, "ef")
@@ -221,7 +228,8 @@ async def text_is_read_from_anywhere(b: Bench) -> None:
 
 @PROMISES.add("streams:read")
 async def what_was_lost_is_not_certain(b: Bench) -> None:
-    """What was shown and not stored before another writer went on is not `certain`; of an attempt that was begun anew, nothing is."""
+    """What was shown and not stored before another writer went on is not `certain`; of an attempt that was begun anew,
+    nothing is."""
     await b.begin(token=b.token("k"))
     await b.append(0, "one ")
     await b.take("k", "one", lease=LONG)
@@ -289,7 +297,8 @@ async def a_partial_can_be_finished(b: Bench) -> None:
 
 @PROMISES.add("streams:begin", "streams:finish")
 async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
-    """Begun with `completes`, an answer that was ended as incomplete is open again; its text, its message and its memory are replaced."""
+    """Begun with `completes`, an answer that was ended as incomplete is open again; its text, its message and its
+    memory are replaced."""
     await b.begin()
     await b.append(0, "half of it")
     await b.do("streams:finish", streamId="st")

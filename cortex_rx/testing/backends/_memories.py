@@ -137,7 +137,8 @@ async def a_deleted_partial_stays_deleted(b: Bench) -> None:
 
 @PROMISES.add("conversations:get", "conversations:list", "conversations:count")
 async def conversations_are_there(b: Bench) -> None:
-    """A conversation is there from its first finalize or close on, with its participants, and is listed without messages."""
+    """A conversation is there from its first finalize or close on, with its participants, and is listed without
+    messages."""
     b.same(await b.ask("conversations:get", conversationId="c"), None, "a conversation that is not there")
     await b.begin(participantId="p")
     b.same(await b.ask("conversations:count"), 0, "the count after begin alone")

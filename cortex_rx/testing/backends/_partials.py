@@ -95,7 +95,8 @@ async def a_restart_begins_anew(b: Bench) -> None:
 
 @PROMISES.add("streams:begin")
 async def another_turn_is_a_conflict(b: Bench) -> None:
-    """Another question, owner or conversation under the same stream id is an IdempotencyConflict, and changes nothing."""
+    """Another question, owner or conversation under the same stream id is an IdempotencyConflict, and changes
+    nothing."""
     await b.begin()
     await b.append(0, "abc")
     before = await b.everything()
@@ -313,7 +314,8 @@ async def wrong_arguments_are_refused(b: Bench) -> None:
 
 @PROMISES.add()
 async def calls_are_accepted_and_refused(b: Bench) -> None:
-    """Every function accepts and refuses the calls of `calls.json`; a refused one names the field, and nothing is stored."""
+    """Every function accepts and refuses the calls of `calls.json`; a refused one names the field, and nothing is
+    stored."""
     await b.begin("x")  # the stream that they are about
     await b.append(0, "abc", "x")
     before = await b.everything()
@@ -351,7 +353,8 @@ async def an_unknown_function_is_named(b: Bench) -> None:
     "conversations:count", "streams:begin", "streams:finalize", "streams:get",
 )  # fmt: skip
 async def results_are_plain(b: Bench) -> None:
-    """Results are what Convex carries: dictionaries, lists, strings, numbers, booleans; a key without a value is left out."""
+    """Results are what Convex carries: dictionaries, lists, strings, numbers, booleans; a key without a value is left
+    out."""
     await b.exchange("why?", "because zebra", metadata={"k": None}, userName="Ada")
     await b.begin("st2", "and?")
     queries = ("memories:list", "conversations:list", "memories:count", "conversations:count")

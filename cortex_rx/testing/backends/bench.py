@@ -33,7 +33,8 @@ def _shaped(path: str, result: Any) -> Any:
 class Bench:
     """A backend and two memory spaces that nobody else uses, `space` and `other`; so the store need not be empty.
 
-    The calls are in `space`, of the stream `st`, in the conversation `c`, under epoch 1 and attempt 0, unless said otherwise.
+    The calls are in `space`, of the stream `st`, in the conversation `c`, under epoch 1 and attempt 0, unless said
+    otherwise.
 
     >>> from cortex_rx import SqliteBackend
     >>> async def main():

@@ -51,12 +51,12 @@ def check_backend(
 ) -> BackendReport:
     """Try a backend in every way that the contract speaks of, and return what was checked.
 
-    Call it in a plain test (not `async def`): it runs loops of its own.  `make` makes a backend; each is closed again.  All of
-    them are over one and the same store, which need not be empty: every promise is tried in memory spaces of its own.
-    Where each is a store by itself, such as one in memory, say `shared=False`: then nothing shows whether what is acknowledged
-    is really stored.  `virtual` runs it in virtual time: for a backend that waits only by asyncio, and whose clock
-    is `cortex_rx.testing.wall`; else leases take up to some tenths of a second of real time.  `ignore` has names of promises
-    that are not meant to be kept.
+    Call it in a plain test (not `async def`): it runs loops of its own.  `make` makes a backend; each is closed again.
+    All of them are over one and the same store, which need not be empty: every promise is tried in memory spaces of its
+    own.  Where each is a store by itself, such as one in memory, say `shared=False`: then nothing shows whether what is
+    acknowledged is really stored.  `virtual` runs it in virtual time: for a backend that waits only by asyncio, and
+    whose clock is `cortex_rx.testing.wall`; else leases take up to some tenths of a second of real time.  `ignore` has
+    names of promises that are not meant to be kept.
 
     Raises `BrokenPromise`, an `AssertionError`, with the whole report, if any is not kept.
 

@@ -27,7 +27,8 @@ Try = Callable[[Bench], Awaitable[None]]
 
 @dataclass(frozen=True)
 class BackendPromise:
-    """One promise of the contract: its `name`, what it `says`, whether two backends over one store are needed to try it."""
+    """One promise of the contract: its `name`, what it `says`, whether two backends over one store are needed to try
+    it."""
 
     name: str
     says: str
@@ -68,7 +69,8 @@ class Collected(list[BackendPromise]):
     """Promises, in the order in which they stand in a module."""
 
     def add(self, *functions: str, shared: bool = False) -> Callable[[Try], Try]:
-        """A promise about these functions of the contract: its docstring is what it says.  `shared`: it takes two backends over one store."""
+        """A promise about these functions of the contract: its docstring is what it says.  `shared`: it takes two
+        backends over one store."""
 
         def added(function: Try) -> Try:
             self.append(BackendPromise(function.__name__, _words(function), function, shared, functions))

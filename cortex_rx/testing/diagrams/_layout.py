@@ -102,7 +102,8 @@ def _frame(times: list[float]) -> float:
 
 
 def _letters(values: Iterable[Any]) -> dict[str, str]:
-    """A letter for every value: a single letter or digit stands for itself, others get one in the order of their coming."""
+    """A letter for every value: a single letter or digit stands for itself, others get one in the order of their
+    coming."""
     keys: dict[str, Any] = {}
     for value in values:
         keys.setdefault(repr(value), value)

@@ -94,8 +94,8 @@ def parse_marbles(
 ) -> list[Mark]:
     """What a lane says, as the marks that a `Trace` has of it; the notation is described above.
 
-    `values` says what the letters stand for, whatever that is; a letter that is not in it stands for itself.  `frame` is
-    the time of one character, `error` what `#` stands for (a `ConnectionError` if not given).
+    `values` says what the letters stand for, whatever that is; a letter that is not in it stands for itself.  `frame`
+    is the time of one character, `error` what `#` stands for (a `ConnectionError` if not given).
 
     Raises `InvalidArgument`, which names the position, for what is no such lane.
 
@@ -125,16 +125,16 @@ def marbles(
 ) -> Observable[StreamEvent]:
     """A source of events that are written as marbles; the notation is described above.
 
-    A letter stands for the `Delta` of the text that `values` has for it, or else of the letter itself; offsets and indices go
-    on from there.  An event in `values` passes as it is, the same object each time; after a `Delta`, `Replayed` or `Resumed`
-    of your own the text goes on from that.
+    A letter stands for the `Delta` of the text that `values` has for it, or else of the letter itself; offsets and
+    indices go on from there.  An event in `values` passes as it is, the same object each time; after a `Delta`,
+    `Replayed` or `Resumed` of your own the text goes on from that.
 
-    `Opened` (of `turn` and `stream_id`) comes first, in the first frame, and `Ended` with the reason `ended` at `|`, if the lane
-    has none of its own; with `ended=None` it only completes.  At `#` it raises `error`, a `ConnectionError` if not given.  A
-    lane without an end stays open.
+    `Opened` (of `turn` and `stream_id`) comes first, in the first frame, and `Ended` with the reason `ended` at `|`, if
+    the lane has none of its own; with `ended=None` it only completes.  At `#` it raises `error`, a `ConnectionError` if
+    not given.  A lane without an end stays open.
 
-    It is a cold source of this package: it waits while a gate is full, keeps the limits of `timeout`, and plays the lane from
-    the start for each subscription.  Use it in virtual time.
+    It is a cold source of this package: it waits while a gate is full, keeps the limits of `timeout`, and plays the
+    lane from the start for each subscription.  Use it in virtual time.
 
     Raises `InvalidArgument` at once, which names the position, for what is no such lane or comes after its end.
 
@@ -219,9 +219,10 @@ def assert_marbles(
     """Whether what passed on a lane of events is what the marbles say, to the instant.  Raises `AssertionError` if not.
 
     It is read as `marbles` reads it: a text is the `Delta` of that text, with the offset and index at which it has to
-    stand; `Opened`, whichever, is expected in the first frame and `Ended`, with the reason `ended`, at `|`, if the lane has none
-    of its own (`ended=None`: no `Ended`).  An event is compared field by field, without its `at`; a class stands for any
-    event of it (not `Delta`, `Replayed` and `Resumed`, on which depends where the text goes on).  `error` is the exception that `#` stands for, compared by type and message, or its class; else any will do.
+    stand; `Opened`, whichever, is expected in the first frame and `Ended`, with the reason `ended`, at `|`, if the lane
+    has none of its own (`ended=None`: no `Ended`).  An event is compared field by field, without its `at`; a class
+    stands for any event of it (not `Delta`, `Replayed` and `Resumed`, on which depends where the text goes on).
+    `error` is the exception that `#` stands for, compared by type and message, or its class; else any will do.
 
     For lanes of anything else compare `trace.lanes[lane]` with `parse_marbles(...)`.
 

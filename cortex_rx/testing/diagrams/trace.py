@@ -184,7 +184,8 @@ class Trace:
         return self._layout().key
 
     def svg(self, title: str = "Marble diagram") -> str:
-        """The lanes as one `<svg>` element: well-formed XML that needs nothing from elsewhere, the same for the same trace.
+        """The lanes as one `<svg>` element: well-formed XML that needs nothing from elsewhere, the same for the same
+        trace.
 
         Its `<title>` is `title`, its `<desc>` says in words what happened; each marble says what it is when pointed at.
         """

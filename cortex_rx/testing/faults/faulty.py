@@ -38,9 +38,9 @@ __all__ = ["Faulty"]
 class Faulty:
     """A backend of which chosen calls fail, come late, or end or stop the process that makes them.
 
-    `process` is the process that it belongs to, or a plan, which makes one.  Every call of `mutation` is an effect, which is
-    counted; with `queries` those of `query` too.  `error` makes what is raised where a call fails.  Once its process has
-    crashed no call returns.  What else the backend has is passed on.
+    `process` is the process that it belongs to, or a plan, which makes one.  Every call of `mutation` is an effect,
+    which is counted; with `queries` those of `query` too.  `error` makes what is raised where a call fails.  Once its
+    process has crashed no call returns.  What else the backend has is passed on.
     """
 
     def __init__(

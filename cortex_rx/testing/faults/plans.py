@@ -24,8 +24,8 @@ from cortex_rx.errors import InvalidArgument
 __all__ = ["FAULT_KINDS", "Fault", "FaultKind", "Plan", "each_fault", "pairs_of_faults"]
 
 FaultKind: TypeAlias = Literal["fail", "fail-after", "crash", "crash-after", "stall", "delay"]
-"""How an effect goes wrong: an error instead of it, or after it; the process ends before it, or after it and before it is
-acknowledged; the process stands still for a while and then does it; it alone is late."""
+"""How an effect goes wrong: an error instead of it, or after it; the process ends before it, or after it and before it
+is acknowledged; the process stands still for a while and then does it; it alone is late."""
 
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 """All kinds of faults."""

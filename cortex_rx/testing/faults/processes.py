@@ -18,8 +18,8 @@
 no cleanup: a process that is killed does none
 cleanup
 
-At its end, when the dead is taken away (`bury`), its `finally` blocks run after all, since Python has no other way to let go of
-a task; what they ask of a store or a source that was wrapped never returns.
+At its end, when the dead is taken away (`bury`), its `finally` blocks run after all, since Python has no other way to
+let go of a task; what they ask of a store or a source that was wrapped never returns.
 """
 
 from __future__ import annotations
@@ -52,16 +52,18 @@ class Crashed(Exception):
 class Process:
     """Code that is ended as a process is: at one instant, without cleanup.  In virtual time only.
 
-    `plan` says which of its effects go wrong.  Effects are counted from 1, in the order in which they begin: the calls of the
-    stores that are wrapped by `Faulty(backend, process)`, and the openings, reads and closings of a `source`.  `effects` has
-    their names, so a first run without faults says what there is to go wrong; `fired` has the faults that have happened.
+    `plan` says which of its effects go wrong.  Effects are counted from 1, in the order in which they begin: the calls
+    of the stores that are wrapped by `Faulty(backend, process)`, and the openings, reads and closings of a `source`.
+    `effects` has their names, so a first run without faults says what there is to go wrong; `fired` has the faults that
+    have happened.
 
-    Use it as `async with Process(plan) as process`, or call `bury` at the end: a loop cannot end while a dead process is on it.
-    Several processes may run on one loop, and in none of them a restart sees anything of the one before, but what is
-    stored: give each a backend object of its own over the same file.
+    Use it as `async with Process(plan) as process`, or call `bury` at the end: a loop cannot end while a dead process
+    is on it.  Several processes may run on one loop, and in none of them a restart sees anything of the one before, but
+    what is stored: give each a backend object of its own over the same file.
 
-    A crash: nothing of the process runs any more, no callback, no task, no `finally`.  A stall: nothing of it runs for some
-    seconds, then it goes on as if nothing had been (as after SIGSTOP and SIGCONT), and does what it was about to do.
+    A crash: nothing of the process runs any more, no callback, no task, no `finally`.  A stall: nothing of it runs for
+    some seconds, then it goes on as if nothing had been (as after SIGSTOP and SIGCONT), and does what it was about to
+    do.
 
     >>> from cortex_rx.testing import run_virtual
     >>> async def main():
@@ -162,8 +164,8 @@ class Process:
     async def bury(self) -> None:
         """Take away what is left of it, crashed or not: cancel its tasks, and close its stores.
 
-        Afterwards nothing of it is left on the loop; `RuntimeError` if a task goes on whatever is done.  What its cleanup
-        asks of its stores and sources never returns, so nothing of that reaches them.
+        Afterwards nothing of it is left on the loop; `RuntimeError` if a task goes on whatever is done.  What its
+        cleanup asks of its stores and sources never returns, so nothing of that reaches them.
         """
         loop = asyncio.get_running_loop()
         self.crash()
@@ -193,7 +195,8 @@ class Process:
     async def effect(
         self, name: str, act: Callable[[], Awaitable[T]], error: Callable[[str], Exception] = ConnectionError
     ) -> T:
-        """Do something that leaves this process: `act`, unless the plan says otherwise.  `error` makes what a fault raises."""
+        """Do something that leaves this process: `act`, unless the plan says otherwise.  `error` makes what a fault
+        raises."""
         if self.crashed:
             await self._hang()
         self.effects.append(name)

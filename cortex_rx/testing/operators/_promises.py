@@ -271,7 +271,8 @@ def _spread(total: int, most: int) -> list[int]:
 
 
 def _shapes(events: list[Any], stored: bool) -> list[Any]:
-    """The events of runs that begin at different times, or are different streams of one store: without what must differ.
+    """The events of runs that begin at different times, or are different streams of one store: without what must
+    differ.
 
     Floats to a microsecond; times of day are all alike; where there is a store, strings by the order of their coming.
     """

@@ -117,21 +117,22 @@ def check_operator(
 
     What the operator works with:
 
-    * `store` makes a fresh store, which `make` is then given, with calls that take 0.2 s, or stall; a `close()`
-      of it is awaited.
-    * `upstream` makes what must stand before the operator (`begin`, where it needs `Begun`); it gets the store as it is.
+    * `store` makes a fresh store, which `make` is then given, with calls that take 0.2 s, or stall; a `close()` of it
+      is awaited.
+    * `upstream` makes what must stand before the operator (`begin`, where it needs `Begun`); it gets the store as it
+      is.
     * `extra` are events that are put between the deltas, for the operator to read.
 
     What it may do:
 
-    * `rewrites`: it is a transformer, and owns the text.  Given the function that says what the whole text should become,
-      the text is compared with it.
+    * `rewrites`: it is a transformer, and owns the text.  Given the function that says what the whole text should
+      become, the text is compared with it.
     * `stage`: what passes may wait; delay is its purpose.
     * `handles_errors`: it may end differently when the source fails, or open it again.
     * `holds_first`: for so many seconds it may hold what comes, up to the first delta.
     * `holds`: so many events it may hold when nobody reads (by default none, 40 for a stage).
-    * `memory`: so many bytes it may hold of a long answer, and three times as many while a store stalls; None: not measured,
-      as where the store of the test keeps the text in this process.
+    * `memory`: so many bytes it may hold of a long answer, and three times as many while a store stalls; None: not
+      measured, as where the store of the test keeps the text in this process.
     * `limit`: so many seconds it may go on after it was stopped.
     * `ignore`: fields of events that may differ between two runs (times of a store that has a clock of its own).
 

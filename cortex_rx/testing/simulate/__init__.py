@@ -1,7 +1,8 @@
 """A seeded simulator: one number decides everything that time, chance and failures decide elsewhere.
 
-A scenario is an async function of a `Simulation`.  It builds what is tested, lets it run in processes that crash, stall and
-fail by a plan drawn from the seed, and raises (`assert`) when something does not hold.  `run_seeds` runs it in virtual time:
+A scenario is an async function of a `Simulation`.  It builds what is tested, lets it run in processes that crash, stall
+and fail by a plan drawn from the seed, and raises (`assert`) when something does not hold.  `run_seeds` runs it in
+virtual time:
 
     >>> from cortex_rx.testing.simulate import Simulation, run_seeds
     >>> async def scenario(sim: Simulation) -> None:

@@ -42,8 +42,8 @@ class SimulationFailed(AssertionError):
 class Simulation:
     """What a scenario is given: chance, processes, a folder, and a place for notes.
 
-    All chance comes from `random`, or a seed would not be the same run again.  `folder` is empty, and goes away afterwards.
-    `new_id` counts, and `wall` is the clock of virtual time: give them to the backend.
+    All chance comes from `random`, or a seed would not be the same run again.  `folder` is empty, and goes away
+    afterwards.  `new_id` counts, and `wall` is the clock of virtual time: give them to the backend.
 
     >>> async def scenario(sim: Simulation) -> None:
     ...     backend = SqliteBackend(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id)
@@ -104,7 +104,8 @@ class Simulation:
 Scenario: TypeAlias = Callable[[Simulation], Awaitable[None]]
 """Builds what is tested, lets it run, and raises when something does not hold.
 
-An object may have a `command`, a string or None: the command line that runs it, without the seed.  A function needs none.
+An object may have a `command`, a string or None: the command line that runs it, without the seed.  A function needs
+none.
 """
 
 
@@ -221,8 +222,8 @@ def _again(scenario: Scenario, seed: int) -> str:
 
 @dataclass
 class Simulated:
-    """What `run_seeds` did: so many seeds; of the processes in them, of the faults that happened, of what they hit, and of what the
-    scenario counted."""
+    """What `run_seeds` did: so many seeds; of the processes in them, of the faults that happened, of what they hit, and
+    of what the scenario counted."""
 
     seeds: int = 0
     processes: int = 0
