@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 
 def tests_of(path: Path) -> set[str]:
-    """The files and folders, as pytest is given them, that test a file of the tree; of one that is gone, none."""
+    """The files and folders, as arguments of pytest, that test a file of the tree; none for a file that is gone."""
     name = path.relative_to(ROOT).as_posix()
     if not path.exists():
         return set()
@@ -114,7 +114,7 @@ def _parsed(path: Path) -> ast.Module:
 
 @cache
 def _uses(path: Path) -> set[str]:
-    """The names that a file uses, as it stands."""
+    """The names that a file uses."""
     found: set[str] = set()
     for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Name):

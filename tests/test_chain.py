@@ -1,4 +1,4 @@
-"""Chains: operators as values, their order, their drawings, whose error an error is."""
+"""Chains: operators as values, their order, their drawings, and to which step an error belongs."""
 
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass

@@ -1,4 +1,4 @@
-"""Whose error an error is, in a step of stock operators."""
+"""To which step an error belongs, in a step of stock operators."""
 
 import asyncio
 
@@ -61,7 +61,7 @@ def test_an_error_made_of_an_upstream_error_is_the_steps_own():
 
 
 def test_whose_error_it_is_is_known_per_subscription():
-    """The same exception object, from upstream in one subscription, from the step in the other."""
+    """The same exception object comes from upstream in one subscription, and from the step in the other."""
     error = ConnectionError("dropped")
     upstream_fails = iter([True, False])
 

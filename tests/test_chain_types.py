@@ -1,4 +1,4 @@
-"""Chains, operators and events of users are typed: mypy says what it should, and only that."""
+"""Chains, operators and events of users are typed: mypy reports the errors that it should, and no others."""
 
 import textwrap
 

@@ -1,4 +1,4 @@
-"""Every exception says what is wrong, has a code, and survives pickling (workers hand them between processes)."""
+"""Every exception says what is wrong, has a code, and survives pickling between processes."""
 
 from __future__ import annotations
 

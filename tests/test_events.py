@@ -1,4 +1,4 @@
-"""Every event turns into real JSON and back."""
+"""Every event turns into JSON and back."""
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,4 @@
-"""The table of errors: what real clients raise, and our own errors; `resume`, the hooks and `is_transient` say the same
-of each.
-"""
+"""The table of errors: errors of real clients, and our own; `resume`, the hooks and `is_transient` agree on each."""
 
 from __future__ import annotations
 

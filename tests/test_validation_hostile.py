@@ -1,4 +1,4 @@
-"""Whatever is wrong with an argument of anything public is said by its name, before anything is stored.
+"""Every bad argument of a public function is refused by name, before anything is stored.
 
 The calls are made from the signatures: each parameter of each public function and method gets every hostile value that
 its annotation does not accept, the others a good one.  What a parameter accepts beyond that, or refuses although its
@@ -52,7 +52,7 @@ TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "H
 
 
 class Odd:
-    """Equal to nothing, true of nothing: whoever compares it or asks for its truth fails."""
+    """Equal to nothing, true of nothing: comparing it or asking for its truth fails."""
 
     def __eq__(self, other: object) -> bool:
         raise AssertionError("compared")

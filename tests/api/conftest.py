@@ -1,4 +1,4 @@
-"""What the tests of the APIs share: a real SQLite file, and exchanges stored in it."""
+"""Shared by the tests of the APIs: a real SQLite file with stored exchanges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Remember = Callable[..., Awaitable[Any]]
 
 
 class Calls:
-    """A backend that notes what it is asked, and hands it on."""
+    """A backend that records the calls and passes them on."""
 
     def __init__(self, inner: SqliteBackend) -> None:
         self.inner = inner

@@ -1,4 +1,4 @@
-"""`ConversationsAPI` over a real SQLite file: who said what, in order, and in one memory space only."""
+"""`ConversationsAPI` over a real SQLite file: messages in order, and only those of the memory space."""
 
 from __future__ import annotations
 

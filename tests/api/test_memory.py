@@ -1,4 +1,4 @@
-"""`MemoryAPI` over a real SQLite file: what was stored is found, typed, and nothing of another memory space is."""
+"""`MemoryAPI` over a real SQLite file: stored memories are found, typed, and only those of the memory space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of many streams at once, with few of them: that it runs, and that its checks would see what is wrong."""
+"""The benchmark of many streams at once, with few of them: it runs, and its checks detect errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text with everything hard in it, and the strategies to cut it with."""
+"""A text with every hard case in it, and the strategies that cut it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def cut() -> Callable[..., list[Span]]:
 
 @pytest.fixture(scope="session")
 def texts() -> Callable[..., list[str]]:
-    """What is in the chunks of a text, one unit each if not told otherwise."""
+    """The texts of the chunks of a text, by default with one unit each."""
 
     def texts(text: str, strategy: str, size: int = 1, **how: Any) -> list[str]:
         return [piece.text for piece in _cut([text], strategy=strategy, size=size, **how)]

@@ -1,4 +1,4 @@
-"""The work and what is held, counted: neither grows with the length of the text."""
+"""The work and the memory, counted: neither grows with the length of the text."""
 
 from __future__ import annotations
 

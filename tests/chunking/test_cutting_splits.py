@@ -1,4 +1,4 @@
-"""What holds for every strategy: the chunks are those of the text, however it comes, and nothing is broken by them."""
+"""Laws of every strategy: the chunks do not depend on how the text is split, and no unit is broken."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_what_is_never_broken_is_whole_in_one_chunk(cut, hard, how):
 
 
 def test_it_goes_on_after_it_was_finished(cut, how):
-    """What is left is given; what comes then begins a chunk of its own, at the right place."""
+    """`finish` returns the rest; later text begins a new chunk, at the right offset."""
     from cortex_rx.chunking import cutter
 
     made = cutter(**how, start=100)

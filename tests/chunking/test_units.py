@@ -1,4 +1,4 @@
-"""What each strategy makes of a text."""
+"""How each strategy cuts a text."""
 
 from __future__ import annotations
 

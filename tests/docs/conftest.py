@@ -34,7 +34,7 @@ filterwarnings = error
 
 
 def only(page: str, doctests: bool) -> str:
-    """The page with nothing but its blocks of one sort; the other lines are empty."""
+    """The page with only its blocks of one kind; the other lines are empty."""
     out = ["\n"] * page.count("\n")
     for block in BLOCK.finditer(page):
         if block[1].lstrip().startswith(">>>") == doctests:
@@ -75,7 +75,7 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def generate() -> Iterator[ModuleType]:
-    """`docs/generate.py`, loaded anew; its folder is on the path only meanwhile."""
+    """`docs/generate.py`, loaded afresh; its folder is on the path only meanwhile."""
     sys.path.insert(0, str(ROOT / "docs"))
     try:
         yield importlib.import_module("generate")

@@ -1,4 +1,4 @@
-"""docs/faults.md runs, and its table has every kind of fault."""
+"""The code of docs/faults.md runs, and its table has every kind of fault."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is generated from the package is as it would be generated now; its diagrams are drawn from runs."""
+"""Generated pages and diagrams are fresh; diagrams are drawn from runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every public name says what it is, and what a user calls is shown at work in an example that is executed.
+"""Every public name has a docstring, and what a user calls has an example that is executed.
 
 Public is what stands in the `__all__` of a module of `cortex_rx` that is not named in `INSIDE`.  The rule for examples:
 

@@ -1,4 +1,4 @@
-"""The page about resuming: its Python runs, and the program that it names kills a client and a server."""
+"""docs/resuming.md: its Python runs, and the program that it names kills a client and a server."""
 
 from __future__ import annotations
 

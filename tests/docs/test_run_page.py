@@ -1,4 +1,4 @@
-"""What runs the pages of docs/ runs all of them, and fails when they are wrong."""
+"""The runner of the pages of docs/ runs all their code, and fails when it is wrong."""
 
 import pytest
 

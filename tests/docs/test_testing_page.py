@@ -1,4 +1,4 @@
-"""docs/testing.md runs, and shows what comes of it."""
+"""The code of docs/testing.md runs and gives what the page shows."""
 
 import re
 from pathlib import Path

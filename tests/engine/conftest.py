@@ -1,4 +1,4 @@
-"""What the hard tests of the engine share: a source and a store that count, and a loop that can be stepped.
+"""Shared by the hard tests of the engine: a source and a store that count, and a loop that can be stepped.
 
 Test files cannot import each other here, so all of it comes as the fixture `kit`.
 """

@@ -1,4 +1,4 @@
-"""The properties of the engine: nothing runs ahead, nothing is lost, nothing is left behind."""
+"""The properties of the engine: nothing runs ahead, is lost, or is left behind."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Cancellation meets what operators do inside: closings, flushes that hang, and scopes of their own."""
+"""Cancellation inside operators: during a closing, a flush that hangs, and a scope of their own."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ N = 3
 
 
 def tap(act):
-    """Hand every item to `act`, whose errors are nobody's but the caller's."""
+    """Pass every item to `act`; its errors belong to the caller."""
     return passing(lambda emit, flow, end: (lambda x: (act(x), emit(x)), None))
 
 

@@ -106,7 +106,7 @@ def test_a_scope_that_another_task_cancels(kit, how, after):
 
 @how
 def test_a_scope_counts_its_cancellations(kit, how):
-    """That anyio really cancels again and again while the flush goes on, or these tests show nothing."""
+    """anyio really cancels repeatedly while the flush runs; otherwise these tests would show nothing."""
 
     async def main(loop):
         case, cancelled = Case(kit), 0

@@ -1,4 +1,4 @@
-"""Cancellation at every place of a pipeline's life, once and again, and on every turn while it flushes.
+"""Cancellation at every place of a pipeline's life: once, twice, and on every turn while it flushes.
 
 A place is the moment before one callback of the loop.  A first run without cancellation says how many there are; then
 every one of them is tried, and for each of these every later one until the pipeline is at rest.

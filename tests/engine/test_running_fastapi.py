@@ -1,4 +1,4 @@
-"""Pipelines behind FastAPI, under a real uvicorn, whose clients go away in the middle of an answer.
+"""Pipelines behind FastAPI, under a real uvicorn, whose clients disconnect in the middle of an answer.
 
 The server runs in a thread with a loop of its own; the clients use real sockets.  What the server did is known from its
 store, which is plain lists.

@@ -1,4 +1,4 @@
-"""A notebook's cell that awaits a pipeline and is interrupted: a real kernel, a real SIGINT."""
+"""A notebook cell that awaits a pipeline and is interrupted: a real kernel, a real SIGINT."""
 
 import queue
 import time

@@ -144,7 +144,7 @@ def built(chain):
 
 
 def check_chain(chain, source, received):
-    """Every item was seen by every box, and arrived; what a box told came once, in order, behind what it is about."""
+    """Every item was seen by every box and arrived. What a box emitted came once, in order, after the item it is about."""
     assert [item for item in received if isinstance(item, Item)] == source.items
     told = []
     for step in chain:
@@ -277,7 +277,7 @@ def three_into_two():
 @example(*three_into_two(), "merge")
 @given(branches=branches, shared=chains, how=st.sampled_from(["merge", "concat"]))
 def test_branches_starve_nobody(kit, watch, branches, shared, how):
-    """Merged or one after the other, each source's items stay whole and in order, and each source keeps its bounds."""
+    """Merged or concatenated, each source's items stay complete and in order, and each source keeps its bounds."""
     made = [
         (chain, Source(kit, n, pause, None, 1000 * i), *bounds(chain))
         for i, (chain, (n, pause, _)) in enumerate(branches)

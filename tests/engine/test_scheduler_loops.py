@@ -1,5 +1,4 @@
-"""A loop that ends while pipelines run, a loop that is not theirs, one loop after another, and tasks that start
-eagerly.
+"""A loop that ends while pipelines run, a foreign loop, one loop after another, and eager tasks.
 
 `asyncio.run` cancels every task at once when its main task has ended: the reader's, the pipeline's, and those that the
 pipeline waits for.  What was shown must be stored all the same.
@@ -287,7 +286,7 @@ def test_a_shared_one_of_a_loop_that_is_closed(kit, state):
 
 
 def test_awaiting_what_the_end_of_its_loop_stopped_says_so(kit):
-    """Who was cancelled and awaits in his cleanup is told what became of the stream; it is not his cancellation
+    """A cancelled task that awaits the answer in its cleanup gets the outcome of the stream, not its own cancellation
     again.
     """
     case, told = Case(kit), []

@@ -1,6 +1,4 @@
-"""`make demo`, as a program of its own: what it says, what is in its file afterwards, and what is left of it when
-interrupted.
-"""
+"""`make demo` as a program: its output, the content of its file, and what is left when it is interrupted."""
 
 from __future__ import annotations
 

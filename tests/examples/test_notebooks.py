@@ -1,5 +1,4 @@
-"""The notebooks run from top to bottom, in a kernel of their own, and what they show is a transcript that people can
-read.
+"""The notebooks run from top to bottom in a kernel of their own; their output is a transcript that people can read.
 
 The transcript has the headings, the code and the outputs.  Diagrams come from virtual time and are the same each time;
 only `live`, which runs in real time, shows figures and ids that differ, and these are put in braces.

@@ -1,4 +1,4 @@
-"""The examples of a user's own operators: what is shown, what is stored, and that they keep the promises."""
+"""The examples of own operators: what is shown, what is stored, and that they keep the promises."""
 
 from __future__ import annotations
 

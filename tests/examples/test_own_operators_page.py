@@ -1,4 +1,4 @@
-"""`docs/own-operators.md`: its examples are executed, and what it quotes stands in the files that it names."""
+"""`docs/own-operators.md`: its examples are executed, and its quotations are in the files that it names."""
 
 from __future__ import annotations
 

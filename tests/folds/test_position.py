@@ -1,4 +1,4 @@
-"""One fold of positions: whatever comes, in whatever order, every fold that stands on it says the same of the text."""
+"""The one fold of positions: for any events in any order, every fold that uses it says the same about the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fold from events to the result: it equals a naive fold, however the text is cut, and its work per delta is
+"""The fold from events to the result: it equals a naive fold for every split of the text, and its work per delta is
 constant.
 """
 

@@ -1,6 +1,4 @@
-"""Errors as they come: real clients, asked to talk to servers on this machine that refuse, fall silent, hang up, or say
-what providers say.
-"""
+"""Errors of real clients, whose servers on this machine refuse, fall silent, hang up, or answer like a provider."""
 
 from __future__ import annotations
 
@@ -178,7 +176,7 @@ class Place:
 
 @contextlib.contextmanager
 def servers(folder: Path) -> Iterator[Place]:
-    """One that is plain, one with a certificate that nobody trusts, and a port on which nobody listens."""
+    """A plain server, one with an untrusted certificate, and a port without a listener."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(folder))
     with Server() as plain, Server(context) as tls, socket.socket() as closed, contextlib.ExitStack() as stack:

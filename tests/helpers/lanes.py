@@ -1,6 +1,4 @@
-"""What is left out of `make test`: parameters that are marked `slow`, each with the reason; most of the examples of a
-property.
-"""
+"""What `make test` leaves out: parameters marked `slow`, each with a reason, and most examples of a property."""
 
 from __future__ import annotations
 

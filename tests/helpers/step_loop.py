@@ -1,4 +1,4 @@
-"""A virtual loop whose every callback is a place where something may be done to what runs."""
+"""A virtual loop that calls back at every place where something may be done to the running code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backends that are wrong in one thing each, and the promise by which it must be noticed."""
+"""Backends with one defect each, and the promise that must catch it."""
 
 import asyncio
 import itertools
@@ -50,7 +50,7 @@ class Wrong(SqliteBackend):
 
 @noticed_by("acknowledged_is_stored")
 class AcknowledgesBeforeItCommits(Wrong):
-    """Appends wait in memory until something else is asked for; whoever asks this backend does not notice."""
+    """Appends wait in memory until another call comes; a caller of this backend does not notice."""
 
     waiting = ()
 

@@ -1,6 +1,4 @@
-"""What the tests of the notebook's tools share: a scripted model, and a store whose ids and clock are the same each
-time.
-"""
+"""Shared by the tests of the notebook tools: a scripted model, and a store with fixed ids and clock."""
 
 import asyncio
 from itertools import count

@@ -1,4 +1,4 @@
-"""`live` in a real kernel: one display that is changed in place, and a cell that is interrupted by a real SIGINT."""
+"""`live` in a real kernel: one display that is updated in place, and a cell that a real SIGINT interrupts."""
 
 import asyncio
 import queue

@@ -1,6 +1,4 @@
-"""`live`: what is shown of an answer while it streams, how often, and what is left of it when it is interrupted or
-fails.
-"""
+"""`live`: what it shows while an answer streams, how often, and what remains after an interruption or a failure."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""`record`: what passed at each step, as text and as SVG; in virtual time beside a loop that runs already."""
+"""`record`: what passed at each step, as text and as SVG; in virtual time beside a running loop."""
 
 import asyncio
 import threading

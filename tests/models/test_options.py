@@ -1,6 +1,4 @@
-"""What a caller gives: every failure names the field, what was given and what is accepted, and shows no message
-text.
-"""
+"""Arguments of a caller: every failure names the field, what was given and what is accepted, and shows no message text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every streaming option does to the default chain what the table says, and only that; the page shows the table."""
+"""Every streaming option changes the default chain as the table says, and only so; the page shows the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place in a source: its hash, whatever the pieces, and the seam at which a reopened source is compared."""
+"""The position in a source: its hash does not depend on the pieces, and a reopened source is compared with it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_mark_goes_through_json_and_its_segments_go_on(first, second, data):
 
 @given(pieces, pieces, pieces, st.data())
 def test_the_same_text_is_cut_off_whatever_the_pieces(first, second, rest, data):
-    """`first` and `second` were read by two processes; then all of it comes again, in other pieces, and goes on."""
+    """Two processes read `first` and `second`. Then all of it comes again in other pieces, and continues."""
     seen = "".join(first) + "".join(second)
     text = seen + "".join(rest)
     segments = trail_of(second, trail_of(first).segments(len("".join(first)))).segments(len(seen))

@@ -1,5 +1,4 @@
-"""What the tests of the operators share: the real SQLite store with its calls watched, scripted models, and virtual
-time.
+"""Shared by the tests of the operators: the real SQLite store with its calls recorded, scripted models, virtual time.
 
 Test files cannot import each other here, so all of it comes as the fixture `lab`.
 """

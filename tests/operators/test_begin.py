@@ -1,6 +1,4 @@
-"""`begin`: nothing is shown before the question is durable, and the question is stored while the model is being
-asked.
-"""
+"""`begin`: nothing is shown before the question is durable; the question is stored while the model is being asked."""
 
 from __future__ import annotations
 
@@ -279,7 +277,7 @@ def test_a_stalled_store_is_given_up_after_the_limit_of_a_dispose(lab, wait):
 
 
 def test_an_unfinished_stream_is_taken_over_and_its_attempt_rises(lab):
-    """The process died after the first write; the same question under the same key begins anew and is stored once."""
+    """The process died after the first write. The same question under the same key begins again and is stored once."""
     turn = replace(lab.turn, idempotency_key="k")
 
     async def main():

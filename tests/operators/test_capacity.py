@@ -1,4 +1,4 @@
-"""How far the source is ahead of a slow reader: at most the capacity and one, whatever stands in the chain."""
+"""How far the source runs ahead of a slow reader: at most the capacity and one, for every chain."""
 
 from __future__ import annotations
 

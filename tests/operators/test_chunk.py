@@ -1,4 +1,4 @@
-"""`chunk`: the answer is cut while it streams; every delta passes at once, and the chunks are the answer."""
+"""`chunk`: the answer is cut while it streams; every delta passes at once, and the chunks together are the answer."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`finalize` with `max_single_memory_size`: a long answer is stored in the chunks that `chunk` has cut, and reads back
-whole.
-"""
+"""`finalize` with `max_single_memory_size`: a long answer is stored in the chunks of `chunk`, and reads back whole."""
 
 from __future__ import annotations
 
@@ -193,7 +191,7 @@ def test_a_store_that_is_away_for_a_moment_and_a_reply_that_is_lost(lab):
 
 
 def test_cancelled_after_ended(lab):
-    """Whoever saw the end finalises, in chunks."""
+    """A `finalize` that has seen the end stores the exchange, in chunks."""
     lab.store.slow("finalize", 1.0)
 
     async def main():

@@ -1,4 +1,4 @@
-"""`finalize`: the exchange is stored once, whole, or not at all, also when the stream is cancelled after its end."""
+"""`finalize`: the exchange is stored once, complete or not at all, also when the stream is cancelled after its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operators put into a spool when the store is down, and what is in the store after it was drained."""
+"""What the operators put into a spool when the store is down, and what is in the store after a drain."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_stream_that_completes_without_an_end_while_the_store_is_down(lab, spo
 
 
 def test_the_place_in_the_source_goes_with_the_text(lab, spool):
-    """So that whoever resumes the stream later can."""
+    """So a process can resume the stream later."""
     lab.store.down("begin")
     trail = PrefixHash()
     trail.add("Hello")

@@ -1,4 +1,4 @@
-"""The folder `operators` at the root is a link for readers; what is in it is documented for them."""
+"""The folder `operators` at the root is a link for readers; every operator is exported and documented."""
 
 from __future__ import annotations
 

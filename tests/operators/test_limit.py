@@ -1,4 +1,4 @@
-"""`limit`: an answer that grows too long is cut exactly, and what was shown of it is stored."""
+"""`limit`: an answer that becomes too long is cut exactly, and the shown part is stored."""
 
 from __future__ import annotations
 

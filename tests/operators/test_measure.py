@@ -1,4 +1,4 @@
-"""`measure`: true figures, at the place where it stands, from a bounded amount of state."""
+"""`measure`: correct figures at its place in the chain, from bounded state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`observe`: hooks are told what happens, in order, with true numbers, and the stream does not notice them."""
+"""`observe`: hooks get the events in order, with correct numbers, and do not disturb the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of `observe`: what the hooks are told equals a fold over the events that passed."""
+"""The law of `observe`: what the hooks get equals a fold over the events that passed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`persist_partial`: the answer is durable while it streams, tokens do not wait for it, and each character is sent
-once.
-"""
+"""`persist_partial`: the answer is durable while it streams, tokens do not wait, and each character is sent once."""
 
 from __future__ import annotations
 
@@ -326,7 +324,7 @@ def test_a_new_attempt_before_the_store_could_begin(lab, show):
 
 
 def test_a_stream_that_was_taken_over_writes_under_the_attempt_of_the_store(lab):
-    """The process died in the middle; the text of the new one begins anew, and again when its own attempt rises."""
+    """The process died in the middle. The text of the next one begins anew, and again when its own attempt rises."""
 
     async def main():
         async with SqliteBackend(lab.path) as dead:

@@ -1,4 +1,4 @@
-"""`persist_partial` beside stores that fail, stall or belong to another, and with `show="durable"`."""
+"""`persist_partial` with stores that fail, stall or belong to another writer, and with `show="durable"`."""
 
 from __future__ import annotations
 
@@ -296,8 +296,8 @@ def test_durable_a_store_that_never_begins_shows_nothing(lab, length):
 
 @pytest.mark.parametrize("at", [0.05, 0.15, 1.0, 2.0, 2.05])
 def test_durable_a_stream_that_is_cut_off_is_let_go(lab, at):
-    """Whoever resumes it need not wait for the lease: wherever it was, while beginning, while writing the first or last
-    text.
+    """The process that resumes it need not wait for the lease, wherever it was cut off: in the begin, the first write
+    or the last.
     """
     lab.store.slow("begin", 0.1)
     lab.store.slow("append", 0.1)

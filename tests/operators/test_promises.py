@@ -228,7 +228,7 @@ def test_with_a_store(stores, name):
 
 
 def test_every_operator_is_among_them():
-    """One that is added without its promises being tested is found here."""
+    """An operator that is added without a test of its promises is found here."""
     made = {
         name
         for name in cx.__all__

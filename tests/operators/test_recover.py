@@ -1,4 +1,4 @@
-"""What becomes of a stream that failed: each strategy, with what is in the store afterwards."""
+"""`recover`: each strategy for a stream that failed, and what the store holds afterwards."""
 
 from __future__ import annotations
 

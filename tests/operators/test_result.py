@@ -1,4 +1,4 @@
-"""`result`: what the exchange came to, when the stream has completed."""
+"""`result`: the outcome of the exchange, when the stream has completed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When `resume` opens a source again, after how long, and when it gives up."""
+"""`resume`: when it opens a source again, after how long, and when it gives up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rewrite`: what a rewriter makes of the text is all that is seen downstream, with offsets of its own."""
+"""`rewrite`: downstream sees only the output of the rewriter, with offsets of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`timeout`: a source that keeps one waiting is given up, to the instant; a slow reader or store is not the source."""
+"""`timeout`: a silent source is given up, to the instant; a slow reader or store does not count as the source."""
 
 from __future__ import annotations
 

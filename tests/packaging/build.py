@@ -1,4 +1,4 @@
-"""Build the sdist, the wheel from it, and use that in a fresh environment: `make package`."""
+"""Build the sdist and a wheel from it, and use the wheel in a fresh environment: `make package`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`remember_stream`, `remember`, the handle and the client: what a caller sees, and what is then in the file."""
+"""`remember_stream`, `remember`, the handle and the client: what a caller sees, and what is in the file."""
 
 from __future__ import annotations
 
@@ -460,9 +460,7 @@ async def test_an_idempotency_key_stores_once_and_refuses_another_text(cortex: C
 
 @virtual
 async def test_what_is_shown_of_an_exchange_that_is_stored_already_is_no_place_in_it(cortex: Cortex) -> None:
-    """It may be another text; then a reader who came back with such a place would be given the rest of the stored
-    one.
-    """
+    """It may be another text. A reader that came back with such a position would get the rest of the stored one."""
     turn = TURN | {"idempotency_key": "k-1"}
     first = cortex.memory.remember_stream(Model("one two three"), **turn)
     async for _ in first:

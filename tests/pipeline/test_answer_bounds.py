@@ -1,4 +1,4 @@
-"""What a stream costs and holds at most, counted rather than timed: the same on every machine."""
+"""Upper bounds of what a stream costs and holds, counted and not timed: the same on every machine."""
 
 from __future__ import annotations
 

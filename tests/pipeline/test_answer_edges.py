@@ -1,4 +1,4 @@
-"""Edges of the handle: nobody waits for ever, nothing is lost in silence, and what is refused is refused at once."""
+"""Edges of the handle: nothing waits for ever, nothing is lost silently, and what is refused is refused at once."""
 
 from __future__ import annotations
 

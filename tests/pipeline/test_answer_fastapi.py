@@ -1,4 +1,4 @@
-"""The README's web application, under a real uvicorn, with real sockets: what a client that goes away had got is in the
+"""The README's web application, under a real uvicorn, with real sockets: what a disconnected client had got is in the
 file.
 """
 

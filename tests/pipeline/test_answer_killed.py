@@ -1,4 +1,4 @@
-"""A process that is killed in the middle of an answer: what it had shown is in the file, but for the last interval."""
+"""A process that is killed in the middle of an answer: what it had shown is in the file, except for the last interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A long answer takes little memory: measured in a process of its own, so that nothing else is in the figure."""
+"""A long answer takes little memory, measured in a process of its own."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def no_claim(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def the_source_is_not_compared(patch: pytest.MonkeyPatch) -> None:
-    """A source that is opened again goes on behind what had been read, whatever it says."""
+    """A source that is opened again continues behind what had been read, even if its text differs."""
     init = PrefixMatcher.__init__
     patch.setattr(PrefixMatcher, "__init__", lambda self, segments, end, start=0: init(self, (), end, start))
 

@@ -1,5 +1,5 @@
-"""The default chain is cancelled at every place of its life, once, twice and on and on: all that was shown is kept,
-nothing is left.
+"""The default chain is cancelled at every place of its life, once, twice and repeatedly: all that was shown is kept,
+and nothing is left running.
 
 A place is the moment before one callback of the loop: finer than its turns.  An undisturbed run says how many there
 are.  The engine's own tests of this are in `tests/engine/test_running_cancellation.py`; here it is the whole of

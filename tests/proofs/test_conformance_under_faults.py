@@ -1,4 +1,4 @@
-"""Every promise of a backend holds for a client whose writes go wrong, and who repeats them:
+"""Every promise of a backend holds for a client whose writes go wrong and that repeats them:
 `tests/proofs/crashes/conformance.py`.
 
 What goes wrong is each write of each promise: it fails before or after its effect, it is late, or the process that

@@ -1,4 +1,4 @@
-"""Every effect of a stream goes wrong in every way; then others go on with it, and the store holds one exchange, whole.
+"""Every effect of a stream goes wrong in every way; then others continue, and the store holds one complete exchange.
 
 The reference streams (`tests/proofs/crashes/cases.py`) are `remember_stream` on a SQLite file, each with another source
 or chain:  their effects are the writes to the store, the uses of the spool, and the opening, reads and closing of the

@@ -1,5 +1,5 @@
 """Real processes on a real file are killed at every effect of a stream, and stopped past their lease: nothing is lost,
-twice or mixed.
+doubled or mixed.
 
 A process runs `remember_stream` on SQLite, with its threads and in real time, and says what it does; at a chosen place
 it gets SIGKILL.  Then what was acknowledged is in the file, of a write that was under way all or nothing, and a next

@@ -1,4 +1,4 @@
-"""The library is broken in ways that a proof must find; with the library as it is the same cases hold."""
+"""The library is broken in ways that a proof must find; with the intact library the same cases hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The power is lost at every sync and between: nothing that was acknowledged is lost, and every stream goes on from
+"""The power is lost at every sync and between: nothing that was acknowledged is lost, and every stream continues from
 there.
 """
 
@@ -26,7 +26,7 @@ def test_nothing_that_was_acknowledged_is_lost(tmp_path: Path, program: str, sha
     places: list[str] = []
 
     def pick(cuts: list[Cut]) -> list[Cut]:
-        """All of this shard; in a usual run one of each place."""
+        """All cases of this shard; in a usual run one for each place."""
         mine = cuts[shard::SHARDS]
         by_place = {place: [cut for cut in mine if cut.where == place] for place in sorted({cut.where for cut in mine})}
         places.extend(by_place)

@@ -1,4 +1,4 @@
-"""Ten thousand seeds of each scenario of `tests/proofs/stories`, and before them those that once failed.
+"""Ten thousand seeds of each scenario of `tests/proofs/stories`, and first those that once failed.
 
 A seed that fails names the line that runs it again.  With `--torture` it is added to `seeds.txt`, and run first from
 then on.

@@ -1,4 +1,4 @@
-"""What the tests of the source share: one turn, and everything that comes of a source, its error too."""
+"""Shared by the tests of sources: one turn, and everything that a source emits, its error too."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def kit() -> SimpleNamespace:
 
 @pytest.fixture(scope="session")
 def stories() -> ModuleType:
-    """What the providers' clients give for the answers that are told in providers/stories.py."""
+    """The items of the providers' clients for the answers of `providers/stories.py`."""
     name = "cortex_rx_providers_stories"
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("providers") / "stories.py")
     assert spec is not None and spec.loader is not None

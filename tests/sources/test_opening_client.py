@@ -1,4 +1,4 @@
-"""OpenAI's real clients, async and sync, against a server on this machine that speaks server-sent events."""
+"""OpenAI's real clients, async and sync, against a server on this machine with server-sent events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKED = {"model": "river-1", "messages": [{"role": "user", "content": "two words
 
 
 def asking(client, usage=False, **demo):
-    """A request for a streamed answer; the server is told what to do with it."""
+    """A request for a streamed answer, with instructions for the server."""
     more = {"stream_options": {"include_usage": True}} if usage else {}
     return client.chat.completions.create(**ASKED, **more, extra_body={"demo": {"pace": "fast", **demo}})
 
@@ -63,7 +63,7 @@ async def client(server):
 
 
 async def closed(server):
-    """Until the server has noticed that nobody listens any more."""
+    """Wait until the server has noticed that the client is gone."""
     async with asyncio.timeout(10):
         while server.open:
             await asyncio.sleep(0.002)

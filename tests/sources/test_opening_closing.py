@@ -1,4 +1,4 @@
-"""What was opened is closed, once, however the stream ends; and what goes wrong on the way is told."""
+"""What was opened is closed once, however the stream ends, and errors on the way are reported."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Every form of a source gives the same events; what can be opened again is, and what is no stream is refused at
-once.
-"""
+"""Every form of a source gives the same events; what can be opened again is, and what is no stream is refused at once."""
 
 from __future__ import annotations
 
@@ -67,7 +65,7 @@ async def opened(stream=None):
 
 
 class Both:
-    """Awaitable, and an async context manager: who awaits it must close it, so it is entered."""
+    """Awaitable, and an async context manager: an awaited one must be closed by the caller, so it is entered."""
 
     def __await__(self):
         raise AssertionError("it is to be entered")

@@ -1,4 +1,4 @@
-"""How long a source may keep us waiting: to the instant, in virtual time, and only what is its own waiting."""
+"""Timeouts of a source: exact to the instant in virtual time, and only the waiting of the source counts."""
 
 from __future__ import annotations
 

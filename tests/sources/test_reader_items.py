@@ -1,4 +1,4 @@
-"""What items hold: text of every kind, surrogates torn apart, nothing at all, and what nobody knows."""
+"""The content of items: text of every kind, torn surrogates, nothing at all, and unknown items."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ async def test_a_provider_without_a_name_is_named_by_its_class(kit):
 
 
 async def test_items_of_one_type_and_two_kinds(kit):
-    """Who read the last item of a type is asked first, not only."""
+    """The provider that read the last item of a type is asked first, but not alone."""
     asked = []
 
     def noted(item):

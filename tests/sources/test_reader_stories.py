@@ -1,6 +1,4 @@
-"""A source is read by one reader, whether it can be opened again or not: every story gives the same events, marks
-apart.
-"""
+"""One reader reads every source, whether it can be opened again or not: every story gives the same events, marks apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draining a spool: once, in order, whatever fails meanwhile, and never over what another writer has stored."""
+"""Draining a spool: once, in order, whatever fails meanwhile, and never over another writer's text."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def test_a_drain_that_is_cancelled_lets_go(spool, store):
 
 
 async def streams(spool, store):
-    """Five entries: never begun and long; begun; incomplete; closed; taken over by another, who has gone."""
+    """Five entries: never begun and long; begun; incomplete; closed; taken over by another writer, which is gone."""
     await put(spool, opened("long"), LONG)
     epoch = await begin(store, opened("begun", 1001.0), "It is ")
     await put(spool, opened("begun", 1001.0), "a pen.", epoch=epoch, start=6, length=12)
@@ -215,7 +215,7 @@ async def test_a_failure_at_every_single_call(tmp_path, error, after):
 
 
 async def test_a_store_that_says_in_its_own_words_that_it_is_away_is_waited_for(spool, store):
-    """A backend of somebody else's, which lets the error of its client through."""
+    """A foreign backend that lets the error of its client through."""
     await put(spool, opened("s-1"), "Answer")
     gone = ConnectionResetError("a private text")
     report = await spool.drain(Flaky(store, 1, gone, after=False))

@@ -1,4 +1,4 @@
-"""A drainer that is killed at any of its calls: the next one, in another process, ends it; nothing is there twice."""
+"""A process is killed at any call of a drain: the next drain, in another process, finishes it; nothing is stored twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The power is lost just after the spool has said that something is in it, or that it is gone."""
+"""The power is lost just after the spool has acknowledged an entry or a deletion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead letters: listed, tried again, discarded; those of a step beside the answer, and those of a drain."""
+"""Dead letters: listed, re-driven, discarded; those of a step beside the answer, and those of a drain."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ async def test_what_no_backend_would_take_is_refused(letters, tmp_path, path, ch
 
 
 async def test_what_a_backend_may_take_one_day_is_kept(letters, store):
-    """A stream that nobody knows, an epoch that is not there yet: the store says no today."""
+    """An unknown stream, an epoch that does not exist yet: the store refuses it today."""
     await letters.add(SPACE, "step", "streams:append", {"memorySpaceId": SPACE, **APPEND, "epoch": 7}, "no")
     (letter,) = await letters.list()
     with pytest.raises(StreamNotFound):

@@ -1,4 +1,4 @@
-"""What the tests of the utilities share: a source that knows what became of it, and cancellation at every place."""
+"""Shared by the tests of the utilities: a source that records its closing, and cancellation at every place."""
 
 from __future__ import annotations
 

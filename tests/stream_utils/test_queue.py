@@ -1,6 +1,4 @@
-"""`AsyncQueue`: in order, one at a time, bounded; what fails or is cancelled leaves nothing stuck and nothing
-behind.
-"""
+"""`AsyncQueue`: in order, one at a time, bounded; a failure or a cancellation leaves nothing stuck and nothing behind."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from cortex_rx.testing import assert_no_leaks, run_virtual
 
 
 class Processor:
-    """Takes so long for each item, and knows what it did, when, and with how many at a time."""
+    """Takes a given time for each item, and records what it did, when, and how many at a time."""
 
     def __init__(self, pause=1.0, fails=()):
         self.pause, self.fails = pause, fails

@@ -1,4 +1,4 @@
-"""`AsyncQueue` without a processor: a bounded queue that is read."""
+"""`AsyncQueue` without a processor: a bounded queue that its user reads."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The utilities that make a stream of a stream: what they give, in virtual time, and that the source is closed once,
-always.
-"""
+"""The utilities from a stream to a stream: their output, in virtual time, and that the source is always closed once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`create_passthrough_stream`: an observer that is told of everything, once, and changes nothing."""
+"""`create_passthrough_stream`: an observer that sees everything once and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`tee_stream`: every branch gives the whole stream, whoever reads when; bounded; and nobody is held up by who has
-left.
+"""`tee_stream`: every branch gives the whole stream, at any pace; it is bounded, and a branch that has left delays no
+other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAUSES = st.lists(st.sampled_from([0, 0, 0.5, 1, 7]), max_size=8)
 
 
 async def read(branch, pauses, stop=None):
-    """Read a branch in one's own time, to the end or until `stop` items have come; what came, and the error."""
+    """Read a branch at its own pace, to the end or until `stop` items have come. Returns the items and the error."""
     seen = []
     async with branch:
         try:

@@ -1,4 +1,4 @@
-"""`RollingContextWindow`: exactly the last code points, at a cost that knows no length."""
+"""`RollingContextWindow`: exactly the last code points, at a cost that does not depend on the length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers that come late, or come back, and read from the store what another process writes."""
+"""Readers that come late or come back, and read from the store what another process writes."""
 
 from __future__ import annotations
 
@@ -175,7 +175,9 @@ def test_a_process_that_died_is_noticed_when_its_lease_has_run_out(tmp_path: Pat
 
 
 def test_what_was_shown_and_lost_with_its_process_is_rewound_and_never_spliced(tmp_path: Path) -> None:
-    """The reader saw "one two " live; "two " was lost; the next process went on with another text, beyond the place."""
+    """The reader saw "one two " live; "two " was lost. The next process continued with another text, beyond that
+    position.
+    """
 
     async def main(two: Two) -> None:
         answer = two.stream("one ", 0.7, "two ", 1000)
@@ -206,7 +208,7 @@ def test_what_was_shown_and_lost_with_its_process_is_rewound_and_never_spliced(t
 def test_an_attempt_that_was_lost_whole_is_never_taken_for_the_next_of_the_same_number(
     tmp_path: Path, way: str
 ) -> None:
-    """A second process began the text anew, and was gone before any of that was stored; a third began it anew too."""
+    """A second process began the text anew and died before anything of it was stored; a third began it anew too."""
 
     async def main(two: Two) -> None:
         first = two.stream("one ", 1, ConnectionResetError(), how=restart, idempotency_key="key")
@@ -322,7 +324,7 @@ def test_a_stream_that_is_taken_back_and_begun_anew_between_two_looks_is_not_spl
 
 
 def test_a_place_in_an_attempt_before_the_stream_was_taken_back(tmp_path: Path) -> None:
-    """Its attempts are counted anew: the same number is another text."""
+    """Its attempts are counted from 0 again: the same number is another text."""
 
     async def fails(two: Two, *items: Any) -> Any:
         answer = two.stream(*items, ConnectionResetError(), how=restart, idempotency_key="key")

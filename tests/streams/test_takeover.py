@@ -1,4 +1,4 @@
-"""A stream that began in one process goes on in another, by its token.  Each process has a store object of its own on
+"""A stream that began in one process continues in another, by its token. Each process has a store object of its own on
 the file.
 
 Every reopening could give another text, so that mixing would show.
@@ -459,7 +459,7 @@ def test_a_best_effort_keeps_what_there_was_when_the_next_attempt_has_no_text(st
 
 
 def test_what_was_replayed_of_a_later_attempt_is_part_of_the_answer(store: Any) -> None:
-    """Also where what comes after it is white space alone, and for who gets the whole text: found by the state
+    """Also where only white space comes after it, and for a caller that gets the whole text: found by the state
     machine.
     """
 
@@ -575,7 +575,7 @@ def test_two_that_resume_one_stream_do_not_mix_and_one_wins(store: Any) -> None:
 
 @pytest.mark.parametrize("after", ["nothing", "a page"])
 def test_who_stands_still_before_he_has_read_what_he_took_over_shows_nothing_of_another(store: Any, after: str) -> None:
-    """Between his take-over and his reading another one goes on: the text has grown, and is not the one that he
+    """Between its take-over and its reading another process continues: the text has grown, and is not the one that it
     owned.
     """
 

@@ -1,5 +1,5 @@
-"""A stream whose text is rewritten goes on in another process: with the text that one process alone would have given,
-or anew.
+"""A stream whose text is rewritten continues in another process: with the text that one process would have given, or
+anew.
 
 Each process has a store object of its own on the file; what is stored is read over a connection of its own.
 """
@@ -38,7 +38,7 @@ GONE = ConnectionResetError()
 
 
 class Redacted:
-    """Runs of digits are masked, three and more; the last run is held back, it may go on."""
+    """Runs of three digits and more are masked. The last run is held back, since it may continue."""
 
     def __init__(self) -> None:
         self.held = ""
@@ -151,7 +151,7 @@ async def cut_off(backend: Any, source: Any, *steps: Any) -> str:
 
 
 async def gone_on(backend: Any, source: Any, *steps: Any, token: str) -> tuple[list[Any], str]:
-    """The events of a process that goes on, and the answer that is stored in the end."""
+    """The events of a process that continues, and the answer that is stored in the end."""
     answer = remembered(backend, source, *steps, token=token)
     events = [event async for event in answer.events()]
     result = await answer
@@ -166,7 +166,7 @@ async def gone_on(backend: Any, source: Any, *steps: Any, token: str) -> tuple[l
 
 
 def told(events: list[Any]) -> list[Any]:
-    """What was replayed, then each delta with its place."""
+    """What was replayed, then each delta with its offset."""
     return [
         (event.attempt, event.offset, event.index, event.text)
         for event in events
@@ -205,7 +205,7 @@ def rewritten(how: str, text: str) -> str:
     "how", slow_but(["waiting", "redacted, then numbered"], HOWS, "rewriters one by one; in every run two together")
 )
 def test_cut_off_anywhere_it_goes_on_as_if_nothing_had_been(how: str, tmp_path_factory: Any) -> None:
-    """Also where the other process splits the text in another way; the reader is shown nothing twice."""
+    """Also where the other process splits the text differently; nothing is shown twice."""
     numbers = count()
     folder = tmp_path_factory.mktemp("takeover")
 
@@ -319,7 +319,7 @@ def test_a_provider_with_cursors_is_asked_from_its_start_once(store: Any) -> Non
 
 
 def test_a_rewriter_that_says_something_else_each_time_begins_anew(store: Any, attempts: Any) -> None:
-    """And what comes of the source later is counted on from there."""
+    """Later text of the source is counted on from there."""
     times = count(1)
 
     class Another:
@@ -438,7 +438,7 @@ def test_a_text_that_turns_out_empty_is_a_failure_and_the_partial_is_kept(
 
 
 def test_prefill_goes_on_after_what_is_stored(store: Any) -> None:
-    """The model never saw what was redacted; its rewriter begins where it goes on."""
+    """The model never saw what was redacted; its rewriter begins where it continues."""
 
     async def main() -> None:
         token = await cut_off(store(), prefill(model("Call 0123 now", 1000)), cx.rewrite(Redacted))
@@ -452,7 +452,7 @@ def test_prefill_goes_on_after_what_is_stored(store: Any) -> None:
 
 
 def test_a_limit_that_cut_a_text_off_can_be_raised(store: Any, attempts: Any) -> None:
-    """It goes on behind what was shown, not behind what was read."""
+    """It continues behind what was shown, not behind what was read."""
 
     async def main() -> None:
         token = await interrupted(store(), replayable(model("one ", "two three")), cx.limit(6))

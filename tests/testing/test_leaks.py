@@ -1,4 +1,4 @@
-"""`assert_no_leaks` catches each kind of thing that is left behind, and nothing else."""
+"""`assert_no_leaks` catches each kind of leak, and nothing else."""
 
 import asyncio
 import importlib

@@ -1,6 +1,4 @@
-"""The pytest plugin: found where the package is installed, quiet until it is used, beside xdist, asyncio and
-coverage.
-"""
+"""The pytest plugin: found where the package is installed, quiet until it is used, beside xdist, asyncio and coverage."""
 
 import os
 import subprocess

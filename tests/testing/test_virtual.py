@@ -1,4 +1,4 @@
-"""Virtual time: what it jumps over, in which order, and what it refuses."""
+"""Virtual time: what it skips, in which order, and what it refuses."""
 
 import asyncio
 import threading

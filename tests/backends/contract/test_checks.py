@@ -1,5 +1,5 @@
-"""The contract as data: it is whole, its checks accept and refuse what `calls.json` says, SQLite has its functions and
-gives its shapes.
+"""The contract as data: it is complete, its checks accept and refuse the calls of `calls.json`, and SQLite implements
+it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What things cost, counted and not timed: memory in bytes allocated, work in steps of SQLite's machine."""
+"""Costs, counted and not timed: memory in bytes allocated, work in steps of SQLite's machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file: how it is made and recognised, and what happens when it is busy, full, read-only, damaged, or shared."""
+"""The file: how it is made and recognised, and what happens when it is busy, full, read-only, damaged or shared."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_a_missing_permission_is_named(
 
 
 def test_six_processes_open_a_new_file_at_once(program: Any, output: Any, tmp_path: Path) -> None:
-    """They are forks of one that has imported everything, and begin when it closes a pipe."""
+    """They are forks of a process that has imported everything, and start when it closes a pipe."""
     body = """
     async def main(number):
         async with SqliteBackend(path, busy_timeout=5) as backend:  # nobody here tries again, as our operators do
@@ -186,7 +186,7 @@ def test_after_a_fork_parent_and_child_go_on(program: Any, output: Any, tmp_path
 
 
 def test_a_fork_waits_for_what_runs(program: Any, output: Any, tmp_path: Path) -> None:
-    """The child is made between two transactions, never within one, though writes go on all the time."""
+    """The child is made between two transactions, never within one, although writes continue all the time."""
     body = """
     backend = SqliteBackend(path, busy_timeout=30)  # the machine may be busy; who waits how long is not asked here
     async def main():

@@ -1,4 +1,4 @@
-"""What waits for the thread that writes shares one transaction, and is as if each had been alone."""
+"""Writes that wait for the writing thread share one transaction, and behave as if each had been alone."""
 
 from __future__ import annotations
 

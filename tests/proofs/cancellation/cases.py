@@ -232,7 +232,7 @@ class _Run:
         assert not left, f"left on the loop: {left}"
 
     async def _call(self) -> None:
-        """What the caller does; what he gets is what he should."""
+        """What the caller does. It gets what it should."""
         case = self.case
         try:
             result = await self._work()
@@ -324,7 +324,7 @@ class _Run:
             assert text == watch.text, f"stored {text!r}, shown {watch.text!r}"
 
     async def _resume(self, store: SqliteBackend) -> None:
-        """Another process goes on with the token, and has the whole answer in the end."""
+        """Another process continues with the token, and gets the whole answer in the end."""
         await asyncio.sleep(11)  # where the store was down, the lease has to run out
         before = self.watch.text
         model = Model()

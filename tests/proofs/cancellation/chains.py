@@ -1,4 +1,4 @@
-"""The streams that the proof of cancellation cancels: what their source says, and the chains that it goes through."""
+"""The streams that the proof of cancellation cancels: the items of their source, and their chains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases of `kill -9`: a stream whose processes are killed at chosen places, until one goes on to the end."""
+"""Cases of `kill -9`: the processes of a stream are killed at chosen places, until one runs to the end."""
 
 from __future__ import annotations
 
@@ -87,9 +87,7 @@ class Aim:
 
 @dataclass(frozen=True)
 class Life:
-    """One process: what it does, by which way it goes on with what is there, and where it is killed, if it comes
-    there.
-    """
+    """One process: what it does, how it continues what is there, and where it is killed, if it gets there."""
 
     do: str = "answer"  # or "breaks", "stops", "undoes", "wordless", "finish"
     way: str = "key"  # or "token", "issued"
@@ -99,7 +97,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Case:
-    """The processes of one stream, each killed but the last; `how` says how their source goes on with what is there."""
+    """The processes of one stream, each killed but the last; `how` says how their source continues what is there."""
 
     number: int
     how: str
@@ -149,7 +147,7 @@ def case_of(number: int) -> Case:
 
 
 def at_statement(effect: str, step: int) -> Case:
-    """A process is killed at this statement of its transaction; the next one goes on."""
+    """A process is killed at this statement of its transaction; the next one continues."""
     aimed = Life(_DO.get(effect, "answer"), _WAY.get(effect, "key"), True, Aim(effect, "inside", step=step))
     lives = (Life(aim=Aim("shown", "at", 3)), aimed) if effect in _LATER else (aimed,)
     return Case(1000, HOWS[step % len(HOWS)], effect == "open file", lives)
@@ -205,7 +203,7 @@ def expected(order: dict[str, Any], found: Stored) -> str | None:
 
 
 def composed(case: Case, answer: str, whole: bool) -> None:
-    """An answer is the text of one process, from its beginning; or, where the model goes on with what is there, of
+    """An answer is the text of one process, from its beginning; or, where the model continues what is there, of
     several.
     """
     labels = [(int(life), int(at)) for life, at in re.findall(r"(\d+)\.(\d+)é", answer)]
@@ -246,7 +244,7 @@ class Store:
         self.lives = 0
 
     def order(self, life: Life) -> dict[str, Any]:
-        """What the next process is to do; the way it goes is the one that is open to it."""
+        """What the next process is to do, in the way that is open to it."""
         way = life.way
         if way == "token" and self.token is None:  # it died before anybody had seen one
             way = "issued"

@@ -1,4 +1,4 @@
-"""Real processes that are killed and stopped: started through `program`, heard over a socket."""
+"""Real processes that are killed and stopped: started through `program`, with reports over a socket."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Running:
         return None
 
     def said_so_far(self) -> None:
-        """Hear all that one who stands has said."""
+        """Read all reports of a process that stands still."""
         while self.hear(wait=False):
             pass
 

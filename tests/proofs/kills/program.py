@@ -74,7 +74,7 @@ class Child:
             os._exit(3)  # nobody is there any more
 
     async def stand_aside(self, when: str) -> None:
-        """The same, while the rest of the process goes on."""
+        """The same, while the rest of the process continues."""
         await asyncio.get_running_loop().run_in_executor(None, self.stand, when)
 
     def count(self, effect: str) -> int:
@@ -233,7 +233,7 @@ async def _answer(of: Child, backend: Watched) -> None:
 
 
 async def _patiently(work: Callable[[], Any]) -> None:
-    """Wait for the lease of one who may be alive."""
+    """Wait for the lease of a process that may be alive."""
     while True:
         try:
             return await work()

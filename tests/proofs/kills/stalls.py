@@ -1,5 +1,5 @@
-"""Cases of SIGSTOP: a process stands still at a chosen place, past its lease; another takes its stream over; then it
-goes on.
+"""Cases of SIGSTOP: a process stands still at a chosen place, past its lease. Another takes its stream over; then the
+first continues.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PLACES = [
 
 @dataclass(frozen=True)
 class Stop:
-    """Where the one is stopped, and how the other goes on."""
+    """Where the first process is stopped, and how the other one continues."""
 
     number: int
     how: str
@@ -76,9 +76,7 @@ KNOWN = (
 
 
 def run_stop(starter: Starter, folder: Path, template: Path, case: Stop) -> Counter[str]:
-    """Where the process was stopped, and what came of it; an error if the one who came back changed anything that it
-    may not.
-    """
+    """Where the process was stopped, and the outcome. Raises if the process that came back changed what it may not."""
     effect = case.aim.effect
     store = Store(folder, template, case, fresh=effect == "open file")
     with noted("run_stop(..., stop_of({}))", case, store.history):
@@ -120,7 +118,7 @@ def run_stop(starter: Starter, folder: Path, template: Path, case: Stop) -> Coun
 
 
 def _finds_it_busy(two: Running) -> bool:
-    """Whether the file is held by the one who stands still; or it came to its end."""
+    """Whether the stopped process holds the file; or it came to its end."""
     while message := two.hear():
         if message["what"] == "outcome":
             break
@@ -163,7 +161,7 @@ def _comes_back(store: Store, order: dict[str, Any], done: bool, one: Running, p
 def _gives_up(
     store: Store, order: dict[str, Any], order_of_other: dict[str, Any], one: Running, two: Running, past: float
 ) -> list[str]:
-    """The other one cannot have the file for so long that it gives up; the one who stood still goes on to the end."""
+    """The other process cannot have the file for so long that it gives up; the stopped one continues to the end."""
     two.end()
     assert two.outcome["error"] == ("NotStored" if order_of_other["way"] == "key" else "StoreBusy"), two.outcome
     store.history += two.said

@@ -1,4 +1,4 @@
-"""What is stored in a file after a process died, what must be, and what its readers saw."""
+"""What a file holds after a process died, what it must hold, and what its readers saw."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ class Stored:
 
 
 def look(path: Path, readers: Iterable[tuple[int, int]] = ()) -> tuple[Stored, Any]:
-    """What a next process would find, and all that the other space has; from a copy, so that it is left for that one to
-    find.
+    """What a next process would find, and the whole other space; read from a copy, so that the file stays as it is for
+    that process.
 
     `readers`: pairs of an attempt and an epoch, for what is certain to a reader who saw the one under the other.
     """

@@ -247,8 +247,8 @@ class Judge:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """The store is back, sources end, the spool is drained, what nobody goes on with is finished; nothing is left
-        running.
+        """The store is back, sources end, the spool is drained, streams that no process continues are finished; nothing
+        is left running.
         """
         world = self.world
         world.down = False

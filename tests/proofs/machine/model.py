@@ -85,7 +85,7 @@ class Model:
         self.changes = 0
 
     def expired(self, token: str, now: int) -> bool:
-        """Of one that has expired the store may have forgotten whose it was."""
+        """The store may have forgotten the owner of an expired token."""
         return token in self.tokens and self.tokens[token].expires <= now
 
     def call(self, path: str, args: Args, now: int) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""What the state machine's world is made of: processes, questions and the runs that answer them, the store as a process
-sees it.
+"""The parts of the state machine's world: processes, questions, the runs that answer them, the store as a process sees
+it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Run:
     over: bool = False
 
     def goes_on(self, point: Any, stream: Stream) -> list[str]:
-        """Its source is opened, where `point` says: from there its text goes on.  What is wrong with the point."""
+        """Its source is opened at `point`, and its text continues from there. Returns what is wrong with the point."""
         stored, wrong = stream.text, list[str]()
         self.attempt = stream.attempt
         if point.offset != (0 if self.how == "restart" else len(stored)):

@@ -177,7 +177,7 @@ class Machine(RuleBasedStateMachine):
     @some(busy)
     @rule(at=one(busy), seconds=st.sampled_from([3.0, 15.0]))
     def stall(self, at: str, seconds: float) -> None:
-        """A process stands still, and goes on later as if nothing had been."""
+        """A process stands still, and continues later as if nothing had happened."""
         with self.step("stalls") as world:
             world.do(world.stall(at, seconds))
 
@@ -206,7 +206,7 @@ class Machine(RuleBasedStateMachine):
         force=st.booleans(),
     )
     def resume(self, stream: str, at: str, how: str, words: str, token: str, force: bool) -> None:
-        """Another process goes on with it: by a token, or under the same key ("again")."""
+        """Another process continues the stream: by a token, or under the same key ("again")."""
         with self.step("resume asked") as world:
             world.do(world.resume(stream, at, how, words, token, force))
 
@@ -219,7 +219,7 @@ class Machine(RuleBasedStateMachine):
     @some(streams)
     @rule(stream=one(streams), what=st.sampled_from(["old epoch", "old attempt", "another text", "gap", "same again"]))
     def write(self, stream: str, what: str) -> None:
-        """Somebody appends who may not; or what is there already, again."""
+        """A process without the right appends; or one appends again what is there already."""
         with self.step("stray writes") as world:
             world.do(world.write(stream, what))
 

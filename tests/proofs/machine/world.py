@@ -276,7 +276,7 @@ class World:
     # --- going on -----------------------------------------------------------------------------------------------------
 
     async def resume(self, name: str, at: str, how: str, words: str, token: str, force: bool) -> None:
-        """Another process goes on."""
+        """Another process continues."""
         asked = self.asked[name]
         if how == "again":
             self._start(asked, at, how, words)

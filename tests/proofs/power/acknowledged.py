@@ -1,4 +1,4 @@
-"""What a store has acknowledged, taken from the calls that went to it; and whether a store has it."""
+"""What a store has acknowledged, taken from its calls, and whether a store has it."""
 
 from __future__ import annotations
 

@@ -349,9 +349,7 @@ class Recording:
             )
 
     def _check_texts(self, stored: dict[str, str]) -> None:
-        """Each answer is one that was sent, or the beginning of one with the end of the next process: nothing else, no
-        mixture.
-        """
+        """Each answer is one that was sent, or the beginning of one with the end of the next process: no mixture."""
         calls = (event.value for event in self.disk.events if event.name == "call")
         sent = {told.question: list(told.sent.values()) for told in Ledger("space", calls).streams.values()}
         for question, answer in stored.items():

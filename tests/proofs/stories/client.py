@@ -1,4 +1,4 @@
-"""One who wants the answer of an exchange, in one process: he asks, reads, stops, and asks again."""
+"""A client that wants the answer of an exchange, in one process: it asks, reads, stops, and asks again."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SOURCES: dict[How, Callable[..., Any]] = {
 
 
 class Client:
-    """He has a token as soon as he has seen one, unless he is forgetful.  In a calm process there are no faults, and he
+    """It has a token as soon as it has seen one, unless it is forgetful. In a calm process there are no faults, and it
     does not give up.
     """
 
@@ -76,7 +76,7 @@ class Client:
                 return
 
     def cut_off(self) -> Seen | None:
-        """What he had seen of an answer that was cut off with the process, for one who goes on from there."""
+        """What the client had seen of an answer that was cut off with the process, for a reader that continues there."""
         run = next((run for run in self.runs if run.open and run.begun and run.seen[0].texts), None)
         if run is None or run.begun is None or run.begun.stored_before:  # `answer.position` would be None
             return None
@@ -157,7 +157,9 @@ class Client:
         return False
 
     async def _check_kept(self, answer: Answer, run: Run, error: BaseException) -> None:
-        """What he has seen of an answer that can be resumed is stored, unless the store failed when it was stopped."""
+        """What the client has seen of an answer that can be resumed is stored, unless the store failed when it was
+        stopped.
+        """
         faulty = self._process.fired or self._story.outage[1] > self._story.outage[0]
         if not isinstance(error, ResumableStreamError) and (faulty or not isinstance(error, AnswerStopped)):
             return
@@ -174,7 +176,7 @@ class Client:
             assert kept, f"{self.exchange.key}: it can be resumed, and not all that was seen is stored"
 
     async def _failed(self, run: Run, error: BaseException) -> bool:
-        """What he makes of it.  Whether he asks again here and now."""
+        """How the client reacts to an error. Returns whether it asks again here and now."""
         exchange = self.exchange
         if isinstance(error, StillOwned):  # the one before may be alive: wait until its lease has run out
             if any(text for seen in run.seen for text in seen.all()):

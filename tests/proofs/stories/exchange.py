@@ -1,4 +1,4 @@
-"""What a story of answers consists of: exchanges, the runs that ask for them, what a model said, and what a reader has
+"""The parts of a story of answers: exchanges, the runs that ask for them, the model's texts, and what a reader has
 seen.
 """
 
@@ -40,7 +40,7 @@ class Seen:
         self._waiting: list[asyncio.Future[None]] = []
 
     def take(self, event: StreamEvent, *, follows: bool = False) -> None:
-        """One more event; one who follows over the store is told before the text begins anew."""
+        """Note an event; a reader that follows over the store is told before the text begins anew."""
         if isinstance(event, Delta):
             before = self.texts.get(event.attempt, "")
             assert event.offset == len(before), f"text at {event.offset}, seen are {len(before)} characters"
@@ -71,22 +71,22 @@ class Seen:
 
     @property
     def text(self) -> str:
-        """That of the attempt that he reads."""
+        """The text of the attempt that is being read."""
         return self.texts.get(self.attempt, "")
 
     @property
     def place(self) -> Position:
-        """Where he goes on; from the start if he has seen nothing."""
+        """The position from which the reader continues; the start if it has seen nothing."""
         return Position(len(self.text), self.attempt, self.epoch) if self.texts else Position()
 
     async def more(self) -> None:
-        """Wait until he sees more text."""
+        """Wait until the reader sees more text."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         await waiter
 
     def all(self) -> list[str]:
-        """Every text that he has seen, whether it came to its end or not."""
+        """Every text that the reader has seen, complete or not."""
         return [*self.past, *self.texts.values()]
 
 

@@ -1,6 +1,4 @@
-"""Who else has to do with the store: one who drains the spool, follows, deletes, ends what is left, or has no business
-there.
-"""
+"""Other users of the store: they drain the spool, follow, delete, end what is left, or present a foreign token."""
 
 from __future__ import annotations
 

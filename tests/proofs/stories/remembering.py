@@ -64,7 +64,7 @@ class Remembering:
 
     @property
     def command(self) -> str | None:
-        """The one that runs it, from the root of the repository; None for a class of your own."""
+        """The command that runs it, from the root of the repository; None for a subclass."""
         return COMMAND if type(self) is Remembering else None
 
     # --- what may be overridden ---------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ LEASE_OVER = 11.0  # seconds after which a writer that died owns nothing any mor
 
 @dataclass
 class Story:
-    """Drawn once: the exchanges, a spool, perhaps an outage; and who runs beside the processes."""
+    """Drawn once: the exchanges, a spool, perhaps an outage, and what runs beside the processes."""
 
     sim: Simulation
     exchanges: list[Exchange]
@@ -53,7 +53,7 @@ class Story:
         self.clients.append(asyncio.create_task(work))
 
     async def end(self) -> None:
-        """Tell those who run beside it, and wait for them; what they raise is raised."""
+        """Tell the tasks beside it to end, and wait for them; their errors are raised."""
         self.over.set()
         if self.clients:
             await asyncio.wait(self.clients)

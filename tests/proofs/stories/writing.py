@@ -41,7 +41,7 @@ PIECE = re.compile(r"\((\d+)\.(\d+)😀\)")
 
 
 class Writing:
-    """Writers, of which each goes on where the one before it was lost, while some of those are not dead but late.
+    """Writers, each of which continues where the one before it was lost, while some of those are not dead but late.
 
     A writer begins the stream or takes it over, writes pieces that say whose they are, and finalises. It crashes,
     stalls or loses answers by a plan, repeats what it has no answer of, waits for a lease or forces it. The last one

@@ -1,4 +1,4 @@
-"""What the tests of the providers share: a server that tells the stories."""
+"""Shared by the tests of the providers: a server that plays the stories."""
 
 from __future__ import annotations
 

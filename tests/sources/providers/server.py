@@ -1,5 +1,5 @@
-"""A model server on this machine that streams what it is told: the events of OpenAI responses or chat completions, or
-of Anthropic messages.
+"""A model server on this machine that plays scripts: the events of OpenAI responses or chat completions, or of
+Anthropic messages.
 
 The model that a request names is the name of the script that it plays.  A script is a list of events (dictionaries,
 each sent as a server-sent event of its own type; the chunks of chat completions have none), in which a word may stand:

@@ -1,4 +1,4 @@
-"""Answers with everything in them, as the providers send them: the same text, in two blocks, and two calls of tools."""
+"""Answers with every kind of content, in each provider's format: the same text, in two blocks, and two tool calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events of Anthropic messages: what is text of the answer, how it ends, and what fails."""
+"""The events of Anthropic messages: which are text of the answer, how it ends, and what fails."""
 
 from __future__ import annotations
 

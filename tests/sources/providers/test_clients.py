@@ -41,7 +41,7 @@ async def clients(server):
 
 
 async def closed(server):
-    """Until the server has noticed that nobody listens any more."""
+    """Wait until the server has noticed that the client is gone."""
     async with asyncio.timeout(10):
         while server.open:
             await asyncio.sleep(0.002)

@@ -144,7 +144,7 @@ def as_sent(item: Any) -> dict[str, Any]:
 
 
 def read(item: Any) -> Any:
-    """What the one provider that knows the item reads; the same in the item's JSON."""
+    """What the one provider that knows the item reads; the same from the item's JSON."""
     came = []
     for each in (item, as_sent(item)):
         known = {provider: pieces for provider in PROVIDERS if (pieces := provider(each)) is not None}

@@ -1,6 +1,4 @@
-"""The chunks of OpenAI chat completions: the SDK's own classes, and the JSON that they are made of, give the same
-events.
-"""
+"""The chunks of OpenAI chat completions: the SDK's own classes and their JSON give the same events."""
 
 from __future__ import annotations
 

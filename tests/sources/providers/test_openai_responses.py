@@ -1,4 +1,4 @@
-"""The events of OpenAI responses: what is text of the answer, how it ends, and what fails."""
+"""The events of OpenAI responses: which are text of the answer, how it ends, and what fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A provider of a user's own: a function of a few lines, which is asked before those that are known."""
+"""A user's own provider: a function of a few lines that is asked before the known ones."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The conformance suite: SQLite keeps the contract, and a backend that is wrong in one thing is noticed by a named
-promise.
-"""
+"""The conformance suite: SQLite keeps the contract, and a backend with one defect breaks a named promise."""
 
 from __future__ import annotations
 

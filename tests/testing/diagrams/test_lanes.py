@@ -1,4 +1,4 @@
-"""Marbles as text: read, played as a source, expected of a trace; and drawn again, the same."""
+"""Marbles as text: read, played as a source, expected of a trace, and drawn again unchanged."""
 
 import asyncio
 from contextlib import nullcontext

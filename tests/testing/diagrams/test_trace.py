@@ -1,4 +1,4 @@
-"""The recorder and its drawings: snapshots that people read, and an SVG that machines do."""
+"""The recorder and its drawings: snapshots for people, and an SVG that machines can read."""
 
 import asyncio
 import xml.etree.ElementTree as ET

@@ -90,7 +90,7 @@ def test_every_fault_and_pairs_of_them():
 
 
 def attempt(plan, path, calls=None):
-    """Begin, then append 'abc' as effect 2; what came of that, when, and what is stored, seen by another process."""
+    """Begin, then append 'abc' as effect 2. Returns the outcome, its time, and what another process sees stored."""
 
     async def main():
         process = Process(plan)
@@ -221,7 +221,7 @@ def test_nothing_of_a_dead_process_runs_on(no_leaks):
 
 
 def test_a_stalled_process_stands_still_as_a_whole_and_goes_on_as_a_zombie(tmp_path, no_leaks):
-    """Meanwhile another one takes the stream over: what comes late is refused, at the moment at which it comes."""
+    """Meanwhile another process takes the stream over. A late write is refused at the moment when it comes."""
     ticks, path = [], tmp_path / "memory.db"
 
     async def main():

@@ -73,7 +73,7 @@ def awaits():
 
 
 def loses_the_tail():
-    """It hands on in fives, and forgets what is left."""
+    """It emits in groups of five, and forgets the rest."""
     return lambda source: source.pipe(
         ops.buffer_with_count(5), ops.filter(lambda five: len(five) == 5), ops.flat_map(iter)
     )

@@ -1,5 +1,5 @@
-"""The simulator, and the proofs' stories: a seed is one run, to the letter; what is wrong is found, and how to run it
-again said.
+"""The simulator and the proofs' stories: a seed is one exact run; a failure is found, and the command that repeats it
+is shown.
 """
 
 from __future__ import annotations
@@ -305,7 +305,7 @@ def test_the_line_that_runs_it_again(scenario, again, monkeypatch, caplog):
 
 
 def shell(line, folder, **env):
-    """Run a line as a person does who has this Python; what it said, and how it ended."""
+    """Run a line as a user of this Python would. Returns its output and its exit status."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {"PATH": path, "PYTHONWARNINGS": "error", **env}
     done = subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True, env=env)

@@ -1,4 +1,4 @@
-"""Leases and claims: who owns a stream, for how long, and what a repeated call gives."""
+"""Leases and claims: which writer owns a stream, for how long, and what a repeated call returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""An answer in chunks: each a memory of its own, found by itself; the answer reads back whole and goes with them."""
+"""An answer in chunks: each chunk is a memory that is found by itself; the answer reads back whole and is deleted with
+them.
+"""
 
 from __future__ import annotations
 

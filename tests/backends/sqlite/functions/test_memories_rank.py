@@ -1,4 +1,4 @@
-"""memories:search: the order and the scores, which depend on nothing outside of the memory space."""
+"""memories:search: the order and the scores, which depend only on the memory space."""
 
 from __future__ import annotations
 

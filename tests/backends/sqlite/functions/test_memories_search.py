@@ -1,4 +1,4 @@
-"""memories:* and conversations:* : search, filters, heads, pages, and what arguments are accepted."""
+"""memories:* and conversations:* : search, filters, truncated content, pages, and which arguments are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""streams:rollback and finish: an answer that nobody goes on with is taken back whole, or kept as incomplete."""
+"""streams:rollback and finish: an answer that no process continues is taken back whole, or kept as incomplete."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""streams:read, get and interrupted: where a stream stands, its text from any place on, and what nobody writes any
-more.
-"""
+"""streams:read, get and interrupted: the state of a stream, its text from any offset, and streams without a writer."""
 
 from __future__ import annotations
 
@@ -152,7 +150,7 @@ async def test_what_became_of_a_stream(store: Any) -> None:
 
 
 async def test_what_a_reader_saw_is_certain_up_to_where_another_writer_went_on(store: Any) -> None:
-    """Under epoch 1 more was shown than stored; epoch 2 goes on from what is stored, and epoch 4 again."""
+    """Under epoch 1 more was shown than stored. Epoch 2 continues from what is stored, and so does epoch 4."""
     await store.begin(token="a" * 64)
     await store.append(0, "one ")
 

@@ -1,4 +1,4 @@
-"""streams:takeOver: another process goes on from what is stored, and one that was replaced changes nothing any more."""
+"""streams:takeOver: another process continues from what is stored, and the replaced writer changes nothing any more."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ async def test_a_zombie_is_refused_in_every_function(store: Any) -> None:
 
 
 async def test_take_overs_do_not_go_on_for_ever(store: Any) -> None:
-    """Two clients with a token each: who is replaced has to wait for the other's lease, and the older token is soon
-    none.
+    """Two clients with a token each: the replaced one must wait for the other's lease, and the older token soon
+    expires.
     """
     await store.begin(token=K)
     await store.call("issueToken", token=N)
@@ -202,7 +202,7 @@ async def test_two_backends_that_race_on_one_file_have_one_winner(make_store: An
 
 
 async def test_forced_take_overs_by_two_backends_never_mix_texts(make_store: Any, tmp_path: Any) -> None:
-    """Both force, again and again, and write in between: whoever was replaced is refused, and every letter has its
+    """Both take over by force, again and again, and write in between. The replaced one is refused; no letter is out of
     place.
     """
     stores = [make_store(tmp_path / "memory.db", new_id=lambda name=name: name) for name in ("one", "two")]

@@ -1,6 +1,4 @@
-"""Resume tokens: the store has their hashes only, and each way in which a token does not lead anywhere has its own
-error.
-"""
+"""Resume tokens: the store keeps only their hashes, and each reason why a token is not valid has its own error."""
 
 from __future__ import annotations
 
