@@ -24,6 +24,8 @@ class Pause:
 
     def __init__(self) -> None:
         self.shut = False
+        self.dead = False
+        """It crashed: what its threads had not begun is never done."""
         self.tasks: set[asyncio.Task[Any]] = set()
         self._parked: list[tuple[Gated, tuple[Any, ...]]] = []
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import inspect
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite import text_store, writer
 from cortex_rx.backends.sqlite.functions import conversations, leases, streams, tokens
 from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.backends.sqlite.writer import Write
 from cortex_rx.errors import TokenUnknown
 from cortex_rx.events import PartialStored
 from cortex_rx.models.source_position import PrefixMatcher
@@ -125,3 +127,38 @@ def the_source_is_not_compared(patch: pytest.MonkeyPatch) -> None:
 def no_break_is_noted(patch: pytest.MonkeyPatch) -> None:
     """A reader is not told what was lost with the process that showed it."""
     patch.setattr(leases, "note_break", lambda work, stream: None)
+
+
+@mutant
+def told_before_the_shared_commit(patch: pytest.MonkeyPatch) -> None:
+    """What shares a transaction is told before that is committed, which comes with the next one."""
+    write_all, late = writer._write_all, list[tuple[Any, list[Write]]]()
+
+    def hasty(writes: list[Write], transact: Any) -> None:
+        for one in [one for one in late if one[0] == transact]:
+            late.remove(one)
+            write_all(one[1], transact)
+        if len(writes) < 2:
+            write_all(writes, transact)
+            return
+
+        def tried(db: sqlite3.Connection) -> None:
+            for write in writes:
+                writer._write_within(db, write)
+            raise NotYet
+
+        with suppress(NotYet):
+            transact(tried)
+        late.append((transact, [Write(write.work, write.answer) for write in writes]))
+
+    class NotYet(Exception):
+        """The transaction is undone, for now."""
+
+    patch.setattr(writer, "_write_all", hasty)
+
+
+@mutant
+def a_failed_shared_commit_is_told_as_done(patch: pytest.MonkeyPatch) -> None:
+    """Nobody looks whether the transaction that was shared was committed."""
+    together = writer._write_together
+    patch.setattr(writer, "_write_together", lambda writes, transact: together(writes, transact) or True)

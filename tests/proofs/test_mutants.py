@@ -15,6 +15,7 @@ from proofs.crashes.conformance import PROMISES, kept
 from proofs.machine.programs import examples
 from proofs.mutants import MUTANTS
 from proofs.power.cuts import PROGRAMS, cut_power
+from proofs.sharing.together import CALLS, crashed, filled
 from proofs.stories import Remembering
 
 from cortex_rx.testing import each_fault
@@ -63,6 +64,17 @@ def power_loss(path: Path) -> Cases:
         yield
 
 
+def shared_commits(path: Path) -> Cases:
+    for number, plan in enumerate(each_fault(CALLS, ["crash-after", "fail-after"])):
+        if number % 5 == 0:
+            crashed(path / f"{number}.db", plan)
+            yield
+    for first in range(1, 6):
+        (path / str(first)).mkdir()
+        filled(path / str(first), "a sync fails", first, 0.5)
+        yield
+
+
 PROOFS: dict[str, Callable[[Path], Cases]] = {
     proof.__name__.replace("_", " "): proof
     for proof in (
@@ -72,6 +84,7 @@ PROOFS: dict[str, Callable[[Path], Cases]] = {
         state_machine,
         cancellation,
         power_loss,
+        shared_commits,
     )
 }
 """Some cases of each of these proofs.  The kills have mutants of their own, which are there before the processes start:
@@ -88,6 +101,8 @@ FOUND_BY: dict[str, tuple[str, ...]] = {
     "no lease": ("conformance under faults",),
     "no claim": ("conformance under faults",),
     "the source is not compared": ("crash enumeration",),
+    "told before the shared commit": ("shared commits",),
+    "a failed shared commit is told as done": ("shared commits",),
     "no break is noted": ("conformance under faults",),
 }
 """At least."""
@@ -103,7 +118,7 @@ def test_with_the_library_as_it_is_they_hold(name: str, tmp_path: Path, proof: A
 @pytest.mark.parametrize(
     "name",
     slow_but(
-        ["no lease", "no claim"],
+        ["no lease", "no claim", "told before the shared commit", "a failed shared commit is told as done"],
         MUTANTS,
         "broken in a way that takes many cases to be found",
     ),

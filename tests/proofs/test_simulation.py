@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from helpers.lanes import slow_but
+from proofs.sharing.threads import sizes_of_transactions
 from proofs.simulation.seeds import CORPUS, SCENARIOS, case, corpus, keep
 
 from cortex_rx.testing.simulate import Simulated, SimulationFailed
@@ -35,7 +36,8 @@ def test_a_seed_that_failed_once(scenario: str, seed: int) -> None:
 
 @pytest.mark.parametrize("shard", slow_but([0], range(SHARDS), "more cases of a proof"))
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_seeds(scenario: str, shard: int, proof: Any) -> None:
+def test_seeds(scenario: str, shard: int, proof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = sizes_of_transactions(monkeypatch)
     seeds = range(shard * WHOLE, shard * WHOLE + proof.size(SLICE, WHOLE))
     counted, failures = Simulated(), list[SimulationFailed]()
     for seed in seeds:
@@ -49,11 +51,12 @@ def test_seeds(scenario: str, shard: int, proof: Any) -> None:
         failures[0].add_note(f"failed: {len(failures)} of {len(seeds)} seeds: {[each.seed for each in failures]}")
         raise failures[0]
     faults = {f"faults: {kind}": counted.faults[kind] for kind in COUNTED}
-    figures = {"seeds": counted.seeds, "processes": counted.processes, "effects": counted.effects}
+    shared = sum(number for size, number in sizes.items() if size > 1)
+    figures = {"seeds": counted.seeds, "processes": counted.processes, "effects": counted.effects, "shared": shared}
     proof.count(f"simulation: {scenario}", figures | {"crashes": counted.crashed} | faults | counted.happened)
     assert counted.seeds == len(seeds)
     enough = len(seeds) // 10 if proof.torture else 1
-    assert counted.crashed >= 2 * enough
+    assert counted.crashed >= 2 * enough and shared >= 2 * enough
     kinds = [kind for kind in COUNTED if scenario == "Remembering" or kind != "delay"]
     assert all(counted.faults[kind] >= enough for kind in kinds), counted.faults
     assert min(counted.hit["streams:append"], counted.hit["streams:takeOver"]) >= enough // 2

@@ -142,7 +142,7 @@ class Process:
 
     def crash(self) -> None:
         """End it, now."""
-        self.crashed = self._gate.shut = True
+        self.crashed = self._gate.shut = self._gate.dead = True
         for watch in self._watching:
             if not watch.done():
                 watch.set_result(None)

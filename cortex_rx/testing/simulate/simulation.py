@@ -19,12 +19,14 @@ from cortex_rx.testing._where import where
 from cortex_rx.testing.faults.plans import FAULT_KINDS, Fault, FaultKind, Plan
 from cortex_rx.testing.faults.processes import Process
 from cortex_rx.testing.leaks import left_in_process, left_on_loop
+from cortex_rx.testing.simulate.threads import ThreadedLoop
 from cortex_rx.testing.virtual import VirtualLoop
 
 __all__ = ["Scenario", "Simulated", "Simulation", "SimulationFailed", "run_seed", "run_seeds"]
 
 FOREVER = 100_000.0  # virtual seconds after which a scenario is taken for one that never ends
 TURNS = 100_000  # of the loop at one instant, after which it is taken for one that spins
+BUSY = (0, 0, 0, 1, 2, 4)  # turns that a thread is not free for a job; what is written meanwhile shares its transaction
 SHOWN = 40  # of the notes that an error shows
 
 
@@ -109,14 +111,15 @@ none.
 """
 
 
-class _Shuffled(VirtualLoop):
-    """A virtual loop that runs the tasks that are ready in an order drawn from a seed.
+class _Shuffled(ThreadedLoop):
+    """A virtual loop that runs the tasks that are ready in an order drawn from a seed, and whose threads are busy at times.
 
     Plain callbacks stay where they are, since asyncio promises their order; only tasks change places with each other.
     """
 
     def __init__(self, seed: int) -> None:
-        super().__init__()
+        threads = random.Random(f"threads {seed}")
+        super().__init__(lambda: threads.choice(BUSY))
         self._random = random.Random(f"order {seed}")
         self._turns = 0  # since time passed
         self.problems: list[str] = []

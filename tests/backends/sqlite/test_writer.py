@@ -163,7 +163,7 @@ CALLS: dict[str, Callable[[Any, str], Awaitable[Any]]] = {
     "finalize another length": lambda store, name: store.finalize("some words and ", name, length=999),
     "renew": lambda store, name: store.call("renew", name, epoch=1, lease=10_000),
     "roll back": lambda store, name: store.call("rollback", name, epoch=1),
-    "take over": lambda store, name: store.take("nobody's", "claim"),
+    "take over": lambda store, name: store.take("0" * 64, "claim"),
 }
 
 

@@ -35,6 +35,7 @@ from unittest import mock
 from proofs.power.acknowledged import Acknowledging, Ledger
 from proofs.power.lost_writes import WAYS, Event
 from proofs.power.sqlite_disk import Disk
+from proofs.sharing.threads import run_threaded
 
 from cortex_rx import Spool, SqliteBackend, default_chain, remember_stream
 from cortex_rx import operators as cx
@@ -49,7 +50,7 @@ from cortex_rx.events import Begun, Delta
 from cortex_rx.sources.model_stream import prefill
 from cortex_rx.testing import run_virtual, wall
 
-__all__ = ["PROGRAMS", "Cut", "Lost", "Recording", "cut_power"]
+__all__ = ["PROGRAMS", "Cut", "Lost", "Recording", "connecting", "cut_power"]
 
 SPACE = {"memorySpaceId": "space"}
 STORE, SPOOL, COPY = "memory.db", "spool.db", "backup.db"
@@ -178,13 +179,22 @@ async def spooling(disk: Disk) -> None:
     await store.close()
 
 
+async def at_once(disk: Disk) -> None:
+    """Three exchanges that are written at the same instants, so that their writes share transactions."""
+    store = store_of(disk)
+    answers = [remember_stream(model(words(number, 6)), backend=store, **asked(number)) for number in range(3)]
+    await asyncio.gather(*(read(disk, number, answer) for number, answer in enumerate(answers)))
+    await store.close()
+
+
 PROGRAMS: dict[str, Callable[[Disk], Coroutine[Any, Any, None]]] = {
     "stream": stream,
     "take-over": take_over,
     "delete": delete,
     "spool": spooling,
+    "at once": at_once,
 }
-AGAIN = {"stream": (0, 1), "take-over": (0, 1), "delete": (0,), "spool": (0, 1, 2)}
+AGAIN = {"stream": (0, 1), "take-over": (0, 1), "delete": (0,), "spool": (0, 1, 2), "at once": (0, 1, 2)}
 """The questions of each that are asked to the end after the cut."""
 MORE = "and so it ends."
 
@@ -192,7 +202,7 @@ MORE = "and so it ends."
 # --- what was recorded ------------------------------------------------------------------------------------------------
 
 
-def _connecting(synchronous: str | None, committed: Callable[[str], None]) -> Callable[..., sqlite3.Connection]:
+def connecting(synchronous: str | None, committed: Callable[[str], None]) -> Callable[..., sqlite3.Connection]:
     """`sqlite3.connect`, for connections that say of which file they have committed a transaction; perhaps with another
     setting.
     """
@@ -256,9 +266,9 @@ class Recording:
     def __init__(self, program: str, folder: Path, synchronous: str | None = None) -> None:
         self.program = program
         self.disk = disk = Disk(folder)
-        connecting = _connecting(synchronous, partial(disk.mark, "committed"))
-        with disk.recording(), mock.patch.object(sqlite3, "connect", connecting):
-            run_virtual(PROGRAMS[program](disk))
+        connect = connecting(synchronous, partial(disk.mark, "committed"))
+        with disk.recording(), mock.patch.object(sqlite3, "connect", connect):
+            run_threaded(PROGRAMS[program](disk))
         left = {path.name: path.read_bytes() for path in folder.iterdir()}
         assert disk.after(len(disk.events)) == left, "the recording is all that was done to the files"
         self._states: dict[tuple[str, int], str] = {}
@@ -301,7 +311,7 @@ class Recording:
             at = next(n for n, event in enumerate(self.disk.events) if event.name == "copying")
             committed = sum(e.name == "committed" and e.value == STORE for e in self.disk.events[:at])
             assert _dump(look / COPY) == self.state(STORE, committed), "a backup is whole, or not there"
-        unsynced = _connecting("OFF", lambda _: None)  # these files are for one look: syncs would only cost time
+        unsynced = connecting("OFF", lambda _: None)  # these files are for one look: syncs would only cost time
         with mock.patch.object(sqlite3, "connect", unsynced):
             run_virtual(self._go_on(work, marks))
 

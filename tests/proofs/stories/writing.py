@@ -105,7 +105,14 @@ class Writing:
                 await asyncio.sleep(sim.random.choice([0.0, 0.3, 4.0]))
                 text = f"({owned['epoch']}.{piece}😀)"
                 lease = sim.random.choice([LEASE, LEASE, 0])
-                end = (await do("streams:append", **writer, start=end, text=text, lease=lease))["end"]
+                append = do("streams:append", **writer, start=end, text=text, lease=lease)
+                if sim.chance(
+                    0.3
+                ):  # beside it the lease is renewed: if the thread is not free, in the same transaction
+                    renew = do("streams:renew", **WHERE, epoch=owned["epoch"], lease=LEASE)
+                    end = (await _both(append, renew))["end"]
+                else:
+                    end = (await append)["end"]
                 acknowledged.append(text)
             if calm or sim.chance(0.2):
                 await do("streams:finalize", **writer, start=end, text="", length=end)
@@ -179,6 +186,15 @@ class Writing:
         lost = [piece for piece in acknowledged if not any(piece in page["text"] for page in pages)]
         assert not lost, f"acknowledged, and not there: {lost}"
         assert text.startswith(seen), f"the reader saw {seen}, stored is {text}"
+
+
+async def _both(first: Awaitable[Any], second: Awaitable[Any]) -> Any:
+    """What the first gives, when both are over."""
+    ends = await asyncio.gather(first, second, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+    return ends[0]
 
 
 def _sqlite(sim: Simulation) -> Backend:
