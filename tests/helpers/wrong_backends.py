@@ -1,6 +1,7 @@
 """Backends with one defect each, and the promise that must catch it."""
 
 import asyncio
+import functools
 import itertools
 import unicodedata
 
@@ -54,7 +55,15 @@ class AcknowledgesBeforeItCommits(Wrong):
 
     waiting = ()
 
+    @functools.cached_property
+    def turn(self):
+        return asyncio.Lock()
+
     async def mutation(self, path, args):
+        async with self.turn:
+            return await self.in_turn(path, args)
+
+    async def in_turn(self, path, args):
         if path == "streams:append":
             if self.waiting and self.waiting[-1]["start"] + len(self.waiting[-1]["text"]) != args["start"]:
                 await self.write()
@@ -67,8 +76,9 @@ class AcknowledgesBeforeItCommits(Wrong):
         return await super().mutation(path, args)
 
     async def query(self, path, args):
-        await self.write()
-        return await super().query(path, args)
+        async with self.turn:
+            await self.write()
+            return await super().query(path, args)
 
     async def write(self):
         waiting, self.waiting = self.waiting, ()
