@@ -144,7 +144,9 @@ def built(chain):
 
 
 def check_chain(chain, source, received):
-    """Every item was seen by every box and arrived. What a box emitted came once, in order, after the item it is about."""
+    """Every item was seen by every box and arrived. What a box emitted came once, in order, after the item it is
+    about.
+    """
     assert [item for item in received if isinstance(item, Item)] == source.items
     told = []
     for step in chain:

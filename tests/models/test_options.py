@@ -1,4 +1,6 @@
-"""Arguments of a caller: every failure names the field, what was given and what is accepted, and shows no message text."""
+"""Arguments of a caller: every failure names the field, what was given and what is accepted, and shows no message
+text.
+"""
 
 from __future__ import annotations
 

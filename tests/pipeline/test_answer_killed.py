@@ -1,4 +1,6 @@
-"""A process that is killed in the middle of an answer: what it had shown is in the file, except for the last interval."""
+"""A process that is killed in the middle of an answer: what it had shown is in the file, except for the last
+interval.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ def test_full_from_some_write_on(tmp_path: Path, trouble: str, spool: str, proof
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_full_for_a_while(tmp_path: Path, trouble: str, proof: Any) -> None:
-    """When there is room again while the stream runs, the retries succeed and everything is stored; no spool is needed."""
+    """When there is room again while the stream runs, the retries succeed and everything is stored; no spool is
+    needed.
+    """
     (tmp_path / "reference").mkdir()
     operations = fill_up(tmp_path / "reference", trouble).operations
     outcomes: list[Outcome] = []

@@ -1,4 +1,6 @@
-"""Every form of a source gives the same events; what can be opened again is, and what is no stream is refused at once."""
+"""Every form of a source gives the same events; what can be opened again is, and what is no stream is refused at
+once.
+"""
 
 from __future__ import annotations
 

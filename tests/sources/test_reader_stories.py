@@ -1,4 +1,6 @@
-"""One reader reads every source, whether it can be opened again or not: every story gives the same events, marks apart."""
+"""One reader reads every source, whether it can be opened again or not: every story gives the same events, marks
+apart.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A process is killed at any call of a drain: the next drain, in another process, finishes it; nothing is stored twice."""
+"""A process is killed at any call of a drain: the next drain, in another process, finishes it; nothing is stored
+twice.
+"""
 
 from __future__ import annotations
 

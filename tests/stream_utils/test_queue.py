@@ -1,4 +1,6 @@
-"""`AsyncQueue`: in order, one at a time, bounded; a failure or a cancellation leaves nothing stuck and nothing behind."""
+"""`AsyncQueue`: in order, one at a time, bounded; a failure or a cancellation leaves nothing stuck and nothing
+behind.
+"""
 
 from __future__ import annotations
 

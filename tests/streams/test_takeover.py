@@ -156,7 +156,8 @@ def test_another_text_is_a_new_attempt(store: Any, rows: Any) -> None:
     run_virtual(main())
     texts = rows(
         "SELECT attempt, group_concat(body, '') FROM"
-        " (SELECT attempt, text FROM attempts UNION SELECT attempt, answer FROM streams) JOIN pieces USING (text) GROUP BY attempt"
+        " (SELECT attempt, text FROM attempts UNION SELECT attempt, answer FROM streams)"
+        " JOIN pieces USING (text) GROUP BY attempt"
     )
     assert texts == [(0, "Hello "), (1, "Good day")], "the old attempt is kept"
 

@@ -1,4 +1,6 @@
-"""The pytest plugin: found where the package is installed, quiet until it is used, beside xdist, asyncio and coverage."""
+"""The pytest plugin: found where the package is installed, quiet until it is used, beside xdist, asyncio and
+coverage.
+"""
 
 import os
 import subprocess

@@ -76,7 +76,9 @@ class Client:
                 return
 
     def cut_off(self) -> Seen | None:
-        """What the client had seen of an answer that was cut off with the process, for a reader that continues there."""
+        """What the client had seen of an answer that was cut off with the process, for a reader that continues
+        there.
+        """
         run = next((run for run in self.runs if run.open and run.begun and run.seen[0].texts), None)
         if run is None or run.begun is None or run.begun.stored_before:  # `answer.position` would be None
             return None

@@ -1,4 +1,6 @@
-"""`check_operator` catches, by name, transformers that lose text, and side work that delays tokens or holds everything."""
+"""`check_operator` catches, by name, transformers that lose text, and side work that delays tokens or holds
+everything.
+"""
 
 from dataclasses import replace
 
