@@ -1,13 +1,13 @@
-"""Cutting a text that comes in pieces.
+"""Cut a text that comes in pieces into chunks.
 
 There are three steps, each of which sees the text once:
 
 * `atoms`: the smallest pieces between which a cut is allowed: words, white space, links, code, whole fences;
 * `units`: what a strategy counts, made of atoms: words with their tokens, code points, paragraphs; `sentences`;
-* `packing`: units to chunks of a size, with an overlap.
+* `packing`: units into chunks of a size, with an overlap.
 
-Every decision is made on the text, never on the pieces in which it came: a scanner that needs to see more waits for it.
-So each way of splitting the input gives the same chunks.  What is waited for, and what is kept, is bounded.
+Every decision depends on the text, never on the pieces in which it came: a scanner that needs more text waits for it.
+So every way of splitting the input gives the same chunks.  The text that is waited for or kept is bounded.
 
 The package needs the extra `chunk`: `regex` for grapheme clusters, `sentencex` for sentences.
 """

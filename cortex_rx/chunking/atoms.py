@@ -1,4 +1,4 @@
-"""The smallest pieces of a text that comes bit by bit: between two of them it may be cut."""
+"""The smallest pieces of a text, between which it may be cut.  The text comes piece by piece."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["WORD", "Atom", "Kind", "Scanner"]
 
 WORD = 300  # code points: a longer word counts as several; quotes and brackets that are longer count as open
 URL = 2000
-CODE = 1000  # a code span that is longer is none
+CODE = 1000  # code points: a longer span between backticks is not a code span
 WIDE = 32  # code points of a script without spaces that are taken at once
 
 
@@ -25,11 +25,11 @@ class Kind(Enum):
     PLAIN = "plain"
     """A word, with the signs on it."""
     WORDS = "words"
-    """Ordinary words, each with a space after it.  How many are together depends on how the text came."""
+    """Ordinary words, each with a space after it.  Their number depends on how the text came."""
     WIDE = "wide"
-    """A piece of a script that puts no spaces between words."""
+    """A piece of a script without spaces between words."""
     STOP = "stop"
-    """What ends a sentence without a space after it (`。`), with what closes after it."""
+    """A sentence end without a space after it (`。`), with the closing signs after it."""
     SPACE = "space"
     """White space: either up to the end of a line, or within one."""
     LINK = "link"
@@ -37,9 +37,9 @@ class Kind(Enum):
     CODE = "code"
     """A code span."""
     GROUP = "group"
-    """What stands in quotes or brackets, with them; only if asked for."""
+    """Text in quotes or brackets, including these; only if requested."""
     MARK = "mark"
-    """What a line of a list or a heading begins with."""
+    """The marker at the start of a list item or a heading."""
     FENCE = "fence"
     """A fenced block of code, or a part of one that is too long."""
 
@@ -51,7 +51,7 @@ class Atom(NamedTuple):
     text: str
 
     def words(self) -> Iterator[Atom]:
-        """Words one by one, and the spaces; anything else as it is."""
+        """Words and spaces one by one; any other atom unchanged."""
         if self.kind is not Kind.WORDS:
             yield self
             return
@@ -90,7 +90,7 @@ _TAG = regex.compile(
 
 
 def _group(opener: str, closer: str) -> regex.Pattern[str]:
-    """Brackets, of which a pair may stand within another."""
+    """Brackets, which may be nested once."""
     a, b = regex.escape(opener), regex.escape(closer)
     return regex.compile(rf"{a}(?:[^{a}{b}]|{a}[^{a}{b}]{{0,{WORD}}}{b}){{1,{WORD}}}+{b}")
 
@@ -99,7 +99,7 @@ _GROUPS = {
     a: _group(a, b) for a, b in ("()", "[]", "“”", "«»", "„“", "‹›", "「」", "『』", "《》", "〈〉", "【】", "（）")
 }
 _GROUPS['"'] = regex.compile(rf'"[^"]{{1,{WORD}}}"')
-# Within a word ’ is an apostrophe; whether it is one depends on its neighbours alone, so nothing that comes later tells it otherwise.
+# Within a word ’ is an apostrophe.  Only its neighbours decide that, so no later text can change it.
 _GROUPS["‘"] = regex.compile(rf"‘(?:[^‘’]|(?<=\w)’(?=\w)(?![{_UNSPACED}])){{1,{WORD}}}+’")
 _LINKS: dict[str, tuple[tuple[Kind, regex.Pattern[str]], ...]] = {
     "[": ((Kind.LINK, _LINK),),
@@ -111,11 +111,11 @@ _MOST = {Kind.LINK: URL + 2 * WORD, Kind.GROUP: WORD + 2}
 
 
 class Scanner:
-    """Gives the atoms of a text, each as soon as no further text can change it.
+    """Yields the atoms of a text, each as soon as no further text can change it.
 
-    With `groups`, what stands in quotes or brackets is one atom, unless it is longer than 300 code points or goes over
-    a blank line.  No atom is longer than `longest` code points, at least 3,000; only what is endless is cut by that.
-    Holds the atom that is open.
+    With `groups`, text in quotes or brackets is one atom, unless it is longer than 300 code points or contains a blank
+    line.  No atom is longer than `longest` code points, at least 3,000; only endless text reaches that limit.  Holds
+    the open atom.
     """
 
     def __init__(self, longest: int, *, groups: bool = False) -> None:
@@ -133,21 +133,21 @@ class Scanner:
         self._lines: list[str] = []  # of that fence
         self._held = 0  # their length
         self.steps: int = 0
-        """Code points that were looked at, for tests of what the work depends on."""
+        """The code points examined so far, for tests of the cost."""
 
     @property
     def open(self) -> str:
-        """The text that no atom has yet, but for the lines of a fence."""
+        """The text that is in no atom yet, without the lines of a fence."""
         return self._text[self._at :]
 
     def feed(self, text: str) -> Iterator[Atom]:
-        """More text: the atoms that are now certain."""
+        """Add text, and yield the atoms that are now certain."""
         self._text = self._text[self._at :] + text
         self._at = 0
         return self._atoms(final=False)
 
     def finish(self) -> Iterator[Atom]:
-        """No more text: the atoms that are left."""
+        """End the text, and yield the remaining atoms."""
         yield from self._atoms(final=True)
         if self._lines:
             yield self._flush()
@@ -159,7 +159,7 @@ class Scanner:
                 yield atom
 
     def _next(self, final: bool) -> Atom | None:
-        """The next atom, or None if more text is needed to tell.  One without text: something else was found."""
+        """The next atom, or None if more text is needed to decide.  An atom without text: something else was found."""
         text, at = self._text, self._at
         if self._fence:
             return self._fenced(final)
@@ -197,11 +197,11 @@ class Scanner:
         elif (end := _reach(_WIDE, text, at)) > at:
             kind, most = Kind.WIDE, WIDE
         else:
-            return self._take(Kind.PLAIN, at + 1, final)  # what opens something that does not close
+            return self._take(Kind.PLAIN, at + 1, final)  # an opening sign that is never closed
         if end == len(text) and end - at < most and not final:
             self.steps += end - at
             return None
-        # Of the word alone: what stands before it may be gone.
+        # Only the word is examined: the text before it may be gone.
         if kind is Kind.PLAIN and (address := _ADDRESS.search(text[at:end])):
             if address.start():
                 return self._take(kind, at + address.start(), final)
@@ -213,10 +213,10 @@ class Scanner:
         return self._take(kind, end, final)
 
     def _sound(self, char: str, found: Any) -> bool:
-        """Whether what was found in quotes or brackets, or as a link, is that."""
+        """Whether a match is really a group in quotes or brackets, or a link."""
         text, end = self._text, found.end()
         if char == '"' and (self._before.isalnum() or text[self._at + 1].isspace() or text[end : end + 1].isalnum()):
-            return False  # the sign of inches, or what closes
+            return False  # the sign of inches, or a closing quote
         return not _BLANK.search(text, self._at, end)
 
     def _space(self, end: int, final: bool) -> Atom | None:
@@ -229,7 +229,7 @@ class Scanner:
         return self._take(Kind.SPACE, newline + 1 if newline >= 0 else end, final)
 
     def _code(self, final: bool) -> Atom | None:
-        """A code span: so many backticks, and as many later, with no blank line between; else the backticks alone."""
+        """A code span: backticks, and as many later, without a blank line in between; otherwise the backticks alone."""
         text, at = self._text, self._at
         start = min(_reach(_TICKS, text, at), at + WORD)
         if start == len(text) and not final:
@@ -250,7 +250,7 @@ class Scanner:
         return self._take(Kind.PLAIN, start, final)
 
     def _take(self, kind: Kind, end: int, final: bool) -> Atom | None:
-        """The text up to `end` as an atom; a grapheme cluster that goes on belongs to it."""
+        """The text up to `end` as an atom, with the rest of a grapheme cluster that continues beyond `end`."""
         text, at = self._text, self._at
         if end >= len(text):
             if not final:
@@ -279,7 +279,7 @@ class Scanner:
         return Atom(Kind.FENCE, "")
 
     def _fenced(self, final: bool) -> Atom | None:
-        """Line by line, until it is closed or too long."""
+        """Take the fence line by line, until it is closed or too long."""
         text, at, longest = self._text, self._at, self._longest
         end = text.find("\n", at, at + longest) + 1
         if not end:
@@ -314,7 +314,7 @@ def _reach(pattern: Any, text: str, at: int) -> int:
 
 
 def _bare(address: str) -> str:
-    """An address without the punctuation behind it."""
+    """An address without the punctuation after it."""
     while address and (
         address[-1] in ".,;:!?'*_~|"
         or (address[-1] == ")" and address.count(")") > address.count("("))

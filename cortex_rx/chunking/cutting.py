@@ -1,4 +1,4 @@
-"""A text that comes in pieces, to chunks."""
+"""Cut a text that comes in pieces into chunks, by a strategy."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from cortex_rx.chunking.units import Fixed, Paragraphs, Strategy, Unit, Words
 __all__ = ["TOKEN", "Cutter", "cutter"]
 
 TOKEN = 4
-"""Code points of a token, where nobody counts them."""
-LAZY = 512  # code points that may wait to be looked at, where nothing in them can end a chunk
-SOON = 256  # what is open for longer than that is looked at every LAZY code points
+"""The code points of a token, if tokens are not counted."""
+LAZY = 512  # code points that may wait unexamined, if nothing in them can end a chunk
+SOON = 256  # text that is open for longer than this is examined every LAZY code points
 
 
 class Cutter:
-    """Cuts one text, from `start` on.  Holds the open chunk, with its overlap, and the open unit.
+    """Cuts one text, from offset `start` on.  Holds the open chunk, with its overlap, and the open unit.
 
-    Text in which nothing can end a chunk is not looked at bit by bit, which would cost ten times as much.
+    Text in which nothing can end a chunk is not examined piece by piece, which would cost ten times as much.
 
     >>> cutter = Cutter(lambda: Fixed(10_000), size=4, overlap=1)
     >>> [(piece.start, piece.text) for text in ("ab", "cd ", "efgh") for piece in cutter.feed(text)]
@@ -40,7 +40,7 @@ class Cutter:
         self._open = 0  # code points that have been looked at and are not yet certain
 
     def feed(self, text: str) -> list[Span]:
-        """More text: the chunks that it closes."""
+        """Add text, and return the chunks that it completes."""
         if not text:
             return []
         strategy, wakes = self.strategy, self.strategy.wakes
@@ -56,7 +56,7 @@ class Cutter:
         return pieces
 
     def finish(self) -> list[Span]:
-        """No more text: the chunks that are left."""
+        """End the text, and return the remaining chunks."""
         strategy = self.strategy
         pieces = list(self._pack(strategy.units(strategy.scanner.feed(self._waited()))))
         pieces += self._pack(strategy.units(strategy.scanner.finish()))

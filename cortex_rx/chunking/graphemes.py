@@ -1,4 +1,4 @@
-"""Where a text may be cut without breaking a grapheme cluster, what a reader takes for one character (UAX 29).
+"""Where a text may be cut without breaking a grapheme cluster: a user-perceived character (UAX 29).
 
 >>> fit("ab👩‍👩‍👧c", 4), fit("ab👩‍👩‍👧c", 7), fit("a\\r\\nb", 2)
 (2, 7, 1)
@@ -11,16 +11,16 @@ import regex  # type: ignore[import-untyped]
 __all__ = ["after", "first", "fit", "is_boundary"]
 
 _CLUSTER = regex.compile(r"\X")
-# What may belong to one cluster with its neighbour; between two others there is always a boundary (but for CR LF).
+# Characters that may share a cluster with a neighbour; between two others there is always a boundary (except CR LF).
 _JOINS = regex.compile(
     r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=Regional_Indicator}"
     r"\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{GCB=LV}\p{GCB=LVT}\p{Extended_Pictographic}]"
 )
-_PLAIN = "\u0300"  # below it nothing joins with what is below it, but for CR LF
+_PLAIN = "\u0300"  # two characters below it never join, except CR LF
 
 
 def _surely(text: str, at: int) -> bool:
-    """There is a boundary at `at`, whatever stands before its two neighbours."""
+    """Whether there is a boundary at `at` whatever comes before its two neighbours."""
     left, right = text[at - 1], text[at]
     if left < _PLAIN and right < _PLAIN:
         return not (left == "\r" and right == "\n")
@@ -28,12 +28,12 @@ def _surely(text: str, at: int) -> bool:
 
 
 def is_boundary(text: str, start: int, at: int) -> bool:
-    """Whether a cluster ends at `at`, where `start` is a boundary and both neighbours of `at` are there."""
+    """Whether a cluster ends at `at`.  `start` must be a boundary, and both neighbours of `at` must be present."""
     return _surely(text, at) or after(text, start, at) == at
 
 
 def after(text: str, start: int, at: int, end: int | None = None) -> int:
-    """The first boundary at or after `at`, at most `end`, where `start` is a boundary."""
+    """The first boundary at or after `at`, at most `end`.  `start` must be a boundary."""
     if at <= start:
         return start
     most = len(text) if end is None else min(end, len(text))

@@ -1,4 +1,4 @@
-"""Units to chunks of a size, with an overlap."""
+"""Pack units into chunks of a size, with an overlap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MANY = 512  # units of one chunk, after which those that no overlap needs are j
 
 
 class Span(NamedTuple):
-    """A chunk: a text, where it starts (code points), and how much of it the chunk before has too."""
+    """A chunk: its text, where it starts, and the length that it shares with the chunk before it (in code points)."""
 
     text: str
     start: int
@@ -28,11 +28,12 @@ class Span(NamedTuple):
 
 
 class Packer:
-    """Packs units, each with a weight, to chunks that weigh at most `size` and have at most `max_length` code points.
+    """Packs weighted units into chunks that weigh at most `size` and have at most `max_length` code points.
 
-    A chunk begins with the last units of the one before that weigh at most `overlap`, as far as the next unit then
-    fits.  A unit that alone weighs more than `size` is a chunk of its own; one that is longer than `max_length` is cut,
-    each part with its share of the weight.  Chunks leave nothing out: without their overlaps they are the text.
+    A chunk begins with the last units of the chunk before it that weigh at most `overlap`, as long as the next unit
+    still fits.  A unit that alone weighs more than `size` is a chunk of its own.  A unit longer than `max_length` is
+    cut, and each part has its share of the weight.  Nothing is left out: without their overlaps, the chunks are the
+    text.
     """
 
     def __init__(self, size: int, overlap: int, start: int = 0, max_length: int | None = None) -> None:
@@ -46,18 +47,18 @@ class Packer:
 
     @property
     def held(self) -> int:
-        """Code points that are held."""
+        """The number of code points held."""
         return self._length
 
     @property
     def room(self) -> int:
-        """What may come before the open chunk is full."""
+        """The weight that still fits into the open chunk."""
         return min(self._size - self._weight, self._most - self._length)
 
     def add(self, text: str, weight: int, loose: bool = False) -> Iterator[Span]:
-        """One more unit: the chunks that are closed by it.
+        """Add a unit, and yield the chunks that it completes.
 
-        A `loose` one, whose weight is its length, fills the chunk and may be cut between any two grapheme clusters.
+        A `loose` unit, whose weight is its length, fills the chunk and may be cut between any two grapheme clusters.
         """
         if loose or len(text) <= self._most:
             yield from self._add(text, weight, loose)
@@ -90,7 +91,7 @@ class Packer:
             yield self._close()
 
     def finish(self) -> Iterator[Span]:
-        """No more units: the chunk that is open, if there is text in it that no chunk has."""
+        """End the units, and yield the open chunk if it has text that is in no other chunk."""
         if self._length > self._kept:
             yield self._close()
         self._start += self._length
@@ -108,8 +109,8 @@ class Packer:
             units.append((joined, self._weight, loose))
 
     def _drop(self, most: int) -> None:
-        """Leave out the first unit of the overlap; of a loose one `most` code points, as how long it is depends on how
-        the text came."""
+        """Drop the first unit of the overlap.  Of a loose unit, drop only `most` code points, since its length depends
+        on how the text came."""
         text, weight, loose = self._units.popleft()
         if loose and (cut := graphemes.after(text, 0, most)) < len(text):
             self._units.appendleft((text[cut:], weight - cut, loose))
@@ -120,7 +121,7 @@ class Packer:
         self._kept -= len(text)
 
     def _close(self) -> Span:
-        """The open chunk; what the next one shares with it stays."""
+        """Close the open chunk; the overlap with the next one stays."""
         units = self._units
         piece = Span("".join(unit[0] for unit in units), self._start, self._kept)
         kept: deque[tuple[str, int, bool]] = deque()
@@ -144,7 +145,7 @@ class Packer:
 
 
 def _parts(text: str, most: int) -> Iterator[str]:
-    """A text that is too long, in parts of at most `most` code points: cut after a line, else after a word, else
+    """Cut a text that is too long into parts of at most `most` code points: after a line, else after a word, else
     between two grapheme clusters, else anywhere."""
     start = 0
     while len(text) - start > most:

@@ -13,12 +13,12 @@ from cortex_rx.chunking.units import Unit, is_break
 
 __all__ = ["Sentences", "is_end"]
 
-TAIL = 48  # code points of the sentence so far that are looked at
-NEXT = 30  # and of what follows
+TAIL = 48  # code points of the sentence so far that sentencex sees
+NEXT = 30  # and of the text after it
 
 _END = regex.compile(r"([\p{Sentence_Break=STerm}\p{Sentence_Break=ATerm}｡]+)[\p{Pe}\p{Pf}\p{Pi}\"'*_~`]*$")
 _OPENING = regex.compile(r"^[\p{Ps}\p{Pi}\p{Pf}\"'*_~`#>!]+")
-# sentencex ends a sentence after some of these, where the next word often begins one ("e.g. This"); and after the number
+# sentencex ends a sentence after some of these, if the next word often begins one ("e.g. This"), and after the number
 # of an item within a line.
 _NEVER = regex.compile(
     r"(?:^|[\s(\[\"'“‘])(?:e\.g|E\.g|i\.e|I\.e|viz|vs|cf|Cf|approx|resp|Mr|Mrs|Ms|Messrs|Dr|Prof|z\.\s?B|d\.\s?h|bzw|ca|p\.\s?ex)\.$"
@@ -29,7 +29,7 @@ _CITATION = regex.compile(r"\[\^?\d{1,4}\]")
 
 
 def is_end(before: str, space: str, following: str, language: str) -> bool:
-    """Whether a sentence ends between `before`, which ends with what may end one, and `following`.
+    """Whether a sentence ends between `before`, which ends with a possible sentence end, and `following`.
 
     >>> is_end("She paid Dr.", " ", "Smith", "en"), is_end("She paid.", " ", "Then", "en")
     (False, True)
@@ -48,11 +48,11 @@ def is_end(before: str, space: str, following: str, language: str) -> bool:
 class Sentences:
     """Sentences, each with the white space after it.
 
-    `sentencex` is asked wherever one may end, once the next word is there, about a short piece around that place: the
-    end of the sentence so far and the word, with links and code as one word each.  So the answer depends on the text
-    alone, and what it costs is bounded.  What is in quotes or brackets is not cut, unless it is long.  After `。！？` a
-    sentence ends always; after "e.g." and the like never.  A blank line, an item of a list, a heading and a fence end
-    one too.
+    Wherever a sentence may end, `sentencex` is asked once the next word is there.  It sees a short piece around that
+    point: the end of the sentence so far and the word, with each link and code span as one word.  So the answer depends
+    only on the text, and its cost is bounded.  Text in quotes or brackets is not cut, unless it is long.  A sentence
+    always ends after `。！？`, and never after "e.g." and the like.  A blank line, a list item, a heading and a fence
+    also end a sentence.
     """
 
     wakes: ClassVar[Any] = regex.compile(r"[\n\u2029\p{Sentence_Break=STerm}\p{Sentence_Break=ATerm}｡]")
@@ -69,15 +69,15 @@ class Sentences:
         self._heading = False
         self._group = self._stop = False  # what the last word is
         self.asked: int = 0
-        """How often sentencex was asked, for tests of what the work depends on."""
+        """How often sentencex was asked, for tests of the cost."""
 
     @property
     def waits(self) -> bool:
-        """A sentence has ended, or may have: the next word tells."""
+        """Whether a sentence has ended, or may have: the next word decides."""
         return self._over or self._maybe is not None or self._may_end()
 
     def units(self, atoms: Iterable[Atom]) -> Iterator[Unit]:
-        """The sentences after which another one has begun."""
+        """The complete sentences: another one has begun after each."""
         for atom in atoms:
             full = self._length + len(atom.text) > self._longest
             for kind, text in atom.words() if full else (atom,):
@@ -91,7 +91,7 @@ class Sentences:
         yield from self._end(len(self._parts))
 
     def _ended(self, kind: Kind, text: str) -> Iterator[Unit]:
-        """What ends before this atom."""
+        """The sentence that ends before this atom, if any."""
         if kind is not Kind.SPACE:
             if self._over or kind is Kind.MARK or kind is Kind.FENCE:
                 yield from self._end(len(self._parts))
@@ -114,7 +114,7 @@ class Sentences:
         return bool(found) and is_end(self._tail[: found.end(1)], self._space, following, self._language)
 
     def _may_end(self) -> bool:
-        """What has come ends with what ends a sentence."""
+        """Whether the text so far ends with a possible sentence end."""
         return not self._tail[-1:].isalnum() and bool(_END.search(self._tail))
 
     def _note(self, kind: Kind, text: str) -> None:
@@ -149,14 +149,14 @@ class Sentences:
 
 
 def _following(kind: Kind, text: str) -> str:
-    """The word that an atom begins with, as sentencex is to see it; nothing if there is none in it."""
+    """The first word of an atom, in the form that sentencex sees; empty if it has none."""
     if kind is Kind.WORDS:
         text = text[: text.index(" ")]
     return str(_OPENING.sub("", _seen(kind, text))[:NEXT])
 
 
 def _seen(kind: Kind, text: str) -> str:
-    """An atom as sentencex is to see it."""
+    """An atom in the form that sentencex sees."""
     if kind is Kind.LINK or kind is Kind.CODE:
         return "" if _TAG.match(text) else "Link"
     if kind is Kind.GROUP:

@@ -1,4 +1,4 @@
-"""What a strategy counts: made of atoms, each with its weight."""
+"""Units: what a strategy counts.  Each is made of atoms and has a weight."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHOLE = (Kind.LINK, Kind.CODE, Kind.MARK, Kind.FENCE)
 
 
 class Unit(NamedTuple):
-    """A piece of the text, what it weighs, and whether it may be cut between any two grapheme clusters."""
+    """A piece of the text, its weight, and whether it may be cut between any two grapheme clusters."""
 
     text: str
     weight: int = 1
@@ -25,15 +25,15 @@ class Unit(NamedTuple):
 
 
 class Strategy(Protocol):
-    """Makes units of the atoms of its scanner.  Holds the unit that is open."""
+    """Makes units of the atoms of its scanner.  Holds the open unit."""
 
     scanner: Scanner
     wakes: ClassVar[Any]
-    """What a text has in it that may end a unit which ends a chunk; None if that depends on the length alone."""
+    """The pattern of text that may end a unit and with it a chunk; None if only the length decides."""
 
     @property
     def waits(self) -> bool:
-        """Whether a unit ends as soon as more text is there."""
+        """Whether a unit ends as soon as more text comes."""
         ...
 
     def units(self, atoms: Iterable[Atom]) -> Iterator[Unit]:
@@ -41,7 +41,7 @@ class Strategy(Protocol):
         ...
 
     def rest(self) -> Iterator[Unit]:
-        """No more atoms: what is left."""
+        """End the atoms, and yield the remaining units."""
         ...
 
 
@@ -83,9 +83,9 @@ class Fixed:
 class Words:
     """Words, each with the white space after it.
 
-    `count` gives the tokens of a word with the white space *before* it, as tokenizers see words; it counts as one at
-    least.  Without it the weight is the length in code points.  A word that weighs more than `most` is cut between
-    grapheme clusters; a link, code or fence is not.
+    `count` returns the tokens of a word with the white space *before* it, as tokenizers see words; the weight is at
+    least 1.  Without `count`, the weight is the length in code points.  A word that weighs more than `most` is cut
+    between grapheme clusters; a link, code or fence is not.
     """
 
     wakes: ClassVar[Any] = None
@@ -103,7 +103,7 @@ class Words:
         self._wide = False
 
     def units(self, atoms: Iterable[Atom]) -> Iterator[Unit]:
-        """The words that are complete: the next one has begun."""
+        """The complete words: another one has begun after each."""
         for atom in atoms:
             for each in atom.words():
                 yield from self._add(*each)
@@ -154,7 +154,7 @@ class Words:
 
 
 class Paragraphs:
-    """What stands between blank lines, with the blank lines after it; those in a fence do not count."""
+    """Text between blank lines, with the blank lines after it.  Blank lines in a fence do not count."""
 
     wakes: ClassVar[Any] = regex.compile(r"[\n\u2029]")
 
@@ -168,11 +168,11 @@ class Paragraphs:
 
     @property
     def waits(self) -> bool:
-        """A blank line has come."""
+        """Whether a blank line has come."""
         return self._ended
 
     def units(self, atoms: Iterable[Atom]) -> Iterator[Unit]:
-        """The paragraphs after which another one has begun."""
+        """The complete paragraphs: another one has begun after each."""
         for atom in atoms:
             full = self._length + len(atom.text) > self._longest
             for each in atom.words() if full else (atom,):
@@ -194,5 +194,5 @@ class Paragraphs:
 
 
 def is_break(space: str) -> bool:
-    """Whether white space has a blank line in it."""
+    """Whether white space contains a blank line."""
     return space.count("\n") > 1 or "\u2029" in space

@@ -1,6 +1,6 @@
-"""State that is a function of the events: where the text stands, the result, the exchange, the metrics.
+"""State that is a function of the events: the position of the text, the result, the exchange, the metrics.
 
-Each fold stands on `position`: none counts attempts by itself."""
+Each fold builds on `position`; none counts attempts by itself."""
 
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.result import ResultFold

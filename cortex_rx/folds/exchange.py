@@ -1,4 +1,4 @@
-"""The exchange that `finalize` stores: what has passed of it."""
+"""The exchange that `finalize` stores, as far as its events have passed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["Exchange"]
 
 
 class Exchange:
-    """What has passed: the text that is not durable yet, and what else is needed to finish."""
+    """The part that has passed: the text that is not durable yet, and what else is needed to finish."""
 
     def __init__(self, whole: bool) -> None:
         self.opened: Opened | None = None
@@ -44,7 +44,7 @@ class Exchange:
         self._begin()
 
     def absorb(self, events: list[StreamEvent]) -> None:
-        """Take events in."""
+        """Add events."""
         for kind, run in groupby(events, type):
             if kind is Delta:
                 move, text = self.position.take_deltas(cast("list[Delta]", list(run)))
@@ -57,7 +57,7 @@ class Exchange:
                     self._other(event)
 
     def _begin(self, text: str = "") -> None:
-        """The text begins anew, with what is stored already."""
+        """The text begins again, with the text that is stored already."""
         self.blank: bool = not text or text.isspace()
         self.needs_text: bool = True  # no call of a tool and no refusal has come, so without text it is no answer
         self._start = self.position.start  # of the tail
@@ -67,9 +67,10 @@ class Exchange:
             self._whole[:] = [text] if text else []
 
     def _cut(self, end: int) -> None:
-        """The text, which had come to `end`, is cut back.
+        """The text, whose end was `end`, is cut back.
 
-        Of a cut below what is durable the store is sent what follows: it compares, and another text is `Diverged`.
+        If it is cut below the durable text, the following text is sent to the store, which compares it: different text
+        is `Diverged`.
         """
         self._start = min(self._start, self.end)
         held = self.tail[: self.end - self._start]
@@ -97,7 +98,7 @@ class Exchange:
             self.blank = False
 
     def _durable(self, offset: int) -> None:
-        """The text before `offset` need not be held."""
+        """The text before `offset` is durable and need not be held."""
         while self._tail and offset > self._start:
             text = self._tail.popleft()
             cut = min(offset - self._start, len(text))
@@ -140,17 +141,17 @@ class Exchange:
 
     @property
     def empty(self) -> bool:
-        """Whether there is no answer to store: no text, no call of a tool, and no refusal."""
+        """Whether there is no answer to store: no text, no tool call and no refusal."""
         refused = self.ended is not None and self.ended.reason == "refusal"
         return self.blank and self.needs_text and not refused
 
     @property
     def text(self) -> str:
-        """The whole answer, where it is kept."""
+        """The whole answer, if it is kept."""
         return "".join(self._whole or ())
 
     def call(self, backend: Backend, opened: Opened, begun: Begun | None, ended: Ended) -> Call[StoredExchange]:
-        """The call that ends the exchange; of one that was not begun under epoch 0."""
+        """The call that ends the exchange; under epoch 0 if the exchange was not begun."""
         streams, space, epoch = Streams(backend), opened.turn.memory_space_id, begun.epoch if begun else 0
         if self.empty:
             return streams.close(
@@ -183,7 +184,7 @@ class Exchange:
 
     @property
     def start(self) -> int:
-        """Where the text begins that is not known to be durable."""
+        """Where the text that is not known to be durable begins."""
         return self._start
 
     @property

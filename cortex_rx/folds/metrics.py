@@ -1,4 +1,4 @@
-"""The figures of one stream, as `measure` counts them."""
+"""The metrics of one stream, as `measure` counts them."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from cortex_rx.models.records import StreamMetrics, Usage
 
 __all__ = ["BATCH", "LONG", "Meter"]
 
-BATCH = 512  # deltas that are noted before they are counted
-LONG = 2048  # code points: a delta that is longer is counted at once, so that what is noted stays small
+BATCH = 512  # deltas that are recorded before they are counted
+LONG = 2048  # code points: a longer delta is counted at once, so that little text is held
 _CUT = 47  # The bits of a float are a logarithmic scale: without the last 47, each bucket is 1.6 to 3.2 % wide.
-_LEAST = 1e-6  # seconds; with less between them two deltas came at once
+_LEAST = 1e-6  # seconds; with a smaller gap, two deltas count as simultaneous
 
 
 class Meter:
-    """The figures of one stream.
+    """The metrics of one stream.
 
-    A delta is only noted, in `times` and `deltas`; `fold` counts what was noted, many at once, which costs a fraction.
-    The gaps between deltas become counts on a logarithmic scale: bounded, whatever the length of the stream.  Sizes are
-    those of the answer, so they begin anew with it; times are those of the stream.  No text is held: of one that is cut
-    back the bytes are those of its length in proportion, exact where all of it is ASCII.
+    A delta is only recorded, in `times` and `deltas`.  `fold` counts many recorded deltas at once, which is far
+    cheaper.  The gaps between deltas become counts on a logarithmic scale, so they take bounded memory.  Sizes belong
+    to the answer and begin again with it; times belong to the stream.  No text is held: if the text is cut back, its
+    bytes are estimated in proportion to its length, which is exact if all of it is ASCII.
     """
 
     def __init__(self, flow: FlowScheduler, price: float | None) -> None:
@@ -62,7 +62,7 @@ class Meter:
         self._gaps: Counter[int] = Counter()
 
     def fold(self) -> None:
-        """Count what was noted."""
+        """Count what was recorded."""
         times, deltas = self.times, self.deltas
         if not times:
             return
@@ -81,7 +81,7 @@ class Meter:
         deltas.clear()
 
     def percentile(self, part: float) -> float | None:
-        """Milliseconds under which `part` of the gaps lie; None without gaps."""
+        """The milliseconds below which the fraction `part` of the gaps lies; None without gaps."""
         rank = part * self._gaps.total()
         for bucket in sorted(self._gaps):
             rank -= self._gaps[bucket]
@@ -91,7 +91,7 @@ class Meter:
         return None
 
     def other(self, event: StreamEvent) -> None:
-        """Count an event that is no delta."""
+        """Count an event that is not a delta."""
         if isinstance(event, PartialStored):
             self.partials += 1
         elif isinstance(event, Problem):
@@ -120,7 +120,7 @@ class Meter:
             self.bytes = round(self.bytes * self._position.offset / length)
 
     def snapshot(self) -> StreamMetrics:
-        """The figures so far."""
+        """The metrics so far."""
         self.fold()
         chunks, characters = self._position.index, self._position.offset
         until = self.ended if self.ended is not None else self.last if self.last is not None else self._time()

@@ -1,4 +1,4 @@
-"""Where an answer is: the one fold of attempts and offsets, on which all other folds stand.
+"""How far an answer is: the one fold of attempts and offsets, on which all other folds build.
 
 A text may begin anew, as a new attempt, because its source could not go on or because a step made another text.  What
 is late and of an older attempt may still come after that.  `TextPosition` says of each event what it means for the
@@ -27,18 +27,18 @@ text::
 
 The rules, for every fold:
 
-* `Delta`: of a higher attempt the text begins anew at its offset; of an older one it is left out.  Where it goes on,
-  its length is counted: a step before may have changed lengths and not the offsets.
-* `Resumed`: of a higher attempt the text begins anew at its offset.  Of the same one it goes on where it was: the
-  offset of the event is that of the source, which is another one where a step changes text.
-* `Replayed` sets attempt, offset and index, whatever they were: its text is the whole text.
-* `Rewound` sets too: in the same attempt the text is cut back to its offset, in another one it begins anew there.
-  Nothing grows by a cut.  That may be an older one: what a reader had seen of the newer one was never stored.  It is
-  the one event beside `Replayed` after which attempts are lower.
-* `PartialStored` and `Chunked` of any other attempt are left out: they say nothing of this text.  (Who counts writes
-  counts them all.)
-* `Ended` is the end of this text; a text that begins anew, or is cut back, has not ended.
-* `Begun` says what the store counts attempt 0 as; see `TextPosition.stored_attempt`.
+* `Delta`: with a higher attempt, the text begins again at its offset.  With an older attempt, it is skipped.  Otherwise
+  the text goes on, and the length of the delta is added: a step upstream may change lengths but not offsets.
+* `Resumed`: with a higher attempt, the text begins again at its offset.  With the same attempt, the text goes on where
+  it was: the offset of the event belongs to the source, and differs where a step changes text.
+* `Replayed` sets attempt, offset and index in any case: its text is the whole text.
+* `Rewound` sets them too.  In the same attempt, the text is cut back to its offset and never grows.  In another
+  attempt, the text begins again there.  That attempt may be older, if the newer text was never stored.  Apart from
+  `Replayed`, it is the only event after which attempts can be lower.
+* `PartialStored` and `Chunked` of another attempt are skipped, since they describe another text.  (A fold that counts
+  writes counts them all.)
+* `Ended` is the end of this text.  A text that begins again, or is cut back, has not ended.
+* `Begun` gives the store's number for attempt 0; see `TextPosition.stored_attempt`.
 """
 
 from __future__ import annotations
@@ -68,24 +68,23 @@ class Move(Enum):
     """What an event means for a text."""
 
     GOES_ON = "goes on"
-    """It goes on, or the event says nothing of it."""
+    """The text goes on, or the event does not concern it."""
     ANEW = "anew"
-    """It begins anew, with this event: what there was of it is to be forgotten."""
+    """The text begins again with this event: forget the text so far."""
     CUT = "cut"
-    """It is cut back to `TextPosition.offset`."""
+    """The text is cut back to `TextPosition.offset`."""
     OTHER = "other"
-    """The event is of another text: leave it out."""
+    """The event belongs to another text: skip it."""
 
 
 _attempt = attrgetter("attempt")
 
 
 class TextPosition:
-    """How far a text has come: its attempt, its length, the number of its deltas and the place in its source.
+    """How far a text is: its attempt, its length, the number of its deltas and its source position.
 
-    `take` is called with every event.  Where that is too slow, `take_deltas` takes many at once, or a delta whose
-    `attempt` is the current one is put into `last` and its length added to `offset`, which is all that `take` does with
-    it.
+    Call `take` with every event.  Where that is too slow, `take_deltas` takes many deltas at once.  Or a caller puts a
+    delta of the current `attempt` into `last` and adds its length to `offset`; `take` does no more with it.
     """
 
     __slots__ = ("_index", "_mark", "_stored", "attempt", "beginnings", "ended", "last", "offset", "start")
@@ -93,25 +92,25 @@ class TextPosition:
     def __init__(self, attempt: int = 0, offset: int = 0, index: int = 0) -> None:
         self._stored = 0
         self.beginnings: int = -1
-        """How often the text has begun anew, with `Replayed` too, or was cut back."""
+        """How often the text has begun again, also with `Replayed`, or was cut back."""
         self._set(attempt, offset, index)
 
     def _set(self, attempt: int, offset: int, index: int = 0, mark: SourcePosition | None = None) -> None:
         self.attempt: int = attempt
-        """The one that the text is of, as its deltas count."""
+        """The attempt of the text, as its deltas count it."""
         self.start: int = offset
-        """Where its deltas begin: 0, or behind what was replayed."""
+        """Where its deltas begin: 0, or the end of the replayed text."""
         self.offset: int = offset
         """The length of the text, in code points."""
         self._index, self._mark = index, mark
         self.last: Delta | None = None
-        """Its last delta."""
+        """The last delta."""
         self.ended: Ended | None = None
-        """Its end, once that has come."""
+        """The end of the text, once it has come."""
         self.beginnings += 1
 
     def means(self, event: StreamEvent) -> Move:
-        """What an event means for the text, which is not changed by that."""
+        """What an event means for the text, without taking it into account."""
         if isinstance(event, Delta | Resumed | SourceReplayed):
             if event.attempt == self.attempt:
                 return Move.GOES_ON
@@ -125,7 +124,7 @@ class TextPosition:
         return Move.GOES_ON
 
     def take(self, event: StreamEvent) -> Move:
-        """Take one event into account, and say what it means."""
+        """Take one event into account, and return what it means."""
         move = self.means(event)
         if move is Move.ANEW:
             if isinstance(event, Replayed):
@@ -151,11 +150,10 @@ class TextPosition:
         return move
 
     def take_deltas(self, deltas: Sequence[Delta]) -> tuple[Move, str]:
-        """Take deltas that came one after the other; gives what they add to the text, all that there is of it if it is
-        `ANEW`.
+        """Take consecutive deltas into account; returns the text that they add, or the whole text if it is `ANEW`.
 
-        >>> deltas = [Delta(text, index, index, attempt, 0.1) for text, index, attempt in (("a", 0, 0), ("b", 0, 1), ("c", 1, 0))]
-        >>> TextPosition().take_deltas(deltas)
+        >>> given = ("a", 0, 0), ("b", 0, 1), ("c", 1, 0)
+        >>> TextPosition().take_deltas([Delta(text, index, index, attempt, 0.1) for text, index, attempt in given])
         (<Move.ANEW: 'anew'>, 'b')
         """
         attempts = set(map(_attempt, deltas))
@@ -174,19 +172,19 @@ class TextPosition:
 
     @property
     def index(self) -> int:
-        """The number of its deltas."""
+        """The number of deltas."""
         return self._index if self.last is None else self.last.index + 1
 
     @property
     def mark(self) -> SourcePosition | None:
-        """The place in the source that belongs to its end, if that is known."""
+        """The source position at the end of the text, if known."""
         return self._mark if self.last is None else self.last.mark
 
     @property
     def stored_attempt(self) -> int:
-        """What the store counts `attempt` as: a stream that was begun before has texts of that time.
+        """The store's number for `attempt`, which is higher if the stream was begun before.
 
-        In a stream that was taken over the two are one, for its deltas go on counting as the store does.
+        In a stream that was taken over the two are equal, because its deltas continue the store's count.
         """
         return self._stored + self.attempt
 

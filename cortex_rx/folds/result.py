@@ -1,5 +1,4 @@
-"""What came of a stream: the fold from its events to `EnhancedRememberStreamResult`, the result of Cortex's name and
-fields.
+"""The result of a stream: the fold from its events to `EnhancedRememberStreamResult`.
 
 >>> from cortex_rx.events import Delta, Ended, Opened, Remembered
 >>> from cortex_rx.models.turn import Turn
@@ -62,9 +61,11 @@ __all__ = [
 
 
 def insights(metrics: StreamMetrics) -> PerformanceInsights:
-    """What the numbers of a whole stream say, by Cortex's thresholds.  It advises no option that this version refuses.
+    """What the metrics of a whole stream show, by Cortex's thresholds.  It suggests no option that this version
+    refuses.
 
-    >>> insights(StreamMetrics(first_chunk_latency=2345, total_chunks=40, chunks_per_second=20, partial_updates=3)).bottlenecks
+    >>> slow = StreamMetrics(first_chunk_latency=2345, total_chunks=40, chunks_per_second=20, partial_updates=3)
+    >>> insights(slow).bottlenecks
     ('the first text came after 2,345 ms (more than 2,000)',)
     """
     found: list[tuple[str, str]] = []
@@ -98,7 +99,7 @@ def insights(metrics: StreamMetrics) -> PerformanceInsights:
 class ResultFold:
     """The result of a stream, event by event.
 
-    The work for an event does not grow with the length of the answer.  **Unbounded**: it holds the answer.
+    The cost of an event does not grow with the length of the answer.  **Unbounded**: it holds the answer.
     """
 
     __slots__ = (
@@ -134,14 +135,14 @@ class ResultFold:
 
     @property
     def text(self) -> str:
-        """The answer so far.  The first reading after a delta copies it, further ones do not."""
+        """The answer so far.  The first read after a delta copies it; later reads do not."""
         if len(self._text) != self._buffer.tell():
             self._text = self._buffer.getvalue()
         return self._text
 
     @property
     def position(self) -> TextPosition:
-        """How far the text has come."""
+        """How far the text is."""
         self._position.offset = self._buffer.tell()
         return self._position
 
@@ -157,7 +158,7 @@ class ResultFold:
 
     @property
     def attempt(self) -> int:
-        """The attempt that the text is of; with `text`, `offset` and `index` it is what a `Replayed` says."""
+        """The attempt of the text.  With `text`, `offset` and `index` it makes a `Replayed`."""
         return self._position.attempt
 
     @property
@@ -167,12 +168,12 @@ class ResultFold:
 
     @property
     def begun(self) -> Begun | None:
-        """Under which epoch the stream is owned, once it is."""
+        """The event with the epoch under which the stream is owned, once it has come."""
         return self._begun
 
     @property
     def token(self) -> str | None:
-        """What resumes the stream, once it is owned."""
+        """The token that resumes the stream, once the stream is owned."""
         return self._begun.token if self._begun else None
 
     @property
@@ -181,9 +182,9 @@ class ResultFold:
         return self._position.ended
 
     def add(self, event: StreamEvent) -> None:
-        """Take one more event into account; those that say nothing about the result change nothing."""
+        """Add one event.  An event that does not concern the result changes nothing."""
         position = self._position
-        if type(event) is Delta and event.attempt == position.attempt:  # first, for it is called with every token
+        if type(event) is Delta and event.attempt == position.attempt:  # first, since it runs for every token
             position.last = event
             self._write(event.text)
             return
@@ -218,7 +219,7 @@ class ResultFold:
         """The result, once the exchange is stored.
 
         Raises `NotStored`, with all the text that came, if no `Remembered` has come: the chain has no `finalize` (or
-        another step that emits it), or was left before it was done.
+        another step that emits it), or was stopped before that.
         """
         remembered = self._remembered
         if remembered is None:
@@ -250,8 +251,8 @@ class ResultFold:
         )
 
     def _begin(self, text: str) -> None:
-        """The text begins anew, or is another one now."""
-        self._buffer = StringIO()  # takes the room of the text; a list of its pieces takes ten times that
+        """The text begins again, or is replaced."""
+        self._buffer = StringIO()  # takes the memory of the text; a list of its pieces takes ten times as much
         self._write = self._buffer.write
         self._text = ""
         self._write(text)
@@ -279,7 +280,7 @@ class ResultFold:
         )
 
     def _counts(self) -> StreamMetrics:
-        """What is known where nobody measured: no times."""
+        """What is known without `measure`: no times."""
         usage = self.ended.usage if self.ended else None
         counted = usage.output_tokens if usage else None
         return StreamMetrics(

@@ -1,4 +1,4 @@
-"""What failed in a stream, as hooks and results say it."""
+"""A failure in a stream, as hooks and results describe it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stream_error(
     resume_token: str | None = None,
     original_error: Exception | None = None,
 ) -> StreamError:
-    """What failed, and how far the stream was."""
+    """The failure, and how far the stream was."""
     context = ErrorContext(
         phase=problem.phase,
         chunk_number=chunk_number,

@@ -1,11 +1,11 @@
-"""In a notebook: marbles of what a chain does, and an answer while it streams.
+"""For notebooks: marble diagrams of a chain at work, and the live display of an answer.
 
     from cortex_rx.jupyter import live, record
 
-    await record(model, chain, virtual=True)     # what passed at each step, drawn
-    await live(answer)                           # the text, what of it is stored, the figures, in one place
+    await record(model, chain, virtual=True)     # draws what passed at each step
+    await live(answer)                           # shows the text, how much of it is stored, and the metrics
 
-Both work without a notebook too, where they are text.  A chain shows itself: say its name in a cell.
+Both also work without a notebook, as text.  A chain shows itself: put its name at the end of a cell.
 """
 
 from cortex_rx.jupyter._live import Live, State, live

@@ -1,4 +1,4 @@
-"""`live`: an answer while it streams, in one place of a notebook."""
+"""`live`: show an answer while it streams, in one output of a notebook."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TENTH = timedelta(milliseconds=100)
 ROLES: dict[str | None, str] = {"user": "question", "agent": "answer"}
 
 State: TypeAlias = Literal["waiting", "streaming", "storing", "remembered", "interrupted", "stopped", "failed"]
-"""What an answer that is shown does, or what became of it."""
+"""The state of an answer that is shown."""
 
 
 class Live:
-    """What `live` shows of an answer: the end of its text, how much of it is stored, and figures; later what became of
-    it.
+    """What `live` shows of an answer: the end of its text, how much of it is stored, metrics, and finally the outcome.
 
-    It is text (`repr`) and HTML, in which everything is escaped.  It stays small however long the answer is.
+    It is text (`repr`) and HTML, in which everything is escaped.  Its size is bounded, whatever the length of the
+    answer.
 
     >>> view = Live()
     >>> view.add(Delta("Hello", index=0, offset=0, attempt=0, at=0.25))
@@ -49,18 +49,18 @@ class Live:
         self.characters: int = 0
         self.deltas: int = 0
         self.stored: int = 0
-        """Up to here the text is durable, as far as the stream has said."""
+        """The length of the durable text, as far as the stream has reported it."""
         self.problems: tuple[str, ...] = ()
-        """The codes of what failed beside the stream, each once."""
+        """The codes of the failures beside the stream, each once."""
         self.metrics: StreamMetrics | None = None
         self.notes: tuple[str, ...] = ()
-        """What became of it, and how to find it."""
+        """The outcome, and how to find the memory."""
         self._position = TextPosition()
-        self._first: float | None = None  # seconds since `Opened`; None for one who came late
+        self._first: float | None = None  # seconds since `Opened`; None for a late reader
         self._last = 0.0
 
     def add(self, event: StreamEvent) -> bool:
-        """Take an event in; whether it changed what is shown."""
+        """Add an event, and return whether it changed what is shown."""
         move = self._position.take(event)
         if move is Move.OTHER:
             return False
@@ -96,7 +96,7 @@ class Live:
         self.tail, self.characters, self.deltas, self.stored = "", 0, 0, 0
 
     def remembered(self, result: EnhancedRememberStreamResult) -> None:
-        """It is stored."""
+        """The answer is stored."""
         self.state, self.stored = "remembered", self.characters
         if result.performance:  # it was measured
             self.metrics = result.stream_metrics
@@ -107,7 +107,7 @@ class Live:
         )
 
     def ended(self, state: Literal["interrupted", "stopped", "failed"], notes: tuple[str, ...], stored: int) -> None:
-        """It did not come to its end; `stored` code points of it are in the store."""
+        """The answer did not reach its end; `stored` code points of it are in the store."""
         self.state, self.notes, self.stored = state, notes, stored
 
     def _figures(self) -> str:
@@ -122,7 +122,7 @@ class Live:
         else:
             if self._first is not None:
                 parts.append(f"first text after {self._first * 1000:,.0f} ms")
-            if self._last >= 0.1:  # of less no rate can be told
+            if self._last >= 0.1:  # a shorter time gives no useful rate
                 parts.append(f"{self.characters / self._last:,.0f} characters/s")
         if self.problems:
             parts.append(f"problems: {', '.join(self.problems)}")
@@ -147,7 +147,7 @@ class Live:
 
 
 class _Paint:
-    """Shows what changed, at most once in `every` seconds, and the latest in the end."""
+    """Shows changes, at most once in `every` seconds, and the last state at the end."""
 
     def __init__(self, view: Live, show: Callable[[Live], object], every: float) -> None:
         self._view, self._show, self._every = view, show, every
@@ -170,22 +170,22 @@ class _Paint:
             self._timer = None
 
 
-_ending: set[asyncio.Task[None]] = set()  # a loop holds its tasks but weakly
+_ending: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only weakly
 
 
 async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live], object] | None = None) -> None:
-    """Show an answer in one place while it streams, to its end; then `await answer` has the result.
+    """Show an answer in one output while it streams, to its end.  Then `await answer` has the result.
 
-    It shows the text, up to where it is stored, and figures; at most once in `every`, however many tokens come.  Where
-    output cannot be changed any more, as in a terminal, only the last state is shown.  `show` is called instead, if
-    given.
+    It shows the text, how much of it is stored, and metrics, at most once in `every`, however many tokens come.  If
+    output cannot be updated, as in a terminal, only the last state is shown.  If `show` is given, it is called with the
+    view instead.
 
-    An interrupted cell (or a cancellation of this) stops the answer: what came is written, and the display says how
-    much of it is in the store, under which id, and how to find it.  A second interrupt does not break into that.  When
-    the stream fails it is shown in the same way, and the error is raised.
+    An interrupted cell, or a cancellation, stops the answer.  Its text is stored, and the display says how much of it
+    is in the store, under which id, and how to find it.  A second interrupt does not disturb that.  A stream that fails
+    is shown in the same way, and the error is raised.
 
-    Needs the extra `jupyter`, unless `show` is given: raises `MissingExtra`; and `InvalidArgument` before anything
-    runs.
+    Needs the extra `jupyter`, unless `show` is given; raises `MissingExtra` without it.  Raises `InvalidArgument`
+    before anything runs.
 
     >>> import asyncio
     >>> from cortex_rx import Cortex
@@ -199,7 +199,7 @@ async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live
     ('remembered', 'Hello Ada', 9)
     """
     pause = check.seconds()("every", every)
-    check.instance(Answer, "an Answer, which remember_stream gives")("answer", answer)
+    check.instance(Answer, "an Answer, as remember_stream returns it")("answer", answer)
     check.optional(check.function)("show", show)
     view = Live()
     show = show or _display()
@@ -210,9 +210,9 @@ async def live(answer: Answer, *, every: timedelta = TENTH, show: Callable[[Live
             if view.add(event):
                 paint.soon()
         view.remembered(await answer)
-    except asyncio.CancelledError:  # which is also what a kernel makes of an interrupt
+    except asyncio.CancelledError:  # a kernel also turns an interrupt into this
         paint.stop()
-        # In a task of its own: whoever interrupts once more leaves, and still sees it.
+        # In a task of its own, so that a second interrupt leaves the cell and the state is still shown.
         ending = asyncio.create_task(_stopped(answer, view, paint))
         _ending.add(ending)
         ending.add_done_callback(_ending.discard)
@@ -233,14 +233,14 @@ async def _stopped(answer: Answer, view: Live, paint: _Paint) -> None:
 
 
 async def _say(answer: Answer, view: Live, state: Literal["interrupted", "stopped", "failed"]) -> None:
-    """What the store holds of it: the stream cannot say what was written after it was stopped."""
+    """Show what the store holds: the stream does not report writes after it was stopped."""
     try:
         kept = await answer.kept()
     except Exception as error:
-        view.ended(state, (f"the store could not say what it holds: {type(error).__name__}",), view.stored)
+        view.ended(state, (f"the store could not be read: {type(error).__name__}",), view.stored)
         return
     if kept is None and answer._backend is None:
-        view.ended(state, ("this answer does not know its store: look there for what is kept",), view.stored)
+        view.ended(state, ("this answer has no backend: look in your store for what is kept",), view.stored)
         return
     if kept is None:
         view.ended(state, ("the store holds no text of this answer",), 0)
@@ -255,7 +255,7 @@ async def _say(answer: Answer, view: Live, state: Literal["interrupted", "stoppe
 
 
 def _display() -> Callable[[Live], object]:
-    """A function that shows a view, in one place of the cell that runs now."""
+    """A function that shows a view in one output of the running cell."""
     try:
         ipython = importlib.import_module("IPython")
         shown = importlib.import_module("IPython.display")

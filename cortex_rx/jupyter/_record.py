@@ -1,4 +1,4 @@
-"""`record`: what passed at each step, as marbles."""
+"""`record`: a marble diagram of what passes at each step."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ __all__ = ["Recording", "record"]
 
 T = TypeVar("T")
 
-DRAWN = 60  # marbles of a lane that are drawn; more are too small to read
+DRAWN = 60  # the most marbles drawn on a lane; more would be too small to read
 
 
 @dataclass(frozen=True, repr=False)
 class Recording:
-    """What passed: a notebook shows it as a marble diagram, a terminal as text.
+    """What passed at each step.  A notebook shows it as a marble diagram, a terminal as text.
 
-    **Unbounded**: it holds every event on every lane.  Of a long one only the beginning is drawn, and it says so.
+    **Unbounded**: it holds every event on every lane.  Of a long recording only the beginning is drawn, with a note.
     """
 
     trace: Trace
-    """The lanes, with the time of everything on them: the source, then what each step let out."""
+    """The lanes, with times: the source, then the output of each step."""
     events: tuple[StreamEvent, ...]
-    """What came out at the end."""
+    """The output of the whole chain."""
     error: Exception | None
-    """What the stream failed with, if it did."""
+    """The error of the stream, if it failed."""
 
     def _drawn(self) -> tuple[Trace, str]:
-        """The part that is drawn, and what is said of the rest."""
+        """The part that is drawn, and a note on the rest."""
         lanes = self.trace.lanes
         full = [marks[DRAWN - 1].at for marks in lanes.values() if len(marks) > DRAWN]
         if not full:
@@ -72,18 +72,18 @@ async def record(
     virtual: bool = False,
     frame: float | None = None,
 ) -> Recording:
-    """Run `source` through `chain` to its end and return what passed: a lane for the source, and one for each step.
+    """Run `source` through `chain` to its end and return a recording: a lane for the source, and one for each step.
 
-    `source` is an observable of events, or what `from_stream` takes; then `turn` says whose it is, by default nobody's,
-    in the memory space "recording".  The chain does what it does: what it stores is stored.
+    `source` is an observable of events, or a source for `from_stream`.  For the latter, `turn` is its turn, by default
+    a placeholder in the memory space "recording".  The chain works as usual: what it stores is really stored.
 
-    With `virtual` it runs in virtual time, on a loop of its own in a thread: hours pass in a moment, and the diagram is
-    the same each time.  That is for scripted sources; one that waits for a socket, or for something of the notebook's
-    loop, needs real time.  `frame` is the seconds that one character of the diagram stands for.
+    With `virtual`, it runs in virtual time, on a loop of its own in a thread: hours pass in a moment, and the diagram
+    is the same each time.  This is for scripted sources.  A source that waits for a socket, or for the notebook's loop,
+    needs real time.  `frame` is the number of seconds of one character in the diagram.
 
-    A stream that fails is a recording too, with its `error`.  Raises `ChainOrderError` and `InvalidArgument` before
-    anything runs, `cortex_rx.testing.Deadlock` where virtual time waits for nothing, and what an operator with a bug
-    raised.
+    A stream that fails also gives a recording, with its `error`.  Raises `ChainOrderError` and `InvalidArgument` before
+    anything runs, `cortex_rx.testing.Deadlock` if nothing can ever happen in virtual time, and the error of an operator
+    with a bug.
 
     >>> import asyncio
     >>> from cortex_rx import operators as cx
@@ -118,10 +118,10 @@ async def record(
 
     async def play() -> Exception | None:
         try:
-            await run(pipeline.pipe(ops.count()))  # of nothing too it gives an item
+            await run(pipeline.pipe(ops.count()))  # `count` emits an item even for an empty stream
         except Exception as error:
             if not any(mark.value is error for mark in trace.lane(out)):
-                raise  # the stream did not fail with it: it is a bug in what somebody put into it
+                raise  # the stream did not fail with it: it is a bug in an operator
             return error
         return None
 
@@ -137,7 +137,7 @@ def _steps(chain: Operator) -> Chain:
 
 
 def _tapped(chain: Chain, trace: Trace) -> Chain:
-    """The same steps, whose order is checked as theirs is; what each lets out is noted, and what the first is given."""
+    """The same steps, checked in the same order, with their outputs and the input of the first one recorded."""
     source = "source" if "source" not in chain else "(source)"
 
     def tapped(one: Step, first: bool) -> Step:
@@ -152,8 +152,8 @@ def _tapped(chain: Chain, trace: Trace) -> Chain:
 
 
 async def _in_virtual_time(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run it on a virtual loop, in a thread: this one has a loop already.  A cancellation is handed on, and waited
-    for."""
+    """Run it on a virtual loop in another thread, since this thread has a loop.  A cancellation is passed on and
+    awaited."""
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
     cancelled = False
 
@@ -167,13 +167,13 @@ async def _in_virtual_time(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     work = asyncio.create_task(asyncio.to_thread(lambda: run_virtual(main())))
     try:
-        # An interrupt may be delivered to the thread that works, and is handled only when this one wakes.
+        # An interrupt may be delivered to the other thread, and is handled only when this thread wakes.
         while not work.done():
             await asyncio.wait({work}, timeout=0.1)
     except asyncio.CancelledError:
         cancelled = True
         for loop, task in running:
-            with suppress(RuntimeError):  # it is through, and its loop closed
+            with suppress(RuntimeError):  # it has finished, and its loop is closed
                 loop.call_soon_threadsafe(task.cancel)
         await asyncio.wait({work})
         raise

@@ -1,16 +1,16 @@
 """Stream utilities for plain async iterables, with the names that Cortex's SDK has for them.
 
-They stand beside the pipeline, for streams that are not to be remembered: nothing here needs an observable.
+They are independent of the pipeline, for streams that are not to be remembered.  No observable is needed.
 
-What reads a stream closes it, once, in whatever way the reading ends: it calls `aclose` of the stream and of its
-iterator, where they have one.  A stream that is a context manager (those of the SDKs) stays its owner's, who enters and
-leaves it.  An async generator that a reader leaves is closed when it is dropped; to have it closed at once, say so::
+A function that reads a stream closes it once, however the reading ends: it calls `aclose` of the stream and of its
+iterator, if they have it.  If the stream is a context manager (as in the SDKs), its owner enters and leaves it.  An
+async generator that a reader abandons is closed when it is garbage-collected.  To close it at once, use `aclosing`::
 
     async with aclosing(with_max_length(stream, 100)) as pieces:
         async for piece in pieces:
             ...
 
-Cortex's `isReadableStream` and `consumeReadableStream` are about a type of the browser's; Python has none of it.
+Cortex's `isReadableStream` and `consumeReadableStream` are for a browser type that Python lacks.
 """
 
 from cortex_rx.stream_utils.queue import AsyncQueue

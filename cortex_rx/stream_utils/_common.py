@@ -1,4 +1,4 @@
-"""What the utilities share: how a stream is read and closed, how one waits for a change."""
+"""Shared helpers: reading and closing a stream, waiting for a change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def reading(stream: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """The iterator of a stream; at the end it is closed, and the stream too if that is another thing."""
+    """The iterator of a stream.  At the end it is closed, and also the stream, if that is another object."""
     async with AsyncExitStack() as stack:
         items = aiter(stream)
         for thing in {id(each): each for each in (stream, items)}.values():
@@ -25,19 +25,19 @@ async def reading(stream: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
 
 
 class Changes:
-    """Lets coroutines wait until something that they look at has changed."""
+    """Lets coroutines wait until a condition holds."""
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
 
     def tell(self) -> None:
-        """Something has changed: let all look."""
+        """Announce a change: all waiting coroutines check their condition."""
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Until `holds()`.  Nothing is awaited between its last answer and the return."""
+        """Wait until `holds()` is true.  Nothing is awaited between its last call and the return."""
         while not holds():
             future = asyncio.get_running_loop().create_future()
             self._waiting[future] = None
@@ -48,5 +48,5 @@ class Changes:
 
 
 async def awaited(value: Any) -> Any:
-    """What a function gave, plain or async."""
+    """The result of a function, plain or async."""
     return await value if inspect.isawaitable(value) else value

@@ -1,4 +1,4 @@
-"""A bounded queue, with or without somebody who works through it."""
+"""A bounded queue, with or without a processor of its items."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ T = TypeVar("T")
 
 
 class AsyncQueue(AsyncIterator[T]):
-    """A queue of at most `max_size` items that wait.  `enqueue` waits for room.
+    """A queue of at most `max_size` waiting items.  `enqueue` waits while it is full.
 
-    With a `processor`, a function, plain or async, the items are given to it in order, one at a time, by a task that
-    lives only while there is something to do.  Without one, `async for` reads them, until the queue is closed and
-    empty; once it was stopped they get `QueueClosed`.
+    A `processor` is a function, plain or async.  It gets the items in order, one at a time, from a task that exists
+    only while there is work.  Without a processor, `async for` reads the items until the queue is closed and empty.
+    After `stop`, readers get `QueueClosed`.
 
-    An item with which the processor fails ends the work: `enqueue`, `drain` and `close` raise its error from then on,
-    and what waits stays, for `dequeue`.  With `on_error(item, error)` that is called instead, and the work goes on.
+    If the processor fails on an item, processing ends: from then on `enqueue`, `drain` and `close` raise its error, and
+    the waiting items stay, for `dequeue`.  With `on_error(item, error)`, that function is called, and processing
+    continues.
 
-    `async with` closes it: at its end what waits is processed; if its body fails, or is cancelled, the queue is
-    stopped.  Without it, `drain`, `close` or `stop` is what waits for the task.
+    `async with` closes the queue: at its end the waiting items are processed.  If its body fails or is cancelled, the
+    queue is stopped.  Otherwise call `drain`, `close` or `stop` to wait for the task.
 
     >>> import asyncio
     >>> async def main():
@@ -67,22 +68,21 @@ class AsyncQueue(AsyncIterator[T]):
 
     @property
     def processing(self) -> bool:
-        """Whether the processor is at work."""
+        """Whether the processor is working."""
         return self._worker is not None
 
     def size(self) -> int:
-        """How many items wait; the one that is being processed does not."""
+        """The number of waiting items, without the one that is being processed."""
         return len(self._items)
 
     def is_empty(self) -> bool:
-        """Whether none waits."""
+        """Whether no item is waiting."""
         return not self._items
 
     async def enqueue(self, item: T) -> None:
-        """Put an item at the end, when there is room.  It is in the queue when this returns, and is not when this
-        raises.
+        """Add an item at the end, after waiting for space.  If this raises, the item is not in the queue.
 
-        Raises `QueueClosed` after `close`, and the error of the processor after that has failed.
+        Raises `QueueClosed` after `close`, and the error of the processor after it has failed.
         """
         if len(self._items) >= self.max_size:
             self._not_by_the_processor()
@@ -96,7 +96,7 @@ class AsyncQueue(AsyncIterator[T]):
         self._work_on()
 
     def dequeue(self) -> T | None:
-        """Take the first item that waits, without waiting; None if there is none.  The processor does not get it."""
+        """Remove and return the first waiting item, without waiting; None if there is none.  The processor skips it."""
         if not self._items:
             return None
         item = self._items.popleft()
@@ -104,7 +104,7 @@ class AsyncQueue(AsyncIterator[T]):
         return item
 
     def clear(self) -> None:
-        """Drop what waits."""
+        """Drop the waiting items."""
         self._items.clear()
         self._changes.tell()
 
@@ -113,7 +113,7 @@ class AsyncQueue(AsyncIterator[T]):
             raise TypeError("the items of this queue go to its processor")
         await self._changes.until(lambda: self._items or self._closed)
         if self._stopped:
-            raise QueueClosed("the queue was stopped")  # which is not its end: something may have been dropped
+            raise QueueClosed("the queue was stopped")  # not a normal end: items may have been dropped
         if not self._items:
             raise StopAsyncIteration
         item = self._items.popleft()
@@ -121,17 +121,17 @@ class AsyncQueue(AsyncIterator[T]):
         return item
 
     async def drain(self) -> None:
-        """Until nothing waits and nothing is being processed.  Raises the error of the processor."""
+        """Wait until no item is waiting or being processed.  Raises the error of the processor."""
         self._not_by_the_processor()
         await self._changes.until(lambda: self._failure or not (self._items or self._worker))
         if self._failure:
             raise self._failure
 
     async def close(self) -> None:
-        """Take no more; with a processor, also wait until it is through with what waits.  Without, that can still be
-        read.
+        """Accept no more items.  With a processor, wait until it has processed the waiting items.  Without one, they
+        can still be read.
 
-        Cancelling this does not stop the processor: `stop` does.
+        Cancelling this does not stop the processor; `stop` does.
         """
         self._closed = True
         self._changes.tell()
@@ -139,7 +139,7 @@ class AsyncQueue(AsyncIterator[T]):
             await self.drain()
 
     async def stop(self) -> None:
-        """Take no more, drop what waits, cancel what is being processed, and wait until that has ended."""
+        """Accept no more items, drop the waiting ones, cancel the processing, and wait until it has ended."""
         self._not_by_the_processor()
         self._closed = self._stopped = True
         self.clear()
@@ -177,7 +177,7 @@ class AsyncQueue(AsyncIterator[T]):
             self._failure = worker.exception()
         elif not self._stopped:
             self._failure = ForeignCancellation("the processing of a queue")
-        self._work_on()  # with what came meanwhile
+        self._work_on()  # for items that came meanwhile
         self._changes.tell()
 
     async def _work(self, processor: Callable[[T], Any]) -> None:
@@ -194,4 +194,4 @@ class AsyncQueue(AsyncIterator[T]):
                 if self._on_error is None:
                     raise
                 await awaited(self._on_error(item, error))
-            await asyncio.sleep(0)  # a processor that never waits starves nobody
+            await asyncio.sleep(0)  # so that a processor that never waits does not starve other tasks

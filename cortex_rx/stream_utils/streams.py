@@ -1,4 +1,4 @@
-"""Streams from streams: a time limit, a length limit, batches, an observer; and a stream to its end."""
+"""Functions on streams: a time limit, a length limit, batches, an observer, and reading to the end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 
 
 def is_async_iterable(value: object) -> TypeGuard[AsyncIterable[Any]]:
-    """Whether `async for` can read it.
+    """Whether `async for` can read a value.
 
     >>> async def words():
     ...     yield "Hello"
@@ -37,10 +37,10 @@ def is_async_iterable(value: object) -> TypeGuard[AsyncIterable[Any]]:
 
 
 async def consume_stream(stream: AsyncIterable[str]) -> str:
-    """Read a stream of text to its end: the whole text.  None is skipped.
+    """Read a stream of text to its end, and return the whole text.  Chunks that are None are skipped.
 
-    Raises what the stream raises, as it is; `TypeError` for a chunk that is no text; `InvalidArgument` for what is no
-    async iterable.
+    Raises the stream's own errors unchanged, `TypeError` for a chunk that is not text, and `InvalidArgument` if
+    `stream` is not an async iterable.
 
     >>> import asyncio
     >>> async def words():
@@ -67,12 +67,11 @@ consume_async_iterable = consume_stream
 def with_stream_timeout(
     stream: AsyncIterable[T], timeout_ms: float | None = None, *, idle_ms: float | None = None
 ) -> AsyncGenerator[T, None]:
-    """The same stream; `StreamTimeout` when it is waited for too long: `timeout_ms` for all its items together,
-    `idle_ms` for one.
+    """The same stream with a time limit in milliseconds: `timeout_ms` for all items together, `idle_ms` for each.
 
-    Milliseconds, of which only those count in which the stream is waited for: a reader may take his time.  What had
-    come was given before.  The read that takes too long is cancelled, and the stream closed.  An error of the stream's
-    own, a `TimeoutError` too, comes as it is.
+    Only the time spent waiting for the stream counts; a slow reader is not limited.  Beyond a limit, the read is
+    cancelled, the stream is closed, and `StreamTimeout` is raised.  Items that came before have been passed on.  The
+    stream's own errors, also a `TimeoutError`, are raised unchanged.
 
     >>> import asyncio
     >>> async def stalls():
@@ -116,9 +115,9 @@ async def _timed(stream: AsyncIterable[T], total: float | None, idle: float | No
 
 
 def with_max_length(stream: AsyncIterable[str], max_length: int) -> AsyncGenerator[str, None]:
-    """The same stream; `StreamTooLong` when more than `max_length` code points come.
+    """The same stream, which raises `StreamTooLong` when more than `max_length` code points come.
 
-    What had come is given first, up to exactly `max_length`: of the chunk that exceeds it the beginning.
+    The text up to exactly `max_length` is passed on first, including the beginning of the chunk that exceeds it.
 
     >>> import asyncio
     >>> async def words():
@@ -150,7 +149,7 @@ async def _limited(stream: AsyncIterable[str], max_length: int) -> AsyncGenerato
 def buffer_stream(stream: AsyncIterable[T], buffer_size: int) -> AsyncGenerator[list[T], None]:
     """The items of a stream in lists of `buffer_size`; the last list may be shorter.
 
-    When the stream fails, what had come is given first, then the error is raised.
+    When the stream fails, the items that came are passed on first, then the error is raised.
 
     >>> import asyncio
     >>> async def words():
@@ -185,7 +184,7 @@ async def _buffered(stream: AsyncIterable[T], buffer_size: int) -> AsyncGenerato
             if failure:
                 raise failure
         finally:
-            failure = None  # or the error would hold, by its traceback, itself
+            failure = None  # otherwise the error would hold itself, by its traceback
 
 
 def create_passthrough_stream(
@@ -193,14 +192,14 @@ def create_passthrough_stream(
     on_complete: Callable[[str], object] | None = None,
     on_error: Callable[[BaseException], object] | None = None,
 ) -> Callable[[AsyncIterable[str]], AsyncGenerator[str, None]]:
-    """An observer of streams of text: a function that gives the same stream, of which the callbacks are told.
+    """An observer of text streams: a function that returns the same stream and calls the callbacks.
 
-    `on_chunk` gets each chunk before the reader gets it.  Then one of two is called, once: `on_complete` with the whole
-    text when the stream has ended, before the reader is told; or `on_error` with what ended it early: the stream's
-    error, `GeneratorExit` when the reader has left, `CancelledError` when he was cancelled.
+    `on_chunk` gets each chunk before the reader does.  At the end, exactly one of two is called, once.  `on_complete`
+    gets the whole text when the stream has ended, before the reader sees the end.  `on_error` gets the reason for an
+    early end: the stream's error, `GeneratorExit` if the reader left, or `CancelledError` if the reader was cancelled.
 
-    The callbacks may be async; the chunk waits for them.  One that fails is logged, by the type of its error, and
-    changes nothing.  With `on_complete` the whole text is held (**unbounded**).
+    The callbacks may be async; the chunk waits for them.  If one fails, the type of its error is logged, and nothing
+    else changes.  With `on_complete` the whole text is held (**unbounded**).
 
     >>> import asyncio
     >>> async def words():

@@ -18,15 +18,15 @@ T = TypeVar("T")
 
 
 class _Box(Generic[T]):
-    """What waits for one reader."""
+    """The items that wait for one reader."""
 
     def __init__(self) -> None:
         self.items: deque[T] = deque()
-        self.readers: int = 0  # of it, that wait now
+        self.readers: int = 0  # the readers that are waiting now
 
 
 class _Tee(Generic[T]):
-    """Reads the stream, in a task of its own: a reader that is cancelled must not cancel the read of the others."""
+    """Reads the stream in a task of its own, so that the cancellation of one reader does not affect the others."""
 
     def __init__(self, stream: AsyncIterable[T], max_ahead: int) -> None:
         self.stream: AsyncIterable[T] = stream
@@ -48,7 +48,7 @@ class _Tee(Generic[T]):
         return self.task
 
     def leave(self, box: _Box[T]) -> None:
-        """A branch is closed; with the last one the reading ends."""
+        """A branch is closed; when the last one is, reading ends."""
         self.boxes.discard(box)
         box.items.clear()
         if not self.boxes and self.task and self.fetching:
@@ -56,7 +56,7 @@ class _Tee(Generic[T]):
         self.changes.tell()
 
     def _go_on(self) -> bool:
-        """Whether somebody waits for an item and nobody is too far behind; or nobody is left."""
+        """Whether a reader is waiting and none is too far behind, or no branch is left."""
         asked = any(box.readers and not box.items for box in self.boxes)
         return not self.boxes or (asked and all(len(box.items) < self.max_ahead for box in self.boxes))
 
@@ -78,7 +78,7 @@ class _Tee(Generic[T]):
                         box.items.append(item)
                     self.changes.tell()
         except asyncio.CancelledError:
-            if self.boxes:  # not by `leave`: readers must not take it for the end of the stream
+            if self.boxes:  # not cancelled by `leave`: readers must not take this for the end of the stream
                 self.error = ForeignCancellation("the reading of a stream")
                 raise
         except Exception as error:
@@ -89,7 +89,7 @@ class _Tee(Generic[T]):
 
 
 class Branch(AsyncIterator[T]):
-    """One of the streams that `tee_stream` gives.  It is closed by `aclose`, by `async with`, or by being dropped."""
+    """One of the streams that `tee_stream` returns.  Close it with `aclose` or `async with`, or drop it."""
 
     def __init__(self, tee: _Tee[T]) -> None:
         self._tee = tee
@@ -117,13 +117,13 @@ class Branch(AsyncIterator[T]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Read no more, and hold up nobody.  The last branch that is closed closes the stream, and waits for that."""
+        """Stop reading, so that other branches do not wait for this one.  Closing the last branch closes the stream."""
         tee = self._tee
         tee.leave(self._box)
         if tee.boxes or tee.over:
             return
         before = tee.error
-        await asyncio.wait({tee.start()})  # begun only now if nobody has read: the stream is closed all the same
+        await asyncio.wait({tee.start()})  # if nobody has read, the task starts only now, to close the stream
         if tee.error and tee.error is not before:
             raise tee.error
 
@@ -139,18 +139,18 @@ class Branch(AsyncIterator[T]):
             tee.leave(box)
         elif box in tee.boxes:
             with suppress(RuntimeError):  # the loop is closed
-                tee.loop.call_soon_threadsafe(tee.leave, box)  # garbage is collected in any thread
+                tee.loop.call_soon_threadsafe(tee.leave, box)  # garbage collection may run in any thread
 
 
 def tee_stream(stream: AsyncIterable[T], n: int = 2, *, max_ahead: int = 32) -> tuple[Branch[T], ...]:
-    """`n` streams that each give every item of `stream`, for readers that run side by side.
+    """`n` streams that each yield every item of `stream`, for readers that run concurrently.
 
-    The slowest sets the pace: the stream is read when somebody waits for an item, and only while nobody has `max_ahead`
-    items before him.  So who reads the branches one after the other, in one task, waits for ever.  A branch that is
-    closed holds up nobody, and neither does a reader that is cancelled; the stream is closed when all branches are.  An
-    error of the stream comes in every branch, behind the items before it.
+    The slowest reader sets the pace: the stream is read when a reader waits for an item, and only while no branch has
+    `max_ahead` unread items.  So reading the branches one after the other in one task waits forever.  A closed branch
+    and a cancelled reader hold up nobody.  The stream is closed when all branches are.  An error of the stream is
+    raised in every branch, after the items before it.
 
-    The stream is read in a task of its own, which begins with the first reader and ends with the stream or the last
+    The stream is read in a task of its own, which starts with the first reader and ends with the stream or the last
     branch.
 
     >>> import asyncio

@@ -1,4 +1,4 @@
-"""The last characters of a text that goes on."""
+"""The last characters of a growing text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ _TEXT = check.instance(str, "a string")
 
 
 class RollingContextWindow:
-    """Exactly the last `max_size` code points of what was added: `get_context()` is `text[-max_size:]`.
+    """Exactly the last `max_size` code points of the added text: `get_context()` is `text[-max_size:]`.
 
-    Adding costs time in proportion to the number of chunks, and to no length: nothing is joined or copied, but for a
-    chunk that is longer than the window, of which only the end is kept.  At most twice `max_size` code points are held.
-    The window counts as Python's `len` does, so its start may fall into a cluster of several code points (an emoji with
-    a skin tone).
+    The cost of adding depends on the number of chunks, not on lengths: nothing is joined or copied, except that of a
+    chunk longer than the window only the end is kept.  At most twice `max_size` code points are held.  The window
+    counts as Python's `len` does, so its start may split a cluster of several code points (an emoji with a skin tone).
 
     >>> window = RollingContextWindow(max_size=10)
     >>> for chunk in ("It is ", "in ", "Lisbon."):
@@ -30,7 +29,7 @@ class RollingContextWindow:
     def __init__(self, max_size: int = 1000) -> None:
         self.max_size: int = check.whole(1)("max_size", max_size)
         self._chunks: deque[str] = deque()
-        self._start = 0  # in the first chunk: what stands before it has left the window
+        self._start = 0  # the start of the window within the first chunk
         self._size = 0
 
     def add(self, chunk: str) -> None:
@@ -54,7 +53,7 @@ class RollingContextWindow:
                 self._size -= left
 
     def get_context(self) -> str:
-        """The text in the window; joined anew each time."""
+        """The text in the window, joined on each call."""
         return "".join(self._chunks)[self._start :]
 
     def get_size(self) -> int:

@@ -1,14 +1,13 @@
 """Tools for testing pipelines and operators, ours and users'.
 
-* `run_virtual`: time that jumps; seven hours of stream in a moment, the same every time.
-* `Trace`: what passed, drawn as marbles, for snapshots that people read.
-* `marbles`, `assert_marbles`: the same notation as a source of events, and as what is expected to come out.
-* `check_operator`: whether an operator keeps the promises that every operator makes.
-* `assert_no_leaks`: nothing is left behind.
-* `Faulty`, `Process`, `Plan`: a backend whose calls fail, come late or end the process that makes them; processes that
-  crash.
+* `run_virtual`: virtual time; seven hours of a stream pass in a moment, the same every time.
+* `Trace`: a record of what passed, drawn as marbles, for snapshots that people read.
+* `marbles`, `assert_marbles`: the same notation as a source of events, and as the expected output.
+* `check_operator`: checks that an operator keeps the promises that every operator makes.
+* `assert_no_leaks`: checks that nothing is left behind.
+* `Faulty`, `Process`, `Plan`: a backend whose calls fail, come late or crash the calling process; processes that crash.
 * `cortex_rx.testing.simulate`: a scenario under thousands of seeds.
-* `check_backend`: whether a backend keeps the contract.
+* `check_backend`: checks that a backend keeps the contract.
 """
 
 from cortex_rx.testing.backends import BACKEND_PROMISES, BackendPromise, BackendReport, Bench, check_backend

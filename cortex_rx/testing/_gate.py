@@ -1,7 +1,7 @@
-"""What belongs to one simulated process, and a gate that lets it run or not.
+"""The tasks and callbacks of one simulated process, and the gate that lets them run or not.
 
-Tasks and callbacks inherit the context in which they were made, so the process they belong to stands in a context
-variable; a virtual loop asks the gate before it runs any of them.
+Tasks and callbacks inherit the context in which they were made, so a context variable holds their process.  A virtual
+loop asks the gate before it runs any of them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Ts = TypeVarTuple("Ts")
 __all__ = ["Pause", "gate_of", "running_in"]
 
 running_in: ContextVar[Pause | None] = ContextVar("running_in", default=None)
-"""The gate of the process in which the code runs; None outside of all."""
+"""The gate of the process in which the code runs; None outside any process."""
 
 
 class Pause:
-    """While it is shut, nothing of its process runs: what is due is parked, in its order."""
+    """While this gate is shut, nothing of its process runs: calls that are due are parked, in order."""
 
     def __init__(self) -> None:
         self.shut = False
@@ -33,22 +33,22 @@ class Pause:
         """The callback, which runs only while this gate is open."""
         task = getattr(callback, "__self__", None)
         if isinstance(task, asyncio.Task):
-            self.tasks.add(task)  # held: a task that waits for ever is held by nobody else
+            self.tasks.add(task)  # held here: nothing else holds a task that waits forever
         return Gated(self, callback, context, timer)
 
     def park(self, gated: Gated, args: tuple[Any, ...]) -> None:
-        """Keep a call for the time when the gate is open again."""
+        """Keep a call until the gate is open again."""
         self._parked.append((gated, args))
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let it run on, first what was due meanwhile."""
+        """Let the process continue, beginning with the calls that were due meanwhile."""
         self.shut = False
         parked, self._parked = self._parked, []
         for gated, args in parked:
             loop.call_soon(gated.callback, *args, context=gated.context)
 
     def drop_timers(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cancel the timers of the process, those that are due and parked too."""
+        """Cancel the timers of the process, also those that are due and parked."""
         self._parked = [(gated, args) for gated, args in self._parked if not gated.timer]
         for timer in self.timers(loop):
             timer.cancel()
@@ -60,7 +60,7 @@ class Pause:
 
 
 class Gated:
-    """A callback of a process.  For whoever asks what it is, it looks like the callback itself."""
+    """A callback of a process.  To introspection it looks like the callback itself."""
 
     def __init__(self, gate: Pause, callback: Callable[..., object], context: Context, timer: bool) -> None:
         self.gate = gate

@@ -1,7 +1,6 @@
-"""The heap that is there before a check, set aside: a collection of garbage then looks at what is new, and at nothing
-else.
+"""Set the present heap aside before a check, so that a garbage collection examines only new objects.
 
-A test suite holds a million objects; to look at each takes half a second, and a check looks several times.
+A test suite holds a million objects.  To examine all of them takes half a second, and a check does so several times.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from weakref import WeakSet
 __all__ = ["instances", "loops", "set_aside", "set_more_aside", "thawed"]
 
 FROZEN = 1000  # Python 3.12 freezes some hundreds of objects itself
-_loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # those that are set aside
+_loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # the loops that are set aside
 
 
 @contextmanager
 def set_aside() -> Iterator[None]:
-    """Collect garbage, and freeze the rest until the exit; unless another has frozen the heap, who knows until when."""
+    """Collect garbage, and freeze the rest until the exit, unless other code has frozen the heap already."""
     if gc.get_freeze_count() > FROZEN:
         gc.collect()
         yield
@@ -35,7 +34,7 @@ def set_aside() -> Iterator[None]:
 
 
 def set_more_aside() -> None:
-    """Within `set_aside`: what has come since, too; in a test suite the modules that were imported meanwhile."""
+    """Within `set_aside`, also set aside newer objects: in a test suite, those of modules imported since."""
     gc.collect()
     _loops.update(loops())
     gc.freeze()
@@ -43,7 +42,7 @@ def set_more_aside() -> None:
 
 @contextmanager
 def thawed() -> Iterator[None]:
-    """For a while nothing is set aside: what only dead objects hold, of whatever age, can be collected."""
+    """For a while, set nothing aside, so that garbage of any age can be collected."""
     gc.unfreeze()
     try:
         yield
@@ -52,13 +51,13 @@ def thawed() -> Iterator[None]:
 
 
 def loops() -> list[asyncio.AbstractEventLoop]:
-    """Every event loop that is not closed, those that are set aside as well."""
+    """Every event loop that is not closed, including those that are set aside."""
     found = cast("list[asyncio.AbstractEventLoop]", instances(asyncio.AbstractEventLoop))
     return [loop for loop in {*found, *_loops} if not loop.is_closed()]
 
 
 def instances(*kinds: type[Any]) -> list[Any]:
-    """The objects of these classes, or of a class below them, that are not set aside."""
+    """The instances of these classes and their subclasses that are not set aside."""
     wanted = _below(kinds)
     return [it for it in gc.get_objects() if type(it) in wanted]
 

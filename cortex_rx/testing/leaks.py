@@ -39,7 +39,7 @@ class _Thing(NamedTuple):
     """What identifies it."""
     words: str
     it: object
-    """Itself: held, so that no other gets its id."""
+    """The object itself; held, so that its id is not reused."""
 
 
 class Leaked(AssertionError):
@@ -50,18 +50,17 @@ class Leaked(AssertionError):
         super().__init__("left behind:" + "".join(f"\n  {each}" for each in self.left))
 
 
-class assert_no_leaks:  # it reads like the statement that it is
-    """A context manager, plain or async, that raises `Leaked` at its exit if something is left that was not there
-    before.
+class assert_no_leaks:  # lower case, since it reads like a statement
+    """A context manager, plain or async, that raises `Leaked` at its exit if something new is left behind.
 
     It sees tasks, timers and started async generators of every loop that is not closed, threads, and open file
-    descriptors: by `/proc/self/fd` or `/dev/fd`; without these by `psutil`, if it is installed; else only what Python
-    objects hold open.  It collects garbage first, so that what nobody holds any more is not taken for a leak, gives the
-    running loop a few turns, and waits up to `grace` seconds of real time for threads that are about to end.  What was
-    there before is frozen meanwhile (`gc.freeze`), so that not every collection looks at all of it.
+    descriptors.  Descriptors are read from `/proc/self/fd` or `/dev/fd`, else by `psutil` if it is installed; otherwise
+    only those of Python objects are seen.  It first collects garbage, so that unreachable objects are not taken for
+    leaks, gives the running loop a few turns, and waits up to `grace` seconds of real time for threads that are about
+    to end.  Older objects are frozen meanwhile (`gc.freeze`), so that collections do not examine them.
 
-    The threads of the running loop's default executor (`asyncio.to_thread`) belong to that loop, which ends them.  When
-    the body raises, that exception goes on, with a note of what was left.
+    The threads of the running loop's default executor (`asyncio.to_thread`) belong to that loop, which ends them.  If
+    the body raises, that exception is raised, with a note of what was left.
     """
 
     def __init__(self, *, grace: float = 1.0) -> None:
@@ -112,7 +111,7 @@ class assert_no_leaks:  # it reads like the statement that it is
 
 
 async def _turns(number: int) -> None:
-    """What ends now needs some turns: callbacks of tasks, the closing of dropped generators."""
+    """Let things end that need some turns: callbacks of tasks, the closing of dropped generators."""
     for _ in range(number):
         gc.collect()
         await asyncio.sleep(0)
@@ -128,14 +127,14 @@ def _everything() -> Iterator[_Thing]:
         try:
             held[it.fileno()] = repr(it)
         except (OSError, ValueError):
-            continue  # it is closed
+            continue  # the loop is closed
     yield from _descriptors(held)
 
 
 def left_on_loop(loop: asyncio.AbstractEventLoop) -> Iterator[_Thing]:
-    """What a loop still has to do: tasks but the current one, timers, begun async generators; each once.
+    """What is left on a loop: tasks except the current one, timers, and started async generators, each once.
 
-    Timers and generators are known of the loops of `asyncio` alone.
+    Timers and generators are known only for asyncio's own loops.
     """
     inner: Any = loop
     current = asyncio.current_task(loop)
@@ -154,8 +153,7 @@ def left_on_loop(loop: asyncio.AbstractEventLoop) -> Iterator[_Thing]:
 
 
 def left_in_process() -> Iterator[_Thing]:
-    """The threads and the open files of this process, without a look at every object: what is open is told by its
-    path."""
+    """The threads and open files of this process.  Files are described by path, without examining every object."""
     yield from _threads()
     yield from _descriptors({})
 
@@ -172,7 +170,7 @@ def _threads() -> Iterator[_Thing]:
 
 
 def _descriptors(held: dict[int, str]) -> Iterator[_Thing]:
-    """The open file descriptors; `held` are those of which a Python object is known."""
+    """The open file descriptors; `held` describes those that belong to a known Python object."""
     directory = next(filter(os.path.isdir, DESCRIPTORS), None)
     if directory is None:
         yield from _other_files(held)

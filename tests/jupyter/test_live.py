@@ -212,7 +212,7 @@ def test_a_store_that_cannot_say_what_it_holds(lab):
         task.cancel()
 
     display = play(lab, lab.model("Hello", hang=True), interrupt)
-    assert "the store could not say what it holds: OSError" in display.frames[-1]
+    assert "the store could not be read: OSError" in display.frames[-1]
     assert "nobody" not in display.frames[-1] and display.stored == [("Hello", True)]
 
 
@@ -227,7 +227,7 @@ def test_an_answer_that_does_not_know_its_store(lab):
             return display
 
     last = run_virtual(main()).frames[-1]
-    assert "stored up to 5" in last and "this answer does not know its store" in last
+    assert "stored up to 5" in last and "this answer has no backend" in last
 
 
 def test_an_answer_that_streams_already_or_is_over(lab):

@@ -1,4 +1,4 @@
-"""Whether a backend keeps the contract (`cortex_rx.backends.contract`): ours, and yours.
+"""Check that a backend keeps the contract (`cortex_rx.backends.contract`): ours, and yours.
 
     >>> from cortex_rx import SqliteBackend
     >>> from cortex_rx.testing import wall
@@ -10,7 +10,7 @@
       begin stores the question and makes the partial memory of the answer, at epoch 1, attempt 0
       ...
     not checked:
-      what is acknowledged is stored: another backend over the same store sees it at once (each backend is a store of its own)
+      what is acknowledged is stored: another backend over the same store sees it at once (each backend is a store...
 
 Under pytest, a test for each promise:
 

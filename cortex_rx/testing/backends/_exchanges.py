@@ -1,4 +1,4 @@
-"""finalize and close: an exchange is stored once, whole, in its place, and nobody else's space."""
+"""finalize and close: an exchange is stored once, whole, in its place, and only in its own memory space."""
 
 from __future__ import annotations
 

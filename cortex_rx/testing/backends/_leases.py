@@ -19,8 +19,8 @@ from cortex_rx.testing.backends.bench import Bench
 from cortex_rx.testing.backends.promise import Collected
 
 PROMISES = Collected()
-LONG = 60_000  # ms of a lease that does not run out here
-SHORT = 150  # ms of one that does; a remote store needs some to answer
+LONG = 60_000  # ms of a lease that does not expire here
+SHORT = 150  # ms of a lease that expires; a remote store needs some time to answer
 LATER = 250
 
 

@@ -66,8 +66,8 @@ async def words_are_found(b: Bench) -> None:
     for number, text in enumerate(said):
         await b.exchange("-", text, f"st{number}", conversationId=f"c{number}")
     cases = [
-        ("ANGSTROM", [said[0]]), ("don't", [said[1]]), ("dont", []), ("C++", [said[1]]), ("京都", [said[2]]), ("都京", []),
-        ("giraffe", [said[3]]), ("zeb", []), ("giraffe zebra", [said[3], said[0]]),
+        ("ANGSTROM", [said[0]]), ("don't", [said[1]]), ("dont", []), ("C++", [said[1]]), ("京都", [said[2]]),
+        ("都京", []), ("giraffe", [said[3]]), ("zeb", []), ("giraffe zebra", [said[3], said[0]]),
     ]  # fmt: skip
     for query, want in cases:
         b.same(await b.found(query), want, f"what a search for {query!r} finds")

@@ -22,7 +22,8 @@ from cortex_rx.testing.backends.bench import Bench, Mismatch
 from cortex_rx.testing.backends.promise import Collected
 
 PROMISES = Collected()
-WIDE = "é\u0065\u0301 京都 👩‍👩‍👧 😀\U0010ffff\r\n\tﬁ"  # code points of one to four bytes, and some that Unicode could compose
+# Code points of one to four bytes, and some that Unicode could compose.
+WIDE = "é\u0065\u0301 京都 👩‍👩‍👧 😀\U0010ffff\r\n\tﬁ"
 
 
 @PROMISES.add("streams:begin", "streams:get", "memories:get")

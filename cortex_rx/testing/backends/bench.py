@@ -1,4 +1,4 @@
-"""What a promise is tried with: a backend, memory spaces of its own, and short names for the calls."""
+"""The test bench of a promise: a backend, memory spaces of its own, and short names for the calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _shorten.maxlist = _shorten.maxtuple = _shorten.maxdict = 12
 
 
 class Mismatch(AssertionError):
-    """Something is not as the contract says."""
+    """A result differs from the contract."""
 
 
 def _shaped(path: str, result: Any) -> Any:
@@ -31,10 +31,9 @@ def _shaped(path: str, result: Any) -> Any:
 
 
 class Bench:
-    """A backend and two memory spaces that nobody else uses, `space` and `other`; so the store need not be empty.
+    """A backend and two memory spaces for this test alone, `space` and `other`; so the store need not be empty.
 
-    The calls are in `space`, of the stream `st`, in the conversation `c`, under epoch 1 and attempt 0, unless said
-    otherwise.
+    By default, calls are in `space`, for the stream `st`, in the conversation `c`, under epoch 1 and attempt 0.
 
     >>> from cortex_rx import SqliteBackend
     >>> async def main():
@@ -55,22 +54,22 @@ class Bench:
         self.other: str = f"{run}-two"
 
     def another(self) -> Backend:
-        """One more backend over the same store, as another process would open it."""
+        """Another backend over the same store, as another process would open it."""
         made = self._make()
         self._made.append(made)
         return made
 
     def token(self, name: str) -> str:
-        """What a store is given of a resume token: its SHA-256."""
+        """The form of a resume token that a store gets: its SHA-256."""
         return hashlib.sha256(f"{self.space} {name}".encode()).hexdigest()
 
     async def close(self) -> None:
-        """Close all that were made."""
+        """Close all backends."""
         for backend in self._made:
             await backend.close()
 
     async def passes(self, milliseconds: float) -> None:
-        """So much time passes."""
+        """Let time pass."""
         await asyncio.sleep(milliseconds / 1000)
 
     # --- calls --------------------------------------------------------------------------------------------------------
@@ -158,7 +157,7 @@ class Bench:
         return row["content"] if row else None
 
     async def everything(self) -> Any:
-        """All that shows in both spaces, to be compared: where nothing may have changed."""
+        """Everything visible in both spaces, to check that nothing has changed."""
         seen: list[Any] = []
         for space in (self.space, self.other):
             where = {"memorySpaceId": space}
@@ -173,12 +172,12 @@ class Bench:
     # --- judgement ----------------------------------------------------------------------------------------------------
 
     def same(self, got: object, want: object, what: str) -> None:
-        """`Mismatch` if it is something else."""
+        """Raise `Mismatch` if the values differ."""
         if got != want:
             raise Mismatch(f"{what}: got {_shorten.repr(got)}, the contract says {_shorten.repr(want)}")
 
     async def refused(self, error: type[Exception], call: Awaitable[object], what: str) -> Any:
-        """The error that a call must be refused with; `Mismatch` if it is another one, or none."""
+        """Return the error with which a call must be refused; raise `Mismatch` if there is another error or none."""
         try:
             result = await call
         except error as refused:

@@ -1,4 +1,4 @@
-"""`check_backend`: all promises, one after the other, and the report."""
+"""`check_backend`: check all promises, and report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BACKEND_PROMISES: tuple[BackendPromise, ...] = (
 
 @dataclass(frozen=True)
 class BackendReport:
-    """The promises that were kept, that were not (with what showed it), and that were not tried (with why)."""
+    """The promises that were kept, those that were broken (with evidence), and those not checked (with the reason)."""
 
     checked: tuple[BackendPromise, ...]
     broken: tuple[tuple[BackendPromise, str], ...]
@@ -49,16 +49,16 @@ def check_backend(
     virtual: bool = False,
     ignore: Collection[str] = (),
 ) -> BackendReport:
-    """Try a backend in every way that the contract speaks of, and return what was checked.
+    """Check a backend against the whole contract, and return what was checked.
 
-    Call it in a plain test (not `async def`): it runs loops of its own.  `make` makes a backend; each is closed again.
-    All of them are over one and the same store, which need not be empty: every promise is tried in memory spaces of its
-    own.  Where each is a store by itself, such as one in memory, say `shared=False`: then nothing shows whether what is
-    acknowledged is really stored.  `virtual` runs it in virtual time: for a backend that waits only by asyncio, and
-    whose clock is `cortex_rx.testing.wall`; else leases take up to some tenths of a second of real time.  `ignore` has
-    names of promises that are not meant to be kept.
+    Call it in a plain test (not `async def`), since it runs its own loops.  `make` returns a backend, which is closed
+    again.  All backends are over the same store, which need not be empty: every promise uses memory spaces of its own.
+    If each backend is a store by itself, for example in memory, pass `shared=False`; then nothing checks that what is
+    acknowledged is really stored.  `virtual` uses virtual time, for a backend that waits only by asyncio and whose
+    clock is `cortex_rx.testing.wall`.  Otherwise leases take some tenths of a second of real time.  `ignore` names
+    promises that need not be kept.
 
-    Raises `BrokenPromise`, an `AssertionError`, with the whole report, if any is not kept.
+    Raises `BrokenPromise`, an `AssertionError`, with the whole report, if any promise is broken.
 
     >>> from cortex_rx import SqliteBackend
     >>> from cortex_rx.testing import wall
@@ -68,7 +68,7 @@ def check_backend(
     >>> check_backend(lambda: Deaf(":memory:", clock=wall), shared=False, virtual=True)
     Traceback (most recent call last):
     ...
-    cortex_rx.testing.operators._judge.BrokenPromise: broken promise: a partial memory shows only where it is asked for...
+    cortex_rx.testing.operators._judge.BrokenPromise: broken promise: a partial memory shows only where ...
     the count: got 0, the contract says 1
     ...
     """

@@ -1,4 +1,4 @@
-"""A promise of the contract, and how it is tried."""
+"""A promise of the contract, and how it is checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cortex_rx.testing.virtual import run_virtual
 
 __all__ = ["BackendPromise", "Collected"]
 
-LIMIT = 60.0  # seconds for one promise, most of which take some milliseconds
+LIMIT = 60.0  # seconds for one promise; most take some milliseconds
 _PROMISES = ("_partials.py", "_exchanges.py", "_memories.py", "_leases.py")
 _runs = itertools.count(1)
 
@@ -27,8 +27,7 @@ Try = Callable[[Bench], Awaitable[None]]
 
 @dataclass(frozen=True)
 class BackendPromise:
-    """One promise of the contract: its `name`, what it `says`, whether two backends over one store are needed to try
-    it."""
+    """One promise of the contract: its `name`, its text (`says`), and whether it needs two backends over one store."""
 
     name: str
     says: str
@@ -41,10 +40,10 @@ class BackendPromise:
         return self.name
 
     def check(self, make: Callable[[], Backend], *, virtual: bool = False) -> None:
-        """Try it; `BrokenPromise` says what is not as it should be.
+        """Check the promise.  Raises `BrokenPromise`, which says what is wrong.
 
-        `make` makes a backend over one and the same store, which need not be empty.  With `virtual` it runs in virtual
-        time: for a backend that waits only by asyncio, and whose clock is `cortex_rx.testing.wall`.
+        `make` makes a backend over the same store each time; the store need not be empty.  `virtual` uses virtual time,
+        for a backend that waits only by asyncio and whose clock is `cortex_rx.testing.wall`.
         """
         if virtual:
             run_virtual(self.run(make))
@@ -52,7 +51,7 @@ class BackendPromise:
             asyncio.run(self.run(make))
 
     async def run(self, make: Callable[[], Backend]) -> None:
-        """The same, in a loop of yours."""
+        """The same, on your own loop."""
         bench = Bench(make, f"conformance-{uuid.uuid4().hex[:12]}-{next(_runs)}")
         try:
             async with asyncio.timeout(LIMIT):
@@ -66,10 +65,10 @@ class BackendPromise:
 
 
 class Collected(list[BackendPromise]):
-    """Promises, in the order in which they stand in a module."""
+    """Promises, in the order of a module."""
 
     def add(self, *functions: str, shared: bool = False) -> Callable[[Try], Try]:
-        """A promise about these functions of the contract: its docstring is what it says.  `shared`: it takes two
+        """Add a promise about these functions of the contract; its docstring is its text.  `shared`: it needs two
         backends over one store."""
 
         def added(function: Try) -> Try:
@@ -80,7 +79,7 @@ class Collected(list[BackendPromise]):
 
 
 def _where(error: BaseException) -> str:
-    """The line of the promise that could not go on."""
+    """The line of the promise that failed."""
     frames = traceback.extract_tb(error.__traceback__)
     tried = [frame for frame in frames if PurePath(frame.filename).name in _PROMISES]
     return f"{tried[-1].line} failed" if tried else "it failed"

@@ -1,4 +1,4 @@
-"""Compares what passed on a lane with what was written, and shows both."""
+"""Compare what passed on a lane with what was expected, and show both."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Written", "compare"]
 
 
 class Written(NamedTuple):
-    """One thing that is expected, and the letter that was written for it (none for what goes without saying)."""
+    """One expected item, and the letter that was written for it (none for implied items)."""
 
     mark: Mark
     letter: str
 
 
 def compare(lane: str, written: Sequence[Written], came: Sequence[Mark], frame: float) -> str | None:
-    """What is different, drawn and in words; None if nothing is."""
+    """The differences, drawn and in words; None if there are none."""
     instants: dict[float, tuple[list[Written], list[Mark]]] = defaultdict(lambda: ([], []))
     for each in written:
         instants[_at(each.mark)][0].append(each)
@@ -75,7 +75,7 @@ def _word(mark: Mark, say: Callable[[Any], str] = describe) -> str:
 
 
 def _layout(instants: dict[float, tuple[list[Written], list[Mark]]], frame: float) -> Layout:
-    """Both lanes, in the letters that were written.  What goes without saying is drawn only where it did not come."""
+    """Both lanes, in the written letters.  Implied items are drawn only if they did not come."""
     written = [want for wants, _ in instants.values() for want in wants]
     letters = {_word(want.mark): want.letter for want in written if want.letter}
     free = names({want.letter for want in written})

@@ -1,4 +1,4 @@
-"""What an event is, in a few words, for legends."""
+"""Describe an event in a few words, for legends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG = 96  # code points of a repr
 
 
 def shorten(text: str, most: int = SHOWN) -> str:
-    """A text in quotes; of a long one the beginning, and how many code points it has.
+    """A text in quotes; of a long text the beginning, and its length in code points.
 
     >>> print(shorten("The quick brown fox jumps over the lazy dog"))
     'The quick brown fox jump…' (43)
@@ -37,7 +37,7 @@ def shorten(text: str, most: int = SHOWN) -> str:
 
 
 def describe(value: object) -> str:
-    """What a value is, in one line: an event in a few words, of anything else the `repr`, shortened.
+    """Describe a value in one line: an event in a few words, anything else by its `repr`, shortened.
 
     >>> describe(Delta("Hel", index=0, offset=0, attempt=0, at=0.1))
     "Delta 'Hel' @0"

@@ -1,4 +1,4 @@
-"""Where marbles stand: which share a frame, how long the silences are, which letter stands for which value.
+"""The layout of marbles: which share a frame, how long the silences are, which letter stands for which value.
 
 Text and SVG are drawn from the same layout: columns, one for every frame in which something happens on any lane.
 """
@@ -26,7 +26,7 @@ class Cell:
     kind: str
     words: str
     group: str
-    """What sort of thing it is (the class of the value): marbles of one sort have one colour."""
+    """The class of the value: marbles of one class have one colour."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Layout:
     columns: tuple[int, ...]
     """The frames in which something happens, ascending."""
     lanes: dict[str, dict[int, list[Cell]]]
-    """For each lane what happens in which frame."""
+    """For each lane, what happens in each frame."""
     ends: dict[str, int | None]
     """The frame in which a lane ends, if it does."""
     legend: tuple[tuple[str, str], ...]
@@ -87,9 +87,9 @@ def _quoted(error: BaseException) -> str:
 
 
 def _frame(times: list[float]) -> float:
-    """The longest of our frames that puts a frame of silence between any two times, and of which they are multiples.
+    """The longest frame of `FRAMES` that divides all times and leaves a frame of silence between any two of them.
 
-    The shortest, where none does.
+    If there is none, the shortest.
     """
     ordered = sorted(times)
     gaps = [later - earlier for earlier, later in pairwise(ordered) if later - earlier > 1e-6]

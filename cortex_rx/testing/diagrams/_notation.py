@@ -1,4 +1,4 @@
-"""Reads marbles that are written as text; `_text` writes them."""
+"""Parse marbles written as text; `_text` writes them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ACCEPTED = "a letter or digit, - for a frame of silence, (ab) for one frame, | 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One marble as it is written: when (in microseconds), its letter (or `|`, `#`, `!`), and where it stands."""
+    """One written marble: its time (in microseconds), its letter (or `|`, `#`, `!`), and its position in the text."""
 
     at: int
     letter: str

@@ -33,7 +33,8 @@ def _n(number: float) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the columns stand: the left edge of each, breaks as (left, right, frames), where the lanes end."""
+    """The horizontal layout: the left edge of each column, breaks as (left, right, frames), and the end of the
+    lanes."""
 
     left: dict[int, float]
     breaks: list[tuple[float, float, int]]
@@ -106,7 +107,7 @@ def draw_svg(layout: Layout, title: str) -> str:
 
 
 def _told(layout: Layout) -> str:
-    """What happened, in words, for those who do not see the picture."""
+    """What happened, in words, for readers who do not see the picture."""
     unit, time = clock(layout)
     lanes: list[str] = []
     for lane, here in layout.lanes.items():

@@ -1,4 +1,4 @@
-"""Marbles that are written as text: a source of events, and what is expected to come out.
+"""Marbles written as text: as a source of events, and as the expected output.
 
     >>> from cortex_rx import operators as cx, run
     >>> from cortex_rx.testing import Trace, run_virtual
@@ -9,12 +9,12 @@
 
 The notation is the one that `Trace` draws.  One character is one frame:
 
-* `-` nothing happens; a letter or digit is an item; `|` completes, `#` fails, `!` is disposed of before its end.
+* `-` nothing happens; a letter or digit is an item; `|` completes, `#` fails, `!` is disposed before its end.
 * `(ab)` all in one frame, **which is one frame long** (in RxJS and RxPY it is as long as it is written).
-* `( a1 b )` names of more than one letter, with spaces between them: the only place where a space means something.
+* `( a1 b )` names of more than one letter, separated by spaces: the only place where a space has a meaning.
 * `{5 s}`, `{250 ms}`, `{2 min}`, `{30 frames}` a pause of this length.
 
-A lane that `Trace` draws beside others is filled up where another has a group; `Trace.drawn` gives it alone.
+In a drawing of several lanes, `Trace` pads a lane where another one has a group; `Trace.drawn` returns one lane alone.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _read(lane: str, values: Mapping[str, Any], frame: timedelta, error: object)
 
 
 def _events(lane: Iterable[Written], ended: str | None) -> list[Written]:
-    """The lane with texts made into deltas, and with `Opened` (its class) and `Ended` where it has none of its own."""
+    """The lane with texts made into deltas, and with `Opened` (its class) and `Ended` if it has none of its own."""
     items = list(lane)
     own = [mark for mark, _ in items if _is(mark.value, Opened)]
     start = own[0].at if own else 0.0
@@ -92,15 +92,15 @@ def parse_marbles(
     frame: timedelta = FRAME,
     error: Exception | None = None,
 ) -> list[Mark]:
-    """What a lane says, as the marks that a `Trace` has of it; the notation is described above.
+    """Parse a lane into the marks of a `Trace`; the notation is described above.
 
-    `values` says what the letters stand for, whatever that is; a letter that is not in it stands for itself.  `frame`
-    is the time of one character, `error` what `#` stands for (a `ConnectionError` if not given).
+    `values` maps letters to any values; other letters stand for themselves.  `frame` is the time of one character.
+    `error` is the exception for `#`, a `ConnectionError` by default.
 
-    Raises `InvalidArgument`, which names the position, for what is no such lane.
+    Raises `InvalidArgument`, which names the position, if the text is not a valid lane.
 
     >>> parse_marbles("-a-(b|)", {"a": 5})
-    [Mark(at=0.01, kind='next', value=5), Mark(at=0.03, kind='next', value='b'), Mark(at=0.03, kind='completed', value=None)]
+    [Mark(at=0.01, kind='next', value=5), Mark(at=0.03, kind='next', value='b'), Mark(at=0.03, kind='completed', ...)]
     >>> parse_marbles("-a$|")
     Traceback (most recent call last):
     ...
@@ -123,20 +123,21 @@ def marbles(
     ended: str | None = "stop",
     error: Exception | None = None,
 ) -> Observable[StreamEvent]:
-    """A source of events that are written as marbles; the notation is described above.
+    """A source of events written as marbles; the notation is described above.
 
-    A letter stands for the `Delta` of the text that `values` has for it, or else of the letter itself; offsets and
-    indices go on from there.  An event in `values` passes as it is, the same object each time; after a `Delta`,
-    `Replayed` or `Resumed` of your own the text goes on from that.
+    A letter stands for a `Delta` of its text in `values`, or of the letter itself; offsets and indices are counted.  An
+    event in `values` is emitted unchanged, the same object each time.  After your own `Delta`, `Replayed` or `Resumed`,
+    the text continues from there.
 
-    `Opened` (of `turn` and `stream_id`) comes first, in the first frame, and `Ended` with the reason `ended` at `|`, if
-    the lane has none of its own; with `ended=None` it only completes.  At `#` it raises `error`, a `ConnectionError` if
-    not given.  A lane without an end stays open.
+    `Opened` (of `turn` and `stream_id`) comes first, in the first frame, and `Ended` with the reason `ended` at `|`,
+    unless the lane has its own.  With `ended=None` the source only completes.  At `#` it raises `error`, a
+    `ConnectionError` by default.  A lane without an end stays open.
 
-    It is a cold source of this package: it waits while a gate is full, keeps the limits of `timeout`, and plays the
-    lane from the start for each subscription.  Use it in virtual time.
+    It is a cold source with the behaviour of all our sources: it waits while a gate is full, obeys `timeout`, and plays
+    the lane from the start for each subscription.  Use it in virtual time.
 
-    Raises `InvalidArgument` at once, which names the position, for what is no such lane or comes after its end.
+    Raises `InvalidArgument` at once, which names the position, if the text is not a valid lane or continues after its
+    end.
 
     >>> from cortex_rx import operators as cx, run
     >>> from cortex_rx.testing import run_virtual
@@ -166,7 +167,7 @@ def marbles(
         if over:
             refuse(lane, sign.position, "nothing after the end")
         if sign.letter == "!":
-            refuse(lane, sign.position, "no ! in a source: it is the reader who disposes")
+            refuse(lane, sign.position, "no ! in a source: only a reader disposes")
         over = sign.letter in ("|", "#")
 
     async def play(flow: FlowScheduler) -> AsyncGenerator[StreamEvent, None]:
@@ -216,15 +217,15 @@ def assert_marbles(
     ended: str | None = "stop",
     error: Exception | type[Exception] | None = None,
 ) -> None:
-    """Whether what passed on a lane of events is what the marbles say, to the instant.  Raises `AssertionError` if not.
+    """Assert that what passed on a lane of events matches the marbles exactly.  Raises `AssertionError` if it does not.
 
-    It is read as `marbles` reads it: a text is the `Delta` of that text, with the offset and index at which it has to
-    stand; `Opened`, whichever, is expected in the first frame and `Ended`, with the reason `ended`, at `|`, if the lane
-    has none of its own (`ended=None`: no `Ended`).  An event is compared field by field, without its `at`; a class
-    stands for any event of it (not `Delta`, `Replayed` and `Resumed`, on which depends where the text goes on).
-    `error` is the exception that `#` stands for, compared by type and message, or its class; else any will do.
+    The lane is read as by `marbles`: a text is a `Delta` with that text and the right offset and index.  Any `Opened`
+    is expected in the first frame, and `Ended` with the reason `ended` at `|`, unless the lane has its own
+    (`ended=None`: no `Ended`).  Events are compared field by field, without `at`.  A class stands for any of its
+    events, except `Delta`, `Replayed` and `Resumed`, which determine where the text continues.  `error` is the
+    exception for `#`, compared by type and message, or its class; by default any exception matches.
 
-    For lanes of anything else compare `trace.lanes[lane]` with `parse_marbles(...)`.
+    For lanes of other values, compare `trace.lanes[lane]` with `parse_marbles(...)`.
 
     >>> from cortex_rx import operators as cx, run
     >>> from cortex_rx.testing import run_virtual

@@ -1,4 +1,4 @@
-"""Record what passes, with its times, and draw it as marbles.
+"""Record what passes, with times, and draw it as marbles.
 
     >>> import reactivex as rx
     >>> from reactivex import operators as ops
@@ -17,8 +17,8 @@
     b = 'wide'
     c = 'world'
 
-One character is one frame; `(ab)` came within one frame, `|` completed, `#` failed, `!` was disposed of before its end.
-Lanes are aligned: what stands in one column happened in one frame.  A long silence is written as `{3600 frames}`.
+One character is one frame; `(ab)` came within one frame, `|` completed, `#` failed, `!` was disposed before its end.
+Lanes are aligned: one column is one frame.  A long silence is written as `{3600 frames}`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = ["Kind", "Mark", "Trace"]
 
 T = TypeVar("T")
 Kind: TypeAlias = Literal["next", "error", "completed", "disposed"]
-"""What a mark stands for."""
+"""The kind of a mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class Mark:
 
 
 class Trace:
-    """Named lanes of what happened, each with its time.
+    """Named lanes of what happened, with times.
 
-    `frame` is the seconds that one character stands for; None finds the longest round time that tells all marks apart.
-    `label` says in words what a value is, for the legend.  `clock` gives the time in seconds; without it the time is
-    that of the running loop, from its start if it is virtual, else from the first use of the trace.
+    `frame` is the number of seconds of one character; None finds the longest round time that separates all marks.
+    `label` describes a value in words, for the legend.  `clock` returns the time in seconds.  The default is the time
+    of the running loop, since its start if it is virtual, else since the first use of the trace.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class Trace:
         return loop.time() - self._origin
 
     def lane(self, lane: str) -> list[Mark]:
-        """The marks of a lane, which is made if there is none; lanes are drawn in the order in which they were made."""
+        """The marks of a lane, which is created if missing.  Lanes are drawn in the order of their creation."""
         return self.lanes.setdefault(lane, [])
 
     def note(self, lane: str, what: object) -> None:
-        """Write something down on a lane, now: an Rx notification, or any value, which stands for an `OnNext` of it."""
+        """Record something on a lane, now: an Rx notification, or any other value as an `OnNext`."""
         if isinstance(what, OnError):
             self._mark(lane, "error", what.exception)
         elif isinstance(what, OnCompleted):
@@ -104,7 +104,7 @@ class Trace:
         self.lane(lane).append(Mark(self._now(), kind, value))
 
     def tap(self, lane: str) -> Callable[[Observable[T]], Observable[T]]:
-        """An operator that passes everything on and writes down on `lane` what passes, before it passes it on."""
+        """An operator that passes everything on, and records it on `lane` before that."""
         self.lane(lane)
 
         def operator(source: Observable[T]) -> Observable[T]:
@@ -152,7 +152,7 @@ class Trace:
         return [mark.at for mark in self.lanes[lane]]
 
     def notifications(self, lane: str) -> list[Notification[Any]]:
-        """What passed on a lane as Rx notifications (a dispose is none)."""
+        """What passed on a lane, as Rx notifications (without disposals)."""
         make: dict[Kind, Callable[[Any], Notification[Any]]] = {
             "next": OnNext,
             "error": OnError,
@@ -172,7 +172,7 @@ class Trace:
         return draw_text(self._layout(), times=times, legend=legend)
 
     def drawn(self, lane: str) -> str:
-        """One lane alone, without its name, as `parse_marbles` reads it.  `key` says what its letters stand for."""
+        """One lane alone, without its name, in the form that `parse_marbles` reads.  `key` explains its letters."""
         layout = self._layout()
         cells = layout.lanes[lane]
         alone = replace(layout, columns=tuple(sorted(cells)), lanes={"": cells}, ends={"": layout.ends[lane]})
@@ -184,10 +184,9 @@ class Trace:
         return self._layout().key
 
     def svg(self, title: str = "Marble diagram") -> str:
-        """The lanes as one `<svg>` element: well-formed XML that needs nothing from elsewhere, the same for the same
-        trace.
+        """The lanes as one `<svg>` element: self-contained, well-formed XML, the same for the same trace.
 
-        Its `<title>` is `title`, its `<desc>` says in words what happened; each marble says what it is when pointed at.
+        Its `<title>` is `title`, and its `<desc>` says in words what happened.  Each marble has a tooltip.
         """
         return draw_svg(self._layout(), title)
 

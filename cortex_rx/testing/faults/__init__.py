@@ -1,1 +1,1 @@
-"""Faults on purpose: calls that fail, processes that crash, plans of both."""
+"""Deliberate faults: calls that fail, processes that crash, and plans of both."""

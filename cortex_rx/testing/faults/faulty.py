@@ -1,11 +1,11 @@
-"""A backend whose calls go wrong as a plan says.
+"""A backend whose calls go wrong according to a plan.
 
 >>> from cortex_rx import SqliteBackend
 >>> from cortex_rx.testing import run_virtual
 >>> async def main():
 ...     store = Faulty(SqliteBackend(":memory:"), "1 fail-after")
-...     question = {"streamId": "st", "memorySpaceId": "s", "conversationId": "c", "userMessage": "Why?", "userId": "ada",
-...                 "importance": 50, "tags": []}
+...     question = {"streamId": "st", "memorySpaceId": "s", "conversationId": "c", "userMessage": "Why?",
+...                 "userId": "ada", "importance": 50, "tags": []}
 ...     try:
 ...         await store.mutation("streams:begin", question)
 ...     except ConnectionError as error:
@@ -36,11 +36,11 @@ __all__ = ["Faulty"]
 
 
 class Faulty:
-    """A backend of which chosen calls fail, come late, or end or stop the process that makes them.
+    """A backend whose chosen calls fail, come late, or crash or stall the calling process.
 
-    `process` is the process that it belongs to, or a plan, which makes one.  Every call of `mutation` is an effect,
-    which is counted; with `queries` those of `query` too.  `error` makes what is raised where a call fails.  Once its
-    process has crashed no call returns.  What else the backend has is passed on.
+    `process` is the process that it belongs to, or a plan, from which one is made.  Every call of `mutation` is counted
+    as an effect; with `queries`, also every call of `query`.  `error` makes the exception of a call that fails.  Once
+    the process has crashed, no call returns.  Other attributes are those of the backend.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Faulty:
         return await self.process.effect(path, partial(self.backend.mutation, path, args), self._error)
 
     async def close(self) -> None:
-        """Close the backend; no effect, and nothing that goes wrong."""
+        """Close the backend.  This is not an effect, and never fails on purpose."""
         await self.backend.close()
 
     def __getattr__(self, name: str) -> Any:

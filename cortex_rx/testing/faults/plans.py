@@ -1,4 +1,4 @@
-"""Plans of faults: which effect goes wrong, and how.  Values that can be printed, and read again.
+"""Plans of faults: which effect goes wrong, and how.  Plans are values that can be printed and parsed.
 
 >>> plan = Plan.parse("3 crash-after, 5 delay 2.5")
 >>> plan.faults[0]
@@ -24,8 +24,8 @@ from cortex_rx.errors import InvalidArgument
 __all__ = ["FAULT_KINDS", "Fault", "FaultKind", "Plan", "each_fault", "pairs_of_faults"]
 
 FaultKind: TypeAlias = Literal["fail", "fail-after", "crash", "crash-after", "stall", "delay"]
-"""How an effect goes wrong: an error instead of it, or after it; the process ends before it, or after it and before it
-is acknowledged; the process stands still for a while and then does it; it alone is late."""
+"""How an effect goes wrong: it fails before or after it happens; the process crashes before it, or after it but before
+the acknowledgement; the process stalls and then performs it; or only this effect is delayed."""
 
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 """All kinds of faults."""
@@ -35,7 +35,7 @@ SECONDS: dict[FaultKind, float] = {"stall": 15.0, "delay": 0.5}  # a stall outli
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The effect number `at`, from 1, goes wrong in this way; `seconds` is how long a stall or a delay takes."""
+    """The effect number `at`, from 1, goes wrong in this way; `seconds` is the length of a stall or a delay."""
 
     at: int
     kind: FaultKind
@@ -57,7 +57,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The faults of one run, at most one for an effect.  `str(plan)` is what `Plan.parse` reads."""
+    """The faults of one run, at most one for each effect.  `Plan.parse` reads `str(plan)`."""
 
     faults: tuple[Fault, ...] = ()
 
@@ -70,18 +70,18 @@ class Plan:
 
     @classmethod
     def parse(cls, text: str) -> Plan:
-        """The plan that was printed: faults with commas in between, `number kind` or `number kind seconds`."""
+        """Parse a printed plan: faults separated by commas, each `number kind` or `number kind seconds`."""
         check.instance(str, "a plan as text")("text", text)
         return cls(tuple(_fault(part) for part in text.split(",") if part.strip()))
 
     @classmethod
     def of(cls, plan: Plan | str) -> Plan:
-        """A plan as it is, or parsed."""
+        """The plan itself, or parsed from text."""
         check.instance((Plan, str), "a Plan, or one as text")("plan", plan)
         return plan if isinstance(plan, Plan) else cls.parse(plan)
 
     def after(self, effects: int) -> Plan:
-        """What is left of it when so many effects have been: the plan of the process that goes on.
+        """The rest of the plan after `effects` effects, for the process that continues.
 
         >>> print(Plan.parse("2 crash, 5 fail").after(2))
         3 fail
@@ -115,7 +115,7 @@ def _kinds(kinds: object) -> tuple[FaultKind, ...]:
 
 
 def each_fault(effects: int, kinds: Iterable[FaultKind] = FAULT_KINDS) -> Iterator[Plan]:
-    """A plan for every way in which one of so many effects can go wrong.
+    """A plan for every way in which one of `effects` effects can go wrong.
 
     >>> [str(plan) for plan in each_fault(2, ["crash", "stall"])]
     ['1 crash', '1 stall 15', '2 crash', '2 stall 15']
@@ -126,7 +126,7 @@ def each_fault(effects: int, kinds: Iterable[FaultKind] = FAULT_KINDS) -> Iterat
 
 
 def pairs_of_faults(effects: int, count: int, seed: int, kinds: Sequence[FaultKind] = FAULT_KINDS) -> Iterator[Plan]:
-    """So many plans of two faults each among so many effects, drawn at random; the same for the same seed.
+    """`count` random plans of two faults each among `effects` effects; the same for the same seed.
 
     >>> [str(plan) for plan in pairs_of_faults(9, 2, seed=7, kinds=["fail", "crash"])]
     ['3 crash, 6 fail', '2 crash, 9 fail']

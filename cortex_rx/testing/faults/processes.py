@@ -1,4 +1,4 @@
-"""Processes in virtual time: what runs in one can be ended, or stopped for a while, at a chosen instant.
+"""Processes in virtual time, which can be killed, or stopped for a while, at a chosen instant.
 
 >>> import asyncio
 >>> from cortex_rx.testing import run_virtual
@@ -18,8 +18,8 @@
 no cleanup: a process that is killed does none
 cleanup
 
-At its end, when the dead is taken away (`bury`), its `finally` blocks run after all, since Python has no other way to
-let go of a task; what they ask of a store or a source that was wrapped never returns.
+At the end, when a dead process is removed (`bury`), its `finally` blocks do run, since Python has no other way to
+release a task.  Their calls to a wrapped store or source never return.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ __all__ = ["Crashed", "Process"]
 
 T = TypeVar("T")
 _END: Any = object()
-_ROUNDS = 20  # of cancellations until what was dead must have ended
-_ROUND = 10.0  # virtual seconds for each; longer than a flush may take
+_ROUNDS = 20  # rounds of cancellation, after which a dead process must have ended
+_ROUND = 10.0  # virtual seconds for each round; longer than a flush may take
 
 
 class Crashed(Exception):
@@ -50,20 +50,19 @@ class Crashed(Exception):
 
 
 class Process:
-    """Code that is ended as a process is: at one instant, without cleanup.  In virtual time only.
+    """Code that can be killed like a process: at one instant, without cleanup.  In virtual time only.
 
-    `plan` says which of its effects go wrong.  Effects are counted from 1, in the order in which they begin: the calls
-    of the stores that are wrapped by `Faulty(backend, process)`, and the openings, reads and closings of a `source`.
-    `effects` has their names, so a first run without faults says what there is to go wrong; `fired` has the faults that
-    have happened.
+    `plan` says which of its effects go wrong.  Effects are counted from 1, in the order in which they begin.  They are
+    the calls of stores wrapped by `Faulty(backend, process)`, and the openings, reads and closings of a `source`.
+    `effects` has their names, so a first run without faults shows what can go wrong.  `fired` has the faults that have
+    happened.
 
-    Use it as `async with Process(plan) as process`, or call `bury` at the end: a loop cannot end while a dead process
-    is on it.  Several processes may run on one loop, and in none of them a restart sees anything of the one before, but
-    what is stored: give each a backend object of its own over the same file.
+    Use `async with Process(plan) as process`, or call `bury` at the end: a loop cannot end while a dead process is on
+    it.  Several processes may run on one loop.  A restarted process must see only what is stored, so give each process
+    its own backend object over the same file.
 
-    A crash: nothing of the process runs any more, no callback, no task, no `finally`.  A stall: nothing of it runs for
-    some seconds, then it goes on as if nothing had been (as after SIGSTOP and SIGCONT), and does what it was about to
-    do.
+    After a crash, nothing of the process runs any more: no callback, no task, no `finally`.  During a stall, nothing of
+    it runs for some seconds; then it continues where it was, as after SIGSTOP and SIGCONT.
 
     >>> from cortex_rx.testing import run_virtual
     >>> async def main():
@@ -110,7 +109,7 @@ class Process:
     # --- running ------------------------------------------------------------------------------------------------------
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run `work` as a task of this process, and all that it starts with it."""
+        """Run `work` as a task of this process, together with all that it starts."""
         loop = asyncio.get_running_loop()
         if not isinstance(loop, VirtualLoop):
             work.close()
@@ -120,7 +119,7 @@ class Process:
         return loop.create_task(work, name=self.name, context=context)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in this process and return what it returns; `Crashed` when the process ends before it."""
+        """Run `work` in this process and return its result.  Raises `Crashed` if the process ends first."""
         task = self.start(work)
         try:
             if await self._survives(task):
@@ -141,20 +140,20 @@ class Process:
         return not self.crashed
 
     def crash(self) -> None:
-        """End it, now."""
+        """Kill the process now."""
         self.crashed = self._gate.shut = self._gate.dead = True
         for watch in self._watching:
             if not watch.done():
                 watch.set_result(None)
 
     def stall(self, seconds: float) -> None:
-        """Stop it, now, for so many seconds; while it stands still already, for as long as the longer of the two."""
+        """Stop the process now, for `seconds`.  If it is stopped already, the later end counts."""
         self._stand_still(seconds)
 
     def left(self) -> list[str]:
-        """What of it is still on the loop: tasks, timers, sources that were opened and not closed.
+        """What the process still has on the loop: tasks, timers, and sources that were opened but not closed.
 
-        Of a process that has come to its end by itself there should be nothing.
+        A process that ended by itself should leave nothing.
         """
         tasks = sorted(f"task {task.get_name()}: {where(task)}" for task in self._gate.tasks if not task.done())
         timers = self._gate.timers(asyncio.get_running_loop())
@@ -162,10 +161,10 @@ class Process:
         return tasks + named + ["a source that was not closed"] * self._sources
 
     async def bury(self) -> None:
-        """Take away what is left of it, crashed or not: cancel its tasks, and close its stores.
+        """Remove what is left of the process, crashed or not: cancel its tasks, and close its stores.
 
-        Afterwards nothing of it is left on the loop; `RuntimeError` if a task goes on whatever is done.  What its
-        cleanup asks of its stores and sources never returns, so nothing of that reaches them.
+        Afterwards nothing of it is left on the loop.  Raises `RuntimeError` if a task does not end.  The calls of its
+        cleanup never reach its stores and sources, and never return.
         """
         loop = asyncio.get_running_loop()
         self.crash()
@@ -182,12 +181,12 @@ class Process:
             raise RuntimeError(f"{self.name}: a task does not end, however often it is cancelled")
         for task in self._gate.tasks:
             if not task.cancelled():
-                task.exception()  # nobody is there to ask for it: no reason for a warning
+                task.exception()  # retrieved, so that asyncio does not warn
         self._gate.tasks.clear()
         self._buried = True
         self._gate.drop_timers(loop)
-        while self._closing:  # sources before the stores that they came after
-            with contextlib.suppress(Exception):  # what dead code says when it is closed
+        while self._closing:  # sources before the stores, which were opened first
+            with contextlib.suppress(Exception):  # errors of dead code when it is closed
                 await self._closing.pop()()
 
     # --- effects ------------------------------------------------------------------------------------------------------
@@ -195,8 +194,8 @@ class Process:
     async def effect(
         self, name: str, act: Callable[[], Awaitable[T]], error: Callable[[str], Exception] = ConnectionError
     ) -> T:
-        """Do something that leaves this process: `act`, unless the plan says otherwise.  `error` makes what a fault
-        raises."""
+        """Perform an effect outside the process: call `act`, unless the plan says otherwise.  `error` makes the
+        exception of a fault."""
         if self.crashed:
             await self._hang()
         self.effects.append(name)
@@ -229,7 +228,8 @@ class Process:
     def source(self, open: Callable[..., Any]) -> Callable[..., AsyncGenerator[Any, None]]:
         """A source whose opening, reads and closing are effects of this process.
 
-        `open` is a function that gives an async iterable, or a coroutine of one; what it gives is closed if it can be.
+        `open` is a function that returns an async iterable, or a coroutine of one.  The iterable is closed if it can
+        be.
         """
 
         async def opening(*args: Any, **kwargs: Any) -> Any:
@@ -252,7 +252,7 @@ class Process:
         return opened
 
     def closes(self, close: Callable[[], Awaitable[object]]) -> None:
-        """Call this when the process is buried."""
+        """Register a function to call when the process is buried."""
         self._closing.append(close)
 
     async def _hang(self) -> None:

@@ -1,1 +1,1 @@
-"""Whether an operator keeps the promises that every operator makes."""
+"""Check that an operator keeps the promises that every operator makes."""

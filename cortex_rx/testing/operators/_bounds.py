@@ -1,4 +1,4 @@
-"""Whether an operator holds a bounded amount: against a slow reader, over a long answer, beside a store that stalls."""
+"""Check that an operator holds a bounded amount: with a slow reader, over a long answer, and with a stalled store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACE = 0.01
 
 
 class _Text(str):
-    """A text that one can watch: whether anybody still holds it."""
+    """A text that can be weakly referenced, to see whether it is still held."""
 
 
 class _Long:
@@ -75,7 +75,7 @@ def check_bounds(checker: Checker) -> None:
 
 
 def _slow_reader(checker: Checker) -> None:
-    """Somebody reads three events, then pauses: the source must come to a standstill."""
+    """A reader reads three events, then pauses: the source must stop."""
     long, counts = _Long(4000, 8, PACE), [0, 0]
     read = 3
 
@@ -100,7 +100,7 @@ def _slow_reader(checker: Checker) -> None:
 
 
 def _long_answer(checker: Checker, answers: int | None) -> None:
-    """A long answer for a quick reader: what is still held, as events and in bytes."""
+    """A long answer for a fast reader: how much is still held, in events and in bytes."""
     options = checker.options
     long = _Long(LENGTH, SIZE, PACE)
     most_bytes = options.memory or 0

@@ -1,4 +1,4 @@
-"""The promises by their names, what `check_operator` was told, and how one run is judged."""
+"""The names of the promises, the options of `check_operator`, and the judgement of one run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BrokenPromise(AssertionError):
 
 @dataclass(frozen=True)
 class Options:
-    """What `check_operator` was told; see there."""
+    """The options of `check_operator`, which explains them."""
 
     make: Callable[..., Operator]
     store: Callable[[], Any] | None
@@ -73,7 +73,7 @@ class Judge:
         return bool(self.options.rewrites) and isinstance(event, (Delta, Ended))
 
     def order(self, done: Play) -> None:
-        """Everything that it does not own came out: the same objects, unchanged, in order, once."""
+        """Every event that the operator does not own came out: the same objects, unchanged, in order, once."""
         came = [event for event in done.came if not self.owns(event)]
         known = {id(event) for event in came}
         passed = [event for event in done.out if id(event) in known]
@@ -93,7 +93,7 @@ class Judge:
                 self.broken(Promise.ORDER, f"{describe(event)} was changed; it came as {before}", done)
 
     def at_once(self, done: Play) -> None:
-        """Nothing that it does not own waited, but for what came up to the first delta, if it may hold that."""
+        """No event that the operator does not own waited, except up to the first delta if it may hold these."""
         read = {id(event): at for at, event in done.source.read}
         out = {id(mark.value): mark.at for mark in done.trace.lanes["out"] if mark.kind == "next"}
         first = next((out[id(event)] for event in done.came if isinstance(event, Delta) and id(event) in out), 0.0)
@@ -111,7 +111,7 @@ class Judge:
                 self.broken(Promise.AT_ONCE, f"{describe(late)} was handed on only after something was awaited", done)
 
     def text(self, done: Play) -> None:
-        """The deltas of a transformer: rebased, and of the text that was asked for."""
+        """The deltas of a transformer have the right offsets, and the expected text."""
         came = "".join(event.text for event in done.came if isinstance(event, Delta))
         offset = 0
         for index, event in enumerate(event for event in done.out if isinstance(event, Delta)):

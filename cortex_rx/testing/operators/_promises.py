@@ -1,4 +1,4 @@
-"""The promises of an operator, each as a check.  `check_operator` puts them together."""
+"""The promises of an operator, each as a check.  `check_operator` runs them all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SLOW = 0.2  # seconds that a call of a slow store takes
 
 @dataclass
 class Checker(Judge):
-    """Runs the operator in every way that a promise asks for."""
+    """Runs the operator in every way that a promise requires."""
 
     done: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -43,7 +43,7 @@ class Checker(Judge):
     async def made(
         self, delay: float = 0.0, answers: int | None = None
     ) -> AsyncGenerator[tuple[Operator, Operator | None]]:
-        """A fresh operator, and what stands upstream of it, over a fresh store, whose calls take `delay` seconds."""
+        """A fresh operator, and its upstream step, over a fresh store whose calls take `delay` seconds."""
         o = self.options
         if o.store is None:
             yield o.make(), o.upstream() if o.upstream else None
@@ -142,7 +142,7 @@ class Checker(Judge):
             if self.options.rewrites:
                 completed = self.run(whole, Promise.COMPLETES)
                 if text_of(done) != text_of(completed):
-                    what = f"the text before the error is {text_of(done)!r}; without the error it is {text_of(completed)!r}"
+                    what = f"the text before the error is {text_of(done)!r}; without the error, {text_of(completed)!r}"
                     self.broken(Promise.FAILS, what, done)
         how = "it ends; it may handle them" if self.options.handles_errors else "the very error"
         self.done.append((Promise.FAILS, f"{plays} places, {how}"))
@@ -264,17 +264,17 @@ class Checker(Judge):
 
 
 def _spread(total: int, most: int) -> list[int]:
-    """At most so many of the numbers 1 to `total`, evenly spread, the first and the last among them."""
+    """At most `most` of the numbers 1 to `total`, evenly spread, including the first and the last."""
     if total <= most:
         return list(range(1, total + 1))
     return sorted({1 + round(at * (total - 1) / max(1, most - 1)) for at in range(most)})
 
 
 def _shapes(events: list[Any], stored: bool) -> list[Any]:
-    """The events of runs that begin at different times, or are different streams of one store: without what must
-    differ.
+    """Events in a form that can be compared between runs at different times, or between streams of one store.
 
-    Floats to a microsecond; times of day are all alike; where there is a store, strings by the order of their coming.
+    Floats are rounded to a microsecond, and times of day are all equal.  With a store, strings are numbered in order of
+    appearance.
     """
     names: dict[str, int] = {}
 

@@ -1,4 +1,4 @@
-"""The rig of `check_operator`: a scripted source, stores that are slow or stall, a loop that counts, and one run."""
+"""The test rig of `check_operator`: a scripted source, stores that are slow or stall, a counting loop, and one run."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ Operator = Callable[[Observable[StreamEvent]], Observable[StreamEvent]]
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 WORDS = ("Hel", "lo, ", "my ", "phone ", "is 555-", "0199", ". ", "你好 ", "🎉", "\n\n", "Good", "bye.")
 PACE = 0.02  # seconds between two deltas
-FOREVER = 3600.0  # virtual seconds after which a run is taken for one that never ends
-STEPS = 50_000  # callbacks at one instant, after which a loop is taken for one that spins
+FOREVER = 3600.0  # virtual seconds after which a run counts as endless
+STEPS = 50_000  # callbacks at one instant after which a loop counts as spinning
 
 
 @dataclass(slots=True)
 class Stranger(StreamEvent):
-    """An event of a user, which no operator knows."""
+    """A user's event, which no operator knows."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Script:
-    """What the source does: after `delay` seconds an event, and so on; at last it ends, or raises `error`."""
+    """What the source does: it emits events, each after a delay in seconds, then ends or raises `error`."""
 
     items: Sequence[tuple[float, StreamEvent]]
     error: Exception | None = None
@@ -69,9 +69,9 @@ def script(
     number: int = 1,
     turn: Turn = TURN,
 ) -> Script:
-    """The usual answer: it opens, thinks, gives deltas and other events in between, and ends.
+    """The usual answer: it opens, pauses, emits deltas and other events in between, and ends.
 
-    `number` tells streams apart where one store serves several.
+    `number` distinguishes streams in one store.
     """
     if number > 1:
         turn = Turn(turn.memory_space_id, f"c-{number}", turn.user_message, user_id="ada", user_name="Ada")
@@ -91,7 +91,7 @@ def script(
 
 
 class Source:
-    """The scripted source; it counts how often it was opened and closed, and notes when it gave what."""
+    """The scripted source.  It counts how often it was opened and closed, and records when it emitted what."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -118,22 +118,22 @@ class Source:
 
 @dataclass
 class Play:
-    """What became of one run."""
+    """The record of one run."""
 
     source: Source
     trace: Trace = field(default_factory=Trace)
     came: list[StreamEvent] = field(default_factory=list[StreamEvent])
-    """What came to the operator, in order."""
+    """The input of the operator, in order."""
     before: list[Any] = field(default_factory=list[Any])
-    """What these were when they came."""
+    """The input as JSON, at the time it came."""
     out: list[StreamEvent] = field(default_factory=list[StreamEvent])
     waited: list[StreamEvent] = field(default_factory=list[StreamEvent])
-    """What was not yet handed on when the operator returned."""
+    """The input that was not passed on by the time the operator returned."""
     error: BaseException | None = None
 
 
 def plain(event: StreamEvent, ignore: frozenset[str] = frozenset()) -> Any:
-    """An event as JSON, without the fields that are named in `ignore`; one that is no dataclass as its `repr`."""
+    """An event as JSON, without the fields in `ignore`; its `repr` if it is not a dataclass."""
 
     def without(value: Any) -> Any:
         if isinstance(value, dict):
@@ -143,7 +143,7 @@ def plain(event: StreamEvent, ignore: frozenset[str] = frozenset()) -> Any:
 
     try:
         return without(to_json(event))
-    except Exception:  # pydantic's, of a class that it cannot take
+    except Exception:  # pydantic cannot handle the class
         return repr(event)
 
 
@@ -160,10 +160,10 @@ async def play(
     take: int | None = None,
     fault: tuple[int, Exception] | None = None,
 ) -> Play:
-    """Run a script through the operator, and note what came to it and what came out.
+    """Run a script through the operator, and record its input and output.
 
-    `take` leaves after so many events; `fault` is an error which an observer downstream raises when it gets the event
-    of that number.  What the pipeline raises is noted, but for a cancellation.
+    `take` leaves after that many events.  `fault` is an error that a downstream observer raises at the event of that
+    number.  Errors of the pipeline are recorded, except a cancellation.
     """
     done = record or Play(Source(script))
     seen: set[int] = set()
@@ -216,11 +216,11 @@ async def play(
 
 
 class Endless(RuntimeError):
-    """The loop runs on and on, and no time passes."""
+    """The loop keeps running while no time passes."""
 
 
 class StepLoop(VirtualLoop):
-    """A virtual loop that counts its callbacks, and calls `on_step(n)` before the n-th; it stops when it spins."""
+    """A virtual loop that counts its callbacks, calls `on_step(n)` before the n-th, and stops if it spins."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,7 +235,7 @@ class StepLoop(VirtualLoop):
         self.step_at_jump = self.step
 
     def end_all(self) -> None:
-        """End what spins, also what makes something else of a cancellation."""
+        """End spinning code, also code that swallows a cancellation."""
         self.step_at_jump = self.step
         tasks = asyncio.all_tasks(self)
         for task in tasks:
@@ -272,7 +272,7 @@ class StepLoop(VirtualLoop):
 
 
 def drive(main: Callable[[StepLoop], Coroutine[Any, Any, T]]) -> tuple[T, list[str], StepLoop]:
-    """Run `main` on a loop of its own: what it returns, what it left on the loop, and the loop."""
+    """Run `main` on a loop of its own; returns its result, what it left on the loop, and the loop."""
     loop = StepLoop()
     left: list[str] = []
 
@@ -293,7 +293,7 @@ def drive(main: Callable[[StepLoop], Coroutine[Any, Any, T]]) -> tuple[T, list[s
 
 
 def slowed(store: T, seconds: float, *, answers: int | None = None) -> T:
-    """The store, each of whose coroutine methods takes so long; after so many `answers` no call ever returns."""
+    """The store with a delay in each coroutine method; after `answers` calls, no call ever returns."""
     calls = 0
 
     def slow(name: str) -> Callable[..., Awaitable[Any]]:

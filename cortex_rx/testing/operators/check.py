@@ -1,11 +1,11 @@
-"""Whether an operator keeps the promises that every operator makes: ours, and users'.
+"""Check that an operator keeps the promises that every operator makes: ours, and users'.
 
     >>> from reactivex import operators as ops
     >>> from cortex_rx.events import Custom
     >>> report = check_operator(lambda: ops.filter(lambda event: True), points=10)
     >>> print(report.summary)
     checked:
-      what an operator does not own passes on, unchanged, in order, once (17 events, two of a kind that it does not know)
+      what an operator does not own passes on, unchanged, in order, once (17 events, two of a kind...
       what comes is handed on at once: tokens never wait for side work (to the instant)
       ...
 
@@ -38,12 +38,12 @@ from cortex_rx.testing.operators._rig import Operator
 __all__ = ["BrokenPromise", "Promise", "Report", "check_operator"]
 
 S = TypeVar("S")
-STAGE = 40  # what a stage may hold: the 32 of its mailbox, one in hand, and some
+STAGE = 40  # the events that a stage may hold: the 32 of its mailbox, one in work, and some
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was checked: pairs of a promise and how; what was not, and why; the trace of the usual answer."""
+    """What was checked, as pairs of a promise and how; what was not, and why; and the trace of the usual answer."""
 
     checked: tuple[tuple[str, str], ...]
     skipped: tuple[tuple[str, str], ...]
@@ -51,7 +51,7 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """What was checked, and what was not, as text."""
+        """What was checked and what was not, as text."""
         lines = ["checked:", *(f"  {promise} ({how})" for promise, how in self.checked)]
         if self.skipped:
             lines += ["not checked:", *(f"  {promise} ({why})" for promise, why in self.skipped)]
@@ -110,33 +110,32 @@ def check_operator(
     points: int = 80,
     ignore: Collection[str] = (),
 ) -> Report:
-    """Run an operator in every way that its promises ask for, in virtual time, and return what was checked.
+    """Run an operator in every way that its promises require, in virtual time, and return what was checked.
 
-    Call it in a plain test (not `async def`): it runs loops of its own.  `make` makes a fresh operator, a `Step` or a
-    `Chain`.  Raises `BrokenPromise`, an `AssertionError`, at the first promise that is not kept.
+    Call it in a plain test (not `async def`), since it runs its own loops.  `make` returns a fresh operator, a `Step`
+    or a `Chain`.  Raises `BrokenPromise`, an `AssertionError`, at the first promise that is not kept.
 
     What the operator works with:
 
-    * `store` makes a fresh store, which `make` is then given, with calls that take 0.2 s, or stall; a `close()` of it
-      is awaited.
-    * `upstream` makes what must stand before the operator (`begin`, where it needs `Begun`); it gets the store as it
-      is.
-    * `extra` are events that are put between the deltas, for the operator to read.
+    * `store` makes a fresh store.  `make` then gets it, with calls that take 0.2 s or stall.  Its `close()` is awaited.
+    * `upstream` makes a step that must stand before the operator (`begin`, if it needs `Begun`); it gets the plain
+      store.
+    * `extra` are events to put between the deltas, for the operator to read.
 
     What it may do:
 
-    * `rewrites`: it is a transformer, and owns the text.  Given the function that says what the whole text should
-      become, the text is compared with it.
-    * `stage`: what passes may wait; delay is its purpose.
-    * `handles_errors`: it may end differently when the source fails, or open it again.
-    * `holds_first`: for so many seconds it may hold what comes, up to the first delta.
-    * `holds`: so many events it may hold when nobody reads (by default none, 40 for a stage).
-    * `memory`: so many bytes it may hold of a long answer, and three times as many while a store stalls; None: not
-      measured, as where the store of the test keeps the text in this process.
-    * `limit`: so many seconds it may go on after it was stopped.
-    * `ignore`: fields of events that may differ between two runs (times of a store that has a clock of its own).
+    * `rewrites`: it is a transformer, and owns the text.  If this is a function from the input text to the expected
+      text, the output is compared with it.
+    * `stage`: events may wait in it; delay is its purpose.
+    * `handles_errors`: it may end differently when the source fails, or reopen the source.
+    * `holds_first`: the seconds for which it may hold the events up to the first delta.
+    * `holds`: the number of events that it may hold while nobody reads (by default none, 40 for a stage).
+    * `memory`: the bytes that it may hold of a long answer, and three times as many while a store stalls.  None: not
+      measured, for example if the store of the test keeps the text in this process.
+    * `limit`: the seconds for which it may continue after it was stopped.
+    * `ignore`: fields of events that may differ between two runs (times of a store with its own clock).
 
-    `points` is at how many steps of a run it is cancelled, spread evenly.
+    `points` is the number of steps at which a run is cancelled, evenly spread.
     """
     validation.function("make", make)
     for name, function in (("store", store), ("upstream", upstream)):

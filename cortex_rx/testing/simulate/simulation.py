@@ -1,4 +1,4 @@
-"""The simulation itself: what a seed decides, how a scenario runs, and what must be left at its end, nothing."""
+"""The simulation: what a seed determines, how a scenario runs, and the check that nothing is left at its end."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from cortex_rx.testing.virtual import VirtualLoop
 
 __all__ = ["Scenario", "Simulated", "Simulation", "SimulationFailed", "run_seed", "run_seeds"]
 
-FOREVER = 100_000.0  # virtual seconds after which a scenario is taken for one that never ends
-TURNS = 100_000  # of the loop at one instant, after which it is taken for one that spins
-BUSY = (0, 0, 0, 1, 2, 4)  # turns that a thread is not free for a job; what is written meanwhile shares its transaction
-SHOWN = 40  # of the notes that an error shows
+FOREVER = 100_000.0  # virtual seconds after which a scenario counts as endless
+TURNS = 100_000  # turns of the loop at one instant after which it counts as spinning
+BUSY = (0, 0, 0, 1, 2, 4)  # turns for which a thread is busy; calls that wait meanwhile share its transaction
+SHOWN = 40  # the most notes that an error shows
 
 
 class SimulationFailed(AssertionError):
-    """A scenario does not hold under a seed.  `again` is what runs it once more; the cause is what went wrong."""
+    """A scenario does not hold under a seed.  `again` runs it once more; the cause is the error."""
 
     def __init__(self, seed: int, error: BaseException, notes: Sequence[str], again: str) -> None:
         shown = list(notes[-SHOWN:])
@@ -42,9 +42,9 @@ class SimulationFailed(AssertionError):
 
 
 class Simulation:
-    """What a scenario is given: chance, processes, a folder, and a place for notes.
+    """The environment of a scenario: randomness, processes, a folder, and notes.
 
-    All chance comes from `random`, or a seed would not be the same run again.  `folder` is empty, and goes away
+    All randomness must come from `random`, so that a seed repeats the same run.  `folder` is empty, and is deleted
     afterwards.  `new_id` counts, and `wall` is the clock of virtual time: give them to the backend.
 
     >>> async def scenario(sim: Simulation) -> None:
@@ -71,26 +71,26 @@ class Simulation:
         self._ids = count(1)
 
     def chance(self, probability: float) -> bool:
-        """Whether it happens, this time."""
+        """True with this probability."""
         return self.random.random() < probability
 
     def plan(self, effects: int, most: int = 2, kinds: Sequence[FaultKind] = FAULT_KINDS) -> Plan:
-        """A plan of at most so many faults, in a process that has about so many effects."""
+        """A random plan of at most `most` faults, for a process with about `effects` effects."""
         chosen = self.random.sample(range(1, effects + 1), min(self.random.randint(0, most), effects))
         return Plan(tuple(Fault(at, self.random.choice(kinds)) for at in chosen))
 
     def process(self, plan: Plan | str = "") -> Process:
-        """One more process; what is left of it at the end is taken away."""
+        """A new process, which is buried at the end."""
         process = Process(plan, f"process {len(self.processes) + 1}")
         self.processes.append(process)
         return process
 
     def note(self, what: str) -> None:
-        """Write down what happened, with its time: the error of a seed that fails shows it."""
+        """Note what happened, with its time.  The error of a failing seed shows the notes."""
         self.notes.append(f"{asyncio.get_running_loop().time():10.3f} s  {what}")
 
     def count(self, what: str, number: int = 1) -> None:
-        """Say that this happened: `run_seeds` adds it up, so that one can see what a scenario covers."""
+        """Count an event.  `run_seeds` adds the counts up, to show what a scenario covers."""
         if number:
             self.counts[what] += number
 
@@ -104,7 +104,7 @@ class Simulation:
 
 
 Scenario: TypeAlias = Callable[[Simulation], Awaitable[None]]
-"""Builds what is tested, lets it run, and raises when something does not hold.
+"""Builds the system under test, runs it, and raises when something does not hold.
 
 An object may have a `command`, a string or None: the command line that runs it, without the seed.  A function needs
 none.
@@ -112,9 +112,9 @@ none.
 
 
 class _Shuffled(ThreadedLoop):
-    """A virtual loop that runs the tasks that are ready in an order drawn from a seed, and whose threads are busy at times.
+    """A virtual loop that runs ready tasks in an order drawn from a seed, and whose threads are sometimes busy.
 
-    Plain callbacks stay where they are, since asyncio promises their order; only tasks change places with each other.
+    Plain callbacks keep their places, since asyncio guarantees their order.  Only tasks are exchanged with each other.
     """
 
     def __init__(self, seed: int) -> None:
@@ -155,7 +155,7 @@ def _is_task(handle: asyncio.Handle) -> bool:
 def run_seed(scenario: Scenario, seed: int) -> Simulation:
     """Run a scenario under one seed, in virtual time, and return the simulation with its notes.
 
-    `SimulationFailed` if it raises, never ends, or leaves something: a task, a timer, a thread, an open file.
+    Raises `SimulationFailed` if it raises, never ends, or leaves a task, a timer, a thread or an open file.
     """
     parent = next(filter(os.path.isdir, ["/dev/shm"]), None)  # in memory, where there is such a place
     with tempfile.TemporaryDirectory(dir=parent, prefix="cortex-simulate-") as made:
@@ -199,7 +199,7 @@ async def _play(scenario: Scenario, sim: Simulation, loop: _Shuffled) -> None:
 
 
 async def _turns() -> None:
-    for _ in range(6):  # which what ends now needs
+    for _ in range(6):  # enough for what is ending now
         await asyncio.sleep(0)
 
 
@@ -208,7 +208,7 @@ def _files() -> set[str]:
 
 
 def _again(scenario: Scenario, seed: int) -> str:
-    """The line that runs one seed of a scenario: a command, where a command can find the scenario."""
+    """The line that runs one seed of a scenario: a shell command, if one can find the scenario."""
     command: str | None = getattr(scenario, "command", None)
     if command is not None:
         return f"{command} --seed {seed}"
@@ -225,8 +225,8 @@ def _again(scenario: Scenario, seed: int) -> str:
 
 @dataclass
 class Simulated:
-    """What `run_seeds` did: so many seeds; of the processes in them, of the faults that happened, of what they hit, and
-    of what the scenario counted."""
+    """The counts of `run_seeds`: seeds, processes, effects and crashes; the faults, what they hit, and the scenario's
+    own counts."""
 
     seeds: int = 0
     processes: int = 0
@@ -258,7 +258,7 @@ class Simulated:
 
 
 def run_seeds(scenario: Scenario, seeds: Iterable[int]) -> Simulated:
-    """Run a scenario under each of the seeds; `SimulationFailed` at the first that fails.  Returns what was counted."""
+    """Run a scenario under each seed, and return the counts.  Raises `SimulationFailed` at the first that fails."""
     counted = Simulated()
     for seed in seeds:
         counted.add(run_seed(scenario, seed))
