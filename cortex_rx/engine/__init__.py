@@ -7,7 +7,9 @@ subscribed with to its source.  A `FlowScheduler` is such a scheduler for one ru
 * the gates: the mailboxes between a source and its reader.  A source reads on only while none of them is full.
 
 An operator subscribes to its source with a child of the flow it was subscribed with, when something upstream must be
-told apart: a gate of its own, tasks to wait for (`join`), a point to resume from.
+told apart: a gate of its own, tasks to wait for (`join`), a point to resume from (`frames.upstream_flow`).  One whose
+state belongs to one run is made by `frames.per_subscription`.  No operator of this package writes a `subscribe` of its own:
+see `straight.py`.
 
 Operators have one of three forms:
 

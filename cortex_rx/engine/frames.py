@@ -1,4 +1,4 @@
-"""A source that waits for its readers, and the two frames around everything upstream of them."""
+"""A source that waits for its readers, the two frames around everything upstream of them, and what changes how it is subscribed to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
 from cortex_rx.engine.scheduler import (
     FlowScheduler,
@@ -20,8 +21,10 @@ from cortex_rx.engine.scheduler import (
     closing,
     wait_for_capacity,
 )
+from cortex_rx.engine.straight import FlowObservable, straight, subscribe
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def from_async_iterable(open_: Callable[[ReopenState | None], AsyncGenerator[T, None]]) -> Observable[T]:
@@ -42,8 +45,9 @@ def from_async_iterable(open_: Callable[[ReopenState | None], AsyncGenerator[T, 
 def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observable[T]:
     """As `from_async_iterable`, for a source that asks the flow for more than where to resume: its clock, its patience."""
 
-    def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+    def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         flow = FlowScheduler.of(scheduler)
+        disposed = False
 
         async def pump() -> None:
             # The end is passed on when the source is closed: it may dispose, which must not break into the closing.
@@ -53,7 +57,7 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
             except Exception as error:
                 observer.on_error(error)
                 return
-            emit, time, since, count = observer.on_next, flow.time, flow.time(), 0
+            emit, time, since, count = straight(observer), flow.time, flow.time(), 0
             gates: Sequence[Gate] = flow.gates
             async with closing(items):
                 while True:
@@ -74,6 +78,9 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
                         if gate.held >= gate.capacity:
                             await wait_for_capacity(gates)
                             break
+                    if disposed:
+                        await asyncio.sleep(0)  # here the cancellation arrives, unless the source has swallowed it
+                        continue
                     emit(item)
                     count += 1
                     if not count & 15:
@@ -83,9 +90,16 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
                         gates = [gate for gate in flow.gates if gate.capacity != math.inf]  # some were for the start
             end()
 
-        return flow.spawn(pump())
+        running = flow.spawn(pump())
 
-    return Observable(subscribe)
+        def dispose() -> None:
+            nonlocal disposed
+            disposed = True
+            running.dispose()
+
+        return Disposable(dispose)
+
+    return FlowObservable(connect)
 
 
 def resume(again: Callable[[Exception, int], float | Exception | None]) -> Transform[T, T]:
@@ -105,8 +119,9 @@ def resume(again: Callable[[Exception, int], float | Exception | None]) -> Trans
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
-        def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            flow = FlowScheduler.of(scheduler)
+        def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            flow, emit = FlowScheduler.of(scheduler), straight(observer)
+            upstream = SerialDisposable()  # disposed at once, not when the cancellation arrives
 
             async def work() -> None:
                 emitted, point = 0, ReopenState()
@@ -114,7 +129,7 @@ def resume(again: Callable[[Exception, int], float | Exception | None]) -> Trans
                 def on_next(item: T) -> None:
                     nonlocal emitted
                     emitted += 1
-                    observer.on_next(item)
+                    emit(item)
 
                 while True:
                     scope, ended = flow.child(reopen_state=point), flow.future()
@@ -123,7 +138,7 @@ def resume(again: Callable[[Exception, int], float | Exception | None]) -> Trans
                         if not ended.done():
                             ended.set_result(error)
 
-                    running = source.subscribe(on_next, over, over, scheduler=scope)
+                    upstream.disposable = running = subscribe(source, on_next, over, over, scope)
                     try:
                         error = await ended
                     finally:
@@ -137,9 +152,9 @@ def resume(again: Callable[[Exception, int], float | Exception | None]) -> Trans
                     await asyncio.sleep(seconds)
                     point = ReopenState(emitted, point.retry + 1, error, point.memo)
 
-            return flow.spawn(work())
+            return CompositeDisposable(upstream, flow.spawn(work()))
 
-        return Observable(subscribe)
+        return FlowObservable(connect)
 
     return operator
 
@@ -160,7 +175,7 @@ def after_failure(
     """
 
     def operator(source: Observable[T]) -> Observable[T]:
-        def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             flow = FlowScheduler.of(scheduler)
             scope = flow.child()
 
@@ -176,9 +191,53 @@ def after_failure(
 
                 flow.spawn(work(), stop=lambda: None)  # a recovery that has begun is finished
 
-            upstream = source.subscribe(observer.on_next, on_error, observer.on_completed, scheduler=scope)
+            upstream = subscribe(source, straight(observer), on_error, observer.on_completed, scope)
             return upstream
 
-        return Observable(subscribe)
+        return FlowObservable(connect)
+
+    return operator
+
+
+def per_subscription(make: Callable[[FlowScheduler], Transform[T, U]]) -> Transform[T, U]:
+    """An operator that `make(flow)` makes anew for each subscription, so that its state belongs to one run.
+
+    >>> import reactivex as rx
+    >>> from reactivex import operators as ops
+    >>> from cortex_rx.engine import run
+    >>> def since_start(flow: FlowScheduler):
+    ...     begun = flow.time()
+    ...     return ops.map(lambda item: (item, flow.time() - begun < 60))
+    >>> asyncio.run(run(rx.of("a").pipe(per_subscription(since_start))))
+    ('a', True)
+    """
+
+    def operator(source: Observable[T]) -> Observable[U]:
+        def connect(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            made = make(FlowScheduler.of(scheduler))(source)
+            return subscribe(made, straight(observer), observer.on_error, observer.on_completed, scheduler)
+
+        return FlowObservable(connect)
+
+    return operator
+
+
+def upstream_flow(change: Callable[[FlowScheduler], FlowScheduler]) -> Transform[T, T]:
+    """Subscribe to the source with `change(flow)`, usually a child that carries something upstream.
+
+    >>> from cortex_rx.engine import run
+    >>> source = pull(lambda flow: flag(flow.replays_upstream))
+    >>> async def flag(value):
+    ...     yield value
+    >>> asyncio.run(run(source.pipe(upstream_flow(lambda flow: flow.child(replays_upstream=True)))))
+    True
+    """
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+            flow = change(FlowScheduler.of(scheduler))
+            return subscribe(source, straight(observer), observer.on_error, observer.on_completed, flow)
+
+        return FlowObservable(connect)
 
     return operator

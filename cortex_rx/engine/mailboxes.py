@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
@@ -107,33 +108,31 @@ class Inbox(AsyncIterator[list[T]]):
         self.error: Exception | None = None
         self.disposed: asyncio.Event = asyncio.Event()  # nobody listens any more, maybe after the end
         self.flow: FlowScheduler = flow
+        self.wake_at: float = math.inf  # the worker sleeps, and wakes when so much is held
+        self.items: list[T] | deque[T] = []
         self._weigh = weigh
-        self._items: list[T] = []
         self._handed = 0.0
         self._last = float("-inf")
         self._wakeup: asyncio.Future[bool] | None = None
-        self._closed = self._paced = False
+        self._paced = False
 
     def put(self, item: T) -> None:
         """Something passed."""
-        if self._closed:
-            return
-        self._items.append(item)
-        gate = self.gate
-        gate.held += self._weigh(item) if self._weigh else 1
-        if self._wakeup and (not self._paced or gate.held >= gate.capacity):
-            self._wake()
+        self.items.append(item)
+        self.gate.held += self._weigh(item) if self._weigh else 1
+        if self.gate.held >= self.wake_at:
+            self.wake()
 
     def finish(self, end: End, error: Exception | None = None) -> None:
         """Nothing more will pass; the first call counts."""
         if self.end is None:
             self.end, self.error = end, error
-            self._wake()
+            self.wake()
 
     def close(self) -> None:
         """Nobody reads on: hold nothing, hold up nobody."""
         self.gate.open()
-        self._items, self._closed = [], True
+        self.items = deque(maxlen=0)
 
     def release(self) -> None:
         """The source need not wait for the batch that was handed out last."""
@@ -151,25 +150,28 @@ class Inbox(AsyncIterator[list[T]]):
         finally:
             self._paced = False
 
-    def _wake(self, timer: bool = False) -> None:
+    def wake(self, timer: bool = False) -> None:
+        """Let the worker look, if it sleeps."""
+        self.wake_at = math.inf
         if self._wakeup and not self._wakeup.done():
             self._wakeup.set_result(timer)
 
     async def _sleep(self, seconds: float | None) -> bool:
         """Whether the time is over, rather than something came."""
         self._wakeup = self.flow.future()
-        timer = self.flow._loop.call_later(seconds, self._wake, True) if seconds is not None else None
+        self.wake_at = self.gate.capacity if self._paced else -math.inf
+        timer = self.flow._loop.call_later(seconds, self.wake, True) if seconds is not None else None
         try:
             return await self._wakeup
         finally:
-            self._wakeup = None
+            self._wakeup, self.wake_at = None, math.inf
             if timer:
                 timer.cancel()
 
     async def __anext__(self) -> list[T]:
         self.release()
         while self.end is None:
-            if not self._items:
+            if not self.items:
                 if await self._sleep(self.tick):
                     return []
                 continue
@@ -182,9 +184,9 @@ class Inbox(AsyncIterator[list[T]]):
                     break
             finally:
                 self._paced = False
-        if not self._items:
+        if not self.items:
             raise StopAsyncIteration
         self._last = self.flow.time()
-        batch, self._items = self._items, []
+        batch, self.items = list(self.items), []
         self._handed = self.gate.held  # of this batch alone: the one before was released
         return batch

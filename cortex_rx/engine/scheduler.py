@@ -16,6 +16,7 @@ from reactivex.internal.constants import UTC_ZERO
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from cortex_rx.engine.deadline import TimeoutPolicy
+from cortex_rx.engine.straight import subscribe
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -147,7 +148,9 @@ class FlowScheduler(AsyncIOScheduler):
         )
         # Somebody downstream must see once more what had been read of the source before it was opened here.
         self.replays_upstream: bool = replays_upstream or (parent is not None and parent.replays_upstream)
-        self.time: Callable[[], float] = self._loop.time
+        # The clock of the loop; a stock loop's without its Python frame, for it is read for every token.
+        stock = type(self._loop).time is asyncio.BaseEventLoop.time
+        self.time: Callable[[], float] = time.monotonic if stock else self._loop.time
         self._tasks: set[asyncio.Task[None]] = set()
         self._work = CompositeDisposable()
         if parent is None:
@@ -229,7 +232,8 @@ class FlowScheduler(AsyncIOScheduler):
 
     def subscribe(self, source: Observable[T], observer: abc.ObserverBase[T], gate: Gate | None = None) -> None:
         """Start `source`; it is disposed when the flow is left."""
-        self._work.add(source.subscribe(observer, scheduler=self.child(gate)))
+        flow = self.child(gate)
+        self._work.add(subscribe(source, observer.on_next, observer.on_error, observer.on_completed, flow))
 
     async def join(self, limit: float = LIMIT, grace: float = 1.0) -> None:
         """Wait until every task spawned upstream has ended; what takes longer than `limit` is cancelled, and given up after

@@ -26,6 +26,7 @@ from cortex_rx.events import (
 )
 from cortex_rx.folds.position import Move, TextPosition
 
+_DELTAS = {Delta}
 _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
 
 __all__ = ["Exchange"]
@@ -45,7 +46,8 @@ class Exchange:
 
     def absorb(self, events: list[StreamEvent]) -> None:
         """Add events."""
-        for kind, run in groupby(events, type):
+        runs = ((Delta, events),) if set(map(type, events)) == _DELTAS else groupby(events, type)
+        for kind, run in runs:
             if kind is Delta:
                 move, text = self.position.take_deltas(cast("list[Delta]", list(run)))
                 if move is Move.ANEW:

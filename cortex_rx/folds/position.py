@@ -170,6 +170,10 @@ class TextPosition:
         self.offset += len(text)
         return move, text
 
+    def continues(self, deltas: Sequence[Delta]) -> bool:
+        """Whether the text goes on with each of these deltas."""
+        return set(map(_attempt, deltas)) == {self.attempt}
+
     @property
     def index(self) -> int:
         """The number of deltas."""

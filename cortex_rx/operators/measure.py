@@ -67,14 +67,15 @@ def measure(every: timedelta | None = None, price: float | None = None) -> Opera
         emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
     ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
         meter = Meter(flow, price)
-        time, times, deltas = flow.time, meter.times, meter.deltas
+        time, times = flow.time, meter.times
+        note, keep = times.append, meter.deltas.append  # both are emptied in place
         due = math.inf if pause is None else flow.time() + pause
 
         def on_next(event: StreamEvent) -> None:
             nonlocal due
             if type(event) is Delta:
-                times.append(time())
-                deltas.append(event)
+                note(time())
+                keep(event)
                 emit(event)
                 if len(times) == BATCH or len(event.text) > LONG:
                     meter.fold()
@@ -93,4 +94,4 @@ def measure(every: timedelta | None = None, price: float | None = None) -> Opera
 
         return on_next, at_end
 
-    return passing(make)
+    return passing(make, emits_once=pause is None)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from reactivex import Observable, abc
-
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.chain import Operator, operator
 from cortex_rx.engine import FlowScheduler, passing
-from cortex_rx.engine.frames import after_failure
+from cortex_rx.engine.frames import after_failure, per_subscription
 from cortex_rx.errors import ResumableStreamError, StoreError
 from cortex_rx.events import (
     Begun,
@@ -89,44 +87,40 @@ def recover(
     check.one_of("store-partial", "rollback", "best-effort")("strategy", strategy)
     backend = checked_backend("backend", backend)
 
-    def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
-        def subscribe(
-            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            seen = _Seen()
+    def made(flow: FlowScheduler) -> Operator:
+        seen = _Seen()
 
-            async def act(error: Exception, emit: Callable[[StreamEvent], None]) -> Exception | None:
-                opened, begun = seen.opened, seen.begun
-                if seen.position.ended or opened is None or begun is None or _is_bare(error):
-                    return error
-                if strategy == "store-partial":
-                    if seen.stored < seen.position.offset:
-                        return error  # there is no `persist_partial` before it
-                    failed = ResumableStreamError(error, begun.token)
-                    failed.__cause__ = error
-                    return failed
-                if strategy == "best-effort":
-                    if not seen.position.offset:
-                        return error
-                    emit(log_problem(Problem.of("streaming", error, recoverable=True), opened))
-                    emit(Ended("error", seen.position.offset, seen.position.index))
-                    return None
-                rollback = Streams(backend).rollback(
-                    stream_id=opened.stream_id, memory_space_id=opened.turn.memory_space_id, epoch=begun.epoch
-                )
-                try:
-                    await retrying(lambda: rollback, Backoff(SHORT_PAUSES))
-                    emit(RolledBack(opened.stream_id, begun.memory_id))
-                except StoreError as failure:
-                    emit(log_problem(Problem.of("storage", failure, recoverable=False), opened))
+        async def act(error: Exception, emit: Callable[[StreamEvent], None]) -> Exception | None:
+            opened, begun = seen.opened, seen.begun
+            if seen.position.ended or opened is None or begun is None or _is_bare(error):
                 return error
+            if strategy == "store-partial":
+                if seen.stored < seen.position.offset:
+                    return error  # there is no `persist_partial` before it
+                failed = ResumableStreamError(error, begun.token)
+                failed.__cause__ = error
+                return failed
+            if strategy == "best-effort":
+                if not seen.position.offset:
+                    return error
+                emit(log_problem(Problem.of("streaming", error, recoverable=True), opened))
+                emit(Ended("error", seen.position.offset, seen.position.index))
+                return None
+            rollback = Streams(backend).rollback(
+                stream_id=opened.stream_id, memory_space_id=opened.turn.memory_space_id, epoch=begun.epoch
+            )
+            try:
+                await retrying(lambda: rollback, Backoff(SHORT_PAUSES))
+                emit(RolledBack(opened.stream_id, begun.memory_id))
+            except StoreError as failure:
+                emit(log_problem(Problem.of("storage", failure, recoverable=False), opened))
+            return error
 
-            noted: Observable[StreamEvent] = passing(seen.noting)(source)
-            return after_failure(act)(noted).subscribe(observer, scheduler=scheduler)
+        noted: Operator = passing(seen.noting, emits_once=True)
+        recovered: Operator = after_failure(act)
+        return lambda source: recovered(noted(source))
 
-        return Observable(subscribe)
-
-    return apply
+    return per_subscription(made)
 
 
 def _is_bare(error: Exception) -> bool:

@@ -60,4 +60,4 @@ def result() -> Sink[EnhancedRememberStreamResult]:
 
         return fold.add, at_end
 
-    return passing(make)
+    return passing(make, emits_once=True)

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from itertools import islice
 
-from reactivex import Observable, abc
-
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
 from cortex_rx.engine import FlowScheduler, frames
 from cortex_rx.errors import CallbackError, RetryAfterTooLong
-from cortex_rx.events import Opened, Resumed, StreamEvent
+from cortex_rx.events import Opened, Resumed
 from cortex_rx.retry.judge import is_transient, retry_after
 from cortex_rx.retry.pauses import Backoff, doubling
 
@@ -76,40 +74,33 @@ def resume(
     check.optional(check.function)("random", random)
     number = random or randoms.random
 
-    def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
-        def subscribe(
-            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            flow = FlowScheduler.of(scheduler)
-            first: float | None = None
-            backoff = Backoff(islice(doubling(base, most), retries), retry_if=retry_if or is_transient)
+    def made(flow: FlowScheduler) -> Operator:
+        first: float | None = None
+        backoff = Backoff(islice(doubling(base, most), retries), retry_if=retry_if or is_transient)
 
-            def again(error: Exception, _: int) -> float | Exception | None:
-                try:
-                    return wait(error)
-                except Exception as bug:  # of `retry_if`, or of `random`
-                    failed = CallbackError("resume", bug)
-                    failed.__cause__ = bug
-                    return failed
+        def again(error: Exception, _: int) -> float | Exception | None:
+            try:
+                return wait(error)
+            except Exception as bug:  # of `retry_if`, or of `random`
+                failed = CallbackError("resume", bug)
+                failed.__cause__ = bug
+                return failed
 
-            def wait(error: Exception) -> float | Exception | None:
-                nonlocal first
-                first = flow.time() if first is None else first
-                if (pause := backoff.pause(error)) is None:
-                    return None
-                asked = retry_after(error, flow.wall())
-                pause = number() * pause if asked is None else asked
-                if asked is not None and asked > longest:
-                    failed = RetryAfterTooLong(asked, longest)
-                    failed.__cause__ = error
-                    return failed
-                if budget is not None and flow.time() + pause > first + budget:
-                    return None
-                return pause
+        def wait(error: Exception) -> float | Exception | None:
+            nonlocal first
+            first = flow.time() if first is None else first
+            if (pause := backoff.pause(error)) is None:
+                return None
+            asked = retry_after(error, flow.wall())
+            pause = number() * pause if asked is None else asked
+            if asked is not None and asked > longest:
+                failed = RetryAfterTooLong(asked, longest)
+                failed.__cause__ = error
+                return failed
+            if budget is not None and flow.time() + pause > first + budget:
+                return None
+            return pause
 
-            frame: Operator = frames.resume(again)
-            return frame(source).subscribe(observer, scheduler=scheduler)
+        return frames.resume(again)
 
-        return Observable(subscribe)
-
-    return apply
+    return frames.per_subscription(made)

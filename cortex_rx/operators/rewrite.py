@@ -6,11 +6,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 
-from reactivex import Observable, abc
-
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
 from cortex_rx.engine import FlowScheduler, Mailbox, passing, stage
+from cortex_rx.engine.frames import per_subscription, upstream_flow
 from cortex_rx.events import Delta, Ended, Replayed, Resumed, SourceReplayed, StreamEvent
 from cortex_rx.operators._support.rewriter import Rewriter, Text, at_once, in_time, joined
 
@@ -133,21 +132,11 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
         if error:
             raise error
 
-    def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
-        def subscribe(
-            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            # Nobody downstream rewrites what comes from here: then it is what is stored.
-            form = (
-                stage(partial(waiting, not FlowScheduler.of(scheduler).replays_upstream)) if waits else passing(passed)
-            )
-            return form(Observable(above)).subscribe(observer, scheduler=scheduler)
+    replayed: Operator = upstream_flow(lambda flow: flow.child(replays_upstream=True))
 
-        def above(
-            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            return source.subscribe(observer, scheduler=FlowScheduler.of(scheduler).child(replays_upstream=True))
+    def made(flow: FlowScheduler) -> Operator:
+        # Nobody downstream rewrites what comes from here: then it is what is stored.
+        form: Operator = stage(partial(waiting, not flow.replays_upstream)) if waits else passing(passed)
+        return lambda source: form(replayed(source))
 
-        return Observable(subscribe)
-
-    return apply
+    return per_subscription(made)

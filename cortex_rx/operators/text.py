@@ -62,4 +62,4 @@ def text() -> Sink[str]:
 
         return on_next, at_end
 
-    return passing(make)
+    return passing(make, emits_once=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from reactivex import Observable, abc
-
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler
 from cortex_rx.engine.deadline import TimeoutPolicy
+from cortex_rx.engine.frames import upstream_flow
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.events import Ended, StreamEvent
+from cortex_rx.events import Ended
 
 __all__ = ["timeout"]
 
@@ -55,12 +53,4 @@ def timeout(
     limit = check.optional(check.seconds())
     patience = TimeoutPolicy(limit("idle", idle), limit("total", total), then == "end")
 
-    def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
-        def subscribe(
-            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            return source.subscribe(observer, scheduler=FlowScheduler.of(scheduler).child(timeout_policy=patience))
-
-        return Observable(subscribe)
-
-    return apply
+    return upstream_flow(lambda flow: flow.child(timeout_policy=patience))

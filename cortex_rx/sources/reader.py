@@ -57,7 +57,8 @@ class SourceReader:
             if type(event) is Ended:  # it had ended in another process
                 return
         progress, flow, time = self._progress, self._flow, self._flow.time
-        base, plain, bare = progress.base, isinstance(self._source, SingleUse), self._bare
+        base, bare = progress.base, self._bare
+        short = bare and isinstance(self._source, SingleUse)
         again, progress.opened = progress.opened, True
         while True:
             opening = self._opening(again)
@@ -67,15 +68,15 @@ class SourceReader:
                 try:
                     items = TimedItems(open_, flow, stack) if flow.timeout_policy else await open_()
                     async for item in items:
+                        if short and type(item) is str and item.isascii() and not self._carried:
+                            if item:  # the short way, for most of what comes
+                                yield Delta(item, progress.index, progress.offset, 0, time() - base)
+                                progress.index += 1
+                                progress.offset += len(item)
+                            continue
                         for piece in (item,) if bare and type(item) is str else self._pieces(item):
-                            if plain and type(piece) is str and piece.isascii() and not self._carried:
-                                if piece:  # the short way, for most of what comes
-                                    yield Delta(piece, progress.index, progress.offset, 0, time() - base)
-                                    progress.index += 1
-                                    progress.offset += len(piece)
-                            else:
-                                for event in self._piece(piece):
-                                    yield event
+                            for event in self._piece(piece):
+                                yield event
                         if self._cursor:
                             self._placed()
                 except SourceTimedOut as error:

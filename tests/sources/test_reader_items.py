@@ -171,7 +171,7 @@ async def test_an_item_of_an_unknown_type_names_it_and_what_is_accepted(kit, ite
     assert "secret" not in message
 
 
-# --- an own provider --------------------------------------------------------------------------------------------------
+# --- a provider of one's own ------------------------------------------------------------------------------------------
 
 
 def of_words(item):

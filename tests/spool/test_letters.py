@@ -55,7 +55,7 @@ async def memory(store, text="It is a pen.", space=SPACE):
     return begun["memoryId"]
 
 
-# --- an own step ------------------------------------------------------------------------------------------------------
+# --- a step of one's own ----------------------------------------------------------------------------------------------
 
 
 @cx.operator(needs=[Remembered], emits=[Problem])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import groupby, islice
 from math import inf
+from typing import cast
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
@@ -44,35 +45,40 @@ class PendingText:
 
     def absorb(self, events: list[StreamEvent]) -> list[StreamEvent]:
         """Take events in, and give back those that come after the text which must be stored first: a new attempt's."""
-        position, add = self.position, self.texts.append
-        for at, event in enumerate(events):
-            if type(event) is Delta and event.attempt == position.attempt:
-                position.last = event
-                position.offset += len(event.text)
-                add(event.text)
+        at = 0
+        for kind, run in groupby(events, type):
+            alike = list(run)
+            if kind is Delta and self.position.continues(deltas := cast("list[Delta]", alike)):
+                self.texts.append(self.position.take_deltas(deltas)[1])
+                at += len(deltas)
                 continue
-            if position.means(event) is Move.ANEW and self.texts and self.begun:
-                return events[at:]
-            move = position.take(event)
-            if move is Move.ANEW:
-                self.texts.clear()  # never begun, and superseded
-                self.start, self.ended = position.start, False
-            elif move is Move.CUT:
-                self._cut()
-            if isinstance(event, Delta):
-                if move is not Move.OTHER:
-                    add(event.text)
-            elif isinstance(event, Opened):
-                self.opened, self._base = event, self._flow.time()
-            elif isinstance(event, Begun):
-                self.begun = event
-            elif isinstance(event, Ended):
-                self.ended = True
-            elif isinstance(event, Problem):
-                self.begin_failed = self.begin_failed or event.phase == "initialization"
+            for event in alike:
+                if self.position.means(event) is Move.ANEW and self.texts and self.begun:
+                    return events[at:]
+                self._take(event)
+                at += 1
         if self.texts and self.begun is None and not self.begin_failed:
             raise no_begun()
         return []
+
+    def _take(self, event: StreamEvent) -> None:
+        move = self.position.take(event)
+        if move is Move.ANEW:
+            self.texts.clear()  # never begun, and superseded
+            self.start, self.ended = self.position.start, False
+        elif move is Move.CUT:
+            self._cut()
+        if isinstance(event, Delta):
+            if move is not Move.OTHER:
+                self.texts.append(event.text)
+        elif isinstance(event, Opened):
+            self.opened, self._base = event, self._flow.time()
+        elif isinstance(event, Begun):
+            self.begun = event
+        elif isinstance(event, Ended):
+            self.ended = True
+        elif isinstance(event, Problem):
+            self.begin_failed = self.begin_failed or event.phase == "initialization"
 
     def _cut(self) -> None:
         """The text is cut back: what is not stored yet is left out.
