@@ -37,6 +37,7 @@ __all__ = [
     "connect_writer",
     "create_file",
     "is_writable",
+    "keep_undo_in_memory",
     "meaning",
     "release",
     "retry_while_busy",
@@ -240,6 +241,7 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
                 retry_while_busy(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.patience)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
+            keep_undo_in_memory(db)
             db.execute(f"PRAGMA journal_size_limit = {16 * 2**20}")
             size: int = db.execute("PRAGMA page_size").fetchone()[0]
             db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT // size:d}")
@@ -250,6 +252,15 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
             release(db)
             raise
     return db
+
+
+def keep_undo_in_memory(db: sqlite3.Connection, yes: bool = True) -> None:
+    """Where SQLite keeps what undoes a savepoint or a statement.
+
+    As a file it lies in the system's folder for temporary files, beyond 64 kB of it: text of users on another disk, which no
+    `secure_delete` overwrites, and one write more for each page.  It is at most what a transaction changes.
+    """
+    db.execute(f"PRAGMA temp_store = {'MEMORY' if yes else 'FILE'}")
 
 
 def _migrate(db: sqlite3.Connection, path: str) -> None:

@@ -27,6 +27,7 @@ from cortex_rx.backends.sqlite.connection import (
     connect_reader,
     connect_writer,
     is_writable,
+    keep_undo_in_memory,
     release,
     translate_errors,
 )
@@ -193,10 +194,20 @@ class SqliteBackend:
         await self._run(self._write_thread, self._compact)
 
     def _compact(self) -> None:
-        self._transact(lambda db: db.execute("INSERT INTO words (words) VALUES ('optimize')").fetchall())
+        self._keep_undo_in_memory(False)  # it changes the whole index
+        try:
+            self._transact(lambda db: db.execute("INSERT INTO words (words) VALUES ('optimize')").fetchall())
+        finally:
+            self._keep_undo_in_memory(True)
         if self._writer is not None and not self._settings.in_memory:
             with self._writing, translate_errors(self._settings.path):
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _keep_undo_in_memory(self, yes: bool) -> None:
+        self._open()
+        with self._writing, translate_errors(self._settings.path):
+            if self._writer is not None:
+                keep_undo_in_memory(self._writer, yes)
 
     # --- threads ------------------------------------------------------------------------------------------------------
 
