@@ -1,8 +1,8 @@
 """The pytest plugin of cortex_rx: fixtures for tests of pipelines and operators.
 
-pytest imports it at its start wherever `cortex_rx` is installed.  So it is a module of its own, beside the package, and imports
-nothing of it before a fixture is used: other people's tests start as fast as ever, and a measurement of coverage that starts
-later than plugins do misses no line.
+pytest imports this module at its start wherever `cortex_rx` is installed.  So it stands beside the package and imports
+nothing of it before a fixture is used.  Other projects' tests start as fast as before, and a measurement of coverage
+that starts after the plugins misses no line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRACE: pytest.StashKey[Trace] = pytest.StashKey()
 
 
 class Virtual(Protocol):
-    """What the fixture `virtual` is."""
+    """The type of the fixture `virtual`."""
 
     def __call__(self, main: Coroutine[Any, Any, T], /) -> T:
         """Run `main` in virtual time and return what it returns."""
@@ -36,8 +36,8 @@ class Virtual(Protocol):
 def virtual(request: pytest.FixtureRequest) -> Virtual:
     """Runs a coroutine in virtual time, on a loop of its own: `virtual(main())` returns what `main` returns.
 
-    It is `cortex_rx.testing.run_virtual`, for plain tests (not `async def`).  With `no_leaks` in the same test, nothing may
-    be left on that loop, either.
+    It is `cortex_rx.testing.run_virtual`, for plain tests (not `async def`).  With `no_leaks` in the same test, nothing
+    may be left on that loop either.
     """
     from cortex_rx.testing import assert_no_leaks, run_virtual
 
@@ -59,7 +59,7 @@ def virtual(request: pytest.FixtureRequest) -> Virtual:
 
 @pytest.fixture
 def trace(request: pytest.FixtureRequest) -> Trace:
-    """A recorder, `cortex_rx.testing.Trace`; the report of a test that fails shows what it has recorded, as marbles."""
+    """A recorder, `cortex_rx.testing.Trace`; the report of a failing test shows what it has recorded, as marbles."""
     from cortex_rx.testing import Trace
 
     recorder = request.node.stash[TRACE] = Trace()
@@ -68,10 +68,11 @@ def trace(request: pytest.FixtureRequest) -> Trace:
 
 @pytest.fixture
 def no_leaks(request: pytest.FixtureRequest) -> None:
-    """The body of the test, plain or async, may leave nothing behind: no task, timer, generator, thread, open file or socket.
+    """The body of the test, plain or async, may leave nothing behind: no task, timer, generator, thread, open file or
+    socket.
 
-    Else it fails with `cortex_rx.testing.Leaked`, which names what is left.  What other fixtures hold is not looked at.  It takes
-    some tenths of a second.
+    Else it fails with `cortex_rx.testing.Leaked`, which names what is left.  What other fixtures hold is not looked at.
+    It takes some tenths of a second.
     """
     from cortex_rx.testing import assert_no_leaks
 
@@ -94,8 +95,8 @@ def no_leaks(request: pytest.FixtureRequest) -> None:
 def make_backend() -> Iterator[Callable[[], SqliteBackend]]:
     """Makes empty SQLite stores in memory: `make_backend()`, or as it is for `check_operator(..., store=make_backend)`.
 
-    Ids count from `001`, and in virtual time the clock is that of the loop, so that two runs store the same.  What the test has
-    not closed is closed after it.
+    Ids count from `001`, and in virtual time the clock is that of the loop, so that two runs store the same.  What the
+    test has not closed is closed after it.
     """
     from cortex_rx import SqliteBackend
     from cortex_rx.testing import wall
@@ -119,7 +120,7 @@ def make_backend() -> Iterator[Callable[[], SqliteBackend]]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
-    """Show in the report of a test that fails what its recorder has."""
+    """Show in the report of a failing test what its recorder has."""
     report = (yield).get_result()
     recorder = item.stash.get(TRACE, None)
     if recorder and recorder.lanes and report.when == "call" and report.failed:

@@ -1,4 +1,4 @@
-"""The page docs/contract.md, from the contract's data."""
+"""Writes docs/contract.md from the contract's data."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Writes `calls.json`: for every argument of every function of the contract, values at the edges of what is accepted
-and beyond.
+"""Writes `calls.json`: for every argument of every function, values at the edges of what is accepted, and beyond
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EXACT = 2**53 - 1  # the largest whole number that a double tells from its neig
 
 
 def text() -> str:
-    """The whole file, a case a line."""
+    """The whole file, one case per line."""
     functions: list[str] = []
     for path, function in contract.FUNCTIONS.items():
         base = {field.name: _plain(field.type) for field in function.args.fields if field.required}
@@ -66,7 +66,7 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
 
 
 def _plain(kind: types.Type) -> Any:
-    """A value that is nothing special."""
+    """An ordinary value of a type."""
     match kind:
         case types.Text():
             return "x"

@@ -19,7 +19,7 @@ _WRITTEN = "Written by docs/generate.py (make docs) from the contract's data: ed
 
 
 def modules() -> dict[Path, str]:
-    """The package of the typed calls."""
+    """The files of the package of typed calls."""
     names = {table: f"{table.name[:1].upper()}{table.name[1:]}" for table in contract.TABLES}
     files = {FOLDER / f"{table.name}.py": _module(table, names[table]) for table in contract.TABLES}
     files[FOLDER / "rows.py"] = _rows()
@@ -92,7 +92,7 @@ def _method(function: types.Function) -> str:
 
 
 def method(function: types.Function) -> str:
-    """The name of its method."""
+    """The name of the method of a function."""
     return argument(function.path.partition(":")[2])
 
 
@@ -129,7 +129,7 @@ def _hint(kind: types.Type, *, result: bool) -> str:
 
 
 def _objects(kind: types.Type) -> Iterator[types.Object]:
-    """The objects with a name in a type, the inner ones first."""
+    """The named objects in a type, the inner ones first."""
     if isinstance(kind, types.Nullable):
         yield from _objects(kind.of)
     elif isinstance(kind, types.ListOf):
@@ -142,7 +142,7 @@ def _objects(kind: types.Type) -> Iterator[types.Object]:
 
 
 def objects() -> dict[str, types.Object]:
-    """All objects with a name, by it."""
+    """All named objects, by name."""
     found: dict[str, types.Object] = {}
     for function in contract.FUNCTIONS.values():
         for one in (*_objects(function.args), *_objects(function.result)):

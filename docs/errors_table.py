@@ -1,6 +1,4 @@
-"""The page `errors.md`, what is tried again and what is not, made of `TABLE` of `cortex_rx/retry/table.py`;
-`generate.py` writes it.
-"""
+"""The page `errors.md`: what is retried and what is not, from `TABLE` in `cortex_rx/retry/table.py`."""
 
 from __future__ import annotations
 
@@ -64,18 +62,18 @@ def page() -> str:
 
 
 def meanings() -> dict[Verdict, str]:
-    """What stands under each verdict in its class."""
+    """The docstring of each verdict in its class."""
     lines = [line.strip() for line in inspect.getsource(Verdict).splitlines()]
     return {verdict: lines[lines.index(f'{verdict.name} = "{verdict.value}"') + 1].strip('"') for verdict in Verdict}
 
 
 def shown(name: object) -> str:
-    """A name as one writes it."""
+    """A name of an error as the page shows it."""
     if isinstance(name, range):
         return f"{name.start} to {name.stop - 1}"
     return f"`{name.__name__ if isinstance(name, type) else name}`"
 
 
 def why(rule: Rule) -> str:
-    """The reason, and whether `recover` minds."""
+    """The reason, and how `recover` treats it."""
     return f"{rule.why}; `recover` passes it on as it is" if rule.as_is else rule.why

@@ -1,5 +1,6 @@
-"""Write what is generated: the marbles in the operators' docstrings, operators.md, events.md, options.md, errors.md,
-contract.md with the typed calls and `calls.json`, the table of running-tests.md.
+"""Write the generated documentation: the marbles in the operators' docstrings, operators.md, events.md, options.md,
+errors.md, contract.md with the typed calls and `calls.json`, the index of decisions, and the tables of
+running-tests.md, proofs.md and implementation.md.
 
 `make docs` runs it; `tests/docs/test_generated.py` fails when what it would write is not what is there.
 """
@@ -74,7 +75,7 @@ What was decided between real alternatives, and why. A decision stays in force u
 
 
 def outputs() -> dict[Path, str]:
-    """Every file that is written, with what belongs into it."""
+    """Every generated file, with its content."""
     operators = {name: getattr(cx, name) for name in cx.__all__ if _module(getattr(cx, name)) != "cortex_rx.chain"}
     if missing := sorted(operators.keys() - scenes.SCENES.keys()):
         raise LookupError(
@@ -162,7 +163,7 @@ def events_page(steps: dict[str, Step]) -> str:
 
 
 def proofs_tables() -> str:
-    """The figures of the proofs, and what found each mutant."""
+    """The figures of the proofs, and which proof found each mutant."""
     figures: dict[str, dict[str, int]] = json.loads((ROOT / "docs/proofs.json").read_text(encoding="utf-8"))
     lines = ["\n## Figures\n", "Of the last `make torture`.\n", "| proof | cases | of these |", "|---|---|---|"]
     for name, counts in figures.items():
@@ -245,7 +246,7 @@ def _block(drawing: str, indent: str = "") -> str:
 
 
 def _signature(name: str, made: Any) -> str:
-    """How it is called, its arguments one a line where they are many."""
+    """How it is called, with one argument per line where there are many."""
     signature = inspect.signature(inspect.unwrap(made))
     parts: list[str] = []
     for at, parameter in enumerate(signature.parameters.values()):
@@ -308,7 +309,7 @@ def _members(made: Any) -> list[tuple[str, Any]]:
 
 
 def _declared(step: Step) -> str:
-    """What a step declares, in a line."""
+    """The declarations of a step, as a table."""
 
     def named(kinds: Iterable[type[events.StreamEvent]]) -> str:
         return (
@@ -331,7 +332,7 @@ def _links(name: str, made: Any) -> str:
 
 
 def _field_docs(kind: type) -> dict[str, str]:
-    """The strings that stand under the fields of a class."""
+    """The strings below the fields of a class."""
     (tree,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(tree, ast.ClassDef)
     said: dict[str, str] = {}
@@ -343,7 +344,7 @@ def _field_docs(kind: type) -> dict[str, str]:
 
 
 def stale(files: dict[Path, str]) -> list[str]:
-    """The files that are not as they would be written now."""
+    """The files that differ from what would be written now."""
     return [
         str(path.relative_to(ROOT))
         for path, text in files.items()

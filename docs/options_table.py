@@ -1,4 +1,4 @@
-"""The page `options.md`, the table of streaming options, made of `STREAMING_OPTIONS`; `generate.py` writes it."""
+"""The page `options.md`: the table of streaming options, from `STREAMING_OPTIONS`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def page() -> str:
 
 
 def does(effect: OptionEffect) -> str:
-    """On which steps it acts, and how."""
+    """Which steps an option acts on, and how."""
     said = f"{effect.does} `{effect.step}{f'({effect.argument})' if effect.argument else ''}`"
     if effect.also:
         step, argument = effect.also
@@ -43,14 +43,14 @@ def does(effect: OptionEffect) -> str:
 
 
 def shown(value: object) -> str:
-    """A default as one writes it."""
+    """A default as the page shows it."""
     if value is None:
         return "none"
     return f"{value:,}" if type(value) is int else str(value)
 
 
 def difference(effect: OptionEffect) -> str:
-    """What it means that the default is another one; nothing where it is the same."""
+    """What a different default means; nothing where it is the same."""
     if effect.exists or effect.ours == effect.cortex:
         return effect.differs
     return "off, until it exists"

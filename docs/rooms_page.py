@@ -1,4 +1,4 @@
-"""The rooms of the package, and what imports what: for docs/implementation.md."""
+"""The rooms of the package and their imports, for docs/implementation.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGE = "cortex_rx"
 
 
 def rooms(root: Path) -> dict[str, str]:
-    """Every room (a folder or a module right below the package), with the first sentence of its docstring."""
+    """Every room (a folder or a module directly below the package), with the first paragraph of its docstring."""
     found: dict[str, str] = {}
     for path in sorted((root / PACKAGE).iterdir()):
         source = path / "__init__.py" if path.is_dir() else path
@@ -24,7 +24,7 @@ def rooms(root: Path) -> dict[str, str]:
 
 
 def imports() -> dict[str, set[str]]:
-    """Which rooms a room imports.  Imports for type checkers count."""
+    """The rooms that each room imports. Imports for type checkers count."""
     graph = grimp.build_graph(PACKAGE)
     arrows: dict[str, set[str]] = {}
     for module in graph.modules:
@@ -76,7 +76,7 @@ def direct(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def page(root: Path) -> str:
-    """The tree, a line a room, and the drawing."""
+    """The table with one line per room, and the drawing."""
     arrows = imports()
     said = rooms(root)
     lines = ["\n| room | what it is for |", "|---|---|"]

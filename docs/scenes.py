@@ -1,4 +1,4 @@
-"""What is drawn in the docstring of each operator: pipelines that are run, in virtual time, so that no diagram can lie.
+"""The scenes that are drawn in the docstring of each operator. They are run in virtual time, so no diagram can lie.
 
 A new operator needs a scene here.  `make docs` runs it, draws it with `cortex_rx.testing.Trace`, and writes the drawing
 into the docstring and the reference.
@@ -25,7 +25,7 @@ TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 
 @dataclass(frozen=True)
 class Scene:
-    """One run: the expression that is drawn, what the model says, and what stands before the operator."""
+    """One run: the expression that is drawn, the model's text, and the steps before the operator."""
 
     run: str
     """The operator as Python; it may name `store`, `frame` (a timedelta), all operators, and what stands in this
@@ -47,7 +47,7 @@ async def slowly(event: object) -> None:
 
 
 class Held:
-    """A rewriter that holds each letter back until the next one has come, and writes it large."""
+    """A rewriter that holds each letter back until the next one has come, and capitalises it."""
 
     def __init__(self) -> None:
         self.held = ""
@@ -113,7 +113,7 @@ _BEGINS, _DONE = "1", "2"  # on the lane of the store; drawn as brackets, which 
 
 
 class Store(SqliteBackend):
-    """A real store; each write takes some frames and is noted."""
+    """A real store; each write takes some frames and is recorded."""
 
     def __init__(self, trace: Trace, frames: int) -> None:
         super().__init__(":memory:", clock=lambda: asyncio.get_running_loop().time())
@@ -130,7 +130,7 @@ class Store(SqliteBackend):
 
 
 def play(scene: Scene) -> tuple[Any, Trace]:
-    """What the expression gives, and what happened when it ran."""
+    """The value of the expression, and what happened when it ran."""
     trace = Trace(FRAME)
     made: list[Any] = []
 
@@ -166,7 +166,7 @@ def play(scene: Scene) -> tuple[Any, Trace]:
 
 
 def marbles(scenes: tuple[Scene, ...]) -> str:
-    """The drawings of the scenes, one below the other, and what the letters mean."""
+    """The drawings of the scenes, one below the other, and the meaning of the letters."""
     drawings: list[str] = []
     legend: dict[str, str] = {}
     for scene in scenes:

@@ -1,12 +1,12 @@
-"""Run the tests of the files that are changed, compared with `main`: `make quick`.
+"""Run the tests of the files that differ from `main`: `make quick`.
 
-Of a changed file of the package these are its doctests, the tests that are named like it (`tests/a/test_b*.py` or
-`tests/test_b*.py` of `cortex_rx/a/b.py`), and those that use a name that it exports.  Where there are none, as of a
-private module, it is the tests of the modules that import it.  Of a helper or a story, the tests that import it; of a
-`conftest.py`, the tests of its folder.  What stands outside of the package is tested by `tests/docs`, `tests/examples`
-and `tests/docs/test_readme.py`.
+For a changed file of the package these are its doctests, the tests that are named like it (`tests/a/test_b*.py` or
+`tests/test_b*.py` for `cortex_rx/a/b.py`), and the tests that use a name that it exports.  Where there are none, as for
+a private module, they are the tests of the modules that import it.  For a helper or a story they are the tests that
+import it; for a `conftest.py`, the tests of its folder.  Files outside the package are tested by `tests/docs`,
+`tests/examples` and `tests/docs/test_readme.py`.
 
-It is a guess, and a short one: `make test` is what says that nothing is broken.
+This is a guess.  Only `make test` shows that nothing is broken.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _uses(path: Path) -> set[str]:
 
 
 def _of_others(test: Path, path: Path) -> set[str]:
-    """The names that a test imports from another module, where they are made: `TABLE` is not what this one calls so."""
+    """The names that a test imports from another module where they are defined: its `TABLE` may be another module's."""
     found = {one.rpartition(".")[::2] for one in _imports(test)}
     return {name for module, name in found if module != _dotted(path, ROOT) and _file(module).exists()}
 

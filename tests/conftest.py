@@ -1,10 +1,10 @@
 """For all tests: the lanes, no time limit for a case of a property, and the figures of the proofs in `tests/proofs`.
 
-A test that is marked `slow`, with the reason, is left out unless `--all` is given, or the test is named by itself; the
-end of a run says how many were left out, and why.  Of the examples of a property a third is run then.
+A test that is marked `slow`, with a reason, is left out unless `--all` is given or the test is named by itself.  The
+end of a run says how many were left out, and why.  A third of the examples of a property is run then.
 
-A proof runs a slice of its cases, or with `--torture` all of them.  What it counted is printed at the end; with
-`--torture` it is written to `docs/proofs.json`, from which the page of the documentation is made.
+A proof runs a slice of its cases, or all of them with `--torture`.  Its counts are printed at the end.  With
+`--torture` they are written to `docs/proofs.json`, from which docs/proofs.md is made.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ if settings.get_current_profile_name() == "default":  # the one for CI has none 
 
 
 class Proof:
-    """How much of a proof this run does, and where its figures go."""
+    """Which share of a proof this run does, and where its figures go."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._node = request.node
         self.torture: bool = request.config.getoption("--torture")
 
     def size(self, slice_: T, whole: T) -> T:
-        """The first in a usual run, the second with `--torture`."""
+        """The first number in a usual run, the second with `--torture`."""
         return whole if self.torture else slice_
 
     def count(self, name: str, counts: Mapping[str, int]) -> None:
-        """What a proof counted; figures of several tests under one name are added up."""
+        """Note figures of a proof; those of several tests under one name are added up."""
         self._node.user_properties.append(("proof", [name, dict(counts)]))
 
 
 @pytest.fixture
 def proof(request: pytest.FixtureRequest) -> Proof:
-    """Of this test, which is one of the proofs or a part of one."""
+    """The `Proof` of this test, which is one of the proofs or a part of one."""
     return Proof(request)
 
 
@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def runs_all(config: pytest.Config) -> bool:
-    """Nothing is left out."""
+    """Whether nothing is left out."""
     options = ("--all", "--torture")
     return any(map(config.getoption, options)) or any("::" in each for each in config.args)
 
@@ -89,15 +89,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """What a worker has left out; each of them has left out the same."""
+    """Note what a worker has left out; each worker has left out the same."""
     _left_out.clear()
     _left_out.update(getattr(node, "workeroutput", {}).get("left out", {}))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop() -> Generator[None, object, object]:
-    """What was imported and collected, more than a million objects, is not looked at again whenever garbage is
-    collected.
+    """Freeze what was imported and collected, more than a million objects: garbage collection does not visit it
+    again.
     """
     from cortex_rx.testing._heap import set_aside
 
@@ -107,7 +107,7 @@ def pytest_runtestloop() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Nor what a test file has imported; nor anything, if a test has thawed the heap, as mypy does."""
+    """Freeze what a test file has imported; freeze all again if a test has thawed the heap, as mypy does."""
     from cortex_rx.testing._heap import set_more_aside
 
     done = yield
@@ -117,8 +117,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """An exception that is a parameter keeps the frames of each raise, and they whole pipelines: its traceback is
-    dropped.
+    """Drop the tracebacks of exceptions that are parameters: they keep the frames of each raise alive, and these whole
+    pipelines.
     """
     if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
         for value in item.callspec.params.values():
@@ -150,6 +150,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:
-    """How many cases there were in all, then what they were."""
+    """First the number of all cases, then what they were."""
     most = [what for what in ("cases", "kills", "stops", "seeds", "examples of 80 steps") if what in counts][:1]
     return {what: counts[what] for what in (*most, *sorted(counts.keys() - set(most)))}

@@ -1,8 +1,8 @@
-"""The generator of the docs, a script beside them; and what runs the Python of a page: `run_page("testing.md")`.
+"""The generator of the docs as a module, and a runner for the Python of a page: `run_page("testing.md")`.
 
-Blocks that are fenced as python make one module, in their order, which pytest imports and whose tests it runs; those
-that begin with `>>>` are doctests, together.  Line numbers are those of the page.  What a page needs and need not show
-stands in it as a comment:  `<!-- python`, lines, `-->`.
+The blocks of a page that are fenced as python make one module, in their order.  pytest imports it and runs its tests.
+Blocks that begin with `>>>` are doctests, together.  Line numbers are those of the page.  Code that a page needs but
+does not show stands in it as a comment: `<!-- python`, lines, `-->`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def only(page: str, doctests: bool) -> str:
 
 @pytest.fixture
 def run_page(tmp_path: Path) -> Callable[..., str]:
-    """Runs a page, with arguments for pytest; returns what pytest says.  It ran in `tmp_path`."""
+    """Runs a page in `tmp_path`, with arguments for pytest; returns the output of pytest."""
 
     def run(name: str, *args: str) -> str:
         page = (ROOT / "docs" / name).read_text(encoding="utf-8")
@@ -67,7 +67,9 @@ def run_page(tmp_path: Path) -> Callable[..., str]:
 
 
 def environment() -> dict[str, str]:
-    """This one, with the package of this checkout; without what is meant for the run of pytest in which this runs."""
+    """This environment, with the package of this checkout, and without what is meant for the surrounding run of
+    pytest.
+    """
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {
         "PYTHONPATH": str(ROOT)
     }

@@ -77,14 +77,14 @@ OURS = [
 
 
 def has_docstring(value: Any) -> bool:
-    """Whether a docstring may be of its own: not that of an alias, a constant, or a method of an object of another
-    package.
+    """Whether it may have a docstring of its own: not an alias, a constant, or a method of a foreign package's
+    object.
     """
     return inspect.isclass(value) or (inspect.isroutine(value) and value.__module__ is not None)
 
 
 def home(module: str, name: str) -> tuple[ModuleType, Any]:
-    """The module in which it is defined, and what it is."""
+    """The module that defines it, and the object."""
     value = getattr(importlib.import_module(module), name)
     if has_docstring(value):
         return importlib.import_module(inspect.unwrap(value).__module__), value
@@ -94,7 +94,7 @@ def home(module: str, name: str) -> tuple[ModuleType, Any]:
 
 @cache
 def parts(module: str) -> tuple[ModuleType, ...]:
-    """A module and what is in its package; for the whole package, everything."""
+    """A module and the modules in its package; for the whole package, all."""
     made = importlib.import_module(module)
     inner = pkgutil.walk_packages(getattr(made, "__path__", ()), f"{module}.")
     return (made, *(importlib.import_module(one.name) for one in inner if not one.name.endswith("__main__")))
@@ -102,7 +102,7 @@ def parts(module: str) -> tuple[ModuleType, ...]:
 
 @cache
 def strings(module: ModuleType) -> dict[str, str]:
-    """The strings that stand under what a module assigns."""
+    """The strings below the assignments of a module."""
     body = ast.parse(inspect.getsource(module)).body
     said: dict[str, str] = {}
     for one, after in zip(body, body[1:]):
@@ -117,7 +117,7 @@ def strings(module: ModuleType) -> dict[str, str]:
 
 @cache
 def examples(module: ModuleType) -> dict[str, str]:
-    """The source of the examples that doctest finds in a module, by the name of what they stand in."""
+    """The sources of the examples that doctest finds in a module, by the name of the object that they belong to."""
     found = doctest.DocTestFinder(exclude_empty=True).find(module, module.__name__)
     return {test.name: "\n".join(example.source for example in test.examples) for test in found if test.examples}
 
@@ -180,6 +180,6 @@ def test_what_is_said_of_names_is_of_names_that_are_there():
 
 
 def test_doctest_finds_what_is_decorated_too():
-    """An operator is wrapped, and yet its example is run."""
+    """An operator is wrapped, and still its example is run."""
     module = importlib.import_module("cortex_rx.operators.limit")
     assert "limit(50_000)" in examples(module)["cortex_rx.operators.limit.limit"]

@@ -17,14 +17,12 @@ def slow(value: Any, reason: str, **more: Any) -> Any:
 
 
 def slow_but(quick: Collection[Any], values: Iterable[Any], reason: str) -> list[Any]:
-    """Parameters of which `make test` runs these only."""
+    """Parameters of which `make test` runs only these."""
     values = list(values)
     assert set(quick) <= set(values)
     return [value if value in quick else slow(value, reason) for value in values]
 
 
 def examples(whole: int) -> int:
-    """How many of these examples of a property are run: the share that the profile has of the hundred that are
-    usual.
-    """
+    """How many examples of a property are run: the profile's share of the usual hundred."""
     return whole * settings().max_examples // 100
