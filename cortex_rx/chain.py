@@ -149,7 +149,19 @@ def operator(
 
     def decorate(make: Callable[P, Operator]) -> Callable[P, Step]:
         signature = inspect.signature(make)
+        parameters = signature.parameters
+        defaults: dict[str, Any] = {name: one.default for name, one in parameters.items()}
+        named = all(one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) for one in parameters.values())
         kind = make.__name__
+
+        def bind(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+            """The arguments of a call that was made, so they fit; in the order of the parameters, defaults included."""
+            if named:
+                return {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
+            bound = signature.bind(*args, **kwargs)  # ten times as dear
+            bound.apply_defaults()
+            return bound.arguments
+
         need, read, emit = frozenset(needs), frozenset(reads), frozenset(emits)
         for event in emit:
             _EMITTERS.setdefault(event, kind)
@@ -157,13 +169,11 @@ def operator(
         @wraps(make)
         def make_step(*args: P.args, **kwargs: P.kwargs) -> Step:
             apply = make(*args, **kwargs)
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            parameters = signature.parameters
-            given = (name for name, value in bound.arguments.items() if not _same(value, parameters[name].default))
-            values = tuple(bound.arguments.items())
-            wanted = need.union(*(kinds for name, kinds in (needs_for or {}).items() if bound.arguments[name]))
-            return Step(kind, kind, values, wanted, read, emit, rewrites, captures_text, apply, frozenset(given))
+            arguments = bind(*args, **kwargs)
+            given = frozenset(name for name, value in arguments.items() if not _same(value, defaults[name]))
+            wanted = need.union(*(kinds for name, kinds in (needs_for or {}).items() if arguments[name]))
+            values = tuple(arguments.items())
+            return Step(kind, kind, values, wanted, read, emit, rewrites, captures_text, apply, given)
 
         return make_step
 
