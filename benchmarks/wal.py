@@ -52,20 +52,15 @@ class WalMeter:
         """The salt of the `-wal` file, another one each time that SQLite begins it anew, and the pages of its frames."""
         content = self._wal.read_bytes() if self._wal.exists() else b""
         salt, pages = content[16:24], list[int]()
-        for at in range(_HEADER, len(content), self.frame_size()):
+        for at in range(_HEADER, len(content), self.frame_size()) if content else ():
             if content[at + 8 : at + 16] != salt:
                 break  # left over from before it was begun anew
             pages.append(struct.unpack_from(">I", content, at)[0])
         return salt, pages
 
-    def page_size(self) -> int:
-        """Of the database, in bytes."""
-        size = struct.unpack_from(">H", self._path.read_bytes(), 16)[0]
-        return 65536 if size == 1 else int(size)
-
     def frame_size(self) -> int:
-        """What a page costs in the `-wal` file, in bytes."""
-        return _FRAME + self.page_size()
+        """What a page costs in the `-wal` file, in bytes; the size of a page stands in its header."""
+        return _FRAME + int(struct.unpack_from(">I", self._wal.read_bytes(), 8)[0])
 
     def owners(self) -> dict[int, str]:
         """The table or index that each page belongs to."""

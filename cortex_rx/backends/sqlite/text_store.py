@@ -89,9 +89,19 @@ _CREATE = (
 
 def _store(work: Transaction, text: int, start: int, body: str) -> None:
     work.db.executemany(
-        "INSERT INTO pieces (text, start, body) VALUES (?, ?, ?)",
-        ((text, start + at, body[at : at + BLOCK]) for at in range(0, len(body), BLOCK)),
+        "INSERT INTO pieces (place, body) VALUES (?, ?)",
+        ((_place(text, start + at), body[at : at + BLOCK]) for at in range(0, len(body), BLOCK)),
     )
+
+
+def _place(text: int, start: int) -> int:
+    """The key of a piece: the pieces of a text are side by side, in order."""
+    return (text << 32) + start
+
+
+def _delete(work: Transaction, text: int, start: int) -> None:
+    """Delete the pieces from the one that begins at `start` on."""
+    work.db.execute("DELETE FROM pieces WHERE place >= ? AND place < ?", (_place(text, start), _place(text + 1, 0)))
 
 
 def length_of(work: Transaction, text: int) -> int:
@@ -102,13 +112,15 @@ def length_of(work: Transaction, text: int) -> int:
 
 def read(work: Transaction, text: int, start: int, stop: int) -> Iterator[str]:
     """The code points from `start` to `stop`, piece by piece; only the pieces that hold them are read."""
+    first = _place(text, 0)
     rows = work.db.execute(
-        "SELECT start, body FROM pieces WHERE text = ?1 AND start < ?3 AND start >="
-        " coalesce((SELECT start FROM pieces WHERE text = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1), 0)"
-        " ORDER BY start",
-        (text, start, stop),
+        "SELECT place, body FROM pieces WHERE place < ?3 AND place >="
+        " coalesce((SELECT place FROM pieces WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC LIMIT 1), ?1)"
+        " ORDER BY place",
+        (first, first + start, first + stop),
     )
-    for at, body in rows:
+    for place, body in rows:
+        at = place - first
         part = body[max(start - at, 0) : stop - at]
         if part:
             yield part
@@ -138,7 +150,7 @@ def extend(
         _store(work, text, length, body)
     else:
         waiting = "".join(read(work, text, indexed - lead, length)) + body
-        work.db.execute("DELETE FROM pieces WHERE text = ? AND start >= ?", (text, indexed))
+        _delete(work, text, indexed)
         at = lead  # where in `waiting` the part begins that is to be indexed next
         index_of = _Index(work, text)
         while len(waiting) - at >= BLOCK:
@@ -277,9 +289,9 @@ def _counted(work: Transaction, space: int, docs: int, size: int) -> None:
     work.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
 
 
+# Not the streams: that of the text has been told to forget it, or the text is a question's, which its message has.
 _USED = (
     "SELECT EXISTS (SELECT 1 FROM memories WHERE text = ?1) OR EXISTS (SELECT 1 FROM messages WHERE text = ?1)"
-    " OR EXISTS (SELECT 1 FROM streams WHERE question = ?1) OR EXISTS (SELECT 1 FROM streams WHERE answer = ?1)"
     " OR EXISTS (SELECT 1 FROM attempts WHERE text = ?1)"
 )
 
@@ -288,7 +300,7 @@ def drop(work: Transaction, text: int) -> None:
     """Delete a text, unless something refers to it still."""
     if not work.db.execute(_USED, (text,)).fetchone()[0]:
         unindex(work, text)
-        work.db.execute("DELETE FROM pieces WHERE text = ?", (text,))
+        _delete(work, text, 0)
         work.db.execute("DELETE FROM texts WHERE id = ?", (text,))
 
 

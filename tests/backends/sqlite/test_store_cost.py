@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wal import exchange
+from benchmarks.wal import WalMeter, exchange
 from cortex_rx.backends import SqliteBackend
 
 
@@ -147,3 +147,31 @@ async def test_an_exchange_costs_as_many_statements_as_it_must(tmp_path: Path) -
             )
         ]
     await store.close()
+
+
+async def test_a_small_exchange_writes_few_bytes(tmp_path: Path) -> None:
+    """Of the `-wal` file: whole pages, of which some are made by rows that do not fit into theirs any more."""
+    store = WalMeter(SqliteBackend(tmp_path / "memory.db"), tmp_path / "memory.db")
+    await store.query("memories:count", {"memorySpaceId": "space"})  # makes the tables
+    written: list[int] = []
+    for number in range(20):
+        store.calls.clear()
+        await exchange(store, number, number)
+        written.append(sum(len(pages) for _, pages in store.calls) * store.frame_size())
+    await store.close()
+    assert 20_000 < written[0] <= 45_000
+    assert max(written[:10]) <= 60_000
+    assert sum(written) <= 20 * 55_000
+
+
+async def test_an_append_writes_the_piece_and_the_row_of_its_text(tmp_path: Path) -> None:
+    store = WalMeter(SqliteBackend(tmp_path / "memory.db"), tmp_path / "memory.db")
+    turn = {"conversationId": "c", "userMessage": "What is it?", "userId": "ada", "importance": 50, "tags": []}
+    await store.mutation("streams:begin", {"memorySpaceId": "s", "streamId": "st", **turn})
+    writer = {"memorySpaceId": "s", "streamId": "st", "epoch": 1, "attempt": 0}
+    for number in range(20):
+        await store.mutation("streams:append", {**writer, "start": number * 100, "text": "x" * 100})
+    await store.close()
+    pages = [len(pages) for path, pages in store.calls if path == "streams:append"]
+    assert min(pages) == 2
+    assert sum(pages) <= 20 * 2 + 10  # now and then a page is full, and then the size of the file changes too

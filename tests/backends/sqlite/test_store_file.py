@@ -330,3 +330,60 @@ async def test_after_close_everything_says_closed(store: Any) -> None:
     for call in (store.list(), store.begin(), store.backend.backup("x.db"), store.backend.compact()):
         with pytest.raises(StoreClosed):
             await call
+
+
+_STREAM = (
+    "INSERT INTO streams (seq, space, id, conversation, question, user_id, importance, tags, started, state, epoch, attempt,"
+    " answer, memory, created, updated) VALUES (?, 's', ?, 'c', ?, 'ada', 50, '[]', 5, ?, 1, ?, ?, ?, 5, 5)"
+)
+_MEMORY = (
+    "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_timestamp, user_id, role,"
+    " conversation, importance, tags, created, updated)"
+    " VALUES (?, 's', ?, ?, ?, 1, 'raw', 'conversation', 5, 'ada', 'agent', 'c', 50, '[]', 5, 5)"
+)
+
+
+async def test_a_file_of_the_second_layout_goes_on_where_it_was(make_store: Any, tmp_path: Path) -> None:
+    """Two streams are open in it, one of them at its second attempt; one was rolled back."""
+    path = tmp_path / "memory.db"
+    with closing(sqlite3.connect(path)) as db:
+        for statement in (*MIGRATIONS[0], *MIGRATIONS[1]):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 2")
+        db.execute("INSERT INTO spaces (id, name) VALUES (1, 's')")
+        texts = ["why?", "first zebra", "second z", "how?", "so"]
+        for number, text in enumerate(texts, 1):
+            db.execute("INSERT INTO texts (id, space, length, touched) VALUES (?, 1, ?, 5)", (number, len(text)))
+            db.execute("INSERT INTO pieces VALUES (?, 0, ?)", (number, text[:4]))
+            db.execute("INSERT INTO pieces SELECT ?, 4, ? WHERE ? > ''", (number, text[4:], text[4:]))
+        db.execute(_STREAM, (1, "st", 1, "open", 1, 3, "mem-st"))
+        db.execute(_STREAM, (2, "other", 4, "open", 0, 5, "mem-other"))
+        db.execute(_STREAM, (3, "gone", None, "rolledBack", 0, None, ""))
+        db.execute(_MEMORY, (2, "mem-st", 3, 1))
+        db.execute(_MEMORY, (4, "mem-other", 5, 2))
+        db.executemany("INSERT INTO attempts VALUES (?, ?, ?)", [(1, 0, 2), (1, 1, 3), (2, 0, 5)])
+        db.execute("INSERT INTO tokens (hash, space, stream, expires) VALUES (?, 's', 1, 5000000)", ("0" * 64,))
+        db.commit()
+    store, new = make_store(path), make_store(tmp_path / "new.db")
+    await new.list()
+    assert await store.found("second", includePartial=True) == ["second z"]
+    layout = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+    assert store.sql(layout) == new.sql(layout)
+    assert store.sql("PRAGMA foreign_key_check") == [] and store.sql("PRAGMA integrity_check") == [("ok",)]
+    assert store.sql("SELECT * FROM attempts") == [(1, 0, 2)]
+    assert (await store.call("read", after=2, attempt=0))["text"] == "rst zebra"
+    assert (await store.call("read", after=2))["text"] == "cond z"
+    await store.append(8, "ebra", attempt=1)
+    await store.finalize("!", start=12, attempt=1)
+    await store.append(2, " it is", "other")
+    await store.finalize("", "other", start=8)
+    assert await store.found("zebra") == ["second zebra!"]
+    assert [row["content"] for row in await store.list()] == ["so it is", "how?", "second zebra!", "why?"]
+    assert (await store.begin("gone"))["epoch"] == 2
+    assert (await store.take("0" * 64, "claim"))["state"] == "finished"
+    await store.delete("mem-st")
+    bodies = {body for (body,) in store.sql("SELECT body FROM pieces")}
+    assert bodies.isdisjoint({"firs", "t zebra"}) and {"seco", "nd z"} < bodies  # the conversation has the answer still
+    for each in (store, new):
+        await each.backend.close()
