@@ -179,7 +179,7 @@ def test_nested_scopes_and_a_shielded_one(kit, how):
         inner, outer = Case(kit, 30), Case(kit)
 
         async def both():
-            with anyio.CancelScope(shield=True):  # whoever shields reads to the end
+            with anyio.CancelScope(shield=True):  # a shielded reader reads to the end
                 await getattr(inner, how)()
             await getattr(outer, how)()
 
@@ -287,7 +287,7 @@ def test_a_shared_one_awaited_in_a_scope(kit):
 
 
 def test_in_real_time(kit):
-    """The same once without our loop: real timers, and a flush that takes longer than the scope's patience."""
+    """The same once without our loop: real timers, and a flush that takes longer than the scope's deadline."""
 
     async def main():
         case = Case(kit)

@@ -253,7 +253,7 @@ def test_readers_of_a_shared_one_each_get_everything_at_the_pace_of_the_slowest(
         for operator in built(chain):
             pipeline = pipeline.pipe(operator)
         answer = Shared(pipeline.pipe(ops.do_action(everything.append)), capacity=capacity)
-        answer.detach()  # whoever leaves
+        answer.detach()  # the reader may leave
         ends = await asyncio.gather(*(read(i, answer) for i in range(len(readers))))
         assert answer.task is not None
         await asyncio.wait((answer.task,))

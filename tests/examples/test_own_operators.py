@@ -55,7 +55,7 @@ def model(*script):
 
 
 class Stored:
-    """What came of a stream through a step of one's own and a chain that stores: events, error, and the file."""
+    """The outcome of a stream through an own step and a chain that stores: events, error, and the file."""
 
     def __init__(self, path, step, *script, after=None):
         self.path, self.step, self.script, self.after = path, step, script, after

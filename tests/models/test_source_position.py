@@ -62,15 +62,15 @@ def test_the_same_text_is_cut_off_whatever_the_pieces(first, second, rest, data)
     seen = "".join(first) + "".join(second)
     text = seen + "".join(rest)
     segments = trail_of(second, trail_of(first).segments(len("".join(first)))).segments(len(seen))
-    seam = PrefixMatcher(segments, len(seen))
+    matcher = PrefixMatcher(segments, len(seen))
     out, at = "", 0
     while at < len(text):
         to = data.draw(st.integers(at + 1, len(text)))
-        part = seam.match(text[at:to])
+        part = matcher.match(text[at:to])
         assert part is not None
         out, at = out + part, to
     assert out == "".join(rest)
-    assert seam.reached
+    assert matcher.reached
 
 
 @given(pieces.filter(bool), st.data())
@@ -79,10 +79,10 @@ def test_another_text_is_noticed_before_anything_of_it_is_given(parts, data):
     at = data.draw(st.integers(0, len(seen) - 1))
     other = data.draw(st.characters(exclude_categories=["Cs"]).filter(lambda c: c != seen[at]))
     text = seen[:at] + other + seen[at + 1 :] + "and more"
-    seam = PrefixMatcher(trail_of(parts).segments(len(seen)), len(seen))
+    matcher = PrefixMatcher(trail_of(parts).segments(len(seen)), len(seen))
     given_ = ""
     for start in range(len(text)):
-        part = seam.match(text[start])
+        part = matcher.match(text[start])
         if part is None:
             break
         given_ += part
@@ -93,5 +93,5 @@ def test_another_text_is_noticed_before_anything_of_it_is_given(parts, data):
 
 def test_what_no_segment_covers_is_cut_off_unseen():
     """From a provider's cursor on: what lies between the cursor and what had been read comes again."""
-    seam = PrefixMatcher((), end=8, start=5)
-    assert [seam.match(part) for part in ("ab", "cde", "f")] == ["", "de", "f"]
+    matcher = PrefixMatcher((), end=8, start=5)
+    assert [matcher.match(part) for part in ("ab", "cde", "f")] == ["", "de", "f"]

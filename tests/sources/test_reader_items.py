@@ -171,7 +171,7 @@ async def test_an_item_of_an_unknown_type_names_it_and_what_is_accepted(kit, ite
     assert "secret" not in message
 
 
-# --- a provider of one's own ------------------------------------------------------------------------------------------
+# --- an own provider --------------------------------------------------------------------------------------------------
 
 
 def of_words(item):

@@ -55,7 +55,7 @@ async def memory(store, text="It is a pen.", space=SPACE):
     return begun["memoryId"]
 
 
-# --- a step of one's own ----------------------------------------------------------------------------------------------
+# --- an own step ------------------------------------------------------------------------------------------------------
 
 
 @cx.operator(needs=[Remembered], emits=[Problem])

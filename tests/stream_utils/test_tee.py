@@ -110,7 +110,7 @@ def test_a_closed_branch_holds_up_nobody_and_gives_nothing(kit):
             source = kit.Source(*"abcdef")
             one, other = tee_stream(source, max_ahead=1)
             await anext(one)
-            waits = asyncio.create_task(kit.gather(one, rest := []))  # for the other, who has read nothing yet
+            waits = asyncio.create_task(kit.gather(one, rest := []))  # for the other branch, which has read nothing yet
             await asyncio.sleep(1)
             assert rest == []
             await other.aclose()

@@ -40,7 +40,7 @@ from cortex_rx.testing import (
 __all__ = ["KINDS", "PROMISES", "Client", "kept"]
 
 KINDS: list[FaultKind] = ["fail", "fail-after", "crash", "crash-after", "delay"]
-"""A stall is not among them: it is the client who waits here, and he does not stand still."""
+"""A stall is not among them: it is the client that waits here, and it does not stand still."""
 
 PROMISES = [promise for promise in BACKEND_PROMISES if promise.name != "calls_are_accepted_and_refused"]
 """That one makes some eight hundred calls: most are refused and write nothing, and none is about what a write leaves
@@ -109,7 +109,7 @@ class Client:
             except StoreUnavailable:
                 pass
             except Crashed:
-                self._dropped.append(backend)  # not closed: who is dead closes nothing
+                self._dropped.append(backend)  # not closed: a dead process closes nothing
                 self._backend = world.make(world.path)
         try:
             again = await self._backend.mutation(path, args)

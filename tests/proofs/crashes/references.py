@@ -53,7 +53,7 @@ class Reference:
     spooled: bool = False
     """The store goes away in the first process, and what it cannot take waits in a spool."""
     followed: bool = False
-    """A reader on another connection follows the stream from its beginning to its end, whoever writes."""
+    """A reader on another connection follows the stream from its beginning to its end, over all its writers."""
 
 
 REFERENCES: dict[str, Reference] = {

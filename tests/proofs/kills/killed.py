@@ -121,7 +121,7 @@ def case_of(number: int) -> Case:
     effect = _TURNS[number % len(_TURNS)]
     # How often this effect came before: so that its places come in turn.
     turn = (number // len(_TURNS)) * _SHARES[effect] + _TURNS[: number % len(_TURNS)].count(effect)
-    # Every other time that its opening is aimed at, the file is not there yet; else it was left by one who was killed.
+    # Every other time that its opening is aimed at, the file is not there yet; otherwise a killed process left it.
     fresh, opened_again = (effect == "open file" and turn % 2 == odd for odd in (0, 1))
     when = _WHENS[(turn // 2 if effect == "open file" else turn) % len(_WHENS)]
     main = Life(

@@ -1,5 +1,5 @@
 """A process that has the library loaded and forks others; each runs one stream on a file, says what it does, and stands
-still where it is told to: there it is killed, or stopped, by the one who started it.
+still where it is told to: there the process that started it kills or stops it.
 
 Loading the library costs half a second, a fork some milliseconds.  This process has one thread, no loop and no open
 file when it forks.  It is asked over a socket, in lines of JSON: {"run": order}, with the socket of the new process

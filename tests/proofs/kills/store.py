@@ -84,7 +84,7 @@ def look(path: Path, readers: Iterable[tuple[int, int]] = ()) -> tuple[Stored, A
     """What a next process would find, and the whole other space; read from a copy, so that the file stays as it is for
     that process.
 
-    `readers`: pairs of an attempt and an epoch, for what is certain to a reader who saw the one under the other.
+    `readers`: pairs of an attempt and an epoch, for what a reader of that attempt under that epoch can rely on.
     """
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name

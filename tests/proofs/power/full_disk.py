@@ -96,7 +96,7 @@ def fill_up(
 ) -> Outcome:
     """One case: the disk is full from the operation `first` on (0: never), or the file may have so many `pages`.
 
-    What must hold: every token is shown in time; who awaits gets the result, or `NotStored` with the text that is not
+    What must hold: every token is shown in time; awaiting gives the result, or `NotStored` with the text that is not
     durable; what was acknowledged is there, can be read meanwhile, and survives a loss of power; nothing is left
     running; the file is sound; and when there is room again, the exchange gets into the store, once: by itself while
     the stream runs, from the spool, or when it is sent again.  `spool`: the disk on which one is, "disk" (the same) or

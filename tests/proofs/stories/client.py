@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 CALM = (StillOwned, TokenError, StreamNotFound, EmptyAnswer, IdempotencyConflict)  # without faults, after all that was
-ASKED = 6  # times, at most, that he asks in one process
+ASKED = 6  # times, at most, that a client asks in one process
 STRATEGIES = ("store-partial", "store-partial", "store-partial", "retry", "rollback", "best-effort")
 SOURCES: dict[How, Callable[..., Any]] = {
     "same": replayable,
@@ -64,7 +64,7 @@ class Client:
         self._process, self._backend, self._calm = process, backend, calm
 
     async def pursue(self) -> None:
-        """Ask, and again as long as there is something to be had."""
+        """Ask, and ask again as long as an answer can be had."""
         exchange = self.exchange
         for _ in range(ASKED):
             await asyncio.sleep(0.0 if self._calm else self._sim.random.choice([0.0, 0.01, 3.0]))
@@ -88,7 +88,7 @@ class Client:
         return seen
 
     def _draw(self) -> Run:
-        """How it is asked for this time."""
+        """Draw how the answer is asked for this time."""
         sim, exchange = self._sim, self.exchange
         strategy = sim.random.choice(STRATEGIES)
         options: dict[str, Any] = {"partial_response_interval": 200, "partial_failure_handling": strategy}

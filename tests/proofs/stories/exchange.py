@@ -31,12 +31,12 @@ class Seen:
     def __init__(self) -> None:
         self.texts: dict[int, str] = {}
         self.past: list[str] = []
-        """What he was told to forget."""
+        """Texts that the reader was told to forget."""
         self.attempt = 0
         self.epoch = 1
         self.ended: Ended | None = None
         self.warned = False
-        """He was told that the question is not stored yet."""
+        """The reader was told that the question is not stored yet."""
         self._waiting: list[asyncio.Future[None]] = []
 
     def take(self, event: StreamEvent, *, follows: bool = False) -> None:
@@ -148,10 +148,10 @@ class Exchange:
     """The store has said that it has an answer."""
     deleted: bool = False
     script: Pieces = field(default_factory=Pieces)
-    """What is said where the same is said each time."""
+    """The text of a source that gives the same text each time."""
     runs: list[Run] = field(default_factory=list[Run])
     followers: list[Seen] = field(default_factory=list[Seen])
-    """Who reads it over the store."""
+    """The readers that follow it over the store."""
     broken: list[str] = field(default_factory=list[str])
     """What went wrong where raising would have looked like a failure of the model."""
 

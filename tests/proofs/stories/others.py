@@ -44,7 +44,7 @@ async def drain(story: Story, process: Process, backend: Backend, calm: bool) ->
 
 
 async def follow(story: Story, exchange: Exchange, seen: Seen, late: float = 0.0) -> None:
-    """Follow it from a connection of one's own, again and again, until it has ended or the story is over; then once
+    """Follow it from an own connection, again and again, until it has ended or the story is over; then once
     more.
     """
     exchange.followers.append(seen)

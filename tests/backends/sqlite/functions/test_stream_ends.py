@@ -34,7 +34,7 @@ async def rollback(store: Any, epoch: int = 1, **more: Any) -> dict[str, Any]:
 
 
 async def test_a_rollback_leaves_nothing_of_the_stream(store: Any) -> None:
-    # Another user asks the same and gets the same answer, in the same conversation; his texts are the same strings.
+    # Another user asks the same and gets the same answer in the same conversation: the texts are equal strings.
     await store.exchange("why elephant?", LONG, "bob", userId="bob", token=N)
     await store.begin("open", "why elephant?", userId="bob")
     await store.append(0, LONG, "open")

@@ -49,7 +49,7 @@ async def test_begin_and_issue_store_a_token_once(store: Any) -> None:
     }  # the same call once more
     assert await store.call("issueToken", token=K) == {"expiresAt": AT + HOUR}
     assert store.tables() == before
-    await store.begin(token=M, tokenTtl=1)  # whoever begins again has one of his own
+    await store.begin(token=M, tokenTtl=1)  # a second begin has a token of its own
     assert [row[0] for row in tokens(store)] == [K, N, M]
     await store.finalize("x", epoch=2, attempt=1)
     assert await store.call("issueToken", token=hashed("late")) == {"expiresAt": AT + 2_000 + HOUR}
