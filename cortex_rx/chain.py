@@ -211,6 +211,16 @@ def step(
     check.flag("rewrites", rewrites)
     check.flag("captures_text", captures_text)
 
+    args = (("op", op),)
+    need, read, emit = frozenset(needs), frozenset(reads), frozenset(emits)
+    apply = _mark_errors(name, op)
+    return Step("step", "step", args, need, read, emit, rewrites, captures_text, apply, frozenset()).named(name)
+
+
+def _mark_errors(name: str, op: Operator) -> Operator:
+    """The operator, with every error that arises in it, rather than upstream, as a `CallbackError` of the step
+    `name`."""
+
     def apply(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         def subscribe(
             observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
@@ -239,9 +249,7 @@ def step(
 
         return Observable(subscribe)
 
-    args = (("op", op),)
-    need, read, emit = frozenset(needs), frozenset(reads), frozenset(emits)
-    return Step("step", "step", args, need, read, emit, rewrites, captures_text, apply, frozenset()).named(name)
+    return apply
 
 
 class Chain:

@@ -1,8 +1,7 @@
 """How far an answer is: the one fold of attempts and offsets, on which all other folds build.
 
-A text may begin anew, as a new attempt, because its source could not go on or because a step made another text.  What
-is late and of an older attempt may still come after that.  `TextPosition` says of each event what it means for the
-text::
+A text may begin again, as a new attempt, because its source could not continue or because a step produced other text.
+After that, late events of an older attempt may still come.  `TextPosition` says what each event means for the text::
 
     >>> from cortex_rx.events import Delta, Resumed
     >>> class Letters:  # a fold of one's own

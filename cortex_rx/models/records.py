@@ -236,10 +236,10 @@ class ConversationHistory(Record):
 
 
 class ChunkMetadata(Record):
-    """Which part of which answer a memory is: its content stands there from `start_offset` to `end_offset` (code
-    points, end excluded).
+    """The part of an answer that a memory holds: the text from `start_offset` to `end_offset` (code points, end
+    excluded).
 
-    `chunk_index` counts from 0 to `total_chunks` - 1.  `has_overlap`: it begins with what the chunk before ends with.
+    `chunk_index` counts from 0 to `total_chunks` - 1.  `has_overlap`: it begins with the end of the chunk before it.
     """
 
     parent_memory_id: str

@@ -9,7 +9,7 @@ __all__ = ["to_camel"]
 
 @cache
 def to_camel(name: str) -> str:
-    """The camelCase of the name of one of our fields, of which there are few: each is made once.
+    """The camelCase of a field's name.  Results are cached, since our fields are few.
 
     >>> to_camel("memory_space_id"), to_camel("memorySpaceId"), to_camel("tags")
     ('memorySpaceId', 'memorySpaceId', 'tags')

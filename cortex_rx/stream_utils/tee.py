@@ -31,9 +31,8 @@ class _Tee(Generic[T]):
     def __init__(self, stream: AsyncIterable[T], max_ahead: int) -> None:
         self.stream: AsyncIterable[T] = stream
         self.max_ahead: int = max_ahead
-        self.boxes: set[_Box[T]] = (
-            set()
-        )  # those of open branches; it holds no branch, so that one that is dropped is noticed
+        # The boxes of open branches.  The branches themselves are not held, so that a dropped one is noticed.
+        self.boxes: set[_Box[T]] = set()
         self.changes: Changes = Changes()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.task: asyncio.Task[None] | None = None

@@ -63,7 +63,7 @@ async def an_exchange_is_stored_whole(b: Bench) -> None:
 
 @PROMISES.add("streams:finalize", "streams:append", "streams:begin")
 async def an_exchange_is_stored_once(b: Bench) -> None:
-    """A finished stream that is finalised again gives what is stored, and stores nothing more."""
+    """A finished stream that is finalised again gives the stored result, and stores nothing more."""
     await b.begin()
     await b.append(0, "abc")
     first = await b.finalize("d", start=3)
@@ -113,7 +113,7 @@ async def finalize_is_all_or_nothing(b: Bench) -> None:
 
 @PROMISES.add("streams:append", "streams:finalize", "streams:close")
 async def repeating_changes_nothing(b: Bench) -> None:
-    """Every write that is sent once more is a success that changes nothing."""
+    """Every write that is repeated succeeds and changes nothing."""
     await b.begin()
     for path, args in (
         ("streams:append", {"epoch": 1, "attempt": 0, "start": 0, "text": "abc"}),
@@ -150,7 +150,7 @@ async def tool_calls_alone_make_a_message(b: Bench) -> None:
 
 @PROMISES.add("streams:finalize", "memories:get", "memories:list", "memories:search", "memories:count")
 async def an_answer_may_be_stored_in_chunks(b: Bench) -> None:
-    """An answer in chunks is whole where it is fetched, found through its chunks, and deleted with them."""
+    """An answer in chunks is fetched whole, found through its chunks, and deleted with them."""
     begun = await b.begin()
     cuts: list[dict[str, Any]] = [{"start": 0, "end": 9}, {"start": 4, "end": 16, "embedding": [0.5, 2]}]
     await b.finalize("the red zebra é😀", chunks=cuts)
@@ -179,7 +179,7 @@ async def an_answer_may_be_stored_in_chunks(b: Bench) -> None:
 
 @PROMISES.add("streams:finalize", "memories:search")
 async def a_summary_is_the_memory(b: Bench) -> None:
-    """With userContent the memory of the question is that, and its message stays as it was."""
+    """userContent becomes the memory of the question; the message stays unchanged."""
     await b.begin(question="please, why is the sky blue?")
     result = await b.finalize("scattering", userContent="sky colour")
     memories = [(row["content"], row["contentType"]) for row in result["memories"]]
@@ -193,7 +193,7 @@ async def a_summary_is_the_memory(b: Bench) -> None:
 
 @PROMISES.add("streams:close", "streams:finalize", "streams:append")
 async def a_question_without_an_answer_is_kept(b: Bench) -> None:
-    """Close keeps the question, marked as unanswered, and lets the partial go."""
+    """Close keeps the question, marked as unanswered, and deletes the partial."""
     begun = await b.begin(tags=["t"], metadata={"k": 1})
     await b.append(0, "half")
     result = await b.end("error", reason="timeout")
@@ -212,8 +212,7 @@ async def a_question_without_an_answer_is_kept(b: Bench) -> None:
 
 @PROMISES.add("streams:begin", "streams:close", "streams:finalize")
 async def a_question_can_be_answered_after_all(b: Bench) -> None:
-    """A stream that was closed and is begun again is open; its answer is put next to the question that is there
-    already."""
+    """A closed stream that is begun again is open; its answer is put next to the existing question."""
     first = await b.begin()
     await b.end()
     await b.exchange("and then?", "then", "st2")
@@ -230,7 +229,7 @@ async def a_question_can_be_answered_after_all(b: Bench) -> None:
 
 @PROMISES.add("streams:finalize", "conversations:get", "conversations:getHistory", "memories:list")
 async def each_answer_follows_its_question(b: Bench) -> None:
-    """Two streams in one conversation: each answer stands behind its question, in the order in which they ended."""
+    """Two streams in one conversation: each answer follows its question, in the order in which they ended."""
     await b.begin("st", "first?")
     await b.begin("st2", "second?")
     for at in range(5):
@@ -259,7 +258,7 @@ async def each_answer_follows_its_question(b: Bench) -> None:
     "streams:close",
 )
 async def a_space_never_sees_another(b: Bench) -> None:
-    """A memory space sees nothing of another; one stream or conversation id may be used in two, for two things."""
+    """A memory space sees nothing of another; two spaces may use the same stream or conversation id."""
     there = {"memorySpaceId": b.other}
     await b.exchange("ours?", "ours zebra")
     theirs = (await b.exchange("theirs?", "theirs zebra", **there))["memories"][1]["memoryId"]

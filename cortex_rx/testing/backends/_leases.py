@@ -45,7 +45,7 @@ async def a_lease_holds_others_off(b: Bench) -> None:
 
 @PROMISES.add("streams:begin")
 async def a_claim_repeats_a_begin(b: Bench) -> None:
-    """Begin sent again with the claim that made the present epoch gives the same answer, and changes nothing."""
+    """Begin, sent again with the claim of the present epoch, gives the same answer and changes nothing."""
     first = await b.begin(lease=LONG, claim="mine")
     await b.append(0, "abc")
     again = await b.begin(lease=LONG, claim="mine")
@@ -57,7 +57,7 @@ async def a_claim_repeats_a_begin(b: Bench) -> None:
 
 @PROMISES.add("streams:renew", "streams:append", "streams:begin")
 async def a_lease_is_renewed_and_released(b: Bench) -> None:
-    """Renew and append give a new lease from now on, 0 lets the stream go; an old epoch is Fenced, whatever the
+    """Renew and append start a new lease; a lease of 0 releases the stream; an old epoch is Fenced, whatever the
     lease."""
     begun = await b.begin(lease=LONG, claim="mine")
     renewed = await b.do("streams:renew", streamId="st", epoch=1, lease=2 * LONG)
@@ -81,8 +81,8 @@ async def a_lease_is_renewed_and_released(b: Bench) -> None:
 
 @PROMISES.add("streams:takeOver")
 async def a_token_takes_the_stream_over(b: Bench) -> None:
-    """takeOver goes on from the stored text: the epoch rises, the attempt does not; it gives the turn, the mark and the
-    state."""
+    """takeOver continues from the stored text: the epoch rises, the attempt does not; it gives the turn, the mark and
+    the state."""
     turn: dict[str, Any] = {"userName": "Ada", "tags": ["t"], "metadata": {"k": 1}, "startedAt": 5}
     begun = await b.begin(**turn, token=b.token("k"))
     await b.append(0, "Bé😀", mark={"cursor": [1, None]}, state={"index": 7})
@@ -103,7 +103,7 @@ async def a_token_takes_the_stream_over(b: Bench) -> None:
 
 @PROMISES.add("streams:takeOver")
 async def a_take_over_waits_for_the_lease(b: Bench) -> None:
-    """A take-over while another's lease runs is StillOwned, unless it is forced; after it, it is not."""
+    """A take-over is StillOwned while another lease runs, unless it is forced; after the lease it succeeds."""
     begun = await b.begin(claim="mine", lease=LONG, token=b.token("k"))
     owned = await b.refused(StillOwned, b.take("k", "one"), "a take-over while the lease runs")
     b.same(owned.until, begun["leaseUntil"], "until when the error says")
@@ -157,7 +157,7 @@ async def a_token_opens_only_its_own(b: Bench) -> None:
 
 @PROMISES.add("streams:takeOver")
 async def a_token_of_a_finished_stream_gives_the_result(b: Bench) -> None:
-    """A token of a stream that has ended gives what is stored, and takes nothing over."""
+    """A token of a finished stream gives the stored result, and takes nothing over."""
     await b.begin(token=b.token("k"))
     result = await b.finalize("because", reason="stop", usage={"total": 7})
     taken = await b.take("k", "one")
@@ -172,7 +172,7 @@ async def a_token_of_a_finished_stream_gives_the_result(b: Bench) -> None:
 
 @PROMISES.add("streams:append", "streams:get")
 async def marks_go_with_the_text(b: Bench) -> None:
-    """Mark and state are those of the text's end: a write that does not reach it leaves them, a new attempt has
+    """Mark and state belong to the end of the text: a write that does not reach it leaves them, a new attempt has
     none."""
 
     async def kept() -> Any:
@@ -194,8 +194,8 @@ async def marks_go_with_the_text(b: Bench) -> None:
 
 @PROMISES.add("streams:read")
 async def text_is_read_from_anywhere(b: Bench) -> None:
-    """Read gives an attempt's text from any code point on, at most `limit`, and where the stream stands; older attempts
-    too."""
+    """Read gives at most `limit` code points of an attempt, also an older one, from any offset, and the state of the
+    stream."""
     await b.begin(lease=LONG, claim="mine")
     await b.append(0, "é😀京d")
     await b.append(4, "ef")
@@ -228,8 +228,8 @@ async def text_is_read_from_anywhere(b: Bench) -> None:
 
 @PROMISES.add("streams:read")
 async def what_was_lost_is_not_certain(b: Bench) -> None:
-    """What was shown and not stored before another writer went on is not `certain`; of an attempt that was begun anew,
-    nothing is."""
+    """Text that was shown but not stored before another writer continued is not `certain`; of an attempt that began
+    again, none is."""
     await b.begin(token=b.token("k"))
     await b.append(0, "one ")
     await b.take("k", "one", lease=LONG)
@@ -271,7 +271,7 @@ async def interrupted_streams_are_listed(b: Bench) -> None:
 
 @PROMISES.add("streams:finish")
 async def a_partial_can_be_finished(b: Bench) -> None:
-    """Finish makes an answer of a partial that nobody owns, marked as incomplete, under a new epoch, and once."""
+    """Finish turns a partial without an owner into an answer, once, marked as incomplete, under a new epoch."""
     await b.begin(lease=LONG, claim="mine")
     await b.append(0, "half of it")
     await b.refused(StillOwned, b.do("streams:finish", streamId="st"), "finish while the lease runs")
@@ -297,8 +297,8 @@ async def a_partial_can_be_finished(b: Bench) -> None:
 
 @PROMISES.add("streams:begin", "streams:finish")
 async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
-    """Begun with `completes`, an answer that was ended as incomplete is open again; its text, its message and its
-    memory are replaced."""
+    """Begin with `completes` reopens an answer that was ended as incomplete; its text, message and memory are
+    replaced."""
     await b.begin()
     await b.append(0, "half of it")
     await b.do("streams:finish", streamId="st")
@@ -326,7 +326,7 @@ async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
 
 @PROMISES.add("streams:rollback", "streams:get", "streams:read")
 async def a_rollback_leaves_nothing(b: Bench) -> None:
-    """Rollback takes a stream back whole, question and all; a late writer is refused; the id can be begun anew."""
+    """Rollback deletes a stream completely, with its question; a late writer is refused; the id can be used again."""
     await b.exchange("and?", "then", "st2")
     before = await b.everything()
     await b.begin(token=b.token("k"), tags=["t"])
@@ -351,7 +351,7 @@ async def a_rollback_leaves_nothing(b: Bench) -> None:
 
 @PROMISES.add("streams:rollback")
 async def a_rollback_takes_a_closed_question_too(b: Bench) -> None:
-    """Rollback of a stream that was closed takes its question from the conversation; an answer is never rolled back."""
+    """Rollback of a closed stream removes its question from the conversation; an answer is never rolled back."""
     await b.exchange("one?", "1", "st2")
     before = await b.everything()
     await b.begin()

@@ -29,7 +29,7 @@ async def the_newest_comes_first(b: Bench) -> None:
 
 @PROMISES.add("memories:list", "memories:search", "memories:count")
 async def filters_act_before_the_limit(b: Bench) -> None:
-    """Filters act before the limit; counts agree with them."""
+    """Filters apply before the limit; counts agree with them."""
     await _three(b)
     listed: list[tuple[dict[str, Any], list[str]]] = [
         ({"limit": 2}, ["third answer", "three?"]),
@@ -89,7 +89,7 @@ async def any_string_is_a_query(b: Bench) -> None:
 
 @PROMISES.add("memories:search")
 async def a_search_does_not_depend_on_other_spaces(b: Bench) -> None:
-    """What is found, its order and its scores depend on nothing that is stored in another memory space."""
+    """Search results, their order and their scores do not depend on other memory spaces."""
     for number, text in enumerate(("zebra zebra", "zebra giraffe", "giraffe")):
         await b.exchange("-", text, f"st{number}", conversationId=f"c{number}")
     first = await b.ask("memories:search", query="zebra giraffe")
@@ -124,7 +124,7 @@ async def what_was_deleted_is_gone(b: Bench) -> None:
 
 @PROMISES.add("memories:deleteMemory", "streams:append", "streams:finalize")
 async def a_deleted_partial_stays_deleted(b: Bench) -> None:
-    """When a partial memory is deleted, its stream is: a writer that goes on is refused."""
+    """Deleting a partial memory deletes its stream: a writer that continues is refused."""
     begun = await b.begin()
     await b.append(0, "elephant")
     await b.do("memories:deleteMemory", memoryId=begun["memoryId"])

@@ -80,7 +80,7 @@ async def acknowledged_is_stored(b: Bench) -> None:
 
 @PROMISES.add("streams:begin", "streams:append")
 async def a_restart_begins_anew(b: Bench) -> None:
-    """An unfinished stream that is begun again is taken over: epoch and attempt rise, the text begins anew."""
+    """An unfinished stream that is begun again is taken over: epoch and attempt rise, the text begins again."""
     first = await b.begin()
     await b.append(0, "old")
     again = await b.begin(importance=99, tags=["other"])
@@ -112,7 +112,7 @@ async def another_turn_is_a_conflict(b: Bench) -> None:
 
 @PROMISES.add("streams:append")
 async def append_adds_what_is_new(b: Bench) -> None:
-    """Append adds what is not there yet; sent again, whole or in part, it succeeds and changes nothing."""
+    """Append adds text that is not stored yet; sent again, whole or in part, it succeeds and changes nothing."""
     await b.begin()
     b.same(await b.append(0, "hello "), 6, "the end after 'hello '")
     b.same(await b.append(0, "hello "), 6, "the same once more")
@@ -124,7 +124,7 @@ async def append_adds_what_is_new(b: Bench) -> None:
 
 @PROMISES.add("streams:append")
 async def another_text_is_diverged(b: Bench) -> None:
-    """An append that overlaps what is stored with another text is Diverged, and changes nothing."""
+    """An append that overlaps the stored text and differs from it is Diverged, and changes nothing."""
     await b.begin()
     await b.append(0, "hello world")
     for start, text in ((6, "there"), (0, "Hello world and more"), (10, "D"), (6, "worlt and more")):
@@ -164,7 +164,7 @@ async def an_old_epoch_is_fenced(b: Bench) -> None:
 
 @PROMISES.add("streams:append", "streams:finalize")
 async def a_higher_attempt_begins_anew(b: Bench) -> None:
-    """A higher attempt begins the text anew at 0, a lower one is Fenced from then on."""
+    """A higher attempt begins the text again at 0; from then on a lower one is Fenced."""
     await b.begin()
     await b.append(0, "abc")
     gap = await b.refused(Gap, b.append(3, "d", attempt=1), "a new attempt that starts at 3")
@@ -179,7 +179,7 @@ async def a_higher_attempt_begins_anew(b: Bench) -> None:
 
 @PROMISES.add("streams:append", "streams:finalize", "streams:get", "memories:list")
 async def lengths_are_code_points(b: Bench) -> None:
-    """Lengths and offsets are code points: not bytes, not UTF-16 units, not what a reader takes for one character."""
+    """Lengths and offsets are code points: not bytes, not UTF-16 units, not grapheme clusters."""
     await b.begin()
     size = len(WIDE)
     b.same(await b.append(0, WIDE), size, f"the end after {size} code points")
@@ -195,7 +195,7 @@ async def lengths_are_code_points(b: Bench) -> None:
 
 @PROMISES.add("streams:begin", "streams:append", "memories:list", "conversations:get")
 async def text_stays_as_it_was(b: Bench) -> None:
-    """A text comes back as it was, to the letter: no normalising, no trimming, no cut at a NUL."""
+    """A text comes back exactly as it was: no normalising, no trimming, no cut at a NUL."""
     text = f"  a\0b\0{WIDE}\u200b\ufffe\n\n"
     await b.begin(question=text, metadata={"k\0": text}, tags=[text])
     for at in range(0, len(text), 3):
@@ -230,7 +230,7 @@ async def a_long_text_is_whole(b: Bench) -> None:
 
 @PROMISES.add("memories:get", "memories:list", "memories:search", "memories:count")
 async def a_partial_is_hidden(b: Bench) -> None:
-    """A partial memory shows only where it is asked for."""
+    """A partial memory shows only if it is requested."""
     begun = await b.begin()
     await b.append(0, "zebra")
     b.same(await b.ask("memories:count", includePartial=True), 1, "the count")
@@ -247,7 +247,7 @@ async def a_partial_is_hidden(b: Bench) -> None:
 
 @PROMISES.add("streams:begin", "streams:append", "streams:finalize")
 async def writes_at_once_do_not_disturb_each_other(b: Bench) -> None:
-    """Writes that are sent at once, of several streams and of one, end as if they had been sent one after the other."""
+    """Concurrent writes, of several streams or of one, have the same result as writes in sequence."""
     streams = ["st", "st2", "st3"]
     await asyncio.gather(*(b.begin(stream, f"{stream}?") for stream in streams))
     for at in range(5):
@@ -265,7 +265,7 @@ async def writes_at_once_do_not_disturb_each_other(b: Bench) -> None:
 
 @PROMISES.add("streams:get", "streams:append", "streams:finalize", "streams:close")
 async def what_is_not_there_is_not_found(b: Bench) -> None:
-    """Of a stream that is not there, get gives None, and a write is StreamNotFound."""
+    """For a stream that does not exist, get gives None, and a write is StreamNotFound."""
     b.same(await b.stream("unknown"), None, "streams:get")
     await b.refused(StreamNotFound, b.append(0, "x", "unknown"), "append")
     await b.refused(StreamNotFound, b.finalize("x", "unknown"), "finalize")
@@ -342,7 +342,7 @@ async def calls_are_accepted_and_refused(b: Bench) -> None:
 
 @PROMISES.add()
 async def an_unknown_function_is_named(b: Bench) -> None:
-    """A function that is not there is an UnknownFunction; a mutation is none for query, nor the other way round."""
+    """A function that does not exist is an UnknownFunction; so is a mutation called as a query, or the reverse."""
     await b.refused(UnknownFunction, b.ask("memories:nothing"), "a query that is not there")
     await b.refused(UnknownFunction, b.do("memories:nothing"), "a mutation that is not there")
     await b.refused(UnknownFunction, b.do("memories:list"), "a query called as a mutation")

@@ -42,5 +42,5 @@ def _group(cells: list[Cell]) -> str:
         return "".join(letters)
     if all(len(letter) == 1 for letter in letters):
         return f"({''.join(letters)})"
-    # A name of several letters is never taken for several: there is a space in the group, also where it stands alone.
+    # A space in the group shows that a name has several letters, also if it is the only one.
     return f"({' '.join(letters)}{' ' * (len(letters) == 1)})"

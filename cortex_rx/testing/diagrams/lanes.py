@@ -10,7 +10,7 @@
 The notation is the one that `Trace` draws.  One character is one frame:
 
 * `-` nothing happens; a letter or digit is an item; `|` completes, `#` fails, `!` is disposed before its end.
-* `(ab)` all in one frame, **which is one frame long** (in RxJS and RxPY it is as long as it is written).
+* `(ab)` all in one frame.  A group is **one frame long** (in RxJS and RxPY it is as long as its text).
 * `( a1 b )` names of more than one letter, separated by spaces: the only place where a space has a meaning.
 * `{5 s}`, `{250 ms}`, `{2 min}`, `{30 frames}` a pause of this length.
 

@@ -18,7 +18,7 @@ from cortex_rx.testing.virtual import EPOCH
 __all__ = ["check_bounds"]
 
 CAPACITY = 4  # of the mailbox of the slow reader
-SIZE = 4096  # code points, of which each is a byte, of a delta of the long answer
+SIZE = 4096  # the size of a delta of the long answer, in code points of one byte each
 LENGTH = 1200  # deltas of the long answer: 4.9 MB
 PACE = 0.01
 

@@ -240,7 +240,7 @@ class StepLoop(VirtualLoop):
         tasks = asyncio.all_tasks(self)
         for task in tasks:
             asyncio.Task.cancel(task)
-        with contextlib.suppress(RuntimeError):  # it goes on spinning
+        with contextlib.suppress(RuntimeError):  # it keeps spinning
             self.run_until_complete(asyncio.wait(tasks))
 
     def _note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

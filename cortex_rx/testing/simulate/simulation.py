@@ -157,7 +157,7 @@ def run_seed(scenario: Scenario, seed: int) -> Simulation:
 
     Raises `SimulationFailed` if it raises, never ends, or leaves a task, a timer, a thread or an open file.
     """
-    parent = next(filter(os.path.isdir, ["/dev/shm"]), None)  # in memory, where there is such a place
+    parent = next(filter(os.path.isdir, ["/dev/shm"]), None)  # in memory, if the system has such a folder
     with tempfile.TemporaryDirectory(dir=parent, prefix="cortex-simulate-") as made:
         sim = Simulation(seed, Path(made))
         loop = _Shuffled(seed)

@@ -1,4 +1,4 @@
-"""Threads in virtual time that are not always free, so that what is asked of them meanwhile waits, as for a real thread."""
+"""Threads in virtual time that are sometimes busy, so that jobs wait for them as for a real thread."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Jobs: TypeAlias = "deque[tuple[asyncio.Future[Any], Callable[[], Any]]]"
 
 
 class ThreadedLoop(VirtualLoop):
-    """A virtual loop on which a job in an executor is done some turns after it was given; time does not pass meanwhile.
+    """A virtual loop on which a job in an executor runs some turns after its submission; no time passes meanwhile.
 
-    `turns` says how many, for each job.  The jobs of one process are done one after the other, in the order in which they
-    were given.  Of a process that has crashed no more of them is done, and of one that stands still none until it goes on.
+    `turns` returns the number of turns for each job.  The jobs of one process run one after the other, in the order of
+    their submission.  After a crash, no job of the process runs; during a stall, its jobs wait.
 
     >>> import asyncio
     >>> async def main() -> None:

@@ -54,7 +54,7 @@ def test_a_transformer_that_loses_text_when_the_source_fails_is_caught():
 
         return passing(make)
 
-    with pytest.raises(BrokenPromise, match="the text before the error is ''; without the error it is 'Hel'") as caught:
+    with pytest.raises(BrokenPromise, match="the text before the error is ''; without the error, 'Hel'") as caught:
         check_operator(careless, rewrites=str)
     assert caught.value.promise == Promise.FAILS
 
