@@ -250,8 +250,8 @@ class SqliteBackend:
         except RuntimeError as error:
             raise StoreClosed(f"{self._settings.path}: the backend was closed") from error
 
-    def _start_write(self, job: Callable[[], T]) -> asyncio.Future[T]:
-        return self._start(self._write_thread, job)
+    def _start_write(self, job: Callable[[], None]) -> None:
+        self._start(_Untold(self._write_thread), job)
 
     def _missed(self, error: BaseException) -> None:
         logger.warning("%s failed after the task that waited for it was cancelled: %s", self, type(error))
@@ -345,6 +345,18 @@ class SqliteBackend:
             self._writing = threading.Lock()
             if not busy:
                 self._fresh()
+
+
+class _Untold(Executor):
+    """A thread for jobs that tell by themselves when they are done: the loop is not woken a second time for that."""
+
+    def __init__(self, thread: Executor) -> None:
+        self._thread = thread
+
+    def submit(self, job: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """The job's future is of no use, so what `run_in_executor` gives is one that nothing happens to."""
+        self._thread.submit(job, *args, **kwargs)
+        return asyncio.get_running_loop().create_future()
 
 
 def _nothing() -> None:

@@ -19,6 +19,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeAlias
 
@@ -35,8 +36,8 @@ Transact: TypeAlias = Callable[[Work], Any]
 """Does a work in a transaction that is committed when this returns, and undone when it raises."""
 
 
-Start: TypeAlias = "Callable[[Callable[[], list[Write]]], asyncio.Future[list[Write]]]"
-"""Runs a job on the thread that writes, after all that were given to it before."""
+Start: TypeAlias = Callable[[Callable[[], None]], object]
+"""Runs a job on the thread that writes, after all that were given to it before.  The job tells when it is done."""
 
 
 class Write:
@@ -73,21 +74,22 @@ class SharedWrites:
         write = Write(work, loop.create_future())
         if waiting.add(write, urgent):
             try:
-                job = self._start(lambda: self._job(waiting))
+                self._start(lambda: self._job(loop, waiting))
             except BaseException:
                 write.answer.cancel()
                 raise
-            job.add_done_callback(_tell, context=Context())  # it tells others too, so it is nobody's
         return await write.answer
 
-    def _job(self, waiting: _Waiting) -> list[Write]:
+    def _job(self, loop: asyncio.AbstractEventLoop, waiting: _Waiting) -> None:
         """On the thread that writes."""
         writes = waiting.take()
         _write_all(writes, self._transact)
         for write in writes:
             if write.error is not None and write.answer.cancelled():
                 self._missed(write.error)
-        return writes
+        if writes:
+            with suppress(RuntimeError):  # the loop is closed, so nobody waits
+                loop.call_soon_threadsafe(_tell, writes, context=Context())  # for all of them, so in nobody's context
 
 
 class _Waiting:
@@ -153,11 +155,19 @@ def _write_together(writes: list[Write], transact: Transact) -> bool:
         if begun and isinstance(error, Exception):
             return False
         # The file could not be opened or locked: alone they would fare no better.
-        # Raising an exception changes it, so each gets its own.
         for write in writes:
-            write.error = copy.copy(error).with_traceback(error.__traceback__)
-            write.error.__cause__ = error.__cause__
+            write.error = _copy(error)
     return True
+
+
+def _copy(error: BaseException) -> BaseException:
+    """Raising an exception changes it, so each who waits gets one of its own, if it can be copied."""
+    try:
+        other = copy.copy(error).with_traceback(error.__traceback__)
+    except Exception:
+        return error
+    other.__cause__ = error.__cause__
+    return other
 
 
 def _write_within(db: sqlite3.Connection, write: Write) -> None:
@@ -173,9 +183,9 @@ def _write_within(db: sqlite3.Connection, write: Write) -> None:
     db.execute("RELEASE one")
 
 
-def _tell(job: asyncio.Future[list[Write]]) -> None:
+def _tell(writes: list[Write]) -> None:
     """On the loop that waits."""
-    for write in job.result():
+    for write in writes:
         if write.answer.done():  # cancelled meanwhile
             continue
         if isinstance(write.error, StopIteration):  # no future can carry it
