@@ -127,7 +127,7 @@ def test_a_process_is_stopped_past_its_lease(shard: int, starter: Starter, tmp_p
 
 CASES = {
     "no_fence": Stop(1, "prefilled", Aim("streams:append", "before"), "token", force=True, patient=False),
-    "two_transactions": Case(2, "restarted", False, (Life(aim=Aim("streams:finalize", "inside", step=45)),)),
+    "two_transactions": Case(2, "restarted", False, (Life(aim=Aim("streams:finalize", "inside", step=25)),)),
     "acknowledged_early": Case(3, "replayed", False, (Life(aim=Aim("streams:append", "after")),)),
 }
 
