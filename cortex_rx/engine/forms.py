@@ -115,7 +115,7 @@ def beside(
                 emit(item)
                 if wants is None or type(item) in wants:  # `inbox.put`, written out: this is run for every token
                     inbox.items.append(item)
-                    gate.held = held = gate.held + (weigh(item) if weigh else 1)
+                    gate.held = held = gate.held + (weigh(item) if weigh else 1.0)
                     if held >= inbox.wake_at:
                         inbox.wake()
 

@@ -32,7 +32,7 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
         self._reading = 0
 
     def on_next(self, value: T) -> None:
-        self.gate.held += 1
+        self.gate.held += 1.0
         self.items.append(value)
         if self.reader:
             self.wake()
@@ -119,7 +119,7 @@ class Inbox(AsyncIterator[list[T]]):
     def put(self, item: T) -> None:
         """Something passed."""
         self.items.append(item)
-        self.gate.held += self._weigh(item) if self._weigh else 1
+        self.gate.held += self._weigh(item) if self._weigh else 1.0
         if self.gate.held >= self.wake_at:
             self.wake()
 

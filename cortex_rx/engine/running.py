@@ -158,7 +158,8 @@ class _Fan(abc.ObserverBase[T], Gate):
             self.done.set_result(None)
 
     def on_next(self, value: T) -> None:
-        self._add(value)
+        add = self._add  # as a method of the instance it would be looked up anew each time
+        add(value)
         for reader in self.readers:
             reader.deliver(value)
             held = reader.gate.held
@@ -336,7 +337,7 @@ class Shared(Generic[T, R]):
             while True:  # as `async for item in reader`, in one frame: this is run for every token
                 while items:
                     yield items.popleft()
-                    gate.held -= 1
+                    gate.held -= 1.0
                     if gate.waiting:
                         gate.release(0)
                 if end := reader.end:

@@ -79,7 +79,7 @@ class _TextReader(_AnswerReader[str]):
     def deliver(self, item: StreamEvent) -> None:
         if type(item) is Delta and item.attempt == self._shown:
             self._seen = True
-            self.gate.held += 1  # `on_next`, inlined: this runs for every token
+            self.gate.held += 1.0  # `on_next`, inlined: this runs for every token
             self.items.append(item.text)
             if (reader := self.reader) is not None:
                 self.reader = None

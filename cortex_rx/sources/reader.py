@@ -58,7 +58,8 @@ class SourceReader:
                 return
         progress, flow, time = self._progress, self._flow, self._flow.time
         base, bare = progress.base, self._bare
-        short = bare and isinstance(self._source, SingleUse)
+        plain = isinstance(self._source, SingleUse)
+        short = plain and bare
         again, progress.opened = progress.opened, True
         while True:
             opening = self._opening(again)
@@ -75,8 +76,12 @@ class SourceReader:
                                 progress.offset += len(item)
                             continue
                         for piece in (item,) if bare and type(item) is str else self._pieces(item):
-                            for event in self._piece(piece):
-                                yield event
+                            if plain and type(piece) is str and piece.isascii() and not self._carried:
+                                if piece:
+                                    yield self._delta(piece)
+                            else:
+                                for event in self._piece(piece):
+                                    yield event
                         if self._cursor:
                             self._placed()
                 except SourceTimedOut as error:

@@ -21,7 +21,7 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 MAX_PENDING = 1_048_576
 """What may wait for a stalled store before the source waits too: weights as `weigh` counts them, about bytes."""
 
-_OVERHEAD = 240  # what an event costs beside its text: measured with tracemalloc
+_OVERHEAD = 240.0  # what an event costs beside its text: measured with tracemalloc
 
 
 def event_cost(event: StreamEvent) -> float:
