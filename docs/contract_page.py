@@ -143,4 +143,5 @@ def _anchor(title: str) -> str:
 
 
 def _text(words: str) -> str:
-    return re.sub(r"(?<=[.:]) {2}(?=\S)", " ", words).replace("\n\n", "\0").replace("\n", " ").replace("\0", "\n\n")
+    """Each paragraph and each item of a list on one line."""
+    return re.sub(r"(?<!\n)\n(?!\n|\* )\s*", " ", words)

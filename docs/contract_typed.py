@@ -6,6 +6,7 @@ import keyword
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def modules() -> dict[Path, str]:
     imports = (f"from cortex_rx.backends.contract.typed.{table.name} import {name}" for table, name in names.items())
     doc = '"""The functions of a backend as methods.\n\n'
     doc += '    found = await Memories(backend).get(memory_space_id="support", memory_id="mem-1")\n\n'
-    doc += f'What comes back is described in `rows`.  {_WRITTEN}\n"""'
+    doc += f'`rows` describes the results. {_WRITTEN}\n"""'
     exports = f"__all__ = {sorted(names.values())}"
     files[FOLDER / "__init__.py"] = _formatted("\n".join([doc, "", *sorted(imports), "", exports, ""]))
     return files
@@ -39,7 +40,7 @@ def _module(table: types.Table, name: str) -> str:
     rows = sorted({row for row in _named(table) if re.search(rf"\b{row}\b", methods)})
     used = [one for one in ("Literal",) if one in methods]
     lines = [
-        f'"""The functions `{table.name}:*` of a backend.  {_WRITTEN}"""',
+        _docstring("", f"The functions `{table.name}:*` of a backend.", _WRITTEN),
         "from __future__ import annotations",
         "",
         *(["import builtins"] if "builtins." in methods else []),
@@ -76,19 +77,26 @@ def _method(function: types.Function) -> str:
             parameters.append(f"{name}: {kind}{'' if nothing == 'LEFT_OUT' else ' | None'} = {nothing}")
             optional += [f"if {name} is not {nothing}:", f'    args["{field.name}"] = {name}']
     said = re.split(r"(?<=\.)\s", function.meaning)[0].replace("\n", " ")
-    raises = (
-        f"\n\n        Raises {', '.join(f'`{error}`' for error in function.errors)}.\n        "
-        if function.errors
-        else ""
-    )
+    raises = [f"Raises {', '.join(f'`{error}`' for error in function.errors)}."] if function.errors else []
     lines = [
         f"def {method(function)}(self, *, {', '.join(parameters)}) -> Call[{_hint(function.result, result=True)}]:",
-        f'    """{said}{raises}"""',
+        _docstring("    ", said, *raises, deeper=4),
         f"    args: dict[str, Any] = {{{', '.join(given)}}}",
         *(f"    {line}" for line in optional),
         f'    return Call(self._backend.{function.kind}, "{function.path}", args)',
     ]
-    return "\n".join(f"    {line}" for line in lines) + "\n"
+    return textwrap.indent("\n".join(lines), "    ") + "\n"
+
+
+def _docstring(indent: str, *paragraphs: str, deeper: int = 0) -> str:
+    """A docstring in lines of at most 120 columns; it will be indented by `deeper` more."""
+    parts = [" ".join(paragraph.split()) for paragraph in paragraphs]
+    width = 120 - deeper
+    if len(parts) == 1 and len(indent) + len(parts[0]) + 6 <= width:
+        return f'{indent}"""{parts[0]}"""'
+    parts[0] = f'"""{parts[0]}'
+    wrapped = [textwrap.fill(part, width, initial_indent=indent, subsequent_indent=indent) for part in parts]
+    return "\n\n".join(wrapped) + f'\n{indent}"""'
 
 
 def method(function: types.Function) -> str:
@@ -158,7 +166,7 @@ def _named(table: types.Table) -> Iterator[str]:
 
 def _rows() -> str:
     lines = [
-        f'"""What the functions of a backend give.  {_WRITTEN}"""',
+        _docstring("", "What the functions of a backend return.", _WRITTEN),
         "from __future__ import annotations",
         "",
         "from typing import Any, Literal, NotRequired, TypedDict",
@@ -167,7 +175,7 @@ def _rows() -> str:
     for one in objects().values():
         lines += [f"class {one.name}(TypedDict):"]
         if one.meaning:
-            lines += [f'    """{" ".join(one.meaning.split())}"""', ""]
+            lines += [_docstring("    ", one.meaning), ""]
         for field in one.fields:
             kind = _hint(field.type, result=True)
             lines.append(f"    {field.name}: {kind if field.required else f'NotRequired[{kind}]'}")

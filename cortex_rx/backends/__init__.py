@@ -1,4 +1,4 @@
-"""Where memory lives: the contract (`backend`) and its implementations."""
+"""Where memory lives: the contract of a backend, and SQLite."""
 
 from cortex_rx.backends.base import HEAD_LENGTH, Backend
 from cortex_rx.backends.sqlite import SqliteBackend

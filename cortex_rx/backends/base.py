@@ -1,12 +1,14 @@
-"""What a memory backend is: something with `query`, `mutation` and `close`.
+"""What a memory backend is: an object with `query`, `mutation` and `close`.
 
-Its functions, with their arguments, results and errors, are the contract (`cortex_rx.backends.contract`, and as a page `docs/contract.md`).
+Its functions, with their arguments, results and errors, are the contract: `cortex_rx.backends.contract`, as a page
+`docs/contract.md`.
 
-The checks of arguments are the same on every backend, and none writes its own: the first thing that `query` and `mutation` do is
-`args = contract.check("query", path, args)` (or `"mutation"`).  What that gives is complete, with the defaults, and nobody else's;
-what it raises goes to the caller.  Nothing stands between a backend and its caller that would do it for him: the promise
-`calls_are_accepted_and_refused` of `cortex_rx.testing.check_backend` shows whether he does, in every function.  A wrapper that only
-passes calls on leaves the checks to the backend; one that does more with the arguments calls `contract.check` first, too.
+The checks of arguments are the same on every backend; no backend writes its own. `query` and `mutation` first call
+`args = contract.check("query", path, args)` (or `"mutation"`). The result is complete, with the defaults, and belongs
+to the backend alone. Errors of the check go to the caller. Nothing else checks for the backend. The promise
+`calls_are_accepted_and_refused` of `cortex_rx.testing.check_backend` shows whether it does so in every function. A
+wrapper that only passes calls on leaves the checks to the backend. A wrapper that does more with the arguments calls
+`contract.check` first, too.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from cortex_rx.validation import shown
 __all__ = ["HEAD_LENGTH", "Backend", "checked_backend", "is_backend"]
 
 HEAD_LENGTH = 65_536
-"""The code points of a content that `list` and `search` give at most."""
+"""The most code points of a content that `list` and `search` give."""
 
 
 class Backend(Protocol):
-    """Where memory lives.  The functions are those of the contract.
+    """Where memory lives. Its functions are those of the contract.
 
-    One that lives on another machine says so with an attribute `remote = True`: then `Cortex` keeps a spool by default.
+    A backend on another machine has an attribute `remote = True`: then `Cortex` keeps a spool by default.
     """
 
     async def query(self, path: str, args: Mapping[str, Any]) -> Any:
@@ -38,12 +40,12 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what runs and let go of everything; a second call does nothing."""
+        """Finish running calls and release everything; a second call does nothing."""
         ...
 
 
 def is_backend(value: object) -> TypeGuard[Backend]:
-    """Whether it has what a backend has; a wrapper that passes calls on by `__getattr__` too, which `isinstance` does not see."""
+    """Whether it has the methods of a backend. `isinstance` would miss wrappers that pass calls on by `__getattr__`."""
     return all(callable(getattr(value, name, None)) for name in ("query", "mutation", "close"))
 
 

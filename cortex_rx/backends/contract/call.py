@@ -16,11 +16,11 @@ class _LeftOut:
 
 
 LEFT_OUT: Final = _LeftOut()
-"""What stands for an argument that is left out, where None is a value."""
+"""Stands for an argument that is left out, where None is a value."""
 
 
 class Call(Generic[T]):
-    """A function and its arguments.  Awaited, the call is made; awaited once more, it is made again, with the same arguments.
+    """A function and its arguments. Each `await` makes the call, always with the same arguments.
 
     So it can be repeated when its answer was lost, and kept as data (`path` and `args`) when the store is away.
 
@@ -47,5 +47,5 @@ class Call(Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         return self._function(self.path, self.args).__await__()
 
-    def __repr__(self) -> str:  # the arguments may hold text of a user
+    def __repr__(self) -> str:  # without values: they may hold text of a user
         return f"<{self.path} {', '.join(self.args)}>"

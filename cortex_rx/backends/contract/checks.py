@@ -1,10 +1,10 @@
-"""The checks of arguments, made of the contract's data: the same on every backend, before it is touched.
+"""The checks of arguments, made from the contract's data: the same on every backend, before the store is touched.
 
-A backend gets them by calling `check` first, in its `query` and in its `mutation`, as `SqliteBackend` does.  That it does so in
-every function is shown by the conformance suite, which plays the calls of `calls.json` on it.
+A backend calls `check` first, in its `query` and in its `mutation`, as `SqliteBackend` does. The conformance suite
+makes the calls of `calls.json` and so shows that the backend does this in every function.
 
-A check takes the name of a field and its value, and gives a copy that is the backend's own, or raises `InvalidArgument` with the
-name.  What it gives it accepts again, unchanged.
+A check takes the name of a field and its value. It returns a copy that belongs to the backend, or raises
+`InvalidArgument` with the name. A check accepts its own results unchanged.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from cortex_rx.validation import any_text, flag, json_mapping, json_value, numbe
 __all__ = ["Check", "check", "checker", "misshapen"]
 
 Check = Callable[[str, Any], Any]
-"""Takes the name of a field and its value, and gives the value as it is to be used; or raises `InvalidArgument`."""
+"""Takes the name of a field and its value. Returns the value to use, or raises `InvalidArgument`."""
 
 _HASH = pattern("[0-9a-f]{64}")
 _KEY = 40  # characters of an unknown argument that an error shows
 
 
 def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked copy of the arguments of a call, with the defaults of what was left out.
+    """The checked copy of a call's arguments, with defaults for what was left out.
 
-    Raises `InvalidArgument`, which names the first field that is missing, unknown or wrong, and `UnknownFunction`.
+    Raises `InvalidArgument`, which names the first field that is missing, unknown or wrong, or `UnknownFunction`.
 
     >>> check("query", "memories:list", {"memorySpaceId": "support", "limit": 5.0})
     {'memorySpaceId': 'support', 'limit': 5, 'includePartial': False, 'includeChunks': False}
@@ -46,7 +46,7 @@ def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]
 
 
 def misshapen(path: str, result: object) -> str | None:
-    """What is not as the contract says in a result of a function, in words; None if nothing is.
+    """What in a function's result breaks the contract, in words; None if nothing does.
 
     >>> misshapen("streams:append", {"end": 5, "start": 0})
     "result.start: got 'an unknown field'; accepted: end"
@@ -67,7 +67,7 @@ def _check_of(kind: str, path: str) -> Check:
     table = f"{path.partition(':')[0]}:"
     paths = [function.path for function in FUNCTIONS.values() if function.kind == kind]
     near = [name for name in paths if name.startswith(table)] or paths
-    raise UnknownFunction(f"no {kind} {path!r}; there are: {', '.join(near)}")
+    raise UnknownFunction(f"there is no {kind} {path!r}; there are: {', '.join(near)}")
 
 
 @cache
@@ -184,7 +184,7 @@ def _check_ranges(field: str, ranges: list[dict[str, int]]) -> None:
     for index, one in enumerate(ranges):
         start, end = one["start"], one["end"]
         if not first < start <= last < end:
-            accepted = "ranges in order, from 0 on, each to a later end, without a gap"
+            accepted = "ranges in order, from 0 on, without a gap, each with a later end"
             raise InvalidArgument(f"{field}[{index}]", (start, end), accepted)
         first, last = start, end
 
@@ -207,7 +207,7 @@ def _object(kind: types.Object) -> Check:
                 raise InvalidArgument(field or "args", f"a key of type {type(name).__name__}", "keys that are strings")
             if name not in checks:
                 what = "an unknown field" if field else "an unknown argument"
-                known, name = ", ".join(checks), name[:_KEY].encode(errors="replace").decode()  # it may be any text
+                known, name = ", ".join(checks), name[:_KEY].encode(errors="replace").decode()  # a key may be any text
                 raise InvalidArgument(f"{field}.{name}" if field else name, what, known)
             checked[name] = checks[name](f"{field}.{name}" if field else name, given)
         for name in required:
@@ -230,8 +230,8 @@ def _keep(rule: types.Rule, args: dict[str, Any]) -> None:
                 raise InvalidArgument(field, args[field], f"a value only together with {other}")
         case types.Differs(field, other):
             if field in args and args[field] == args[other]:
-                raise InvalidArgument(field, f"the value of {other}", f"another one than that of {other}")
+                raise InvalidArgument(field, f"the value of {other}", f"another value than that of {other}")
         case types.Covers(field, length):
             if args.get(field) and args[field][-1]["end"] != args[length]:
                 end = args[field][-1]["end"]
-                raise InvalidArgument(field, f"an end at {end}", f"ranges to the end, {args[length]} ({length})")
+                raise InvalidArgument(field, f"an end at {end}", f"ranges that end at {args[length]} ({length})")

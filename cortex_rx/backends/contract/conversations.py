@@ -45,15 +45,16 @@ _MESSAGE = Object(
         metadata=Optional(JsonObject()),
     ),
     name="Message",
-    meaning="One message, its content whole.",
+    meaning="One message with its full content.",
 )
 _LISTED = Object(_CONVERSATION, name="Conversation", meaning="A conversation, without its messages.")
 _WHOLE = Object((*_CONVERSATION, *fields(messages=ListOf(_MESSAGE))), name="ConversationWithMessages")
 
 TABLE = Table(
     "conversations",
-    """Filters act before the limit. Contents of messages are whole. A conversation is there from the first `streams:finalize` or
-`streams:close` on; its participants are those of its first stream, completed by later ones.""",
+    """Filters act before the limit. Messages have their full content. A conversation exists from the first
+`streams:finalize` or `streams:close` on. Its participants are those of its first stream; later streams add what is
+missing.""",
     (
         Function(
             "conversations:get",
@@ -89,7 +90,7 @@ TABLE = Table(
                 )
             ),
             Object(fields(messages=ListOf(_MESSAGE), total=COUNT, hasMore=Flag(), conversationId=ID), name="History"),
-            """A page of the messages; `offset` counts in the order that was asked for.""",
+            """A page of the messages; `offset` counts in the requested order.""",
             errors=("ConversationNotFound",),
         ),
     ),

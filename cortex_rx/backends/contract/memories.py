@@ -54,7 +54,7 @@ MEMORY_FIELDS = fields(
         Object(
             fields(userMessage=TEXT, streamId=ID, streamStartTime=TIME, updates=COUNT),
             name="PartialMetadata",
-            meaning="Of a partial memory: whose it is, and how many writes there were.",
+            meaning="Of a partial memory: its stream, its question, and the number of writes.",
         )
     ),
     metadata=Optional(JsonObject()),
@@ -78,31 +78,30 @@ MEMORY_FIELDS = fields(
 MEMORY = Object(
     MEMORY_FIELDS,
     name="Memory",
-    meaning="""A memory. `contentLength` is the true length of its content. `chunkCount` is there of an answer in chunks, and `chunkIds`
-as well in what `memories:get` gives.""",
+    meaning="""A memory. `contentLength` is the full length of its content. An answer in chunks has `chunkCount`, and in
+the result of `memories:get` also `chunkIds`.""",
 )
-_FOUND = Object(
-    (*MEMORY_FIELDS, *fields(_score=Number(0, 1))), name="FoundMemory", meaning="A memory, and how well it fits."
-)
+_FOUND = Object((*MEMORY_FIELDS, *fields(_score=Number(0, 1))), name="FoundMemory", meaning="A memory and its score.")
 
 TABLE = Table(
     "memories",
-    """Filters act before the limit. `list`, `search` and the memories in the result of a mutation give at most the first 65,536 code
-points of a content (and of `partialMetadata.userMessage`); `contentLength` is the true length. "Newest first" is the order
-in which the exchanges began, an answer before its question, whatever the clock says.
+    """Filters act before the limit. `list`, `search` and the memories in a mutation's result have at most the first
+65,536 code points of a content (and of `partialMetadata.userMessage`); `contentLength` is the full length. "Newest
+first" means the order in which the exchanges began, an answer before its question, whatever the clock says.
 
 Partial rows show in `get`, `list`, `search` and `count` only with `includePartial`.
 
-An answer may be stored in chunks, each a memory of its own: its content is a range of the answer, it has a memoryId and an
-embedding of its own, all else is the answer's. `get` gives both, the answer whole and with the ids of its chunks. `list` and `count` leave
-chunks out, unless `includeChunks` asks for them.""",
+An answer may be stored in chunks. Each chunk is a memory: its content is a range of the answer, it has its own memoryId
+and embedding, and all else is the answer's. `get` finds both. It gives the full answer, with the ids of its chunks.
+`list` and `count` leave chunks out, unless `includeChunks` asks for them.""",
     (
         Function(
             "memories:get",
             "query",
             Object(fields(memorySpaceId=SPACE, memoryId=ID, includePartial=_HIDDEN)),
             Nullable(MEMORY),
-            """The memory, its content whole, or None. Of an answer in chunks it has the ids of these; a chunk is given by its own id.""",
+            """The memory with its full content, or None. An answer in chunks has the ids of its chunks. A chunk is
+found by its own id.""",
         ),
         Function(
             "memories:list",
@@ -119,7 +118,7 @@ chunks out, unless `includeChunks` asks for them.""",
                 )
             ),
             ListOf(MEMORY),
-            """Memories, newest first. With `includeChunks` the chunks of an answer follow it, in order.""",
+            """Memories, newest first. With `includeChunks` an answer's chunks follow it, in order.""",
         ),
         Function(
             "memories:search",
@@ -137,16 +136,16 @@ chunks out, unless `includeChunks` asks for them.""",
                 )
             ),
             ListOf(_FOUND),
-            """Memories that have words of the query, best first; with `tags` those that have any of them.
+            """Memories that have words of the query, best first; with `tags` only those that have any of the tags.
 
-Any string is a query. A word is found whatever its case and accents; a word with a sign in it (`don't`, `node.js`), and
-adjacent characters of a script that puts no spaces between words, are phrases; `C++` and `C#` are words. A memory is found if it has one
-of the words, is given once, and one with more of them comes first; `_score` is between 0 and 1. The first 64 different
-words count. A query without a word finds nothing. What is found, its order and its scores depend on nothing that is
-stored in another memory space.
+Any string is a query. Case and accents of a word do not matter. A word with a sign in it (`don't`, `node.js`) is a
+phrase; so are adjacent characters of a script that puts no spaces between words. `C++` and `C#` are words. A memory
+that has one of the words is found, once; memories with more of the words come first. `_score` is between 0 and 1. The
+first 64 different words count. A query without a word finds nothing. What is stored in another memory space has no
+influence on what is found, its order and its scores.
 
-An answer in chunks is found through them, each at its own rank, and not besides; a word or phrase that the end of a chunk cuts is
-found in the next one.""",
+An answer in chunks is found only through its chunks, each at its own rank. A word or phrase that the end of a chunk
+cuts is found in the next chunk.""",
         ),
         Function(
             "memories:count",
@@ -161,19 +160,19 @@ found in the next one.""",
                 )
             ),
             COUNT,
-            """How many memories there are. Chunks count beside their answer, with `includeChunks`.""",
+            """How many memories there are. With `includeChunks`, chunks count beside their answer.""",
         ),
         Function(
             "memories:deleteMemory",
             "mutation",
             Object(fields(memorySpaceId=SPACE, memoryId=ID)),
             Object(fields(deleted=Flag(), memoryId=ID), name="DeletedMemory"),
-            """Removes the memory and its words from the index. The messages of its conversation stay as they were; a text that no message
-refers to is deleted. With the memory of an answer, also a partial one, or of a question without an answer, its stream is
-deleted, and what its attempts wrote; its tokens lead nowhere. Chunks are deleted with their answer; to delete one is an
-`InvalidArgument`, which names the answer.""",
+            """Removes the memory, and its words from the index. The messages of its conversation stay as they are. A
+text that no message refers to is deleted. With the memory of an answer, also a partial one, or of a question without an
+answer, its stream is deleted, with the text of its attempts; its tokens lead to no stream any more. Chunks are deleted
+with their answer. To delete a single chunk is an `InvalidArgument` that names the answer.""",
             errors=("MemoryNotFound",),
-            repeated="It is `MemoryNotFound`, since a memory that is deleted is not found; to a client that repeats it, that is a success.",
+            repeated="It is `MemoryNotFound`, since the memory is gone: a success for a client that repeats the call.",
         ),
     ),
 )

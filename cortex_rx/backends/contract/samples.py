@@ -1,10 +1,12 @@
-"""Calls that every backend has to accept or to refuse: `calls.json`, for any language.
+"""Calls that every backend has to accept or refuse: `calls.json`, for any language.
 
-For each function it has its `kind`, a `call` with what is required, and what it becomes: by `with`, fields that are set, or `without`, fields
-that are left out.  A refused one names the `field` of the `InvalidArgument`: the error's is that, or a part of it (`tags[0]`).  An
-accepted one may fail for another reason, such as that there is no stream.  What JSON cannot say is an object with one key: {"$number": "NaN"},
-"Infinity" or "-Infinity"; {"$utf16": [units]}, a text by its UTF-16 code units, which a lone surrogate may be among; {"$nested": n}, a
-list in a list and so on, n of them.
+Each function has a `kind`, a `call` with the required arguments, and the cases made from it. A case sets fields
+(`with`) or leaves fields out (`without`). A refused case names the `field` of the `InvalidArgument`; the error names
+this field or a part of it (`tags[0]`). An accepted case may fail for another reason, for example because there is no
+stream.
+
+What JSON cannot say is an object with one key. {"$number": name} is "NaN", "Infinity" or "-Infinity". {"$utf16":
+[units]} is a text by its UTF-16 code units, lone surrogates included. {"$nested": n} is n lists, each within the next.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ __all__ = ["Sample", "samples"]
 
 
 class Sample(NamedTuple):
-    """A call; `field` is the one that is refused, None if it is accepted."""
+    """A call. `field` is the field that is refused, or None if the call is accepted."""
 
     kind: Literal["query", "mutation"]
     path: str
@@ -26,14 +28,14 @@ class Sample(NamedTuple):
     field: str | None
 
     def names(self, field: str) -> bool:
-        """Whether an error that names `field` is the right one."""
+        """Whether an error that names `field` is the expected one."""
         return (
             self.field is not None and field.startswith(self.field) and field[len(self.field) :][:1] in ("", ".", "[")
         )
 
 
 def samples() -> Iterator[Sample]:
-    """All of them.
+    """All calls of `calls.json`.
 
     >>> next(one for one in samples() if one.path == "memories:count" and one.field)
     Sample(kind='query', path='memories:count', args={}, field='memorySpaceId')

@@ -1,4 +1,4 @@
-"""The functions `streams:*`: they make a stream safe against crashes, repetitions and second writers."""
+"""The functions `streams:*`. They make a stream safe against crashes, repeated calls and second writers."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ _STORED = fields(
 _RESULT = Object(
     _STORED,
     name="StoredExchange",
-    meaning="""What is stored of a stream that has ended: both messages and both memories; of one that was closed the question alone.
-`stored` says whether this call has stored it.""",
+    meaning="""What is stored of a stream that has ended: both messages and both memories, or of a closed stream the
+question alone. `stored` says whether this call stored it.""",
 )
 _ENDED = fields(reason=Optional(TEXT), usage=Optional(JsonObject()))
 _KEPT = fields(mark=Optional(Json()), resumeState=Optional(Json()))
@@ -81,20 +81,21 @@ def _optional(fields_: tuple[Field, ...]) -> tuple[Field, ...]:
 
 TABLE = Table(
     "streams",
-    """A stream is one exchange, from its question to its end. Its writer names the epoch under which he owns it in every write; the answer
-is written in attempts, each of which begins its text anew.
+    """A stream is one exchange, from its question to its end. Every write names the epoch under which its writer owns
+the stream. The answer is written in attempts; each attempt begins its text anew.
 
-A lease says for how long a writer may be silent before others take its stream over. `lease` in `begin` gives one (without it there
-is none), in `append` and `renew` a new one from now on; 0 lets the stream go. A lease that has run out may still be
-renewed, as long as nobody has taken over. `finalize` and `close` end it. Whatever the lease is, another epoch than the
-stream's is `Fenced`, in `renew` too.
+A lease says how long a writer may be silent before other writers may take its stream over. `lease` in `begin` gives a
+lease; without it there is none. `lease` in `append` and `renew` gives a new one from now on; 0 releases the stream. An
+expired lease may still be renewed, as long as nobody has taken over. `finalize` and `close` end the lease. Whatever the
+lease is, another epoch than the stream's is `Fenced`, in `renew` too.
 
-`lease` and `tokenTtl` are in ms, a hundred years at most; `leaseUntil` and `expiresAt` are times of the store's clock. A resume
-token is made by the client and never sent: `token` and `newToken` are its SHA-256, 64 hexadecimal digits in lower case.
+`lease` and `tokenTtl` are in ms, at most a hundred years. `leaseUntil` and `expiresAt` are times of the store's clock.
+The client makes a resume token and never sends it: `token` and `newToken` are its SHA-256, 64 hexadecimal digits in
+lower case.
 
-`claim` is a name that the client chooses for this one call of `begin` (or `takeOver`). A call with the claim that made the present
-epoch is the same call once more, whose answer was lost: it changes nothing and gives the same epoch, also while the lease runs
-(and the state "empty", if the stream was closed since). A token that it brings and that is not stored yet is stored all the same.""",
+`claim` is a name that the client chooses for this one call of `begin` (or `takeOver`). A call with the claim that made
+the current epoch is that call again, after its answer was lost. It changes nothing and gives the same epoch, also while
+the lease runs (and the state "empty", if the stream was closed since). Its token is stored if it is not stored yet.""",
     (
         Function(
             "streams:begin",
@@ -118,21 +119,26 @@ epoch is the same call once more, whose answer was lost: it changes nothing and 
                 (*fields(memoryId=ID, epoch=EPOCH, attempt=ATTEMPT, state=_STATE), *_LEASED),
                 name="BegunStream",
             ),
-            """Stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1, attempt 0.
-`startedAt` is when it was asked, by default now.
+            """Stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1,
+attempt 0. `startedAt` is when the question was asked, by default now.
 
-The same stream id with the same question, owner (userId, agentId, participantId) and conversation is the same stream, with another
-one an `IdempotencyConflict`; whatever else is given is then not looked at. An unfinished stream that is begun again is
-taken over: `epoch` and `attempt` rise, the text begins anew, what the former attempt wrote is kept; while another's lease
-runs, it is refused (`StillOwned`). One that was closed without an answer is open again, in the same way and under the same memoryId;
-its question stays where it is, marked, until it is finalised. A finished one stays as it is; with `completes` one that ended with the reason
-"incomplete" is open again as if it had been closed: what there was of the answer leaves the conversation and the memories, and is an
-attempt; unless the memory of its question was deleted. Of a stream that was deleted: `StreamNotFound`. One that was rolled back
-is made anew, at a higher epoch and attempt 0.
+The same stream id with the same question, owner (userId, agentId, participantId) and conversation is the same stream.
+If one of these differs, it is an `IdempotencyConflict`. Other arguments are not compared. What happens depends on the
+stream:
+
+* Unfinished: it is taken over. `epoch` and `attempt` rise, the text begins anew, and the text of the former attempt is
+  kept. While another writer's lease runs, the call is refused (`StillOwned`).
+* Closed without an answer: it is opened again, in the same way and with the same memoryId. Its question stays where it
+  is, marked, until the stream is finalised.
+* Finished: it stays as it is. With `completes`, a stream that ended with the reason "incomplete" is opened again like a
+  closed one: its answer leaves the conversation and the memories and becomes an attempt. It stays as it is if the
+  memory of its question was deleted.
+* Deleted: `StreamNotFound`.
+* Rolled back: it is made anew, at a higher epoch and attempt 0.
 
 `token` is stored as by `issueToken`.""",
             errors=("IdempotencyConflict", "StillOwned", "StreamNotFound"),
-            repeated="With a `claim` it is the same beginning, and gives the same result. Without one it is another beginning each time.",
+            repeated="With a `claim` it is the same call, with the same result. Without, it begins the stream again.",
             ours=True,
         ),
         Function(
@@ -140,13 +146,15 @@ is made anew, at a higher epoch and attempt 0.
             "mutation",
             Object((*_WRITE, *fields(lease=Optional(DURATION), mark=Optional(Json()), state=Optional(Json())))),
             Object(fields(end=OFFSET), name="Appended"),
-            """Adds to the text of an attempt. It has the key (stream, attempt, start). What overlaps the stored text is compared (`Diverged`
-if it differs), the rest is appended; `start` beyond the end is a `Gap`; another epoch than the stream's is `Fenced`. A
-finished or closed stream accepts what it has; what differs from it or goes beyond it is an `IdempotencyConflict`. An `attempt`
-above the stream's current one begins its text anew, at 0; one below it is `Fenced`.
+            """Adds to the text of an attempt. Its key is (stream, attempt, start). The part that overlaps the stored
+text is compared (`Diverged` if it differs); the rest is appended. A `start` beyond the end is a `Gap`. Another epoch
+than the stream's is `Fenced`. A finished or closed stream accepts text that it has; text that differs or goes beyond it
+is an `IdempotencyConflict`. An `attempt` above the stream's current one begins its text anew, at 0; one below it is
+`Fenced`.
 
-`mark` and `state` are any JSON; they are stored with the text if the write reaches its end, and replace what was there (None
-clears it; left out, it stays). A new attempt has none. `text` may be "": to renew the lease, or to set these at the end.""",
+`mark` and `state` are any JSON. They are stored with the text if the write reaches its end, and replace the stored
+values. None clears a value; left out, it stays. A new attempt has neither. `text` may be "": to renew the lease, or to
+set `mark` and `state` at the end.""",
             errors=("StreamNotFound", "Fenced", "Diverged", "Gap", "IdempotencyConflict"),
             repeated="It changes nothing, and gives the end of what is stored by then.",
             ours=True,
@@ -176,22 +184,27 @@ clears it; left out, it stays). A new attempt has none. `text` may be "": to ren
                 rules=(Covers("chunks", "length"),),
             ),
             _RESULT,
-            """Appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else
-`Gap`). In the same transaction both messages enter the conversation next to each other, the question becomes a memory (of `userContent` if
-that is given, with contentType "summarized"), and the partial row becomes the memory of the answer: one memory, not two. An
-answer of length 0 (tool calls alone) makes a message and no memory. `metadata` of `begin` is that of the question's message
-and memory; the answer's have it too, with the `metadata` given here on top, and the answer's message in addition `finishReason` (reason) and
-`usage`. Where the question is there already, since the stream was closed before and begun again, it is completed: the mark goes
-from its message and its memory, the answer's message is put next to it, whatever has been said after it, and the answer's
-memory next to its memory.
+            """Appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long
+(else `Gap`). In the same transaction:
 
-`chunks` are ranges of the answer, from 0 to its end, in order and without a gap, each starting and ending later than the one before; what
-two have in common is an overlap. Each becomes a memory.
+* Both messages enter the conversation, next to each other.
+* The question becomes a memory (of `userContent` if that is given, with contentType "summarized").
+* The partial row becomes the memory of the answer: one memory, not two. An answer of length 0 (tool calls alone) makes
+  a message and no memory.
+
+`metadata` of `begin` belongs to the question's message and memory. The answer's message and memory have it too, with
+the `metadata` given here on top. The answer's message also has `finishReason` (reason) and `usage`. If the question is
+stored already, since the stream was closed and begun again, it is completed: its message and memory lose their mark,
+the answer's message is put next to the question's, whatever was said after it, and the answer's memory next to the
+question's.
+
+`chunks` are ranges of the answer, from 0 to its end, in order and without a gap. Each starts and ends later than the
+one before. Two neighbours may overlap. Each becomes a memory.
 
 On a stream that was closed and not begun again it is an `IdempotencyConflict`.""",
             errors=("StreamNotFound", "Fenced", "Diverged", "Gap", "IdempotencyConflict"),
-            repeated="""It gives what is stored, if the text is the same, whatever the chunks; another text is an
-`IdempotencyConflict`. `stored` is "before" then.""",
+            repeated="""With the same text, whatever the chunks, it gives what is stored, with `stored` "before".
+Another text is an `IdempotencyConflict`.""",
             ours=True,
         ),
         Function(
@@ -201,11 +214,12 @@ On a stream that was closed and not begun again it is an `IdempotencyConflict`."
                 (*_WRITER, *fields(outcome=OneOf(("empty", "interrupted", "error")), reason=Optional(TEXT))),
             ),
             _RESULT,
-            """Keeps the question of a stream that gave no answer: its message has metadata {unanswered: outcome}, its memory the tag
-`unanswered`; the partial row goes, also if an attempt had written text. `reason` becomes the message's `finishReason`. If the question
-is there already, no second one is made. On a stream that has an answer it is an `IdempotencyConflict`.""",
+            """Keeps the question of a stream without an answer. Its message gets the metadata {unanswered: outcome},
+its memory the tag `unanswered`. The partial row is deleted, also if an attempt had written text. `reason` becomes the
+message's `finishReason`. If the question is stored already, no second one is made. On a stream that has an answer it is
+an `IdempotencyConflict`.""",
             errors=("StreamNotFound", "Fenced", "IdempotencyConflict"),
-            repeated='It gives what is stored, and changes nothing. `stored` is "before" then.',
+            repeated='It gives what is stored, with `stored` "before", and changes nothing.',
             ours=True,
         ),
         Function(
@@ -213,8 +227,8 @@ is there already, no second one is made. On a stream that has an answer it is an
             "mutation",
             Object((*_WRITER, *fields(lease=Optional(DURATION, _LEASE)))),
             Object(_LEASED, name="Lease"),
-            """The sign of life of a writer who has nothing to write: a new lease from now on. Of a stream that is not open it changes
-nothing.""",
+            """The sign of life of a writer that has nothing to write: a new lease from now on. It changes nothing of a
+stream that is not open.""",
             errors=("StreamNotFound", "Fenced"),
             repeated="The lease runs from the later call on.",
             ours=True,
@@ -251,15 +265,16 @@ nothing.""",
                     *_optional(_STORED),
                 ),
                 name="TakenStream",
-                meaning="""Where the stream stands. One that is open has `mark`, `resumeState` and `leaseUntil` as far as there are any; one that
-has ended has `reason` and `usage` as far as there are any, and the result of `finalize` or `close`, stored "before".""",
+                meaning="""Where the stream stands. An open stream has `mark`, `resumeState` and `leaseUntil`, where
+there are any. A stream that has ended has `reason` and `usage`, where there are any, and the result of `finalize` or
+`close`, stored "before".""",
             ),
-            """Goes on with the stream that the token is of, from the text that is stored: the epoch rises, the attempt does not.
-`turn` is what `begin` was given, with startedAt. `newToken` is stored as one more token of the stream. Presenting a token of
-an open stream makes all that were stored before it invalid (`TokenSuperseded`); a token may be presented again. A stream that was deleted or
-rolled back is `StreamNotFound`; once the token has expired it may be `TokenUnknown`. While another's lease runs it is
-`StillOwned`, unless `force` is set. A token of a stream that has ended gives what is stored, takes nothing over and supersedes no
-other.""",
+            """Goes on with the token's stream, from the stored text: the epoch rises, the attempt does not. `turn` is
+what `begin` was given, with startedAt. `newToken` is stored as one more token of the stream. Presenting a token of an
+open stream makes all older tokens of the stream invalid (`TokenSuperseded`). A token may be presented again. A stream
+that was deleted or rolled back is `StreamNotFound`; once the token has expired it may be `TokenUnknown`. While another
+writer's lease runs, the call is `StillOwned`, unless `force` is set. With a token of a stream that has ended it gives
+what is stored, takes nothing over and supersedes no token.""",
             errors=(
                 "TokenUnknown",
                 "WrongMemorySpace",
@@ -269,7 +284,7 @@ other.""",
                 "StillOwned",
                 "IdempotencyConflict",
             ),
-            repeated="It is the same take-over, by its `claim`, and gives the same result.",
+            repeated="By its `claim` it is the same take-over, with the same result.",
             ours=True,
         ),
         Function(
@@ -277,9 +292,9 @@ other.""",
             "mutation",
             Object(fields(memorySpaceId=SPACE, streamId=ID, token=TokenHash(), tokenTtl=Optional(LIFETIME, _HOUR))),
             Object(fields(expiresAt=TIME), name="IssuedToken"),
-            """Stores a token of the stream, of whatever state. A token of another stream is an `IdempotencyConflict`.""",
+            """Stores a token of the stream, in any state. A token of another stream is an `IdempotencyConflict`.""",
             errors=("StreamNotFound", "IdempotencyConflict"),
-            repeated="A token that the stream has already stays as it is.",
+            repeated="A token that the stream already has stays as it is.",
             ours=True,
         ),
         Function(
@@ -287,11 +302,11 @@ other.""",
             "mutation",
             Object(_STREAM),
             _RESULT,
-            """Ends a stream without a running lease (`StillOwned` if it runs) under a new epoch: what there is becomes the answer, with reason
-"incomplete" and {incomplete: True} in the metadata of its message and its memory; if that is blank, the question is kept as
-unanswered, with the outcome "interrupted".""",
+            """Ends a stream without a running lease, under a new epoch; while one runs it is `StillOwned`. The stored
+text becomes the answer, with the reason "incomplete" and {incomplete: True} in the metadata of its message and memory.
+If the text is blank, the question is kept as unanswered, with the outcome "interrupted".""",
             errors=("StreamNotFound", "StillOwned"),
-            repeated='Of a stream that has ended it gives what is stored. `stored` is "before" then.',
+            repeated='Of a stream that has ended it gives what is stored, with `stored` "before".',
             ours=True,
         ),
         Function(
@@ -299,11 +314,12 @@ unanswered, with the outcome "interrupted".""",
             "mutation",
             Object(_WRITER),
             Object(fields(streamId=ID, rolledBack=Flag()), name="RolledBackStream"),
-            """Takes a stream back that has no answer: the question, in the conversation too if the stream was closed before, all
-that attempts wrote, and the memories. A finished one is an `IdempotencyConflict`. What stays is the id and the epoch, for late writers:
-`StreamNotFound`, or `Fenced` once the stream was begun anew. `get` does not give it any more.""",
+            """Removes a stream that has no answer: the question (if the stream was closed before, also from the
+conversation), the text of all attempts, and the memories. A finished stream is an `IdempotencyConflict`. The id and the
+epoch stay, so that late writers get `StreamNotFound`, or `Fenced` once the stream was begun anew. `get` gives None from
+then on.""",
             errors=("StreamNotFound", "Fenced", "IdempotencyConflict"),
-            repeated="It changes nothing, and gives the same result.",
+            repeated="It changes nothing and gives the same result.",
             ours=True,
         ),
         Function(
@@ -331,10 +347,10 @@ that attempts wrote, and the memories. A finished one is an `IdempotencyConflict
                         *_ENDED,
                     ),
                     name="Stream",
-                    meaning="""A stream: `length` code points of `attempt` are stored. `owned` says whether a lease runs.""",
+                    meaning="A stream: `length` code points of `attempt` are stored. `owned` says if a lease runs.",
                 )
             ),
-            """The stream, or None; also of one that was deleted or rolled back.""",
+            """The stream, or None. A stream that was deleted or rolled back is None too.""",
             ours=True,
         ),
         Function(
@@ -373,13 +389,17 @@ that attempts wrote, and the memories. A finished one is an `IdempotencyConflict
                 ),
                 name="StreamPage",
             ),
-            """At most `limit` code points of an attempt's text (without `attempt`, the newest) from `after` on, and in the same moment
-where the stream stands. `attempts` is the newest attempt's number. Where `after` is beyond the end, `start` is the end. An
-attempt of which nothing is stored has the length 0. `index` is that of the stored `state` ({"index": number}), else the
-number of writes. `certain`: up to there what a reader has seen of the attempt under `epoch` is what is stored; it is less
-than `length` where another writer took over, and what was shown beyond the stored text was lost: all of it, where an attempt
-of the same number was begun anew. A stream that was rolled back is there, without text. `StreamNotFound` if there never was
-one, or its memory was deleted.""",
+            """At most `limit` code points of an attempt's text from `after` on, by default of the newest attempt, and
+in the same snapshot where the stream stands. `attempts` is the newest attempt's number. If `after` is beyond the end,
+`start` is the end. An attempt without stored text has the length 0. `index` is that of the stored `state` ({"index":
+number}), else the number of writes.
+
+`certain` is the offset up to which a reader's text of the attempt under `epoch` is the stored text. It is less than
+`length` if another writer took over and text that was shown beyond the stored text was lost. It is 0 if an attempt of
+the same number was begun anew.
+
+A stream that was rolled back is given, without text. It is `StreamNotFound` if there never was one, or its memory was
+deleted.""",
             errors=("StreamNotFound",),
             ours=True,
         ),
@@ -403,7 +423,7 @@ one, or its memory was deleted.""",
                         *_LEASED,
                     ),
                     name="InterruptedStream",
-                    meaning="Of `userMessage` it has the first 65,536 code points.",
+                    meaning="An open stream without a running lease. `userMessage` has its first 65,536 code points.",
                 )
             ),
             """The open streams without a running lease, newest first.""",

@@ -10,7 +10,7 @@ from cortex_rx.backends.contract.types import Function, Table
 __all__ = ["FUNCTIONS", "TABLES"]
 
 TABLES: tuple[Table, ...] = (memories.TABLE, conversations.TABLE, streams.TABLE)
-"""The tables, in the order in which they are shown."""
+"""The tables, in the order in which pages show them."""
 
 FUNCTIONS: Mapping[str, Function] = {function.path: function for table in TABLES for function in table.functions}
 """The functions by path."""

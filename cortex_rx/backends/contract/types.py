@@ -1,4 +1,4 @@
-"""What a function of the contract takes and gives, as plain data: frozen, comparable, and JSON by `as_json`.
+"""What a function of the contract takes and returns, as plain data: frozen, comparable, and JSON by `as_json`.
 
 >>> ID.min, Integer(1, 9).max
 (1, 9)
@@ -51,12 +51,12 @@ __all__ = [
 ]
 
 _MOST = 2**63 - 1
-_CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far from now is still a whole number of 64 bits
+_CENTURY = 36_525 * 86_400_000  # in milliseconds; a time that far from now still fits into 64 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Valid Unicode, without lone surrogates; NUL is a character like the others.
+    """Valid Unicode, without lone surrogates; NUL is an ordinary character.
 
     It has at least `min` code points.
     """
@@ -66,14 +66,18 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class TokenHash:
-    """The SHA-256 of a resume token, as 64 hexadecimal digits in lower case.  No error shows what was given: it may be the token."""
+    """The SHA-256 of a resume token, as 64 hexadecimal digits in lower case.
+
+    No error shows the given value, since it may be the token itself.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number; what crosses JSON as 5.0 is a 5.
+    """A whole number; 5.0, as JSON may carry it, is a 5.
 
-    `unit` says what it counts, where that is not plain.  Where all numbers are doubles, those above 2**53 lose their last digits; nothing but a bound is that large.
+    `unit` says what it counts, where that is not plain. Where all numbers are doubles, numbers above 2**53 lose their
+    last digits; only bounds are that large.
     """
 
     min: int = 0
@@ -103,12 +107,12 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """What JSON carries, None too: finite numbers of 64 bits, valid Unicode, at most 100 levels and 1,000,000 values."""
+    """A JSON value, also None: finite numbers of 64 bits, valid Unicode, at most 100 levels and 1,000,000 values."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonObject:
-    """An object of what JSON carries: the caller's own, so its keys are kept as they are, and its values may be None."""
+    """A JSON object of the caller's: its keys are kept as they are, and its values may be None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +122,10 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list.  With the rule "ranges" its items are {start, end, ...}:
+    """A list. With the rule "ranges" its items are {start, end, ...}:
 
-    Ranges of a text from its beginning on, in order, none empty and nothing between them left out; each starts and ends later than
-    the one before, and may start before that one's end.
+    Ranges of a text from its beginning on, in order, none empty and without a gap. Each starts and ends later than the
+    one before. Two neighbours may overlap.
     """
 
     item: Type
@@ -130,7 +134,7 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object with these fields and no others.  One that is a result has a `name`, and a `meaning` where that is not plain."""
+    """An object with these fields and no others. A result has a `name`, and a `meaning` where that is not plain."""
 
     fields: tuple[Field, ...]
     rules: tuple[Rule, ...] = ()
@@ -147,7 +151,7 @@ class Nullable:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of an object.  One that is not required may be left out, and counts then as its `default`, if that is not None."""
+    """A field of an object. If it is not required and left out, its `default` counts, if that is not None."""
 
     name: str
     type: Type
@@ -157,7 +161,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class OnlyWith:
-    """`field` may be given, or has its default, only where `other` is given."""
+    """`field` may be given, and has its default, only where `other` is given."""
 
     field: str
     other: str
@@ -165,7 +169,7 @@ class OnlyWith:
 
 @dataclass(frozen=True, slots=True)
 class Differs:
-    """`field` is another value than `other`.  No error shows them."""
+    """`field` and `other` have different values. No error shows them."""
 
     field: str
     other: str
@@ -187,7 +191,7 @@ Rule: TypeAlias = OnlyWith | Differs | Covers
 
 @dataclass(frozen=True, slots=True)
 class Optional:
-    """What may be left out, for `fields`."""
+    """An argument of `fields` for a field that may be left out."""
 
     type: Type
     default: int | str | bool | None = None
@@ -212,11 +216,11 @@ class Function:
     meaning: str
     """What it does, in Markdown."""
     errors: tuple[str, ...] = ()
-    """Those of `cortex_rx.errors` that it has beside the ones of every function."""
+    """Errors of `cortex_rx.errors` that it raises beside those of every function."""
     repeated: str = ""
     """Of a mutation: what the same call does when it is sent again."""
     ours: bool = False
-    """Not of the stock contract."""
+    """Not in the stock contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,7 @@ class Table:
 
 
 def as_json(value: object) -> Any:
-    """Any of these as JSON: an object whose `is` says which, without what is as by default."""
+    """A value of these types as JSON: `is` names the type, and fields with their default value are left out."""
     if is_dataclass(value) and not isinstance(value, type):
         pairs = ((field, getattr(value, field.name)) for field in fields_of(value))
         plain = {field.name: as_json(given) for field, given in pairs if given != field.default}

@@ -2,7 +2,7 @@
 
     found = await Memories(backend).get(memory_space_id="support", memory_id="mem-1")
 
-What comes back is described in `rows`.  Written by docs/generate.py (make docs) from the contract's data: edit that.
+`rows` describes the results. Written by docs/generate.py (make docs) from the contract's data: edit that.
 """
 
 from cortex_rx.backends.contract.typed.conversations import Conversations

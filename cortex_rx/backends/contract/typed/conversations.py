@@ -1,4 +1,7 @@
-"""The functions `conversations:*` of a backend.  Written by docs/generate.py (make docs) from the contract's data: edit that."""
+"""The functions `conversations:*` of a backend.
+
+Written by docs/generate.py (make docs) from the contract's data: edit that.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ class Conversations:
         offset: int | None = None,
         sort_order: Literal["asc", "desc"] | None = None,
     ) -> Call[History]:
-        """A page of the messages; `offset` counts in the order that was asked for.
+        """A page of the messages; `offset` counts in the requested order.
 
         Raises `ConversationNotFound`.
         """

@@ -1,4 +1,7 @@
-"""The functions `memories:*` of a backend.  Written by docs/generate.py (make docs) from the contract's data: edit that."""
+"""The functions `memories:*` of a backend.
+
+Written by docs/generate.py (make docs) from the contract's data: edit that.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class Memories:
         self._backend = backend
 
     def get(self, *, memory_space_id: str, memory_id: str, include_partial: bool | None = None) -> Call[Memory | None]:
-        """The memory, its content whole, or None."""
+        """The memory with its full content, or None."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id}
         if include_partial is not None:
             args["includePartial"] = include_partial
@@ -64,7 +67,7 @@ class Memories:
         limit: int | None = None,
         include_partial: bool | None = None,
     ) -> Call[builtins.list[FoundMemory]]:
-        """Memories that have words of the query, best first; with `tags` those that have any of them."""
+        """Memories that have words of the query, best first; with `tags` only those that have any of the tags."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "query": query}
         if user_id is not None:
             args["userId"] = user_id
@@ -102,7 +105,7 @@ class Memories:
         return Call(self._backend.query, "memories:count", args)
 
     def delete_memory(self, *, memory_space_id: str, memory_id: str) -> Call[DeletedMemory]:
-        """Removes the memory and its words from the index.
+        """Removes the memory, and its words from the index.
 
         Raises `MemoryNotFound`.
         """

@@ -1,4 +1,7 @@
-"""What the functions of a backend give.  Written by docs/generate.py (make docs) from the contract's data: edit that."""
+"""What the functions of a backend return.
+
+Written by docs/generate.py (make docs) from the contract's data: edit that.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class ConversationRef(TypedDict):
 
 
 class PartialMetadata(TypedDict):
-    """Of a partial memory: whose it is, and how many writes there were."""
+    """Of a partial memory: its stream, its question, and the number of writes."""
 
     userMessage: str
     streamId: str
@@ -58,7 +61,9 @@ class ChunkMetadata(TypedDict):
 
 
 class Memory(TypedDict):
-    """A memory. `contentLength` is the true length of its content. `chunkCount` is there of an answer in chunks, and `chunkIds` as well in what `memories:get` gives."""
+    """A memory. `contentLength` is the full length of its content. An answer in chunks has `chunkCount`, and in the
+    result of `memories:get` also `chunkIds`.
+    """
 
     memoryId: str
     memorySpaceId: str
@@ -90,7 +95,7 @@ class Memory(TypedDict):
 
 
 class FoundMemory(TypedDict):
-    """A memory, and how well it fits."""
+    """A memory and its score."""
 
     memoryId: str
     memorySpaceId: str
@@ -134,7 +139,7 @@ class Participants(TypedDict):
 
 
 class Message(TypedDict):
-    """One message, its content whole."""
+    """One message with its full content."""
 
     id: str
     role: Literal["user", "agent"]
@@ -198,7 +203,9 @@ class StoredConversation(TypedDict):
 
 
 class StoredExchange(TypedDict):
-    """What is stored of a stream that has ended: both messages and both memories; of one that was closed the question alone. `stored` says whether this call has stored it."""
+    """What is stored of a stream that has ended: both messages and both memories, or of a closed stream the question
+    alone. `stored` says whether this call stored it.
+    """
 
     conversation: StoredConversation
     memories: list[Memory]
@@ -225,7 +232,10 @@ class StoredTurn(TypedDict):
 
 
 class TakenStream(TypedDict):
-    """Where the stream stands. One that is open has `mark`, `resumeState` and `leaseUntil` as far as there are any; one that has ended has `reason` and `usage` as far as there are any, and the result of `finalize` or `close`, stored "before"."""
+    """Where the stream stands. An open stream has `mark`, `resumeState` and `leaseUntil`, where there are any. A stream
+    that has ended has `reason` and `usage`, where there are any, and the result of `finalize` or `close`, stored
+    "before".
+    """
 
     state: Literal["open", "finished", "empty"]
     streamId: str
@@ -255,7 +265,7 @@ class RolledBackStream(TypedDict):
 
 
 class Stream(TypedDict):
-    """A stream: `length` code points of `attempt` are stored. `owned` says whether a lease runs."""
+    """A stream: `length` code points of `attempt` are stored. `owned` says if a lease runs."""
 
     streamId: str
     memorySpaceId: str
@@ -296,7 +306,7 @@ class StreamPage(TypedDict):
 
 
 class InterruptedStream(TypedDict):
-    """Of `userMessage` it has the first 65,536 code points."""
+    """An open stream without a running lease. `userMessage` has its first 65,536 code points."""
 
     streamId: str
     conversationId: str

@@ -1,4 +1,7 @@
-"""The functions `streams:*` of a backend.  Written by docs/generate.py (make docs) from the contract's data: edit that."""
+"""The functions `streams:*` of a backend.
+
+Written by docs/generate.py (make docs) from the contract's data: edit that.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,8 @@ class Streams:
         token_ttl: int | None = None,
         completes: bool | None = None,
     ) -> Call[BegunStream]:
-        """Stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1, attempt 0.
+        """Stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1,
+        attempt 0.
 
         Raises `IdempotencyConflict`, `StillOwned`, `StreamNotFound`.
         """
@@ -138,7 +142,8 @@ class Streams:
         metadata: Mapping[str, Any] | None = None,
         chunks: list[Range] | None = None,
     ) -> Call[StoredExchange]:
-        """Appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else `Gap`).
+        """Appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else
+        `Gap`).
 
         Raises `StreamNotFound`, `Fenced`, `Diverged`, `Gap`, `IdempotencyConflict`.
         """
@@ -176,7 +181,7 @@ class Streams:
         outcome: Literal["empty", "interrupted", "error"],
         reason: str | None = None,
     ) -> Call[StoredExchange]:
-        """Keeps the question of a stream that gave no answer: its message has metadata {unanswered: outcome}, its memory the tag `unanswered`; the partial row goes, also if an attempt had written text.
+        """Keeps the question of a stream without an answer.
 
         Raises `StreamNotFound`, `Fenced`, `IdempotencyConflict`.
         """
@@ -191,7 +196,7 @@ class Streams:
         return Call(self._backend.mutation, "streams:close", args)
 
     def renew(self, *, stream_id: str, memory_space_id: str, epoch: int, lease: int | None = None) -> Call[Lease]:
-        """The sign of life of a writer who has nothing to write: a new lease from now on.
+        """The sign of life of a writer that has nothing to write: a new lease from now on.
 
         Raises `StreamNotFound`, `Fenced`.
         """
@@ -211,9 +216,10 @@ class Streams:
         token_ttl: int | None = None,
         force: bool | None = None,
     ) -> Call[TakenStream]:
-        """Goes on with the stream that the token is of, from the text that is stored: the epoch rises, the attempt does not.
+        """Goes on with the token's stream, from the stored text: the epoch rises, the attempt does not.
 
-        Raises `TokenUnknown`, `WrongMemorySpace`, `StreamNotFound`, `TokenSuperseded`, `TokenExpired`, `StillOwned`, `IdempotencyConflict`.
+        Raises `TokenUnknown`, `WrongMemorySpace`, `StreamNotFound`, `TokenSuperseded`, `TokenExpired`, `StillOwned`,
+        `IdempotencyConflict`.
         """
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "token": token, "claim": claim}
         if lease is not None:
@@ -229,7 +235,7 @@ class Streams:
     def issue_token(
         self, *, memory_space_id: str, stream_id: str, token: str, token_ttl: int | None = None
     ) -> Call[IssuedToken]:
-        """Stores a token of the stream, of whatever state.
+        """Stores a token of the stream, in any state.
 
         Raises `StreamNotFound`, `IdempotencyConflict`.
         """
@@ -239,7 +245,7 @@ class Streams:
         return Call(self._backend.mutation, "streams:issueToken", args)
 
     def finish(self, *, stream_id: str, memory_space_id: str) -> Call[StoredExchange]:
-        """Ends a stream without a running lease (`StillOwned` if it runs) under a new epoch: what there is becomes the answer, with reason "incomplete" and {incomplete: True} in the metadata of its message and its memory; if that is blank, the question is kept as unanswered, with the outcome "interrupted".
+        """Ends a stream without a running lease, under a new epoch; while one runs it is `StillOwned`.
 
         Raises `StreamNotFound`, `StillOwned`.
         """
@@ -247,7 +253,8 @@ class Streams:
         return Call(self._backend.mutation, "streams:finish", args)
 
     def rollback(self, *, stream_id: str, memory_space_id: str, epoch: int) -> Call[RolledBackStream]:
-        """Takes a stream back that has no answer: the question, in the conversation too if the stream was closed before, all that attempts wrote, and the memories.
+        """Removes a stream that has no answer: the question (if the stream was closed before, also from the
+        conversation), the text of all attempts, and the memories.
 
         Raises `StreamNotFound`, `Fenced`, `IdempotencyConflict`.
         """
@@ -255,7 +262,7 @@ class Streams:
         return Call(self._backend.mutation, "streams:rollback", args)
 
     def get(self, *, stream_id: str, memory_space_id: str) -> Call[Stream | None]:
-        """The stream, or None; also of one that was deleted or rolled back."""
+        """The stream, or None."""
         args: dict[str, Any] = {"streamId": stream_id, "memorySpaceId": memory_space_id}
         return Call(self._backend.query, "streams:get", args)
 
@@ -269,7 +276,8 @@ class Streams:
         epoch: int | None = None,
         limit: int | None = None,
     ) -> Call[StreamPage]:
-        """At most `limit` code points of an attempt's text (without `attempt`, the newest) from `after` on, and in the same moment where the stream stands.
+        """At most `limit` code points of an attempt's text from `after` on, by default of the newest attempt, and in
+        the same snapshot where the stream stands.
 
         Raises `StreamNotFound`.
         """
