@@ -133,9 +133,9 @@ def main() -> int:
     tables["length"] = table("by the length of the stream, store in memory", length, ())
 
     bars = [
-        Bar("run / hand", ratio(memory, "run", "hand"), 1.25),
-        Bar("handle / hand", ratio(memory, "handle", "hand"), 1.7),
-        Bar("handle / bare", ratio(memory, "handle", "bare"), 4.0),
+        Bar("run / hand", ratio(memory, "run", "hand"), 1.0),
+        Bar("handle / hand", ratio(memory, "handle", "hand"), 1.45),
+        Bar("handle / bare", ratio(memory, "handle", "bare"), 3.3),
         Bar("run / hand, SQLite", ratio(sqlite, "run", "hand"), 1.25),
         Bar("handle / hand, SQLite", ratio(sqlite, "handle", "hand"), 1.7),
     ]
