@@ -229,7 +229,7 @@ AT_END = "no text is stored before the end"
 PEERS: dict[str, Peer] = {
     "langchain": Peer(langchain, "storing is written by hand"),
     "langchain model": Peer(langchain_model, "storing is written by hand"),
-    "langgraph": Peer(langgraph, f"{AT_END}; tokens wait for a slow reader in a queue without a bound"),
+    "langgraph": Peer(langgraph, f"{AT_END}; a queue without a bound"),
     "langgraph loop": Peer(langgraph_loop, "each checkpoint holds the whole text; a queue without a bound"),
     "langgraph messages": Peer(langgraph_messages, f"{AT_END}; a queue without a bound"),
 }
