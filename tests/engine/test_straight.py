@@ -241,6 +241,17 @@ async def test_nothing_passes_after_a_disposal_within_on_next(form):
 
 
 @form
+async def test_a_source_that_never_waits_stops_at_a_disposal(form):
+    for how in SPIES:
+        above, below = Seen(), Seen()
+        source = pulled().pipe(getattr(above, how), FORMS[form](), getattr(below, how), ops.take(3))
+        assert await collected(source) == ([0, 1, 2], None), how
+        assert below.items == [0, 1, 2], how
+        if form != "stage":
+            assert above.items == [0, 1, 2], how
+
+
+@form
 @pytest.mark.parametrize("last", [1, 2, 3])
 async def test_an_observer_by_hand_that_disposes_within_on_next_gets_no_more(form, last):
     class Leaves(abc.ObserverBase):
