@@ -20,22 +20,27 @@ Operators have one of three forms:
 This package exports what the author of an operator needs.  The rest is in its modules.
 """
 
-from cortex_rx.engine.forms import beside, passing, stage
-from cortex_rx.engine.frames import from_async_iterable
+from cortex_rx.engine.forms import Emit, EndStream, Passing, beside, passing, stage
+from cortex_rx.engine.frames import from_async_iterable, per_subscription, upstream_flow
 from cortex_rx.engine.mailboxes import End, Inbox, Mailbox
 from cortex_rx.engine.running import run, stream
 from cortex_rx.engine.scheduler import FlowScheduler, Transform
 
 __all__ = [
+    "Emit",
     "End",
+    "EndStream",
     "FlowScheduler",
     "Inbox",
     "Mailbox",
+    "Passing",
     "Transform",
     "beside",
     "from_async_iterable",
     "passing",
+    "per_subscription",
     "run",
     "stage",
     "stream",
+    "upstream_flow",
 ]

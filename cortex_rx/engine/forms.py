@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
@@ -24,12 +24,18 @@ from cortex_rx.engine.straight import FlowObservable, straight, subscribe
 T = TypeVar("T")
 U = TypeVar("U")
 
-AtEnd = Callable[[Exception | None], Exception | None]
-Passing = tuple[Callable[[T], None], AtEnd | None]
+Emit: TypeAlias = Callable[[T], None]
+"""Hands an item on downstream."""
+EndStream: TypeAlias = Callable[[Exception | None], None]
+"""Ends the stream here: with an error, or (None) completed."""
+AtEnd: TypeAlias = Callable[[Exception | None], Exception | None]
+"""Gets the error of the source (None: it completed), may emit, and returns the error to pass on."""
+Passing: TypeAlias = tuple[Callable[[T], None], AtEnd | None]
+"""What `passing` calls: with each item, and at the end."""
 
 
 def passing(
-    make: Callable[[Callable[[U], None], FlowScheduler, Callable[[Exception | None], None]], Passing[T]],
+    make: Callable[[Emit[U], FlowScheduler, EndStream], Passing[T]],
     emits_once: bool = False,
 ) -> Transform[T, U]:
     """`make(emit, flow, end)` gives what is done with an item and, if wanted, at the end, before it is passed on.

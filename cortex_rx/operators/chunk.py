@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Callable
+from functools import partial
+from typing import get_args
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler, passing
+from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
 from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
 from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, Resumed, StreamEvent
-from cortex_rx.folds.position import Move, TextPosition
-from cortex_rx.models.records import SHORTEST_CHUNK, ChunkingStrategy, ContentChunk
-
-if TYPE_CHECKING:
-    from cortex_rx.chunking import Cutter, Span
+from cortex_rx.models.records import SHORTEST_CHUNK, ChunkingStrategy
+from cortex_rx.operators._support.cutting import TOKEN_LENGTH, Cutting, SafeCount
 
 __all__ = ["chunk"]
 
 _SIZES: dict[str, int] = {"token": 500, "sentence": 5, "paragraph": 2, "fixed": 2000}  # as Cortex suggests
 _LEAST = 3_000  # code points of `longest`: more than a link may have
-_TOKEN = 4  # code points of a token, where nobody counts them (any more)
 
 
 @operator(reads=[Delta, Ended, Replayed, Resumed], emits=[Chunked, Problem], captures_text=True)
@@ -99,7 +95,7 @@ def chunk(
     check.optional(check.whole(SHORTEST_CHUNK))("max_length", max_length)
     if max_length is not None:
         longest = max(_LEAST, min(longest, max_length))
-        full = min(most, max_length // (_TOKEN if strategy == "token" and not count else 1))
+        full = min(most, max_length // (TOKEN_LENGTH if strategy == "token" and not count else 1))
     if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap < full:
         raise InvalidArgument("overlap", overlap, f"a whole number from 0 to {full - 1}, less than the size")
     check.name("language", language)
@@ -111,81 +107,12 @@ def chunk(
     except ImportError as error:
         raise MissingExtra("chunk", "chunk") from error
 
-    def fresh(counter: _Counter | None, start: int) -> Cutter:
-        return cutter(
-            strategy,
-            most,
-            overlap,
-            longest=longest,
-            max_length=max_length,
-            language=language,
-            count=counter,
-            start=start,
+    def make(emit: Emit[StreamEvent], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
+        counter = SafeCount(count, emit) if count else None
+        start_cutter = partial(
+            cutter, strategy, most, overlap, longest=longest, max_length=max_length, language=language, count=counter
         )
-
-    def make(
-        emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
-    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
-        counter = _Counter(count, emit) if count else None
-        cut = fresh(counter, 0)
-        position = TextPosition()
-        index = at = 0  # of the next chunk, of the next text
-
-        def closed(pieces: Iterable[Span]) -> None:
-            nonlocal index
-            for text, start, shared in pieces:
-                emit(Chunked(ContentChunk.model_construct(
-                    content=text, chunk_index=index, start_offset=start, end_offset=start + len(text), has_overlap=shared > 0,
-                ), position.attempt))  # fmt: skip
-                index += 1
-
-        def feed(text: str, offset: int) -> None:
-            nonlocal cut, at
-            if offset != at:  # something between was left out
-                closed(cut.finish())
-                cut = fresh(counter, offset)
-            at = offset + len(text)
-            closed(cut.feed(text))
-
-        def on_next(event: StreamEvent) -> None:
-            nonlocal cut, at, index
-            emit(event)
-            move = position.take(event)
-            if move is Move.ANEW:
-                at = position.start - (len(event.text) if type(event) is Replayed else 0)
-                cut, index = fresh(counter, at), 0
-            if type(event) is Delta:
-                if move is not Move.OTHER:
-                    feed(event.text, event.offset)
-            elif type(event) is Replayed:
-                feed(event.text, at)
-            elif type(event) is Ended:
-                closed(cut.finish())
-
-        def at_end(error: Exception | None) -> Exception | None:
-            closed(cut.finish())
-            return error
-
-        return on_next, at_end
+        cutting = Cutting(emit, lambda start: start_cutter(start=start))
+        return cutting.on_next, cutting.at_end
 
     return passing(make)
-
-
-class _Counter:
-    """A user's function that counts tokens; when it has failed once, it is not asked again."""
-
-    def __init__(self, count: Callable[[str], int], emit: Callable[[StreamEvent], None]) -> None:
-        self._count, self._emit = count, emit
-        self._failed = False
-
-    def __call__(self, text: str) -> int:
-        if not self._failed:
-            try:
-                tokens = self._count(text)
-                if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
-                    raise InvalidArgument("count", tokens, "a function that gives a whole number of at least 0")
-                return tokens
-            except Exception as error:
-                self._failed = True
-                self._emit(Problem.of("streaming", error, recoverable=True))
-        return math.ceil(len(text) / _TOKEN)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from functools import partial
-
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import End, Inbox, beside
-from cortex_rx.errors import ChainOrderError, EmptyAnswer, InvalidArgument
+from cortex_rx.engine import beside
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import (
     Begun,
     Chunked,
@@ -24,16 +20,17 @@ from cortex_rx.events import (
     Replayed,
     Resumed,
     Rewound,
-    StreamEvent,
 )
-from cortex_rx.folds.exchange import Exchange
-from cortex_rx.models.records import SHORTEST_CHUNK, MemoryEntry
-from cortex_rx.operators._support.embedding import ChunkEmbedder, Embed, Extract, enrich
-from cortex_rx.operators._support.writing import log_problem, while_streaming
-from cortex_rx.retry.judge import is_transient, judge
-from cortex_rx.spool.spool import Spool, checked_spool, spool_call
+from cortex_rx.models.records import SHORTEST_CHUNK
+from cortex_rx.operators._support.embedding import Embed, Extract
+from cortex_rx.operators._support.finalizer import Finalizer
+from cortex_rx.spool.spool import Spool, checked_spool
 
 __all__ = ["finalize"]
+
+_INTERVAL = 0.25  # seconds between two looks at what passed; the end is seen at once
+_BATCH = 2048  # after so many events it looks sooner
+_READS = (Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Custom, Problem)
 
 
 @operator(
@@ -102,78 +99,6 @@ def finalize(
     if incremental_embeddings and (most is None or generate_embedding is None):
         accepted = "False, unless max_single_memory_size and generate_embedding are given"
         raise InvalidArgument("incremental_embeddings", incremental_embeddings, accepted)
-    whole = extract_content is not None or generate_embedding is not None
-
-    async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        async with ChunkEmbedder(inbox, generate_embedding) as vectors:
-            exchange = Exchange(whole)
-            async for batch in inbox:
-                exchange.absorb(batch)
-                if most is not None and incremental_embeddings:
-                    await vectors.look(batch, exchange, most)
-                del batch  # or the events would be held until the next
-            ended, opened, begun = exchange.ended, exchange.opened, exchange.begun
-            if ended is None or opened is None:
-                if inbox.end is End.COMPLETED:
-                    message = "the stream was cut off before it ended; its partial is kept"
-                    yield log_problem(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
-                return
-            if begun is None and exchange.begin_failed is None:
-                raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
-            call, empty = exchange.call(backend, opened, begun, ended), exchange.empty
-            args = call.args
-            if most is not None and exchange.end > most and not empty:
-                args["chunks"] = exchange.chunks(most)
-                if not args["chunks"]:
-                    message = f"no chunk(..., max_length={most}) has cut all of the answer; it is stored as one memory"
-                    yield log_problem(Problem("finalization", "NOT_CHUNKED", message, recoverable=True), opened)
-            if whole and not empty and (begun or spool):
-                derived = enrich(inbox, args, opened.turn.user_message, exchange.text, extract_content, vectors)
-                async for problem in derived:
-                    yield log_problem(problem, opened)
-            lost = partial(spool_call, spool, opened, "finalize", call)
-            if begun is None:
-                raise await lost(
-                    "the store could not begin the exchange, so it is not stored"
-                ) from exchange.begin_failed
-            backoff, told = while_streaming(inbox), False
-            try:
-                while True:
-                    try:
-                        stored = await call
-                        break
-                    except Exception as error:
-                        if judge(error).verdict.of_exchange:
-                            raise
-                        if is_transient(error) and not told:
-                            told = True
-                            yield log_problem(Problem.of("finalization", error, recoverable=True), opened)
-                        if not await backoff.again(error):
-                            raise await lost(_NOT_STORED) from error
-            except asyncio.CancelledError:
-                if spool:  # it took too long after a stop; if the store has it nevertheless, it may be sent again
-                    await lost(_NOT_STORED)
-                raise
-            if empty:
-                raise EmptyAnswer(
-                    "Response stream completed but produced no content; the question is kept as unanswered."
-                )
-            yield Remembered(
-                stored["conversation"]["conversationId"],
-                tuple(stored["conversation"]["messageIds"]),
-                tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
-                stored["stored"] == "before",
-            )
-
-    wants = frozenset(
-        {
-            *(Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Custom, Problem),
-            *((Chunked,) if most else ()),
-        }
-    )
-    return beside(worker, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
-
-
-_NOT_STORED = "the exchange could not be stored"
-_INTERVAL = 0.25  # seconds between two looks at what passed; the end is seen at once
-_BATCH = 2048  # events that passed are looked at sooner
+    finalizer = Finalizer(backend, extract_content, generate_embedding, most, incremental_embeddings, spool)
+    wants = frozenset({*_READS, Chunked} if most else _READS)
+    return beside(finalizer.run, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)

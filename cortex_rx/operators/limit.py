@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler, passing
+from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
 from cortex_rx.errors import StreamTooLong
 from cortex_rx.events import Delta, Ended, StreamEvent
 
@@ -50,9 +49,7 @@ def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
     check.whole(1)("max_length", max_length)
     check.one_of("fail", "end")("then", then)
 
-    def make(
-        emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
-    ) -> tuple[Callable[[StreamEvent], None], None]:
+    def make(emit: Emit[StreamEvent], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
         over = False
 
         def on_next(event: StreamEvent) -> None:

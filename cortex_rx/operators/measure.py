@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import timedelta
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler, passing
+from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
 from cortex_rx.events import (
     Delta,
     Ended,
@@ -63,9 +62,7 @@ def measure(every: timedelta | None = None, price: float | None = None) -> Opera
     pause = check.optional(check.seconds())("every", every)
     check.optional(check.amount("USD for 1,000 tokens", zero=True))("price", price)
 
-    def make(
-        emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
-    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
+    def make(emit: Emit[StreamEvent], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
         meter = Meter(flow, price)
         time, times = flow.time, meter.times
         note, keep = times.append, meter.deltas.append  # both are emptied in place

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cortex_rx.chain import Sink
-from cortex_rx.engine import FlowScheduler, passing
+from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
 from cortex_rx.errors import CortexError
 from cortex_rx.events import StreamEvent
 from cortex_rx.folds.result import ResultFold
@@ -43,11 +41,7 @@ def result() -> Sink[EnhancedRememberStreamResult]:
     See also: `last`, `text`.
     """
 
-    def make(
-        emit: Callable[[EnhancedRememberStreamResult], None],
-        flow: FlowScheduler,
-        end: Callable[[Exception | None], None],
-    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
+    def make(emit: Emit[EnhancedRememberStreamResult], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
         fold = ResultFold()
 
         def at_end(error: Exception | None) -> Exception | None:

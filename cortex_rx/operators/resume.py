@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random as randoms
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler, frames
+from cortex_rx.engine import FlowScheduler, frames, per_subscription
 from cortex_rx.errors import CallbackError, RetryAfterTooLong
 from cortex_rx.events import Opened, Resumed
 from cortex_rx.retry.judge import is_transient, retry_after
@@ -63,44 +64,62 @@ def resume(
     See also: `recover`, `timeout`, `from_stream`.
     """
     check.whole(1)("retries", retries)
-    pause = check.seconds(zero=True)
-    base, most, longest = (
-        pause("delay", delay),
-        pause("max_delay", max_delay),
-        pause("max_retry_after", max_retry_after),
+    seconds = check.seconds(zero=True)
+    policy = _Policy(
+        retries=retries,
+        delay=seconds("delay", delay),
+        max_delay=seconds("max_delay", max_delay),
+        within=check.optional(check.seconds())("within", within),
+        retry_if=check.optional(check.function)("retry_if", retry_if) or is_transient,
+        random=check.optional(check.function)("random", random) or randoms.random,
+        max_retry_after=seconds("max_retry_after", max_retry_after),
     )
-    budget = check.optional(check.seconds())("within", within)
-    check.optional(check.function)("retry_if", retry_if)
-    check.optional(check.function)("random", random)
-    number = random or randoms.random
+    return per_subscription(lambda flow: frames.resume(_Retries(policy, flow).again))
 
-    def made(flow: FlowScheduler) -> Operator:
-        first: float | None = None
-        backoff = Backoff(islice(doubling(base, most), retries), retry_if=retry_if or is_transient)
 
-        def again(error: Exception, _: int) -> float | Exception | None:
-            try:
-                return wait(error)
-            except Exception as bug:  # of `retry_if`, or of `random`
-                failed = CallbackError("resume", bug)
-                failed.__cause__ = bug
-                return failed
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """The arguments of `resume`; times are in seconds."""
 
-        def wait(error: Exception) -> float | Exception | None:
-            nonlocal first
-            first = flow.time() if first is None else first
-            if (pause := backoff.pause(error)) is None:
-                return None
-            asked = retry_after(error, flow.wall())
-            pause = number() * pause if asked is None else asked
-            if asked is not None and asked > longest:
-                failed = RetryAfterTooLong(asked, longest)
-                failed.__cause__ = error
-                return failed
-            if budget is not None and flow.time() + pause > first + budget:
-                return None
-            return pause
+    retries: int
+    delay: float
+    max_delay: float
+    within: float | None
+    retry_if: Callable[[Exception], bool]
+    random: Callable[[], float]
+    max_retry_after: float
 
-        return frames.resume(again)
 
-    return frames.per_subscription(made)
+class _Retries:
+    """The retries of one subscription."""
+
+    def __init__(self, policy: _Policy, flow: FlowScheduler) -> None:
+        self._policy, self._flow = policy, flow
+        pauses = islice(doubling(policy.delay, policy.max_delay), policy.retries)
+        self._backoff = Backoff(pauses, retry_if=policy.retry_if)
+        self._first_failure: float | None = None
+
+    def again(self, error: Exception, _: int) -> float | Exception | None:
+        """The seconds until the source is opened again; None passes `error` on, another error replaces it."""
+        try:
+            return self._pause(error)
+        except Exception as bug:  # of `retry_if` or `random`
+            failed = CallbackError("resume", bug)
+            failed.__cause__ = bug
+            return failed
+
+    def _pause(self, error: Exception) -> float | Exception | None:
+        policy, now = self._policy, self._flow.time()
+        if self._first_failure is None:
+            self._first_failure = now
+        if (longest := self._backoff.pause(error)) is None:
+            return None
+        asked = retry_after(error, self._flow.wall())
+        pause = policy.random() * longest if asked is None else asked
+        if asked is not None and asked > policy.max_retry_after:
+            failed = RetryAfterTooLong(asked, policy.max_retry_after)
+            failed.__cause__ = error
+            return failed
+        if policy.within is not None and now + pause > self._first_failure + policy.within:
+            return None
+        return pause

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from functools import partial
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import FlowScheduler, Mailbox, passing, stage
-from cortex_rx.engine.frames import per_subscription, upstream_flow
+from cortex_rx.engine import Emit, EndStream, FlowScheduler, Mailbox, Passing, passing, stage, upstream_flow
 from cortex_rx.events import Delta, Ended, Replayed, Resumed, SourceReplayed, StreamEvent
-from cortex_rx.operators._support.rewriter import Rewriter, Text, at_once, in_time, joined
+from cortex_rx.operators._support.rewrite_forms import RewriteAtOnce, rewrite_in_turn
+from cortex_rx.operators._support.rewriter import Rewriter, Text
 
 __all__ = ["rewrite"]
-
-_FED = (Delta, SourceReplayed)
 
 
 @operator(reads=[Delta, Ended, Replayed, SourceReplayed, Resumed], rewrites=True)
@@ -76,67 +72,17 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     check.function("make", make)
     check.flag("waits", waits)
 
-    def passed(
-        emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
-    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
-        text = Text(make, last=not flow.replays_upstream)
+    def text_of(flow: FlowScheduler) -> Text:
+        # If no step downstream rewrites the text again, it is the text that is stored.
+        return Text(make, last=not flow.replays_upstream)
 
-        def rewritten(event: StreamEvent | None) -> list[StreamEvent]:
-            try:
-                events = [out for piece in at_once(text.pieces(event)) if (out := text.out(piece))]
-                return events if event is None or type(event) in _FED else [*events, *text.other(event)]
-            except BaseException:
-                text.drop()
-                raise
+    def at_once(emit: Emit[StreamEvent], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
+        rewriting = RewriteAtOnce(text_of(flow), emit, end)
+        return rewriting.on_next, rewriting.at_end
 
-        def on_next(event: StreamEvent) -> None:
-            try:
-                events = rewritten(event)
-            except Exception as error:
-                return end(error)
-            for each in events:  # not in the `try`: what is raised downstream is not the rewriter's
-                emit(each)
-            return None
+    def in_turn(mailbox: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+        return rewrite_in_turn(text_of(mailbox.flow), mailbox)
 
-        def at_end(error: Exception | None) -> Exception | None:
-            try:
-                events = rewritten(None)
-            except Exception as failure:
-                return error or failure
-            for each in events:
-                emit(each)
-            return error
-
-        return on_next, at_end
-
-    async def waiting(last: bool, items: Mailbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        text, error, over = Text(make, last), None, False
-        while not over:
-            batch: list[StreamEvent] = []
-            try:
-                batch = await items.batch()
-            except Exception as failure:
-                error = failure
-            over = not batch
-            for event in joined(batch) if batch else (None,):
-                try:
-                    async with aclosing(in_time(text.pieces(event))) as pieces:
-                        async for piece in pieces:
-                            if out := text.out(piece):
-                                yield out
-                    if event and type(event) not in _FED:
-                        for out in text.other(event):
-                            yield out
-                except Exception as failure:
-                    raise (error or failure)  # noqa: B904 - `from` would replace the cause that it may have
-        if error:
-            raise error
-
+    form: Operator = stage(in_turn) if waits else passing(at_once)
     replayed: Operator = upstream_flow(lambda flow: flow.child(replays_upstream=True))
-
-    def made(flow: FlowScheduler) -> Operator:
-        # Nobody downstream rewrites what comes from here: then it is what is stored.
-        form: Operator = stage(partial(waiting, not flow.replays_upstream)) if waits else passing(passed)
-        return lambda source: form(replayed(source))
-
-    return per_subscription(made)
+    return lambda source: form(replayed(source))

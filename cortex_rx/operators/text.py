@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cortex_rx.chain import Sink
-from cortex_rx.engine import FlowScheduler, passing
+from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
 from cortex_rx.errors import TextDiverged
 from cortex_rx.events import Delta, Replayed, StreamEvent
 from cortex_rx.folds.position import Move, TextPosition
@@ -41,9 +39,7 @@ def text() -> Sink[str]:
     See also: `result`, `last`.
     """
 
-    def make(
-        emit: Callable[[str], None], flow: FlowScheduler, end: Callable[[Exception | None], None]
-    ) -> tuple[Callable[[StreamEvent], None], Callable[[Exception | None], Exception | None]]:
+    def make(emit: Emit[str], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
         position = TextPosition()
         shown = anew = diverged = False
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
+from cortex_rx.engine import upstream_flow
 from cortex_rx.engine.deadline import TimeoutPolicy
-from cortex_rx.engine.frames import upstream_flow
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Ended
 
@@ -51,6 +51,5 @@ def timeout(
         raise InvalidArgument("idle", None, "a timedelta for idle, for total, or for both")
     check.one_of("fail", "end")("then", then)
     limit = check.optional(check.seconds())
-    patience = TimeoutPolicy(limit("idle", idle), limit("total", total), then == "end")
-
-    return upstream_flow(lambda flow: flow.child(timeout_policy=patience))
+    policy = TimeoutPolicy(limit("idle", idle), limit("total", total), then == "end")
+    return upstream_flow(lambda flow: flow.child(timeout_policy=policy))

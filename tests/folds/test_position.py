@@ -42,8 +42,8 @@ from cortex_rx.models.records import ContentChunk
 from cortex_rx.operators._support.embedding import ChunkEmbedder
 from cortex_rx.operators._support.hook_feed import HookFeed
 from cortex_rx.operators._support.pending import PendingText
+from cortex_rx.operators._support.recovery import Recovery
 from cortex_rx.operators._support.rewriter import Text, at_once
-from cortex_rx.operators.recover import _Seen
 from cortex_rx.pipeline.answer import _TextReader
 from cortex_rx.testing import run_virtual
 
@@ -200,7 +200,8 @@ def test_the_folds_of_the_operators_agree(events, sizes):
     truth = true_of(events)
     expected = truth.attempt, len(truth.text), truth.index
 
-    exchange, tail, stored = Exchange(whole=True), PendingText(CLOCK, SqliteBackend(":memory:")), {}
+    backend = SqliteBackend(":memory:")
+    exchange, tail, stored = Exchange(whole=True), PendingText(CLOCK, backend), {}
     for batch in batches(events, sizes):
         exchange.absorb(list(batch))
         wanted = [
@@ -209,8 +210,8 @@ def test_the_folds_of_the_operators_agree(events, sizes):
         while wanted:
             wanted = tail.absorb(wanted)
             drained(tail, stored)
-    meter, view, seen = Meter(CLOCK, None), View(), _Seen()
-    note, _ = seen.noting(lambda event: None, CLOCK, lambda error: None)
+    meter, view, seen = Meter(CLOCK, None), View(), Recovery("rollback", backend)
+    note, _ = seen.watch(lambda event: None, CLOCK, lambda error: None)
     looking, vectors = Exchange(whole=False), ChunkEmbedder(CLOCK, len)
     told = []
     watch = HookFeed(CLOCK, StreamHooks(on_complete=print, on_progress=print), told.append, 0.0, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
@@ -104,4 +105,15 @@ def test_an_example_is_executed(name):
 @pytest.mark.parametrize("path", sorted(Path(cx.__file__).parent.glob("*.py")), ids=lambda path: path.name)
 def test_each_file_is_short(path):
     lines = path.read_text().splitlines()
-    assert len(lines) <= 300
+    assert len(lines) <= 150
+
+
+@pytest.mark.parametrize("path", sorted(Path(cx.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
+def test_none_writes_a_subscribe_of_its_own(path):
+    """Each is made of the forms of the engine, which keep the contract of an observable."""
+    called = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+    assert not called & {"subscribe", "Observable", "FlowObservable", "create", "spawn"}

@@ -1,0 +1,120 @@
+"""The worker of `finalize`: waits for the end of the answer, completes the call that stores it, and sends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from cortex_rx.backends.base import Backend
+from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.contract.typed.rows import StoredExchange
+from cortex_rx.engine import End, Inbox
+from cortex_rx.errors import ChainOrderError, EmptyAnswer, NotStored
+from cortex_rx.events import Opened, Problem, Remembered, StreamEvent
+from cortex_rx.folds.exchange import Exchange
+from cortex_rx.models.records import MemoryEntry
+from cortex_rx.operators._support.embedding import ChunkEmbedder, Embed, Extract, enrich
+from cortex_rx.operators._support.writing import log_problem, while_streaming
+from cortex_rx.retry.judge import is_transient, judge
+from cortex_rx.spool.spool import Spool, spool_call
+
+__all__ = ["Finalizer"]
+
+_NOT_STORED = "the exchange could not be stored"
+
+
+@dataclass(frozen=True, slots=True)
+class Finalizer:
+    """The arguments of `finalize`; `run` is the worker of one subscription."""
+
+    backend: Backend
+    extract_content: Extract | None
+    generate_embedding: Embed | None
+    max_memory_size: int | None
+    incremental_embeddings: bool
+    spool: Spool | None
+
+    async def run(self, inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+        """Store the exchange once its answer has ended; emit `Remembered`."""
+        async with ChunkEmbedder(inbox, self.generate_embedding) as embedder:
+            exchange = Exchange(whole=self._calls_functions)
+            async for batch in inbox:
+                exchange.absorb(batch)
+                if self.max_memory_size is not None and self.incremental_embeddings:
+                    await embedder.look(batch, exchange, self.max_memory_size)
+                del batch  # or the events would be held until the next
+            opened, begun, ended = exchange.opened, exchange.begun, exchange.ended
+            if opened is None or ended is None:
+                if inbox.end is End.COMPLETED:
+                    message = "the stream was cut off before it ended; its partial is kept"
+                    yield log_problem(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
+                return
+            if begun is None and exchange.begin_failed is None:
+                raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
+            call = exchange.call(self.backend, opened, begun, ended)
+            if not exchange.empty:
+                if problem := self._add_chunks(call.args, exchange):
+                    yield log_problem(problem, opened)
+                if self._calls_functions and (begun or self.spool):
+                    question, answer = opened.turn.user_message, exchange.text
+                    problems = enrich(inbox, call.args, question, answer, self.extract_content, embedder)
+                    async for problem in problems:
+                        yield log_problem(problem, opened)
+            if begun is None:
+                message = "the store could not begin the exchange, so it is not stored"
+                raise await self._not_stored(opened, call, message) from exchange.begin_failed
+            async for event in self._store(inbox, opened, call, exchange.empty):
+                yield event
+
+    @property
+    def _calls_functions(self) -> bool:
+        """Whether functions of the caller are called with the answer, which must be whole for them."""
+        return self.extract_content is not None or self.generate_embedding is not None
+
+    def _add_chunks(self, args: dict[str, Any], exchange: Exchange) -> Problem | None:
+        """Add the chunks of a long answer to the arguments, or return why it is stored as one memory."""
+        most = self.max_memory_size
+        if most is None or exchange.end <= most:
+            return None
+        args["chunks"] = exchange.chunks(most)
+        if args["chunks"]:
+            return None
+        message = f"no chunk(..., max_length={most}) has cut all of the answer; it is stored as one memory"
+        return Problem("finalization", "NOT_CHUNKED", message, recoverable=True)
+
+    async def _store(
+        self, inbox: Inbox[StreamEvent], opened: Opened, call: Call[StoredExchange], empty: bool
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Send the call, with retries; emit a `Problem` for the first failure, and `Remembered`."""
+        backoff, reported = while_streaming(inbox), False
+        try:
+            while True:
+                try:
+                    stored = await call
+                    break
+                except Exception as error:
+                    if judge(error).verdict.of_exchange:
+                        raise
+                    if is_transient(error) and not reported:
+                        reported = True
+                        yield log_problem(Problem.of("finalization", error, recoverable=True), opened)
+                    if not await backoff.again(error):
+                        raise await self._not_stored(opened, call, _NOT_STORED) from error
+        except asyncio.CancelledError:
+            if self.spool:  # it took too long after a stop; if the store has it nevertheless, it may be sent again
+                await self._not_stored(opened, call, _NOT_STORED)
+            raise
+        if empty:
+            raise EmptyAnswer("Response stream completed but produced no content; the question is kept as unanswered.")
+        yield Remembered(
+            stored["conversation"]["conversationId"],
+            tuple(stored["conversation"]["messageIds"]),
+            tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
+            stored["stored"] == "before",
+        )
+
+    async def _not_stored(self, opened: Opened, call: Call[StoredExchange], message: str) -> NotStored:
+        """Keep the call in the spool, if there is one; return the error."""
+        return await spool_call(self.spool, opened, "finalize", call, message)
