@@ -1,12 +1,12 @@
-"""The operators: one a file, named like it.
+"""The operators: one per file, which has its name.
 
 from cortex_rx import operators as cx
 remember = cx.chain(cx.begin(backend), cx.persist_partial(backend), cx.finalize(backend), cx.measure())
 """
 
 if __name__ != "cortex_rx.operators":
-    # The folder `operators` at the root of the repository is a link to this one, for readers.  Imported through it, every
-    # class here would exist twice.
+    # The folder `operators` at the root of the repository is a link to this one, for readers. If it were imported,
+    # every class here would exist twice.
     raise ImportError(f"import cortex_rx.operators, not {__name__}")
 
 from cortex_rx.chain import Chain, Step, chain, operator, step

@@ -1,4 +1,4 @@
-"""Make the question durable before anything is shown."""
+"""Make the question durable before the answer is shown."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _HEARTBEAT = 3.0  # seconds
 
 @operator(needs=[Opened], emits=[Begun, Problem])
 def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool = True) -> Operator:
-    """Store the turn under the id of its stream, and own the stream; the first delta waits for it, `wait` at most.
+    """Store the question under the id of its stream, and own the stream. The first delta waits for it, at most `wait`.
 
-    While the model is being asked, the question is stored.  It is there before the first token is shown, so whatever happens
-    after that, the exchange can be found and finished.
+    The question is stored while the model is asked. It is stored before the first token is shown, so the exchange can
+    be found and finished, whatever happens after that.
 
     ```text
     begin(store)
@@ -47,13 +47,15 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
     O = Opened, B = Begun, E = Ended, [ ] = a write
     ```
 
-    Reads `Opened`; emits `Begun`, with the token that resumes the stream in another process, unless `token` is False.  The stream
-    is this writer's for 10 s, and as long as he gives a sign of life: a write, or a heartbeat every 3 s.  One that was taken over
-    with a token is owned already.  A store that is slow or cannot be reached does not hold the answer back for longer than
-    `wait`: a `Problem` is emitted, the tokens go on, and the store is tried again beside them, with growing pauses; at the end
-    of the answer a few times more.  What the store refuses for good, such as another turn under the same idempotency key,
-    ends the stream with that error before anything is shown.  On cancellation the write in flight is completed, and the stream is let
-    go: whoever begins it again need not wait.
+    Reads `Opened`; emits `Begun`, with the token that resumes the stream in another process, unless `token` is False.
+    The stream belongs to this writer for 10 s, and as long as the writer gives a sign of life: a write, or a heartbeat
+    every 3 s. A stream that was taken over with a token is owned already.
+
+    A store that is slow or cannot be reached delays the answer by `wait` at most. Then a `Problem` is emitted and the
+    tokens go on. The store is retried beside them with growing pauses, and a few more times at the end of the answer.
+    What the store refuses for good, such as another turn under the same idempotency key, ends the stream with that
+    error before anything is shown. On cancellation the write in flight is completed and the lease is released, so the
+    next writer need not wait.
 
     Commonly used for: the first step of every chain that stores.
 
@@ -86,10 +88,10 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
                 except asyncio.CancelledError:
                     if cancelled_by_us():
                         raise
-                    # The loop ends, and has cancelled the call; sent again it is the same.
+                    # The loop ends and has cancelled the call. Repeating it is safe.
                     begun = await retrying(ask, while_streaming(inbox))
                 if inbox.disposed.is_set():
-                    await release_lease(backend, opened, begun)  # nobody hears of it any more, so nobody else will
+                    await release_lease(backend, opened, begun)  # no step downstream will do it
                     return
                 yield begun
                 break
@@ -104,17 +106,18 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
                     await asyncio.wait({call})
         else:
             return
-        inbox.gate.open()  # nobody is held up from now on
+        inbox.gate.open()  # the source never waits from now on
         inbox.tick = _HEARTBEAT
         async for _ in inbox:
             await _heartbeat(backend, opened, begun)
 
-    # Full while it deals with `Opened`: the source asks the model, but hands nothing on.
+    # The gate is full while `Opened` is handled: the source asks the model, but emits nothing.
     return beside(worker, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}))
 
 
 async def _heartbeat(backend: Backend, opened: Opened, begun: Begun) -> None:
-    """Say that the writer lives.  What fails is tried at the next beat; whether somebody else owns the stream, writes find out."""
+    """Renew the lease. A failure is retried at the next heartbeat. Writes find out whether another writer owns the
+    stream."""
     try:
         await renewal(backend, opened, begun, milliseconds(LEASE))
     except Exception as error:  # whatever it is, the answer goes on

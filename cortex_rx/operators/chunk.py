@@ -17,7 +17,7 @@ from cortex_rx.operators._support.cutting import TOKEN_LENGTH, Cutting, SafeCoun
 __all__ = ["chunk"]
 
 _SIZES: dict[str, int] = {"token": 500, "sentence": 5, "paragraph": 2, "fixed": 2000}  # as Cortex suggests
-_LEAST = 3_000  # code points of `longest`: more than a link may have
+_LEAST = 3_000  # of `longest`, in code points: more than a link may have
 
 
 @operator(reads=[Delta, Ended, Replayed, Resumed], emits=[Chunked, Problem], captures_text=True)
@@ -31,7 +31,7 @@ def chunk(
     language: str = "en",
     count: Callable[[str], int] | None = None,
 ) -> Operator:
-    """Cut the answer into chunks of `size` units while it streams; each begins with the last `overlap` units of the one before.
+    """Cut the answer into chunks of `size` units while it streams; each repeats the last `overlap` units before it.
 
     So parts of an answer can be stored, embedded or shown before it has ended.
 
@@ -45,32 +45,34 @@ def chunk(
 
     | strategy | unit | size |
     |---|---|---|
-    | `token` | a token: by `count`, else four code points, the space after the word among them; closed after a word | 500 |
-    | `sentence` | a sentence, by the rules of `language`; so is an item of a list, a heading, a fenced block of code | 5 |
-    | `paragraph` | what stands between blank lines | 2 |
+    | `token` | a token: by `count`, else four code points, with the space after it; closed after a word | 500 |
+    | `sentence` | a sentence, by the rules of `language`; also a list item, a heading, a fenced block of code | 5 |
+    | `paragraph` | text between blank lines | 2 |
     | `fixed` | a code point | 2,000 |
 
-    A chunk is `text[start_offset:end_offset]` of the answer, to the code point; white space belongs to what it follows (but
-    for `fixed`); apart from overlaps, the chunks are the answer.  They do not depend on the deltas in which it came.  Never cut
-    are grapheme clusters, links, code spans and fenced blocks; by `sentence` also what is in quotes or brackets, up to 300 code
-    points; by `token` no word that fits in a chunk, by `fixed` no number and no abbreviation with dots.  What is never cut, and alone exceeds `size`, is a
-    chunk of its own.  No unit is longer than `longest` code points: a sentence or paragraph without end is closed there,
-    after a word; a fence after a line.
+    A chunk is `text[start_offset:end_offset]` of the answer, in code points. White space belongs to the text after it
+    (except for `fixed`). Apart from overlaps, the chunks make up the whole answer. They do not depend on how the answer
+    was split into deltas. Grapheme clusters, links, code spans and fenced blocks are never cut. `sentence` also keeps
+    text in quotes or brackets together, up to 300 code points; `token` keeps every word that fits in a chunk, and
+    `fixed` every number and every abbreviation with dots. A part that is never cut, and alone exceeds `size`, is a
+    chunk of its own. No unit is longer than `longest` code points: a sentence or paragraph without an end is closed
+    there after a word, a fence after a line.
 
-    With `max_length`, at least 32, no chunk has more code points, overlap and all: it is closed before the unit that does not
-    fit any more, and a unit that alone is longer is cut, whatever it is: after a line, else a word, else a grapheme cluster.
-    Each part counts as its share of the unit, and as one at least.
+    With `max_length`, at least 32, no chunk has more code points, including its overlap. It is closed before the first
+    unit that does not fit. A unit that alone is longer is cut in any case: after a line, else a word, else a grapheme
+    cluster. Each part counts as its share of the unit, and as at least one.
 
-    `count(text)` gives the tokens of a word with the white space before it, without side effects; no word counts as less than
-    one.  If it fails, `Problem` says so, once, and four code points are a token from then on.
+    `count(text)` returns the number of tokens of a word and the white space before it. It has no side effects. No word
+    counts as less than one. If it fails, there is one `Problem`, and from then on four code points are a token.
 
-    Reads `Delta`; emits `Chunked` as soon as what follows shows that a chunk is closed: mostly a word later, at most 3,200
-    code points where a link might go on; the last ones at `Ended`, or at an error.  A new attempt is cut anew.
-    What was `Replayed` of a stream that was taken over is cut too: in the end there are the chunks of the whole answer.  Holds the open chunk with its overlap and the open unit; the work is linear.
+    Reads `Delta`. Emits `Chunked` as soon as the following text shows that a chunk is closed: mostly a word later, at
+    most 3,200 code points later where a link might go on. The last chunks come at `Ended`, or at an error. A new
+    attempt is cut anew. In a stream that was taken over, the `Replayed` text is cut too, so in the end there are the
+    chunks of the whole answer. Holds the open chunk with its overlap, and the open unit; the work is linear.
 
-    Needs the extra `chunk`.  Raises `InvalidArgument`, `MissingExtra`, and `UnsupportedOption` for `semantic`.
+    Needs the extra `chunk`. Raises `InvalidArgument`, `MissingExtra`, and `UnsupportedOption` for `semantic`.
 
-    Commonly used for: memories of a size that a search likes, embeddings while the answer streams, reading aloud.
+    Commonly used for: memories of a size that suits a search, embeddings while the answer streams, reading aloud.
 
     >>> import asyncio
     >>> from reactivex import operators as ops
@@ -102,7 +104,7 @@ def chunk(
     check.optional(check.function)("count", count)
     if count and strategy != "token":
         raise InvalidArgument("count", type(count).__name__, "None, unless the strategy is 'token'")
-    try:  # here, because who cuts nothing needs no library for it
+    try:  # imported here, so that programs without `chunk` need no library for it
         from cortex_rx.chunking import cutter
     except ImportError as error:
         raise MissingExtra("chunk", "chunk") from error

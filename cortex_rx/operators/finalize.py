@@ -1,4 +1,4 @@
-"""Store the exchange: once, whole, or not at all."""
+"""Store the exchange: once, complete, or not at all."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def finalize(
     incremental_embeddings: bool = False,
     spool: Spool | None = None,
 ) -> Operator:
-    """When the answer has ended, store the exchange in one transaction: both messages, both memories, all or nothing, once.
+    """When the answer has ended, store the exchange once, in one transaction: both messages and both memories.
 
     The partial memory becomes the memory of the answer, under the same id.
 
@@ -61,28 +61,31 @@ def finalize(
     O = Opened, B = Begun, E = Ended, R = Remembered, [ ] = a write
     ```
 
-    Reads `Delta`, `PartialStored` and `Ended`; emits `Remembered`.  Downstream of `persist_partial` it holds only the text after
-    the last `PartialStored`; without that, or with one of the functions below, it holds the whole answer (**unbounded**).
+    Reads `Delta`, `PartialStored` and `Ended`; emits `Remembered`. Downstream of `persist_partial` it holds only the
+    text after the last `PartialStored`. Without that step, or with one of the functions below, it holds the whole
+    answer (**unbounded**).
 
-    It acts once it has seen `Ended`, also when the stream was cancelled after that.  A stream that fails or is cut off before
-    is not finalised: its partial stays.  It is safe to finalise again: the same text gives the stored exchange, another text is
-    an `IdempotencyConflict`.  An answer that is blank, calls no tools and is no refusal fails with `EmptyAnswer`; the question is
-    kept, marked unanswered.  One that is a refusal is stored as any other; its message says so (`finishReason`: `refusal`).  If
-    the store cannot, after four tries in two seconds, the stream fails with `NotStored`, which carries the text
-    that is not durable; with a `spool` all that the store could not take is kept there, to be delivered later, and the error
-    says where.  `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream as they are.
+    It acts once it has seen `Ended`, also if the stream was cancelled after that. If the stream fails or is cut off
+    before, it is not finalised, and its partial stays. Finalising again is safe: the same text returns the stored
+    exchange, another text is an `IdempotencyConflict`. An answer that is blank, calls no tools and is no refusal fails
+    with `EmptyAnswer`; the question is kept, marked unanswered. A refusal is stored like any other answer; its message
+    says so (`finishReason`: `refusal`). If the store fails four times in two seconds, the stream fails with
+    `NotStored`, which carries the text that is not durable. With a `spool`, everything that was not stored is kept
+    there and delivered later, and the error says where. `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream
+    as they are.
 
-    `extract_content(question, answer)` gives the text that is remembered of the question; `generate_embedding(text)` the
-    embedding of each memory.  Both may be async; where one fails, or takes more than 30 s, a `Problem` says so and the
-    exchange is stored without its result.
+    `extract_content(question, answer)` returns the text that is remembered of the question. `generate_embedding(text)`
+    returns the embedding of each memory. Both may be async. If one fails, or takes more than 30 s, there is a
+    `Problem`, and the exchange is stored without its result.
 
-    An answer of more than `max_single_memory_size` code points (at least 32) is stored in chunks, each a memory of its own:
-    those that `chunk(..., max_length=...)` upstream has cut.  It is found through them, and reads back whole.  Of a chunk 16
-    bytes are held to the end.  If one is longer, or they are not the whole answer, a `Problem` says so (`NOT_CHUNKED`), and
-    the answer is one memory.  Embeddings of chunks are asked for four at a time, by a function that is not async in a thread;
-    with `incremental_embeddings` while the answer still streams, as soon as it is longer than one memory may be.
+    An answer of more than `max_single_memory_size` code points (at least 32) is stored in chunks, each a memory of its
+    own: the chunks of `chunk(..., max_length=...)` upstream. The answer is found through them, and reads back whole. 16
+    bytes per chunk are held until the end. If a chunk is longer, or the chunks are not the whole answer, there is a
+    `Problem` (`NOT_CHUNKED`), and the answer is one memory. Embeddings of chunks are asked for four at a time; a
+    function that is not async is called in a thread. With `incremental_embeddings` they are asked for while the answer
+    streams, as soon as it is longer than one memory may be.
 
-    Commonly used for: the step that makes an answer a memory.
+    Commonly used for: making an answer a memory.
 
     >>> from cortex_rx.backends import SqliteBackend
     >>> print(finalize(SqliteBackend(":memory:")))

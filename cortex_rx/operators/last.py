@@ -19,7 +19,7 @@ def last() -> Sink[StreamEvent]: ...
 @overload
 def last(kind: type[E]) -> Sink[E]: ...
 def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
-    """The last event, or the last of one `kind`, when the stream has completed; nothing of the answer is kept.
+    """Emit the last event, or the last of one `kind`, when the stream has completed; the answer is not kept.
 
     ```text
     last()
@@ -29,9 +29,9 @@ def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
     O = Opened, E = Ended
     ```
 
-    Fails with reactivex's `SequenceContainsNoElementsError` if there was none.  Holds one event.
+    Fails with reactivex's `SequenceContainsNoElementsError` if there was none. Holds one event.
 
-    Commonly used for: long answers whose text nobody needs here, `last(Remembered)`.
+    Commonly used for: long answers whose text is not needed here, as `last(Remembered)`.
 
     >>> import asyncio
     >>> from cortex_rx import Turn, from_stream, run
@@ -44,6 +44,6 @@ def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
     """
     if not (isinstance(kind, type) and issubclass(kind, StreamEvent)):
         raise InvalidArgument("kind", check.shown(kind), "a class of events")
-    from reactivex import operators as ops  # here, for all of them are loaded with it
+    from reactivex import operators as ops  # imported here: it loads every stock operator
 
     return lambda source: source.pipe(ops.filter(lambda event: isinstance(event, kind)), ops.last())

@@ -18,7 +18,7 @@ __all__ = ["limit"]
 def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
     """Pass deltas on until `max_length` code points have passed, then end the stream.
 
-    What exceeds the limit is cut off; up to it everything is shown, and stored by what stands downstream.
+    Text beyond the limit is cut off. Text up to it is shown, and stored by the steps downstream.
 
     ```text
     limit(4)
@@ -32,10 +32,10 @@ def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
     O = Opened, E = Ended, # = StreamTooLong, ! = closed
     ```
 
-    Reads `Delta`; with `then="end"` emits `Ended(reason="limit")` and completes, else fails with `StreamTooLong`.  Either way
-    the source is closed.  Holds one number.  An answer of exactly `max_length` is not too long.
+    Reads `Delta`. With `then="end"` it emits `Ended(reason="limit")` and completes, else it fails with `StreamTooLong`.
+    Either way the source is closed. Holds one number. An answer of exactly `max_length` is not too long.
 
-    Commonly used for: a budget for answers that run away, a bound for what is stored.
+    Commonly used for: a budget for answers that do not end, a bound for what is stored.
 
     >>> print(limit(50_000))
     limit(max_length=50000)
@@ -67,7 +67,7 @@ def limit(max_length: int, then: Literal["fail", "end"] = "fail") -> Operator:
             over = True
             index = event.index
             if event.offset < max_length:
-                # Resumed with a higher limit, it goes on behind what was shown.
+                # Resumed with a higher limit, the text goes on after what was shown.
                 mark = event.mark.before(length - max_length) if event.mark else None
                 emit(replace(event, text=event.text[: max_length - event.offset], mark=mark))
                 index += 1

@@ -31,10 +31,10 @@ __all__ = ["measure"]
     emits=[Measured],
 )
 def measure(every: timedelta | None = None, price: float | None = None) -> Operator:
-    """Measure the stream where it stands: latency of the first token, throughput, gaps, and true counts of what happened.
+    """Measure the stream at this place: latency of the first token, throughput, gaps, and counts of what happened.
 
-    The time of a delta is the time at which it passes here; the request is `Opened`.  Facts, partial writes, errors and retries
-    are counted by their events, so it counts those of the steps before it.
+    The time of a delta is the time at which it passes here; the request begins with `Opened`. Facts, partial writes,
+    errors and retries are counted by their events, so those of the steps upstream are counted.
 
     ```text
     measure()
@@ -48,11 +48,11 @@ def measure(every: timedelta | None = None, price: float | None = None) -> Opera
     O = Opened, E = Ended, M = Measured, frame = one character
     ```
 
-    Emits `Measured` at the end, whatever the end, and with `every` also when a delta passes and so much time has gone by since
-    the last one.  `price` is USD for 1,000 tokens of the answer; without it there is no `estimated_cost`.  What it holds is
-    bounded: percentiles come from counts on a logarithmic scale, exact to 4 %.
+    Emits `Measured` at the end, however the stream ends. With `every`, also when a delta passes and so much time has
+    gone by since the last one. `price` is in USD per 1,000 tokens of the answer; without it there is no
+    `estimated_cost`. Memory is bounded: percentiles come from counts on a logarithmic scale, exact to 4 %.
 
-    Commonly used for: dashboards, a progress line, finding out why an answer felt slow.
+    Commonly used for: dashboards, a progress line, finding out why an answer was slow.
 
     >>> print(measure(every=timedelta(seconds=1)))
     measure(every=datetime.timedelta(seconds=1))

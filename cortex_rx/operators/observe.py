@@ -1,4 +1,4 @@
-"""Call hooks with what happens."""
+"""Call hooks with the events of a stream."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def observe(
     expected_length: int | None = None,
     call_timeout: timedelta = timedelta(seconds=10),
 ) -> Operator:
-    """Call your functions with each piece of the answer, with its progress, with what fails, and when all is stored.
+    """Call your functions with each piece of the answer, its progress, its failures, and when all is stored.
 
-    The hooks, sync or async, are called beside the stream: no token waits for them.  One is called at a time, in the order in
-    which things happened.  They are told what passes here, so this step stands last.
+    The hooks, sync or async, are called beside the stream: no token waits for them. One is called at a time, in the
+    order of the events. They see what passes here, so this step stands last.
 
     ```text
     observe(on_chunk=slowly, on_complete=slowly)
@@ -43,25 +43,27 @@ def observe(
 
     | hook | is called with | when |
     |---|---|---|
-    | `on_chunk` | `ChunkEvent` | text has come |
-    | `on_progress` | `ProgressEvent` | text, a stored part or facts came, and `every` has gone by since the last one; at the end of the text, and when all is stored |
+    | `on_chunk` | `ChunkEvent` | text arrives |
+    | `on_progress` | `ProgressEvent` | text, a part or facts arrive (once per `every`); the text ends; all is stored |
     | `on_error` | `StreamError` | a `Problem` passes; the stream fails |
-    | `on_complete` | `StreamCompleteEvent` | the stream has completed and, after `begin`, `Remembered` has passed; never when it failed |
+    | `on_complete` | `StreamCompleteEvent` | the stream has completed, and is stored (after `begin`); it never failed |
 
-    `every` is a time, not a number of pieces, because their size and pace differ a hundredfold between models, and a person
-    reads four figures a second.  With `expected_length`, in code points, progress has an `estimated_completion`.
+    `every` is a time, not a number of pieces, because the size and pace of pieces differ a hundredfold between models,
+    and a person can read four figures a second. With `expected_length`, in code points, progress has an
+    `estimated_completion`.
 
-    A hook that returns before anything else passes gets every piece by itself.  For one that takes longer what waits is merged:
-    the text is one `ChunkEvent`, of progress the last stands, errors stay single.  So nothing of a text is left out, unless it
-    begins anew.  However slow a hook is, 1,024 calls wait at most, and of more than 64 errors the first ones and the last.
+    A hook that returns before the next event passes gets every piece by itself. For a slower hook, waiting calls are
+    merged: text becomes one `ChunkEvent`, only the last progress counts, errors stay single. So no text is left out,
+    unless it begins anew. However slow a hook is, at most 1,024 calls wait; of more than 64 errors, the first ones and
+    the last are kept.
 
-    A hook that raises, or takes longer than `call_timeout`, is called again the next time; the first time it is a `Problem`, and a
-    line in the log.  The end of the stream waits for the call under way and for those that are left, those of each hook together
-    no longer than `call_timeout`; what is then left out is in the log.  A stream that is stopped waits a second for them all, and cancels
-    them.  A sync hook runs in the event loop, so it must not block.  A hook that awaits its own answer waits for itself, and so
-    until `call_timeout`.
+    A hook that raises, or takes longer than `call_timeout`, is called again the next time. Its first failure is a
+    `Problem` and a line in the log. The end of the stream waits for the call in progress and for the remaining calls,
+    those of each hook together no longer than `call_timeout`. Calls that are left out then are logged. A stream that is
+    stopped waits one second for all calls, and cancels them. A sync hook runs in the event loop, so it must not block.
+    A hook that awaits its own answer waits for itself, until `call_timeout`.
 
-    With `on_chunk` or `on_complete` it holds the text of the answer, once (**unbounded**), else numbers.
+    With `on_chunk` or `on_complete` it holds the text of the answer once (**unbounded**), else only numbers.
 
     Commonly used for: a progress bar, a websocket, an audit log.
 
@@ -97,7 +99,7 @@ def observe(
                 del batch  # or the events would be held until the next
             watch.end(inbox.end, inbox.error)
             await calls.finish()
-        async for batch in inbox:  # of the hooks that failed since
+        async for batch in inbox:  # problems of hooks that failed since
             for event in batch:
                 yield event
 

@@ -1,4 +1,4 @@
-"""What becomes of a stream that failed."""
+"""Decide what a failed stream leaves behind."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["recover"]
     captures_text=True,
 )
 def recover(strategy: Literal["store-partial", "rollback", "best-effort"], backend: Backend) -> Operator:
-    """When the stream fails: first everything upstream comes to rest, what has to be flushed is flushed; then as `strategy` says.
+    """When the stream fails, act as `strategy` says, after everything upstream has been flushed and has ended.
 
     ```text
     recover("store-partial", store)
@@ -54,19 +54,19 @@ def recover(strategy: Literal["store-partial", "rollback", "best-effort"], backe
     O = Opened, B = Begun, E = Ended, P = PartialStored, K = RolledBack, X = Problem, # = ConnectionError, [ ] = a write
     ```
 
-    * `store-partial`: what arrived stays in the partial memory, to the last character; the stream fails with
-      `ResumableStreamError`, which carries the token that resumes it and what had happened.  Without `persist_partial` nothing
-      is durable, and the error is passed on.
-    * `rollback`: the partial answer and the question are deleted, `RolledBack` says so, and the error is passed on.  A store that
-      cannot is asked four times in two seconds; then a `Problem` says that they are still there.
-    * `best-effort`: what there is becomes the answer, with the reason `error`; the exchange is stored and marked, and the result
-      lists what had happened.  Without any text the error is passed on.
+    * `store-partial`: the text that arrived stays in the partial memory, to the last character. The stream fails with
+      `ResumableStreamError`, which carries the token that resumes it and the original error. Without `persist_partial`
+      nothing is durable, and the error is passed on.
+    * `rollback`: the partial answer and the question are deleted, `RolledBack` is emitted, and the error is passed on.
+      If the store fails, it is asked four times in two seconds; then a `Problem` says that they are still there.
+    * `best-effort`: the text that arrived becomes the answer, with the reason `error`. The exchange is stored and
+      marked, and the result lists the error. Without any text the error is passed on.
 
-    It stands after `persist_partial` and before `finalize`.  A stream that has come to its `Ended` has not failed: what fails after
-    that is passed on, and so are `Fenced`, `Diverged` and `Gap` (another writer), what the caller did wrong, and `NotStored`.
-    When it is stopped it does nothing.  A recovery that has begun is finished.  Holds nothing of the text.
+    It stands after `persist_partial` and before `finalize`. A stream that has reached its `Ended` has not failed: later
+    errors are passed on. So are `Fenced`, `Diverged` and `Gap` (another writer), mistakes of the caller, and
+    `NotStored`. When the stream is stopped it does nothing. A recovery that has begun is finished. Holds no text.
 
-    Commonly used for: saying once, for a whole application, what a broken answer leaves behind.
+    Commonly used for: deciding once, for a whole application, what a broken answer leaves behind.
 
     >>> from cortex_rx.backends import SqliteBackend
     >>> print(recover("rollback", SqliteBackend(":memory:")))

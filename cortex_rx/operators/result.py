@@ -1,4 +1,4 @@
-"""What an exchange came to."""
+"""The result of an exchange."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["result"]
 
 
 def result() -> Sink[EnhancedRememberStreamResult]:
-    """Fold the events into an `EnhancedRememberStreamResult`, which is emitted when the stream has completed.
+    """Fold the events into an `EnhancedRememberStreamResult`; emit it when the stream has completed.
 
     ```text
     result()
@@ -24,8 +24,8 @@ def result() -> Sink[EnhancedRememberStreamResult]:
     O = Opened, B = Begun, E = Ended, P = PartialStored, R = Remembered, V = EnhancedRememberStreamResult, [ ] = a write
     ```
 
-    Fails with what the stream failed with, or with `NotStored` if it completed and nothing was stored.  Holds the whole answer
-    (**unbounded**): for answers that are too long for that, `last`.
+    Fails with the error of the stream, or with `NotStored` if the stream completed and nothing was stored. Holds the
+    whole answer (**unbounded**). For answers that are too long for that, use `last`.
 
     Commonly used for: the end of every pipeline whose result is wanted.
 

@@ -29,9 +29,9 @@ def resume(
     random: Callable[[], float] | None = None,
     max_retry_after: timedelta = timedelta(seconds=60),
 ) -> Operator:
-    """When the source fails, open it again, `retries` times at most, and go on where it was.
+    """When the source fails, open it again, at most `retries` times, and go on where it was.
 
-    What stands upstream (a `timeout`) starts anew with each opening; what stands downstream goes on, and sees no failure.
+    Steps upstream (a `timeout`) start anew with each opening. Steps downstream go on, and see no failure.
 
     ```text
     resume(delay=0 * frame)
@@ -41,16 +41,17 @@ def resume(
     O = Opened, E = Ended, S = Resumed, # = ConnectionError, frame = one character
     ```
 
-    The source says how it can be opened again: `replayable`, `prefill` or `restart`; one that does not is refused with
-    `NotResumable`.  Emits `Resumed` when the source is back: with the text going on, or with a new `attempt` if it begins anew.
+    The source says how it can be opened again: `replayable`, `prefill` or `restart`. A source that does not say so is
+    refused with `NotResumable`. Emits `Resumed` when the source is back: the text goes on, or begins anew with a new
+    `attempt`.
 
-    Between two openings it waits a random time, up to `delay`, 2 `delay`, 4 `delay` ... and `max_delay` at most; or as long as
-    the provider says in `Retry-After`; one that asks for more than `max_retry_after` ends the stream at once, with
-    `RetryAfterTooLong`.  No opening begins later than `within` after the first failure, and what would be later is passed on at once.
-    `retry_if(error)` says what is worth it; by default that is what `is_transient` says: connections that fail, idle timeouts, a
-    stream that is cut off, a provider that says it is overloaded, and HTTP 408, 409, 425, 429 and 5xx.  An error that is not,
-    and the last one, is passed on.  `random()` gives numbers from 0 to 1.  What one of the two raises ends the stream, as a
-    `CallbackError`.
+    Between two openings there is a random pause, up to `delay`, 2 `delay`, 4 `delay` ... and at most `max_delay`; or
+    the pause that the provider asks for in `Retry-After`. If it asks for more than `max_retry_after`, the stream ends
+    at once with `RetryAfterTooLong`. No opening begins later than `within` after the first failure; an error that would
+    need one is passed on at once. `retry_if(error)` decides which errors are retried, by default `is_transient`: failed
+    connections, idle timeouts, a stream that is cut off, an overloaded provider, and HTTP 408, 409, 425, 429 and 5xx.
+    Every other error, and the last one, is passed on. `random()` returns numbers from 0 to 1. An error of one of these
+    two functions ends the stream, as a `CallbackError`.
 
     Commonly used for: connections that break in the middle of an answer, models that are overloaded.
 

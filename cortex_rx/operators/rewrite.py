@@ -16,9 +16,9 @@ __all__ = ["rewrite"]
 
 @operator(reads=[Delta, Ended, Replayed, SourceReplayed, Resumed], rewrites=True)
 def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
-    """Replace the text of the deltas by what a rewriter makes of it; everything downstream sees that text alone.
+    """Replace the text of the deltas by the output of a rewriter; steps downstream see only that text.
 
-    You write `feed` and `finish`; offsets, indices, new attempts and the end of the stream are taken care of.
+    You write `feed` and `finish`. Offsets, indices, new attempts and the end of the stream are taken care of.
 
     ```text
     rewrite(Held)
@@ -28,28 +28,29 @@ def rewrite(make: Callable[[], Rewriter], waits: bool = False) -> Operator:
     O = Opened, E = Ended
     ```
 
-    `make()` makes a rewriter for each text: when its first delta comes, in each subscription, and anew when the text begins
-    anew.  It is any object with these two methods:
+    `make()` makes a rewriter for each text: in each subscription when its first delta comes, and again when the text
+    begins anew. A rewriter is any object with these two methods:
 
-    * `feed(text)`: more text has come.  It gives what can be shown now, and keeps the rest.
-    * `finish()`: no more text comes.  It gives what it has kept.
+    * `feed(text)`: more text has come. It returns what can be shown now, and keeps the rest.
+    * `finish()`: no more text comes. It returns what it has kept.
 
-    Both give a text, or any number of texts and of other events, or are generators of these; each text that is not empty
-    becomes a `Delta`.  With `waits=True` they may be async, functions or generators: everything that comes later waits for
-    them, and what has gathered meanwhile comes as one text.
+    Both return a text, or any number of texts and of other events, or are generators of these. Each text that is not
+    empty becomes a `Delta`. With `waits=True` they may be async functions or async generators. Everything that comes
+    later then waits for them, and text that has gathered meanwhile comes as one text.
 
-    `finish` is called before `Ended` goes out, and when the source fails or completes without one; then its error goes out.  On
-    cancellation what is held back is dropped: nobody has seen it, and it is not stored.  So is what a text that begins anew had
-    kept.  What a rewriter raises ends the stream, as it is, and drops what it holds; so does
-    a lone surrogate that it gives, a `ValueError`.  Other events pass at once (with `waits`,
-    in their turn), ahead of text that is held back.  It holds what the rewriter holds; with `waits` 32 events more.
+    `finish` is called before `Ended` is passed on, and when the source fails or completes without `Ended`; then the
+    error of the source is passed on. On cancellation, text that is held back is dropped: it was not shown, and it is
+    not stored. When a text begins anew, text that was kept is dropped too. An error of a rewriter ends the stream as it
+    is, and drops what the rewriter holds. So does a lone surrogate that it returns, with a `ValueError`. Other events
+    pass at once (with `waits`, in their turn), ahead of text that is held back. It holds what the rewriter holds; with
+    `waits`, 32 events more.
 
-    In a stream that was taken over from another process, a source that delivers the same text again is read from its start, and the
-    rewriter with it, so that it knows what that of the other process knew.  What it gives is compared with what is stored: if it is the
-    same the text goes on behind it, else it begins anew as a new attempt.  So a rewriter whose result depends on its text alone goes
-    on; what it gives beside text is not given again.
+    In a stream that was taken over from another process, a source that delivers the same text again is read from its
+    start, and so the rewriter gets into the state of the one in the other process. Its output is compared with what is
+    stored. If it is the same, the text goes on behind it, else it begins anew as a new attempt. So a rewriter goes on
+    if its output depends on its text alone. Events that it emits beside text are not repeated.
 
-    Commonly used for: redaction, translation, moderation before anything is shown, mending of Markdown.
+    Commonly used for: redaction, translation, moderation before text is shown, repair of Markdown.
 
     >>> import asyncio
     >>> from reactivex import operators as ops

@@ -1,4 +1,4 @@
-"""Only the text."""
+"""The text of the answer alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["text"]
 
 
 def text() -> Sink[str]:
-    """The text of each delta, at once.
+    """Emit the text of each delta, at once.
 
     ```text
     text()
@@ -23,9 +23,9 @@ def text() -> Sink[str]:
     O = Opened, B = Begun, E = Ended, P = PartialStored, R = Remembered, [ ] = a write
     ```
 
-    Completes when the whole stream does, which is after all is stored; holds nothing.  Of a stream that was taken over, what is
-    stored comes first, in one piece.  If the text begins anew (a new attempt), nothing more is shown, the stream goes on to its
-    end, and there fails with `TextDiverged`.
+    Completes when the whole stream does, which is after all is stored. Holds nothing. In a stream that was taken over,
+    the stored text comes first, in one piece. If the text begins anew (a new attempt), no more text is emitted. The
+    stream goes on to its end, and then fails with `TextDiverged`.
 
     Commonly used for: `async with stream(source.pipe(chain, text())) as tokens`.
 
@@ -46,7 +46,7 @@ def text() -> Sink[str]:
         def on_next(event: StreamEvent) -> None:
             nonlocal shown, anew, diverged
             move = position.take(event)
-            anew = anew or (shown and move in (Move.ANEW, Move.CUT))  # but no text has come of it
+            anew = anew or (shown and move in (Move.ANEW, Move.CUT))  # no new text has come yet
             if isinstance(event, Delta | Replayed) and event.text and move is not Move.OTHER:
                 diverged = diverged or anew
                 if not diverged:

@@ -1,4 +1,4 @@
-"""Do not wait for a source for ever."""
+"""Limit the time that a source is waited for."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["timeout"]
 def timeout(
     idle: timedelta | None = None, total: timedelta | None = None, then: Literal["fail", "end"] = "fail"
 ) -> Operator:
-    """End the stream when the source keeps it waiting: `idle` for one item, `total` for all of them together.
+    """End the stream when it waits too long for the source: `idle` for one item, `total` for all items together.
 
-    Only waiting for the source counts.  A reader that pauses for an hour, or a store that stalls, ends nothing.  Opening the
-    source, which is asking the model, is waiting for it too.
+    Only waiting for the source counts. A reader that pauses for an hour, or a store that stalls, ends nothing. Opening
+    the source, which asks the model, counts as waiting too.
 
     ```text
     timeout(idle=5 * frame)
@@ -36,11 +36,11 @@ def timeout(
     O = Opened, E = Ended, # = StreamTimeout, frame = one character
     ```
 
-    The limits ride upstream on the flow, to `from_stream`, which keeps them; other sources do not know them.  With
-    `then="fail"` the stream fails with `StreamTimeout`, after what arrived has been flushed.  With `then="end"` the source
-    emits `Ended(reason="timeout")` and completes.  Either way it is closed.  Holds one timer.
+    The limits travel upstream with the flow to `from_stream`, which enforces them; other sources ignore them. With
+    `then="fail"` the stream fails with `StreamTimeout`, after the text that arrived has been flushed. With `then="end"`
+    the source emits `Ended(reason="timeout")` and completes. Either way the source is closed. Holds one timer.
 
-    Commonly used for: providers that hang; upstream of a retry, where each attempt has limits of its own.
+    Commonly used for: providers that hang; upstream of `resume`, limits for each attempt.
 
     >>> print(timeout(idle=timedelta(seconds=30)))
     timeout(idle=datetime.timedelta(seconds=30))

@@ -22,7 +22,8 @@ TOKEN_LENGTH = 4
 
 
 class Cutting:
-    """Passes events on, and emits the chunks of their text.  `start_cutter(offset)` makes a cutter of text from there."""
+    """Passes events on, and emits the chunks of their text. `start_cutter(offset)` makes a cutter of text from
+    there."""
 
     def __init__(self, emit: Emit[StreamEvent], start_cutter: Callable[[int], Cutter]) -> None:
         self._emit, self._start_cutter = emit, start_cutter
@@ -78,7 +79,8 @@ class Cutting:
 
 
 class SafeCount:
-    """A function of the caller that counts tokens.  Once it has failed, it is not called again, and lengths are estimated."""
+    """A function of the caller that counts tokens. Once it has failed, it is not called again, and lengths are
+    estimated."""
 
     def __init__(self, count: Callable[[str], int], emit: Emit[StreamEvent]) -> None:
         self._count, self._emit = count, emit

@@ -1,4 +1,4 @@
-"""What the caller's functions make of an exchange: what is remembered of the question, and embeddings."""
+"""Calls of the caller's functions for an exchange: what is remembered of the question, and embeddings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cortex_rx.events import Chunked, Problem, Replayed, Rewound, StreamEvent
 from cortex_rx.folds.exchange import Exchange
 from cortex_rx.folds.position import Move
 
-_CALL = 30.0  # seconds that a function of the caller's may take
+_CALL = 30.0  # seconds that a function of the caller may take
 _LATE_CALL = 1.0  # the same when the stream was stopped
 _AT_ONCE = 4  # embeddings of chunks that are asked for at a time
 _WAITING = 64  # chunks that wait for theirs while the answer streams
@@ -32,9 +32,9 @@ Embed: TypeAlias = Callable[[str], "Sequence[float] | Awaitable[Sequence[float] 
 
 
 class ChunkEmbedder:
-    """The embeddings of chunks, a few at a time: while the answer streams, if `look` is called then, and the rest at its end.
+    """Gets the embeddings of chunks, a few at a time: with `look` while the answer streams, the rest at its end.
 
-    A function that is not async is called in a thread, so nothing waits for it.
+    A function that is not async is called in a thread, so it blocks nothing.
     """
 
     def __init__(self, inbox: Inbox[StreamEvent], embed: Embed | None) -> None:
@@ -44,8 +44,8 @@ class ChunkEmbedder:
         self._begin(0)
 
     def _begin(self, text: int) -> None:
-        self._text_of = text  # which one: chunks of another are none of ours
-        self._found: dict[int, list[float]] = {}  # by where the chunk starts, as below
+        self._text_of = text  # which text: chunks of another one are ignored
+        self._found: dict[int, list[float]] = {}  # by the start of the chunk, as below
         self._todo: deque[tuple[int, str]] = deque()
         self._taken: set[int] = set()
         self._rest: Iterator[tuple[int, str]] = iter(())
@@ -53,7 +53,7 @@ class ChunkEmbedder:
         self._given_up = False
 
     async def look(self, events: list[StreamEvent], exchange: Exchange, most: int) -> None:
-        """Ask for the embeddings of what was cut, once the answer is longer than `most`: so it will be stored in chunks."""
+        """Ask for the embeddings of new chunks, once the answer is longer than `most`, so it is stored in chunks."""
         position = exchange.position
         if position.beginnings != self._text_of:
             await self.close()
@@ -69,7 +69,7 @@ class ChunkEmbedder:
             self._start(len(self._tasks) + len(self._todo))
 
     async def finish(self, chunks: list[Range], answer: str) -> Exception | None:
-        """Give each chunk its embedding; the first error if some have none for it."""
+        """Give each chunk its embedding; return the first error if some have none because of it."""
         self._rest = (
             (chunk["start"], answer[chunk["start"] : chunk["end"]])
             for chunk in chunks
@@ -113,7 +113,7 @@ class ChunkEmbedder:
         return await value if inspect.isawaitable(value) else value
 
     async def close(self) -> None:
-        """Ask for nothing more; what was asked is called off."""
+        """Start no more calls, and cancel those in progress."""
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
@@ -137,11 +137,11 @@ async def enrich(
     extract: Extract | None,
     vectors: ChunkEmbedder,
 ) -> AsyncGenerator[Problem, None]:
-    """Ask the caller's functions; what fails, or takes too long, is said and left out."""
+    """Add the results of the caller's functions to `args`. A failure or a timeout is a `Problem`, and is left out."""
     embed = vectors.embed
     try:
         if extract and (content := await awaited(inbox, extract(question, answer))) is not None:
-            content.encode()  # a lone surrogate, and what is no text at all, the store would refuse, and the exchange with it
+            content.encode()  # else the store would refuse the exchange for a lone surrogate, or for what is no text
             args["userContent"] = content
     except Exception as error:
         yield Problem.of("finalization", error, recoverable=True)
@@ -163,7 +163,7 @@ def numbers(vector: Iterable[float]) -> list[float]:
 
 
 async def awaited(inbox: Inbox[StreamEvent], value: Any) -> Any:
-    """The value, if it comes in time: a finished answer is not held up for ever, nor lost when the stream is stopped."""
+    """The value, or `TimeoutError`: a finished answer is stored, also if a function hangs or the stream is stopped."""
     if not inspect.isawaitable(value):
         return value
     call = asyncio.ensure_future(value)
@@ -173,9 +173,9 @@ async def awaited(inbox: Inbox[StreamEvent], value: Any) -> Any:
         if not call.done() and disposed.done():
             await asyncio.wait({call}, timeout=_LATE_CALL)
         if not call.done():
-            raise TimeoutError("a function of the caller's took too long")
-        if call.cancelled():  # by itself, or by a loop that ends: no reason to leave the exchange unstored
-            raise ForeignCancellation("a function of the caller's")
+            raise TimeoutError("a function of the caller took too long")
+        if call.cancelled():  # by itself, or by a loop that ends: the exchange is stored all the same
+            raise ForeignCancellation("a function of the caller")
         return call.result()
     finally:
         disposed.cancel()

@@ -1,4 +1,4 @@
-"""What `observe` tells of the events that pass."""
+"""The calls of hooks that `observe` makes of the events that pass."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ READS: tuple[type[StreamEvent], ...] = (
 
 
 class HookFeed:
-    """A fold over events; `tell` is given what the hooks are to be told, in order.
+    """A fold over events; `tell` gets the calls of hooks, in order.
 
     It holds the answer if a hook gets its text, else numbers only.
     """
@@ -73,7 +73,7 @@ class HookFeed:
 
     @property
     def phase(self) -> Phase:
-        """What the stream is at: "initialization" before the first text, "finalization" after the last."""
+        """The phase of the stream: "initialization" before the first text, "finalization" after the last."""
         if self.ended_after is not None:
             return "finalization"
         return "streaming" if self._position.index else "initialization"
@@ -119,7 +119,7 @@ class HookFeed:
         """The stream has ended."""
         if end is End.FAILED and error is not None:
             if isinstance(error, ResumableStreamError):
-                error = error.original_error  # what had happened; the token is told beside it
+                error = error.original_error  # the cause; `StreamError` has the token beside it
             if self._hooks.on_error:
                 phase = "storage" if self.phase == "streaming" and isinstance(error, StoreError) else self.phase
                 self._tell(self._error(Problem.of(phase, error, recoverable=is_transient(error))))

@@ -1,4 +1,4 @@
-"""The calls of hooks: one at a time, in order, beside the stream."""
+"""Calls hooks one at a time, in order, beside the stream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cortex_rx.operators._support.writing import log
 __all__ = ["ChunkCall", "HookCall", "HookRunner"]
 
 _MOST = 1024  # calls that wait before they are merged, however fast the hooks are
-_ERRORS = 64  # of these, once they are merged, errors
+_ERRORS = 64  # errors that are kept when calls are merged
 _LATE = 1.0  # seconds that all calls together may take when the stream was stopped
 
 
@@ -57,9 +57,9 @@ _NAMES: dict[type[Any], str] = {
 
 
 class HookRunner:
-    """Calls the hooks with what they are told, in a task of its own, which exists as long as it is entered.
+    """An async context manager whose task calls the hooks.
 
-    A hook that fails is a `Problem` in the inbox of the worker, the first time.
+    The first failure of a hook is a `Problem` in the inbox of the worker.
     """
 
     def __init__(self, inbox: Inbox[StreamEvent], hooks: StreamHooks, limit: float) -> None:
@@ -68,15 +68,17 @@ class HookRunner:
         self._time = inbox.flow.time
         self._waiting: deque[HookCall] = deque()
         self._wakeup = asyncio.Event()
-        self._under_way = ""  # the hook that is called now
+        self._under_way = ""  # the name of the hook that is called now
         self._behind = self._over = self._closed = False
-        self._left = dict.fromkeys(_NAMES.values(), limit)  # seconds that a hook may still take, once it is over
+        self._left = dict.fromkeys(
+            _NAMES.values(), limit
+        )  # seconds that each hook may still take after the end of the stream
         self._failed: Counter[str] = Counter()
         self._said: list[Problem] = []
         self._untold = 0
 
     def tell(self, told: HookCall) -> None:
-        """It is told when its turn has come."""
+        """Call the hook when its turn has come."""
         self._waiting.append(told)
         if self._under_way:
             self._behind = True
@@ -85,7 +87,7 @@ class HookRunner:
         self._wakeup.set()
 
     def own(self, event: StreamEvent) -> bool:
-        """Whether it is a `Problem` of these calls."""
+        """Whether it is a `Problem` of one of these hooks."""
         return any(event is problem for problem in self._said)
 
     async def __aenter__(self) -> HookRunner:
@@ -104,11 +106,11 @@ class HookRunner:
             log.warning("hooks were too slow: %d calls were left out (stream %s)", untold, self.stream_id)
 
     async def finish(self) -> None:
-        """Until all is told, or the time for it is over."""
+        """Wait until all hooks are called, or their time is over."""
         self._over = True
         self._wakeup.set()
         disposed = asyncio.ensure_future(self._inbox.disposed.wait())
-        # Longer it can take only where a hook does not end when it is cancelled.
+        # It takes longer only if a hook does not end when it is cancelled.
         most = self._limit * (1 + sum(getattr(self._hooks, name) is not None for name in self._left))
         try:
             await asyncio.wait({self._runner, disposed}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
@@ -151,13 +153,13 @@ class HookRunner:
             if self._closed:
                 raise
             while (task := asyncio.current_task()) and task.cancelling():
-                task.uncancel()  # it was the hook that cancelled the task it runs in
+                task.uncancel()  # the hook has cancelled the task that it runs in
             self._problem(name, ForeignCancellation(name))
         finally:
             self._under_way = ""
         if self._over:
             self._left[name] -= self._time() - began
-            # Nothing passes any more, and all the same what waits must be told before the time is over.
+            # No events pass any more, but the waiting calls must be merged in time.
             self._behind |= self._left[name] < self._limit / 2
 
     def _problem(self, name: str, error: Exception) -> None:
@@ -171,7 +173,8 @@ class HookRunner:
             self._inbox.put(problem)
 
     def _merge(self) -> None:
-        """What waits becomes as few calls as tell the same: adjacent chunks one, of progress the last, errors each (the first ones and the last)."""
+        """What waits becomes as few calls as tell the same: adjacent chunks one, of progress the last, errors each (the
+        first ones and the last)."""
         waiting, self._waiting = self._waiting, deque()
         answer = next((told.answer for told in reversed(waiting) if isinstance(told, ChunkCall)), None)
         latest = {type(told): told for told in waiting}
@@ -179,7 +182,7 @@ class HookRunner:
         errors = 0
         for told in waiting:
             if isinstance(told, ChunkCall):
-                if told.answer is answer:  # else it is of a text that began anew since
+                if told.answer is answer:  # else its text has begun anew since
                     pieces.append(told)
                 continue
             if isinstance(told, ProgressEvent) and told is not latest[ProgressEvent]:

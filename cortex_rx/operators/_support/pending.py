@@ -1,4 +1,4 @@
-"""The text that `persist_partial` has not stored yet."""
+"""The pending text of `persist_partial`: text that has passed and is not stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TRIES = 8  # after the first: 25 s in all
 
 
 class PendingText:
-    """The text that has come and is not stored yet, and where it goes."""
+    """The text that is not stored yet, and its position in the answer."""
 
     def __init__(self, flow: FlowScheduler, backend: Backend) -> None:
         self._flow = flow
@@ -37,14 +37,14 @@ class PendingText:
         self.begun: Begun | None = None
         self.begin_failed = False  # the store could not begin, and said so
         self.position = TextPosition()
-        self.start = 0  # of what is not stored
-        self.ended = False  # what comes after that is `finalize`'s
+        self.start = 0  # of the pending text
+        self.ended = False  # `finalize` stores what comes after that
         self.released = False
         self.failed: Exception | None = None  # given up
         self.texts: list[str] = []
 
     def absorb(self, events: list[StreamEvent]) -> list[StreamEvent]:
-        """Take events in, and give back those that come after the text which must be stored first: a new attempt's."""
+        """Take events in. Return the events of a new attempt, if the text before them must be stored first."""
         at = 0
         for kind, run in groupby(events, type):
             alike = list(run)
@@ -81,16 +81,17 @@ class PendingText:
             self.begin_failed = self.begin_failed or event.phase == "initialization"
 
     def _cut(self) -> None:
-        """The text is cut back: what is not stored yet is left out.
+        """The text is cut back: pending text behind the cut is dropped.
 
-        Where the cut lies below what is stored, what follows is sent from there: the store compares, and another text is `Diverged`.
+        If the cut lies within the stored text, the following text is sent from there. The store compares: a different
+        text is `Diverged`.
         """
         self.start, self.ended = min(self.start, self.position.offset), False
         held = "".join(self.texts)[: self.position.offset - self.start]
         self.texts[:] = [held] if held else []
 
     async def store(self, *, release: bool = False) -> PartialStored:
-        """Append it, with the place in the source that belongs to its end; `release`: the writer goes away."""
+        """Append the text, with the source position of its end. `release` also releases the lease."""
         append = self.append(release=release)
         await append
         self.released = release
@@ -99,10 +100,10 @@ class PendingText:
         return PartialStored(self.start, self.position.index, self.position.attempt, self._flow.time() - self._base)
 
     def append(self, *, release: bool) -> Call[Appended]:
-        """The call that appends it; of a stream that was not begun under epoch 0."""
+        """The call that appends the text; the epoch is 0 if the stream was not begun."""
         assert self.opened is not None
         text, mark = "".join(self.texts), self.position.mark
-        self.texts[:] = [text] if text else []  # or a store that stalls would hold it twice
+        self.texts[:] = [text] if text else []  # else a stalled store would hold it twice
         return self._streams.append(
             stream_id=self.opened.stream_id,
             memory_space_id=self.opened.turn.memory_space_id,
@@ -116,12 +117,12 @@ class PendingText:
         )
 
     async def spool_rest(self, spool: Spool | None, message: str) -> NotStored:
-        """The error that says what is not stored, and where it is kept now, if there is a spool."""
+        """Keep the text in the spool, if there is one. The error says what is not stored, and where it is kept."""
         assert self.opened is not None
         return await spool_call(spool, self.opened, "persist_partial", self.append(release=True), message)
 
     async def release(self, backend: Backend) -> None:
-        """The writer goes away, unless he has said so, or has left the rest to `finalize`."""
+        """Release the lease, unless it was released, or `finalize` needs it."""
         if self.opened and self.begun and not self.ended and not self.released:
             await release_lease(backend, self.opened, self.begun)
 
@@ -130,13 +131,13 @@ def no_begun() -> ChainOrderError:
     return ChainOrderError("persist_partial got text but no Begun: it belongs after begin(...)")
 
 
-async def append_with_retry(tail: PendingText, spool: Spool | None) -> PartialStored | None:
-    """Store what the tail holds, for 25 s at most."""
-    if not (tail.texts and tail.begun):
+async def append_with_retry(pending: PendingText, spool: Spool | None) -> PartialStored | None:
+    """Store the pending text; retry for 25 s at most."""
+    if not (pending.texts and pending.begun):
         return None
     try:
-        return await retrying(tail.store, Backoff(islice(doubling(0.1, inf), _TRIES)))
+        return await retrying(pending.store, Backoff(islice(doubling(0.1, inf), _TRIES)))
     except Exception as error:
         if judge(error).verdict.of_exchange:
             raise
-        raise await tail.spool_rest(spool, "the store stays away") from error
+        raise await pending.spool_rest(spool, "the store stays away") from error

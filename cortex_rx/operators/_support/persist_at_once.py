@@ -56,7 +56,7 @@ class PersistAtOnce:
             await pending.release(self._backend)
 
     async def _store(self) -> AsyncGenerator[StreamEvent, None]:
-        """Append the pending text.  Retry while the store may come back; the first failure is a `Problem`."""
+        """Append the pending text. Retry while the store may come back; the first failure is a `Problem`."""
         backoff, reported = while_streaming(self._inbox), False
         while self._pending.texts and self._pending.begun:
             try:
@@ -74,7 +74,7 @@ class PersistAtOnce:
                     return
 
     async def _begin_after_stop(self) -> None:
-        """The stream was cancelled before the store could begin.  The text was shown, so it is kept all the same."""
+        """The stream was cancelled before the store could begin. The text was shown, so it is kept all the same."""
         assert self._pending.opened is not None
         try:
             self._pending.absorb([await begin_stream(self._backend, self._pending.opened)])
@@ -84,7 +84,7 @@ class PersistAtOnce:
             self._pending.failed = error
 
     async def _spool_unfinished(self, spool: Spool) -> None:
-        """The flush took too long after a stop.  If the store has the text nevertheless, it may be sent again."""
+        """The flush took too long after a stop. If the store has the text nevertheless, it may be sent again."""
         self._inbox.finish(End.CANCELLED)
         async for batch in self._inbox:
             while batch := self._pending.absorb(batch):

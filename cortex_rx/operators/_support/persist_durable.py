@@ -52,7 +52,7 @@ class PersistDurable:
             raise await pending.spool_rest(self._spool, "the store could not begin")
 
     def _storable(self, batch: list[StreamEvent]) -> list[StreamEvent]:
-        """The events whose text can be stored now.  Before `Begun`, events are held from the first text on."""
+        """The events whose text can be stored now. Before `Begun`, events are held from the first text on."""
         if self._pending.begun or any(type(event) is Begun for event in batch):
             storable, self._held = self._held + batch, []
             return storable

@@ -1,4 +1,4 @@
-"""A text that is rewritten: by whom, and where it stands."""
+"""A text that is rewritten: its rewriter, and its position."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Rewritten: TypeAlias = Pieces | Awaitable[Pieces] | AsyncIterable[RewriterItem]
 
 
 class Rewriter(Protocol):
-    """Rewrites one text, which comes in pieces.  What it holds back is its own affair."""
+    """Rewrites one text, which comes in pieces. It may hold text back."""
 
     def feed(self, text: str, /) -> Rewritten:
         """More text has come: what can be shown now."""
@@ -35,11 +35,11 @@ class Rewriter(Protocol):
 
 
 class Text:
-    """The text that goes out: who makes it, of which attempt it is, and how far it has come.
+    """The rewritten text: its rewriter, its attempt, and its length so far.
 
-    Of a stream that was taken over the source's text comes again from its start (`SourceReplayed`): then the rewriter is where that of the
-    other process was, whatever it keeps.  What the `last` rewriter of a chain makes of it is compared with what is stored, and is not
-    given out again; one before it hands on what it makes.
+    In a stream that was taken over, the text of the source comes again from its start (`SourceReplayed`). So the
+    rewriter gets into the state of the one in the other process. The output of the `last` rewriter of a chain is
+    compared with the stored text, and is not emitted again. A rewriter before it passes its output on.
     """
 
     def __init__(self, make: Callable[[], Rewriter], last: bool) -> None:
@@ -55,14 +55,14 @@ class Text:
         self._mark: SourcePosition | None = None
         self._rereading = False
         self._stored = stored
-        self._same: int | None = None  # so much of what is stored has come again; None: nothing is compared
+        self._same: int | None = None  # length of the stored text that has come again; None: nothing is compared
 
     def drop(self) -> None:
-        """What is held back is not to be shown."""
+        """Drop the text that is held back."""
         self._rewriter = None
 
     def pieces(self, event: StreamEvent | None) -> Rewritten:
-        """What the rewriter makes of an event; None says that the stream is over."""
+        """The output of the rewriter for an event; None means that the stream is over."""
         if type(event) is Delta or type(event) is SourceReplayed:
             move = self._source.take(event)
             if move is Move.OTHER:
@@ -87,7 +87,7 @@ class Text:
         return ()
 
     def out(self, piece: RewriterItem) -> StreamEvent | None:
-        """What goes out for a piece; nothing for an empty text."""
+        """The event for a piece; None for an empty text."""
         if isinstance(piece, str):
             if not piece.isascii() and is_surrogate(piece):
                 raise ValueError("a rewriter gave a lone surrogate, which no store takes")
@@ -98,7 +98,7 @@ class Text:
             raise TypeError(
                 f"a rewriter gave a {type(piece).__name__}; accepted are text, and events that are no Delta or Ended"
             )
-        return None if self._rereading else piece  # that was given in the other process
+        return None if self._rereading else piece  # it was emitted in the other process
 
     def _text(self, piece: str) -> StreamEvent:
         offset, self._offset = self._offset, self._offset + len(piece)
@@ -108,7 +108,7 @@ class Text:
         return Delta(piece, index, offset, self._source.attempt + self._more, self._at, self._mark)
 
     def _beyond(self, piece: str, same: int) -> str:
-        """The part of a text that lies beyond what is stored; all that there is, as a new attempt, if they differ."""
+        """The part of a text behind the stored text; the whole text, as a new attempt, if they differ."""
         come = self._stored[same : same + len(piece)]
         if piece.startswith(come):
             self._same = same + len(come)
@@ -118,14 +118,14 @@ class Text:
         return self._anew(same) + piece
 
     def _anew(self, same: int) -> str:
-        """It is another text than what is stored: a new attempt, which begins with what has been compared."""
+        """The text differs from the stored one: begin a new attempt, with the text that was compared."""
         text, self._stored, self._same = self._stored[:same], "", None
         self._offset = self._index = 0
         self._more += 1
         return text
 
     def other(self, event: StreamEvent) -> Iterator[StreamEvent]:
-        """What goes out for an event that is not fed."""
+        """The events for an event that the rewriter is not fed with."""
         if isinstance(event, Ended):
             if self._same is not None:  # shorter than what is stored
                 if not (text := self._anew(self._same)):
@@ -133,7 +133,7 @@ class Text:
                 yield self._text(text)
             yield replace(event, offset=self._offset, index=self._index)
             return
-        if isinstance(event, Replayed):  # what has gone out before: it goes on from there
+        if isinstance(event, Replayed):  # the text that was emitted before: go on from there
             self._source.take(event)
             self._begin(event.offset, event.index, event.text)
             self._mark = event.mark
@@ -146,12 +146,12 @@ class Text:
 
 
 def at_once(pieces: Rewritten) -> Iterable[RewriterItem]:
-    """The pieces of a rewriter that does not wait."""
+    """The pieces of a rewriter that is not async."""
     if isinstance(pieces, str):
         return (pieces,)
     if not isinstance(pieces, Iterable):
         if inspect.iscoroutine(pieces):
-            pieces.close()  # it is refused: no reason for a second warning
+            pieces.close()  # it is refused; a second warning would not help
         kind = type(pieces).__name__
         raise TypeError(
             f"a rewriter gave a {kind}; accepted are a text and an iterable, and with waits=True async ones"
@@ -160,7 +160,7 @@ def at_once(pieces: Rewritten) -> Iterable[RewriterItem]:
 
 
 async def in_time(pieces: Rewritten) -> AsyncGenerator[RewriterItem, None]:
-    """The pieces of a rewriter that may wait."""
+    """The pieces of a rewriter that may be async."""
     if isinstance(pieces, Awaitable):
         pieces = await pieces
     if isinstance(pieces, AsyncGenerator):
@@ -176,7 +176,7 @@ async def in_time(pieces: Rewritten) -> AsyncGenerator[RewriterItem, None]:
 
 
 def joined(events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
-    """The events; deltas of one attempt that follow one another as one."""
+    """The events, with consecutive deltas of one attempt joined."""
     last: Delta | None = None
     texts: list[str] = []
     for event in events:

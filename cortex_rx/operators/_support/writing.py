@@ -1,4 +1,4 @@
-"""What the operators that write have in common."""
+"""Functions that the writing operators share."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from cortex_rx.streams.takeover import LEASE, TOKEN_TTL, token_hash
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 MAX_PENDING = 1_048_576
-"""What may wait for a stalled store before the source waits too: weights as `weigh` counts them, about bytes."""
+"""What may wait for a stalled store before the source waits too, as `event_cost` counts: about bytes."""
 
-_OVERHEAD = 240.0  # what an event costs beside its text: measured with tracemalloc
+_OVERHEAD = 240.0  # bytes of an event beside its text, measured with tracemalloc
 
 
 def event_cost(event: StreamEvent) -> float:
-    """What an event that waits costs, in bytes or nearly."""
+    """The memory of a waiting event, in bytes, about."""
     return len(event.text) + _OVERHEAD if type(event) is Delta else _OVERHEAD
 
 
 def log_problem(problem: Problem, opened: Opened | None) -> Problem:
-    """The problem, which is said in the log too."""
+    """Log the problem, and return it."""
     stream = opened.stream_id if opened else "not opened"
     log.warning("%s: %s (stream %s)", problem.phase, problem.code, stream)
     return problem
 
 
 async def begin_stream(backend: Backend, opened: Opened, token: str | None = None) -> Begun:
-    """Store the question and own the stream; sent again it is the same beginning, by its claim.
+    """Store the question and own the stream. Repeating it is safe, because the claim is the same.
 
-    One that was taken over is owned already.
+    A stream that was taken over is owned already.
     """
     if taken := opened.resumed:
-        return Begun(taken.memory_id, taken.epoch, 0, opened.token)  # its deltas say which attempt they are
+        return Begun(taken.memory_id, taken.epoch, 0, opened.token)  # its deltas carry the attempt
     args = opened.arguments() | {"lease": milliseconds(LEASE)}
     if token:
         args |= {"token": token_hash(token), "tokenTtl": milliseconds(TOKEN_TTL)}
@@ -52,28 +52,28 @@ async def begin_stream(backend: Backend, opened: Opened, token: str | None = Non
 
 
 async def release_lease(backend: Backend, opened: Opened, begun: Begun) -> None:
-    """The writer goes away: whoever goes on with the stream need not wait for the lease to run out."""
+    """Release the lease, so the next writer need not wait until it expires."""
     try:
         await renewal(backend, opened, begun, lease=0)
-    except Exception as error:  # it runs out by itself
+    except Exception as error:  # it expires by itself
         log.info("the lease was not released: %s (stream %s)", type(error).__name__, opened.stream_id)
 
 
 def renewal(backend: Backend, opened: Opened, begun: Begun, lease: int) -> Call[Lease]:
-    """A new lease, in ms; 0 lets the stream go."""
+    """The call that renews the lease, in ms; 0 releases it."""
     space = opened.turn.memory_space_id
     return Streams(backend).renew(stream_id=opened.stream_id, memory_space_id=space, epoch=begun.epoch, lease=lease)
 
 
 def milliseconds(time: timedelta) -> int:
-    """As the store takes it."""
+    """Milliseconds, the unit of the store."""
     return round(time.total_seconds() * 1000)
 
 
 def while_streaming(inbox: Inbox[StreamEvent]) -> Backoff:
-    """Pauses between tries: 0.1 s, doubled each time up to 5 s, as long as the stream runs.
+    """Pauses between tries: 0.1 s, doubled up to 5 s, while the stream runs.
 
-    After its end three tries more: a stream that was stopped must be at rest soon.
+    After its end there are three more tries, because a stopped stream must end soon.
     """
 
     async def rest(seconds: float) -> None:
