@@ -1,4 +1,4 @@
-"""From a model's stream to events: opening it, reading it, opening it again."""
+"""From a model's stream to events: opening, reading and reopening it."""
 
 from cortex_rx.sources.model_stream import (
     Finish,

@@ -63,11 +63,11 @@ Source: TypeAlias = (
     | Callable[[], AbstractAsyncContextManager[Any]]
     | Reopenable
 )
-"""What `from_stream` takes."""
+"""The sources that `from_stream` accepts."""
 
 
 def new_id() -> str:
-    """A new stream id, another one each time.
+    """A new, unique stream id.
 
     >>> new_id() == new_id()
     False
@@ -76,7 +76,7 @@ def new_id() -> str:
 
 
 def stream_id_of(turn: Turn, make: Callable[[], str] = new_id) -> str:
-    """The id of a turn's stream: derived from its idempotency key if it has one, so that it is the same each time.
+    """The id of a turn's stream. It is derived from the turn's idempotency key if it has one, so it is always the same.
 
     >>> keyed = Turn("support", "c-1", "Hi!", user_id="ada", user_name="Ada", idempotency_key="order-7")
     >>> stream_id_of(keyed) == stream_id_of(keyed)
@@ -98,28 +98,30 @@ def from_stream(
 ) -> Observable[StreamEvent]:
     """A language model's stream as a cold observable of events: `Opened`, then `Delta`s and `Custom`s, then `Ended`.
 
-    `source` is an async iterable, a sync iterable (read in a thread of its own, one item at a time), an `Observable`, or
-    something that gives one of these: an awaitable, an async context manager, or a factory, plain or async.  Only a factory can
-    be subscribed to more than once.  A factory is called on the event loop: the request of a sync client belongs into a generator
-    function, whose body runs in the thread.  What was opened here is closed here, once; an error of that comes after `Ended`.
+    `source` is an async iterable, a sync iterable (read in its own thread, one item at a time), an `Observable`, or
+    something that gives one of these: an awaitable, an async context manager, or a factory, plain or async. Only a
+    factory can be subscribed to more than once. A factory is called on the event loop. So put the request of a sync
+    client into a generator function: its body runs in the thread. What is opened here is closed here, once; an error of
+    closing comes after `Ended`.
 
-    Items are text, or what OpenAI's chat completions and responses and Anthropic's messages stream: objects of the SDKs
-    (those of `responses.stream()` and Anthropic's `messages.stream()` too) or their JSON; a `provider` that is given is asked
-    first, of text too.  Empty text and None are skipped; halves of a surrogate pair that come in two items are rejoined, lone
-    ones become U+FFFD, with one `Problem`.  An observable that knows no gates (one that is not made by this package) is
-    **unbounded**: it cannot be told to wait.  A read in a thread cannot be broken off: when the stream ends meanwhile, 2 s
-    are given to it, then the thread is left to close the source when the read returns.
+    Items are text, or items of OpenAI's chat completions and responses and Anthropic's messages: objects of the SDKs
+    (also those of `responses.stream()` and Anthropic's `messages.stream()`) or their JSON. A given `provider` is asked
+    first, also for text. Empty text and None are skipped. Halves of a surrogate pair in two items are rejoined; lone
+    ones become U+FFFD, with one `Problem`. An observable without gates (not made by this package) is **unbounded**: it
+    cannot be told to wait. A read in a thread cannot be interrupted. If the stream ends meanwhile, the read gets 2 s;
+    then the thread is left alone, and closes the source when the read returns.
 
-    A factory that is wrapped in `replayable`, `prefill` or `restart` says how its source can be opened again: then `resume` may stand
-    in the chain, and each `Delta` has the mark of its place in the source.  It is called with a `ResumePoint`.  With `resume`, a
-    `ResumeFrom`, a stream that began in another process is taken over before the model is asked: `Opened`, then `Replayed` with
-    what is stored, then the rest; there is no `turn` to give, it is stored.  Of a stream that has ended what is stored comes, and no
-    model is asked.
+    A factory wrapped in `replayable`, `prefill` or `restart` says how its source is reopened. Then `resume` may stand
+    in the chain, and each `Delta` has its position in the source. The factory is called with a `ResumePoint`.
 
-    Raises `InvalidArgument` at once for what can be no stream, `NotResumable` where a source would have to be opened again and does
-    not say how.  As an error of the stream come `TypeError` for an item of a type
-    that nothing knows, `SourceConsumed` for a second subscription to what is no factory, `StreamTimeout` where a `timeout`
-    downstream asks for it, and what the source raises.
+    With `resume`, a `ResumeFrom`, a stream that began in another process is taken over before the model is asked: first
+    `Opened`, then `Replayed` with the stored text, then the rest. Do not give a `turn`: it is stored. If the stream has
+    ended, the stored text is emitted and no model is asked.
+
+    Raises `InvalidArgument` at once for what cannot be a stream, and `NotResumable` if a source has to be reopened and
+    does not say how. The stream fails with `TypeError` for an item of unknown type, `SourceConsumed` for a second
+    subscription to a source that is not a factory, `StreamTimeout` if a `timeout` downstream says so, and with the
+    source's own errors.
 
     >>> import asyncio
     >>> from cortex_rx import operators as cx
@@ -137,7 +139,7 @@ def from_stream(
     check.optional(check.function)("provider", provider)
     check.function("make_id", make_id)
     if resume is not None and turn is not None:
-        raise InvalidArgument("turn", "turn and resume", "one of them: the turn of a stream that is resumed is stored")
+        raise InvalidArgument("turn", "turn and resume", "one of them: the turn of a resumed stream is stored")
     if resume is None:
         check.instance(Turn, "a Turn")("turn", turn)
     check.optional(check.instance(ResumeFrom, "a ResumeFrom"))("resume", resume)
@@ -169,9 +171,9 @@ async def _first(
     make_id: Callable[[], str],
     resume: ResumeFrom | None,
 ) -> list[StreamEvent]:
-    """What comes before the text: who asks what and, of a stream that is taken over, what is stored of it.
+    """The events before the text: `Opened` and, for a stream that is taken over, its stored text.
 
-    It comes once.  Where taking over failed, `resume` asks again, and nothing has come yet.
+    They come once. If taking over fails, nothing was emitted, and `resume` tries again.
     """
     if progress.begun:
         return []
@@ -182,7 +184,7 @@ async def _first(
         return [Opened(turn, stream_id_of(turn, make_id), flow.wall())]
     taken = await take_over(resume, flow)
     if taken.empty:
-        raise EmptyAnswer("The stream was closed without an answer; the question is kept as unanswered.")
+        raise EmptyAnswer("the stream was closed without an answer; the question is kept as unanswered")
     progress.base, progress.begun = flow.time() - max(0.0, flow.wall() - taken.started), True
     ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
     opened = Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
@@ -195,6 +197,6 @@ async def _first(
 
 
 _DECLARE = (
-    "a chain with resume(), and a stream that is resumed, need a source that says how it can be opened again: "
+    "a chain with resume(), or a resumed stream, needs a source that says how it is reopened: "
     "from_stream(replayable(factory)), prefill(factory) or restart(factory), where factory(point) opens it"
 )

@@ -1,4 +1,4 @@
-"""How a source is opened, read and closed, whatever its form: always as an async iterator of items."""
+"""How a source of any form is opened, read and closed: always as an async iterator of items."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ __all__ = ["SingleUse", "TimedItems", "check_stream", "open_stream"]
 T = TypeVar("T")
 log: logging.Logger = logging.getLogger("cortex_rx")
 
-CLOSING = 2.0  # seconds that a read in a thread may still take when the stream has ended
+CLOSING = 2.0  # seconds that a read in a thread may still take after the stream has ended
 
 
 def check_stream(stream: object) -> None:
-    """Refuse what can be no stream, and what would be read as something that nobody means."""
+    """Refuse what cannot be a stream, and what nobody means as one."""
     if isinstance(stream, Observable | AsyncIterable | AbstractAsyncContextManager) or inspect.isawaitable(stream):
         return
     kind = type(stream).__name__
     if isinstance(stream, str | bytes | bytearray | memoryview):
-        raise InvalidArgument("source", kind, "a stream of text; one text is [text]")
+        raise InvalidArgument("source", kind, "a stream of text; for a single text give [text]")
     if isinstance(stream, Mapping | BaseModel):
         raise InvalidArgument(
             "source", kind, "a stream, not a single object (was the provider asked with stream=True?)"
@@ -62,7 +62,7 @@ def _is_stream(source: object) -> bool:
 
 
 class SingleUse:
-    """Lets a factory be opened again and again, anything else once."""
+    """Lets a factory be opened any number of times, and anything else once."""
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -71,7 +71,7 @@ class SingleUse:
         self._taken = False
 
     def claim(self) -> None:
-        """Say that it will be opened."""
+        """Reserve the one opening. Raises `SourceConsumed` if it is taken."""
         if self._taken:
             raise SourceConsumed(
                 f"this {type(self._source).__name__} was read before and cannot be read again; "
@@ -80,12 +80,12 @@ class SingleUse:
         self._taken = not self._factory
 
     def open(self) -> Any:
-        """The stream, or what gives it."""
+        """The stream, or an awaitable or context manager that gives it."""
         return self._source() if self._factory else self._source
 
 
 async def open_stream(once: SingleUse, flow: FlowScheduler, stack: AsyncExitStack) -> AsyncIterator[Any]:
-    """An async iterator over the stream; `stack` closes what was opened, also when something fails in between."""
+    """An async iterator over the stream. `stack` closes what was opened, also if a later step fails."""
     stream, manager = once.open(), None
     if inspect.isawaitable(stream) and not isinstance(stream, Observable | AbstractAsyncContextManager):
         stream = await stream
@@ -102,18 +102,18 @@ async def open_stream(once: SingleUse, flow: FlowScheduler, stack: AsyncExitStac
                 stack.push_async_callback(close)
         return items
     if not isinstance(stream, Iterable):
-        raise InvalidArgument("source", type(stream).__name__, "where a stream is opened, an iterable or an Observable")
-    held = isinstance(stream, list | tuple)  # what is in memory already needs no thread
-    threaded = _at_once(stream) if held else _in_thread(stream)
-    stack.push_async_callback(threaded.aclose)
-    return threaded
+        raise InvalidArgument("source", type(stream).__name__, "an iterable or an Observable, where a stream is opened")
+    in_memory = isinstance(stream, list | tuple)
+    items = _at_once(stream) if in_memory else _in_thread(stream)
+    stack.push_async_callback(items.aclose)
+    return items
 
 
 async def _enter(manager: AbstractAsyncContextManager[T], stack: AsyncExitStack) -> T:
     stream = await manager.__aenter__()
 
     async def leave(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await manager.__aexit__(kind, error, trace)  # that it says True swallows nothing: an answer was cut off
+        await manager.__aexit__(kind, error, trace)  # True must not swallow the error: the answer was cut off
 
     stack.push_async_exit(leave)
     return stream
@@ -133,7 +133,7 @@ def _subscribed(source: Observable[Any], flow: FlowScheduler, stack: AsyncExitSt
 
 
 class _OnLoop(abc.ObserverBase[Any]):
-    """Puts into a mailbox what an observable pushes, from whatever thread."""
+    """Puts the items of an observable into a mailbox, from any thread."""
 
     def __init__(self, mailbox: Mailbox[Any]) -> None:
         self._mailbox = mailbox
@@ -161,7 +161,7 @@ async def _at_once(items: Iterable[T]) -> AsyncGenerator[T, None]:
 
 
 class _Thread(Executor):
-    """One thread, begun with the first call.  It is a daemon: a read that never returns does not keep a program from ending."""
+    """One thread, started by the first call. It is a daemon: a read that never returns keeps no program alive."""
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -169,7 +169,7 @@ class _Thread(Executor):
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # from now on a cancellation of who waits does not take the call back
+        future.set_running_or_notify_cancel()  # from now on, cancelling the waiting task does not take the call back
 
         def call() -> None:
             try:
@@ -191,11 +191,11 @@ class _Thread(Executor):
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
-            del call  # while it waits it holds nothing
+            del call  # hold nothing while waiting
 
 
 async def _in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
-    """Read a sync iterable in a thread of its own, one item at a time; it is closed there too."""
+    """Read a sync iterable in its own thread, one item at a time. It is closed there, too."""
     loop, thread = asyncio.get_running_loop(), _Thread()
     items: Iterator[T] | None = None
     end, left = object(), False
@@ -217,7 +217,7 @@ async def _in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
         while (item := await loop.run_in_executor(thread, read, items, end)) is not end:
             yield item
     finally:
-        closing = loop.run_in_executor(thread, close)  # after a read that is under way
+        closing = loop.run_in_executor(thread, close)  # after a read that still runs
         thread.shutdown()
         try:
             await asyncio.wait({closing}, timeout=CLOSING)
@@ -233,9 +233,9 @@ async def _in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
 
 
 class TimedItems(AsyncIterator[Any]):
-    """What `opening` gives; the time in which an item is waited for counts, that of the opening with the first.
+    """The items of `opening`, with the timeouts of the flow. The time of opening counts for the first item.
 
-    No generator, which somebody would have to close.
+    This is not a generator, so nobody has to close it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One opening of a source, plain or reopenable: its events, from where the last opening ended."""
+"""Reads one opening of a source, plain or reopenable, from where the last opening ended."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from cortex_rx.sources.surrogates import LONE, flush_surrogate, is_surrogate, jo
 
 __all__ = ["SourceReader"]
 
-_REFUSED = (400, 404, 422)  # HTTP: what a provider says who takes no beginning of an answer
+_REFUSED = (400, 404, 422)  # HTTP: the provider does not take a beginning of an answer
 
 
 class SourceReader:
-    """Reads one opening of a source: a plain one as it is, a reopenable one from where `progress` says."""
+    """Reads one opening of a source: a plain one from its start, a reopenable one from where `progress` says."""
 
     def __init__(
         self,
@@ -37,24 +37,26 @@ class SourceReader:
     ) -> None:
         self._source, self._progress, self._flow = source, progress, flow
         self._providers = PROVIDERS if provider is None else (provider, *PROVIDERS)
-        self._bare = provider is None  # a string is text, nobody is asked
-        self._readers: dict[type, Provider] = {}  # who read the last item of a type
-        self._framed = flow.reopen_state is not None  # a `resume` stands downstream: what is cut off is a failure
+        self._bare = provider is None  # a string is text; no provider is asked
+        self._provider_of: dict[type, Provider] = {}  # that read the last item of a type
+        self._reopens = (
+            flow.reopen_state is not None
+        )  # a `resume` stands downstream: an answer that is cut off is a failure
         self._point = flow.reopen_state or ReopenState()
-        self._seam: PrefixMatcher | None = None
-        self._skipped = 0  # events beside the text that came again
+        self._matcher: PrefixMatcher | None = None
+        self._customs_seen = 0  # of this opening, repeated ones included
         self._trim = ""
-        self._told = True
+        self._announced = True
         self._carried = ""
-        self._lone = False
-        self._cursor: Cursor | None = None  # that of the item which is read
+        self._lone_reported = False
+        self._cursor: Cursor | None = None  # of the current item
         self._reason: str | None = None
 
     async def events(self, first: Callable[[], Awaitable[list[StreamEvent]]]) -> AsyncGenerator[StreamEvent, None]:
-        """What comes `first`, then what this opening gives, to `Ended`; what the source raises is raised."""
+        """The events of `first`, then those of this opening, to `Ended`. Errors of the source are raised."""
         for event in await first():
             yield event
-            if type(event) is Ended:  # it had ended in another process
+            if type(event) is Ended:  # the stream had ended in another process
                 return
         progress, flow, time = self._progress, self._flow, self._flow.time
         base, bare = progress.base, self._bare
@@ -62,7 +64,7 @@ class SourceReader:
         short = plain and bare
         again, progress.opened = progress.opened, True
         while True:
-            opening = self._opening(again)
+            opening = self._next_opening(again)
             before = progress.offset, progress.attempt
             async with AsyncExitStack() as stack:
                 open_ = partial(open_stream, opening, flow, stack)
@@ -70,148 +72,148 @@ class SourceReader:
                     items = TimedItems(open_, flow, stack) if flow.timeout_policy else await open_()
                     async for item in items:
                         if short and type(item) is str and item.isascii() and not self._carried:
-                            if item:  # the short way, for most of what comes
+                            if item:  # the short path, for most items
                                 yield Delta(item, progress.index, progress.offset, 0, time() - base)
                                 progress.index += 1
                                 progress.offset += len(item)
                             continue
-                        for piece in (item,) if bare and type(item) is str else self._pieces(item):
+                        for piece in (item,) if bare and type(item) is str else self._pieces_in(item):
                             if plain and type(piece) is str and piece.isascii() and not self._carried:
                                 if piece:
                                     yield self._delta(piece)
                             else:
-                                for event in self._piece(piece):
+                                for event in self._events_of(piece):
                                     yield event
                         if self._cursor:
-                            self._placed()
+                            self._take_cursor()
                 except SourceTimedOut as error:
                     if not error.policy.clean:
-                        for event in self._left():
+                        for event in self._flush_on_failure():
                             yield event
                         raise StreamTimeout(error.which, getattr(error.policy, error.which)) from error
                     self._reason = "timeout"
                 except Exception as error:
-                    if again and before == (progress.offset, progress.attempt) and self._otherwise(error):
+                    if again and before == (progress.offset, progress.attempt) and self._switch_factory(error):
                         continue
-                    for event in self._left():
+                    for event in self._flush_on_failure():
                         yield event
                     raise
-                for event in self._end():
+                for event in self._finish():
                     yield event
                 return
 
-    def _opening(self, again: bool) -> SingleUse:
-        """What is opened now; of what is opened `again`, what it is to be compared with, or a new attempt."""
+    def _next_opening(self, again: bool) -> SingleUse:
+        """The source to open now. If it is reopened, prepares the comparison, or begins a new attempt."""
         source, progress = self._source, self._progress
         if isinstance(source, SingleUse):
             return source
-        self._seam, self._trim, self._told, self._cursor = None, "", not again, None
-        from_start = source.how == "replayable" and progress.place(source) is None
-        self._skipped = 0 if from_start else progress.customs
+        self._matcher, self._trim, self._announced, self._cursor = None, "", not again, None
+        from_start = source.how == "replayable" and progress.resume_cursor(source) is None
+        self._customs_seen = 0 if from_start else progress.customs
         if again and (progress.offset or progress.customs):
             if source.how == "restart":
-                progress.anew()
+                progress.begin_anew()
             elif source.how == "replayable":
-                self._seam = progress.seam(source)
-                if self._seam is None:
-                    progress.anew()
-                elif self._seam.reached:
-                    self._seam = None
-        return SingleUse(partial(source.factory, self._told_to(source)))
+                self._matcher = progress.matcher(source)
+                if self._matcher is None:
+                    progress.begin_anew()
+                elif self._matcher.reached:
+                    self._matcher = None
+        return SingleUse(partial(source.factory, self._resume_point(source)))
 
-    def _told_to(self, source: Reopenable) -> ResumePoint:
+    def _resume_point(self, source: Reopenable) -> ResumePoint:
         progress, point = self._progress, self._point
         text: str | None = None
         if source.how == "prefill" and progress.text is not None:
             whole_text = progress.text.getvalue()
             text = whole_text.rstrip()
             self._trim = whole_text[len(text) :]
-        cursor = progress.place(source)
+        cursor = progress.resume_cursor(source)
         return ResumePoint(progress.offset, progress.attempt, point.retry, point.cause, cursor, text or None)
 
-    def _otherwise(self, error: Exception) -> bool:
-        """Whether a provider that takes no beginning of an answer is asked in another way now."""
+    def _switch_factory(self, error: Exception) -> bool:
+        """Whether the provider refused the beginning of an answer, and is asked by the other factory now."""
         source = self._source
         if isinstance(source, SingleUse) or source.otherwise is None or status_of(error) not in _REFUSED:
             return False
         self._source = source.otherwise
         return True
 
-    def _piece(self, piece: Piece) -> Iterable[StreamEvent]:
-        """What goes out for a piece."""
+    def _events_of(self, piece: Piece) -> Iterable[StreamEvent]:
+        """The events for a piece."""
         if isinstance(piece, str):
             return self._text(piece)
         if isinstance(piece, Custom):
             return self._custom(piece)
         if isinstance(piece, Finish):
             self._reason = piece.reason or self._reason
-            self._progress.used(piece.usage)
+            self._progress.add_usage(piece.usage)
         elif isinstance(piece, Cursor):  # pyright: ignore[reportUnnecessaryIsInstance]
             self._cursor = piece
         else:
             raise TypeError(
-                f"a provider gave a piece of type {type(piece).__name__}; accepted are str, Custom, Finish and Cursor"
+                f"a provider returned a piece of type {type(piece).__name__}; accepted: str, Custom, Finish and Cursor"
             )
         return ()
 
-    def _placed(self) -> None:
-        """A place that the provider gave lies behind the whole item; not behind half a pair, which has not gone out."""
+    def _take_cursor(self) -> None:
+        """Take over the item's cursor, which lies behind the whole item; not while half a pair is held back."""
         cursor, self._cursor = self._cursor, None
-        if cursor and self._seam is None and not self._carried:
+        if cursor and self._matcher is None and not self._carried:
             self._progress.cursor, self._progress.cursor_at = cursor.value, self._progress.offset
 
-    def _pieces(self, item: Any) -> Iterable[Piece]:
-        """The pieces in an item: who read the last one of its type is asked first."""
+    def _pieces_in(self, item: Any) -> Iterable[Piece]:
+        """The pieces in an item. The provider that read the last item of this type is asked first."""
         kind: type[Any] = type(item)
         if item is None:
             return ()
-        known = self._readers.get(kind)
+        known = self._provider_of.get(kind)
         if known and (pieces := known(item)) is not None:
             return (pieces,) if isinstance(pieces, str) else pieces
         for provider in self._providers:
             if provider is not known and (pieces := provider(item)) is not None:
-                self._readers[kind] = provider
+                self._provider_of[kind] = provider
                 return (pieces,) if isinstance(pieces, str) else pieces
         if isinstance(item, str):
             return (str.__str__(item),)
         name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
         accepted = ", ".join(getattr(each, "__name__", None) or type(each).__name__ for each in self._providers)
         raise TypeError(
-            f"an item of type {name} is not known; accepted are str and what these providers read: {accepted}; "
-            "for others give from_stream a provider=, a function from an item to its pieces"
+            f"an item has the unknown type {name}; accepted: str, and items that these providers read: {accepted}; "
+            "for other items give from_stream a provider=, a function from an item to its pieces"
         )
 
     def _text(self, piece: str) -> Iterable[StreamEvent]:
         if self._carried or (not piece.isascii() and is_surrogate(piece)):
             piece, self._carried, lone = join_surrogates(self._carried + piece)
-            if lone and not self._lone:
-                self._lone = True
-                return (LONE, *self._whole_text(piece))
-        return self._whole_text(piece)
+            if lone and not self._lone_reported:
+                self._lone_reported = True
+                return (LONE, *self._joined_text(piece))
+        return self._joined_text(piece)
 
-    def _whole_text(self, piece: str) -> Iterable[StreamEvent]:
-        """What goes out for text without halves of pairs."""
+    def _joined_text(self, piece: str) -> Iterable[StreamEvent]:
+        """The events for text without halves of pairs."""
         if not piece:
             return ()
-        if self._seam is None and self._told and not self._trim:
+        if self._matcher is None and self._announced and not self._trim:
             return (self._delta(piece),)
-        return self._beyond(piece)
+        return self._unread_text(piece)
 
-    def _beyond(self, piece: str) -> Iterable[StreamEvent]:
-        """What goes out for text of which something may have been read before."""
-        if self._seam is not None:
-            self._seam.held.append(piece)
-            rest = self._seam.match(piece)
+    def _unread_text(self, piece: str) -> Iterable[StreamEvent]:
+        """The events for text that may have been read before, at least in part."""
+        if self._matcher is not None:
+            self._matcher.held.append(piece)
+            rest = self._matcher.match(piece)
             if rest is None:
-                yield from self._diverged()
+                yield from self._begin_attempt()
                 return
-            if not self._seam.reached:
+            if not self._matcher.reached:
                 return
-            held, self._seam, piece = self._seam.held, None, rest
-            yield from self._tell()
-            if self._progress.again:
-                yield from self._reread(held, len(rest))
-        yield from self._tell()
+            held, self._matcher, piece = self._matcher.held, None, rest
+            yield from self._announce()
+            if self._progress.replay_due:
+                yield from self._replay(held, len(rest))
+        yield from self._announce()
         if self._trim:
             same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._trim, piece, strict=False)))
             self._trim = self._trim[same:] if same == len(piece) else ""
@@ -219,11 +221,11 @@ class SourceReader:
         if piece:
             yield self._delta(piece)
 
-    def _tell(self) -> Iterable[StreamEvent]:
-        """That the source was reopened, once it is known where the text goes on."""
-        if self._told:
+    def _announce(self) -> Iterable[StreamEvent]:
+        """`Resumed`, once it is known where the text goes on."""
+        if self._announced:
             return ()
-        self._told = True
+        self._announced = True
         progress, point = self._progress, self._point
         cause = type(point.cause).__name__ if point.cause else "TakenOver"
         return (Resumed(point.retry, progress.attempt, progress.offset, cause),)
@@ -231,63 +233,64 @@ class SourceReader:
     def _delta(self, text: str) -> Delta:
         progress = self._progress
         index, offset = progress.index, progress.offset
-        mark = progress.took(text)
-        return Delta(text, index, offset, progress.attempt, self._flow.time() - progress.base, mark)
+        position = progress.advance(text)
+        return Delta(text, index, offset, progress.attempt, self._flow.time() - progress.base, position)
 
-    def _reread(self, held: list[Any], rest: int) -> Iterable[StreamEvent]:
-        """What had been read in another process, for the rewriter of this one; `rest` of the last piece is new."""
+    def _replay(self, held: list[Any], rest: int) -> Iterable[StreamEvent]:
+        """Text that another process had read, for the rewriter of this one. The last piece ends with `rest` new code
+        points."""
         progress = self._progress
-        progress.again = False
+        progress.replay_due = False
         *pieces, last = (piece for piece in held if isinstance(piece, str))
         for piece in (*pieces, last[: len(last) - rest]):
             yield SourceReplayed(piece, progress.attempt, self._flow.time() - progress.base)
 
     def _custom(self, piece: Custom) -> Iterable[StreamEvent]:
         self._progress.refused |= piece.name == "refusal"
-        if self._seam is not None:
-            self._seam.held.append(piece)
-            self._skipped += 1
-        elif self._skipped < self._progress.customs:
-            self._skipped += 1  # it had come before the source failed
+        if self._matcher is not None:
+            self._matcher.held.append(piece)
+            self._customs_seen += 1
+        elif self._customs_seen < self._progress.customs:
+            self._customs_seen += 1  # it came before the source failed, too
         else:
-            yield from self._tell()
-            yield self._beside(piece)
+            yield from self._announce()
+            yield self._count_custom(piece)
 
-    def _beside(self, piece: Custom) -> Custom:
+    def _count_custom(self, piece: Custom) -> Custom:
         progress = self._progress
         progress.refused |= piece.name == "refusal"
         progress.customs += 1
-        self._skipped += 1
+        self._customs_seen += 1
         return piece
 
-    def _diverged(self) -> Iterable[StreamEvent]:
-        """It is another text: all of it is a new attempt."""
-        assert self._seam is not None
-        held, self._seam = self._seam.held, None
-        self._progress.anew()
-        yield from self._tell()
+    def _begin_attempt(self) -> Iterable[StreamEvent]:
+        """The text is another one: all of it is a new attempt."""
+        assert self._matcher is not None
+        held, self._matcher = self._matcher.held, None
+        self._progress.begin_anew()
+        yield from self._announce()
         for piece in held:
-            yield self._delta(piece) if isinstance(piece, str) else self._beside(piece)
+            yield self._delta(piece) if isinstance(piece, str) else self._count_custom(piece)
 
-    def _left(self) -> Iterable[StreamEvent]:
-        """Half a pair whose other half did not come before the failure; one that is reopened delivers it again."""
-        if self._carried and not self._framed and self._seam is None:
-            yield from flush_surrogate(self._carried, self._lone, self._delta)
+    def _flush_on_failure(self) -> Iterable[StreamEvent]:
+        """Half a pair that is held back when the source fails. A reopened source delivers it again."""
+        if self._carried and not self._reopens and self._matcher is None:
+            yield from flush_surrogate(self._carried, self._lone_reported, self._delta)
 
-    def _end(self) -> Iterable[StreamEvent]:
-        """The source has ended by itself, or time is up."""
+    def _finish(self) -> Iterable[StreamEvent]:
+        """The source has ended, or its time is up."""
         progress, reason = self._progress, self._reason
-        if self._seam is not None and reason != "timeout":
-            yield from self._diverged()  # shorter than what had been read
-        yield from self._tell()
-        yield from flush_surrogate(self._carried, self._lone, self._delta)
-        if reason is None and self._readers:
-            # Chunks of a provider say when they are through: without that the answer was cut off on its way.
-            if self._framed:
-                raise StreamCutOff("the provider's stream stopped without saying that the answer is through")
+        if self._matcher is not None and reason != "timeout":
+            yield from self._begin_attempt()  # shorter than the text read before
+        yield from self._announce()
+        yield from flush_surrogate(self._carried, self._lone_reported, self._delta)
+        if reason is None and self._provider_of:
+            # A provider's stream says when the answer is complete. Without that, the answer was cut off.
+            if self._reopens:
+                raise StreamCutOff("the provider's stream stopped without saying that the answer is complete")
             reason = "incomplete"
         reason = reason or "stop"
         if progress.refused and reason == "stop":
-            reason = "refusal"  # chat completions have no reason of their own for it
+            reason = "refusal"  # chat completions have no reason for a refusal
         self._point.over = True
         yield Ended(reason, progress.offset, progress.index, progress.usage)

@@ -1,7 +1,8 @@
-"""The local spool: what a store could not take is kept in a file of this machine, and delivered later.
+"""The local spool: calls that a store could not take are kept in a local file and delivered later.
 
-`spool`: `Spool`, what programs and operators hold.  `delivery`: how an entry gets into the store, however often it is tried.
-`letters`: `DeadLetters`, what will not be tried again by itself.  `file`: the SQLite file that they are in.
+`spool`: `Spool`, which programs and operators use. `delivery`: how an entry gets into the store once, however often it
+is tried. `letters`: `DeadLetters`, calls that are not tried again automatically. `file`: the SQLite file that holds
+them.
 """
 
 from cortex_rx.spool.letters import DeadLetter, DeadLetters

@@ -1,7 +1,6 @@
-"""How an entry gets into the store: once, whatever had arrived before, and however often it is tried.
+"""How an entry gets into the store: once, whatever has arrived before, and however often it is tried.
 
-Only repeatable calls are made, each under the name (claim) that it had the first time, so that a lost answer, or a process that
-is killed in between, changes nothing.
+Only repeatable calls are made. Each has the same claim each time, so a lost answer or a killed process does no harm.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from cortex_rx.spool.file import PIECE, Entry
 
 __all__ = ["deliver"]
 
-_LEASE = 10_000  # ms: while it is delivered, nobody else should take the stream over
+_LEASE = 10_000  # ms: no other writer should take the stream over during delivery
 
 Pieces = Callable[[int], Awaitable[str]]
 Texts = AsyncGenerator[str, None]
 
 
 async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
-    """Give the store what it could not take; `pieces(n)` is the n-th piece of the text, "" after the last.
+    """Deliver an entry to the store. `pieces(n)` is the n-th piece of its text, "" after the last.
 
-    Raises what the store says.  `StreamNotFound`: it was deleted meanwhile.  `StillOwned`: somebody else is writing the
-    stream.  `Diverged`, `Gap`, `IdempotencyConflict`: another text is stored.
+    Raises the store's error. `StreamNotFound`: the stream was deleted meanwhile. `StillOwned`: another writer writes
+    the stream. `Diverged`, `Gap`, `IdempotencyConflict`: another text is stored.
     """
     if entry.begin is None:
         await backend.mutation(entry.path, entry.args)
@@ -38,7 +37,7 @@ async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
             await answer.send(answer.pieces(), answer.epoch, answer.attempt, answer.start)
             return
         except Fenced:
-            pass  # somebody has taken the stream over meanwhile; whether he is still there, `begin` says
+            pass  # another writer has taken the stream over; `begin` finds out whether it still writes
     if await answer.is_wanted():
         begun = await backend.mutation("streams:begin", answer.begin | {"lease": _LEASE, "completes": True})
         if begun["state"] == "finished":
@@ -47,7 +46,7 @@ async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
 
 
 class _Answer:
-    """An answer, or what there is of one."""
+    """A complete or incomplete answer."""
 
     def __init__(self, backend: Backend, entry: Entry, begin: dict[str, Any], pieces: Pieces) -> None:
         self._backend = backend
@@ -57,7 +56,8 @@ class _Answer:
         self.epoch: int | None = entry.args.get("epoch")
         self.attempt: int = entry.args.get("attempt", 0)
         self.start: int = entry.args.get("start", 0)
-        # One that was never begun, as far as is known, is begun under its own claim: if it was all the same, that is this beginning.
+        # If the stream was never begun, as far as known, its own claim is kept: if `begin` did arrive, this is the same
+        # call.
         self.begin = begin if self.epoch is None else begin | {"claim": f"spool-{entry.id}"}
 
     async def pieces(self) -> Texts:
@@ -68,7 +68,7 @@ class _Answer:
             n += 1
 
     async def whole(self) -> Texts:
-        """The whole text: what was stored of it before, then the rest."""
+        """The whole text: first the stored part, then the rest."""
         at = 0
         while at < self.start:
             page = await self._read(self.attempt, at, min(PIECE, self.start - at))
@@ -87,11 +87,11 @@ class _Answer:
         return page["text"]
 
     async def is_wanted(self) -> bool:
-        """Whether the store has less than this.  If it has something else, this raises."""
+        """Whether the store has less than this answer. Raises if it has another text."""
         found = await self._streams.get(stream_id=self._stream, memory_space_id=self._space)
         if found is None:
             if self.epoch is not None:
-                raise StreamNotFound("the stream was taken back meanwhile")
+                raise StreamNotFound("the stream was rolled back meanwhile")
             return True
         state, length = found["state"], 0
         if state == "empty":
@@ -103,7 +103,7 @@ class _Answer:
                     raise _other(state)
                 length += len(text)
         if length <= found["length"] and self._path == "streams:append":
-            return False  # a part of an answer of which there is more already
+            return False  # a part of an answer: the store has more already
         if length == found["length"] and state == "finished":
             return False
         completes = self._path != "streams:append" and found.get("reason") == "incomplete"
@@ -112,7 +112,7 @@ class _Answer:
         return True
 
     async def send(self, texts: Texts, epoch: int, attempt: int, start: int) -> None:
-        """Piece by piece; the last one with the call that had failed."""
+        """Send the text piece by piece, the last piece with the call that had failed."""
         if self._path == "streams:close":
             await self._backend.mutation(self._path, self._args | {"epoch": epoch})
             return
@@ -138,4 +138,4 @@ class _Answer:
 def _other(state: str) -> Exception:
     if state == "finished":
         return IdempotencyConflict("another answer is stored under this stream id")
-    return Diverged("what is stored of this answer is another text")
+    return Diverged("another text is stored for this answer")

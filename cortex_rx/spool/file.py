@@ -1,7 +1,7 @@
-"""The file of a spool.  It is opened for each transaction and closed after it: it is rarely needed, and then nothing has to be
-closed, and nothing is shared with a child process.
+"""The file of a spool. It is opened for each transaction and closed after it, since it is rarely needed. So nothing has
+to be closed, and nothing is shared with a child process.
 
-Everything here blocks, and is run on a thread by `Spool`.
+Everything here blocks; `Spool` runs it on a thread.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from cortex_rx.errors import NotACortexFile, SpoolBusy, StoreTooNew
 __all__ = ["DRAIN_LEASE", "PIECE", "Entry", "SpoolFile"]
 
 PIECE = 262_144
-"""The code points of a text that are written, read and sent at a time."""
+"""How many code points of a text are written, read and sent at a time."""
 DRAIN_LEASE = 30_000
-"""For how long (ms) a drainer that does nothing is believed to be alive."""
+"""How long (ms) a silent drainer counts as alive."""
 
 _APPLICATION_ID = 0x43585350  # "CXSP"
 _VERSION = 1
-_PATIENCE = 10.0  # seconds that a transaction waits for another process
+_LOCK_TIMEOUT = 10.0  # seconds that a transaction waits for another process
 _SCHEMA = (
-    # `cause` makes an entry a dead letter.  `turn` is what `streams:begin` takes, `args` are those of the call, without the text.
-    "CREATE TABLE entries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, space TEXT NOT NULL, stream TEXT,"
-    " operator TEXT NOT NULL, path TEXT NOT NULL, args TEXT NOT NULL, turn TEXT, began REAL NOT NULL,"
+    # `cause` makes an entry a dead letter. `turn` holds the arguments of `streams:begin`, `args` those of the call,
+    # without the text.
+    "CREATE TABLE entries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, space TEXT NOT NULL,"
+    " stream TEXT, operator TEXT NOT NULL, path TEXT NOT NULL, args TEXT NOT NULL, turn TEXT, began REAL NOT NULL,"
     " length INTEGER NOT NULL, created INTEGER NOT NULL, cause TEXT, code TEXT)",
     "CREATE TABLE pieces (entry INTEGER NOT NULL REFERENCES entries (seq) ON DELETE CASCADE, n INTEGER NOT NULL,"
     " text TEXT NOT NULL, PRIMARY KEY (entry, n))",
@@ -42,7 +43,7 @@ _SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One call that the store has not answered: the function `path` with `args`, and the text that belongs to it, in pieces."""
+    """One call that the store has not taken: the function `path` with `args`, and its text, in pieces."""
 
     seq: int
     id: str
@@ -52,18 +53,17 @@ class Entry:
     path: str
     args: dict[str, Any]
     begin: dict[str, Any] | None
-    """What `streams:begin` takes, for an answer; None for another call, whose `args` are whole."""
+    """The arguments of `streams:begin`, for an answer; None for another call, whose `args` are complete."""
     length: int
-    """Of its text."""
+    """The length of its text."""
     created: int
     cause: str | None
     code: str | None
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, default=dict
-    )  # it was checked; a mapping need be no dict
+    # The value was checked. `default` is for mappings that are not dicts.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=dict)
 
 
 _COLUMNS = "seq, id, space, stream, operator, path, args, turn, length, created, cause, code"
@@ -96,10 +96,10 @@ class SpoolFile:
         create_file(self.path)
         with translate_errors(self.path):
             db = sqlite3.connect(
-                f"{Path(self.path).as_uri()}?mode=rw", timeout=_PATIENCE, isolation_level=None, uri=True
+                f"{Path(self.path).as_uri()}?mode=rw", timeout=_LOCK_TIMEOUT, isolation_level=None, uri=True
             )
             try:
-                retry_while_busy(lambda: self._prepare(db), _PATIENCE)
+                retry_while_busy(lambda: self._prepare(db), _LOCK_TIMEOUT)
                 db.execute("BEGIN IMMEDIATE")
                 try:
                     yield db
@@ -112,8 +112,8 @@ class SpoolFile:
                 release(db)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        """Recognise the file, or make it one of ours."""
-        db.execute("BEGIN")  # or another process could make its tables between one look and the next
+        """Check that the file is a spool, or make it one."""
+        db.execute("BEGIN")  # or another process could make its tables between two reads
         try:
             application, version, tables = (
                 db.execute(look).fetchone()[0]
@@ -123,22 +123,22 @@ class SpoolFile:
             if db.in_transaction:
                 db.execute("ROLLBACK")
         if application != _APPLICATION_ID and (application or version or tables):
-            raise NotACortexFile(f"{self.path}: the file is another database, no spool")
+            raise NotACortexFile(f"{self.path}: the file is another database, not a spool")
         if version > _VERSION:
             raise StoreTooNew(f"{self.path}: the spool has version {version}, this package knows {_VERSION}")
         db.execute("PRAGMA foreign_keys = ON")
-        # A transaction here ends when its journal is deleted.  EXTRA syncs the folder then: with FULL the journal may be back after
-        # the power was lost, and what was acknowledged is undone.
+        # A transaction here ends when its journal is deleted. EXTRA then syncs the folder. With FULL, the journal may
+        # be back after a loss of power and undo an acknowledged transaction.
         db.execute("PRAGMA synchronous = EXTRA")
         db.execute("PRAGMA secure_delete = ON")
         if self._max_page_count is not None:
             db.execute(f"PRAGMA max_page_count = {self._max_page_count:d}")
         if application:
             return
-        db.execute("PRAGMA auto_vacuum = FULL")  # what was delivered takes no room any more
+        db.execute("PRAGMA auto_vacuum = FULL")  # delivered entries take no space
         db.execute("BEGIN EXCLUSIVE")
         try:
-            if not db.execute("PRAGMA application_id").fetchone()[0]:  # nobody else has made it meanwhile
+            if not db.execute("PRAGMA application_id").fetchone()[0]:  # no other process has made it meanwhile
                 for statement in _SCHEMA:
                     db.execute(statement)
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID:d}")
@@ -148,8 +148,6 @@ class SpoolFile:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-
-    # --- entries ------------------------------------------------------------------------------------------------------
 
     def add(
         self,
@@ -163,7 +161,7 @@ class SpoolFile:
         began: float = 0.0,
         cause: tuple[str, str] | None = None,
     ) -> str:
-        """One entry, durable when this returns; its id.  `cause`, in words and as a code, makes it a dead letter."""
+        """Add an entry, durable when this returns. Returns its id. A `cause` (words, code) makes it a dead letter."""
         id = uuid.uuid4().hex
         row = {
             "id": id,
@@ -189,7 +187,7 @@ class SpoolFile:
         return id
 
     def piece(self, seq: int, n: int) -> str:
-        """The n-th piece of the text of an entry, or ""."""
+        """The n-th piece of an entry's text, or ""."""
         with self._transaction() as db:
             row = db.execute("SELECT text FROM pieces WHERE entry = ? AND n = ?", (seq, n)).fetchone()
         return row[0] if row else ""
@@ -202,7 +200,7 @@ class SpoolFile:
             return int(db.execute("SELECT count(*) FROM entries WHERE cause IS NULL").fetchone()[0])
 
     def forget(self, space: str, stream: str, began: float, epoch: int) -> int:
-        """Remove what waits of an answer that came to no end, up to this epoch; 0 is that of one that was never begun."""
+        """Remove the waiting entries of an unfinished answer, up to this epoch; 0 if it was never begun."""
         if not self.exists:
             return 0
         with self._transaction() as db:
@@ -212,10 +210,8 @@ class SpoolFile:
                 (space, stream, began, epoch),
             ).rowcount
 
-    # --- dead letters -------------------------------------------------------------------------------------------------
-
     def dead(self, space: str | None, id: str | None = None) -> list[Entry]:
-        """The dead letters, of this space and id if they are given; the oldest first."""
+        """The dead letters, of this space and id if they are given, oldest first."""
         if not self.exists:
             return []
         with self._transaction() as db:
@@ -227,19 +223,17 @@ class SpoolFile:
         return [_entry(row) for row in rows]
 
     def bury(self, seq: int, cause: str, code: str) -> None:
-        """Make it a dead letter; or one with another cause."""
+        """Make an entry a dead letter, or change its cause."""
         with self._transaction() as db:
             db.execute("UPDATE entries SET cause = ?, code = ? WHERE seq = ?", (cause, code, seq))
 
     def remove(self, seq: int) -> None:
-        """It was delivered, or is not wanted any more."""
+        """Remove an entry that was delivered or is not wanted any more."""
         with self._transaction() as db:
             db.execute("DELETE FROM entries WHERE seq = ?", (seq,))
 
-    # --- one drainer --------------------------------------------------------------------------------------------------
-
     def next(self, drainer: str, skipped: list[int]) -> Entry | None:
-        """The entry whose stream began first; the drainer is the only one, for a lease from now on, else `SpoolBusy`."""
+        """The entry whose stream began first. Takes the drainer's lease anew; `SpoolBusy` if another drainer has it."""
         now = self._now()
         with self._transaction() as db:
             held = db.execute("SELECT id, until FROM drainer").fetchone()
@@ -254,7 +248,7 @@ class SpoolFile:
         return _entry(row) if row else None
 
     def renew(self, drainer: str) -> None:
-        """The drainer is alive; `SpoolBusy` if it was silent for too long, and another one has begun."""
+        """Renew the drainer's lease; `SpoolBusy` if it expired and another drainer has begun."""
         with self._transaction() as db:
             found = db.execute("UPDATE drainer SET until = ? WHERE id = ?", (self._now() + DRAIN_LEASE, drainer))
             if not found.rowcount:
@@ -262,7 +256,7 @@ class SpoolFile:
                 raise SpoolBusy(held[0] if held else self._now())
 
     def leave(self, drainer: str) -> None:
-        """The drainer has ended."""
+        """Release the drainer's lease."""
         if self.exists:
             with self._transaction() as db:
                 db.execute("DELETE FROM drainer WHERE id = ?", (drainer,))

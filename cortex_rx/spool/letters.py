@@ -1,4 +1,4 @@
-"""Dead letters: what failed for good, with its cause, until somebody looks at it."""
+"""Dead letters: calls that failed for good, with their cause, kept until a person looks at them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ class DeadLetter:
     id: str
     memory_space_id: str
     operator: str
-    """Whose write it was: `finalize`, `persist_partial`, or the name that an operator of your own gave."""
+    """The operator that wrote: `finalize`, `persist_partial`, or the name that your own operator gave."""
     path: str
     """The function of the store."""
     args: Mapping[str, Any]
-    """What the function was to be given; of an answer without its text."""
+    """The arguments of the call; for an answer without its text."""
     stream_id: str | None
     cause: str
-    """The error, in words.  It may contain text of a user's, so keep it out of logs."""
+    """The error, in words. It may contain a user's text, so keep it out of logs."""
     code: str
     """The error's code."""
     created_at: int
     """Epoch milliseconds."""
     text: str
-    """What the store does not have of an answer, from `args["start"]` on: in a list its first 65,536 code points, from `get` all of it."""
+    """The text of an answer that the store does not have, from `args["start"]` on. `list` gives its first 65,536 code
+    points, `get` all of it."""
     text_length: int
 
 
@@ -48,8 +49,8 @@ _Letters: TypeAlias = list[DeadLetter]  # inside the class, `list` is a method
 class DeadLetters:
     """The dead letters in a spool.
 
-    Two kinds come here: an answer that contradicts what the store has, found by `drain`; and a write of an operator beside the
-    answer that failed for good, which the operator hands over by `add`.
+    There are two kinds: an answer that contradicts the stored one, found by `drain`, and another write of an operator
+    that failed for good, which the operator hands over with `add`.
 
     >>> import asyncio, tempfile
     >>> from cortex_rx import SqliteBackend, Spool
@@ -76,11 +77,13 @@ class DeadLetters:
     async def add(
         self, memory_space_id: str, operator: str, path: str, args: Mapping[str, Any], cause: BaseException | str
     ) -> str:
-        """Keep a mutation that failed for good, so that it can be tried again when its cause is mended; the id of the letter.
+        """Keep a mutation that failed for good, to be tried again when its cause is mended. Returns the id of the
+        letter.
 
-        `path` and `args` are those of the call; it must be one that can be repeated, and of this memory space.  What no backend
-        would ever take is refused here, by the checks that every backend has (`contract.check`): `InvalidArgument`, or
-        `UnknownFunction` for what is no mutation.  It is durable when this returns.  Raises a `StoreError` if it cannot be kept.
+        `path` and `args` are those of the call. It must be repeatable, and belong to this memory space. The letter is
+        durable when this returns. Arguments that no backend accepts are refused here, by the checks of every backend
+        (`contract.check`): `InvalidArgument`, or `UnknownFunction` for a path that is not a mutation. Raises a
+        `StoreError` if the letter cannot be kept.
         """
         for name, value in (("memory_space_id", memory_space_id), ("operator", operator), ("path", path)):
             check.name(name, value)
@@ -94,19 +97,19 @@ class DeadLetters:
         return await self._spool.run(partial(self._spool.file.add, memory_space_id, operator, path, args, cause=why))
 
     async def list(self, memory_space_id: str | None = None) -> _Letters:
-        """The dead letters of a memory space, or (None) of all, the oldest first."""
+        """The dead letters of a memory space, or (None) of all spaces, oldest first."""
         check.optional(check.name)("memory_space_id", memory_space_id)
         entries = await self._spool.run(partial(self._spool.file.dead, memory_space_id))
         return [await self._letter(entry, HEAD_LENGTH) for entry in entries]
 
     async def get(self, id: str) -> DeadLetter:
-        """One of them, with all of its text.  `LetterNotFound` if there is none."""
+        """A dead letter with all of its text. `LetterNotFound` if there is none."""
         return await self._letter(await self._find(id), None)
 
     async def redrive(self, id: str) -> None:
-        """Try it again; once the store has acknowledged it, it is no dead letter any more.
+        """Try the call again. When the store has acknowledged it, the letter is removed.
 
-        Raises what the store says; then it stays, with that as its cause.  `LetterNotFound` if there is none.
+        Raises the store's error; then the letter stays, with the error as its cause. `LetterNotFound` if there is none.
         """
         entry = await self._find(id)
         try:
@@ -117,14 +120,14 @@ class DeadLetters:
         await self._spool.run(partial(self._spool.file.remove, entry.seq))
 
     async def discard(self, id: str) -> None:
-        """Delete it for good.  `LetterNotFound` if there is none."""
+        """Delete a dead letter for good. `LetterNotFound` if there is none."""
         entry = await self._find(id)
         await self._spool.run(partial(self._spool.file.remove, entry.seq))
 
     async def _find(self, id: str) -> Entry:
         found = await self._spool.run(partial(self._spool.file.dead, None, check.name("id", id)))
         if not found:
-            raise LetterNotFound("there is no dead letter of this id")
+            raise LetterNotFound("there is no dead letter with this id")
         return found[0]
 
     async def _letter(self, entry: Entry, most: int | None) -> DeadLetter:

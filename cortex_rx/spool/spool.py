@@ -1,4 +1,4 @@
-"""`Spool`: where what a store could not take waits for it to be back."""
+"""`Spool`: where calls wait until the store is available again."""
 
 from __future__ import annotations
 
@@ -33,47 +33,47 @@ _OUTCOMES = {
     Verdict.TAKEN: "later",
     Verdict.CONFLICT: "dead",
     Verdict.REPEATED: "dead",
-    Verdict.BUG: "dead",  # one that this entry meets; it must not hold up all others
+    Verdict.BUG: "dead",  # of this entry; it must not hold up all others
     Verdict.TRANSIENT: "failed",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What became of one entry."""
+    """The outcome of one entry."""
 
     id: str
     memory_space_id: str
     stream_id: str
     code: str | None = None
-    """The code of the error for which it was dropped, or became a dead letter."""
+    """The code of the error for which the entry was dropped or became a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrainReport:
-    """What a drain did."""
+    """The outcome of a drain."""
 
     delivered: tuple[Drained, ...] = ()
-    """What is in the store now."""
+    """Entries that are in the store now."""
     dropped: tuple[Drained, ...] = ()
-    """What was deleted in the store meanwhile, and so is not wanted any more."""
+    """Entries that are not wanted any more, since their stream was deleted meanwhile."""
     dead: tuple[Drained, ...] = ()
-    """What contradicts the store: dead letters from now on."""
+    """Entries that contradict the store: dead letters from now on."""
     left: int = 0
-    """How much still waits: its stream is being written by somebody, or the store failed again."""
+    """How many entries still wait: another writer writes their stream, or the store failed again."""
     error: Exception | None = None
-    """What the store failed with, if it did."""
+    """The error of the store, if it failed."""
 
 
 class Spool:
-    """A SQLite file in which what a store could not take is kept until `drain`.
+    """A SQLite file that keeps calls which a store could not take, until `drain`.
 
-    `path`: the file, made with mode 0600 when something is to be kept.  `max_page_count`: its size at most, in pages of 4,096
-    bytes (then `StoreFull`).  `clock`: epoch seconds.  Each entry holds all that is needed to store it elsewhere and later: the
-    question with its owner, the text, and what the store would have been sent; no resume token.  Several processes may use
-    one file; nothing of it is open between two uses, so there is nothing to close.
+    `path`: the file, made with mode 0600 at the first entry. `max_page_count`: its maximum size, in pages of 4,096
+    bytes; beyond it, `StoreFull`. `clock`: epoch seconds. Each entry holds all that is needed to store it elsewhere and
+    later: the question with its owner, the text, and the arguments of the call; no resume token. Several processes may
+    use one file. The file is not open between two uses, so there is nothing to close.
 
-    One spool is for one store: whatever is in it goes to the store that it is drained into.
+    Use one spool for one store: all entries go to the store that `drain` gets.
 
     >>> import tempfile
     >>> from cortex_rx import SqliteBackend, remember
@@ -110,24 +110,24 @@ class Spool:
         check.optional(check.whole(1, MOST_PAGES))("max_page_count", max_page_count)
         check.function("clock", clock)
         self.path: str = os.path.abspath(self._given)
-        """Where it is."""
+        """The absolute path of the file."""
         self.file: SpoolFile = SpoolFile(self.path, max_page_count, clock)
 
     def __repr__(self) -> str:
         return f"Spool({self._given!r})"
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do something with the file, on a thread."""
+        """Run a function that uses the file, on a thread."""
         return await asyncio.get_running_loop().run_in_executor(None, work)
 
     async def count(self) -> int:
-        """How many entries wait to be delivered; dead letters are not among them."""
+        """How many entries wait to be delivered, without dead letters."""
         return await self.run(self.file.count)
 
     async def put(self, opened: Opened, operator: str, path: str, args: Mapping[str, Any]) -> Spooled:
-        """Keep a call of a stream that the store could not take: the function `path` of the store, and its arguments.
+        """Keep a call of a stream that the store could not take: the function's `path` and its arguments.
 
-        Without an `epoch` among them, or with 0, the stream was not begun.  It is durable when this returns.
+        Without an `epoch` among them, or with 0, the stream was not begun. The entry is durable when this returns.
         """
         text: str = args.get("text", "")
         rest = {name: value for name, value in args.items() if name != "text" and (name != "epoch" or value)}
@@ -144,20 +144,21 @@ class Spool:
         return Spooled(self.path, await self.run(add))
 
     async def forget(self, opened: Opened, epoch: int = 0) -> int:
-        """Remove what waits of an answer that was stopped and is not wanted; how many entries that were.
+        """Remove the entries of an answer that was stopped and is not wanted. Returns how many there were.
 
-        `epoch` is that of its writer, 0 if it was never begun: what another one left who took the stream over stays.
+        `epoch` is that of the answer's writer, 0 if it was never begun. Entries of a later writer of the stream stay.
         """
         forget = partial(self.file.forget, opened.turn.memory_space_id, opened.stream_id, opened.at, epoch)
         return await self.run(forget)
 
     async def drain(self, backend: Backend) -> DrainReport:
-        """Deliver what waits, in the order in which the streams began; an entry is removed when the store has acknowledged it.
+        """Deliver the waiting entries, in the order in which their streams began.
 
-        A complete answer replaces an incomplete one that it extends.  What contradicts the store becomes a dead letter; what was
-        deleted there meanwhile is dropped.  When the store fails, the rest is left for the next time, and the report says so.
-        One drainer is at work at a time, in whatever process: `SpoolBusy`.  It may be killed, and what it had begun is finished
-        by the next one, 30 s later.
+        An entry is removed when the store has acknowledged it. A complete answer replaces an incomplete one that it
+        extends. An entry that contradicts the store becomes a dead letter. An entry whose stream was deleted is
+        dropped. If the store fails, the other entries are left for the next time, and the report says so. Only one
+        drainer works at a time, over all processes; another one gets `SpoolBusy`. If a drainer is killed, the next one
+        finishes its work, 30 s later.
         """
         checked_backend("backend", backend)
         drainer = uuid.uuid4().hex
@@ -171,25 +172,17 @@ class Spool:
                 outcome, error = await self._deliver(backend, entry, drainer)
                 if outcome == "later":
                     skipped.append(entry.seq)
-                    continue
-                if outcome == "failed":
+                elif outcome == "failed":
                     failed = error
-                    continue
-                if outcome == "dead" and error:
-                    await self.run(partial(self.file.bury, entry.seq, *cause_of(error)))
                 else:
-                    await self.run(partial(self.file.remove, entry.seq))
-                code = cause_of(error)[1] if error else None
-                outcomes[outcome].append(Drained(entry.id, entry.space, entry.stream or "", code))
-                level = logging.INFO if outcome == "delivered" else logging.WARNING
-                log.log(level, "spool: %s %s (stream %s)", outcome, code or "", entry.stream)
+                    outcomes[outcome].append(await self._conclude(entry, outcome, error))
         finally:
             await self.run(partial(self.file.leave, drainer))
         done = {name: tuple(entries) for name, entries in outcomes.items()}
         return DrainReport(done["delivered"], done["dropped"], done["dead"], await self.count(), failed)
 
     async def _deliver(self, backend: Backend, entry: Entry, drainer: str) -> tuple[str, Exception | None]:
-        """What became of it, and why."""
+        """The outcome of an entry, and its error."""
 
         async def piece(n: int) -> str:
             await self.run(partial(self.file.renew, drainer))
@@ -204,8 +197,19 @@ class Spool:
             return _OUTCOMES.get(judge(error).verdict, refused), error
         return "delivered", None
 
+    async def _conclude(self, entry: Entry, outcome: str, error: Exception | None) -> Drained:
+        """Remove an entry, or make it a dead letter."""
+        if outcome == "dead" and error:
+            await self.run(partial(self.file.bury, entry.seq, *cause_of(error)))
+        else:
+            await self.run(partial(self.file.remove, entry.seq))
+        code = cause_of(error)[1] if error else None
+        level = logging.INFO if outcome == "delivered" else logging.WARNING
+        log.log(level, "spool: %s %s (stream %s)", outcome, code or "", entry.stream)
+        return Drained(entry.id, entry.space, entry.stream or "", code)
+
     async def piece(self, entry: Entry, n: int) -> str:
-        """A piece of the text of an entry; "" after the last."""
+        """The n-th piece of an entry's text; "" after the last."""
         return await self.run(partial(self.file.piece, entry.seq, n))
 
 
@@ -214,14 +218,14 @@ checked_spool: check.Check = check.instance(Spool, "a Spool")
 
 
 def cause_of(error: BaseException) -> tuple[str, str]:
-    """An error in words, and its code."""
+    """An error, in words, and its code."""
     return f"{type(error).__name__}: {error}", getattr(error, "code", None) or type(error).__name__
 
 
 async def spool_call(spool: Spool | None, opened: Opened, operator: str, call: Call[Any], message: str) -> NotStored:
-    """The error that says what was not stored, and where it is kept now.
+    """Keep a call in the spool. Returns the error that says what was not stored, and where it is kept now.
 
-    If there is no spool, or it fails as well, the error carries the text all the same.
+    Without a spool, or if it fails too, the error carries the text all the same.
     """
     text, offset = call.args.get("text", ""), call.args.get("start", 0)
     if spool is None:

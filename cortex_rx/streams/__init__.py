@@ -1,4 +1,4 @@
-"""Streams in the store: taking one over, following one."""
+"""Streams in the store: taking a stream over, and following one."""
 
 from cortex_rx.streams.follow import Position, follow
 from cortex_rx.streams.takeover import ResumeFrom

@@ -1,4 +1,4 @@
-"""Reading a stream from the store while it is written, in whatever process: what is stored, then what comes."""
+"""Reading a stream from the store while any process writes it: first the stored text, then what follows."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from cortex_rx.retry.pauses import Backoff, retrying
 __all__ = ["Position", "follow"]
 
 _PAGE = 65_536  # code points of one event
-_PATIENCE = 30.0  # seconds that a store may be away
+_AWAY = 30.0  # seconds that a store may be unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
     """How far a reader has seen an answer: `offset` code points of `attempt`, written under `epoch`.
 
-    `answer.position` gives it; as JSON it is three numbers.
+    `answer.position` returns it. As JSON it is three numbers.
 
     >>> Position(offset=120, attempt=0, epoch=1)
     Position(offset=120, attempt=0, epoch=1)
@@ -51,20 +51,20 @@ async def follow(
     *,
     every: timedelta = timedelta(milliseconds=200),
 ) -> AsyncGenerator[StreamEvent, None]:
-    """The text of a stream from `after` on: what is stored, then what is stored next, to the end.
+    """The text of a stream from `after` on, to its end: first the stored text, then new text as it is stored.
 
-    Gives `Delta`s (their `index` counts from 0 here), and one of `Ended`, `Interrupted` (nobody writes any more: it can be
-    resumed, and followed again) and `RolledBack` as the last.  `Rewound` comes where a reader has seen what does not exist any
-    more: text that was shown and lost with its process, or that of an older attempt; it says where the text goes on.  With a `Position`
-    that is certain; with a number alone it is noticed only where that is beyond what is stored.
+    Yields `Delta`s, whose `index` counts from 0 here. The last event is `Ended`, `Interrupted` (no process writes any
+    more; the stream can be resumed, and followed again) or `RolledBack`. `Rewound` says where the text goes on if the
+    reader has seen text that no longer exists: text that was shown and lost with its process, or text of an older
+    attempt. With a `Position` this is always noticed; with a number alone only if it lies beyond the stored text.
 
-    The store is asked every `every`, and waited for when it is away, 30 s at most.  Raises `StreamNotFound`.
+    The store is read every `every`. An unavailable store is waited for, 30 s at most. Raises `StreamNotFound`.
 
     >>> from cortex_rx import Cortex
     >>> async def main():
     ...     async with Cortex(":memory:") as cortex:
-    ...         answer = cortex.memory.remember_stream(
-    ...             ["Hello ", "Ada"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", user_id="ada", user_name="Ada")
+    ...         turn = {"memory_space_id": "s", "conversation_id": "c-1", "user_message": "Hi!"}
+    ...         answer = cortex.memory.remember_stream(["Hello ", "Ada"], **turn, user_id="ada", user_name="Ada")
     ...         await answer
     ...         return [event async for event in cortex.memory.follow("s", answer.stream_id, after=6)]
     >>> asyncio.run(main())
@@ -77,7 +77,7 @@ async def follow(
         after = Position(check.whole()("after", after))
     pause = check.seconds()("every", every)
     offset, index, seen = after.offset, 0, False
-    epoch = after.epoch or None  # under which it was written what has been read; without it nothing can be said of that
+    epoch = after.epoch or None  # of the text read so far; without it, lost text cannot be noticed
     attempt = after.attempt if epoch else None
     while True:
         try:
@@ -90,7 +90,7 @@ async def follow(
                 epoch=epoch,
                 limit=_PAGE,
             )
-            page = await retrying(look, Backoff(repeat(pause, int(_PATIENCE / pause) + 1)))
+            page = await retrying(look, Backoff(repeat(pause, int(_AWAY / pause) + 1)))
         except StreamNotFound:
             if not seen:
                 raise
@@ -101,10 +101,10 @@ async def follow(
             yield RolledBack(stream_id)
             return
         newest, until = page["attempts"], page["certain"]
-        # From now on it is that of what is stored: if the stream is rolled back and begun anew between two looks, that is noticed.
+        # The epoch of the stored text, so that a rollback and a new beginning between two reads are noticed.
         epoch = page["epoch"]
-        if (attempt is not None and newest != attempt) or offset > until:
-            begun_anew = attempt is not None and newest != attempt
+        begun_anew = attempt is not None and newest != attempt
+        if begun_anew or offset > until:
             attempt, offset = newest, 0 if begun_anew else until
             yield Rewound(attempt, offset)
             continue

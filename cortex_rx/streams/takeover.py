@@ -1,4 +1,4 @@
-"""Taking over a stream that another process began: before the model is asked, with a token."""
+"""Taking over a stream of another process, with a token, before the model is asked."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 __all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "TakenOverStream", "new_token", "read_text", "take_over", "token_hash"]
 
 LEASE: timedelta = timedelta(seconds=10)
-"""How long a stream is its writer's after his last sign of life."""
+"""How long a writer owns a stream after its last sign of life."""
 TOKEN_TTL: timedelta = timedelta(hours=1)
-"""How long a token is good."""
+"""How long a token is valid."""
 
 
 def new_token() -> str:
-    """A token: 256 bits that nobody can guess."""
+    """A new token of 256 random bits."""
     return f"resume_{secrets.token_urlsafe(32)}"
 
 
 def token_hash(token: str) -> str:
-    """What the store knows of a token."""
+    """The SHA-256 of a token: all that the store knows of it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeFrom:
-    """A stream to be taken over: where it is stored, and the token that says so.
+    """A stream to take over: where it is stored, and a token of it.
 
-    While its writer is alive it is waited for, for one lease at most, then `StillOwned` is raised; with `take_over` it is
-    taken at once, and the former writer is fenced off.  `claim` makes a repetition harmless: a take-over whose answer was
-    lost is the same one when it is sent again under the same claim.
+    While another writer is alive, the call waits for it, at most one lease, and then raises `StillOwned`. With
+    `take_over` the stream is taken at once, and the former writer is fenced off. `claim` makes a repeated call
+    harmless: a take-over whose answer was lost is the same take-over when it is sent again with the same claim.
 
     >>> from cortex_rx.backends import SqliteBackend
     >>> ResumeFrom(SqliteBackend(":memory:"), "support", "resume_...", claim="mine")  # the token is not shown
@@ -59,7 +59,7 @@ class ResumeFrom:
     take_over: bool = False
     claim: str = field(default_factory=lambda: uuid.uuid4().hex)
     expected: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Fields of the `Turn` that the stored one must have; another value is an `IdempotencyConflict`."""
+    """Values that fields of the stored `Turn` must have; another value is an `IdempotencyConflict`."""
 
     def __post_init__(self) -> None:
         checked_backend("backend", self.backend)
@@ -77,7 +77,7 @@ class ResumeFrom:
 
 @dataclass(frozen=True, slots=True)
 class TakenOverStream:
-    """A stream that is ours now, or that had ended."""
+    """A stream that this process owns now, or that has ended."""
 
     turn: Turn
     stream_id: str
@@ -90,17 +90,17 @@ class TakenOverStream:
     mark: SourcePosition | None
     token: str = field(repr=False)
     ended: str | None = None
-    """The reason with which the answer ended, if it is finished."""
+    """The reason why the answer ended, if it is finished."""
     usage: Usage | None = None
     empty: bool = False
-    """It was closed without an answer."""
+    """The stream was closed without an answer."""
 
 
 async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> TakenOverStream:
-    """Own the stream, and read what is stored of it.
+    """Take the stream over, and read its stored text.
 
-    Raises `TokenUnknown`, `TokenExpired`, `TokenSuperseded`, `WrongMemorySpace`, `StillOwned` or `StreamNotFound`; `Fenced` if another
-    one takes it over meanwhile.
+    Raises `TokenUnknown`, `TokenExpired`, `TokenSuperseded`, `WrongMemorySpace`, `StillOwned` or `StreamNotFound`, and
+    `Fenced` if another writer takes it over meanwhile.
     """
     token = new_token()
     streams, space = Streams(resume.backend), resume.memory_space_id
@@ -119,17 +119,17 @@ async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> TakenOverStream:
             answer = await retrying(lambda: call, Backoff(SHORT_PAUSES))
             break
         except StillOwned as error:
-            left = error.until / 1000 - flow.wall()  # by our clock: it only says when to ask again
+            left = error.until / 1000 - flow.wall()  # by the local clock: it only decides when to ask again
             if flow.time() >= given_up:
                 raise
             await asyncio.sleep(min(max(left, 0.05), max(given_up - flow.time(), 0.05)))
     turn = turn_of(answer["turn"])
     for name, value in resume.expected.items():
         if getattr(turn, name) != value:
-            # It is let go of again: whoever means this stream need not wait for the lease to run out.
+            # Release the stream, so that the caller that means it need not wait for the lease to expire.
             stream, epoch = answer["streamId"], answer["epoch"]
             await streams.renew(stream_id=stream, memory_space_id=space, epoch=epoch, lease=0)
-            raise IdempotencyConflict(f"the token is of a stream with another {name}")
+            raise IdempotencyConflict(f"the token belongs to a stream with another {name}")
     mark = answer.get("mark")
     text, index = "", 0
     if answer["state"] != "empty":
@@ -162,9 +162,9 @@ def turn_of(args: Mapping[str, Any]) -> Turn:
 async def read_text(
     streams: Streams, space: str, stream_id: str, attempt: int, epoch: int | None = None
 ) -> tuple[str, int]:
-    """The whole text of an attempt, page by page, and the number of deltas in it.
+    """The whole text of an attempt, read page by page, and the number of its deltas.
 
-    Of one who owns the stream under `epoch` it is his; once another has taken it over, `Fenced`: the text may have grown.
+    With `epoch`, raises `Fenced` if another writer has taken the stream over, since the text may have grown.
     """
     parts: list[str] = []
     at = 0
@@ -173,7 +173,7 @@ async def read_text(
             memory_space_id=space, stream_id=stream_id, attempt=attempt, after=at, limit=16 * HEAD_LENGTH
         )
         if epoch is not None and page["epoch"] != epoch:
-            raise Fenced(f"the stream is at epoch {page['epoch']}, and was taken over at {epoch}")
+            raise Fenced(f"the stream was taken over at epoch {epoch}, and is at epoch {page['epoch']} now")
         parts.append(page["text"])
         at += len(page["text"])
         if at >= page["length"] or not page["text"]:

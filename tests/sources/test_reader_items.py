@@ -166,8 +166,8 @@ async def test_an_item_of_an_unknown_type_names_it_and_what_is_accepted(kit, ite
     assert came.texts == ["a"] and came.of(Ended) == []
     assert type(came.error) is TypeError
     message = str(came.error)
-    assert re.search(rf"an item of type (\S+)?{re.escape(name)} is not known", message)
-    assert f"accepted are str and what these providers read: {KNOWN};" in message and "provider=" in message
+    assert re.search(rf"an item has the unknown type (\S+)?{re.escape(name)};", message)
+    assert f"accepted: str, and items that these providers read: {KNOWN};" in message and "provider=" in message
     assert "secret" not in message
 
 
@@ -231,7 +231,7 @@ async def test_a_string_is_one_piece_and_pieces_may_be_any_iterable(kit):
 async def test_a_piece_that_is_none_is_named_after_those_before_it(kit, piece):
     came = await kit.read([object()], provider=lambda _: ["a", piece])
     assert came.texts == ["a"] and type(came.error) is TypeError
-    assert f"a piece of type {type(piece).__name__}; accepted are str, Custom, Finish and Cursor" in str(came.error)
+    assert f"a piece of type {type(piece).__name__}; accepted: str, Custom, Finish and Cursor" in str(came.error)
     assert "secret" not in str(came.error)
 
 

@@ -106,7 +106,7 @@ def test_the_pieces_of_an_own_provider(kit):
         _, error = through_all(kit, items, provider=provider)
         assert type(error) is TypeError
     _, error = through_all(kit, ["a", "both"], provider=lambda item: [item, 3.0])
-    assert "accepted are str, Custom, Finish and Cursor" in str(error)
+    assert "accepted: str, Custom, Finish and Cursor" in str(error)
 
 
 @pytest.mark.parametrize("kind", ["replayable", "restart"])

@@ -1,9 +1,9 @@
-"""What the items of a provider's stream hold: for each provider one small function, a `Provider`.
+"""Reads the items of providers' streams: for each provider one small function, a `Provider`.
 
-It is given an item and returns the pieces in it, or None if the item is not of its kind.  A piece is text of the answer, a
-`Custom` event (anything else that came along), a `Finish`, or a `Cursor`.  No SDK is imported: an item is known by what it says of itself.
+It takes an item and returns the pieces in it, or None if the item is not of its kind. A piece is text of the answer, a
+`Custom` event (anything else), a `Finish`, or a `Cursor`. No SDK is imported: an item is recognised by its fields.
 
-One of your own is a function too, and `from_stream(..., provider=)` asks it first::
+Your own provider is a function too, and `from_stream(..., provider=)` asks it first::
 
     >>> def spoken(item):
     ...     if not isinstance(item, dict) or "say" not in item:
@@ -32,4 +32,4 @@ __all__ = [
 ]
 
 PROVIDERS: tuple[Provider, ...] = (openai_chat, openai_responses, anthropic_messages)
-"""Those that `from_stream` knows."""
+"""The providers that `from_stream` knows."""

@@ -1,4 +1,4 @@
-"""What a provider gives, and how it reads an item: the object of an SDK and the JSON of it alike."""
+"""The pieces that a provider returns, and how it reads an item: an object of an SDK or its JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Why the answer ended and what it used; a provider may say the two in separate items."""
+    """Why the answer ended, and its usage. A provider may send the two in separate items."""
 
     reason: str | None = None
     usage: Usage | None = None
@@ -40,48 +40,48 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place behind an item, from which the provider can go on: for `replayable(..., cursor=True)`."""
+    """The place after an item, from which the provider can go on: for `replayable(..., cursor=True)`."""
 
     value: Any
-    """JSON: what the provider takes to go on after the item."""
+    """JSON: the value with which the provider goes on after the item."""
 
 
 Piece: TypeAlias = "str | Custom | Finish | Cursor"
-"""Text of the answer, something else that came along, how it ended, or from where it can go on."""
+"""Text of the answer, another item, how the answer ended, or from where it can go on."""
 Provider: TypeAlias = Callable[[Any], "str | Iterable[Piece] | None"]
 """The pieces in an item (a string is one piece), or None if the item is not of this provider's kind.
 
-A piece of a refusal is text of the answer, with a `Custom` named `refusal` beside it: an answer with such a one ends as `refusal`
-where its reason would be `stop`.
+A piece of a refusal is text of the answer, with a `Custom` named `refusal` beside it. An answer with such a piece ends
+as `refusal` where its reason would be `stop`.
 
-The answer is taken to be whole when a `Finish` with a reason has come: a stream of such items that ends without one is
-`incomplete`.  Where nothing says how the answer ended, hand `from_stream` the bare text.
+The answer is complete when a `Finish` with a reason has come. A stream of such items that ends without one is
+`incomplete`. If the items never say how the answer ended, give `from_stream` the bare text.
 """
 
-_SIMPLE = frozenset((str, int, bool, type(None)))  # most of what comes: it is JSON already
+_SIMPLE = frozenset((str, int, bool, type(None)))  # most values: they are JSON already
 _EMPTY: tuple[Any, ...] = ("", [], {})
 
 
 def _kind(kind: type[Any]) -> type[Any]:
-    """What the objects of a type are."""
+    """How the objects of a type are read."""
     return next((known for known in (Mapping, BaseModel) if issubclass(kind, known)), object)
 
 
-# It is asked several times for each item, and `isinstance` of an abstract class takes as long as all else that is done with it.
+# Called several times for each item; `isinstance` of an abstract class takes as long as all other work on the item.
 _is = cast("Callable[[type[Any]], type[Any]]", lru_cache(maxsize=256)(_kind))
 
 
 def field(item: Any, name: str) -> Any:
     """A field of an SDK's object or of its JSON; None if it has none."""
     what = _is(type(item))
-    if what is BaseModel:  # which takes long to say that it has no such attribute
+    if what is BaseModel:  # slow to say that it has no such attribute
         value = item.__dict__.get(name)
         return value if value is not None else (item.__pydantic_extra__ or {}).get(name)
     return item.get(name) if what is Mapping else getattr(item, name, None)
 
 
 def fields(item: Any) -> Mapping[str, Any]:
-    """All fields of an SDK's object or of its JSON, also those that this version of the SDK does not know; of None there are none."""
+    """All fields of an SDK's object or of its JSON, also those that the SDK's version does not know; none of None."""
     what = _is(type(item))
     if what is BaseModel:
         known: dict[str, Any] = item.__dict__
@@ -93,7 +93,7 @@ def fields(item: Any) -> Mapping[str, Any]:
 
 
 def others(given: Mapping[str, Any], known: frozenset[str], pieces: list[Piece]) -> None:
-    """Append what there is beside the `known` fields, but for what is empty."""
+    """Append all fields that are not `known`, except empty ones, to `pieces`."""
     for name in filterfalse(known.__contains__, given):
         value = given[name]
         if value is not None and value not in _EMPTY:
@@ -101,33 +101,33 @@ def others(given: Mapping[str, Any], known: frozenset[str], pieces: list[Piece])
 
 
 def passed(item: Any, name: str, without: Container[str] = ("snapshot",)) -> Custom:
-    """The whole item under a name.
+    """The whole item under a name, `without` some fields.
 
-    The `snapshot` that an SDK's helper adds to each piece is left out: it is all that came before, and the work and the
-    memory for it would grow with the square of the answer.  So is what else a caller names because it is such a one.
+    The `snapshot` that an SDK's helper adds to each piece is left out. It repeats all text so far, so its work and
+    memory would grow with the square of the answer's length.
     """
     given = fields(item).items()
     return Custom(name, {key: as_json(value) for key, value in given if value is not None and key not in without})
 
 
 def refused(text: Any) -> list[Piece]:
-    """A piece of a refusal: text of the answer, for it is what is said; and a `Custom`, which says what kind of text it is."""
+    """A piece of a refusal: text of the answer, and a `Custom` that says what kind of text it is."""
     mark = Custom("refusal", as_json(text))
     return [text, mark] if isinstance(text, str) else [mark]
 
 
 def raise_failure(detail: Any) -> NoReturn:
-    """Raise `ProviderError` from what a provider says of a failure: of it only the type, the code and the message."""
+    """Raise `ProviderError` with the type, the code and the message of a provider's failure, and nothing else of it."""
     kind, code, message = (field(detail, name) for name in ("type", "code", "message"))
     raise ProviderError(
         message if isinstance(message, str) else "it did not say why",
-        kind if isinstance(kind, str) and kind != "error" else None,  # the type of the event is none of the failure
+        kind if isinstance(kind, str) and kind != "error" else None,  # "error" is the type of the event
         code if isinstance(code, str) else None,
     )
 
 
 def as_json(value: Any) -> Any:
-    """As JSON; what has no value is left out, whether it came as an object or as JSON."""
+    """The value as JSON. Fields that are None are left out, of objects and of JSON."""
     if type(value) in _SIMPLE:
         return value
     return _slim(to_jsonable_python(value, exclude_none=True, fallback=vars))

@@ -26,18 +26,19 @@ _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 def anthropic_messages(item: Any) -> list[Piece] | None:
-    """The events of Anthropic messages: those of the API, and those that the SDK's `messages.stream()` adds; objects or JSON.
+    """The events of Anthropic messages, also those that the SDK's `messages.stream()` adds; objects or JSON.
 
-    Only the text of text blocks is text of the answer; where there are several, they follow each other.  All else passes whole
-    as a `Custom` of the name that is its type: the deltas by theirs (`thinking_delta`, `input_json_delta`, `citations_delta`
-    ...), the events by theirs (`message_start`, `content_block_start` ...).  So do the events in which the SDK says again what
-    it just said (`text`, `thinking` ...), without their `snapshot`: they add no text.  Two things have the names that they have
-    for other providers: the start of a tool call that waits for the caller is also a `Custom` named `tool_calls`, and a
-    refusal also one named `refusal`, with the details of it or None.  It says so at the end only: the text before it is text of
-    the answer, and there may be none.
+    Only the text of text blocks is text of the answer; several blocks follow each other. Everything else passes whole
+    as a `Custom` named by its type: the type of the delta (`thinking_delta`, `input_json_delta`, `citations_delta` ...)
+    or of the event (`message_start`, `content_block_start` ...). Events in which the SDK repeats an event (`text`,
+    `thinking` ...) pass without their `snapshot`; they add no text.
 
-    The reason is `stop`, `length`, `tool_calls` or `refusal`; another one (`pause_turn`) as it came.  Input tokens are all of
-    them, those written to and read from the cache too.
+    Two things also have the names that they have for other providers. The start of a tool call that waits for the
+    caller is also a `Custom` named `tool_calls`. A refusal is also a `Custom` named `refusal`, with its details or
+    None. It comes at the end only: text before it, if any, is text of the answer.
+
+    The reason is `stop`, `length`, `tool_calls` or `refusal`; another reason (`pause_turn`) is passed unchanged. Input
+    tokens include those written to and read from the cache.
 
     Raises `ProviderError` for `error`.
 
@@ -45,7 +46,8 @@ def anthropic_messages(item: Any) -> list[Piece] | None:
     ['Hi']
     >>> anthropic_messages({"type": "text", "text": "Hi", "snapshot": "Hi"})
     [Custom(name='text', data={'type': 'text', 'text': 'Hi'})]
-    >>> anthropic_messages({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}})[-1]
+    >>> end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}
+    >>> anthropic_messages(end)[-1]
     Finish(reason='stop', usage=Usage(input_tokens=None, output_tokens=3, total_tokens=None))
     >>> anthropic_messages({"type": "text", "text": "a block, no event"}) is None
     True
@@ -70,12 +72,12 @@ def anthropic_messages(item: Any) -> list[Piece] | None:
     if kind == "content_block_start":
         block: Any = field(item, "content_block")
         if field(block, "type") == "text" and (begun := field(block, "text")):
-            pieces.insert(0, begun)  # the deltas go on after it
+            pieces.insert(0, begun)  # the deltas follow it
         elif field(block, "type") == "tool_use":
             pieces.append(Custom("tool_calls", [as_json(block)]))
     elif kind == "message_start":
         usage = _usage(field(field(item, "message"), "usage"))
-        if usage is not None:  # what it says of the output is only of its beginning
+        if usage is not None:  # its output tokens are only those of the beginning
             pieces.append(Finish(usage=Usage(input_tokens=usage.input_tokens)))
     elif kind == "message_delta":
         delta = field(item, "delta")
@@ -84,12 +86,12 @@ def anthropic_messages(item: Any) -> list[Piece] | None:
             pieces.append(Custom("refusal", as_json(field(delta, "stop_details"))))
         pieces.append(Finish(_REASONS.get(reason, reason), _usage(field(item, "usage"))))
     elif kind == "message_stop" and (usage := _usage(field(field(item, "message"), "usage"))) is not None:
-        pieces.append(Finish(usage=usage))  # the SDK has added it up
+        pieces.append(Finish(usage=usage))  # the total, from the SDK
     return pieces
 
 
 def _accumulates(item: Any) -> bool:
-    """Whether it is an event of the SDK's, and no content block of the same type."""
+    """Whether the item is an event of the SDK, not a content block of the same type."""
     return "snapshot" in item if isinstance(item, Mapping) else hasattr(item, "snapshot")
 
 

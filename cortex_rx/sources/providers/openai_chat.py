@@ -11,7 +11,7 @@ from cortex_rx.sources.providers._pieces import Finish, Piece, as_json, field, f
 __all__ = ["openai_chat"]
 
 _CHUNK = "chat.completion.chunk"
-_OF_CHUNK = frozenset(  # what is read here, or says nothing of the answer
+_OF_CHUNK = frozenset(  # fields that are read here, or say nothing about the answer
     ("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation")
 )
 _OF_CHOICE = frozenset(("index", "delta", "finish_reason"))
@@ -21,25 +21,28 @@ _REPEATS = frozenset(
     for what in ("content", "refusal", "logprobs.content", "logprobs.refusal", "tool_calls.function.arguments")
     for when in ("delta", "done")
 )
-_SO_FAR = ("snapshot", "parsed", "arguments", "parsed_arguments")  # in a delta: all that came before, again and again
+_SO_FAR = ("snapshot", "parsed", "arguments", "parsed_arguments")  # in a delta: everything so far, repeated each time
 
 
 def openai_chat(item: Any) -> list[Piece] | None:
-    """The chunks of OpenAI chat completions, and the events of the SDK's `chat.completions.stream()`: its objects, or their JSON.
+    """The chunks of OpenAI chat completions, and the events of the SDK's `chat.completions.stream()`; objects or JSON.
 
-    Only the text of the first choice is text of the answer; that of a refusal is, too, and passes as a `Custom` named `refusal`
-    besides.  All else that comes is a `Custom` of the name that it has there: `tool_calls`, `function_call`, `audio`,
-    `reasoning_content`, `logprobs`, `citations` and so on; another choice is a `Custom` named `choice`.
+    Only the text of the first choice is text of the answer. The text of a refusal is too, and also passes as a `Custom`
+    named `refusal`. Every other field is a `Custom` with the field's name: `tool_calls`, `function_call`, `audio`,
+    `reasoning_content`, `logprobs`, `citations` and so on. Another choice is a `Custom` named `choice`.
 
-    Of the SDK's events `chunk` is read as the chunk that it holds.  The others say again what that said (`content.delta`,
-    `content.done` ...): they pass as a `Custom` of the name that is their type, without what came before, and add no text.
+    Of the SDK's events, `chunk` is read as the chunk in it. The others repeat the chunk (`content.delta`,
+    `content.done` ...). They pass as a `Custom` named by their type, without the text so far, and add no text.
 
-    >>> chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}]}
+    >>> choice = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}
+    >>> chunk = {"object": "chat.completion.chunk", "choices": [choice]}
     >>> openai_chat(chunk)
     ['Hi']
-    >>> openai_chat({"type": "chunk", "chunk": chunk, "snapshot": {}}), openai_chat({"type": "content.delta", "delta": "Hi"})
-    (['Hi'], [Custom(name='content.delta', data={'type': 'content.delta', 'delta': 'Hi'})])
-    >>> chunk["choices"][0]["delta"] = {"refusal": "I cannot"}
+    >>> openai_chat({"type": "chunk", "chunk": chunk, "snapshot": {}})
+    ['Hi']
+    >>> openai_chat({"type": "content.delta", "delta": "Hi"})
+    [Custom(name='content.delta', data={'type': 'content.delta', 'delta': 'Hi'})]
+    >>> choice["delta"] = {"refusal": "I cannot"}
     >>> openai_chat(chunk)
     ['I cannot', Custom(name='refusal', data='I cannot')]
     >>> openai_chat({"object": "response"}) is None
@@ -49,7 +52,7 @@ def openai_chat(item: Any) -> list[Piece] | None:
     if kind is None and (again := _of_helper(item)) is not None:
         return again
     if kind != _CHUNK and (kind or not _are_choices(field(item, "choices"))):
-        return None  # some servers send it empty: Azure in its first chunk
+        return None  # some servers send an empty `object`: Azure in its first chunk
     chunk = fields(item)
     pieces: list[Piece] = []
     for each in chunk.get("choices") or ():

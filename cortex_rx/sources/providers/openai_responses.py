@@ -22,20 +22,22 @@ from cortex_rx.sources.providers._pieces import (
 __all__ = ["openai_responses"]
 
 _TEXT = "response.output_text.delta"
-_OF_TEXT = frozenset(  # what is read here, or says only where the text stands
+_OF_TEXT = frozenset(  # fields that are read here, or only say where the text stands
     ("type", "delta", "snapshot", "content_index", "item_id", "output_index", "sequence_number", "obfuscation")
 )
 _REASONS = {"max_output_tokens": "length"}
 
 
 def openai_responses(item: Any) -> list[Piece] | None:
-    """The events of OpenAI responses, also those of the SDK's `responses.stream()`: its objects, or their JSON.
+    """The events of OpenAI responses, also those of the SDK's `responses.stream()`; objects or JSON.
 
-    Only `response.output_text.delta` and `response.refusal.delta` are text of the answer; where a message has several parts, they
-    follow each other.  All other events pass whole as a `Custom` of the name that is their type
-    (`response.reasoning_text.delta`, `response.output_item.done` ...).  Two things have the names that they have in chat
-    completions too: a piece of a refusal is also a `Custom` named `refusal`, and when the response is over, the calls in it that
-    wait for the caller are one named `tool_calls`: a list of them, beside the reason "tool_calls".
+    Only `response.output_text.delta` and `response.refusal.delta` are text of the answer; several parts of a message
+    follow each other. All other events pass whole as a `Custom` named by their type (`response.reasoning_text.delta`,
+    `response.output_item.done` ...).
+
+    Two things also have the names that they have in chat completions. A piece of a refusal is also a `Custom` named
+    `refusal`. When the response ends, the list of its calls that wait for the caller is a `Custom` named `tool_calls`,
+    beside the reason "tool_calls".
 
     The reason is `stop`, `tool_calls`, `refusal`, or why the response is incomplete: `length`, `content_filter`.
 
@@ -45,7 +47,8 @@ def openai_responses(item: Any) -> list[Piece] | None:
     ['Hi']
     >>> openai_responses({"type": "response.refusal.delta", "delta": "I cannot"})
     ['I cannot', Custom(name='refusal', data='I cannot')]
-    >>> openai_responses({"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}})[-1]
+    >>> response = {"incomplete_details": {"reason": "max_output_tokens"}}
+    >>> openai_responses({"type": "response.incomplete", "response": response})[-1]
     Finish(reason='length', usage=None)
     >>> openai_responses({"type": "session.created"}) is None
     True
@@ -84,7 +87,7 @@ def openai_responses(item: Any) -> list[Piece] | None:
 
 
 def _waiting(output: Iterable[Any]) -> list[Any]:
-    """The calls that nobody has answered yet: those of tools that run at the provider have their output beside them."""
+    """The calls without an answer yet. Calls of tools that run at the provider have their output beside them."""
     answered = {field(item, "call_id") for item in output if str(field(item, "type")).endswith("_output")}
     return [
         item
