@@ -246,7 +246,7 @@ async def test_a_provider_without_a_name_is_named_by_its_class(kit):
             return None
 
     came = await kit.read([5], provider=Words())
-    assert f"what these providers read: Words, {KNOWN};" in str(came.error)
+    assert f"items that these providers read: Words, {KNOWN};" in str(came.error)
 
 
 async def test_items_of_one_type_and_two_kinds(kit):
