@@ -9,6 +9,7 @@ from contract_typed import objects
 
 from cortex_rx.backends import contract
 from cortex_rx.backends.contract import types
+from cortex_rx.backends.contract.tables import FUNCTIONS, TABLES
 
 _HEAD = """# The contract of a memory backend
 
@@ -29,10 +30,10 @@ def page(note: str) -> str:
     said = (inspect.getdoc(contract) or "").split("\n\n")[1:]
     general = [_text(part) for part in said if not part.startswith((" ", "`types` says"))]
     lines = [note, _HEAD, *(f"{part}\n" for part in general)]
-    counts = f"{len(contract.FUNCTIONS)} functions"
+    counts = f"{len(FUNCTIONS)} functions"
     lines.append(f"{counts}; those marked \\* are ours, the others are of the stock contract, as far as they go.\n")
     lines.append("| function | | arguments | result |\n|---|---|---|---|")
-    for function in contract.FUNCTIONS.values():
+    for function in FUNCTIONS.values():
         mark = "\\*" if function.ours else ""
         arguments = ", ".join(_field(field) for field in function.args.fields)
         cells = (
@@ -45,7 +46,7 @@ def page(note: str) -> str:
     lines += ["", "`?` = may be left out; what counts then stands in brackets.\n", _TYPES.rstrip()]
     lines += [f"| {name} | {_paragraph(kind, 0)} |" for name, kind in _WORDS.items()]
     lines.append(f"| ranges | {_paragraph(types.ListOf, 1)} |")
-    for table in contract.TABLES:
+    for table in TABLES:
         lines += [f"\n## {table.name}\n", _text(table.meaning)]
         for function in table.functions:
             lines += [f"\n### {function.path}\n", *_described(function)]

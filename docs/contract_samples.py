@@ -11,6 +11,7 @@ from typing import Any
 
 from cortex_rx.backends import contract
 from cortex_rx.backends.contract import types
+from cortex_rx.backends.contract.tables import FUNCTIONS
 
 PATH = Path(contract.__file__).with_name("calls.json")
 Case = dict[str, Any]
@@ -23,7 +24,7 @@ _EXACT = 2**53 - 1  # the largest whole number that a double tells from its neig
 def text() -> str:
     """The whole file, one case per line."""
     functions: list[str] = []
-    for path, function in contract.FUNCTIONS.items():
+    for path, function in FUNCTIONS.items():
         base = {field.name: _plain(field.type) for field in function.args.fields if field.required}
         accepted, refused = _cases(function.args, base)
         lines = [f'"kind": "{function.kind}"', f'"call": {json.dumps(base, ensure_ascii=True)}']

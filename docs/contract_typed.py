@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_snake
 
 from cortex_rx.backends import contract
 from cortex_rx.backends.contract import types
+from cortex_rx.backends.contract.tables import FUNCTIONS, TABLES
 
 FOLDER = Path(contract.__file__).parent / "typed"
 _WRITTEN = "Written by docs/generate.py (make docs) from the contract's data: edit that."
@@ -21,8 +22,8 @@ _WRITTEN = "Written by docs/generate.py (make docs) from the contract's data: ed
 
 def modules() -> dict[Path, str]:
     """The files of the package of typed calls."""
-    names = {table: f"{table.name[:1].upper()}{table.name[1:]}" for table in contract.TABLES}
-    files = {FOLDER / f"{table.name}.py": _module(table, names[table]) for table in contract.TABLES}
+    names = {table: f"{table.name[:1].upper()}{table.name[1:]}" for table in TABLES}
+    files = {FOLDER / f"{table.name}.py": _module(table, names[table]) for table in TABLES}
     files[FOLDER / "rows.py"] = _rows()
     imports = (f"from cortex_rx.backends.contract.typed.{table.name} import {name}" for table, name in names.items())
     doc = '"""The functions of a backend as methods.\n\n'
@@ -152,7 +153,7 @@ def _objects(kind: types.Type) -> Iterator[types.Object]:
 def objects() -> dict[str, types.Object]:
     """All named objects, by name."""
     found: dict[str, types.Object] = {}
-    for function in contract.FUNCTIONS.values():
+    for function in FUNCTIONS.values():
         for one in (*_objects(function.args), *_objects(function.result)):
             if found.setdefault(one.name, one) != one:
                 raise LookupError(f"two objects of the contract are called {one.name}")

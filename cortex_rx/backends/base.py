@@ -4,11 +4,11 @@ Its functions, with their arguments, results and errors, are the contract: `cort
 `docs/contract.md`.
 
 The checks of arguments are the same on every backend; no backend writes its own. `query` and `mutation` first call
-`args = contract.check("query", path, args)` (or `"mutation"`). The result is complete, with the defaults, and belongs
+`args = checks.check("query", path, args)` (or `"mutation"`). The result is complete, with the defaults, and belongs
 to the backend alone. Errors of the check go to the caller. Nothing else checks for the backend. The promise
 `calls_are_accepted_and_refused` of `cortex_rx.testing.check_backend` shows whether it does so in every function. A
 wrapper that only passes calls on leaves the checks to the backend. A wrapper that does more with the arguments calls
-`contract.check` first, too.
+`contract.checks.check` first, too.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from cortex_rx import validation as check
-from cortex_rx.backends import contract
 from cortex_rx.backends.base import HEAD_LENGTH, Backend, checked_backend
 from cortex_rx.errors import InvalidArgument, LetterNotFound
 from cortex_rx.spool.delivery import deliver
@@ -82,7 +81,7 @@ class DeadLetters:
 
         `path` and `args` are those of the call. It must be repeatable, and belong to this memory space. The letter is
         durable when this returns. Arguments that no backend accepts are refused here, by the checks of every backend
-        (`contract.check`): `InvalidArgument`, or `UnknownFunction` for a path that is not a mutation. Raises a
+        (`contract.checks.check`): `InvalidArgument`, or `UnknownFunction` for a path that is not a mutation. Raises a
         `StoreError` if the letter cannot be kept.
         """
         for name, value in (("memory_space_id", memory_space_id), ("operator", operator), ("path", path)):
@@ -153,7 +152,10 @@ class DeadLetters:
 
 def _deliverable(path: str, args: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return contract.check("mutation", path, args)
+        # Loaded here, since the contract takes 10 ms, and few programs have letters.
+        from cortex_rx.backends.contract.checks import check as checked_args
+
+        return checked_args("mutation", path, args)
     except InvalidArgument as error:
         field = error.field if error.field == "args" else f"args.{error.field}"
         raise InvalidArgument(field, error.given, error.accepted) from None

@@ -9,7 +9,8 @@ from jupyter_client.manager import KernelManager
 SETUP = """
 import asyncio
 from reactivex import operators as ops
-from cortex_rx.engine import Shared, Stopped, beside, from_async_iterable, run, stream
+from cortex_rx.engine import beside, from_async_iterable, run, stream
+from cortex_rx.engine.running import Shared, Stopped
 
 class Case:
     def __init__(self, n, pause=0.001):

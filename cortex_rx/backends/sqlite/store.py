@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from cortex_rx import validation as check
-from cortex_rx.backends import contract
 from cortex_rx.backends.sqlite.backup import copy_database
 from cortex_rx.backends.sqlite.connection import (
     LONGEST_WAIT,
@@ -82,6 +81,10 @@ class SqliteBackend:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = _random_id,
     ) -> None:
+        # Loaded here, and not with the library: the contract takes 10 ms, and a call must not pay for it either.
+        from cortex_rx.backends.contract.checks import check as checked_args
+
+        self._checked = checked_args
         name = check.file_path("path", path)
         check.flag("read_only", read_only)
         check.amount("seconds", LONGEST_WAIT, zero=True)("busy_timeout", busy_timeout)
@@ -127,7 +130,7 @@ class SqliteBackend:
     async def query(self, path: str, args: Mapping[str, Any]) -> Any:
         """Read: call the function `path` with `args`."""
         self._check_open()
-        checked = contract.check("query", path, args)
+        checked = self._checked("query", path, args)
         function = QUERIES[path]
         return await self._read(lambda db: function(self._work(db), checked))
 
@@ -137,7 +140,7 @@ class SqliteBackend:
         If the awaiting task is cancelled, a write that has begun is completed, and one that has not is not begun.
         """
         self._check_open()
-        checked = contract.check("mutation", path, args)
+        checked = self._checked("mutation", path, args)
         function = MUTATIONS[path]
         # The first token of an answer waits for its beginning, so that goes before the writes of answers that flow already.
         return await self._writes.write(lambda db: function(self._work(db), checked), urgent=path == "streams:begin")

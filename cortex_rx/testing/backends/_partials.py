@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from cortex_rx.backends.contract import FUNCTIONS
 from cortex_rx.backends.contract.samples import Sample, samples
+from cortex_rx.backends.contract.tables import FUNCTIONS
 from cortex_rx.errors import (
     Diverged,
     Fenced,

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cortex_rx.backends.base import Backend
-from cortex_rx.backends.contract import FUNCTIONS, misshapen
+from cortex_rx.backends.contract.checks import misshapen
 from cortex_rx.backends.contract.samples import Sample
+from cortex_rx.backends.contract.tables import FUNCTIONS
 
 __all__ = ["Bench", "Mismatch"]
 

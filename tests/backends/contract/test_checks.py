@@ -15,8 +15,10 @@ import pytest
 from pydantic.alias_generators import to_snake
 
 from cortex_rx import SqliteBackend, errors, validation
-from cortex_rx.backends.contract import FUNCTIONS, TABLES, check, misshapen, typed
+from cortex_rx.backends.contract import typed
+from cortex_rx.backends.contract.checks import check, misshapen
 from cortex_rx.backends.contract.samples import Sample, samples
+from cortex_rx.backends.contract.tables import FUNCTIONS, TABLES
 from cortex_rx.backends.contract.types import as_json
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
 from cortex_rx.errors import InvalidArgument, StoreError, UnknownFunction
