@@ -88,7 +88,8 @@ def read(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         raise StreamNotFound("no stream of this id in the memory space, or its memory was deleted")
     attempt = args.get("attempt", stream["attempt"])
     if attempt == stream["attempt"]:
-        answer, text = stream["answer"], None if stream["answer"] is None else stream
+        answer: int | None = stream["answer"]
+        text = None if answer is None else stream
     else:
         text = work.db.execute(
             "SELECT texts.* FROM attempts JOIN texts ON texts.id = attempts.text WHERE stream = ? AND attempt = ?",
@@ -104,7 +105,7 @@ def read(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "attempt": attempt,
         "attempts": stream["attempt"],
         "start": start,
-        "text": "" if text is None else "".join(text_store.read(work, answer, start, stop)),
+        "text": "" if answer is None else "".join(text_store.read(work, answer, start, stop)),
         "length": length,
         "certain": leases.valid_prefix(stream, args.get("epoch", stream["epoch"]), attempt, length),
         "createdAt": stream["created"],
