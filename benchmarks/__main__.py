@@ -97,7 +97,8 @@ def table(title: str, times: Times, bases: Sequence[str]) -> list[dict[str, Any]
 
 
 def by_length(names: Sequence[str], rounds: int, short: int, long: int) -> Times:
-    """The cost per chunk of a short and of a long stream, side by side; the short ones are repeated to be measurable."""
+    """The cost per chunk of a short and of a long stream, side by side; the short ones are repeated to be
+    measurable."""
     times: Times = {}
     models = {short: Model(short), long: Model(long)}
     for number in range(-1, rounds):

@@ -1,7 +1,7 @@
 """What a run asks of the disk: its commits and the bytes it writes; and a disk whose sync takes longer.
 
-All connections that are opened meanwhile are counted, whoever opens them: the module `sqlite3` is given a connection that
-counts.  A commit that wrote nothing (that of a reader) does not count, and does not wait.
+All connections that are opened meanwhile are counted, whoever opens them: the module `sqlite3` is given a connection
+that counts.  A commit that wrote nothing (that of a reader) does not count, and does not wait.
 """
 
 from __future__ import annotations

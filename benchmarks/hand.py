@@ -1,13 +1,14 @@
 """What one would write without a library: the fastest honest loop with the features of the default chain.
 
-It imports nothing of the package; a store is all that it is given.  What it does, as the chain does: the question is stored
-while the model is asked, and before the first token is shown; the text is appended to the store at most every half second,
-with one write in flight, also while the model pauses; when the answer has ended, what is not stored yet goes with the
-finalising, once; when it fails or is cancelled, what came is flushed; metrics with the latency of the first token, bytes and
-percentiles of the gaps; the whole text for the result; the tokens go to a reader through a bounded queue.
+It imports nothing of the package; a store is all that it is given.  What it does, as the chain does: the question is
+stored while the model is asked, and before the first token is shown; the text is appended to the store at most every
+half second, with one write in flight, also while the model pauses; when the answer has ended, what is not stored yet
+goes with the finalising, once; when it fails or is cancelled, what came is flushed; metrics with the latency of the
+first token, bytes and percentiles of the gaps; the whole text for the result; the tokens go to a reader through a
+bounded queue.
 
-It is as fast as we could make it: per token one reading of the clock, two appends and the queue.  All else is done once, at
-the end, or in the task that writes.
+It is as fast as we could make it: per token one reading of the clock, two appends and the queue.  All else is done
+once, at the end, or in the task that writes.
 """
 
 from __future__ import annotations

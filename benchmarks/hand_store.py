@@ -1,8 +1,9 @@
-"""The store that one would write for `hand.py`: conversations and messages in a SQLite file, and one thread that writes.
+"""The store that one would write for `hand.py`: conversations and messages in a SQLite file, and one thread that
+writes.
 
-It imports nothing of the package.  A question and the message of its answer, which is marked as partial, are one transaction; so
-is each append; so is the end.  What is acknowledged is on the disk (`synchronous=FULL`, WAL).  It has no index of words, no
-memories, no streams that another process can take over, and no second writer.
+It imports nothing of the package.  A question and the message of its answer, which is marked as partial, are one
+transaction; so is each append; so is the end.  What is acknowledged is on the disk (`synchronous=FULL`, WAL).  It has
+no index of words, no memories, no streams that another process can take over, and no second writer.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class HandStore:
             if path == "streams:begin":
                 conversation = args["conversationId"]
                 db.execute(
-                    "INSERT INTO conversations VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET updated = excluded.updated",
+                    "INSERT INTO conversations VALUES (?, ?, ?, ?, ?)"
+                    " ON CONFLICT DO UPDATE SET updated = excluded.updated",
                     (conversation, args["memorySpaceId"], args["userId"], now, now),
                 )
                 db.executemany(
@@ -62,7 +64,8 @@ class HandStore:
             else:
                 partial = path == "streams:append"
                 done = db.execute(
-                    "UPDATE messages SET text = text || ?, partial = ?, updated = ? WHERE id = ? AND partial AND length(text) = ?",
+                    "UPDATE messages SET text = text || ?, partial = ?, updated = ?"
+                    " WHERE id = ? AND partial AND length(text) = ?",
                     (args["text"], partial, now, f"{stream}-answer", args["start"]),
                 )
                 if done.rowcount != 1:

@@ -1,8 +1,8 @@
 """Instructions per chunk, by valgrind: `python -m benchmarks.instructions [subject ...]`.
 
 Unlike CPU time they do not depend on what else the machine does, so they show a change of some per cent on a busy one.
-(Not of one per cent: where objects happen to lie decides how well CPython's caches of attributes work.)  What a run costs
-that does not depend on the number of chunks is taken out: the figure is the difference between two lengths.
+(Not of one per cent: where objects happen to lie decides how well CPython's caches of attributes work.)  What a run
+costs that does not depend on the number of chunks is taken out: the figure is the difference between two lengths.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """LangChain and LangGraph, used as their documentation says.  It needs the extra `bench`.
 
-LangChain's core has no store for SQLite: what it streams is stored by the same hand-written steps as with the other libraries.
-(Its `RunnableWithMessageHistory` stores at the end alone, and is deprecated in favour of LangGraph.)  LangGraph has a
-checkpointer for SQLite, which is what stores here.
+LangChain's core has no store for SQLite: what it streams is stored by the same hand-written steps as with the other
+libraries.  (Its `RunnableWithMessageHistory` stores at the end alone, and is deprecated in favour of LangGraph.)
+LangGraph has a checkpointer for SQLite, which is what stores here.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ class Load:
     pace: float = 0.02
 
     async def answer(self, number: int) -> AsyncIterator[str]:
-        """A model that takes its time for each token, from when it is asked for it: where the loop is late, all is late."""
+        """A model that takes its time for each token, from when it is asked for it: where the loop is late, all is
+        late."""
         for token in range(self.tokens):
             await asyncio.sleep(self.pace)
             yield f"{number * 7919 + token * 31:05x}"[-4:] + " "

@@ -40,7 +40,8 @@ TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 
 
 class HandWork:
-    """What one writes beside a library that only hands the tokens on: the time of each, the text so far, and storing both ends.
+    """What one writes beside a library that only hands the tokens on: the time of each, the text so far, and storing
+    both ends.
 
     The text is appended at most every half second, with one write in flight.
     """

@@ -1,8 +1,8 @@
 """Where the bytes go: what a small exchange writes to the `-wal` file, call by call and table by table.
 
-`python -m benchmarks.wal` prints the table of `docs/bytes.md`: a question and an answer of 480 characters in 100 deltas, with default options,
-in a conversation of its own.
-Which table a page belongs to, SQLite's `dbstat` says; an SQLite that was built without it cannot run this.
+`python -m benchmarks.wal` prints the table of `docs/bytes.md`: a question and an answer of 480 characters in 100
+deltas, with default options, in a conversation of its own.  Which table a page belongs to, SQLite's `dbstat` says; an
+SQLite that was built without it cannot run this.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class WalMeter:
         await self._backend.close()
 
     def _frames(self) -> tuple[bytes, list[int]]:
-        """The salt of the `-wal` file, another one each time that SQLite begins it anew, and the pages of its frames."""
+        """The salt of the `-wal` file, another one each time that SQLite begins it anew, and the pages of its
+        frames."""
         content = self._wal.read_bytes() if self._wal.exists() else b""
         salt, pages = content[16:24], list[int]()
         for at in range(_HEADER, len(content), self.frame_size()) if content else ():

@@ -1,6 +1,8 @@
-"""The benchmark of other libraries, with few chunks: that each peer shows and stores the text, and that it would be seen if not.
+"""The benchmark of other libraries, with few chunks: that each peer shows and stores the text, and that it would be
+seen if not.
 
-LangChain and LangGraph are in the extra `bench`, which is no part of `dev`: where they are not installed, they are not tried.
+LangChain and LangGraph are in the extra `bench`, which is no part of `dev`: where they are not installed, they are not
+tried.
 """
 
 from __future__ import annotations

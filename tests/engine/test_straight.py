@@ -1,6 +1,7 @@
 """The contract of an observable at every border between our operators, stock ones and code of users.
 
-Nothing comes after an end, nothing after a disposal, and what an observer raises is the caller's, no error of the stream.
+Nothing comes after an end, nothing after a disposal, and what an observer raises is the caller's, no error of the
+stream.
 """
 
 import asyncio

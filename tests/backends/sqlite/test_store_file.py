@@ -333,12 +333,12 @@ async def test_after_close_everything_says_closed(store: Any) -> None:
 
 
 _STREAM = (
-    "INSERT INTO streams (seq, space, id, conversation, question, user_id, importance, tags, started, state, epoch, attempt,"
-    " answer, memory, created, updated) VALUES (?, 's', ?, 'c', ?, 'ada', 50, '[]', 5, ?, 1, ?, ?, ?, 5, 5)"
+    "INSERT INTO streams (seq, space, id, conversation, question, user_id, importance, tags, started, state, epoch,"
+    " attempt, answer, memory, created, updated) VALUES (?, 's', ?, 'c', ?, 'ada', 50, '[]', 5, ?, 1, ?, ?, ?, 5, 5)"
 )
 _MEMORY = (
-    "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_timestamp, user_id, role,"
-    " conversation, importance, tags, created, updated)"
+    "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_timestamp, user_id,"
+    " role, conversation, importance, tags, created, updated)"
     " VALUES (?, 's', ?, ?, ?, 1, 'raw', 'conversation', 5, 'ada', 'agent', 'c', 50, '[]', 5, 5)"
 )
 
