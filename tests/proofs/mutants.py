@@ -48,9 +48,9 @@ def no_overlap_check(patch: pytest.MonkeyPatch) -> None:
     """What is stored already is appended once more."""
     append = streams._append
 
-    def appended(work: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -> Any:
+    def appended(tx: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -> Any:
         same = args["attempt"] == stream["attempt"]
-        return append(work, stream, {**args, "start": max(stream["length"], args["start"])} if same else args)
+        return append(tx, stream, {**args, "start": max(stream["length"], args["start"])} if same else args)
 
     patch.setattr(streams, "_append", appended)
 
@@ -58,7 +58,7 @@ def no_overlap_check(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def another_text_is_taken_for_the_same(patch: pytest.MonkeyPatch) -> None:
     """Where a write overlaps what is stored, the two are not compared."""
-    patch.setattr(text_store, "compare", lambda work, text, start, body: True)
+    patch.setattr(text_store, "compare", lambda tx, text, start, body: True)
 
 
 @mutant
@@ -66,10 +66,10 @@ def finalise_in_two_steps(patch: pytest.MonkeyPatch) -> None:
     """The messages are committed before the memories."""
     add = conversations.add_messages
 
-    def added(work: Transaction, *args: Any) -> None:
-        add(work, *args)
-        work.db.execute("COMMIT")
-        work.db.execute("BEGIN IMMEDIATE")
+    def added(tx: Transaction, *args: Any) -> None:
+        add(tx, *args)
+        tx.db.execute("COMMIT")
+        tx.db.execute("BEGIN IMMEDIATE")
 
     patch.setattr(conversations, "add_messages", added)
 
@@ -92,8 +92,8 @@ def no_flush_on_cancel(patch: pytest.MonkeyPatch) -> None:
 def token_not_bound_to_its_space(patch: pytest.MonkeyPatch) -> None:
     """A resume token is good in every memory space."""
 
-    def look_up(work: Transaction, token: str, space: str) -> sqlite3.Row:
-        row: sqlite3.Row | None = work.db.execute("SELECT * FROM tokens WHERE hash = ?", (token,)).fetchone()
+    def look_up(tx: Transaction, token: str, space: str) -> sqlite3.Row:
+        row: sqlite3.Row | None = tx.db.execute("SELECT * FROM tokens WHERE hash = ?", (token,)).fetchone()
         if row is None:
             raise TokenUnknown("no stream has this token")
         return row
@@ -104,16 +104,16 @@ def token_not_bound_to_its_space(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def no_lease(patch: pytest.MonkeyPatch) -> None:
     """A stream is taken over though its writer is alive."""
-    patch.setattr(leases, "check_free", lambda work, stream: None)
+    patch.setattr(leases, "check_free", lambda tx, stream: None)
 
 
 @mutant
 def no_claim(patch: pytest.MonkeyPatch) -> None:
     """A beginning whose answer was lost is another one when it is sent again."""
     own = leases.bump_epoch
-    patch.setattr(leases, "bump_epoch", lambda work, stream, claim, token=None: own(work, stream, None, token))
+    patch.setattr(leases, "bump_epoch", lambda tx, stream, claim, token=None: own(tx, stream, None, token))
     create = streams._create
-    patch.setattr(streams, "_create", lambda work, args, back: create(work, {**args, "claim": None}, back))
+    patch.setattr(streams, "_create", lambda tx, args, back: create(tx, {**args, "claim": None}, back))
 
 
 @mutant
@@ -126,7 +126,7 @@ def the_source_is_not_compared(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def no_break_is_noted(patch: pytest.MonkeyPatch) -> None:
     """A reader is not told what was lost with the process that showed it."""
-    patch.setattr(leases, "note_break", lambda work, stream: None)
+    patch.setattr(leases, "log_takeover", lambda tx, stream: None)
 
 
 @mutant

@@ -1,24 +1,25 @@
-"""`SqliteBackend`: memory in one SQLite file, with nothing to install and nothing to start.
+"""`SqliteBackend`: memory in one SQLite file, without anything to install or start.
 
     async with SqliteBackend("memory.db") as backend:
         begun = await backend.mutation("streams:begin", {...})
         rows = await backend.query("memories:search", {"memorySpaceId": "support", "query": "don't"})
 
-How it is made, from the outside in:
+Its modules, from the outside in:
 
-* `store`: the backend.  Each mutation is one function, run from `BEGIN IMMEDIATE` to `COMMIT` on the one thread that writes;
-  each query is one function on a connection of its own, within one read transaction that ends before its result is given.
-* `writer`: the mutations that wait at the same time share one transaction, each in a savepoint.
-* `functions`: the functions of the contract (`cortex_rx.backends.contract`), whose checks have passed before.
-* `streams`, `memories`, `conversations`: what they do; `exchanges`: what a stream leaves in the other two.  `leases`, `tokens`,
-  `takeover`: who writes a stream, and how another goes on with it; `reading`: what there is of one; `ending`: what becomes of one
-  that nobody goes on with.
-* `texts`: texts in pieces, so that an answer of any length is appended, finalised, listed and searched without ever being whole
-  in memory.  `words`: how texts become the terms of the full-text index.
-* `connection`, `schema`: opening, recognising and migrating the file.  `backup`: copying it.
+* `store`: the backend. Each mutation is one function, between `BEGIN IMMEDIATE` and `COMMIT` on the one thread that
+  writes. Each query is one function on its own connection, in one read transaction that ends before the result is
+  returned.
+* `writer`: mutations that wait at the same time share one transaction, each in a savepoint.
+* `functions`: the functions of the contract (`cortex_rx.backends.contract`), with checked arguments: `streams`,
+  `memories`, `conversations`; `exchanges`, the rows that a stream adds to the other two; `leases`, `tokens`,
+  `stream_takeover`, who writes a stream and how another writer goes on with it; `stream_reads`; and `stream_ends`, for
+  streams that nobody goes on with.
+* `text_store`: texts in pieces. An answer of any length is appended, finalised, listed and searched without being whole
+  in memory. `tokenizer`: how texts become the terms of the full-text index.
+* `connection`, `schema`: opening, checking and migrating the file. `backup`: copying it.
 
-Durability: WAL with `synchronous=FULL`; what a mutation has returned survives a crash of the process and of the machine.  Several
-processes may use one file.  Why it is built so: `docs/decisions/sqlite.md`.
+Durability: WAL with `synchronous=FULL`. What a mutation has returned survives a crash of the process and of the
+machine. Several processes may use one file. `docs/decisions/sqlite.md` says why it is built so.
 """
 
 from cortex_rx.backends.sqlite.store import SqliteBackend

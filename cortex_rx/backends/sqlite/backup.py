@@ -1,4 +1,4 @@
-"""Backup: a copy of the store through SQLite's own API, while it is in use."""
+"""Backup: a copy of the store by SQLite's own API, while it is in use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_rx.errors import InvalidArgument, StoreUnavailable
 
 __all__ = ["copy_database"]
 
-_STEP = 256  # pages copied at a time: between two steps the thread lets others run, and looks whether it is to stop
+_STEP = 256  # pages copied at a time; between two steps other threads run, and the copy may be cancelled
 
 
 class _StopCopying(Exception):
@@ -22,16 +22,16 @@ class _StopCopying(Exception):
 def copy_database(
     source: sqlite3.Connection, path: str, target: str, overwrite: bool, cancelled: threading.Event
 ) -> None:
-    """Copy what `source` sees into the new file `target`, by way of a file beside it that is renamed at the end.
+    """Copy what `source` sees into a draft beside `target`, and rename it at the end.
 
-    `source` is within a read transaction, which in WAL mode hinders no writer, and fixes the moment that is copied.
+    `source` is in a read transaction. In WAL mode this blocks no writer, and it fixes the moment that is copied.
     """
     if os.path.exists(target):
         if path != ":memory:" and os.path.samefile(path, target):
             raise InvalidArgument("target", target, "another file than the store itself")
         if not overwrite:
-            raise InvalidArgument("target", target, "a path where no file is, or overwrite=True")
-    import tempfile  # here, for it is seldom needed
+            raise InvalidArgument("target", target, "a path without a file, or overwrite=True")
+    import tempfile  # here, since it is rarely needed
 
     folder = os.path.dirname(target)
     try:
@@ -45,14 +45,11 @@ def copy_database(
             raise _StopCopying
 
     try:
-        source.execute(
-            "SELECT count(*) FROM sqlite_schema"
-        ).fetchone()  # the moment: from here on nothing newer is seen
+        source.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # from here on, `source` sees nothing newer
         with translate_errors(target), closing(sqlite3.connect(draft, isolation_level=None)) as copy:
             source.backup(copy, pages=_STEP, progress=watch, sleep=0.01)
-            copy.execute(
-                "PRAGMA journal_mode = DELETE"
-            ).fetchone()  # so that the copy is one file; opening it sets WAL again
+            # Makes the copy one file; opening it sets WAL again.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
         os.replace(draft, target)
         _sync_folder(folder)
     except _StopCopying:

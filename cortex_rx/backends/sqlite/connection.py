@@ -1,6 +1,6 @@
-"""Opening the file: whose it is, its settings, its migrations; and what SQLite's errors mean.
+"""Opening the file: checking it, its settings, its migrations, and the translation of SQLite's errors.
 
-Nothing here opens the file but SQLite itself: closing any other descriptor of it would drop the locks that this process holds.
+Only SQLite itself opens the file. Closing any other descriptor of it would drop the locks that this process holds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ T = TypeVar("T")
 _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_BUSY: (StoreBusy, "another process holds the file"),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "another connection holds the file"),
-    sqlite3.SQLITE_FULL: (StoreFull, "no room is left"),
+    sqlite3.SQLITE_FULL: (StoreFull, "no space is left"),
     sqlite3.SQLITE_READONLY: (StoreReadOnly, "the file can be read but not written"),
     sqlite3.SQLITE_PERM: (StoreInaccessible, "the permission to open the file is missing"),
     sqlite3.SQLITE_AUTH: (StoreInaccessible, "the permission to open the file is missing"),
@@ -57,14 +57,14 @@ _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_IOERR: (StoreUnavailable, "reading or writing the file failed"),
     sqlite3.SQLITE_NOMEM: (StoreUnavailable, "no memory is left"),
     sqlite3.SQLITE_INTERRUPT: (StoreUnavailable, "the operation was interrupted"),
-    sqlite3.SQLITE_PROTOCOL: (StoreBusy, "the file's locks could not be had"),
+    sqlite3.SQLITE_PROTOCOL: (StoreBusy, "the file could not be locked"),
     sqlite3.SQLITE_NOTADB: (NotACortexFile, "the file is not a database"),
     sqlite3.SQLITE_CORRUPT: (StoreCorrupt, "the file is damaged"),
 }
 
 
 def meaning(error: sqlite3.Error, path: str) -> StoreError:
-    """Our exception for one of SQLite's."""
+    """The package's exception for one of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
     kind, text = _MEANINGS.get(code & 0xFF, (StoreError, "SQLite failed")) if code else (StoreError, "SQLite failed")
     return kind(f"{path}: {text} ({error})")
@@ -72,7 +72,7 @@ def meaning(error: sqlite3.Error, path: str) -> StoreError:
 
 @contextmanager
 def translate_errors(path: str) -> Generator[None, None, None]:
-    """Raise SQLite's errors as ours."""
+    """Raise SQLite's errors as `StoreError`s."""
     try:
         yield
     except sqlite3.Error as error:
@@ -80,12 +80,12 @@ def translate_errors(path: str) -> Generator[None, None, None]:
 
 
 LONGEST_WAIT = 2_147_483
-"""Seconds: SQLite counts the milliseconds of a wait in 32 bits, and takes more for none."""
+"""Seconds: SQLite counts the milliseconds of a wait in 32 bits, and treats more as no wait."""
 MOST_PAGES = 2**32 - 2
 """The largest file that SQLite makes."""
 
-_PAGE = 1024  # bytes: a write is of whole pages, and most of what one changes is a row here and there
-_CHECKPOINT = 4 * 2**20  # bytes of the -wal file after which SQLite moves them into the database
+_PAGE = 1024  # bytes: SQLite writes whole pages, and most changes are single rows in several pages
+_CHECKPOINT = 4 * 2**20  # bytes of the -wal file after which SQLite moves its pages into the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ class Settings:
     max_page_count: int | None
 
     @property
-    def patience(self) -> float:
-        """How long opening waits: longer, since it is done once, and where many processes begin together they do it in turn."""
+    def opening_timeout(self) -> float:
+        """How long opening waits: longer, since it is done once, and many processes that start together take turns."""
         return 3 * self.busy_timeout
 
     @property
@@ -115,7 +115,7 @@ def is_writable(settings: Settings) -> bool:
 
 
 def release(db: sqlite3.Connection) -> None:
-    """Close a connection, whatever it says."""
+    """Close a connection, and ignore SQLite's errors."""
     with suppress(sqlite3.Error):
         db.close()
 
@@ -129,7 +129,7 @@ def _connect(settings: Settings, options: str) -> sqlite3.Connection:
         target,
         timeout=settings.busy_timeout,
         isolation_level=None,
-        check_same_thread=False,  # one thread at a time, not always the same: an inline executor has no thread of its own
+        check_same_thread=False,  # one thread at a time, but not always the same: an inline executor has no own thread
         cached_statements=256,
         uri=uri,
     )
@@ -145,10 +145,10 @@ def _connect(settings: Settings, options: str) -> sqlite3.Connection:
 
 
 def _version(db: sqlite3.Connection, path: str) -> int:
-    """The version of the layout; 0 for a file without one.  Refuses what is not ours, or newer."""
+    """The version of the layout; 0 for an empty file. Refuses files of other programs, and newer ones."""
     if db.in_transaction:
         return _version_now(db, path)
-    db.execute("BEGIN")  # or another process could make its tables between one look and the next
+    db.execute("BEGIN")  # or another process could make its tables between two reads
     try:
         return _version_now(db, path)
     finally:
@@ -171,7 +171,7 @@ def _version_now(db: sqlite3.Connection, path: str) -> int:
 
 
 def retry_while_busy(work: Callable[[], T], seconds: float) -> T:
-    """Do it again while SQLite says that it is busy: where a wait could end in a deadlock, it does not wait by itself."""
+    """Repeat `work` while SQLite is busy: it does not wait itself where a wait could end in a deadlock."""
     deadline = time.monotonic() + seconds
 
     def busy(error: Exception) -> bool:
@@ -188,14 +188,14 @@ def retry_while_busy(work: Callable[[], T], seconds: float) -> T:
         time.sleep(pause)
 
 
-# With these it fails as long as nobody changes the path, its folder or their permissions; SQLite says nothing but "cannot open".
+# These fail until someone changes the path, its folder or their permissions. SQLite only says "cannot open".
 _LASTING = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP
 }  # fmt: skip
 
 
 def check_path(path: str) -> None:
-    """Whether there is, or could be, a file at `path`, as far as can be told without opening it."""
+    """Raise if there cannot be a file at `path`, as far as can be told without opening it."""
     folder = os.path.dirname(path)
     try:
         os.stat(folder)
@@ -217,17 +217,17 @@ def _failure(error: OSError, message: str) -> StoreError:
 
 
 def create_file(path: str) -> None:
-    """Make a new file that only its owner may read; SQLite gives -wal and -shm the same mode."""
+    """Make a new file that only its owner may read. SQLite gives -wal and -shm the same mode."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
-        pass  # it is opened as it is
+        pass  # an existing file keeps its mode
     except OSError as error:
         raise _failure(error, f"{path}: the file cannot be made") from error
 
 
 def connect_writer(settings: Settings) -> sqlite3.Connection:
-    """The connection that writes: the file is made, recognised and brought up to date."""
+    """The connection that writes. The file is made, checked and migrated."""
     path = settings.path
     if not settings.in_memory:
         check_path(path)
@@ -235,10 +235,10 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
     with translate_errors(path):
         db = _connect(settings, "mode=rw")
         try:
-            retry_while_busy(lambda: _version(db, path), settings.patience)  # before anything of the file is changed
-            db.execute(f"PRAGMA page_size = {_PAGE:d}")  # of a new file; one that is there keeps its own
+            retry_while_busy(lambda: _version(db, path), settings.opening_timeout)  # before the file is changed
+            db.execute(f"PRAGMA page_size = {_PAGE:d}")  # of a new file; an existing one keeps its own
             if not settings.in_memory:
-                retry_while_busy(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.patience)
+                retry_while_busy(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), settings.opening_timeout)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
             keep_undo_in_memory(db)
@@ -247,7 +247,7 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
             db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT // size:d}")
             if settings.max_page_count is not None:
                 db.execute(f"PRAGMA max_page_count = {settings.max_page_count:d}")
-            retry_while_busy(lambda: _migrate(db, path), settings.patience)
+            retry_while_busy(lambda: _migrate(db, path), settings.opening_timeout)
         except BaseException:
             release(db)
             raise
@@ -255,16 +255,17 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
 
 
 def keep_undo_in_memory(db: sqlite3.Connection, yes: bool = True) -> None:
-    """Where SQLite keeps what undoes a savepoint or a statement.
+    """Keep the data that undo a savepoint or a statement in memory, or in a file.
 
-    As a file it lies in the system's folder for temporary files, beyond 64 kB of it: text of users on another disk, which no
-    `secure_delete` overwrites, and one write more for each page.  It is at most what a transaction changes.
+    Beyond 64 kB, SQLite would put them into a file in the system's folder for temporary files. That is text of users on
+    another disk, which `secure_delete` does not overwrite, and one more write for each page. They are never more than a
+    transaction changes.
     """
     db.execute(f"PRAGMA temp_store = {'MEMORY' if yes else 'FILE'}")
 
 
 def _migrate(db: sqlite3.Connection, path: str) -> None:
-    """Apply the migrations that are missing; another process may have done so since we looked."""
+    """Apply the missing migrations; another process may have applied them meanwhile."""
     if _version(db, path) == len(MIGRATIONS):
         return
     db.execute("BEGIN IMMEDIATE")
@@ -282,7 +283,7 @@ def _migrate(db: sqlite3.Connection, path: str) -> None:
 
 
 def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
-    """A connection that reads.  `alone`: there is no writer of ours, so it has to see for itself what the file is."""
+    """A connection that reads. `alone`: this process has no writer, so this connection checks the file."""
     path = settings.path
     with translate_errors(path):
         if not alone:
@@ -295,7 +296,7 @@ def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
         try:
             db = _checked(settings, "mode=ro")
         except sqlite3.OperationalError as error:
-            # In a folder that cannot be written SQLite cannot make the -shm file.  Where no -wal waits either, it is not needed.
+            # In a read-only folder SQLite cannot make the -shm file. Without a -wal file it is not needed.
             code = error.sqlite_errorcode & 0xFF
             wal = f"{path}-wal"
             if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or (
@@ -309,11 +310,12 @@ def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:
 def _checked(settings: Settings, options: str) -> sqlite3.Connection:
     db = _connect(settings, options)
     try:
-        version = retry_while_busy(lambda: _version(db, settings.path), settings.patience)
+        version = retry_while_busy(lambda: _version(db, settings.path), settings.opening_timeout)
         if version < len(MIGRATIONS):
             raise StoreReadOnly(
-                f"{settings.path}: the file has version {version} and must be brought to {len(MIGRATIONS)} before it can be"
-                " read; open it for writing once"
+                f"{settings.path}: the file has version {version} and must be migrated to {len(MIGRATIONS)}"
+                f" before it can"
+                " be read; open it for writing once"
             )
     except BaseException:
         release(db)
@@ -322,7 +324,7 @@ def _checked(settings: Settings, options: str) -> sqlite3.Connection:
 
 
 def checkpoint(db: sqlite3.Connection) -> None:
-    """Move what is in the -wal file into the database, as far as no one else is reading there."""
+    """Move the pages of the -wal file into the database, as far as no other connection reads them."""
     db.execute("PRAGMA busy_timeout = 0")
     with closing(db.execute("PRAGMA wal_checkpoint(TRUNCATE)")) as cursor:
         cursor.fetchone()

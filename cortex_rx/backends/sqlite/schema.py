@@ -1,11 +1,11 @@
-"""The file's layout, and how an older file becomes a newer one.
+"""The layout of the file, and the migrations of older files.
 
-`user_version` counts the migrations that were applied.  A migration is a tuple of statements; it is never changed once it was
-released: a change of the layout is one more migration.
+`user_version` counts the applied migrations. A migration is a tuple of statements. A released migration is never
+changed; a change of the layout is one more migration.
 
-A text stands in the file once, in pieces, whoever refers to it: a stream (its question), an attempt (what it wrote), a memory, a
-message.  A chunk of an answer is a range of its text.  `docs` says which part of a text is in the index under which row.
-Everything is keyed by memory space first.
+Each text is stored once, in pieces, whatever refers to it: a stream (its question), an attempt, a memory, a message. A
+chunk of an answer is a range of its text. `docs` says which part of a text is in the index under which row. The memory
+space comes first in every key.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from __future__ import annotations
 __all__ = ["APPLICATION_ID", "MIGRATIONS"]
 
 APPLICATION_ID = 0x43727831
-"""What marks a database as ours ("Crx1")."""
+"""Marks a database as one of this package ("Crx1")."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        # The memory spaces by number: each word of the index begins with it.  docs, size: how much of the space is in the index, in
-        # rows and in words, from which the ranks are computed; under 0 stands the same of all spaces.
+        # The memory spaces by number: each word of the index begins with it. docs, size: the rows and words of the
+        # space in the index, from which ranks are computed. Row 0 has the sums of all spaces.
         """CREATE TABLE spaces (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             name TEXT NOT NULL UNIQUE,
@@ -26,10 +26,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             size INTEGER NOT NULL DEFAULT 0
         )""",
         "INSERT INTO spaces (id, name) VALUES (0, '')",
-        # length, indexed, lead: code points.  What lies from `indexed` to `length` is not in the index yet; the next part
-        # that goes there repeats `lead` characters.  writes: how many appends made the text.  Of the text of an answer that is being
-        # written, renewed by the very statement that makes it longer: lease, until when its writer owns the stream (0: nobody
-        # does); mark and resume_state (JSON), what a writer needs to go on from its end.
+        # length, indexed, lead: code points. The text from `indexed` to `length` is not in the index yet; its first
+        # document will repeat `lead` characters. writes: the number of appends. For an answer that is being written,
+        # updated by the same statement as its length: lease, the time until which its writer owns the stream (0: no
+        # owner); mark and resume_state (JSON), with which a writer goes on from the end.
         """CREATE TABLE texts (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             space INTEGER NOT NULL REFERENCES spaces (id),
@@ -48,7 +48,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             body TEXT NOT NULL,
             PRIMARY KEY (text, start)
         ) WITHOUT ROWID""",
-        # The row of the index is docs.id; it is never used twice.  size: how many words it has.
+        # docs.id is the row of the index; it is never used twice. size: its number of words.
         """CREATE TABLE docs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             text INTEGER NOT NULL REFERENCES texts (id),
@@ -57,7 +57,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             size INTEGER NOT NULL
         )""",
         "CREATE INDEX docs_by_text ON docs (text)",
-        # The index holds no text of its own, only words that were folded and parted before (words.py), hence the plain tokenizer.
+        # The index holds no text, only words that were folded and separated before (tokenizer.py), hence the plain
+        # tokenizer.
         "CREATE VIRTUAL TABLE words USING fts5 (body, content = '', tokenize = 'ascii')",
         """CREATE TABLE conversations (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -85,12 +86,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (conversation, position)
         ) WITHOUT ROWID""",
         "CREATE INDEX messages_by_text ON messages (text)",
-        # memory, question_memory, question_message, answer_message: the ids under which they were or will be stored.
-        # question is NULL once the stream's memory was deleted; answer is the text of the current attempt.  claim: what the client
-        # named the begin or take-over that made the epoch; claim_token: the token of that take-over.  presented: the newest
-        # token that was used.  breaks: where writers went on after another, [epoch, attempt, offset]: what a reader saw beyond the
-        # offset under an older epoch was lost with its process, and all of any later attempt.
-        # A row that was rolled back stays for its epoch, and holds nothing else.
+        # memory, question_memory, question_message, answer_message: the ids under which they are or will be stored.
+        # question is NULL after the stream's memory was deleted. answer is the text of the current attempt. claim: the
+        # client's name for the begin or take-over that made the epoch; claim_token: the token of that take-over.
+        # presented: the newest token that was used. breaks: the take-overs, [epoch, attempt, offset]. Text that a
+        # reader saw under an older epoch beyond the offset, or in a later attempt, was lost with its process. A row
+        # that was rolled back only keeps its epoch.
         """CREATE TABLE streams (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             space TEXT NOT NULL,
@@ -133,8 +134,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (stream, attempt)
         ) WITHOUT ROWID""",
         "CREATE INDEX attempts_by_text ON attempts (text)",
-        # Resume tokens, as hashes; serial: the order in which they were made.  stream is NULL once the stream was deleted or rolled
-        # back: until it expires, the token says so.
+        # Resume tokens, as hashes. serial: the order in which they were made. stream is NULL after the stream was
+        # deleted or rolled back; the token says so until it expires.
         """CREATE TABLE tokens (
             serial INTEGER PRIMARY KEY AUTOINCREMENT,
             hash TEXT NOT NULL UNIQUE,
@@ -143,8 +144,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             expires INTEGER NOT NULL
         )""",
         "CREATE INDEX tokens_by_stream ON tokens (stream)",
-        # seq: the order; the question of an exchange has the number before its answer.  stream: with whose memory the
-        # stream itself goes: the answer's, or the question's where there is no answer.
+        # seq: the order; the question of an exchange has the number before its answer. stream: the stream that is
+        # deleted with this memory: the answer's, or the question's if there is no answer.
         """CREATE TABLE memories (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             space TEXT NOT NULL,
@@ -178,8 +179,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX memories_by_stream ON memories (stream)",
     ),
     (
-        # What a chunk has in common with its answer stands in the answer's row, where `chunks` counts them.  start, stop: code points
-        # of the answer's text.  overlap: it begins before the chunk before it ends.
+        # The row of the answer holds what its chunks have in common; its column `chunks` counts them. start, stop: code
+        # points of the answer's text. overlap: the chunk begins before the end of the one before.
         """CREATE TABLE chunks (
             memory INTEGER NOT NULL REFERENCES memories (seq),
             part INTEGER NOT NULL,
@@ -193,17 +194,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (space, id)
         )""",
         "ALTER TABLE memories ADD COLUMN chunks INTEGER NOT NULL DEFAULT 0",
-        # The chunk whose words these are; NULL where the words are found as those of the whole text.
+        # The chunk of these words; NULL if they are found as words of the whole text.
         "ALTER TABLE docs ADD COLUMN part INTEGER",
     ),
     (
-        # Each index is a page that a write changes.  The partial memories are the answers of the streams that are open.  Nobody
-        # asks for the memories that are of no stream.  `attempts` has the former ones; the present one stands in `streams`.
+        # Each index is one more page that a write changes. The partial memories are the answers of the open streams. No
+        # query looks for memories without a stream. `attempts` has the former attempts; `streams` has the current one.
         "DROP INDEX memories_partial",
         "DROP INDEX memories_by_stream",
         "CREATE INDEX memories_by_stream ON memories (stream) WHERE stream IS NOT NULL",
         "DELETE FROM attempts WHERE EXISTS (SELECT 1 FROM streams WHERE seq = stream AND answer = text)",
-        # No text is deleted because of its stream alone, so nobody asks which stream has it, and no key has to be looked after.
+        # No text is deleted because of its stream alone. So no query looks for a text's stream, and no key is needed.
         "PRAGMA defer_foreign_keys = ON",  # until the streams are there again
         "CREATE TABLE streams_before AS SELECT * FROM streams",
         "DROP TABLE streams",
@@ -242,7 +243,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO streams SELECT * FROM streams_before",
         "DROP TABLE streams_before",
         "CREATE INDEX streams_open ON streams (space) WHERE state = 'open'",
-        # A row with a key of two columns lies in an index, where only a short one lies in its page: a quarter of this one's.
+        # A row with a key of two columns lies in an index, where only short rows stay in their page: a quarter of a row
+        # here.
         "ALTER TABLE pieces RENAME TO pieces_before",
         """CREATE TABLE pieces (
             place INTEGER PRIMARY KEY,

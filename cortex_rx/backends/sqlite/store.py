@@ -1,4 +1,4 @@
-"""The backend itself: threads, connections, transactions, and what happens to them at a cancellation, a fork, a close."""
+"""The backend itself: its threads, connections and transactions, at a cancellation, a fork and a close, too."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-_READERS = 2  # threads that read: a search does not wait for a backup
-_FORK_WAIT = 60.0  # seconds that a fork waits for what runs
+_READERS = 2  # threads that read, so that a search does not wait for a backup
+_FORK_WAIT = 60.0  # seconds that a fork waits for running operations
 
 _all: weakref.WeakSet[SqliteBackend] = weakref.WeakSet()
 
@@ -54,15 +54,15 @@ def _random_id() -> str:
 class SqliteBackend:
     """Memory in one SQLite file.
 
-    `path`: the file, made with mode 0600 if there is none, or ":memory:".  `read_only`: open it with `mode=ro`; a file that this
-    process may not write is opened so by itself.  `busy_timeout`: seconds that an operation waits for another process, then
-    `StoreBusy`, which callers such as our operators answer by trying again; opening waits for up to three times as long.
-    `max_page_count`: the size of the file at most, in pages, of which each has 1,024 bytes in a file that is made here (then
-    `StoreFull`).  `clock`: epoch seconds.  `new_id`: makes the ids of rows, each time another.
+    `path`: the file, made with mode 0600 if there is none, or ":memory:". `read_only`: open it with `mode=ro`; a file
+    that this process may not write is always opened so. `busy_timeout`: seconds that an operation waits for another
+    process; then it raises `StoreBusy`, and callers such as the operators try again. Opening waits up to three times as
+    long. `max_page_count`: the maximum size of the file, in pages (of 1,024 bytes in a new file); beyond it,
+    `StoreFull`. `clock`: epoch seconds. `new_id`: makes unique ids of rows.
 
-    The file is opened by the first use, not here.  Use it as `async with SqliteBackend(path) as backend`, or call `close()`.
-    It may be used from any number of tasks, loops and threads.  Writes run one after the other; those that wait at the
-    same time share a transaction.
+    The file is opened by the first use, not here. Use it as `async with SqliteBackend(path) as backend`, or call
+    `close()`. It may be used from any number of tasks, loops and threads. Writes run one after the other; writes that
+    wait at the same time share a transaction.
 
     >>> async def main():
     ...     async with SqliteBackend(":memory:") as backend:
@@ -91,7 +91,7 @@ class SqliteBackend:
         check.optional(check.whole(1, MOST_PAGES))("max_page_count", max_page_count)
         check.function("clock", clock)
         check.function("new_id", new_id)
-        # The path is made absolute here, so that a change of the folder in between does not matter.
+        # Absolute from now on, so that a change of the working directory does not matter.
         where = name if name == ":memory:" else os.path.abspath(name)
         self._settings = Settings(where, read_only, busy_timeout, max_page_count)
         self._clock = clock
@@ -102,13 +102,13 @@ class SqliteBackend:
         self._readers: list[sqlite3.Connection] = []
         self._opened = False
         self._read_only = read_only
-        self._fresh()
+        self._start_threads()
         _all.add(self)
 
-    def _fresh(self) -> None:
-        """Threads and locks of this process."""
+    def _start_threads(self) -> None:
+        """Make the threads and locks of this process."""
         self._pid = os.getpid()
-        self._quiet = threading.Condition()  # notified when nothing runs any more
+        self._idle = threading.Condition()  # notified when nothing runs any more
         self._running = 0
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="cortex-sqlite-write")
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="cortex-sqlite-read")
@@ -125,38 +125,38 @@ class SqliteBackend:
     ) -> None:
         await self.close()
 
-    # --- the contract -------------------------------------------------------------------------------------------------
-
     async def query(self, path: str, args: Mapping[str, Any]) -> Any:
         """Read: call the function `path` with `args`."""
         self._check_open()
         checked = self._checked("query", path, args)
         function = QUERIES[path]
-        return await self._read(lambda db: function(self._work(db), checked))
+        return await self._read(lambda db: function(self._transaction(db), checked))
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
-        """Write: call the function `path` with `args`; all or nothing of it, and durable when this returns.
+        """Write: call the function `path` with `args`, all or nothing, durable when this returns.
 
-        If the awaiting task is cancelled, a write that has begun is completed, and one that has not is not begun.
+        If the awaiting task is cancelled, a write that has begun is completed; otherwise it is not begun.
         """
         self._check_open()
         checked = self._checked("mutation", path, args)
         function = MUTATIONS[path]
-        # The first token of an answer waits for its beginning, so that goes before the writes of answers that flow already.
-        return await self._writes.write(lambda db: function(self._work(db), checked), urgent=path == "streams:begin")
+        # The first token of an answer waits for `streams:begin`, so this goes before the writes of running answers.
+        return await self._writes.write(
+            lambda db: function(self._transaction(db), checked), urgent=path == "streams:begin"
+        )
 
-    def _work(self, db: sqlite3.Connection) -> Transaction:
+    def _transaction(self, db: sqlite3.Connection) -> Transaction:
         return Transaction(db, round(self._clock() * 1000), self._new_id)
 
     async def close(self) -> None:
-        """Finish what runs and let go of everything: threads, connections, the -wal file.  A second call does nothing."""
+        """Finish running operations and release threads, connections and the -wal file. A second call does nothing."""
         if self._pid != os.getpid():
             self._closed = True  # nothing of this process is open
             return
         first = not self._closed
         self._closed = True
         try:
-            # Shielded, so that it is done to the end even if this task is cancelled before it has begun.
+            # Shielded, so that it is completed even if this task is cancelled before it has begun.
             shutting = asyncio.get_running_loop().run_in_executor(self._write_thread, self._shut if first else _nothing)
             await asyncio.shield(shutting)
         except RuntimeError:
@@ -165,13 +165,11 @@ class SqliteBackend:
             return  # the first close has ended the thread
         self._write_thread.shutdown(wait=True)  # its last job is done, so it ends at once
 
-    # --- beyond the contract ------------------------------------------------------------------------------------------
-
     async def backup(self, target: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Copy the store into the file `target`, as it is at this moment, while reads and writes go on.
+        """Copy the store, as it is at this moment, into the file `target`. Reads and writes go on meanwhile.
 
-        The copy is one file without -wal, of mode 0600, complete or not there at all.  `InvalidArgument` if there is a file
-        already and `overwrite` is not set, or if it is the store itself.
+        The copy is one file without -wal, with mode 0600. It is complete, or it does not exist. `InvalidArgument` if
+        `target` exists and `overwrite` is not set, or if it is the store itself.
         """
         path = check.file_path("target", target)
         check.flag("overwrite", overwrite)
@@ -184,14 +182,14 @@ class SqliteBackend:
         try:
             await self._read(copy)
         except asyncio.CancelledError:
-            cancelled.set()  # the thread stops at the next step and takes away what it has made
+            cancelled.set()  # the thread stops at the next step and removes the unfinished copy
             raise
 
     async def compact(self) -> None:
-        """Merge the index and empty the -wal file, so that nothing of what was deleted is left in the bytes of the file.
+        """Merge the index and empty the -wal file, so that no bytes of deleted texts are left in the file.
 
-        A deleted text is gone from every result at once; its words stay in the file's index until SQLite merges them, which this
-        does now.  It writes the whole index anew, in one transaction.
+        A deleted text is gone from all results at once. Its words stay in the file's index until SQLite merges it. This
+        merges it now: it writes the whole index anew, in one transaction.
         """
         self._check_open()
         await self._run(self._write_thread, self._compact)
@@ -212,18 +210,16 @@ class SqliteBackend:
             if self._writer is not None:
                 keep_undo_in_memory(self._writer, yes)
 
-    # --- threads ------------------------------------------------------------------------------------------------------
-
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed(f"{self._settings.path}: the backend was closed")
         if self._pid != os.getpid():
             if self._writer is not None or self._readers:
                 raise StoreUnavailable(f"{self._settings.path}: open in the parent process; make a backend in this one")
-            self._fresh()
+            self._start_threads()
 
     async def _run(self, executor: Executor, job: Callable[[], T]) -> T:
-        """Run a job of ours on a thread, and wait for it."""
+        """Run a job on a thread, and wait for it."""
         abandoned = False
 
         def work() -> T:
@@ -242,7 +238,7 @@ class SqliteBackend:
             raise
 
     def _start(self, executor: Executor, job: Callable[[], T]) -> asyncio.Future[T]:
-        """Run a job of ours on a thread, through the loop that is running now; nothing of ours is bound to a loop."""
+        """Run a job on a thread, through the running loop. The backend itself is not bound to a loop."""
 
         def work() -> T:
             with self._counted():
@@ -254,33 +250,31 @@ class SqliteBackend:
             raise StoreClosed(f"{self._settings.path}: the backend was closed") from error
 
     def _start_write(self, job: Callable[[], None]) -> None:
-        self._start(_Untold(self._write_thread), job)
+        self._start(_WithoutWakeUp(self._write_thread), job)
 
     def _missed(self, error: BaseException) -> None:
         logger.warning("%s failed after the task that waited for it was cancelled: %s", self, type(error))
 
     @contextmanager
     def _counted(self) -> Generator[None, None, None]:
-        with self._quiet:
+        with self._idle:
             self._running += 1
         try:
             yield
         finally:
-            with self._quiet:
+            with self._idle:
                 self._running -= 1
-                self._quiet.notify_all()
+                self._idle.notify_all()
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._settings.in_memory:
             return await self._run(self._write_thread, lambda: self._transact(work, "BEGIN"))
         return await self._run(self._read_threads, lambda: self._with_reader(work))
 
-    # --- on the threads -----------------------------------------------------------------------------------------------
-
     def _open(self) -> None:
-        """Open the file, if it is not open: for writing if possible, so that it is there and up to date for the readers."""
+        """Open the file, if it is not open: for writing if possible, so that readers find it migrated. On a thread."""
         if self._opened:
-            return  # looked at without the lock, so that a read does not wait for a write
+            return  # checked without the lock, so that a read does not wait for a write
         with self._writing:
             if not self._opened:
                 self._read_only = not is_writable(self._settings)
@@ -310,10 +304,10 @@ class SqliteBackend:
             self._readers.append(db)
 
     def _shut(self) -> None:
-        """On the writer's thread, after all that was asked of it before."""
+        """On the writer's thread, after all earlier jobs."""
         self._read_threads.shutdown(wait=True)
-        with self._quiet:
-            self._quiet.wait_for(lambda: self._running == 0)
+        with self._idle:
+            self._idle.wait_for(lambda: self._running == 0)
         self._disconnect()
         self._write_thread.shutdown(wait=False)
 
@@ -326,44 +320,44 @@ class SqliteBackend:
                 try:
                     checkpoint(writer)
                 except sqlite3.Error as error:
-                    # What was written is durable in the -wal file; whoever opens next moves it.
+                    # The writes are durable in the -wal file; the next process that opens the file moves them.
                     logger.info("%s: no checkpoint at close: %s", self, error)
                 release(writer)
 
-    # --- forks --------------------------------------------------------------------------------------------------------
-    # SQLite keeps the locks of a file per process, in tables that a child inherits though the locks are not its own; so a
-    # connection that is open at a fork makes even a new connection of the child unsafe.  Hence none is open at a fork.
+    # SQLite keeps the locks of a file per process, in tables that a child inherits although the locks are not its own.
+    # So a connection that is open at a fork makes even a new connection of the child unsafe. Hence none is open at a
+    # fork.
 
     def _before_fork(self) -> None:
-        self._quiet.acquire()
-        if not self._quiet.wait_for(lambda: self._running == 0, _FORK_WAIT):
+        self._idle.acquire()
+        if not self._idle.wait_for(lambda: self._running == 0, _FORK_WAIT):
             logger.warning("%s: a fork while an operation runs; the child cannot use this backend", self)
         elif not self._settings.in_memory:
             self._disconnect()
 
     def _after_fork(self, *, child: bool) -> None:
         busy = self._running > 0
-        self._quiet.release()
+        self._idle.release()
         if child:
             self._writing = threading.Lock()
             if not busy:
-                self._fresh()
+                self._start_threads()
 
 
-class _Untold(Executor):
-    """A thread for jobs that tell by themselves when they are done: the loop is not woken a second time for that."""
+class _WithoutWakeUp(Executor):
+    """A thread for jobs that wake the loop themselves when they are done, so that it is not woken twice."""
 
     def __init__(self, thread: Executor) -> None:
         self._thread = thread
 
     def submit(self, job: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """The job's future is of no use, so what `run_in_executor` gives is one that nothing happens to."""
+        """Run the job. The future is unused; it never completes."""
         self._thread.submit(job, *args, **kwargs)
         return asyncio.get_running_loop().create_future()
 
 
 def _nothing() -> None:
-    """What a later close waits for."""
+    """The job that a second `close` waits for."""
 
 
 def _in_transaction(db: sqlite3.Connection, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:

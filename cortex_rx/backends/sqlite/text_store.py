@@ -1,8 +1,8 @@
-"""Texts in pieces: appended, compared, read, indexed and forgotten without ever being whole in memory.
+"""Texts in pieces: appended, compared, read, indexed and deleted without being whole in memory.
 
-A piece has at most `BLOCK` code points.  What is appended is stored as it comes, until the end of the text that is not indexed
-yet has grown to a block: then that end is stored again as one piece, cut after a space, and indexed.  So the work of an append is
-proportional to what is appended (a code point is stored again once or twice), and no word is cut in the index.
+A piece has at most `BLOCK` code points. Appended text is stored as it comes. When the end of the text that is not
+indexed yet has grown to a block, it is stored again as one piece, cut after a space, and indexed. So the work of an
+append is proportional to its length (a code point is stored again once or twice), and no word is cut in the index.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ __all__ = [
 ]
 
 BLOCK = 4096
-"""Code points of a piece, and of a document of the index, at most."""
+"""The most code points of a piece, and of a document of the index."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What a function of the store works with: a connection within a transaction, the time (epoch ms), a maker of ids."""
+    """What a function of the store works with: a connection in a transaction, the time (epoch ms), a maker of ids."""
 
     db: sqlite3.Connection
     now: int
@@ -51,33 +51,34 @@ class Transaction:
 
 
 TextState: TypeAlias = tuple[int, int, int]
-"""Of a text: its length, up to where it is indexed, and how much before that the next part of the index repeats."""
+"""Of a text: its length, the end of its indexed part, and how much before that the next document repeats."""
 WriterState: TypeAlias = tuple[int | None, str | None, str | None]
-"""What a write brings for the one who goes on: the lease (until, epoch ms), the mark and the resume state (JSON); None: as it was."""
+"""What a write stores for later writers: the end of the lease (epoch ms), the mark and the resume state (JSON). None
+means unchanged."""
 
 
 def as_json(args: Mapping[str, Any], name: str) -> str | None:
-    """An argument as it is stored; None where it was left out, which is not the text of None."""
+    """An argument in its stored form. None if it was left out; the argument None becomes "null"."""
     return json.dumps(args[name], ensure_ascii=False) if name in args else None
 
 
-def number_of(work: Transaction, space: str) -> int | None:
+def number_of(tx: Transaction, space: str) -> int | None:
     """The number of a memory space; None if nothing was ever stored in it."""
-    row = work.db.execute("SELECT id FROM spaces WHERE name = ?", (space,)).fetchone()
+    row = tx.db.execute("SELECT id FROM spaces WHERE name = ?", (space,)).fetchone()
     return None if row is None else int(row[0])
 
 
-def create(work: Transaction, space: str, body: str = "", carried: WriterState = (None, None, None)) -> int:
-    """A new text, not indexed; its number."""
-    values = (len(body), work.now, *carried, space)
-    made = work.db.execute(_CREATE, values)
+def create(tx: Transaction, space: str, body: str = "", writer_state: WriterState = (None, None, None)) -> int:
+    """Make a new text, not indexed. Returns its number."""
+    values = (len(body), tx.now, *writer_state, space)
+    made = tx.db.execute(_CREATE, values)
     if not made.rowcount:
-        work.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,))
-        made = work.db.execute(_CREATE, values)
+        tx.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,))
+        made = tx.db.execute(_CREATE, values)
     number = made.lastrowid
     assert number is not None
     if body:
-        _store(work, number, 0, body)
+        _store(tx, number, 0, body)
     return number
 
 
@@ -87,33 +88,33 @@ _CREATE = (
 )
 
 
-def _store(work: Transaction, text: int, start: int, body: str) -> None:
-    work.db.executemany(
+def _store(tx: Transaction, text: int, start: int, body: str) -> None:
+    tx.db.executemany(
         "INSERT INTO pieces (place, body) VALUES (?, ?)",
         ((_place(text, start + at), body[at : at + BLOCK]) for at in range(0, len(body), BLOCK)),
     )
 
 
 def _place(text: int, start: int) -> int:
-    """The key of a piece: the pieces of a text are side by side, in order."""
+    """The key of a piece. The pieces of a text are next to each other, in order."""
     return (text << 32) + start
 
 
-def _delete(work: Transaction, text: int, start: int) -> None:
-    """Delete the pieces from the one that begins at `start` on."""
-    work.db.execute("DELETE FROM pieces WHERE place >= ? AND place < ?", (_place(text, start), _place(text + 1, 0)))
+def _delete(tx: Transaction, text: int, start: int) -> None:
+    """Delete the pieces that begin at `start` or later."""
+    tx.db.execute("DELETE FROM pieces WHERE place >= ? AND place < ?", (_place(text, start), _place(text + 1, 0)))
 
 
-def length_of(work: Transaction, text: int) -> int:
-    """Its length in code points."""
-    length: int = work.db.execute("SELECT length FROM texts WHERE id = ?", (text,)).fetchone()[0]
+def length_of(tx: Transaction, text: int) -> int:
+    """The length of a text in code points."""
+    length: int = tx.db.execute("SELECT length FROM texts WHERE id = ?", (text,)).fetchone()[0]
     return length
 
 
-def read(work: Transaction, text: int, start: int, stop: int) -> Iterator[str]:
-    """The code points from `start` to `stop`, piece by piece; only the pieces that hold them are read."""
+def read(tx: Transaction, text: int, start: int, stop: int) -> Iterator[str]:
+    """The code points from `start` to `stop`, piece by piece. Only the pieces that hold them are read."""
     first = _place(text, 0)
-    rows = work.db.execute(
+    rows = tx.db.execute(
         "SELECT place, body FROM pieces WHERE place < ?3 AND place >="
         " coalesce((SELECT place FROM pieces WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC LIMIT 1), ?1)"
         " ORDER BY place",
@@ -126,15 +127,15 @@ def read(work: Transaction, text: int, start: int, stop: int) -> Iterator[str]:
             yield part
 
 
-def read_text(work: Transaction, text: int, limit: int | None = None) -> str:
-    """All of it, or its first `limit` code points."""
-    return "".join(read(work, text, 0, length_of(work, text) if limit is None else limit))
+def read_text(tx: Transaction, text: int, limit: int | None = None) -> str:
+    """A whole text, or its first `limit` code points."""
+    return "".join(read(tx, text, 0, length_of(tx, text) if limit is None else limit))
 
 
-def compare(work: Transaction, text: int, start: int, body: str) -> bool:
-    """Whether what is stored from `start` on is what `body` begins with, as far as both reach."""
+def compare(tx: Transaction, text: int, start: int, body: str) -> bool:
+    """Whether the stored text from `start` on equals `body`, as far as both reach."""
     at = 0
-    for part in read(work, text, start, start + len(body)):
+    for part in read(tx, text, start, start + len(body)):
         if not body.startswith(part, at):
             return False
         at += len(part)
@@ -142,57 +143,62 @@ def compare(work: Transaction, text: int, start: int, body: str) -> bool:
 
 
 def extend(
-    work: Transaction, text: int, state: TextState, body: str, carried: WriterState, *, index: bool = True
+    tx: Transaction, text: int, state: TextState, body: str, writer_state: WriterState, *, index: bool = True
 ) -> int:
-    """Append to a text that is being written; its new length.  Not to `index` it is for who indexes the whole of it then."""
+    """Append to a text that is being written. Returns its new length.
+
+    With `index=False` the caller indexes the whole text afterwards.
+    """
     length, indexed, lead = state
     if not index or length - indexed + len(body) < BLOCK:
-        _store(work, text, length, body)
+        _store(tx, text, length, body)
     else:
-        waiting = "".join(read(work, text, indexed - lead, length)) + body
-        _delete(work, text, indexed)
-        at = lead  # where in `waiting` the part begins that is to be indexed next
-        index_of = _Index(work, text)
+        waiting = "".join(read(tx, text, indexed - lead, length)) + body
+        _delete(tx, text, indexed)
+        at = lead  # where in `waiting` the next document begins
+        index_of = _Index(tx, text)
         while len(waiting) - at >= BLOCK:
             cut, next_lead = safe_cut(waiting, at, at + BLOCK)
-            _store(work, text, indexed, waiting[at:cut])
+            _store(tx, text, indexed, waiting[at:cut])
             index_of.add(indexed, indexed + cut - at, waiting[at - lead : cut])
             indexed, at, lead = indexed + cut - at, cut, next_lead
         index_of.count()
-        _store(work, text, indexed, waiting[at:])
+        _store(tx, text, indexed, waiting[at:])
     length += len(body)
-    work.db.execute(
-        "UPDATE texts SET length = ?, indexed = ?, lead = ?, writes = writes + 1, touched = ?, lease = coalesce(?, lease),"
+    tx.db.execute(
+        "UPDATE texts SET length = ?, indexed = ?, lead = ?, writes = writes + 1, touched = ?, lease ="
+        " coalesce(?, lease),"
         " mark = coalesce(?, mark), resume_state = coalesce(?, resume_state) WHERE id = ?",
-        (length, indexed, lead, work.now, *carried, text),
+        (length, indexed, lead, tx.now, *writer_state, text),
     )
     return length
 
 
-def save_writer_state(work: Transaction, text: int, carried: WriterState) -> None:
-    """Set what a write without text brings."""
-    work.db.execute(
-        "UPDATE texts SET lease = coalesce(?, lease), mark = coalesce(?, mark), resume_state = coalesce(?, resume_state)"
+def save_writer_state(tx: Transaction, text: int, writer_state: WriterState) -> None:
+    """Store the writer's state of a write without text."""
+    tx.db.execute(
+        "UPDATE texts SET lease = coalesce(?, lease), mark = coalesce(?, mark), resume_state = coalesce(?,"
+        " resume_state)"
         " WHERE id = ?",
-        (*carried, text),
+        (*writer_state, text),
     )
 
 
-def release(work: Transaction, text: int) -> None:
-    """Nobody writes the text any more: it needs no lease, and no place in its source."""
-    work.db.execute("UPDATE texts SET lease = 0, mark = NULL WHERE id = ?", (text,))
+def release(tx: Transaction, text: int) -> None:
+    """Remove lease and mark of a text that nobody writes any more."""
+    tx.db.execute("UPDATE texts SET lease = 0, mark = NULL WHERE id = ?", (text,))
 
 
-def finish(work: Transaction, text: int) -> None:
-    """Nobody writes the text any more: index what is not indexed yet, to the last word, and let go of its writer."""
-    row = work.db.execute("SELECT length, indexed, lead, space FROM texts WHERE id = ?", (text,)).fetchone()
+def finish(tx: Transaction, text: int) -> None:
+    """Index the rest of a text that nobody writes any more, to its last word, and remove lease and mark."""
+    row = tx.db.execute("SELECT length, indexed, lead, space FROM texts WHERE id = ?", (text,)).fetchone()
     length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
-    index_of = _Index(work, text, row["space"])
+    index_of = _Index(tx, text, row["space"])
     waiting = ""
     have = indexed - lead
     while indexed < length:
         stop = min(have + 2 * BLOCK, length)
-        waiting += "".join(read(work, text, have, stop))
+        waiting += "".join(read(tx, text, have, stop))
         have = stop
         at = lead
         while have == length or len(waiting) - at >= BLOCK:
@@ -204,20 +210,20 @@ def finish(work: Transaction, text: int) -> None:
                 break
         waiting = waiting[at - lead :]
     index_of.count()
-    work.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
+    tx.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
 
 
-def finish_parts(work: Transaction, text: int, ranges: Iterable[tuple[int, int]]) -> None:
-    """The same, but index the text anew, so that its words are found as those of the parts that these ranges of it are.
+def finish_parts(tx: Transaction, text: int, ranges: Iterable[tuple[int, int]]) -> None:
+    """Like `finish`, but index the text anew, so that its words are found in the parts with these ranges.
 
     A word or phrase that the end of a part cuts is found in the next part: the index has it whole there.
     """
-    unindex(work, text)
-    index_of = _Index(work, text)
-    border = 0  # where the part before ends
+    unindex(tx, text)
+    index_of = _Index(tx, text)
+    border = 0  # the end of the part before
     for part, (start, stop) in enumerate(ranges):
         have = max(0, min(start, border - LEAD))
-        body = "".join(read(work, text, have, stop))
+        body = "".join(read(tx, text, have, stop))
         cut = border - have
         begin = min(start, border - lead_of(body[:cut], body[cut : cut + LEAD]))
         body, at, lead = body[begin - have :], 0, 0
@@ -228,30 +234,30 @@ def finish_parts(work: Transaction, text: int, ranges: Iterable[tuple[int, int]]
             at, lead = end, next_lead
         border = stop
     index_of.count()
-    work.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
+    tx.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
 
 
-def tail(work: Transaction, text: int) -> str:
-    """The words of what is not indexed yet, with a space around each."""
-    row = work.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
-    return f" {index_text(''.join(read(work, text, row[1] - row[2], row[0])))} "
+def tail(tx: Transaction, text: int) -> str:
+    """The words of a text's end that is not indexed yet, with a space around each."""
+    row = tx.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
+    return f" {index_text(''.join(read(tx, text, row[1] - row[2], row[0])))} "
 
 
 class _Index:
-    """What is put into the index of one text; `count` at the end."""
+    """Adds documents of one text to the index. Call `count` at the end."""
 
-    def __init__(self, work: Transaction, text: int, space: int | None = None) -> None:
-        self._work = work
+    def __init__(self, tx: Transaction, text: int, space: int | None = None) -> None:
+        self._tx = tx
         self._text = text
-        self._space = _space_of(work, text) if space is None else space
+        self._space = _space_of(tx, text) if space is None else space
         self._docs = self._size = 0
 
     def add(self, start: int, stop: int, body: str, part: int | None = None) -> None:
-        """Put a block in; `body` is that block, and before it what it repeats of the block before."""
+        """Add a block. `body` is the block, after the text that it repeats of the block before."""
         repeated = len(body) - (stop - start)
         found = index_text(body)
         number = found.count(" ") + 1 if found else 0
-        db = self._work.db
+        db = self._tx.db
         doc = db.execute(
             "INSERT INTO docs (text, start, stop, size, part) VALUES (?, ?, ?, ?, ?)",
             (self._text, start - repeated, stop, number, part),
@@ -261,47 +267,47 @@ class _Index:
         self._size += number
 
     def count(self) -> None:
-        """Note how much was put in."""
+        """Add what was put in to the counts of the space."""
         if self._docs:
-            _counted(self._work, self._space, self._docs, self._size)
+            _counted(self._tx, self._space, self._docs, self._size)
 
 
-def unindex(work: Transaction, text: int) -> None:
-    """Take a text out of the index; the text itself stays."""
-    docs = work.db.execute("SELECT id, start, stop, size FROM docs WHERE text = ?", (text,)).fetchall()
+def unindex(tx: Transaction, text: int) -> None:
+    """Remove a text from the index. The text itself stays."""
+    docs = tx.db.execute("SELECT id, start, stop, size FROM docs WHERE text = ?", (text,)).fetchall()
     if not docs:
         return
-    space = _space_of(work, text)
+    space = _space_of(tx, text)
     for doc, start, stop, _ in docs:
-        body = in_space(space, index_text("".join(read(work, text, start, stop))))
-        work.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (doc, body))
-    work.db.execute("DELETE FROM docs WHERE text = ?", (text,))
-    work.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
-    _counted(work, space, -len(docs), -sum(doc["size"] for doc in docs))
+        body = in_space(space, index_text("".join(read(tx, text, start, stop))))
+        tx.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (doc, body))
+    tx.db.execute("DELETE FROM docs WHERE text = ?", (text,))
+    tx.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
+    _counted(tx, space, -len(docs), -sum(doc["size"] for doc in docs))
 
 
-def _space_of(work: Transaction, text: int) -> int:
-    space: int = work.db.execute("SELECT space FROM texts WHERE id = ?", (text,)).fetchone()[0]
+def _space_of(tx: Transaction, text: int) -> int:
+    space: int = tx.db.execute("SELECT space FROM texts WHERE id = ?", (text,)).fetchone()[0]
     return space
 
 
-def _counted(work: Transaction, space: int, docs: int, size: int) -> None:
-    work.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
+def _counted(tx: Transaction, space: int, docs: int, size: int) -> None:
+    tx.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
 
 
-# Not the streams: that of the text has been told to forget it, or the text is a question's, which its message has.
+# Streams do not count: the text's stream has forgotten it already, or the text is a question, which its message has.
 _USED = (
     "SELECT EXISTS (SELECT 1 FROM memories WHERE text = ?1) OR EXISTS (SELECT 1 FROM messages WHERE text = ?1)"
     " OR EXISTS (SELECT 1 FROM attempts WHERE text = ?1)"
 )
 
 
-def drop(work: Transaction, text: int) -> None:
-    """Delete a text, unless something refers to it still."""
-    if not work.db.execute(_USED, (text,)).fetchone()[0]:
-        unindex(work, text)
-        _delete(work, text, 0)
-        work.db.execute("DELETE FROM texts WHERE id = ?", (text,))
+def drop(tx: Transaction, text: int) -> None:
+    """Delete a text, unless a row still refers to it."""
+    if not tx.db.execute(_USED, (text,)).fetchone()[0]:
+        unindex(tx, text)
+        _delete(tx, text, 0)
+        tx.db.execute("DELETE FROM texts WHERE id = ?", (text,))
 
 
-assert LEAD < BLOCK // 2  # or a part would repeat more than it adds
+assert LEAD < BLOCK // 2  # or a document would repeat more than it adds

@@ -1,14 +1,14 @@
-"""Words: how a text becomes the terms of the index, and a query the phrases to look for.
+"""Words: how a text becomes terms of the index, and a query becomes phrases to look for.
 
-Text is folded (case, accents, compatibility forms), then cut into words.  Scripts that put no spaces between words (Chinese,
-Japanese, Korean, Thai, Lao, Khmer, Burmese ...) and emoji are cut into single characters, and a query of several such characters
-is a phrase; so `京都` is found, and is not found in `東京の都`.  `C++`, `C#` and their like are words of their own.
+Text is folded (case, accents, compatibility forms), then cut into words. Emoji and scripts without spaces between words
+(Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese ...) are cut into single characters. A query of several such
+characters is a phrase: `京都` is found, but not in `東京の都`. Names like `C++` and `C#` are words.
 
-In the index each word begins with the number of its memory space, so a space has lists of its own in it.
+In the index each word begins with the number of its memory space, so each space has its own lists.
 
-The index can forget a text only if it is given the same words again, so the tables here are constants and do not follow the
-Unicode version of the Python that runs: a character that a later Unicode adds is part of a word.  To change anything
-here, add a migration that builds the index anew.
+The index can delete a text only if it gets the same words again. So the tables here are constants and do not depend on
+the Unicode version of Python: a character of a later Unicode version is part of a word. To change anything here, add a
+migration that builds the index anew.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from functools import cache
 __all__ = ["LEAD", "TERMS", "fold", "in_space", "index_text", "lead_of", "phrases", "safe_cut"]
 
 TERMS = 64
-"""So many different terms of a query are looked for; the rest of a longer query is ignored."""
+"""How many different terms of a query are looked for; the others are ignored."""
 
 LEAD = 32
-"""Where a text must be cut amid characters without a space, the next part repeats so many, which is the longest phrase."""
+"""How many characters the next part repeats after a cut without a space: the length of the longest phrase."""
 
-# Punctuation, symbols, spaces and controls of Unicode 15.1, in hexadecimal; what lies unassigned between two of them counts in.
+# Punctuation, symbols, spaces and controls of Unicode 15.1, in hexadecimal, with unassigned code points between them.
 _SEPARATORS = """
 0-2f 3a-40 5b-60 7b-a9 ab-b1 b4 b6-b8 bb bf d7 f7 2c2-2c5 2d2-2df 2e5-2eb 2ed 2ef-2ff 375 37e 384-385 387 3f6 482
 55a-55f 589-58f 5be 5c0 5c3 5c6 5f3-60f 61b-61f 66a-66d 6d4 6dd-6de 6e9 6fd-6fe 700-70f 7f6-7f9 7fe-7ff 830-83e 85e
@@ -51,22 +51,28 @@ fe10-fe19 fe30-fe6b feff-ff0f ff1a-ff20 ff3b-ff40 ff5b-ff65 ffe0-fffd 10100-1010
 1da76-1da83 1da85-1da8b 1e14f 1e2ff 1e95e-1e95f 1ecac 1ecb0 1ed2e 1eef0-1f0f5 1f10d-1fbca e0001-e007f
 """
 
-# Scripts written without spaces.  Where a separator lies within, it stays one.
+# Scripts without spaces. A separator within these ranges stays a separator.
 _IDEOGRAPHS = (
     "2e80-2fdf 3005-3007 3021-3029 3031-3035 3038-303b 3105-312f 31a0-31bf 3400-4dbf 4e00-9fff f900-faff 20000-3ffff"
 )
 _HIRAGANA = "3041-309f 1b001-1b11f"
 _KATAKANA = "30a1-30fa 30fc-30ff 31f0-31ff 1aff0-1b000 1b120-1b16f"
 _OTHERS = "ac00-d7a3 a000-a48c 17000-18dff 1b170-1b2ff"
-_SYLLABIC = "e01-e3a e40-e4e e81-ecf edc-edf 1000-1049 1050-109d 1780-17d3 17d7 17dc-17dd 1950-19da 1a20-1a7c 1b00-1b59 a980-a9c0 a9e0-a9ef a9fa-a9fe aa60-aa76 aa7a-aadd"
+_SYLLABIC = (
+    "e01-e3a e40-e4e e81-ecf edc-edf 1000-1049 1050-109d 1780-17d3 17d7 17dc-17dd 1950-19da 1a20-1a7c 1b00-1b59"
+    " a980-a9c0 a9e0-a9ef a9fa-a9fe aa60-aa76 aa7a-aadd"
+)
 _EMOJI = "2194-21aa 231a-23ff 25aa-25fe 2600-27bf 2934-2935 2b05-2b55 1f000-1faff"
 
-# What accents become when they are taken apart; also vowel points of Hebrew and Arabic, soft hyphens, joiners, selectors.
-_DROPPED = "ad 300-36f 483-487 591-5bd 5bf 5c1-5c2 5c4-5c5 5c7 610-61a 640 64b-65f 670 6d6-6dc 6df-6e8 6ea-6ed 1ab0-1aff 1dc0-1dff 200b-200d 2060 20d0-20ff fe00-fe0f fe20-fe2f feff e0100-e01ef"
+# Combining accents, vowel points of Hebrew and Arabic, soft hyphens, joiners, selectors.
+_DROPPED = (
+    "ad 300-36f 483-487 591-5bd 5bf 5c1-5c2 5c4-5c5 5c7 610-61a 640 64b-65f 670 6d6-6dc 6df-6e8 6ea-6ed 1ab0-1aff"
+    " 1dc0-1dff 200b-200d 2060 20d0-20ff fe00-fe0f fe20-fe2f feff e0100-e01ef"
+)
 
 
 def _class(ranges: str, low: int = 0, high: int = 0x10FFFF) -> str:
-    """The inside of a regular expression's character class: the ranges' part from `low` to `high`."""
+    """The inside of a character class of a regular expression, with the ranges from `low` to `high`."""
     ends = [[int(end, 16) for end in part.split("-")] for part in ranges.split()]
     kept = [(max(end[0], low), min(end[-1], high)) for end in ends if end[-1] >= low and end[0] <= high]
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in kept)
@@ -74,17 +80,16 @@ def _class(ranges: str, low: int = 0, high: int = 0x10FFFF) -> str:
 
 @cache
 def _re(pattern: str) -> re.Pattern[str]:
-    """Compiled at its first use: each takes milliseconds, and a text in ASCII needs none of these."""
+    """Compile at the first use: each takes milliseconds, and ASCII text needs few of them."""
     return re.compile(pattern)
 
 
-_SYMBOL_WORDS = str.maketrans(
-    {"+": "＋", "#": "＃"}
-)  # folding leaves none of these two in a text, so they are free to use
-# The two take part in words, and are taken out of the table for it.
+# Folding removes these two full-width signs from texts, so they are free to use. They are parts of words, not
+# separators.
+_SYMBOL_WORDS = str.maketrans({"+": "＋", "#": "＃"})
 _BREAK = _SEPARATORS.replace("feff-ff0f", "feff-ff02 ff04-ff0a ff0c-ff0f")
 _SINGLE = " ".join([_IDEOGRAPHS, _HIRAGANA, _KATAKANA, _OTHERS, _SYLLABIC, _EMOJI])
-# Characters beyond the first plane stand apart: a class that holds many of their ranges is searched one by one, the others by a table.
+# Characters beyond the first plane are separate: `re` searches their ranges one by one, and the others by a table.
 _LOW, _HIGH = 0xFFFF, 0x10000
 _one = f"[{_class(_SINGLE, high=_LOW)}]|[{_class(_SINGLE, low=_HIGH)}]"
 _word = (
@@ -97,25 +102,25 @@ _run = f"{_word}|(?:{_one})+"
 _is_single = _one
 _drop = f"[{_class(_DROPPED)}]+"
 _symbol_word = r"(?<![0-9a-z])(?:[a-z]{1,12}\+\+|[a-z]{1,3}#(?![a-z]))"
-# What joins the parts of one word: don't, e-mail, node.js, snake_case, a@b.c; a word with such a sign in it is a phrase.
+# Signs that join the parts of one word: don't, e-mail, node.js, snake_case, a@b.c. Such a word is a phrase.
 _joined = r"['’ʼ`\-‐‑._@/&·:=~\\]+"
 _kind = "|".join(f"[{_class(kind)}]+" for kind in [_KATAKANA, _HIRAGANA, _SYLLABIC, _IDEOGRAPHS + " " + _OTHERS]) + "|."
 _is_katakana = f"[{_class(_KATAKANA)}]"
 _is_hiragana = f"[{_class(_HIRAGANA)}]"
 _is_syllabic = f"[{_class(_SYLLABIC)}]"
-# What may stand within a term that is not of single characters; and that there is a word in it.
-_term = f"(?>(?:{_word}|{_joined}|[+#])+)"  # atomic, for there are many ways to match, all the same
+# The characters of a term that is not of single characters; `_has_word`: it contains a word.
+_term = f"(?>(?:{_word}|{_joined}|[+#])+)"  # atomic, since there are many equivalent ways to match
 _term_begins, _term_ends = _term, rf"{_term}\Z"
 _has_word = f"{_word}|[+#]"
 _katakana_ends = rf"[{_class(_KATAKANA)}]*\Z"
 _singles_end = rf"(?:{_one}){{0,3}}\Z"
-# Letters that Unicode does not take apart, though readers and keyboards do.
+# Letters that Unicode does not decompose, although readers and keyboards do.
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
 _letter = "[" + "".join(_LETTERS) + "]"
 
 
 def fold(text: str) -> str:
-    """The form in which texts are compared: no case, no accents, `C++` and `C#` as words.
+    """The form in which texts are compared: without case and accents, `C++` and `C#` as words.
 
     >>> fold("Ångström, STRASSE, straße, ｶﾞ, C++")
     'angstrom, strasse, strasse, ガ, c＋＋ '
@@ -138,7 +143,7 @@ def _tokens(folded: str) -> list[str]:
 
 
 def index_text(text: str) -> str:
-    """The words of a text, a space between each.
+    """The words of a text, separated by spaces.
 
     >>> index_text("Don't panic: 東京, C++!")
     'don t panic 東 京 c＋＋'
@@ -147,8 +152,8 @@ def index_text(text: str) -> str:
 
 
 def in_space(space: int, words: str) -> str:
-    """Words with a space between each, as the index has them: the number of the memory space before each, and a sign that no
-    word has in it, since it parts words.
+    """Words in the form of the index: before each word the number of the memory space, and a sign that separates words
+    and so is never part of one.
 
     >>> in_space(7, "don t panic")
     '7¦don 7¦t 7¦panic'
@@ -157,7 +162,7 @@ def in_space(space: int, words: str) -> str:
 
 
 def phrases(query: str) -> list[str]:
-    """The terms of a query: each a word, or a phrase of words with a space between; any string has some, or none.
+    """The terms of a query. Each is a word, or a phrase of words separated by spaces. Any string is a query.
 
     >>> phrases("What is it? don't C++ 京都 NEAR( *")
     ['what', 'is', 'it', 'don t', 'c＋＋', '京 都', 'near']
@@ -176,7 +181,7 @@ def _terms(folded: str) -> Iterator[str]:
         end = 0
         for run in _re(_run).finditer(piece):
             single = _re(_is_single).match(run[0]) is not None
-            # Two parts are one word only if nothing but a joining sign is between them.
+            # Two parts are one word only if nothing but joining signs is between them.
             if phrase and (single or not _re(_joined).fullmatch(piece, end, run.start())):
                 yield " ".join(phrase)
                 phrase = []
@@ -190,14 +195,15 @@ def _terms(folded: str) -> Iterator[str]:
 
 
 def _unspaced(run: str) -> Iterator[str]:
-    """Characters without spaces: up to four are one phrase; more are that, and the parts of it, for we cannot tell the words."""
+    """The terms of characters without spaces. Up to four are one phrase. More also give their parts, since the words in
+    them are unknown."""
     if len(run) <= LEAD:
         yield " ".join(run)
     if len(run) <= 4:
         return
     for part in _re(_kind).findall(run):
         if _re(_is_katakana).match(part):
-            yield " ".join(part[:LEAD])  # a word of katakana is one word
+            yield " ".join(part[:LEAD])  # a run of katakana is one word
             continue
         width = 4 if _re(_is_syllabic).match(part) else 2
         if len(part) == 1 and _re(_is_hiragana).match(part):
@@ -207,10 +213,10 @@ def _unspaced(run: str) -> Iterator[str]:
 
 
 def safe_cut(text: str, start: int, stop: int) -> tuple[int, int]:
-    """Where to cut the next part of `text` that begins at `start` and is to end at `stop` or a little before.
+    """Where to cut the part of `text` that begins at `start` and should end at `stop` or a little before.
 
-    Returns the place, and how many characters before it the part that follows has to repeat for no phrase to be lost: 0 after
-    a space, which no phrase contains.
+    Returns the offset of the cut, and how many characters before it the next part must repeat, so that no phrase is
+    lost. This is 0 after a space, since no phrase contains one.
     """
     middle = (start + stop) // 2
     cut = max(text.rfind(space, middle, stop) for space in " \n\t\u3000") + 1
@@ -218,12 +224,15 @@ def safe_cut(text: str, start: int, stop: int) -> tuple[int, int]:
 
 
 def lead_of(before: str, after: str) -> int:
-    """How many characters at the end of `before`, LEAD at most, belong to a term that goes on in `after`.
+    """How many characters at the end of `before`, at most LEAD, belong to a term that goes on in `after`.
 
-    Of characters without spaces between words, three: the parts of a query are not longer; of a word of katakana all.
+    In scripts without spaces these are three, since the parts of a query are not longer; a word of katakana is counted
+    whole.
 
-    >>> lead_of("The pine", "apple"), lead_of("The pine ", "apple"), lead_of("nod", "e.js"), lead_of("Yes", ". No"), lead_of("我住在东", "京都")
-    (4, 0, 3, 0, 3)
+    >>> lead_of("The pine", "apple"), lead_of("The pine ", "apple")
+    (4, 0)
+    >>> lead_of("nod", "e.js"), lead_of("Yes", ". No"), lead_of("我住在东", "京都")
+    (3, 0, 3)
     """
     before, after = before[-LEAD:], after[:LEAD]
     if before and after and _re(_is_single).match(before[-1]) and _re(_is_single).match(after[0]):

@@ -1,13 +1,13 @@
-"""Writing: what waits while a transaction is written shares the next one.
+"""Writing: writes that wait while a transaction runs share the next transaction.
 
-A COMMIT costs a sync of the disk and some pages of the -wal file, however little it holds.  So when the thread that
-writes is free, it takes all writes that wait, at most `MOST`, does each in a savepoint of its own, and commits once.
+A COMMIT costs a sync of the disk and some pages of the -wal file, however little it holds. So when the thread that
+writes is free, it takes all waiting writes, at most `MOST`, does each in its own savepoint, and commits once.
 
-* Nothing is told before the COMMIT: no result, and no refusal either, since a refusal may rest on what another write of
-  the same transaction did.
-* A write that is refused is undone alone.  When SQLite itself fails, in a write or in the COMMIT, the whole transaction
-  is undone, and then each write is done by itself: so each gets what it would have got if it had been alone.
-* Nobody waits for company: a write that finds the thread free is done at once, in a transaction of its own.
+* Callers get nothing before the COMMIT: no result, and no refusal either, since a refusal may depend on another write
+  of the same transaction.
+* A refused write is undone alone. When SQLite itself fails, in a write or in the COMMIT, the whole transaction is
+  undone, and each write is then done alone. So each caller gets the outcome that it would have got alone.
+* No write waits for others: a write that finds the thread free is done at once, in its own transaction.
 """
 
 from __future__ import annotations
@@ -26,22 +26,20 @@ from typing import Any, TypeAlias
 __all__ = ["MOST", "SharedWrites", "Write"]
 
 MOST = 64
-"""Writes in a transaction at most: it holds the file against other processes, and nobody is told before its end."""
+"""The most writes in a transaction. Meanwhile other processes cannot write, and no caller gets its result."""
 
 _URGENT = MOST // 2
-"""Urgent ones among them while others wait: so both go on, however many there are of either."""
+"""The most urgent writes among them while others wait, so that neither kind starves the other."""
 
 Work: TypeAlias = Callable[[sqlite3.Connection], Any]
 Transact: TypeAlias = Callable[[Work], Any]
-"""Does a work in a transaction that is committed when this returns, and undone when it raises."""
-
-
+"""Does `work` in a transaction that is committed when this returns, and undone when it raises."""
 Start: TypeAlias = Callable[[Callable[[], None]], object]
-"""Runs a job on the thread that writes, after all that were given to it before.  The job tells when it is done."""
+"""Runs a job on the thread that writes, after all earlier jobs. The job itself reports when it is done."""
 
 
 class Write:
-    """One write: its `work`, the `answer` for which its caller waits, and what is told: `error`, or else `result`."""
+    """One write: its `work`, the `answer` for which its caller waits, and the outcome: `error`, or else `result`."""
 
     __slots__ = ("answer", "error", "result", "work")
 
@@ -55,18 +53,18 @@ class Write:
 class SharedWrites:
     """The writes of a backend.
 
-    `start` and `transact` run them; `missed` is given the errors of those for which nobody waits any more.
+    `start` and `transact` run them. `missed` gets the errors of writes whose callers were cancelled.
     """
 
     def __init__(self, start: Start, transact: Transact, missed: Callable[[BaseException], None]) -> None:
         self._start = start
         self._transact = transact
         self._missed = missed
-        # By loop: so a job wakes one loop, once, and a loop that runs its jobs inline does not wait for a thread.
+        # By loop, so that a job wakes one loop, once, and a loop that runs jobs inline does not wait for a thread.
         self._waiting: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = weakref.WeakKeyDictionary()
 
     async def write(self, work: Work, *, urgent: bool = False) -> Any:
-        """Do it; its result, once that is durable.  Cancelled before the thread has taken it, it is not done."""
+        """Do the work. Returns its result when it is durable. Cancelled before the thread takes it, it is not done."""
         loop = asyncio.get_running_loop()
         waiting = self._waiting.get(loop)
         if waiting is None:
@@ -88,15 +86,17 @@ class SharedWrites:
             if write.error is not None and write.answer.cancelled():
                 self._missed(write.error)
         if writes:
-            with suppress(RuntimeError):  # the loop is closed, so nobody waits
-                loop.call_soon_threadsafe(_tell, writes, context=Context())  # for all of them, so in nobody's context
+            with suppress(RuntimeError):  # the loop is closed, so no caller waits
+                loop.call_soon_threadsafe(
+                    _tell, writes, context=Context()
+                )  # for all callers, so in no caller's context
 
 
 class _Waiting:
-    """What one loop has asked for, and the thread has not taken yet.
+    """The writes of one loop that the thread has not taken yet.
 
-    There is a job on its way for each `MOST` of them.  So what was asked for before the backend is closed is taken
-    before the job that closes it.
+    There is one job under way for each `MOST` of them. So writes from before a close are taken before the job that
+    closes the backend.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class _Waiting:
         self._jobs = 0
 
     def add(self, write: Write, urgent: bool) -> bool:
-        """One more.  Whether it needs one more job."""
+        """Add a write. Returns whether one more job is needed."""
         with self._lock:
             (self._urgent if urgent else self._others).append(write)
             needed = len(self._urgent) + len(self._others) > self._jobs * MOST
@@ -114,7 +114,7 @@ class _Waiting:
             return needed
 
     def take(self) -> list[Write]:
-        """For a job: those that are to be done together, without what was cancelled meanwhile."""
+        """The writes that a job does together, without those that were cancelled meanwhile."""
         with self._lock:
             self._jobs -= 1
             taken = _first_of(self._urgent, _URGENT)
@@ -128,19 +128,19 @@ def _first_of(waiting: deque[Write], most: int) -> list[Write]:
 
 
 def _write_all(writes: list[Write], transact: Transact) -> None:
-    """Do them all; what is to be told stands in each afterwards."""
+    """Do all writes, and set the outcome of each."""
     if len(writes) > 1 and _write_together(writes, transact):
         return
     for write in writes:
         write.result = write.error = None
         try:
             write.result = transact(write.work)
-        except BaseException as error:  # whatever it is, it belongs to who asked
+        except BaseException as error:  # of any kind: it belongs to the caller
             write.error = error
 
 
 def _write_together(writes: list[Write], transact: Transact) -> bool:
-    """Do them in one transaction.  Whether that settles it; else none of them is done."""
+    """Do all writes in one transaction. Returns whether each has its outcome; otherwise none of them is done."""
     begun = False
 
     def work(db: sqlite3.Connection) -> None:
@@ -154,14 +154,14 @@ def _write_together(writes: list[Write], transact: Transact) -> bool:
     except BaseException as error:
         if begun and isinstance(error, Exception):
             return False
-        # The file could not be opened or locked: alone they would fare no better.
+        # The file could not be opened or locked: each write alone would fail, too.
         for write in writes:
             write.error = _copy(error)
     return True
 
 
 def _copy(error: BaseException) -> BaseException:
-    """Raising an exception changes it, so each who waits gets one of its own, if it can be copied."""
+    """Raising an exception changes it, so each caller gets its own copy, if it can be copied."""
     try:
         other = copy.copy(error).with_traceback(error.__traceback__)
     except Exception:
@@ -171,7 +171,7 @@ def _copy(error: BaseException) -> BaseException:
 
 
 def _write_within(db: sqlite3.Connection, write: Write) -> None:
-    """Do one in the transaction that it shares.  Raises what leaves nothing of that transaction to go on with."""
+    """Do one write in the shared transaction. Raises errors after which the transaction cannot go on."""
     db.execute("SAVEPOINT one")
     try:
         write.result = write.work(db)
@@ -184,11 +184,11 @@ def _write_within(db: sqlite3.Connection, write: Write) -> None:
 
 
 def _tell(writes: list[Write]) -> None:
-    """On the loop that waits."""
+    """Give each caller its outcome, on the callers' loop."""
     for write in writes:
         if write.answer.done():  # cancelled meanwhile
             continue
-        if isinstance(write.error, StopIteration):  # no future can carry it
+        if isinstance(write.error, StopIteration):  # a future cannot carry it
             refused = RuntimeError("a function of the backend's user raised StopIteration")
             refused.__cause__ = write.error
             write.answer.set_exception(refused)

@@ -202,7 +202,7 @@ async def test_an_older_file_is_migrated_once_and_all_or_nothing(
     assert store.sql("SELECT name, sql FROM sqlite_schema") == before and store.sql("PRAGMA user_version") == [(now,)]
     monkeypatch.setattr(connection, "MIGRATIONS", broken[: now + 1])
     reading = make_store(store.path, read_only=True)
-    with pytest.raises(StoreReadOnly, match=f"has version {now} and must be brought to {now + 1}"):
+    with pytest.raises(StoreReadOnly, match=f"has version {now} and must be migrated to {now + 1}"):
         await reading.list()
     await reading.backend.close()
     for _ in range(2):
@@ -277,7 +277,7 @@ async def test_read_only_makes_no_file(make_store: Any, tmp_path: Path) -> None:
         await store.begin()
     assert list(tmp_path.iterdir()) == []
     store.path.touch()
-    with pytest.raises(StoreReadOnly, match="must be brought to"):
+    with pytest.raises(StoreReadOnly, match="must be migrated to"):
         await store.list()
     await store.backend.close()
 

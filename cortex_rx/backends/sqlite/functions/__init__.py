@@ -1,4 +1,4 @@
-"""The functions by name: what each runs, with arguments that are checked."""
+"""The functions of the contract by path. Their arguments were checked before."""
 
 from __future__ import annotations
 

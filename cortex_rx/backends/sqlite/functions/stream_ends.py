@@ -1,4 +1,4 @@
-"""The ends of a stream that nobody goes on with: its partial answer is kept as incomplete, or all of it is taken back."""
+"""The ends of a stream that nobody goes on with: its partial answer is kept as incomplete, or all of it is removed."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ __all__ = ["finish", "rollback"]
 _INCOMPLETE = {"reason": exchanges.INCOMPLETE, "metadata": {"incomplete": True}}
 
 
-def finish(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    """`streams:finish`: what there is becomes the answer, marked as incomplete; or the question is kept as unanswered."""
-    stream = leases.get_live(work, args)
+def finish(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:finish`: keeps the stored text as an incomplete answer, or the question as unanswered."""
+    stream = leases.get_live(tx, args)
     if stream["state"] != "open":
-        return streams.result(work, args, "before")
-    leases.check_free(work, stream)
-    leases.bump_epoch(work, stream, None)
+        return streams.result(tx, args, "before")
+    leases.check_free(tx, stream)
+    leases.bump_epoch(tx, stream, None)
     answer = int(stream["answer"])
     length = int(stream["length"])
-    if all(part.isspace() for part in text_store.read(work, answer, 0, length)):
-        exchanges.store_unanswered(work, stream, "interrupted", None)
+    if all(part.isspace() for part in text_store.read(tx, answer, 0, length)):
+        exchanges.store_unanswered(tx, stream, "interrupted", None)
     else:
-        exchanges.store_answer(work, stream, answer, length, _INCOMPLETE)
-    return streams.result(work, args, "now")
+        exchanges.store_answer(tx, stream, answer, length, _INCOMPLETE)
+    return streams.result(tx, args, "now")
 
 
-def rollback(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    """`streams:rollback`: nothing of the stream is left but its id and its epoch, by which a late writer is refused."""
-    stream = leases.find(work, args)
+def rollback(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:rollback`: removes all but the stream's id and its epoch, by which late writers are refused."""
+    stream = leases.find(tx, args)
     if stream is None or stream["state"] == "deleted":
-        raise StreamNotFound("no stream of this id in the memory space, or its memory was deleted")
+        raise StreamNotFound("no stream with this id in the memory space, or its memory was deleted")
     if args["epoch"] != stream["epoch"]:
-        raise Fenced(f"the stream is at epoch {stream['epoch']}, this rollback at {args['epoch']}")
+        raise Fenced(f"the stream is at epoch {stream['epoch']}, this rollback is at {args['epoch']}")
     if stream["state"] == "finished":
         raise IdempotencyConflict("an answer is stored under this stream id")
     if stream["state"] != "rolledBack":
         if stream["question_message"] is not None:  # it was closed as unanswered before
-            conversations.remove_message(work, stream, stream["question"], stream["question_message"])
-            work.db.execute(
+            conversations.remove_message(tx, stream, stream["question"], stream["question_message"])
+            tx.db.execute(
                 "DELETE FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["question_memory"])
             )
-        memories.forget_stream(work, stream["seq"])
-        work.db.execute(
-            "UPDATE streams SET state = 'rolledBack', conversation = '', user_id = NULL, user_name = NULL, agent_id = NULL,"
+        memories.forget_stream(tx, stream["seq"])
+        tx.db.execute(
+            "UPDATE streams SET state = 'rolledBack', conversation = '', user_id = NULL, user_name = NULL,"
+            " agent_id = NULL,"
             " participant_id = NULL, importance = 0, tags = '[]', started = 0, memory = '', question_memory = NULL,"
             " question_message = NULL, claim = NULL, claim_token = NULL, presented = 0, reason = NULL WHERE seq = ?",
             (stream["seq"],),

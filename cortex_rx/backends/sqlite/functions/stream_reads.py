@@ -1,4 +1,4 @@
-"""Reading streams: what there is of one, its text from any place on, and which ones nobody is writing any more."""
+"""Reading streams: the state of a stream, its text from any offset on, and the streams that nobody writes any more."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["ended", "get", "interrupted", "kept", "read", "turn_of"]
 
 
 def kept(text: sqlite3.Row) -> dict[str, Any]:
-    """The mark and the resume state of a text, or of a stream's text, as parts of a result; what is None is left out."""
+    """The mark and the resume state of a text, as fields of a result. None is left out."""
     pairs = {"mark": text["mark"], "resumeState": text["resume_state"]}
     values = {key: json.loads(value) for key, value in pairs.items() if value is not None}
     return {key: value for key, value in values.items() if value is not None}
 
 
 def ended(stream: sqlite3.Row) -> dict[str, Any]:
-    """Why a stream ended, and what it used, as parts of a result."""
+    """The reason of a stream's end and its usage, as fields of a result."""
     result: dict[str, Any] = {}
     if stream["reason"] is not None:
         result["reason"] = stream["reason"]
@@ -32,8 +32,8 @@ def ended(stream: sqlite3.Row) -> dict[str, Any]:
     return result
 
 
-def turn_of(work: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
-    """What `streams:begin` was given about the turn."""
+def turn_of(tx: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
+    """The turn, as it was given to `streams:begin`."""
     optional = {
         "userId": stream["user_id"],
         "userName": stream["user_name"],
@@ -44,7 +44,7 @@ def turn_of(work: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
     return {
         "memorySpaceId": stream["space"],
         "conversationId": stream["conversation"],
-        "userMessage": text_store.read_text(work, stream["question"]),
+        "userMessage": text_store.read_text(tx, stream["question"]),
         "importance": stream["importance"],
         "tags": json.loads(stream["tags"]),
         "startedAt": stream["started"],
@@ -52,10 +52,10 @@ def turn_of(work: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def get(work: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
+def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
     """`streams:get`."""
     try:
-        stream = leases.get_live(work, args)
+        stream = leases.get_live(tx, args)
     except StreamNotFound:
         return None
     return {
@@ -67,10 +67,10 @@ def get(work: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
         "length": stream["length"],
-        "userMessage": text_store.read_text(work, stream["question"]),
+        "userMessage": text_store.read_text(tx, stream["question"]),
         "createdAt": stream["created"],
         "updatedAt": _updated(stream, stream),
-        "owned": stream["lease"] > work.now,
+        "owned": stream["lease"] > tx.now,
         **leases.shown(stream["lease"]),
         **(kept(stream) if stream["state"] == "open" else ended(stream)),
     }
@@ -81,17 +81,17 @@ def _updated(stream: sqlite3.Row, text: sqlite3.Row) -> int:
     return updated
 
 
-def read(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    """`streams:read`: a part of the text of an attempt, with where the stream stands at this very moment."""
-    stream = leases.find(work, args)
+def read(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:read`: a part of an attempt's text, and where the stream stands at the same moment."""
+    stream = leases.find(tx, args)
     if stream is None or stream["state"] == "deleted":
-        raise StreamNotFound("no stream of this id in the memory space, or its memory was deleted")
+        raise StreamNotFound("no stream with this id in the memory space, or its memory was deleted")
     attempt = args.get("attempt", stream["attempt"])
     if attempt == stream["attempt"]:
         answer: int | None = stream["answer"]
         text = None if answer is None else stream
     else:
-        text = work.db.execute(
+        text = tx.db.execute(
             "SELECT texts.* FROM attempts JOIN texts ON texts.id = attempts.text WHERE stream = ? AND attempt = ?",
             (stream["seq"], attempt),
         ).fetchone()
@@ -105,7 +105,7 @@ def read(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "attempt": attempt,
         "attempts": stream["attempt"],
         "start": start,
-        "text": "" if answer is None else "".join(text_store.read(work, answer, start, stop)),
+        "text": "" if answer is None else "".join(text_store.read(tx, answer, start, stop)),
         "length": length,
         "certain": leases.valid_prefix(stream, args.get("epoch", stream["epoch"]), attempt, length),
         "createdAt": stream["created"],
@@ -113,25 +113,26 @@ def read(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "index": 0 if text is None else _index(text),
         "state": stream["state"],
         "epoch": stream["epoch"],
-        "owned": until > work.now,
+        "owned": until > tx.now,
         **leases.shown(until),
         **ended(stream),
     }
 
 
 def _index(text: sqlite3.Row) -> int:
-    """How many deltas made the text, if the writer says so; else how many writes."""
+    """The number of the text's deltas, if the writer stored it; else the number of its writes."""
     state = kept(text).get("resumeState")
     index = state.get("index") if isinstance(state, dict) else None
     return index if isinstance(index, int) else int(text["writes"])
 
 
-def interrupted(work: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
+def interrupted(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`streams:interrupted`: newest first."""
-    rows = work.db.execute(
-        "SELECT streams.*, texts.length, texts.touched, texts.lease FROM streams JOIN texts ON texts.id = streams.answer"
+    rows = tx.db.execute(
+        "SELECT streams.*, texts.length, texts.touched, texts.lease FROM streams JOIN texts ON texts.id ="
+        " streams.answer"
         " WHERE streams.space = ? AND state = 'open' AND lease <= ? ORDER BY seq DESC LIMIT ?",
-        (args["memorySpaceId"], work.now, args["limit"]),
+        (args["memorySpaceId"], tx.now, args["limit"]),
     ).fetchall()
     return [
         {
@@ -140,7 +141,7 @@ def interrupted(work: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]
             "memoryId": row["memory"],
             "attempt": row["attempt"],
             "length": row["length"],
-            "userMessage": text_store.read_text(work, row["question"], HEAD_LENGTH),
+            "userMessage": text_store.read_text(tx, row["question"], HEAD_LENGTH),
             "createdAt": row["created"],
             "updatedAt": _updated(row, row),
             **leases.shown(row["lease"]),

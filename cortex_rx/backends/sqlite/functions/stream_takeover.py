@@ -1,4 +1,4 @@
-"""`streams:takeOver`: another process goes on with a stream, by a resume token, from the text that is stored."""
+"""`streams:takeOver`: another process goes on with a stream from its stored text, with a resume token."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from cortex_rx.errors import IdempotencyConflict, StreamNotFound
 __all__ = ["take_over"]
 
 
-def take_over(work: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    """`streams:takeOver`: the epoch rises, the attempt does not."""
-    token = tokens.look_up(work, args["token"], args["memorySpaceId"])
-    row = leases.find_numbered(work, token["stream"])
+def take_over(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:takeOver`: raises the epoch, not the attempt."""
+    token = tokens.look_up(tx, args["token"], args["memorySpaceId"])
+    row = leases.find_numbered(tx, token["stream"])
     if row is None:
         raise StreamNotFound("the memory of this stream was deleted, or it was rolled back")
     stream = leases.require_live(row)
     claim = args["claim"]
-    if stream["claim"] != claim or stream["claim_token"] != token["serial"]:  # or it is the same call once more
-        tokens.check_valid(work, token, stream)
+    if stream["claim"] != claim or stream["claim_token"] != token["serial"]:  # else it is the same call again
+        tokens.check_valid(tx, token, stream)
         if stream["state"] == "open":
             if not args["force"]:
-                leases.check_free(work, stream)
-            leases.bump_epoch(work, stream, claim, token["serial"])
-            leases.note_break(work, stream)
-            text_store.save_writer_state(work, stream["answer"], leases.carried(work, args))
+                leases.check_free(tx, stream)
+            leases.bump_epoch(tx, stream, claim, token["serial"])
+            leases.log_takeover(tx, stream)
+            text_store.save_writer_state(tx, stream["answer"], leases.writer_state(tx, args))
     if "newToken" in args:
-        tokens.issue(work, stream, args["newToken"], args)
-        if tokens.look_up(work, args["newToken"], stream["space"])["serial"] < token["serial"]:
-            raise IdempotencyConflict("newToken is older than the token that is presented")
-    return _answer(work, {"memorySpaceId": stream["space"], "streamId": stream["id"]})
+        tokens.issue(tx, stream, args["newToken"], args)
+        if tokens.look_up(tx, args["newToken"], stream["space"])["serial"] < token["serial"]:
+            raise IdempotencyConflict("newToken is older than token")
+    return _answer(tx, {"memorySpaceId": stream["space"], "streamId": stream["id"]})
 
 
-def _answer(work: Transaction, key: dict[str, Any]) -> dict[str, Any]:
-    """What the one who goes on has to know; or what is stored, if the stream has ended."""
-    stream = leases.get_live(work, key)
+def _answer(tx: Transaction, key: dict[str, Any]) -> dict[str, Any]:
+    """What the new writer has to know, or the stored result if the stream has ended."""
+    stream = leases.get_live(tx, key)
     answer: dict[str, Any] = {
         "state": stream["state"],
         "streamId": stream["id"],
@@ -46,8 +46,8 @@ def _answer(work: Transaction, key: dict[str, Any]) -> dict[str, Any]:
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
         "length": stream["length"],
-        "turn": turn_of(work, stream),
+        "turn": turn_of(tx, stream),
     }
     if stream["state"] == "open":
         return {**answer, **kept(stream), **leases.shown(stream["lease"])}
-    return {**answer, **ended(stream), **streams.result(work, key, "before")}
+    return {**answer, **ended(stream), **streams.result(tx, key, "before")}

@@ -260,7 +260,7 @@ async def test_deleting_the_answer_deletes_its_chunks_and_their_words(store: Any
 async def test_a_chunk_is_not_deleted_by_itself(store: Any) -> None:
     await store_in_chunks(store, TEXT, *CUTS)
     chunk = (await store.get("mem-001"))["chunkIds"][1]
-    with pytest.raises(InvalidArgument, match=f"memoryId: got '{chunk}'; accepted: mem-001, the answer") as caught:
+    with pytest.raises(InvalidArgument, match=f"memoryId: got '{chunk}'; accepted: mem-001, its answer") as caught:
         await store.delete(chunk)
     assert caught.value.field == "memoryId"
     assert (await store.get(chunk))["content"] == TEXT[16:39]
