@@ -184,7 +184,7 @@ SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": any_tag, "rarity":
 #
 # bm25() of FTS5 counts the rows and words of all memory spaces. It must not rank, since a space would see that another
 # one grows. But only bm25() knows how often a term is in a row. By its definition
-#     bm25(words, w) = c * t * w / (t * w + k)  with  k = 1.2 * (0.25 + 0.75 * words of the row / mean words of all rows)
+#     bm25(words, w) = c * t * w / (t * w + k), k = 1.2 * (0.25 + 0.75 * words of the row / mean words of all rows)
 # where t is that number, and c is the same for all weights w. So the share bm25(words) / bm25(words, "infinite") is
 # t / (t + k), and t = k * share / (1 - share), rounded to a whole number. From t the rank is computed anew, with the
 # mean, the rows and the hits of this space alone.

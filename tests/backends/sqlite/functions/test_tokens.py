@@ -149,7 +149,7 @@ async def test_a_token_of_another_stream_cannot_be_stored_again(store: Any) -> N
         store.begin("st2", "and?", token=K),
         store.begin("st3", token=K),
     ):
-        with pytest.raises(IdempotencyConflict, match="one of another stream"):
+        with pytest.raises(IdempotencyConflict, match="belongs to another stream"):
             await again
     assert store.tables() == before
 
