@@ -101,8 +101,8 @@ FOUND_BY: dict[str, tuple[str, ...]] = {
     "no lease": ("conformance under faults",),
     "no claim": ("conformance under faults",),
     "the source is not compared": ("crash enumeration",),
-    "told before the shared commit": ("shared commits",),
-    "a failed shared commit is told as done": ("shared commits",),
+    "told before the shared commit": ("shared commits", "state machine"),
+    "a failed shared commit is told as done": ("shared commits", "state machine"),
     "no break is noted": ("conformance under faults",),
 }
 """At least."""

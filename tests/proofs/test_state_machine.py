@@ -1,8 +1,9 @@
 """Programs of steps that Hypothesis draws: begin, say, crash, resume elsewhere, zombie, follow, stop, finish, spool,
 drain, delete, roll back.
 
-The rules are in `tests/proofs/machine/programs.py`, what must hold after each step in `machine_judge.py`, what a store
-must hold in `machine_model.py`.  Each shard has seeds of its own, the same in every run.
+Some steps are done at the same moment, while threads are busy: their writes share transactions.  The rules are in
+`tests/proofs/machine/programs.py`, what must hold after each step in `judge.py`, what a store must hold in `model.py`.
+Each shard has seeds of its own, the same in every run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ FIGURES = {
     "begun again": ("begun again", 8),
     "processes crashed": ("crashed", 100),
     "of these within a write": ("crash-after hit", 2),
+    "at once": ("at once", 80),
+    "shared transactions": ("shared", 60),
+    "of these with a refusal": ("refused in shared", 20),
+    "of these cut off": ("of several crash-within", 2),
+    "of these failed": ("of several commit-fail", 2),
     "processes stalled": ("stalls", 60),
     "writes of zombies fenced": ("zombies fenced", 15),
     "stray writes": ("stray writes", 100),

@@ -52,8 +52,8 @@ class Judge:
         world.followers = [each for each in world.followers if not each.task.done()]
         assert not world.wrong, "\n".join(world.wrong)
         for backend in [world.reader, *(host.backend for host in world.hosts.values())]:
-            done = f"{backend.accepted} writes were accepted, and {backend.commits} transactions committed"
-            assert backend.accepted == backend.commits, done
+            done = f"{backend.transactions} transactions were done, and {backend.commits} committed"
+            assert backend.transactions == backend.commits, done
         version = world.file.execute("PRAGMA data_version").fetchone()[0], world.model.changes
         if version != self._seen:
             self._seen = version

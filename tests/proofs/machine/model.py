@@ -1,7 +1,7 @@
 """What a store must hold, in plain Python: the contract of `streams:*` once more, over strings and lists.
 
-Every write that a store is sent is sent to the model too, which says what its answer must be, or which refusal; and
-what is in the store afterwards.  No SQL, no pieces, no index: it is short enough to be believed.
+Every write that a store does or refuses is given to the model too, which says what its answer must be, or which refusal;
+and what is in the store afterwards.  No SQL, no pieces, no index: it is short enough to be believed.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Stream:
     presented: int = 0
     question_memory: bool = False
     answer_memory: bool = True
+    incomplete: bool = False
+    """Its answer is what there was when nobody went on with it."""
 
     @property
     def text(self) -> str:
@@ -89,7 +91,7 @@ class Model:
         return token in self.tokens and self.tokens[token].expires <= now
 
     def call(self, path: str, args: Args, now: int) -> dict[str, Any]:
-        """One transaction."""
+        """One write."""
         self.changes += 1
         result: dict[str, Any] = getattr(self, "_" + path.partition(":")[2])(args, now)
         return result
@@ -134,9 +136,11 @@ class Model:
             raise StreamNotFound
         elif (stream.conversation, stream.question) != (args["conversationId"], args["userMessage"]):
             raise IdempotencyConflict
-        elif stream.state != "finished" and not (
+        elif (
             stream.claim is not None and stream.claim == args.get("claim") and stream.claim_token is None
-        ):
+        ):  # the same call once more
+            pass
+        elif stream.state != "finished" or (args.get("completes") and self._withdraw(stream)):
             if stream.state == "open":
                 self._check_free(stream, now)
             self._own(stream, args.get("claim"))
@@ -147,6 +151,15 @@ class Model:
         if "token" in args:
             self._issue(stream, args["token"], now)
         return {"epoch": stream.epoch, "attempt": stream.attempt, "state": stream.state}
+
+    def _withdraw(self, stream: Stream) -> bool:
+        """An incomplete answer is none any more; whether it is one."""
+        if not (stream.incomplete and stream.question_memory):
+            return False
+        talk = self.talks[stream.space, stream.conversation]
+        talk[:] = [(of, question, None if of is stream else answer) for of, question, answer in talk]
+        stream.state = "empty"
+        return True
 
     def _takeOver(self, args: Args, now: int) -> dict[str, Any]:  # noqa: N802 - as the contract names it
         token = self.tokens.get(args["token"])
@@ -236,7 +249,7 @@ class Model:
             if len(text) != args["length"]:
                 raise Gap(len(text), args["length"])
             self._put(stream, attempt, text)
-            self._answer(stream)
+            self._answer(stream, incomplete=args.get("reason") == "incomplete")
             return {"contentLength": len(text), "stored": "now"}
         start, text = args["start"], args["text"]
         if stream.state == "finished" and args["attempt"] < stream.attempt:
@@ -246,9 +259,9 @@ class Model:
             raise IdempotencyConflict
         return {"contentLength": len(stream.text), "stored": "before"}
 
-    def _answer(self, stream: Stream) -> None:
+    def _answer(self, stream: Stream, *, incomplete: bool) -> None:
         """The exchange, once: its question in its conversation, its answer behind it."""
-        stream.state, stream.lease = "finished", 0
+        stream.state, stream.lease, stream.incomplete = "finished", 0, incomplete
         stream.question_memory = True
         talk = self.talks.setdefault((stream.space, stream.conversation), [])
         exchange = stream, stream.question, stream.text
@@ -282,7 +295,7 @@ class Model:
             self._own(stream, None)
             stored = "now"
             if stream.text.strip():
-                self._answer(stream)
+                self._answer(stream, incomplete=True)
             else:
                 self._unanswered(stream)
         return {"contentLength": 0 if stream.state == "empty" else len(stream.text), "stored": stored}

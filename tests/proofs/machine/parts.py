@@ -5,12 +5,14 @@ it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cortex_rx import SqliteBackend
-from cortex_rx.errors import Diverged, Fenced, Gap, StoreError, StoreUnavailable, TokenUnknown
+from cortex_rx.backends.sqlite.writer import SharedWrites, Work
+from cortex_rx.errors import Diverged, Fenced, Gap, StoreError, StoreUnavailable, StreamNotFound, TokenUnknown
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.testing import Process, wall
 
@@ -20,17 +22,54 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "Counting", "Host", "Kept", "Run", "Watched"]
 
+T = TypeVar("T")
 
 _UNSAID = ("token", "newToken", "tokenTtl", "mark")  # of arguments, in messages
 
 
+@dataclass(eq=False)
+class Call:
+    """A write on its way: sent to a store, done there, perhaps together with others, and told."""
+
+    path: str
+    args: Mapping[str, Any]
+    settle: Callable[[Call], None]
+    """Tells the model, when the store has committed or refused it."""
+    fault: str = ""
+    """What goes wrong with its transaction."""
+    crash: Callable[[], None] | None = None
+    serial: int = 0
+    result: Any = None
+    """What its function returned in the last try, or else `refusal`."""
+    refusal: StoreError | None = None
+    settled: bool = False
+    disturbed: bool = False
+    """It was alone in a transaction that failed, so it is told so."""
+
+
+class Died(BaseException):
+    """The process ends within a transaction: nothing more of it is done."""
+
+
 class Counting(SqliteBackend):
-    """It counts its commits: each write that is accepted must be one, or a crash in between would leave the half of
-    it.
+    """It tells the model of each write when its transaction is over, and in the order in which they were done.
+
+    It counts its commits: each transaction must be one, or a crash in between would leave the half of it.
     """
 
-    accepted = commits = 0
+    transactions = commits = 0
     _traced: object = None
+
+    def __init__(self, world: World, **options: Any) -> None:
+        self._world = world
+        self.sent: Call | None = None
+        self.tried: list[Call] = []
+        """By the transaction that runs, or was the last."""
+        super().__init__(world.path, new_id=world.new_id, **options)
+
+    def _fresh(self) -> None:
+        super()._fresh()
+        self._writes = _Noting(self)
 
     def _open(self) -> None:
         super()._open()
@@ -41,13 +80,98 @@ class Counting(SqliteBackend):
     def _note(self, statement: str) -> None:
         self.commits += statement == "COMMIT"
 
+    async def send(self, call: Call) -> Any:
+        """Do a write."""
+        self.sent = call  # until the writer takes it, in the same turn of the loop
+        return await self.mutation(call.path, call.args)
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str = "BEGIN IMMEDIATE") -> T:
+        tried = self.tried = []
+
+        def worked(db: sqlite3.Connection) -> T:
+            result = work(db)
+            self._before_commit(tried)
+            return result
+
+        try:
+            result = super()._transact(worked, begin)
+        except StoreError as error:
+            for call in tried:
+                if call.refusal is error:  # it was alone
+                    self._settle(call)
+            raise
+        self.transactions += 1
+        self._look_at(tried)
+        for call in tried:
+            self._settle(call)
+        return result
+
+    def _before_commit(self, tried: list[Call]) -> None:
+        """All is done, and nothing is committed."""
+        faults = {call.fault for call in tried}
+        shared = "of several " if len(tried) > 1 else ""
+        if "commit-fail" in faults:
+            self._world.counted[f"{shared}commit-fail"] += 1
+            for call in tried:
+                call.disturbed = not shared  # what was shared is done again, each by itself
+                call.fault = call.fault if call.fault != "commit-fail" else ""
+            raise sqlite3.OperationalError("a fault: the COMMIT fails")
+        if "crash-within" in faults:
+            self._world.counted[f"{shared}crash-within"] += 1
+            for call in tried:
+                if call.crash:
+                    call.crash()
+            raise Died
+
+    def _look_at(self, tried: list[Call]) -> None:
+        """Who begins comes first, then each in its turn."""
+        if len(tried) < 2:
+            return
+        self._world.counted["shared"] += 1
+        self._world.counted["refused in shared"] += any(call.refusal for call in tried)
+        if tried != sorted(tried, key=lambda call: (call.path != "streams:begin", call.serial)):
+            self._world.wrong.append(f"not in their order: {[(call.path, call.serial) for call in tried]}")
+
+    def _settle(self, call: Call) -> None:
+        if call.settled:
+            self._world.wrong.append(f"{call.path} was done twice")
+        call.settled = True
+        call.settle(call)
+        if call.fault == "crash-after" and call.crash:
+            call.crash()  # nobody is told: that comes a turn of the loop later
+
+
+class _Noting(SharedWrites):
+    """It notes which writes a transaction has done."""
+
+    def __init__(self, backend: Counting) -> None:
+        super().__init__(backend._start_write, backend._transact, backend._missed)
+        self._backend = backend
+
+    async def write(self, work: Work, *, urgent: bool = False) -> Any:
+        backend = self._backend
+        call, backend.sent = backend.sent, None
+        assert call
+
+        def noted(db: sqlite3.Connection) -> Any:
+            backend.tried.append(call)
+            call.refusal = None
+            try:
+                call.result = work(db)
+            except StoreError as error:
+                call.refusal = error
+                raise
+            return call.result
+
+        return await super().write(noted, urgent=urgent)
+
 
 class Host:
     """A process, with a backend object of its own over the file of all."""
 
     def __init__(self, world: World, name: str) -> None:
         self.process = Process(name=name)
-        self.backend = Counting(world.path, clock=wall, new_id=world.new_id)
+        self.backend = Counting(world, clock=wall)
         self.process.closes(self.backend.close)
         self.fault = ""
         """What goes wrong with its next write."""
@@ -170,7 +294,7 @@ class Run:
 
 
 class Watched:
-    """The store as one process sees it: what it is told is told to the model too, and its answers must be the
+    """The store as one process sees it: what the store does is told to the model too, and its answers must be the
     model's.
     """
 
@@ -179,7 +303,15 @@ class Watched:
 
     async def query(self, path: str, args: Mapping[str, Any]) -> Any:
         self._check_up()
-        return await self._backend.query(path, args)
+        try:
+            return await self._backend.query(path, args)
+        except StreamNotFound as error:
+            if self._run:
+                stream = self._world.stream(self._run.asked)
+                if stream and not stream.gone:
+                    self._world.wrong.append(f"{path} {args}: the store says {error!r}, and there is {stream}")
+                self._run.refused.add(StreamNotFound)
+            raise
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
         self._check_up()
@@ -193,39 +325,45 @@ class Watched:
             await host.hung[-1]
         if fault == "fail":
             raise StoreUnavailable("a fault")
-        if host and fault == "crash-after":
-            # The answer of the store arrives a turn of the loop later, when the process is dead.
-            asyncio.get_running_loop().call_soon(host.process.crash)
-        result = await self._compared(path, args)
+        crash = host.process.crash if host else None
+        result = await self._told(Call(path, args, self._settle, fault, crash, self._world.serial()))
         if fault == "fail-after":
             raise StoreUnavailable("a fault")
         return result
 
-    async def _compared(self, path: str, args: Mapping[str, Any]) -> Any:
-        world = self._world
-        expected: dict[str, Any] = {}
-        refusal: StoreError | None = None
+    def _settle(self, call: Call) -> None:
+        """The store has committed or refused it: as the model must, at this moment."""
+        world, said = self._world, _shown(call)
         try:
-            expected = world.model.call(path, args, round(wall() * 1000))
-        except StoreError as error:
-            refusal = error
-        else:
-            self._backend.accepted += 1
-            self._accepted(path, args, expected)
-        shown = {name: value for name, value in args.items() if name not in _UNSAID}
-        said = f"{path} {shown}"
+            expected = world.model.call(call.path, call.args, round(wall() * 1000))
+        except StoreError as must:
+            if call.refusal is None:
+                world.wrong.append(f"{said}: the store says {call.result}, and must say {must!r}")
+            elif type(call.refusal) is not type(must) and not self._forgotten(call):
+                world.wrong.append(f"{said}: the store says {call.refusal!r}, and must say {must!r}")
+            return
+        self._accepted(call.path, call.args, expected)
+        if call.refusal is not None:
+            world.wrong.append(f"{said}: the store says {call.refusal!r}, and must say {expected!r}")
+        elif not expected.items() <= call.result.items():
+            world.wrong.append(f"{said}: the store says {call.result}, and must say {expected}")
+
+    def _forgotten(self, call: Call) -> bool:
+        """An expired token, which the store may have forgotten."""
+        now = round(wall() * 1000)
+        return isinstance(call.refusal, TokenUnknown) and self._world.model.expired(call.args["token"], now)
+
+    async def _told(self, call: Call) -> Any:
+        """Send it; what is told must be what was committed, and nothing may be told before."""
         try:
-            result = await self._backend.mutation(path, args)
+            result = await self._backend.send(call)
         except StoreError as error:
-            self._refused(path, args, error)
-            forgotten = isinstance(error, TokenUnknown) and world.model.expired(args["token"], round(wall() * 1000))
-            if type(error) is not type(refusal) and not (forgotten and refusal):
-                world.wrong.append(f"{said}: the store says {error!r}, and must say {refusal or expected!r}")
+            self._refused(call.path, call.args, error)
+            if type(error) is not type(call.refusal) if call.settled else not call.disturbed:
+                self._world.wrong.append(f"{_shown(call)}: told {error!r}, done {call}")
             raise
-        if refusal:
-            world.wrong.append(f"{said}: the store says {result}, and must say {refusal!r}")
-        elif not expected.items() <= result.items():
-            world.wrong.append(f"{said}: the store says {result}, and must say {expected}")
+        if not call.settled or call.refusal is not None or result != call.result:
+            self._world.wrong.append(f"{_shown(call)}: told {result}, and it was not done so: {call}")
         return result
 
     def _accepted(self, path: str, args: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -279,6 +417,10 @@ class Watched:
 
     async def close(self) -> None:
         """The host's to do."""
+
+
+def _shown(call: Call) -> str:
+    return f"{call.path} { {name: value for name, value in call.args.items() if name not in _UNSAID} }"
 
 
 @dataclass

@@ -2,8 +2,9 @@
 deleted.
 
 Hypothesis draws programs of steps; each runs over `remember_stream` on a real SQLite file, in virtual time, in
-simulated processes.  Every write is also given to a model (`machine_model.py`), and after each step the file must hold
-what the model says.  `examples(...)` runs a number of programs.  One that fails is printed, shortened, as the steps
+simulated processes.  Every write is also given to a model (`model.py`) when the store has committed or refused it, in
+the order in which that was done: so several may wait and share a transaction.  After each step the file must hold what
+the model says.  `examples(...)` runs a number of programs.  One that fails is printed, shortened, as the steps
 that lead to the failure.
 """
 
@@ -67,6 +68,37 @@ TOKENS = st.sampled_from([*["newest"] * 6, "oldest", "wrong space", "forged"])
 FAILURES = st.sampled_from(["store-partial", "store-partial", "rollback", "best-effort"])
 
 
+IN_TRANSACTION = ["crash-within", "commit-fail"]  # when all is done, and nothing is committed
+FAULTS = ["fail", "fail-after", "crash", "crash-after", *IN_TRANSACTION]
+STRAYS = st.sampled_from(["old epoch", "old attempt", "another text", "gap", "same again"])
+WHOSE = st.sampled_from(["agent", "user"])
+
+
+def act(what: str, /, **args: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """One of several things that are done at once."""
+    return st.tuples(st.just(what), st.fixed_dictionaries(args))
+
+
+ACTS = st.one_of(
+    act("end", name=one(live)),
+    act("end", name=one(live)),
+    act("stop", name=one(live), keep=st.booleans()),
+    act("say", name=one(live), words=WORDS),
+    act(
+        "begin",
+        space=st.sampled_from(SPACES),
+        conversation=st.sampled_from(CONVERSATIONS),
+        failure=FAILURES,
+        words=WORDS,
+    ),
+    act("resume", name=one(streams), how=HOW, words=WORDS, token=TOKENS, force=st.booleans()),
+    act("issue_token", name=one(streams)),
+    act("write", name=one(streams), what=STRAYS),
+    act("finish", name=one(streams)),
+    act("remove", name=one(streams), whose=WHOSE),
+)
+
+
 class Machine(RuleBasedStateMachine):
     """The rules.  What they act on is the world; each lets it come to rest."""
 
@@ -101,8 +133,9 @@ class Machine(RuleBasedStateMachine):
 
     # --- streams, and what their sources say --------------------------------------------------------------------------
 
-    @initialize(space=st.sampled_from(SPACES))
-    def first(self, space: str) -> None:
+    @initialize(space=st.sampled_from(SPACES), turns=st.sampled_from([0, 1, 4]))
+    def first(self, space: str, turns: int) -> None:
+        self.world.turns = turns
         self.begin("a", space, "c", "store-partial", "two")
 
     @precondition(lambda self: len(self.world.runs) < KEPT_RUNNING and len(streams(self)) < STREAMS and up(self))
@@ -167,8 +200,15 @@ class Machine(RuleBasedStateMachine):
         with self.step("crashes") as world:
             world.do(world.crash(at))
 
+    @precondition(lambda self: live(self) and up(self))
+    @rule(at=one(up), acts=st.lists(ACTS, min_size=2, max_size=8), fault=st.sampled_from(["", "", *IN_TRANSACTION]))
+    def at_once(self, at: str, acts: list[tuple[str, dict[str, Any]]], fault: str) -> None:
+        """Several of these at the same moment, while the threads are busy: their writes wait, and share transactions."""
+        with self.step("at once") as world:
+            world.do(world.at_once(at, acts, fault))
+
     @some(busy)
-    @rule(at=one(busy), kind=st.sampled_from(["fail", "fail-after", "crash", "crash-after"]))
+    @rule(at=one(busy), kind=st.sampled_from(FAULTS))
     def fault(self, at: str, kind: str) -> None:
         """The next write of a process goes wrong."""
         with self.step("faults armed") as world:
@@ -217,7 +257,7 @@ class Machine(RuleBasedStateMachine):
             world.do(world.issue_token(stream))
 
     @some(streams)
-    @rule(stream=one(streams), what=st.sampled_from(["old epoch", "old attempt", "another text", "gap", "same again"]))
+    @rule(stream=one(streams), what=STRAYS)
     def write(self, stream: str, what: str) -> None:
         """A process without the right appends; or one appends again what is there already."""
         with self.step("stray writes") as world:
@@ -240,6 +280,7 @@ class Machine(RuleBasedStateMachine):
     # Once more, so that they are drawn more often than the others.
     begin_2, say_2, say_3, say_4, wait_2, wait_3 = begin, say, say, say, wait, wait
     resume_2, resume_3, resume_4, crash_2, drain_2 = resume, resume, resume, crash, drain
+    at_once_2, at_once_3, at_once_4 = at_once, at_once, at_once
 
     # --- reading, and taking away -------------------------------------------------------------------------------------
 
@@ -265,13 +306,11 @@ class Machine(RuleBasedStateMachine):
             world.see(self.judge.found(world.asked[stream]))
 
     @some(streams)
-    @rule(stream=one(streams), whose=st.sampled_from(["agent", "user"]))
+    @rule(stream=one(streams), whose=WHOSE)
     def delete(self, stream: str, whose: str) -> None:
         """The memory of its answer, or of its question."""
         with self.step("delete asked") as world:
-            asked = world.asked[stream]
-            if memory := world.see(world.memory_of(asked, whose)):
-                world.do(world.delete(asked, whose, memory))
+            world.do(world.remove(stream, whose))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from proofs.machine.parts import Asked, Counting, Host, Kept, Run, Watched
 
 from cortex_rx import Spool, remember_stream
 from cortex_rx.api.memory import MemoryAPI
-from cortex_rx.errors import StillOwned, StoreError, StreamNotFound
+from cortex_rx.errors import MemoryNotFound, StillOwned, StoreError, StreamNotFound
 from cortex_rx.events import Delta, Ended, Replayed
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.sources.model_stream import prefill, replayable, restart
@@ -30,12 +30,14 @@ from cortex_rx.streams.follow import Position
 from cortex_rx.streams.takeover import token_hash
 from cortex_rx.testing import Faulty, VirtualLoop, wall
 from cortex_rx.testing.leaks import left_in_process
+from cortex_rx.testing.simulate.threads import ThreadedLoop
 
 __all__ = ["CONVERSATIONS", "SPACES", "World"]
 
 T = TypeVar("T")
 HOSTS, SPACES, CONVERSATIONS = "abc", "st", "cd"
 REST = 0.01  # virtual seconds in which everything that waits for no clock comes to rest
+BUSY = 4  # turns of the loop, while several things are done at once
 WRAPS = {"prefill": prefill, "restart": restart}  # the others are replayable
 
 
@@ -48,7 +50,9 @@ class World:
         shm = next(filter(os.path.isdir, ["/dev/shm"]), None)  # in memory, where there is such a place
         self.folder = Path(tempfile.mkdtemp(prefix="cortex-machine-", dir=shm))
         self.path = self.folder / "memory.db"
-        self.loop = VirtualLoop()
+        self.turns = 0
+        """For which the threads are busy: the writes of a process that come meanwhile share a transaction."""
+        self.loop = ThreadedLoop(lambda: self.turns)
         self.aside = VirtualLoop()
         """For looking while nothing of the world runs."""
         self.loop.set_exception_handler(lambda _, context: self.wrong.append(f"asyncio reports: {context}"))
@@ -69,8 +73,9 @@ class World:
         self.written: set[str] = set()
         """The questions whose streams were written since they were looked at."""
         self._ids = itertools.count(1)
+        self._serials = itertools.count(1)
         self.spool = Spool(self.folder / "spool.db", clock=wall)
-        self.reader = Counting(self.path, clock=self.loop.wall, new_id=self.new_id)
+        self.reader = Counting(self, clock=self.loop.wall)
         """A connection of its own, for looking."""
         self.direct = Watched(self, self.reader)
         """The same, for what a user does beside all streams."""
@@ -95,6 +100,10 @@ class World:
 
     def new_id(self) -> str:
         return f"{next(self._ids):05}"
+
+    def serial(self) -> int:
+        """Of a write: those that were asked for before have smaller ones."""
+        return next(self._serials)
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
@@ -232,6 +241,25 @@ class World:
         else:
             assert stream.state == "rolledBack", f"{name} was not wanted, and is {stream.state}"
 
+    async def at_once(self, at: str, acts: list[tuple[str, dict[str, Any]]], fault: str) -> None:
+        """Several of the methods here, with their arguments; of each run only what comes first.
+
+        What begins and what continues does so in one process, and the fault is in a transaction of that.
+        """
+        usual, self.turns = self.turns, BUSY
+        if fault:
+            self.host(at)
+            await self.fault(at, fault)
+        chosen, runs = list[Coroutine[Any, Any, None]](), set[str]()
+        for act, args in acts:
+            if act in ("begin", "resume"):
+                chosen.append(getattr(self, act)(at=at, **args))
+            elif act not in ("end", "stop", "say") or args["name"] not in runs:
+                runs.add(args.get("name", ""))
+                chosen.append(getattr(self, act)(**args))
+        await asyncio.gather(*chosen)
+        self.turns = usual
+
     # --- time, and what goes wrong ------------------------------------------------------------------------------------
 
     async def wait(self, seconds: float) -> None:
@@ -365,12 +393,16 @@ class World:
                     return str(row["memoryId"])
         return None
 
-    async def delete(self, asked: Asked, whose: str, memory: str) -> None:
-        """Delete the memory of its answer, or of its question."""
+    async def remove(self, name: str, whose: str) -> None:
+        """Delete the memory of its answer, or of its question, if there is one."""
+        asked = self.asked[name]
         stream = self.stream(asked)
-        assert stream
+        memory = await self.memory_of(asked, whose)
+        if stream is None or memory is None:
+            return
         self.model.memories[memory] = stream, whose
-        await MemoryAPI(self.direct).delete(asked.space, memory)
+        with suppress(MemoryNotFound):  # something else may take it away at the same moment
+            await MemoryAPI(self.direct).delete(asked.space, memory)
         await asyncio.sleep(REST)
 
     # --- the end ------------------------------------------------------------------------------------------------------
