@@ -133,12 +133,15 @@ class SpoolFile:
         db.execute("PRAGMA secure_delete = ON")
         if self._max_page_count is not None:
             db.execute(f"PRAGMA max_page_count = {self._max_page_count:d}")
-        if application:
-            return
+        if not application:
+            self._create(db)
+
+    def _create(self, db: sqlite3.Connection) -> None:
+        """Make the tables, unless another process has made them meanwhile."""
         db.execute("PRAGMA auto_vacuum = FULL")  # delivered entries take no space
         db.execute("BEGIN EXCLUSIVE")
         try:
-            if not db.execute("PRAGMA application_id").fetchone()[0]:  # no other process has made it meanwhile
+            if not db.execute("PRAGMA application_id").fetchone()[0]:
                 for statement in _SCHEMA:
                     db.execute(statement)
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID:d}")

@@ -12,6 +12,7 @@ from itertools import repeat
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.backends.contract.typed.rows import StreamPage
 from cortex_rx.errors import StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
 from cortex_rx.models.options import ids
@@ -80,24 +81,23 @@ async def follow(
     epoch = after.epoch or None  # of the text read so far; without it, lost text cannot be noticed
     attempt = after.attempt if epoch else None
     while True:
+        look = partial(
+            streams.read,
+            memory_space_id=memory_space_id,
+            stream_id=stream_id,
+            after=offset,
+            attempt=attempt,
+            epoch=epoch,
+            limit=_PAGE,
+        )
         try:
-            look = partial(
-                streams.read,
-                memory_space_id=memory_space_id,
-                stream_id=stream_id,
-                after=offset,
-                attempt=attempt,
-                epoch=epoch,
-                limit=_PAGE,
-            )
             page = await retrying(look, Backoff(repeat(pause, int(_AWAY / pause) + 1)))
         except StreamNotFound:
             if not seen:
                 raise
-            yield RolledBack(stream_id)
-            return
+            page = None
         seen = True
-        if page["state"] == "rolledBack":
+        if page is None or page["state"] == "rolledBack":
             yield RolledBack(stream_id)
             return
         newest, until = page["attempts"], page["certain"]
@@ -116,11 +116,14 @@ async def follow(
             index += 1
             continue
         if page["state"] != "open":
-            counted = page.get("usage")
-            usage = Usage.from_row(counted) if counted else None
-            yield Ended(page.get("reason") or page["state"], offset, index, usage)
+            yield _ended(page, offset, index)
             return
         if not page["owned"]:
             yield Interrupted(attempt, offset)
             return
         await asyncio.sleep(pause)
+
+
+def _ended(page: StreamPage, offset: int, index: int) -> Ended:
+    usage = page.get("usage")
+    return Ended(page.get("reason") or page["state"], offset, index, Usage.from_row(usage) if usage else None)

@@ -14,6 +14,7 @@ from typing import Any
 from cortex_rx import validation as check
 from cortex_rx.backends.base import HEAD_LENGTH, Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.backends.contract.typed.rows import TakenStream
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import Fenced, IdempotencyConflict, StillOwned
 from cortex_rx.models.records import Usage
@@ -104,25 +105,7 @@ async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> TakenOverStream:
     """
     token = new_token()
     streams, space = Streams(resume.backend), resume.memory_space_id
-    call = streams.take_over(
-        memory_space_id=space,
-        token=token_hash(resume.token),
-        claim=resume.claim,
-        lease=round(LEASE.total_seconds() * 1000),
-        new_token=token_hash(token),
-        token_ttl=round(TOKEN_TTL.total_seconds() * 1000),
-        force=resume.take_over,
-    )
-    given_up = flow.time() + LEASE.total_seconds()
-    while True:
-        try:
-            answer = await retrying(lambda: call, Backoff(SHORT_PAUSES))
-            break
-        except StillOwned as error:
-            left = error.until / 1000 - flow.wall()  # by the local clock: it only decides when to ask again
-            if flow.time() >= given_up:
-                raise
-            await asyncio.sleep(min(max(left, 0.05), max(given_up - flow.time(), 0.05)))
+    answer = await _own(streams, resume, token, flow)
     turn = turn_of(answer["turn"])
     for name, value in resume.expected.items():
         if getattr(turn, name) != value:
@@ -151,6 +134,28 @@ async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> TakenOverStream:
         Usage.from_row(usage) if usage else None,
         answer["state"] == "empty",
     )
+
+
+async def _own(streams: Streams, resume: ResumeFrom, next_token: str, flow: FlowScheduler) -> TakenStream:
+    """Take the stream over, after at most one lease of another writer."""
+    call = streams.take_over(
+        memory_space_id=resume.memory_space_id,
+        token=token_hash(resume.token),
+        claim=resume.claim,
+        lease=round(LEASE.total_seconds() * 1000),
+        new_token=token_hash(next_token),
+        token_ttl=round(TOKEN_TTL.total_seconds() * 1000),
+        force=resume.take_over,
+    )
+    deadline = flow.time() + LEASE.total_seconds()
+    while True:
+        try:
+            return await retrying(lambda: call, Backoff(SHORT_PAUSES))
+        except StillOwned as error:
+            left = error.until / 1000 - flow.wall()  # by the local clock: it only decides when to ask again
+            if flow.time() >= deadline:
+                raise
+            await asyncio.sleep(min(max(left, 0.05), max(deadline - flow.time(), 0.05)))
 
 
 def turn_of(args: Mapping[str, Any]) -> Turn:

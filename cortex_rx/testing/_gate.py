@@ -1,6 +1,6 @@
 """The tasks and callbacks of one simulated process, and the gate that lets them run or not.
 
-Tasks and callbacks inherit the context in which they were made, so a context variable holds their process.  A virtual
+Tasks and callbacks inherit the context in which they were made, so a context variable holds their process. A virtual
 loop asks the gate before it runs any of them.
 """
 

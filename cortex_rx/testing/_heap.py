@@ -1,6 +1,6 @@
 """Set the present heap aside before a check, so that a garbage collection examines only new objects.
 
-A test suite holds a million objects.  To examine all of them takes half a second, and a check does so several times.
+A test suite holds a million objects. To examine all of them takes half a second, and a check does so several times.
 """
 
 from __future__ import annotations

@@ -54,12 +54,12 @@ class assert_no_leaks:  # lower case, since it reads like a statement
     """A context manager, plain or async, that raises `Leaked` at its exit if something new is left behind.
 
     It sees tasks, timers and started async generators of every loop that is not closed, threads, and open file
-    descriptors.  Descriptors are read from `/proc/self/fd` or `/dev/fd`, else by `psutil` if it is installed; otherwise
-    only those of Python objects are seen.  It first collects garbage, so that unreachable objects are not taken for
+    descriptors. Descriptors are read from `/proc/self/fd` or `/dev/fd`, else by `psutil` if it is installed; otherwise
+    only those of Python objects are seen. It first collects garbage, so that unreachable objects are not taken for
     leaks, gives the running loop a few turns, and waits up to `grace` seconds of real time for threads that are about
-    to end.  Older objects are frozen meanwhile (`gc.freeze`), so that collections do not examine them.
+    to end. Older objects are frozen meanwhile (`gc.freeze`), so that collections do not examine them.
 
-    The threads of the running loop's default executor (`asyncio.to_thread`) belong to that loop, which ends them.  If
+    The threads of the running loop's default executor (`asyncio.to_thread`) belong to that loop, which ends them. If
     the body raises, that exception is raised, with a note of what was left.
     """
 

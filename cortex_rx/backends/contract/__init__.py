@@ -18,8 +18,8 @@ unknown or wrong argument is an `InvalidArgument` that names it, before anything
 number that is not finite are wrong too. A function that does not exist is an `UnknownFunction`.
 
 `types` says what the data consist of; `memories`, `conversations` and `streams` are the tables. From them come the
-checks of arguments (`checks.check`), the typed calls, the page `docs/contract.md`, and `calls.json`: calls that every backend
-has to accept or refuse.
+checks of arguments (`checks.check`), the typed calls, the page `docs/contract.md`, and `calls.json`: calls that every
+backend has to accept or refuse.
 
     >>> from cortex_rx.backends.contract.tables import FUNCTIONS
     >>> FUNCTIONS["streams:append"].errors

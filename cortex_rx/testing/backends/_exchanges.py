@@ -45,7 +45,7 @@ async def an_exchange_is_stored_whole(b: Bench) -> None:
     b.same(answer["memoryId"], begun["memoryId"], "the id of the answer's memory")
     for row in (question, answer):
         b.same((row["tags"], row["importance"], row["isPartial"]), (["t"], 50, False), "tags, importance, isPartial")
-        b.same((row["userId"], row["agentId"], row["participantId"]), ("ada", "helper", "p"), "whose it is")
+        b.same((row["userId"], row["agentId"], row["participantId"]), ("ada", "helper", "p"), "the owner")
         b.same(
             (row["sourceType"], row["contentType"], row["sourceTimestamp"]), ("conversation", "raw", 5), "the source"
         )
@@ -56,7 +56,7 @@ async def an_exchange_is_stored_whole(b: Bench) -> None:
     b.same([m["id"] for m in said], result["conversation"]["messageIds"], "the ids of the messages")
     b.same(said[1]["metadata"], {"k": 1, "m": 2, "finishReason": "stop", "usage": {"total": 7}}, "the answer's message")
     refs = [row["conversationRef"] for row in (question, answer)]
-    b.same(refs, [{"conversationId": "c", "messageIds": [m["id"]]} for m in said], "where the memories point to")
+    b.same(refs, [{"conversationId": "c", "messageIds": [m["id"]]} for m in said], "the references of the memories")
     found = await b.stream()
     b.same(found and (found["state"], found["length"]), ("finished", 7), "state and length of the stream")
 
@@ -71,7 +71,7 @@ async def an_exchange_is_stored_once(b: Bench) -> None:
     again: list[dict[str, Any]] = [{"text": "d", "start": 3}, {"text": "abcd"}, {"text": "", "start": 4}]
     for same in again:
         b.same(await b.finalize(**same), {**first, "stored": "before"}, f"finalize again with {same}")
-    b.same(await b.append(1, "bc"), 4, "append of what a finished stream has")
+    b.same(await b.append(1, "bc"), 4, "append of text that a finished stream has")
     b.same((await b.begin())["state"], "finished", "the state that begin gives")
     b.same(await b.everything(), before, "what is stored afterwards")
 
@@ -108,7 +108,7 @@ async def finalize_is_all_or_nothing(b: Bench) -> None:
     await b.refused(Fenced, b.finalize("d", start=3, epoch=7), "another epoch")
     b.same(await b.everything(), before, "what is stored afterwards")
     await b.finalize("d", start=3)
-    b.same([row["content"] for row in await b.rows()], ["abcd", "why?"], "the memories, once it is right")
+    b.same([row["content"] for row in await b.rows()], ["abcd", "why?"], "the memories after a correct finalize")
 
 
 @PROMISES.add("streams:append", "streams:finalize", "streams:close")
@@ -144,7 +144,7 @@ async def tool_calls_alone_make_a_message(b: Bench) -> None:
     b.same([row["content"] for row in result["memories"]], ["why?"], "the memories of the result")
     b.same([m["content"] for m in await b.messages()], ["why?", ""], "the messages")
     b.same(await b.memory(begun["memoryId"], includePartial=True), None, "the memory of the answer")
-    b.same(await b.finalize(""), {**result, "stored": "before"}, "what it says when it is repeated")
+    b.same(await b.finalize(""), {**result, "stored": "before"}, "the result of a repeated finalize")
     b.same(await b.ask("memories:count", includePartial=True), 1, "the count of memories")
 
 
@@ -170,7 +170,7 @@ async def an_answer_may_be_stored_in_chunks(b: Bench) -> None:
     counts = [await b.ask("memories:count", includeChunks=asked) for asked in (False, True)]
     b.same(counts, [2, 4], "the counts without and with includeChunks")
     call = b.do("memories:deleteMemory", memoryId=whole["chunkIds"][0]) if whole else b.end()
-    await b.refused(InvalidArgument, call, "deleting a chunk by itself")
+    await b.refused(InvalidArgument, call, "deleting a single chunk")
     await b.do("memories:deleteMemory", memoryId=begun["memoryId"])
     b.same(
         [row["content"] for row in await b.rows(includeChunks=True)], ["why?"], "the list after the answer was deleted"
@@ -186,8 +186,8 @@ async def a_summary_is_the_memory(b: Bench) -> None:
     b.same(memories, [("sky colour", "summarized"), ("scattering", "raw")], "the memories of the result")
     (_, question) = await b.rows()
     b.same((question["content"], question["contentType"]), ("sky colour", "summarized"), "the memory")
-    b.same(await b.found("colour"), ["sky colour"], "the search for what it says")
-    b.same(await b.found("please"), [], "the search for what the question said")
+    b.same(await b.found("colour"), ["sky colour"], "the search for its words")
+    b.same(await b.found("please"), [], "the search for words of the question")
     b.same((await b.messages())[0]["content"], "please, why is the sky blue?", "the message")
 
 
@@ -207,7 +207,7 @@ async def a_question_without_an_answer_is_kept(b: Bench) -> None:
     found = await b.stream()
     b.same(found and found["state"], "empty", "the state of the stream")
     await b.refused(IdempotencyConflict, b.finalize("late"), "finalize of a stream that was closed")
-    await b.refused(IdempotencyConflict, b.append(4, "late"), "append beyond what a closed stream has")
+    await b.refused(IdempotencyConflict, b.append(4, "late"), "append beyond the text of a closed stream")
 
 
 @PROMISES.add("streams:begin", "streams:close", "streams:finalize")

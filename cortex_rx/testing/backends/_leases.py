@@ -31,7 +31,7 @@ async def a_lease_holds_others_off(b: Bench) -> None:
     begun = await b.begin(lease=LONG, claim="mine")
     before = await b.everything()
     owned = await b.refused(StillOwned, b.begin(lease=LONG, claim="yours"), "begin with another claim")
-    b.same(owned.until, begun["leaseUntil"], "until when the error says")
+    b.same(owned.until, begun["leaseUntil"], "the end of the lease in the error")
     await b.refused(StillOwned, b.begin(), "begin without a claim")
     b.same(await b.everything(), before, "what is stored afterwards")
     found = await b.stream()
@@ -40,17 +40,17 @@ async def a_lease_holds_others_off(b: Bench) -> None:
     await b.passes(LATER)
     b.same((await b.begin("st2", claim="yours"))["epoch"], 2, "the epoch of a begin after the lease")
     await b.begin("st3")
-    b.same((await b.begin("st3"))["epoch"], 2, "the epoch of a begin where there was no lease")
+    b.same((await b.begin("st3"))["epoch"], 2, "the epoch of a begin without a lease before")
 
 
 @PROMISES.add("streams:begin")
 async def a_claim_repeats_a_begin(b: Bench) -> None:
-    """Begin, sent again with the claim of the present epoch, gives the same answer and changes nothing."""
+    """Begin, sent again with the claim of the current epoch, gives the same result and changes nothing."""
     first = await b.begin(lease=LONG, claim="mine")
     await b.append(0, "abc")
     again = await b.begin(lease=LONG, claim="mine")
     keys = ("memoryId", "epoch", "attempt", "state")
-    b.same([again[key] for key in keys], [first[key] for key in keys], "the answer, once more")
+    b.same([again[key] for key in keys], [first[key] for key in keys], "the result, once more")
     b.same(await b.text(), "abc", "the text")
     b.same(await b.append(3, "d"), 4, "the end of a write that goes on")
 
@@ -70,12 +70,12 @@ async def a_lease_is_renewed_and_released(b: Bench) -> None:
     await b.refused(Fenced, b.do("streams:renew", streamId="st", epoch=2, lease=LONG), "renew under another epoch")
     await b.do("streams:renew", streamId="st", epoch=1, lease=0)
     b.same((await b.begin(claim="yours", lease=LONG))["epoch"], 2, "the epoch of a begin after the lease was released")
-    await b.refused(Fenced, b.do("streams:renew", streamId="st", epoch=1, lease=LONG), "renew by the one before")
+    await b.refused(Fenced, b.do("streams:renew", streamId="st", epoch=1, lease=LONG), "renew by the former writer")
     await b.append(0, "x", epoch=2, attempt=1, lease=0)
     b.same((await b.begin(claim="third"))["epoch"], 3, "the epoch of a begin after append has released the lease")
     await b.begin("st2", claim="mine", lease=SHORT)
     await b.passes(LATER)
-    b.same(await b.append(0, "late", "st2", lease=LONG), 4, "a write after the lease, when nobody has taken over")
+    b.same(await b.append(0, "late", "st2", lease=LONG), 4, "a write after the lease, without a take-over")
     await b.refused(StillOwned, b.begin("st2", claim="yours"), "begin after that write has renewed the lease")
 
 
@@ -94,8 +94,8 @@ async def a_token_takes_the_stream_over(b: Bench) -> None:
     b.same((taken["mark"], taken["resumeState"]), ({"cursor": [1, None]}, {"index": 7}), "mark and state")
     asked = {"memorySpaceId": b.space, "conversationId": "c", "userMessage": "why?", "userId": "ada", "importance": 50}
     b.same(taken["turn"], {**asked, **turn}, "the turn")
-    await b.refused(Fenced, b.append(3, "late"), "append by the one who had it before")
-    await b.refused(Fenced, b.finalize("late", start=3), "finalize by the one who had it before")
+    await b.refused(Fenced, b.append(3, "late"), "append by the former writer")
+    await b.refused(Fenced, b.finalize("late", start=3), "finalize by the former writer")
     b.same(await b.append(3, "!", epoch=2), 4, "the end of a write that goes on")
     await b.finalize("", start=4, epoch=2)
     b.same([row["content"] for row in await b.rows()], ["Bé😀!", "why?"], "the memories")
@@ -106,7 +106,7 @@ async def a_take_over_waits_for_the_lease(b: Bench) -> None:
     """A take-over is StillOwned while another lease runs, unless it is forced; after the lease it succeeds."""
     begun = await b.begin(claim="mine", lease=LONG, token=b.token("k"))
     owned = await b.refused(StillOwned, b.take("k", "one"), "a take-over while the lease runs")
-    b.same(owned.until, begun["leaseUntil"], "until when the error says")
+    b.same(owned.until, begun["leaseUntil"], "the end of the lease in the error")
     b.same((await b.take("k", "one", force=True, lease=LONG))["epoch"], 2, "the epoch of a take-over that is forced")
     await b.begin("st2", claim="mine", lease=SHORT, token=b.token("k2"))
     await b.passes(LATER)
@@ -115,7 +115,7 @@ async def a_take_over_waits_for_the_lease(b: Bench) -> None:
 
 @PROMISES.add("streams:takeOver")
 async def a_claim_repeats_a_take_over(b: Bench) -> None:
-    """A take-over that is sent again with its claim gives the same answer, also while its lease runs and with its new
+    """A take-over that is sent again with its claim gives the same result, also while its lease runs and with its new
     token."""
     await b.begin(token=b.token("k"))
     await b.append(0, "abc")
@@ -134,7 +134,7 @@ async def a_token_opens_only_its_own(b: Bench) -> None:
     await b.begin(token=b.token("k"))
     await b.append(0, "secret")
     before = await b.everything()
-    await b.refused(TokenUnknown, b.take("forged", "x", force=True), "a token that nobody has issued")
+    await b.refused(TokenUnknown, b.take("forged", "x", force=True), "a token that was never issued")
     await b.refused(WrongMemorySpace, b.take("k", "x", force=True, memorySpaceId=b.other), "a token of another space")
     await b.refused(
         InvalidArgument, b.do("streams:takeOver", token="resume_k", claim="x"), "a token that is not hashed"
@@ -142,17 +142,17 @@ async def a_token_opens_only_its_own(b: Bench) -> None:
     issued = await b.do("streams:issueToken", streamId="st", token=b.token("brief"), tokenTtl=SHORT)
     b.same(issued["expiresAt"] > 0, True, "whether issueToken says when it expires")
     await b.passes(LATER)
-    await b.refused(TokenExpired, b.take("brief", "x", force=True), "a token whose time has run out")
+    await b.refused(TokenExpired, b.take("brief", "x", force=True), "an expired token")
     b.same(await b.everything(), before, "what is stored after these")
     await b.do("streams:issueToken", streamId="st", token=b.token("new"))
     b.same((await b.take("new", "one", lease=0))["epoch"], 2, "the epoch of a take-over with a newer token")
-    await b.refused(TokenSuperseded, b.take("k", "x", force=True), "the token before it")
-    b.same((await b.take("new", "two", lease=0))["epoch"], 3, "the epoch when the newer one is presented again")
+    await b.refused(TokenSuperseded, b.take("k", "x", force=True), "the older token")
+    b.same((await b.take("new", "two", lease=0))["epoch"], 3, "the epoch when the newer token is presented again")
     await b.begin("st2")
     call = b.do("streams:issueToken", streamId="st2", token=b.token("new"))
     await b.refused(IdempotencyConflict, call, "issuing the token of another stream")
     call = b.do("streams:issueToken", streamId="unknown", token=b.token("other"))
-    await b.refused(StreamNotFound, call, "issuing a token of a stream that is not there")
+    await b.refused(StreamNotFound, call, "issuing a token of an unknown stream")
 
 
 @PROMISES.add("streams:takeOver")
@@ -167,7 +167,7 @@ async def a_token_of_a_finished_stream_gives_the_result(b: Bench) -> None:
         b.same(taken[key], result[key], key)
     await b.begin("st2", "and?", token=b.token("k2"))
     await b.end(stream="st2")
-    b.same((await b.take("k2", "one"))["state"], "empty", "the state of one that was closed")
+    b.same((await b.take("k2", "one"))["state"], "empty", "the state of a closed stream")
 
 
 @PROMISES.add("streams:append", "streams:get")
@@ -221,7 +221,7 @@ async def text_is_read_from_anywhere(b: Bench) -> None:
     await b.finalize("", start=4, attempt=1, reason="stop")
     read = await b.ask("streams:read", streamId="st", after=2)
     b.same((read["text"], read["state"], read["reason"]), ("ew", "finished", "stop"), "of a finished stream")
-    await b.refused(StreamNotFound, b.ask("streams:read", streamId="st2", after=0), "of a stream that is not there")
+    await b.refused(StreamNotFound, b.ask("streams:read", streamId="st2", after=0), "of an unknown stream")
     call = b.ask("streams:read", streamId="st", after=0, memorySpaceId=b.other)
     await b.refused(StreamNotFound, call, "of a stream of another memory space")
 
@@ -283,7 +283,7 @@ async def a_partial_can_be_finished(b: Bench) -> None:
     b.same(answer["metadata"], {"incomplete": True}, "the metadata of the answer's memory")
     said = (await b.messages())[1]["metadata"]
     b.same(said, {"incomplete": True, "finishReason": "incomplete"}, "the metadata of its message")
-    await b.refused(Fenced, b.append(10, "late"), "append by the one who had it before")
+    await b.refused(Fenced, b.append(10, "late"), "append by the former writer")
     before = await b.everything()
     b.same(await b.do("streams:finish", streamId="st"), {**result, "stored": "before"}, "finish once more")
     b.same(await b.everything(), before, "what is stored afterwards")
@@ -292,7 +292,7 @@ async def a_partial_can_be_finished(b: Bench) -> None:
     await b.do("streams:finish", streamId="st2")
     found = await b.stream("st2")
     b.same(found and found["state"], "empty", "the state of a stream without text that was finished")
-    b.same((await b.messages())[-1]["metadata"]["unanswered"], "interrupted", "how its question is marked")
+    b.same((await b.messages())[-1]["metadata"]["unanswered"], "interrupted", "the mark of its question")
 
 
 @PROMISES.add("streams:begin", "streams:finish")
@@ -303,14 +303,16 @@ async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
     await b.append(0, "half of it")
     await b.do("streams:finish", streamId="st")
     ended, rows, messages = await b.everything(), await b.rows(), await b.messages()
-    b.same((await b.begin(lease=LONG, claim="mine"))["state"], "finished", "the state that begin gives without it")
+    b.same(
+        (await b.begin(lease=LONG, claim="mine"))["state"], "finished", "the state that begin gives without `completes`"
+    )
     b.same(await b.everything(), ended, "what is stored afterwards")
     for _ in range(2):
         again = await b.begin(lease=LONG, claim="mine", completes=True)
         b.same(
             (again["epoch"], again["attempt"], again["state"]), (3, 1, "open"), "epoch, attempt and state, each time"
         )
-    b.same(await b.rows(), rows[1:], "the memories that are not partial: the question's")
+    b.same(await b.rows(), rows[1:], "the memories without partial ones")
     b.same(await b.messages(), messages[:1], "the messages")
     b.same((await b.ask("streams:read", streamId="st", after=0, attempt=0))["text"], "half of it", "the former attempt")
     await b.finalize("half of it and the rest", epoch=3, attempt=1)
@@ -318,10 +320,10 @@ async def an_incomplete_answer_can_be_completed(b: Bench) -> None:
     b.same((question["content"], answer["content"]), ("why?", "half of it and the rest"), "the memories")
     b.same(answer.get("metadata"), None, "the metadata of the answer's memory")
     said = await b.messages()
-    b.same([each["content"] for each in said], ["why?", "half of it and the rest"], "what was said")
+    b.same([each["content"] for each in said], ["why?", "half of it and the rest"], "the messages")
     b.same(said[0], messages[0], "the question's message")
-    b.same((await b.begin(completes=True))["state"], "finished", "the state of a complete one that is begun with it")
-    b.same(await b.messages(), said, "what was said afterwards")
+    b.same((await b.begin(completes=True))["state"], "finished", "the state of a complete answer")
+    b.same(await b.messages(), said, "the messages afterwards")
 
 
 @PROMISES.add("streams:rollback", "streams:get", "streams:read")
@@ -339,13 +341,13 @@ async def a_rollback_leaves_nothing(b: Bench) -> None:
         b.same(await b.everything(), before, "what is stored afterwards")
     b.same(await b.found("zebra", includePartial=True), [], "the search for its text")
     read = await b.ask("streams:read", streamId="st", after=0)
-    b.same((read["state"], read["text"]), ("rolledBack", ""), "what read gives of it")
+    b.same((read["state"], read["text"]), ("rolledBack", ""), "the result of read")
     await b.refused(StreamNotFound, b.append(11, "late", attempt=1), "append by a late writer")
     await b.refused(StreamNotFound, b.finalize("late"), "finalize by a late writer")
     await b.refused(StreamNotFound, b.take("k", "x", force=True), "a take-over with its token")
     again = await b.begin(question="another?")
     b.same((again["epoch"] > 1, again["attempt"], again["state"]), (True, 0, "open"), "a stream begun anew")
-    await b.refused(Fenced, b.append(0, "late"), "append by the writer of the one before")
+    await b.refused(Fenced, b.append(0, "late"), "append by the writer of the stream before")
     b.same(await b.text(), "", "its text")
 
 

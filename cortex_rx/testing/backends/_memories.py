@@ -73,7 +73,7 @@ async def words_are_found(b: Bench) -> None:
         b.same(await b.found(query), want, f"what a search for {query!r} finds")
     scores = [row["_score"] for row in await b.ask("memories:search", query="giraffe zebra")]
     b.same(all(0 <= score <= 1 for score in scores), True, "whether scores lie between 0 and 1")
-    b.same(scores == sorted(scores, reverse=True), True, "whether what fits best comes first")
+    b.same(scores == sorted(scores, reverse=True), True, "whether the best memory comes first")
 
 
 @PROMISES.add("memories:search")
@@ -137,9 +137,9 @@ async def a_deleted_partial_stays_deleted(b: Bench) -> None:
 
 @PROMISES.add("conversations:get", "conversations:list", "conversations:count")
 async def conversations_are_there(b: Bench) -> None:
-    """A conversation is there from its first finalize or close on, with its participants, and is listed without
+    """A conversation exists from its first finalize or close on, with its participants, and is listed without
     messages."""
-    b.same(await b.ask("conversations:get", conversationId="c"), None, "a conversation that is not there")
+    b.same(await b.ask("conversations:get", conversationId="c"), None, "an unknown conversation")
     await b.begin(participantId="p")
     b.same(await b.ask("conversations:count"), 0, "the count after begin alone")
     await b.finalize("because")
@@ -176,4 +176,4 @@ async def history_comes_in_pages(b: Bench) -> None:
             (page["total"], page["hasMore"], page["conversationId"]), (6, more, "c"), f"what the page with {args} says"
         )
     call = b.ask("conversations:getHistory", conversationId="unknown")
-    await b.refused(ConversationNotFound, call, "the history of a conversation that is not there")
+    await b.refused(ConversationNotFound, call, "the history of an unknown conversation")

@@ -43,8 +43,12 @@ async def begin_stores_the_question(b: Bench) -> None:
     b.same((row["isPartial"], row["content"], row["tags"], row["importance"]), (True, "", ["t"], 70), "partial memory")
     b.same(row["userId"], "ada", "its owner")
     partial = row["partialMetadata"]
-    b.same((partial["userMessage"], partial["streamId"], partial["streamStartTime"]), ("why?", "st", 5), "whose it is")
-    b.same(await b.messages(), [], "messages before the answer is there")
+    b.same(
+        (partial["userMessage"], partial["streamId"], partial["streamStartTime"]),
+        ("why?", "st", 5),
+        "question, stream and start time",
+    )
+    b.same(await b.messages(), [], "messages before the answer")
 
 
 @PROMISES.add(
@@ -91,7 +95,7 @@ async def a_restart_begins_anew(b: Bench) -> None:
     b.same(await b.text(), "new", "the text")
     row = await b.memory(first["memoryId"])
     assert row is not None
-    b.same((row["importance"], row["tags"]), (50, []), "what begin was given the first time")
+    b.same((row["importance"], row["tags"]), (50, []), "importance and tags of the first begin")
 
 
 @PROMISES.add("streams:begin")
@@ -115,9 +119,9 @@ async def append_adds_what_is_new(b: Bench) -> None:
     """Append adds text that is not stored yet; sent again, whole or in part, it succeeds and changes nothing."""
     await b.begin()
     b.same(await b.append(0, "hello "), 6, "the end after 'hello '")
-    b.same(await b.append(0, "hello "), 6, "the same once more")
-    b.same(await b.append(3, "lo world"), 11, "what overlaps and goes on")
-    b.same(await b.append(2, "l"), 11, "a part of what is there")
+    b.same(await b.append(0, "hello "), 6, "the same again")
+    b.same(await b.append(3, "lo world"), 11, "text that overlaps and goes on")
+    b.same(await b.append(2, "l"), 11, "a part of the stored text")
     b.same(await b.append(11, ""), 11, "no text, at the end")
     b.same(await b.text(), "hello world", "the text")
 

@@ -51,12 +51,12 @@ def check_backend(
 ) -> BackendReport:
     """Check a backend against the whole contract, and return what was checked.
 
-    Call it in a plain test (not `async def`), since it runs its own loops.  `make` returns a backend, which is closed
-    again.  All backends are over the same store, which need not be empty: every promise uses memory spaces of its own.
+    Call it in a plain test (not `async def`), since it runs its own loops. `make` returns a backend, which is closed
+    again. All backends are over the same store, which need not be empty: every promise uses memory spaces of its own.
     If each backend is a store by itself, for example in memory, pass `shared=False`; then nothing checks that what is
-    acknowledged is really stored.  `virtual` uses virtual time, for a backend that waits only by asyncio and whose
-    clock is `cortex_rx.testing.wall`.  Otherwise leases take some tenths of a second of real time.  `ignore` names
-    promises that need not be kept.
+    acknowledged is really stored. `virtual` uses virtual time, for a backend that waits only by asyncio and whose clock
+    is `cortex_rx.testing.wall`. Otherwise leases take some tenths of a second of real time. `ignore` names promises
+    that need not be kept.
 
     Raises `BrokenPromise`, an `AssertionError`, with the whole report, if any promise is broken.
 

@@ -40,9 +40,9 @@ class BackendPromise:
         return self.name
 
     def check(self, make: Callable[[], Backend], *, virtual: bool = False) -> None:
-        """Check the promise.  Raises `BrokenPromise`, which says what is wrong.
+        """Check the promise. Raises `BrokenPromise`, which says what is wrong.
 
-        `make` makes a backend over the same store each time; the store need not be empty.  `virtual` uses virtual time,
+        `make` makes a backend over the same store each time; the store need not be empty. `virtual` uses virtual time,
         for a backend that waits only by asyncio and whose clock is `cortex_rx.testing.wall`.
         """
         if virtual:
@@ -68,7 +68,7 @@ class Collected(list[BackendPromise]):
     """Promises, in the order of a module."""
 
     def add(self, *functions: str, shared: bool = False) -> Callable[[Try], Try]:
-        """Add a promise about these functions of the contract; its docstring is its text.  `shared`: it needs two
+        """Add a promise about these functions of the contract; its docstring is its text. `shared`: it needs two
         backends over one store."""
 
         def added(function: Try) -> Try:

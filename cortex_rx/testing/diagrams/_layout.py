@@ -1,6 +1,6 @@
 """The layout of marbles: which share a frame, how long the silences are, which letter stands for which value.
 
-Text and SVG are drawn from the same layout.  It has one column for every frame in which something happens on any lane.
+Text and SVG are drawn from the same layout. It has one column for every frame in which something happens on any lane.
 """
 
 from __future__ import annotations

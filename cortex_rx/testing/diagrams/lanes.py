@@ -7,10 +7,10 @@
     >>> _ = run_virtual(run(source.pipe(cx.limit(8, then="end"), trace.tap("out"))))
     >>> assert_marbles(trace, "out", "--a-(b|)", {"a": "Hello ", "b": "Ad"}, ended="limit")
 
-The notation is the one that `Trace` draws.  One character is one frame:
+The notation is the one that `Trace` draws. One character is one frame:
 
 * `-` nothing happens; a letter or digit is an item; `|` completes, `#` fails, `!` is disposed before its end.
-* `(ab)` all in one frame.  A group is **one frame long** (in RxJS and RxPY it is as long as its text).
+* `(ab)` all in one frame. A group is **one frame long** (in RxJS and RxPY it is as long as its text).
 * `( a1 b )` names of more than one letter, separated by spaces: the only place where a space has a meaning.
 * `{5 s}`, `{250 ms}`, `{2 min}`, `{30 frames}` a pause of this length.
 
@@ -94,7 +94,7 @@ def parse_marbles(
 ) -> list[Mark]:
     """Parse a lane into the marks of a `Trace`; the notation is described above.
 
-    `values` maps letters to any values; other letters stand for themselves.  `frame` is the time of one character.
+    `values` maps letters to any values; other letters stand for themselves. `frame` is the time of one character.
     `error` is the exception for `#`, a `ConnectionError` by default.
 
     Raises `InvalidArgument`, which names the position, if the text is not a valid lane.
@@ -125,16 +125,16 @@ def marbles(
 ) -> Observable[StreamEvent]:
     """A source of events written as marbles; the notation is described above.
 
-    A letter stands for a `Delta` of its text in `values`, or of the letter itself; offsets and indices are counted.  An
-    event in `values` is emitted unchanged, the same object each time.  After your own `Delta`, `Replayed` or `Resumed`,
+    A letter stands for a `Delta` of its text in `values`, or of the letter itself; offsets and indices are counted. An
+    event in `values` is emitted unchanged, the same object each time. After your own `Delta`, `Replayed` or `Resumed`,
     the text continues from there.
 
     `Opened` (of `turn` and `stream_id`) comes first, in the first frame, and `Ended` with the reason `ended` at `|`,
-    unless the lane has its own.  With `ended=None` the source only completes.  At `#` it raises `error`, a
-    `ConnectionError` by default.  A lane without an end stays open.
+    unless the lane has its own. With `ended=None` the source only completes. At `#` it raises `error`, a
+    `ConnectionError` by default. A lane without an end stays open.
 
     It is a cold source with the behaviour of all our sources: it waits while a gate is full, obeys `timeout`, and plays
-    the lane from the start for each subscription.  Use it in virtual time.
+    the lane from the start for each subscription. Use it in virtual time.
 
     Raises `InvalidArgument` at once, which names the position, if the text is not a valid lane or continues after its
     end.
@@ -217,13 +217,13 @@ def assert_marbles(
     ended: str | None = "stop",
     error: Exception | type[Exception] | None = None,
 ) -> None:
-    """Assert that what passed on a lane of events matches the marbles exactly.  Raises `AssertionError` if it does not.
+    """Assert that what passed on a lane of events matches the marbles exactly. Raises `AssertionError` if it does not.
 
-    The lane is read as by `marbles`: a text is a `Delta` with that text and the right offset and index.  Any `Opened`
-    is expected in the first frame, and `Ended` with the reason `ended` at `|`, unless the lane has its own
-    (`ended=None`: no `Ended`).  Events are compared field by field, without `at`.  A class stands for any of its
-    events, except `Delta`, `Replayed` and `Resumed`, which determine where the text continues.  `error` is the
-    exception for `#`, compared by type and message, or its class; by default any exception matches.
+    The lane is read as by `marbles`: a text is a `Delta` with that text and the right offset and index. Any `Opened` is
+    expected in the first frame, and `Ended` with the reason `ended` at `|`, unless the lane has its own (`ended=None`:
+    no `Ended`). Events are compared field by field, without `at`. A class stands for any of its events, except `Delta`,
+    `Replayed` and `Resumed`, which determine where the text continues. `error` is the exception for `#`, compared by
+    type and message, or its class; by default any exception matches.
 
     For lanes of other values, compare `trace.lanes[lane]` with `parse_marbles(...)`.
 

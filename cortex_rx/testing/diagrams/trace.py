@@ -18,7 +18,7 @@
     c = 'world'
 
 One character is one frame; `(ab)` came within one frame, `|` completed, `#` failed, `!` was disposed before its end.
-Lanes are aligned: one column is one frame.  A long silence is written as `{3600 frames}`.
+Lanes are aligned: one column is one frame. A long silence is written as `{3600 frames}`.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Trace:
     """Named lanes of what happened, with times.
 
     `frame` is the number of seconds of one character; None finds the longest round time that separates all marks.
-    `label` describes a value in words, for the legend.  `clock` returns the time in seconds.  The default is the time
-    of the running loop, since its start if it is virtual, else since the first use of the trace.
+    `label` describes a value in words, for the legend. `clock` returns the time in seconds. The default is the time of
+    the running loop, since its start if it is virtual, else since the first use of the trace.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Trace:
     def svg(self, title: str = "Marble diagram") -> str:
         """The lanes as one `<svg>` element: self-contained, well-formed XML, the same for the same trace.
 
-        Its `<title>` is `title`, and its `<desc>` says in words what happened.  Each marble has a tooltip.
+        Its `<title>` is `title`, and its `<desc>` says in words what happened. Each marble has a tooltip.
         """
         return draw_svg(self._layout(), title)
 

@@ -38,9 +38,9 @@ __all__ = ["Faulty"]
 class Faulty:
     """A backend whose chosen calls fail, come late, or crash or stall the calling process.
 
-    `process` is the process that it belongs to, or a plan, from which one is made.  Every call of `mutation` is counted
-    as an effect; with `queries`, also every call of `query`.  `error` makes the exception of a call that fails.  Once
-    the process has crashed, no call returns.  Other attributes are those of the backend.
+    `process` is the process that it belongs to, or a plan, from which one is made. Every call of `mutation` is counted
+    as an effect; with `queries`, also every call of `query`. `error` makes the exception of a call that fails. Once the
+    process has crashed, no call returns. Other attributes are those of the backend.
     """
 
     def __init__(

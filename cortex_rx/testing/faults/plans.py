@@ -1,4 +1,4 @@
-"""Plans of faults: which effect goes wrong, and how.  Plans are values that can be printed and parsed.
+"""Plans of faults: which effect goes wrong, and how. Plans are values that can be printed and parsed.
 
 >>> plan = Plan.parse("3 crash-after, 5 delay 2.5")
 >>> plan.faults[0]

@@ -19,7 +19,7 @@ no cleanup: a process that is killed does none
 cleanup
 
 At the end, when a dead process is removed (`bury`), its `finally` blocks do run, since Python has no other way to
-release a task.  Their calls to a wrapped store or source never return.
+release a task. Their calls to a wrapped store or source never return.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ class Crashed(Exception):
 
 
 class Process:
-    """Code that can be killed like a process: at one instant, without cleanup.  In virtual time only.
+    """Code that can be killed like a process: at one instant, without cleanup. In virtual time only.
 
-    `plan` says which of its effects go wrong.  Effects are counted from 1, in the order in which they begin.  They are
+    `plan` says which of its effects go wrong. Effects are counted from 1, in the order in which they begin. They are
     the calls of stores wrapped by `Faulty(backend, process)`, and the openings, reads and closings of a `source`.
-    `effects` has their names, so a first run without faults shows what can go wrong.  `fired` has the faults that have
+    `effects` has their names, so a first run without faults shows what can go wrong. `fired` has the faults that have
     happened.
 
     Use `async with Process(plan) as process`, or call `bury` at the end: a loop cannot end while a dead process is on
-    it.  Several processes may run on one loop.  A restarted process must see only what is stored, so give each process
+    it. Several processes may run on one loop. A restarted process must see only what is stored, so give each process
     its own backend object over the same file.
 
-    After a crash, nothing of the process runs any more: no callback, no task, no `finally`.  During a stall, nothing of
+    After a crash, nothing of the process runs any more: no callback, no task, no `finally`. During a stall, nothing of
     it runs for some seconds; then it continues where it was, as after SIGSTOP and SIGCONT.
 
     >>> from cortex_rx.testing import run_virtual
@@ -163,7 +163,7 @@ class Process:
     async def bury(self) -> None:
         """Remove what is left of the process, crashed or not: cancel its tasks, and close its stores.
 
-        Afterwards nothing of it is left on the loop.  Raises `RuntimeError` if a task does not end.  The calls of its
+        Afterwards nothing of it is left on the loop. Raises `RuntimeError` if a task does not end. The calls of its
         cleanup never reach its stores and sources, and never return.
         """
         loop = asyncio.get_running_loop()
@@ -194,7 +194,7 @@ class Process:
     async def effect(
         self, name: str, act: Callable[[], Awaitable[T]], error: Callable[[str], Exception] = ConnectionError
     ) -> T:
-        """Perform an effect outside the process: call `act`, unless the plan says otherwise.  `error` makes the
+        """Perform an effect outside the process: call `act`, unless the plan says otherwise. `error` makes the
         exception of a fault."""
         if self.crashed:
             await self._hang()
@@ -228,8 +228,7 @@ class Process:
     def source(self, open: Callable[..., Any]) -> Callable[..., AsyncGenerator[Any, None]]:
         """A source whose opening, reads and closing are effects of this process.
 
-        `open` is a function that returns an async iterable, or a coroutine of one.  The iterable is closed if it can
-        be.
+        `open` is a function that returns an async iterable, or a coroutine of one. The iterable is closed if it can be.
         """
 
         async def opening(*args: Any, **kwargs: Any) -> Any:

@@ -273,7 +273,7 @@ def _spread(total: int, most: int) -> list[int]:
 def _shapes(events: list[Any], stored: bool) -> list[Any]:
     """Events in a form that can be compared between runs at different times, or between streams of one store.
 
-    Floats are rounded to a microsecond, and times of day are all equal.  With a store, strings are numbered in order of
+    Floats are rounded to a microsecond, and times of day are all equal. With a store, strings are numbered in order of
     appearance.
     """
     names: dict[str, int] = {}

@@ -162,8 +162,8 @@ async def play(
 ) -> Play:
     """Run a script through the operator, and record its input and output.
 
-    `take` leaves after that many events.  `fault` is an error that a downstream observer raises at the event of that
-    number.  Errors of the pipeline are recorded, except a cancellation.
+    `take` leaves after that many events. `fault` is an error that a downstream observer raises at the event of that
+    number. Errors of the pipeline are recorded, except a cancellation.
     """
     done = record or Play(Source(script))
     seen: set[int] = set()

@@ -112,25 +112,25 @@ def check_operator(
 ) -> Report:
     """Run an operator in every way that its promises require, in virtual time, and return what was checked.
 
-    Call it in a plain test (not `async def`), since it runs its own loops.  `make` returns a fresh operator, a `Step`
-    or a `Chain`.  Raises `BrokenPromise`, an `AssertionError`, at the first promise that is not kept.
+    Call it in a plain test (not `async def`), since it runs its own loops. `make` returns a fresh operator, a `Step` or
+    a `Chain`. Raises `BrokenPromise`, an `AssertionError`, at the first promise that is not kept.
 
     What the operator works with:
 
-    * `store` makes a fresh store.  `make` then gets it, with calls that take 0.2 s or stall.  Its `close()` is awaited.
+    * `store` makes a fresh store. `make` then gets it, with calls that take 0.2 s or stall. Its `close()` is awaited.
     * `upstream` makes a step that must stand before the operator (`begin`, if it needs `Begun`); it gets the plain
       store.
     * `extra` are events to put between the deltas, for the operator to read.
 
     What it may do:
 
-    * `rewrites`: it is a transformer, and owns the text.  If this is a function from the input text to the expected
+    * `rewrites`: it is a transformer, and owns the text. If this is a function from the input text to the expected
       text, the output is compared with it.
     * `stage`: events may wait in it; delay is its purpose.
     * `handles_errors`: it may end differently when the source fails, or reopen the source.
     * `holds_first`: the seconds for which it may hold the events up to the first delta.
     * `holds`: the number of events that it may hold while nobody reads (by default none, 40 for a stage).
-    * `memory`: the bytes that it may hold of a long answer, and three times as many while a store stalls.  None: not
+    * `memory`: the bytes that it may hold of a long answer, and three times as many while a store stalls. None: not
       measured, for example if the store of the test keeps the text in this process.
     * `limit`: the seconds for which it may continue after it was stopped.
     * `ignore`: fields of events that may differ between two runs (times of a store with its own clock).

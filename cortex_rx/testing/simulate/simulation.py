@@ -44,8 +44,8 @@ class SimulationFailed(AssertionError):
 class Simulation:
     """The environment of a scenario: randomness, processes, a folder, and notes.
 
-    All randomness must come from `random`, so that a seed repeats the same run.  `folder` is empty, and is deleted
-    afterwards.  `new_id` counts, and `wall` is the clock of virtual time: give them to the backend.
+    All randomness must come from `random`, so that a seed repeats the same run. `folder` is empty, and is deleted
+    afterwards. `new_id` counts, and `wall` is the clock of virtual time: give them to the backend.
 
     >>> async def scenario(sim: Simulation) -> None:
     ...     backend = SqliteBackend(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id)
@@ -106,7 +106,7 @@ class Simulation:
 Scenario: TypeAlias = Callable[[Simulation], Awaitable[None]]
 """Builds the system under test, runs it, and raises when something does not hold.
 
-An object may have a `command`, a string or None: the command line that runs it, without the seed.  A function needs
+An object may have a `command`, a string or None: the command line that runs it, without the seed. A function needs
 none.
 """
 
@@ -114,7 +114,7 @@ none.
 class _Shuffled(ThreadedLoop):
     """A virtual loop that runs ready tasks in an order drawn from a seed, and whose threads are sometimes busy.
 
-    Plain callbacks keep their places, since asyncio guarantees their order.  Only tasks are exchanged with each other.
+    Plain callbacks keep their places, since asyncio guarantees their order. Only tasks are exchanged with each other.
     """
 
     def __init__(self, seed: int) -> None:

@@ -21,8 +21,8 @@ Jobs: TypeAlias = "deque[tuple[asyncio.Future[Any], Callable[[], Any]]]"
 class ThreadedLoop(VirtualLoop):
     """A virtual loop on which a job in an executor runs some turns after its submission; no time passes meanwhile.
 
-    `turns` returns the number of turns for each job.  The jobs of one process run one after the other, in the order of
-    their submission.  After a crash, no job of the process runs; during a stall, its jobs wait.
+    `turns` returns the number of turns for each job. The jobs of one process run one after the other, in the order of
+    their submission. After a crash, no job of the process runs; during a stall, its jobs wait.
 
     >>> import asyncio
     >>> async def main() -> None:

@@ -127,24 +127,31 @@ def store_answer(tx: Transaction, stream: sqlite3.Row, answer: int, length: int,
         ),
     )
     if length:
-        chunks = args.get("chunks", [])
-        tx.db.execute(
-            "UPDATE memories SET partial = 0, message = ?, embedding = ?, metadata = ?, chunks = ?, updated = ?"
-            " WHERE space = ? AND id = ?",
-            (
-                answer_message,
-                _floats(args.get("agentEmbedding")),
-                _json(about),
-                len(chunks),
-                tx.now,
-                stream["space"],
-                stream["memory"],
-            ),
-        )
-        if chunks:
-            _store_chunks(tx, stream, answer, chunks)
-        else:
-            text_store.finish(tx, answer)
+        _complete_memory(tx, stream, answer, answer_message, _json(about), args)
+
+
+def _complete_memory(
+    tx: Transaction, stream: sqlite3.Row, answer: int, message: str, metadata: str | None, args: dict[str, Any]
+) -> None:
+    """Turn the partial memory into the memory of the answer, and index its text."""
+    chunks = args.get("chunks", [])
+    tx.db.execute(
+        "UPDATE memories SET partial = 0, message = ?, embedding = ?, metadata = ?, chunks = ?, updated = ?"
+        " WHERE space = ? AND id = ?",
+        (
+            message,
+            _floats(args.get("agentEmbedding")),
+            metadata,
+            len(chunks),
+            tx.now,
+            stream["space"],
+            stream["memory"],
+        ),
+    )
+    if chunks:
+        _store_chunks(tx, stream, answer, chunks)
+    else:
+        text_store.finish(tx, answer)
 
 
 def _store_chunks(tx: Transaction, stream: sqlite3.Row, answer: int, chunks: list[dict[str, Any]]) -> None:

@@ -84,13 +84,7 @@ def _row(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, Any]
     if row["metadata"] is not None:
         result["metadata"] = json.loads(row["metadata"])
     if partial:
-        stream = tx.db.execute("SELECT id, question, started FROM streams WHERE seq = ?", (row["stream"],)).fetchone()
-        result["partialMetadata"] = {
-            "userMessage": text_store.read_text(tx, stream["question"], HEAD_LENGTH),
-            "streamId": stream["id"],
-            "streamStartTime": stream["started"],
-            "updates": row["writes"],
-        }
+        result["partialMetadata"] = _partial_metadata(tx, row)
     if is_chunk:
         result["chunkMetadata"] = {
             "parentMemoryId": row["id"],
@@ -103,6 +97,16 @@ def _row(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, Any]
     elif row["chunks"]:
         result["chunkCount"] = row["chunks"]
     return result
+
+
+def _partial_metadata(tx: Transaction, row: sqlite3.Row) -> dict[str, Any]:
+    stream = tx.db.execute("SELECT id, question, started FROM streams WHERE seq = ?", (row["stream"],)).fetchone()
+    return {
+        "userMessage": text_store.read_text(tx, stream["question"], HEAD_LENGTH),
+        "streamId": stream["id"],
+        "streamStartTime": stream["started"],
+        "updates": row["writes"],
+    }
 
 
 def load(tx: Transaction, space: str, question: str | None, answer: str | None) -> list[dict[str, Any]]:
