@@ -1,4 +1,6 @@
-"""Calls that share a transaction: a crash at each of them, and a disk that refuses from any of its operations on."""
+"""Calls that share a transaction: a crash at each of them, and a disk that refuses from any of its operations on; also
+those of whole chains that run at the same time.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,11 @@ from typing import Any
 import pytest
 from helpers.lanes import slow_but
 from proofs.power.full_disk import TROUBLES
+from proofs.sharing import chains
 from proofs.sharing.threads import sizes_of_transactions
 from proofs.sharing.together import CALLS, STREAMS, crashed, filled
 
-from cortex_rx.testing import each_fault
+from cortex_rx.testing import FaultKind, each_fault
 
 STEP = {"no room": 43, "a write fails": 59, "a sync fails": 2}  # in a usual run: every n-th operation
 
@@ -35,6 +38,25 @@ def test_a_crash_at_each_call(tmp_path: Path, sizes: Counter[int], proof: Any) -
     assert total["crashed"] >= len(chosen) // 2 - 2 and total["StoreUnavailable"] and total["stored"]
     shared = sum(count for size, count in sizes.items() if size > 1)
     proof.count("shared commits", {"cases": len(chosen), "shared transactions": shared, **total})
+
+
+@pytest.mark.parametrize("kind", slow_but(["crash-after", "fail-after"], chains.KINDS, "more cases of a proof"))
+def test_whole_chains_at_once(tmp_path: Path, kind: FaultKind, sizes: Counter[int], proof: Any) -> None:
+    """Each effect of three chains goes wrong: the calls of the store, and what their sources do."""
+    effects, outcomes = chains.crashed(tmp_path / "reference.db", "")
+    assert outcomes == {"finished": chains.STREAMS} and sizes.keys() == {chains.STREAMS}
+    names = Counter(effects)
+    assert names["streams:begin"] == names["streams:finalize"] == chains.STREAMS <= names["streams:append"] // 3
+    total: Counter[str] = Counter()
+    plans = list(each_fault(len(effects), [kind]))
+    chosen = proof.size(plans[::2], plans)
+    for number, plan in enumerate(chosen):
+        total += chains.crashed(tmp_path / f"{number}.db", plan)[1]
+    assert total["crashed"] == (len(chosen) if kind.startswith("crash") else 0)
+    assert total["finished"] >= chains.STREAMS * len(chosen)
+    shared = sum(count for size, count in sizes.items() if size > 1)
+    assert shared >= 3 * len(chosen)
+    proof.count("shared commits", {"cases": len(chosen), "shared transactions": shared, "chains at once": len(chosen)})
 
 
 @pytest.mark.parametrize("seconds", slow_but([0.5], [0.5, 1e9], "more cases of a proof"))

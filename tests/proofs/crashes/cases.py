@@ -27,7 +27,7 @@ from cortex_rx.sources.model_stream import prefill
 from cortex_rx.streams.follow import Position, follow
 from cortex_rx.testing import FAULT_KINDS, Faulty, Plan, Process, run_virtual, wall
 
-__all__ = ["KINDS", "crashes"]
+__all__ = ["KINDS", "LEASE", "MOST", "Seen", "crashes"]
 
 KINDS = [kind for kind in FAULT_KINDS if kind != "delay"]
 WHERE = {"memorySpaceId": "space"}

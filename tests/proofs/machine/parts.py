@@ -66,9 +66,6 @@ class Counting(SqliteBackend):
         self.tried: list[Call] = []
         """By the transaction that runs, or was the last."""
         super().__init__(world.path, new_id=world.new_id, **options)
-
-    def _fresh(self) -> None:
-        super()._fresh()
         self._writes = _Noting(self)
 
     def _open(self) -> None:

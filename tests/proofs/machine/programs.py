@@ -68,8 +68,8 @@ TOKENS = st.sampled_from([*["newest"] * 6, "oldest", "wrong space", "forged"])
 FAILURES = st.sampled_from(["store-partial", "store-partial", "rollback", "best-effort"])
 
 
-IN_TRANSACTION = ["crash-within", "commit-fail"]  # when all is done, and nothing is committed
-FAULTS = ["fail", "fail-after", "crash", "crash-after", *IN_TRANSACTION]
+IN_TRANSACTION = ["crash-within", "commit-fail", "crash-after"]
+FAULTS = ["fail", "fail-after", "crash", *IN_TRANSACTION]
 STRAYS = st.sampled_from(["old epoch", "old attempt", "another text", "gap", "same again"])
 WHOSE = st.sampled_from(["agent", "user"])
 
