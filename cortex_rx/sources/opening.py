@@ -84,9 +84,9 @@ class SingleUse:
         return self._source() if self._factory else self._source
 
 
-async def open_stream(once: SingleUse, flow: FlowScheduler, stack: AsyncExitStack) -> AsyncIterator[Any]:
+async def open_stream(source: SingleUse, flow: FlowScheduler, stack: AsyncExitStack) -> AsyncIterator[Any]:
     """An async iterator over the stream. `stack` closes what was opened, also if a later step fails."""
-    stream, manager = once.open(), None
+    stream, manager = source.open(), None
     if inspect.isawaitable(stream) and not isinstance(stream, Observable | AbstractAsyncContextManager):
         stream = await stream
     if isinstance(stream, AbstractAsyncContextManager):
@@ -243,11 +243,11 @@ class TimedItems(AsyncIterator[Any]):
     ) -> None:
         self._opening = opening
         self._items: AsyncIterator[Any] | None = None
-        self._watch = TimeoutGuard(flow.timeout_policy)
-        stack.callback(self._watch.close)
+        self._guard = TimeoutGuard(flow.timeout_policy)
+        stack.callback(self._guard.close)
 
     async def __anext__(self) -> Any:
-        with self._watch:
+        with self._guard:
             if self._items is None:
                 self._items = await self._opening()
             return await anext(self._items)

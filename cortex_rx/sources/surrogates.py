@@ -25,9 +25,9 @@ def join_surrogates(text: str) -> tuple[str, str, bool]:
     return joined, carried, joined.count("\ufffd") > text.count("\ufffd")
 
 
-def flush_surrogate(carried: str, told: bool, delta: Callable[[str], Delta]) -> Iterator[StreamEvent]:
+def flush_surrogate(carried: str, reported: bool, delta: Callable[[str], Delta]) -> Iterator[StreamEvent]:
     """The events for half a pair whose other half never came."""
     if carried:
-        if not told:
+        if not reported:
             yield LONE
         yield delta("\ufffd")

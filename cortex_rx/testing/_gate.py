@@ -60,7 +60,7 @@ class Pause:
 
 
 class Gated:
-    """A callback of a process.  To introspection it looks like the callback itself."""
+    """A callback of a process. To introspection it looks like the callback itself."""
 
     def __init__(self, gate: Pause, callback: Callable[..., object], context: Context, timer: bool) -> None:
         self.gate = gate

@@ -153,7 +153,7 @@ def left_on_loop(loop: asyncio.AbstractEventLoop) -> Iterator[_Thing]:
 
 
 def left_in_process() -> Iterator[_Thing]:
-    """The threads and open files of this process.  Files are described by path, without examining every object."""
+    """The threads and open files of this process. Files are described by path, without examining every object."""
     yield from _threads()
     yield from _descriptors({})
 

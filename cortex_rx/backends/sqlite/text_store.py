@@ -33,8 +33,8 @@ __all__ = [
     "read_text",
     "release",
     "save_writer_state",
-    "tail",
     "unindex",
+    "unindexed_words",
 ]
 
 BLOCK = 4096
@@ -237,7 +237,7 @@ def finish_parts(tx: Transaction, text: int, ranges: Iterable[tuple[int, int]]) 
     tx.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
 
 
-def tail(tx: Transaction, text: int) -> str:
+def unindexed_words(tx: Transaction, text: int) -> str:
     """The words of a text's end that is not indexed yet, with a space around each."""
     row = tx.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
     return f" {index_text(''.join(read(tx, text, row[1] - row[2], row[0])))} "
@@ -269,7 +269,7 @@ class _Index:
     def count(self) -> None:
         """Add what was put in to the counts of the space."""
         if self._docs:
-            _counted(self._tx, self._space, self._docs, self._size)
+            _add_counts(self._tx, self._space, self._docs, self._size)
 
 
 def unindex(tx: Transaction, text: int) -> None:
@@ -283,7 +283,7 @@ def unindex(tx: Transaction, text: int) -> None:
         tx.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (doc, body))
     tx.db.execute("DELETE FROM docs WHERE text = ?", (text,))
     tx.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
-    _counted(tx, space, -len(docs), -sum(doc["size"] for doc in docs))
+    _add_counts(tx, space, -len(docs), -sum(doc["size"] for doc in docs))
 
 
 def _space_of(tx: Transaction, text: int) -> int:
@@ -291,7 +291,7 @@ def _space_of(tx: Transaction, text: int) -> int:
     return space
 
 
-def _counted(tx: Transaction, space: int, docs: int, size: int) -> None:
+def _add_counts(tx: Transaction, space: int, docs: int, size: int) -> None:
     tx.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
 
 

@@ -75,7 +75,7 @@ def _word(mark: Mark, say: Callable[[Any], str] = describe) -> str:
 
 
 def _layout(instants: dict[float, tuple[list[Written], list[Mark]]], frame: float) -> Layout:
-    """Both lanes, in the written letters.  Implied items are drawn only if they did not come."""
+    """Both lanes, in the written letters. Implied items are drawn only if they did not come."""
     written = [want for wants, _ in instants.values() for want in wants]
     letters = {_word(want.mark): want.letter for want in written if want.letter}
     free = names({want.letter for want in written})

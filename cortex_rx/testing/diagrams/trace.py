@@ -87,7 +87,7 @@ class Trace:
         return loop.time() - self._origin
 
     def lane(self, lane: str) -> list[Mark]:
-        """The marks of a lane, which is created if missing.  Lanes are drawn in the order of their creation."""
+        """The marks of a lane, which is created if missing. Lanes are drawn in the order of their creation."""
         return self.lanes.setdefault(lane, [])
 
     def note(self, lane: str, what: object) -> None:
@@ -172,7 +172,7 @@ class Trace:
         return draw_text(self._layout(), times=times, legend=legend)
 
     def drawn(self, lane: str) -> str:
-        """One lane alone, without its name, in the form that `parse_marbles` reads.  `key` explains its letters."""
+        """One lane alone, without its name, in the form that `parse_marbles` reads. `key` explains its letters."""
         layout = self._layout()
         cells = layout.lanes[lane]
         alone = replace(layout, columns=tuple(sorted(cells)), lanes={"": cells}, ends={"": layout.ends[lane]})

@@ -75,7 +75,7 @@ class Faulty:
         return await self.process.effect(path, partial(self.backend.mutation, path, args), self._error)
 
     async def close(self) -> None:
-        """Close the backend.  This is not an effect, and never fails on purpose."""
+        """Close the backend. This is not an effect, and never fails on purpose."""
         await self.backend.close()
 
     def __getattr__(self, name: str) -> Any:

@@ -57,7 +57,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The faults of one run, at most one for each effect.  `Plan.parse` reads `str(plan)`."""
+    """The faults of one run, at most one for each effect. `Plan.parse` reads `str(plan)`."""
 
     faults: tuple[Fault, ...] = ()
 

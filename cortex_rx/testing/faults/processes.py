@@ -119,7 +119,7 @@ class Process:
         return loop.create_task(work, name=self.name, context=context)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in this process and return its result.  Raises `Crashed` if the process ends first."""
+        """Run `work` in this process and return its result. Raises `Crashed` if the process ends first."""
         task = self.start(work)
         try:
             if await self._survives(task):
@@ -147,7 +147,7 @@ class Process:
                 watch.set_result(None)
 
     def stall(self, seconds: float) -> None:
-        """Stop the process now, for `seconds`.  If it is stopped already, the later end counts."""
+        """Stop the process now, for `seconds`. If it is stopped already, the later end counts."""
         self._stand_still(seconds)
 
     def left(self) -> list[str]:

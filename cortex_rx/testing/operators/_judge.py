@@ -34,7 +34,7 @@ class Promise:
 
 
 class BrokenPromise(AssertionError):
-    """An operator, or a backend, does not keep a promise.  `trace` is the run of an operator that shows it."""
+    """An operator, or a backend, does not keep a promise. `trace` is the run of an operator that shows it."""
 
     def __init__(self, promise: str, what: str, trace: Trace | None = None) -> None:
         drawn = f"\n\n{trace}" if trace and trace.lanes else ""

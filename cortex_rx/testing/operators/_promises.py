@@ -1,4 +1,4 @@
-"""The promises of an operator, each as a check.  `check_operator` runs them all."""
+"""The promises of an operator, each as a check. `check_operator` runs them all."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def script(
 
 
 class Source:
-    """The scripted source.  It counts how often it was opened and closed, and records when it emitted what."""
+    """The scripted source. It counts how often it was opened and closed, and records when it emitted what."""
 
     def __init__(self, script: Script) -> None:
         self.script = script

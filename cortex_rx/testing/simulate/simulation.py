@@ -31,7 +31,7 @@ SHOWN = 40  # the most notes that an error shows
 
 
 class SimulationFailed(AssertionError):
-    """A scenario does not hold under a seed.  `again` runs it once more; the cause is the error."""
+    """A scenario does not hold under a seed. `again` runs it once more; the cause is the error."""
 
     def __init__(self, seed: int, error: BaseException, notes: Sequence[str], again: str) -> None:
         shown = list(notes[-SHOWN:])
@@ -86,11 +86,11 @@ class Simulation:
         return process
 
     def note(self, what: str) -> None:
-        """Note what happened, with its time.  The error of a failing seed shows the notes."""
+        """Note what happened, with its time. The error of a failing seed shows the notes."""
         self.notes.append(f"{asyncio.get_running_loop().time():10.3f} s  {what}")
 
     def count(self, what: str, number: int = 1) -> None:
-        """Count an event.  `run_seeds` adds the counts up, to show what a scenario covers."""
+        """Count an event. `run_seeds` adds the counts up, to show what a scenario covers."""
         if number:
             self.counts[what] += number
 
@@ -258,7 +258,7 @@ class Simulated:
 
 
 def run_seeds(scenario: Scenario, seeds: Iterable[int]) -> Simulated:
-    """Run a scenario under each seed, and return the counts.  Raises `SimulationFailed` at the first that fails."""
+    """Run a scenario under each seed, and return the counts. Raises `SimulationFailed` at the first that fails."""
     counted = Simulated()
     for seed in seeds:
         counted.add(run_seed(scenario, seed))

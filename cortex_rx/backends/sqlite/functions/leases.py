@@ -22,11 +22,11 @@ __all__ = [
     "get_for_append",
     "get_live",
     "get_owned",
+    "lease_field",
     "lease_until",
     "log_takeover",
     "renew",
     "require_live",
-    "shown",
     "valid_prefix",
     "writer_state",
 ]
@@ -93,7 +93,7 @@ def lease_until(stream: sqlite3.Row) -> int:
     return int(stream["lease"] or 0)
 
 
-def shown(until: int) -> dict[str, int]:
+def lease_field(until: int) -> dict[str, int]:
     """The lease as a field of a result; left out without a lease."""
     return {"leaseUntil": until} if until else {}
 
@@ -152,4 +152,4 @@ def renew(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         return {}
     until = _until(tx, args["lease"])
     tx.db.execute("UPDATE texts SET lease = ? WHERE id = ?", (until, stream["answer"]))
-    return shown(until)
+    return lease_field(until)

@@ -204,7 +204,7 @@ WITH hits AS MATERIALIZED (
         round(share / (1 - share) * 1.2 * (0.25 + 0.75 * size / :mean_of_all)) AS times FROM hits
     UNION ALL
     SELECT json_extract(value, '$[0]'), NULL, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-        json_extract(value, '$[3]') FROM json_each(:tails)
+        json_extract(value, '$[3]') FROM json_each(:unindexed)
 ), terms AS MATERIALIZED (
     SELECT term, rarity(:docs, count(*)) AS weight FROM places GROUP BY term
 ), best AS (
@@ -231,9 +231,9 @@ def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     space = text_store.number_of(tx, args["memorySpaceId"])
     if not terms or space is None:
         return []
-    tails: list[tuple[int, int, int, int]] = []
+    unindexed: list[tuple[int, int, int, int]] = []
     if args["includePartial"]:
-        tails = _tails(tx, args["memorySpaceId"], terms)
+        unindexed = _unindexed_terms(tx, args["memorySpaceId"], terms)
     counts = tx.db.execute("SELECT docs, size FROM spaces WHERE id IN (0, ?) ORDER BY id", (space,)).fetchall()
     everywhere, here = counts
     rows = tx.db.execute(
@@ -241,8 +241,8 @@ def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
         {
             **_filters(args),
             "terms": json.dumps([f'"{in_space(space, term)}"' for term in terms], ensure_ascii=False),
-            "tails": json.dumps(tails),
-            "docs": here["docs"] + len({tail[0] for tail in tails}),
+            "unindexed": json.dumps(unindexed),
+            "docs": here["docs"] + len({one[0] for one in unindexed}),
             "mean": max(here["size"], 1) / max(here["docs"], 1),
             "mean_of_all": max(everywhere["size"], 1) / max(everywhere["docs"], 1),
             "importance": args.get("minImportance"),
@@ -257,18 +257,18 @@ def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _tails(tx: Transaction, space: str, terms: list[str]) -> list[tuple[int, int, int, int]]:
+def _unindexed_terms(tx: Transaction, space: str, terms: list[str]) -> list[tuple[int, int, int, int]]:
     """The terms in the end of each open answer, which is not indexed yet: (text, term, words, times)."""
     open_texts = tx.db.execute("SELECT answer FROM streams WHERE space = ? AND state = 'open' ORDER BY seq", (space,))
-    tails: list[tuple[int, int, int, int]] = []
+    unindexed: list[tuple[int, int, int, int]] = []
     for (text,) in open_texts.fetchall():
-        words = text_store.tail(tx, text)
+        words = text_store.unindexed_words(tx, text)
         size = words.count(" ") - 1
         for position, term in enumerate(terms):
             times = words.count(f" {term} ")
             if times:
-                tails.append((text, position, size, times))
-    return tails
+                unindexed.append((text, position, size, times))
+    return unindexed
 
 
 def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:

@@ -12,17 +12,17 @@ from cortex_rx.backends.sqlite.functions import leases
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import StreamNotFound
 
-__all__ = ["ended", "get", "interrupted", "kept", "read", "turn_of"]
+__all__ = ["end_fields", "get", "interrupted", "read", "resume_fields", "turn_of"]
 
 
-def kept(text: sqlite3.Row) -> dict[str, Any]:
+def resume_fields(text: sqlite3.Row) -> dict[str, Any]:
     """The mark and the resume state of a text, as fields of a result. None is left out."""
     pairs = {"mark": text["mark"], "resumeState": text["resume_state"]}
     values = {key: json.loads(value) for key, value in pairs.items() if value is not None}
     return {key: value for key, value in values.items() if value is not None}
 
 
-def ended(stream: sqlite3.Row) -> dict[str, Any]:
+def end_fields(stream: sqlite3.Row) -> dict[str, Any]:
     """The reason of a stream's end and its usage, as fields of a result."""
     result: dict[str, Any] = {}
     if stream["reason"] is not None:
@@ -71,8 +71,8 @@ def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
         "createdAt": stream["created"],
         "updatedAt": _updated(stream, stream),
         "owned": stream["lease"] > tx.now,
-        **leases.shown(stream["lease"]),
-        **(kept(stream) if stream["state"] == "open" else ended(stream)),
+        **leases.lease_field(stream["lease"]),
+        **(resume_fields(stream) if stream["state"] == "open" else end_fields(stream)),
     }
 
 
@@ -114,14 +114,14 @@ def read(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "state": stream["state"],
         "epoch": stream["epoch"],
         "owned": until > tx.now,
-        **leases.shown(until),
-        **ended(stream),
+        **leases.lease_field(until),
+        **end_fields(stream),
     }
 
 
 def _index(text: sqlite3.Row) -> int:
     """The number of the text's deltas, if the writer stored it; else the number of its writes."""
-    state = kept(text).get("resumeState")
+    state = resume_fields(text).get("resumeState")
     index = state.get("index") if isinstance(state, dict) else None
     return index if isinstance(index, int) else int(text["writes"])
 
@@ -144,7 +144,7 @@ def interrupted(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
             "userMessage": text_store.read_text(tx, row["question"], HEAD_LENGTH),
             "createdAt": row["created"],
             "updatedAt": _updated(row, row),
-            **leases.shown(row["lease"]),
+            **leases.lease_field(row["lease"]),
         }
         for row in rows
     ]

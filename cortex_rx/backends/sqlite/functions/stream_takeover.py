@@ -6,7 +6,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.functions import leases, streams, tokens
-from cortex_rx.backends.sqlite.functions.stream_reads import ended, kept, turn_of
+from cortex_rx.backends.sqlite.functions.stream_reads import end_fields, resume_fields, turn_of
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import IdempotencyConflict, StreamNotFound
 
@@ -49,5 +49,5 @@ def _answer(tx: Transaction, key: dict[str, Any]) -> dict[str, Any]:
         "turn": turn_of(tx, stream),
     }
     if stream["state"] == "open":
-        return {**answer, **kept(stream), **leases.shown(stream["lease"])}
-    return {**answer, **ended(stream), **streams.result(tx, key, "before")}
+        return {**answer, **resume_fields(stream), **leases.lease_field(stream["lease"])}
+    return {**answer, **end_fields(stream), **streams.result(tx, key, "before")}

@@ -33,7 +33,7 @@ def begin(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
         "state": stream["state"],
-        **leases.shown(stream["lease"]),
+        **leases.lease_field(stream["lease"]),
     }
 
 
