@@ -199,7 +199,7 @@ the answer's message is put next to the question's, whatever was said after it, 
 question's.
 
 `chunks` are ranges of the answer, from 0 to its end, in order and without a gap. Each starts and ends later than the
-one before. Two neighbours may overlap. Each becomes a memory.
+one before. Two neighbours may overlap. Each range becomes a memory.
 
 On a stream that was closed and not begun again it is an `IdempotencyConflict`.""",
             errors=("StreamNotFound", "Fenced", "Diverged", "Gap", "IdempotencyConflict"),
