@@ -79,11 +79,11 @@ def no_flush_on_cancel(patch: pytest.MonkeyPatch) -> None:
     """What has come since the last write is dropped when the stream is cut off."""
     store = PendingText.store
 
-    async def stored(self: PendingText, backend: Any, *, release: bool = False) -> PartialStored:
+    async def stored(self: PendingText, *, release: bool = False) -> PartialStored:
         if not release:
-            return await store(self, backend)
+            return await store(self)
         self.texts.clear()
-        return PartialStored(self.start, self.index, self.attempt, 0.0)
+        return PartialStored(self.start, self.position.index, self.position.attempt, 0.0)
 
     patch.setattr(PendingText, "store", stored)
 
