@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from helpers.lanes import slow_but
 from proofs.power.full_disk import TROUBLES, WHILE, Outcome, fill_up
+from proofs.sharing.threads import sizes_of_transactions
 
 SPOOLS = {"no spool": None, "a spool on another disk": "other disk", "a spool on the same disk": "disk"}
 STEP = {"no room": 41, "a write fails": 83, "a sync fails": 11}  # in a usual run: every n-th operation, and the last
+STREAMS = 3
+AT_ONCE = {"no room": 211, "a write fails": 211, "a sync fails": 13}  # every n-th: three streams take more time
 WHOLE = {"no room": 1, "a write fails": 4, "a sync fails": 1}
 
 
@@ -61,6 +64,36 @@ def test_full_for_a_while(tmp_path: Path, trouble: str, proof: Any) -> None:
         assert (outcomes[-1].said, outcomes[-1].begun) == ("remembered", True)
         assert not (folder / "other disk" / "spool.db").exists()
     _count(proof, outcomes, {f"for a while: {trouble}": len(outcomes)})
+
+
+@pytest.mark.parametrize("spool", slow_but(["a spool on another disk"], SPOOLS, "more cases of a proof"))
+@pytest.mark.parametrize(
+    "case",
+    slow_but(
+        [("no room", math.inf), ("a sync fails", WHILE)],
+        [(trouble, seconds) for trouble in TROUBLES for seconds in (WHILE, math.inf)],
+        "more cases of a proof",
+    ),
+)
+def test_streams_at_once(
+    tmp_path: Path, case: tuple[str, float], spool: str, proof: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose writes share transactions: for a while, in which case all is stored in the end, or for ever."""
+    trouble, seconds = case
+    sizes = sizes_of_transactions(monkeypatch)
+    (tmp_path / "reference").mkdir()
+    reference = fill_up(tmp_path / "reference", trouble, spool=SPOOLS[spool], streams=STREAMS)
+    assert (reference.said, reference.refused) == ("remembered", 0)
+    assert min(sizes) >= STREAMS, "all wait together"
+    outcomes: list[Outcome] = []
+    step = proof.size(AT_ONCE[trouble], max(AT_ONCE[trouble] // 20, 2))
+    for first in range(1, reference.operations + 1, step):
+        (tmp_path / str(first)).mkdir()
+        outcomes.append(fill_up(tmp_path / str(first), trouble, first, seconds, spool=SPOOLS[spool], streams=STREAMS))
+        assert outcomes[-1].refused >= 1
+    said = {outcome.said for outcome in outcomes}
+    assert said == {"remembered"} if seconds == WHILE else "not stored" in said
+    _count(proof, outcomes, {"streams at once": len(outcomes), spool: len(outcomes)})
 
 
 @pytest.mark.parametrize("spool", slow_but(["a spool on another disk"], SPOOLS, "more cases of a proof"))
