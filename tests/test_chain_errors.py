@@ -7,8 +7,8 @@ import reactivex as rx
 from reactivex import operators as ops
 
 from cortex_rx.chain import step
-from cortex_rx.engine import from_async_iterable, run
-from cortex_rx.engine.frames import resume
+from cortex_rx.engine import run
+from cortex_rx.engine.frames import from_async_iterable, resume
 from cortex_rx.errors import CallbackError
 from cortex_rx.events import Delta
 from cortex_rx.testing import Trace, run_virtual

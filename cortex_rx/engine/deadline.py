@@ -1,7 +1,7 @@
-"""How long a source may keep us waiting.
+"""How long a source may be waited for.
 
-A `TimeoutPolicy` rides on the flow from the operator that sets it to the source, where a `TimeoutGuard` counts.  Only the time in which
-the source is waited for counts: a slow reader, a full gate and the work of operators do not.
+A `TimeoutPolicy` travels with the flow from the operator that sets it to the source, where a `TimeoutGuard` counts.
+Only the time that is spent waiting for the source counts, not a slow reader, a full gate or the work of operators.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from types import TracebackType
 
 @dataclass(frozen=True, slots=True)
 class TimeoutPolicy:
-    """`idle` seconds for one item (opening the source included), `total` seconds for all of them."""
+    """At most `idle` seconds for one item (or for opening the source), and `total` seconds for all items."""
 
     idle: float | None
     total: float | None
     clean: bool
-    """Whether the stream ends cleanly, rather than with an error, when it is over."""
+    """Whether the stream completes when the time is over, rather than fails."""
 
 
 class SourceTimedOut(TimeoutError):
-    """A source kept us waiting too long; `which` says whose time was up."""
+    """A source was waited for too long; `which` is the limit that was reached: "idle" or "total"."""
 
-    def __init__(self, patience: TimeoutPolicy, which: str) -> None:
+    def __init__(self, policy: TimeoutPolicy, which: str) -> None:
         super().__init__(which)
-        self.policy: TimeoutPolicy = patience
+        self.policy: TimeoutPolicy = policy
         self.which: str = which
 
 
 class TimeoutGuard:
-    """`with watch: await ...` around everything that waits for the source; raises `SourceTimedOut` from there.
+    """Stands around everything that waits for the source: `with guard: await ...` raises `SourceTimedOut`.
 
-    One timer, set anew only when it fires: an item costs two readings of the clock.
+    It has one timer, which is set again only when it fires. So an item costs two readings of the clock.
     """
 
-    def __init__(self, patience: tuple[TimeoutPolicy, ...]) -> None:
+    def __init__(self, policies: tuple[TimeoutPolicy, ...]) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self._patience = patience
+        self._policies = policies
         self._timer: asyncio.TimerHandle | None = None
         self._since: float | None = None
         self._waited = 0.0
         self._over: tuple[TimeoutPolicy, str] | None = None
 
     def _next(self, since: float) -> tuple[float, TimeoutPolicy, str]:
-        """When the first of the times is up, and which."""
-        ends = [(since + p.idle, p, "idle") for p in self._patience if p.idle is not None]
-        ends += [(since + p.total - self._waited, p, "total") for p in self._patience if p.total is not None]
+        """When the first limit is reached, and which one."""
+        ends = [(since + p.idle, p, "idle") for p in self._policies if p.idle is not None]
+        ends += [(since + p.total - self._waited, p, "total") for p in self._policies if p.total is not None]
         return min(ends, key=lambda end: end[0])
 
     def _arm(self, since: float) -> None:
@@ -57,12 +57,12 @@ class TimeoutGuard:
     def _fire(self) -> None:
         self._timer = None
         if self._since is None or self._task is None:
-            return  # nobody waits for the source now; the next wait sets a timer
-        when, patience, which = self._next(self._since)
+            return  # the source is not waited for now; the next wait sets a timer
+        when, policy, which = self._next(self._since)
         if self._loop.time() < when - 1e-9:
             self._arm(self._since)
         else:
-            self._over = patience, which
+            self._over = policy, which
             self._task.cancel()
 
     def __enter__(self) -> None:
@@ -81,6 +81,6 @@ class TimeoutGuard:
             raise SourceTimedOut(*over) from error
 
     def close(self) -> None:
-        """Set no timer any more."""
+        """Cancel the timer."""
         if self._timer:
             self._timer.cancel()

@@ -1,15 +1,16 @@
-"""The three forms of an operator: passing, beside, stage."""
+"""The forms of an operator that handles items: `passing`, `beside`, `stage`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 
+from cortex_rx.engine.lift import lift
 from cortex_rx.engine.mailboxes import End, Inbox, Mailbox
 from cortex_rx.engine.scheduler import (
     FlowScheduler,
@@ -19,15 +20,15 @@ from cortex_rx.engine.scheduler import (
     closing,
     wait_for_capacity,
 )
-from cortex_rx.engine.straight import FlowObservable, straight, subscribe
+from cortex_rx.engine.straight import straight, subscribe
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 Emit: TypeAlias = Callable[[T], None]
-"""Hands an item on downstream."""
+"""Passes an item on downstream."""
 EndStream: TypeAlias = Callable[[Exception | None], None]
-"""Ends the stream here: with an error, or (None) completed."""
+"""Ends the stream at this place: with an error, or with None, completed."""
 AtEnd: TypeAlias = Callable[[Exception | None], Exception | None]
 """Gets the error of the source (None: it completed), may emit, and returns the error to pass on."""
 Passing: TypeAlias = tuple[Callable[[T], None], AtEnd | None]
@@ -38,13 +39,15 @@ def passing(
     make: Callable[[Emit[U], FlowScheduler, EndStream], Passing[T]],
     emits_once: bool = False,
 ) -> Transform[T, U]:
-    """`make(emit, flow, end)` gives what is done with an item and, if wanted, at the end, before it is passed on.
+    """An operator that awaits nothing.
 
-    What is done at the end gets the error (None: the stream completed), may emit, and returns the error to pass on.
-    `end(None)` or `end(error)` ends the stream at this place: upstream is disposed, downstream finishes.
+    `make(emit, flow, end)` returns the function for each item, and the function for the end or None. The function for
+    the end gets the error of the source (None: it completed), may emit, and returns the error to pass on. `end(None)`
+    or `end(error)` ends the stream at this place: the source is disposed, then the end is passed on.
 
-    `emits_once` promises that it emits at most one item for an item, at most one at the end, none at any other time, and never
-    calls `end`.  Then nobody has to ask whether somebody still listens, which is a call less for each item.
+    `emits_once` promises that the operator emits at most one item for an item, at most one at the end, none at any
+    other time, and never calls `end`. Then no check is needed whether somebody still listens, which saves a call per
+    item.
 
     >>> import reactivex as rx
     >>> from cortex_rx.engine import run
@@ -58,31 +61,28 @@ def passing(
     6
     """
 
-    def operator(source: Observable[T]) -> Observable[U]:
-        def connect(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            upstream = SingleAssignmentDisposable()
-            over = False
+    def connect(source: Observable[T], observer: abc.ObserverBase[U], flow: FlowScheduler) -> abc.DisposableBase:
+        upstream = SingleAssignmentDisposable()
+        over = False
 
-            def end(error: Exception | None = None) -> None:
-                nonlocal over
-                if not over:
-                    over = True
-                    if at_end:
-                        error = at_end(error)
-                    upstream.dispose()
-                    if error:
-                        observer.on_error(error)
-                    else:
-                        observer.on_completed()
+        def end(error: Exception | None = None) -> None:
+            nonlocal over
+            if not over:
+                over = True
+                if at_end:
+                    error = at_end(error)
+                upstream.dispose()
+                if error:
+                    observer.on_error(error)
+                else:
+                    observer.on_completed()
 
-            emit = straight(observer) if emits_once else observer.on_next
-            on_next, at_end = make(emit, FlowScheduler.of(scheduler), end)
-            upstream.disposable = subscribe(source, on_next, end, end, scheduler)
-            return upstream
+        emit = straight(observer) if emits_once else observer.on_next
+        on_next, at_end = make(emit, flow, end)
+        upstream.disposable = subscribe(source, on_next, end, end, flow)
+        return upstream
 
-        return FlowObservable(connect)
-
-    return operator
+    return lift(connect)
 
 
 def beside(
@@ -93,11 +93,13 @@ def beside(
     wants: frozenset[type] | None = None,
     gated: bool = True,
 ) -> Transform[T, T]:
-    """Pass every item on at once; `worker` sees what passed and emits items of its own.
+    """An operator that passes every item on at once; `worker` sees items that have passed, and emits items of its own.
 
-    With `wants` it sees only items of these very types.  A worker that never waits for anything as long as items come need not
-    be `gated`: at its `capacity` it looks at once, and the source need not wait for that.  The end is passed on when the worker has ended.  A dispose ends the
-    inbox as CANCELLED: the worker flushes by itself.
+    With `wants` the worker sees only items of exactly these types. The end is passed on when the worker has ended. A
+    dispose ends the inbox as CANCELLED, so the worker flushes by itself.
+
+    `interval`, `weigh` and `capacity` are those of the `Inbox`. With `gated=False` the source does not wait at
+    `capacity`; the worker still looks at once. This is for a worker that never waits while items come.
 
     >>> import reactivex as rx
     >>> from reactivex import operators as ops
@@ -111,121 +113,127 @@ def beside(
     ['a', 'b', '2 passed, True']
     """
 
-    def operator(source: Observable[T]) -> Observable[T]:
-        def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            flow = FlowScheduler.of(scheduler)
-            inbox: Inbox[T] = Inbox(flow, interval, weigh, capacity)
-            emit, gate = straight(observer), inbox.gate
+    def connect(source: Observable[T], observer: abc.ObserverBase[T], flow: FlowScheduler) -> abc.DisposableBase:
+        inbox: Inbox[T] = Inbox(flow, interval, weigh, capacity)
+        run = _WorkerRun(worker, inbox, observer)
+        emit, gate = straight(observer), inbox.gate
 
-            def on_next(item: T) -> None:
-                emit(item)
-                if wants is None or type(item) in wants:  # `inbox.put`, written out: this is run for every token
-                    inbox.items.append(item)
-                    gate.held = held = gate.held + (weigh(item) if weigh else 1.0)
-                    if held >= inbox.wake_at:
-                        inbox.wake()
+        def on_next(item: T) -> None:
+            emit(item)
+            if wants is None or type(item) in wants:  # `inbox.put`, written out: this runs for every token
+                inbox.items.append(item)
+                gate.held = held = gate.held + (weigh(item) if weigh else 1.0)
+                if held >= inbox.wake_at:
+                    inbox.wake()
 
-            ended = asyncio.Event()
-            disposed = inbox.disposed
+        upstream = subscribe(
+            source,
+            on_next,
+            lambda error: run.finish(End.FAILED, error),
+            lambda: run.finish(End.COMPLETED),
+            flow.child(gate) if gated and capacity != float("inf") else flow,
+        )
+        return CompositeDisposable(upstream, flow.spawn(run.work(), stop=run.stop))
 
-            def stop() -> None:
-                disposed.set()
-                finish(End.CANCELLED)
+    return lift(connect)
 
-            def finish(end: End, error: Exception | None = None) -> None:
-                inbox.finish(end, error)
-                ended.set()
 
-            async def work() -> None:
-                end: Callable[[], None] | None = None
-                async with closing(worker(inbox)) as items:
-                    while True:
-                        try:
-                            item = await anext(items)
-                        except StopAsyncIteration:
-                            break
-                        except Exception as error:
-                            end = partial(flow.report_flush_failure if disposed.is_set() else observer.on_error, error)
-                            break
-                        except asyncio.CancelledError:
-                            if cancelled_by_us():
-                                if disposed.is_set():
-                                    flow.report_flush_failure(TimeoutError("a flush was cut off"))
-                                raise
-                            end = partial(observer.on_error, ForeignCancellation("a worker"))
-                            break
-                        if not disposed.is_set():
-                            emit(item)
-                inbox.close()
-                if end is None:
-                    await ended.wait()
-                    if inbox.error:
-                        end = partial(observer.on_error, inbox.error)
-                    elif inbox.end is End.COMPLETED:
-                        end = observer.on_completed
-                if end:
-                    end()
+class _WorkerRun(Generic[T]):
+    """One subscription of `beside`: runs the worker, then passes the end on."""
 
-            upstream = subscribe(
-                source,
-                on_next,
-                lambda error: finish(End.FAILED, error),
-                lambda: finish(End.COMPLETED),
-                flow.child(gate) if gated and capacity != float("inf") else flow,
-            )
-            return CompositeDisposable(upstream, flow.spawn(work(), stop=stop))
+    def __init__(
+        self, worker: Callable[[Inbox[T]], AsyncGenerator[T, None]], inbox: Inbox[T], observer: abc.ObserverBase[T]
+    ) -> None:
+        self._worker, self._inbox, self._observer = worker, inbox, observer
+        self._source_ended = asyncio.Event()
 
-        return FlowObservable(connect)
+    def stop(self) -> None:
+        """The stream was disposed: the worker flushes and ends."""
+        self._inbox.disposed.set()
+        self.finish(End.CANCELLED)
 
-    return operator
+    def finish(self, end: End, error: Exception | None = None) -> None:
+        """The source has ended."""
+        self._inbox.finish(end, error)
+        self._source_ended.set()
+
+    async def work(self) -> None:
+        """Emit the items of the worker; when it and the source have ended, pass the end on."""
+        end = await self._run_worker()
+        self._inbox.close()
+        if end is None:
+            await self._source_ended.wait()
+            if self._inbox.error:
+                end = partial(self._observer.on_error, self._inbox.error)
+            elif self._inbox.end is End.COMPLETED:
+                end = self._observer.on_completed
+        if end:
+            end()
+
+    async def _run_worker(self) -> Callable[[], None] | None:
+        """Run the worker to its end; if it failed, return how that is passed on."""
+        inbox, observer, emit = self._inbox, self._observer, straight(self._observer)
+        async with closing(self._worker(inbox)) as items:
+            while True:
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    return None
+                except Exception as error:
+                    disposed = inbox.disposed.is_set()
+                    return partial(inbox.flow.report_flush_failure if disposed else observer.on_error, error)
+                except asyncio.CancelledError:
+                    if cancelled_by_us():
+                        if inbox.disposed.is_set():
+                            inbox.flow.report_flush_failure(TimeoutError("a flush was cut off"))
+                        raise
+                    return partial(observer.on_error, ForeignCancellation("a worker"))
+                if not inbox.disposed.is_set():
+                    emit(item)
 
 
 def stage(transform: Callable[[Mailbox[T]], AsyncGenerator[U, None]], capacity: float = 32) -> Transform[T, U]:
-    """Lift an async generator over items to an operator.  What it awaits delays every item behind it.
+    """An operator whose items wait for an async generator: what it awaits delays every item behind.
 
-    `transform` iterates over the mailbox that it is given, or reads `await mailbox.batch()`, everything that waits.
+    `transform` iterates over the mailbox that it is given, or reads all waiting items with `await mailbox.batch()`.
 
     >>> import reactivex as rx
     >>> from reactivex import operators as ops
     >>> from cortex_rx.engine import run
     >>> async def translate(words: Mailbox) -> AsyncGenerator:
     ...     async for word in words:
-    ...         await asyncio.sleep(0.001)  # somebody is asked
+    ...         await asyncio.sleep(0.001)  # a request
     ...         yield word.upper()
     >>> asyncio.run(run(rx.of("a", "b").pipe(stage(translate), ops.to_list())))
     ['A', 'B']
     """
 
-    def operator(source: Observable[T]) -> Observable[U]:
-        def connect(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            flow = FlowScheduler.of(scheduler)
-            mailbox: Mailbox[T] = Mailbox(flow, capacity)
+    def connect(source: Observable[T], observer: abc.ObserverBase[U], flow: FlowScheduler) -> abc.DisposableBase:
+        mailbox: Mailbox[T] = Mailbox(flow, capacity)
 
-            async def work() -> None:
-                end = observer.on_completed
-                async with closing(transform(mailbox)) as results:
-                    while True:
-                        try:
-                            result = await anext(results)
-                        except StopAsyncIteration:
-                            break
-                        except Exception as error:
-                            end = partial(observer.on_error, error)
-                            break
-                        except asyncio.CancelledError:
-                            if cancelled_by_us():
-                                raise
-                            end = partial(observer.on_error, ForeignCancellation("a stage"))
-                            break
-                        await wait_for_capacity(flow.gates)
-                        observer.on_next(result)
-                upstream.dispose()
-                end()
+        async def work() -> None:
+            end = observer.on_completed
+            async with closing(transform(mailbox)) as results:
+                while True:
+                    try:
+                        result = await anext(results)
+                    except StopAsyncIteration:
+                        break
+                    except Exception as error:
+                        end = partial(observer.on_error, error)
+                        break
+                    except asyncio.CancelledError:
+                        if cancelled_by_us():
+                            raise
+                        end = partial(observer.on_error, ForeignCancellation("a stage"))
+                        break
+                    await wait_for_capacity(flow.gates)
+                    observer.on_next(result)
+            upstream.dispose()
+            end()
 
-            scope = flow.child(mailbox.gate)
-            upstream = subscribe(source, mailbox.on_next, mailbox.on_error, mailbox.on_completed, scope)
-            return CompositeDisposable(upstream, flow.spawn(work()))
+        scope = flow.child(mailbox.gate)
+        upstream = subscribe(source, mailbox.on_next, mailbox.on_error, mailbox.on_completed, scope)
+        return CompositeDisposable(upstream, flow.spawn(work()))
 
-        return FlowObservable(connect)
-
-    return operator
+    return lift(connect)

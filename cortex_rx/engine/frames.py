@@ -1,4 +1,9 @@
-"""A source that waits for its readers, the two frames around everything upstream of them, and what changes how it is subscribed to."""
+"""A source that waits for its readers, and operators that wrap everything upstream of them.
+
+`pull` and `from_async_iterable` make a source. `resume` and `after_failure` act when everything upstream has failed.
+`per_subscription` makes an operator anew for each subscription. `upstream_flow` changes the flow of everything
+upstream.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,8 @@ from typing import TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 
+from cortex_rx.engine.forms import Emit
+from cortex_rx.engine.lift import lift
 from cortex_rx.engine.scheduler import (
     FlowScheduler,
     ForeignCancellation,
@@ -28,9 +35,10 @@ U = TypeVar("U")
 
 
 def from_async_iterable(open_: Callable[[ReopenState | None], AsyncGenerator[T, None]]) -> Observable[T]:
-    """A cold observable that hands items on while no gate downstream is full (it reads one ahead).
+    """A cold observable that emits items while no gate downstream is full. It reads one item ahead.
 
-    Only what opening or reading raises is an error of the source.  What an observer raises is the caller's.
+    `open_(reopen_state)` opens the source; the state is None unless `resume` stands downstream. Only an error of
+    opening or reading is an error of the source. An error that an observer raises is the caller's.
 
     >>> from cortex_rx.engine import run
     >>> async def letters(point):
@@ -43,14 +51,14 @@ def from_async_iterable(open_: Callable[[ReopenState | None], AsyncGenerator[T, 
 
 
 def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observable[T]:
-    """As `from_async_iterable`, for a source that asks the flow for more than where to resume: its clock, its patience."""
+    """As `from_async_iterable`, for a source that needs more of the flow, such as its clock and its timeout policy."""
 
     def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         flow = FlowScheduler.of(scheduler)
         disposed = False
 
         async def pump() -> None:
-            # The end is passed on when the source is closed: it may dispose, which must not break into the closing.
+            # The end is passed on after the source is closed: it may dispose, which must not interrupt the closing.
             end = observer.on_completed
             try:
                 items = open_(flow)
@@ -73,18 +81,18 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
                             raise
                         end = partial(observer.on_error, ForeignCancellation("the source"))
                         break
-                    # Asked after reading: whoever holds the first item back does not hold the opening back.
+                    # Asked after reading, so a gate that holds the first item back does not hold the opening back.
                     for gate in gates:
                         if gate.held >= gate.capacity:
                             await wait_for_capacity(gates)
                             break
                     if disposed:
-                        await asyncio.sleep(0)  # here the cancellation arrives, unless the source has swallowed it
+                        await asyncio.sleep(0)  # the cancellation arrives here, unless the source has swallowed it
                         continue
                     emit(item)
                     count += 1
                     if not count & 15:
-                        if time() - since > 0.001:  # a source that never waits lets the others live
+                        if time() - since > 0.001:  # a source that never waits lets other tasks run
                             await asyncio.sleep(0)
                             since = time()
                         gates = [gate for gate in flow.gates if gate.capacity != math.inf]  # some were for the start
@@ -103,10 +111,10 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
 
 
 def resume(again: Callable[[Exception, int], float | Exception | None]) -> Transform[T, T]:
-    """After an error subscribe to the source again, with a flow that carries the `ReopenState`.
+    """After an error, subscribe to the source again, with a flow that carries the `ReopenState`.
 
-    `again(error, retry)` says after how many seconds, or None: then the error is passed on, or the one that it gives in its place.  What is upstream starts anew with
-    each opening, what is downstream never does.
+    `again(error, retry)` returns after how many seconds. None passes the error on, another error replaces it.
+    Everything upstream starts anew with each opening; nothing downstream does.
 
     >>> from reactivex import operators as ops
     >>> from cortex_rx.engine import run
@@ -118,52 +126,56 @@ def resume(again: Callable[[Exception, int], float | Exception | None]) -> Trans
     [0, 1]
     """
 
-    def operator(source: Observable[T]) -> Observable[T]:
-        def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            flow, emit = FlowScheduler.of(scheduler), straight(observer)
-            upstream = SerialDisposable()  # disposed at once, not when the cancellation arrives
+    def connect(source: Observable[T], observer: abc.ObserverBase[T], flow: FlowScheduler) -> abc.DisposableBase:
+        emit = straight(observer)
+        upstream = SerialDisposable()  # disposed at once, not when the cancellation arrives
+        emitted = 0
 
-            async def work() -> None:
-                emitted, point = 0, ReopenState()
+        def on_next(item: T) -> None:
+            nonlocal emitted
+            emitted += 1
+            emit(item)
 
-                def on_next(item: T) -> None:
-                    nonlocal emitted
-                    emitted += 1
-                    emit(item)
+        async def work() -> None:
+            state = ReopenState()
+            while True:
+                error = await _until_ended(source, on_next, flow.child(reopen_state=state), upstream)
+                if error is None:
+                    return observer.on_completed()
+                seconds = None if state.over else again(error, state.retry + 1)
+                if seconds is None or isinstance(seconds, Exception):
+                    return observer.on_error(seconds or error)
+                await asyncio.sleep(seconds)
+                state = ReopenState(emitted, state.retry + 1, error, state.memo)
 
-                while True:
-                    scope, ended = flow.child(reopen_state=point), flow.future()
+        return CompositeDisposable(upstream, flow.spawn(work()))
 
-                    def over(error: Exception | None = None, ended: asyncio.Future[Exception | None] = ended) -> None:
-                        if not ended.done():
-                            ended.set_result(error)
-
-                    upstream.disposable = running = subscribe(source, on_next, over, over, scope)
-                    try:
-                        error = await ended
-                    finally:
-                        running.dispose()
-                    await scope.join()
-                    if error is None:
-                        return observer.on_completed()
-                    seconds = None if point.over else again(error, point.retry + 1)
-                    if seconds is None or isinstance(seconds, Exception):
-                        return observer.on_error(seconds or error)
-                    await asyncio.sleep(seconds)
-                    point = ReopenState(emitted, point.retry + 1, error, point.memo)
-
-            return CompositeDisposable(upstream, flow.spawn(work()))
-
-        return FlowObservable(connect)
-
-    return operator
+    return lift(connect)
 
 
-def after_failure(
-    act: Callable[[Exception, Callable[[T], None]], Awaitable[Exception | None]],
-) -> Transform[T, T]:
-    """When the source fails: everything upstream comes to rest first, then `act(error, emit)`, which may replace the error
-    or end it, and emit items.
+async def _until_ended(
+    source: Observable[T], on_next: Emit[T], scope: FlowScheduler, upstream: SerialDisposable
+) -> Exception | None:
+    """Subscribe to the source, and wait until it and all its tasks have ended; return its error."""
+    ended = scope.future()
+
+    def end(error: Exception | None = None) -> None:
+        if not ended.done():
+            ended.set_result(error)
+
+    upstream.disposable = running = subscribe(source, on_next, end, end, scope)
+    try:
+        error: Exception | None = await ended
+    finally:
+        running.dispose()
+    await scope.join()
+    return error
+
+
+def after_failure(act: Callable[[Exception, Emit[T]], Awaitable[Exception | None]]) -> Transform[T, T]:
+    """When the source fails, wait until everything upstream has ended, then call `act(error, emit)`.
+
+    `act` may emit items. It returns the error to pass on, or None to complete.
 
     >>> import reactivex as rx
     >>> from cortex_rx.engine import run
@@ -174,33 +186,29 @@ def after_failure(
     'b'
     """
 
-    def operator(source: Observable[T]) -> Observable[T]:
-        def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            flow = FlowScheduler.of(scheduler)
-            scope = flow.child()
+    def connect(source: Observable[T], observer: abc.ObserverBase[T], flow: FlowScheduler) -> abc.DisposableBase:
+        scope = flow.child()
 
-            def on_error(error: Exception) -> None:
-                async def work() -> None:
-                    upstream.dispose()
-                    await scope.join()
-                    try:
-                        outcome = await act(error, observer.on_next)
-                    except Exception as final:
-                        outcome = final
-                    observer.on_error(outcome) if outcome else observer.on_completed()
+        async def work(error: Exception) -> None:
+            upstream.dispose()
+            await scope.join()
+            try:
+                outcome = await act(error, observer.on_next)
+            except Exception as final:
+                outcome = final
+            observer.on_error(outcome) if outcome else observer.on_completed()
 
-                flow.spawn(work(), stop=lambda: None)  # a recovery that has begun is finished
+        def on_error(error: Exception) -> None:
+            flow.spawn(work(error), stop=lambda: None)  # a recovery that has begun is finished
 
-            upstream = subscribe(source, straight(observer), on_error, observer.on_completed, scope)
-            return upstream
+        upstream = subscribe(source, straight(observer), on_error, observer.on_completed, scope)
+        return upstream
 
-        return FlowObservable(connect)
-
-    return operator
+    return lift(connect)
 
 
 def per_subscription(make: Callable[[FlowScheduler], Transform[T, U]]) -> Transform[T, U]:
-    """An operator that `make(flow)` makes anew for each subscription, so that its state belongs to one run.
+    """An operator that `make(flow)` makes anew for each subscription, so its state belongs to one run.
 
     >>> import reactivex as rx
     >>> from reactivex import operators as ops
@@ -212,18 +220,15 @@ def per_subscription(make: Callable[[FlowScheduler], Transform[T, U]]) -> Transf
     ('a', True)
     """
 
-    def operator(source: Observable[T]) -> Observable[U]:
-        def connect(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            made = make(FlowScheduler.of(scheduler))(source)
-            return subscribe(made, straight(observer), observer.on_error, observer.on_completed, scheduler)
+    def connect(source: Observable[T], observer: abc.ObserverBase[U], flow: FlowScheduler) -> abc.DisposableBase:
+        made = make(flow)(source)
+        return subscribe(made, straight(observer), observer.on_error, observer.on_completed, flow)
 
-        return FlowObservable(connect)
-
-    return operator
+    return lift(connect)
 
 
 def upstream_flow(change: Callable[[FlowScheduler], FlowScheduler]) -> Transform[T, T]:
-    """Subscribe to the source with `change(flow)`, usually a child that carries something upstream.
+    """An operator that subscribes to the source with `change(flow)`, usually a child that carries something upstream.
 
     >>> from cortex_rx.engine import run
     >>> source = pull(lambda flow: flag(flow.replays_upstream))
@@ -233,11 +238,7 @@ def upstream_flow(change: Callable[[FlowScheduler], FlowScheduler]) -> Transform
     True
     """
 
-    def operator(source: Observable[T]) -> Observable[T]:
-        def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            flow = change(FlowScheduler.of(scheduler))
-            return subscribe(source, straight(observer), observer.on_error, observer.on_completed, flow)
+    def connect(source: Observable[T], observer: abc.ObserverBase[T], flow: FlowScheduler) -> abc.DisposableBase:
+        return subscribe(source, straight(observer), observer.on_error, observer.on_completed, change(flow))
 
-        return FlowObservable(connect)
-
-    return operator
+    return lift(connect)

@@ -1,4 +1,4 @@
-"""Where a push becomes a pull: the mailbox of a reader, the inbox of a worker."""
+"""From push to pull: the mailbox of a reader, the inbox of a worker."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
-    """Where a push becomes a pull: an observer that one reader iterates.
+    """An observer that one reader iterates.
 
-    An item is held until the reader comes back for the next one.  The end of the source, an error too, comes behind the
-    items that preceded it; the first end counts.
+    An item is held until the reader asks for the next one. The end of the source, also an error, comes after the items
+    before it; the first end counts.
     """
 
     def __init__(self, flow: FlowScheduler, capacity: float = 32) -> None:
@@ -48,7 +48,7 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
             self.wake()
 
     def wake(self) -> None:
-        """Let the reader look, if he waits."""
+        """Wake the reader, if it waits."""
         if (reader := self.reader) is not None:
             self.reader = None
             if not reader.done():
@@ -61,7 +61,7 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
         return self.items.popleft()
 
     async def batch(self) -> list[T]:
-        """Everything that waits, at least one item; an empty list at the end."""
+        """All items that wait, at least one; an empty list at the end."""
         await self.more()
         batch = list(self.items)
         self.items.clear()
@@ -69,7 +69,7 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
         return batch
 
     async def more(self) -> bool:
-        """Until something is there, or (False) the end; what was handed out before is done with."""
+        """Wait for an item, or (False) for the end. The items returned before are released."""
         if self._reading:
             self.gate.release(self._reading)
             self._reading = 0
@@ -92,10 +92,11 @@ class End(enum.Enum):
 
 
 class Inbox(AsyncIterator[list[T]]):
-    """What passed an operator since its worker last looked, in batches; the last batch comes after the end.
+    """The items that passed an operator since its worker last looked, in batches; the last batch comes after the end.
 
-    `interval` is the least time between two batches (the worker may change it).  `end` says how it ended, once it has.
-    What waits here is bounded: `weigh` says how much an item counts (without it, 1), and a source waits while `capacity` is reached.
+    `interval` is the shortest time between two batches, in seconds; the worker may change it. `end` says how the stream
+    ended, None before that. The waiting items are bounded: `weigh(item)` is what an item counts, by default 1, and the
+    source waits while `capacity` is reached.
     """
 
     def __init__(
@@ -103,12 +104,12 @@ class Inbox(AsyncIterator[list[T]]):
     ) -> None:
         self.gate: Gate = Gate(capacity)
         self.interval: float = interval
-        self.tick: float | None = None  # an empty batch after so long a silence (for a heartbeat)
+        self.tick: float | None = None  # seconds of silence before an empty batch (for a heartbeat)
         self.end: End | None = None
         self.error: Exception | None = None
-        self.disposed: asyncio.Event = asyncio.Event()  # nobody listens any more, maybe after the end
+        self.disposed: asyncio.Event = asyncio.Event()  # the subscription was disposed, maybe after the end
         self.flow: FlowScheduler = flow
-        self.wake_at: float = math.inf  # the worker sleeps, and wakes when so much is held
+        self.wake_at: float = math.inf  # a sleeping worker wakes when so much is held
         self.items: list[T] | deque[T] = []
         self._weigh = weigh
         self._handed = 0.0
@@ -117,33 +118,33 @@ class Inbox(AsyncIterator[list[T]]):
         self._paced = False
 
     def put(self, item: T) -> None:
-        """Something passed."""
+        """Add an item that passed."""
         self.items.append(item)
         self.gate.held += self._weigh(item) if self._weigh else 1.0
         if self.gate.held >= self.wake_at:
             self.wake()
 
     def finish(self, end: End, error: Exception | None = None) -> None:
-        """Nothing more will pass; the first call counts."""
+        """No more items will pass; the first call counts."""
         if self.end is None:
             self.end, self.error = end, error
             self.wake()
 
     def close(self) -> None:
-        """Nobody reads on: hold nothing, hold up nobody."""
+        """The worker reads no more: hold no items, and never make the source wait."""
         self.gate.open()
         self.items = deque(maxlen=0)
 
     def release(self) -> None:
-        """The source need not wait for the batch that was handed out last."""
+        """Let the source go on before the last batch is done."""
         if self._handed:
             self.gate.release(self._handed)
             self._handed = 0.0
 
     async def rest(self, seconds: float) -> None:
-        """Wait, but not beyond the end of the stream."""
+        """Wait `seconds`, or until the stream ends."""
         until = self.flow.time() + seconds
-        self._paced = True  # an item is no reason to go on
+        self._paced = True  # an item does not end the pause
         try:
             while self.end is None and not await self._sleep(until - self.flow.time()):
                 pass
@@ -151,13 +152,13 @@ class Inbox(AsyncIterator[list[T]]):
             self._paced = False
 
     def wake(self, timer: bool = False) -> None:
-        """Let the worker look, if it sleeps."""
+        """Wake the worker, if it sleeps."""
         self.wake_at = math.inf
         if self._wakeup and not self._wakeup.done():
             self._wakeup.set_result(timer)
 
     async def _sleep(self, seconds: float | None) -> bool:
-        """Whether the time is over, rather than something came."""
+        """Sleep; return whether the time is over, rather than an item came."""
         self._wakeup = self.flow.future()
         self.wake_at = self.gate.capacity if self._paced else -math.inf
         timer = self.flow._loop.call_later(seconds, self.wake, True) if seconds is not None else None
@@ -188,5 +189,5 @@ class Inbox(AsyncIterator[list[T]]):
             raise StopAsyncIteration
         self._last = self.flow.time()
         batch, self.items = list(self.items), []
-        self._handed = self.gate.held  # of this batch alone: the one before was released
+        self._handed = self.gate.held  # of this batch alone: the batch before was released
         return batch

@@ -1,4 +1,4 @@
-"""Running a pipeline: to its end, for one reader, for many."""
+"""Run a pipeline: to its end, for one reader, or for many."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Last(abc.ObserverBase[T]):
 def _fail(done: asyncio.Future[Any], error: Exception) -> None:
     if not done.done():
         done.set_exception(error)
-        done.exception()  # a caller who is cancelled at this moment does not ask: no reason for a warning
+        done.exception()  # no warning if a cancelled caller does not ask for it
 
 
 def _observable(source: object) -> None:
@@ -69,8 +69,8 @@ async def run(source: Observable[T]) -> T:
 class stream(AbstractAsyncContextManager[Mailbox[T]]):
     """Run `source` and read what it emits, at the pace of the reader.
 
-    A class, not a generator: a loop that ends closes all generators that are left at once, this one before the one of a
-    user that holds it.
+    It is a class, not a generator: a loop that ends closes all generators at once, so this one would be closed before
+    the generator of a user that holds it.
 
     >>> import reactivex as rx
     >>> async def main():
@@ -102,14 +102,14 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
 
 
 class Fold(Protocol[T_contra, R_co]):
-    """What becomes of all items: `add` is given each of them, `result` says what they come to."""
+    """A fold over all items: `add` gets each item, `result` returns the result."""
 
     def add(self, item: T_contra, /) -> None:
-        """Take one more item in."""
+        """Add an item."""
         ...
 
     def result(self) -> R_co:
-        """What all items come to; may raise."""
+        """The result of all items; may raise."""
         ...
 
 
@@ -120,7 +120,7 @@ class LastItem(Generic[T]):
         self._value: deque[T] = deque(maxlen=1)
 
     def add(self, item: T, /) -> None:
-        """Forget the one before."""
+        """Replace the item before."""
         self._value.append(item)
 
     def result(self) -> T:
@@ -131,18 +131,18 @@ class LastItem(Generic[T]):
 
 
 class Reader(Mailbox[U], Generic[T, U]):
-    """What one reader of a `Shared` sees: `give` puts there what he is to see of an item.
+    """The mailbox of one reader of a `Shared`: `deliver` puts into it what the reader sees of an item.
 
-    A reader's own kind of mailbox overrides `give`, and ends itself by `on_completed` where its text ends.
+    A subclass overrides `deliver`, and calls `on_completed` where its part of the stream ends.
     """
 
     def deliver(self, item: T) -> None:
-        """Put an item there; this one shows the item itself."""
+        """Put in what the reader sees of an item; here the item itself."""
         self.on_next(cast("U", item))
 
 
 class _Fan(abc.ObserverBase[T], Gate):
-    """Folds every item, then hands it to all readers; full while the slowest of them is."""
+    """Folds every item, then delivers it to all readers; full while the slowest of them is."""
 
     def __init__(self, capacity: float, fold: Fold[T, Any], done: asyncio.Future[None]) -> None:
         Gate.__init__(self, capacity)
@@ -158,12 +158,12 @@ class _Fan(abc.ObserverBase[T], Gate):
             self.done.set_result(None)
 
     def on_next(self, value: T) -> None:
-        add = self._add  # as a method of the instance it would be looked up anew each time
+        add = self._add  # a local: calling it as `self._add` takes longer
         add(value)
         for reader in self.readers:
             reader.deliver(value)
             held = reader.gate.held
-            if held > self.held:  # too high once the reader has read on: then `wait` looks again
+            if held > self.held:  # too high once the reader has read on; `wait` corrects it
                 self.held = held
 
     async def wait(self) -> None:
@@ -184,20 +184,20 @@ def _end(reader: Mailbox[Any], error: BaseException | None) -> None:
 
 
 Started: TypeAlias = Callable[["asyncio.Task[Any]", Callable[[], None]], None]
-"""Who is told of the task in which a pipeline runs, and of how to let it run on without its readers; it may refuse."""
+"""Gets the task of a pipeline that starts, and its `Shared.release`; may raise to refuse the start."""
 
 
 class Stopped(Exception):
-    """The pipeline was stopped while somebody still read from it, or before somebody awaited it."""
+    """The pipeline was stopped while it was read, or before it was awaited."""
 
 
 class Shared(Generic[T, R]):
     """A pipeline that runs once, in a task of its own, for any number of readers and awaiters.
 
-    It starts with its first use.  The slowest reader sets the pace.  Leaving (a `break`, a cancellation) ends only that
-    reader; when nobody has used it for `linger` seconds the pipeline is stopped, and flushes, unless `keep` was called.  The
-    task is a plain one: no scope of a caller reaches into its cleanup; `started` is told of it.  Awaiting gives the result of
-    the `fold`, without one the last item.
+    It starts with its first use. The slowest reader sets the pace. Leaving (a `break`, a cancellation) ends only that
+    reader. When it is not used for `linger` seconds, the pipeline is stopped and flushes, unless `detach` was called.
+    Its task is a plain one, so no cancel scope of a caller reaches into its cleanup; `started` is called with it.
+    Awaiting returns the result of the `fold`, or without a fold the last item.
 
     >>> import reactivex as rx
     >>> async def main():
@@ -244,28 +244,28 @@ class Shared(Generic[T, R]):
 
     @property
     def task(self) -> asyncio.Task[R] | None:
-        """The task that runs the pipeline, once it was started."""
+        """The task of the pipeline, once it is started."""
         return self._task
 
     def detach(self) -> None:
-        """It runs on to its end, whoever leaves: all text is there, or the user wants it."""
+        """Run to the end, even if all readers leave."""
         self._kept = True
 
     def release(self) -> None:
-        """Wait for no reader any more, and run to the end: what has not been read is held for who reads on."""
+        """Wait for no reader any more, and run to the end. Unread items are held for readers that read on."""
         self.detach()
         self._fan.open()
         for reader in self._fan.readers:
             reader.gate.open()
 
     def stop(self) -> None:
-        """End it now: the source is closed, what passed is flushed."""
+        """Stop now: the source is closed, and the items that passed are flushed."""
         self._stopped = True
         if self._task:
             self._task.cancel()
 
     def start(self) -> asyncio.Task[R]:
-        """Start the pipeline, unless it runs already.  Raises `RuntimeError` on another loop than it runs on."""
+        """Start the pipeline, unless it runs. Raises `RuntimeError` on another event loop than its own."""
         if self._task is None:
             self._flow = FlowScheduler()
             self._fan: _Fan[T] = _Fan(self._capacity, self._fold, self._flow.future())
@@ -306,8 +306,8 @@ class Shared(Generic[T, R]):
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        # Whoever awaits gets the error; if nobody does, that is no reason for a warning.  A task that was cancelled before
-        # its first step has told nobody: the first end counts.
+        # An error that no code awaits causes no warning. A task that was cancelled before its first step has not ended its
+        # readers yet; for all others the first end counts.
         self._fan.end(asyncio.CancelledError() if task.cancelled() else task.exception())
 
     async def _run(self) -> R:
@@ -323,9 +323,9 @@ class Shared(Generic[T, R]):
         return value
 
     async def read(self, kind: Callable[[FlowScheduler, float], Reader[T, U]]) -> AsyncGenerator[U, None]:
-        """What a new reader sees, in a mailbox of this `kind`; however it is left, its cleanup runs.
+        """Read as a new reader, with a mailbox of this `kind`. The cleanup runs however the reader leaves.
 
-        Who has read to the end of his mailbox has not left: from then on the pipeline runs to its own end.
+        A reader that has read to the end of its mailbox has not left: the pipeline then runs to its own end.
         """
         task = self._enter()
         reader = kind(self._flow, self._capacity)
@@ -334,7 +334,7 @@ class Shared(Generic[T, R]):
         self._fan.readers += (reader,)
         items, gate, future = reader.items, reader.gate, reader.flow._loop.create_future
         try:
-            while True:  # as `async for item in reader`, in one frame: this is run for every token
+            while True:  # `async for item in reader`, in one frame: this runs for every token
                 while items:
                     yield items.popleft()
                     gate.held -= 1.0
@@ -361,7 +361,7 @@ class Shared(Generic[T, R]):
     async def _wait(self) -> R:
         task = self._enter()
         try:
-            await asyncio.wait((task,))  # raises only if the awaiter is cancelled, and leaves the pipeline alone
+            await asyncio.wait((task,))  # raises only if this task is cancelled, and does not touch the pipeline
         finally:
             self._leave()
         if task.cancelled():

@@ -21,18 +21,18 @@ from cortex_rx.engine.straight import subscribe
 T = TypeVar("T")
 U = TypeVar("U")
 Transform = Callable[[Observable[T]], Observable[U]]
-"""From an observable of one thing to an observable of another."""
+"""An operator: from an observable of one type to an observable of another."""
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 LIMIT: float = 8.0
-"""Seconds that work may go on after a dispose."""
+"""Seconds that a task may run after a dispose."""
 
 
 @dataclass(slots=True)
 class ReopenState:
-    """From where a source is opened under `resume`: what it emitted so far, the how-manieth reopening this is (0: it is the
-    first opening), and what ended the last one.  `memo` is the source's own: what it puts there it finds again.  It says `over`
-    when it has given all: what fails after that, its closing, is no reason to open it again."""
+    """The state of a source under `resume`: how many items it has emitted, the number of this reopening (0: the first
+    opening), and the error that ended the last one. `memo` belongs to the source, which finds its content again. The
+    source sets `over` when it has emitted everything: a later error, of its closing, does not open it again."""
 
     emitted: int = 0
     retry: int = 0
@@ -42,12 +42,12 @@ class ReopenState:
 
 
 class Gate:
-    """What a source waits for: a bounded amount of work that somebody downstream still holds."""
+    """What a source waits for: the bounded amount of items that a reader downstream still holds."""
 
     __slots__ = ("_room", "capacity", "held", "waiting")
 
     def __init__(self, capacity: float) -> None:
-        # Floats, both of them: they are compared for every token, and CPython compares two floats fastest.
+        # Both are floats: they are compared for every token, and CPython compares two floats fastest.
         self.capacity: float = float(capacity)
         self.held: float = 0.0
         self.waiting: int = 0
@@ -55,11 +55,11 @@ class Gate:
 
     @property
     def full(self) -> bool:
-        """Whether a source waits."""
+        """Whether the source must wait."""
         return self.held >= self.capacity
 
     def release(self, weight: float = 1) -> None:
-        """Let go of `weight`, and let a source that waits go on."""
+        """Release `weight`; a waiting source may go on."""
         self.held -= weight
         if self.waiting and self.held < self.capacity:
             self._room.set()
@@ -70,7 +70,7 @@ class Gate:
         self.release(0)
 
     async def wait(self) -> None:
-        """Until it is not full."""
+        """Wait until it is not full."""
         self.waiting += 1
         try:
             while self.held >= self.capacity:
@@ -81,28 +81,28 @@ class Gate:
 
 
 async def wait_for_capacity(gates: Sequence[Gate]) -> None:
-    """Until none of the gates is full; while one is waited for, another source may fill one that was asked before."""
+    """Wait until no gate is full. All are checked again after each wait, since another source may have filled one."""
     while full := next((gate for gate in gates if gate.full), None):
         await full.wait()
 
 
 class FlowTask(asyncio.Task[None]):
-    """A task of a flow.  A loop that ends asks it to end as a dispose does.
+    """A task of a flow. When the loop ends, the task is stopped as by a dispose.
 
-    `asyncio.run` cancels every task at once when its main task has ended, before it closes the loop: that must not break
-    into a flush.  It does so while the loop stands still; by that it is told from a timeout inside the work, which cancels
-    the task that it runs in.
+    When its main task has ended, `asyncio.run` cancels all tasks, before it closes the loop. That must not interrupt a
+    flush. At that time the loop does not run. A timeout inside the work, which cancels its task too, comes while it
+    runs.
     """
 
     closing = False
-    """Its generator is being closed: a dispose does not break into that."""
+    """Whether its generator is being closed: a dispose does not interrupt that."""
 
     def __init__(self, work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(work, loop=loop)
         self.stop: Callable[[], object] = super().cancel
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Cancel it; or, when the loop ends, ask it to stop, and cancel it only after `LIMIT`."""
+        """Cancel the task; or, when the loop ends, ask it to stop, and cancel it only after `LIMIT`."""
         if asyncio._get_running_loop() is not None:
             return super().cancel(msg)
         if self.done():
@@ -113,7 +113,7 @@ class FlowTask(asyncio.Task[None]):
 
 
 class closing(Generic[T]):
-    """`contextlib.aclosing` for the work of a flow: a dispose that comes while it closes does not break into that."""
+    """`contextlib.aclosing` for a `FlowTask`: a dispose does not interrupt the closing."""
 
     def __init__(self, items: AsyncGenerator[T, None]) -> None:
         self._items = items
@@ -147,9 +147,9 @@ class FlowScheduler(AsyncIOScheduler):
         self.timeout_policy: tuple[TimeoutPolicy, ...] = (parent.timeout_policy if parent else ()) + (
             (timeout_policy,) if timeout_policy else ()
         )
-        # Somebody downstream must see once more what had been read of the source before it was opened here.
+        # A step downstream must see again what was read of the source before it was opened here.
         self.replays_upstream: bool = replays_upstream or (parent is not None and parent.replays_upstream)
-        # The clock of the loop; a stock loop's without its Python frame, for it is read for every token.
+        # The clock of the loop. For a stock loop it is called directly, since it is read for every token.
         stock = type(self._loop).time is asyncio.BaseEventLoop.time
         self.time: Callable[[], float] = time.monotonic if stock else self._loop.time
         self._tasks: set[asyncio.Task[None]] = set()
@@ -160,7 +160,7 @@ class FlowScheduler(AsyncIOScheduler):
 
     @classmethod
     def of(cls, scheduler: abc.SchedulerBase | None) -> FlowScheduler:
-        """The flow that an operator was subscribed with.  Raises `TypeError` outside of one."""
+        """The flow that an operator was subscribed with. Raises `TypeError` if it is another scheduler."""
         if not isinstance(scheduler, cls):
             raise TypeError("this operator awaits and needs a FlowScheduler: use run() or stream()")
         return scheduler
@@ -172,25 +172,26 @@ class FlowScheduler(AsyncIOScheduler):
         timeout_policy: TimeoutPolicy | None = None,
         replays_upstream: bool = False,
     ) -> FlowScheduler:
-        """What an operator subscribes its source with when something upstream must be told apart."""
+        """The flow for everything upstream of an operator, where something differs."""
         return FlowScheduler(self, gate, reopen_state, timeout_policy, replays_upstream)
 
     @property
     def now(self) -> datetime:
-        """The clock of the loop, so that a virtual loop is enough for virtual time."""
+        """The time of the loop, so a virtual loop is enough for virtual time."""
         return UTC_ZERO + timedelta(seconds=self._loop.time())
 
     def wall(self) -> float:
-        """Seconds since the epoch; by the loop's own wall clock if it has one (a virtual loop does)."""
+        """Seconds since the epoch, by the wall clock of the loop if it has one (a virtual loop does)."""
         wall: Callable[[], float] = getattr(self._loop, "wall", time.time)
         return wall()
 
     def future(self) -> asyncio.Future[Any]:
-        """A future of the loop that the flow runs on."""
+        """A future of the loop of the flow."""
         return self._loop.create_future()
 
     def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> abc.DisposableBase:
-        """Run `work` as a task of this flow.  Disposing calls `stop`, which asks it to end by itself, or cancels it."""
+        """Run `work` as a task of this flow. Disposing calls `stop`, which asks it to end; without `stop` it cancels
+        it."""
         task = FlowTask(work, self._loop)
         flow: FlowScheduler | None = self
         while flow:
@@ -199,7 +200,7 @@ class FlowScheduler(AsyncIOScheduler):
             flow = flow.parent
         task.add_done_callback(self._ended)
 
-        # A Disposable acts once: a second cancel would break into the cleanup that the first one began.
+        # A Disposable acts once: a second cancel would interrupt the cleanup after the first one.
         def cancel() -> None:
             if not task.closing:
                 asyncio.Task.cancel(task)
@@ -209,7 +210,7 @@ class FlowScheduler(AsyncIOScheduler):
         return disposable
 
     def invoke_action(self, action: abc.ScheduledAction[U], state: U | None = None) -> abc.DisposableBase:
-        """Run what a stock operator has scheduled; what it raises is the caller's, and would else be lost in the loop."""
+        """Run what a stock operator has scheduled. The caller gets its errors, which would be lost in the loop."""
         try:
             return super().invoke_action(action, state)
         except Exception as error:
@@ -221,26 +222,26 @@ class FlowScheduler(AsyncIOScheduler):
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """Somebody's code downstream raised while it was handed an item: no operator's business, the caller's."""
+        """Code downstream raised when it got an item. The caller gets the error, no operator does."""
         if not self.root._failed.done():
             self.root._failed.set_exception(error)
-            self.root._failed.exception()  # a caller who was cancelled meanwhile does not ask: no reason for a warning
+            self.root._failed.exception()  # no warning if a cancelled caller does not ask for it
 
     def report_flush_failure(self, error: Exception) -> None:
-        """A flush failed when nobody listens any more."""
+        """A flush failed after the subscription was disposed."""
         log.error("a flush failed after the stream was stopped: %s", type(error).__name__)
         self.root.flush_errors.append(error)
 
     def subscribe(self, source: Observable[T], observer: abc.ObserverBase[T], gate: Gate | None = None) -> None:
-        """Start `source`; it is disposed when the flow is left."""
+        """Start `source`; it is disposed when the flow is closed."""
         flow = self.child(gate)
         self._work.add(subscribe(source, observer.on_next, observer.on_error, observer.on_completed, flow))
 
     async def join(self, limit: float = LIMIT, grace: float = 1.0) -> None:
-        """Wait until every task spawned upstream has ended; what takes longer than `limit` is cancelled, and given up after
-        `grace`.
+        """Wait until every task spawned upstream has ended. A task is cancelled after `limit`, and given up `grace`
+        later; both are in seconds.
 
-        A cancellation that comes meanwhile does not break into the cleanup; it is raised afterwards."""
+        A cancellation that comes meanwhile does not interrupt the cleanup; it is raised afterwards."""
         cancelled: asyncio.CancelledError | None = None
         for seconds in (limit, grace):
             end = self.time() + seconds
@@ -256,7 +257,7 @@ class FlowScheduler(AsyncIOScheduler):
             raise cancelled
 
     async def result(self, done: asyncio.Future[T]) -> T:
-        """`done`, or what somebody downstream raised."""
+        """The result of `done`, or the error that code downstream raised."""
         await asyncio.wait((done, self._failed), return_when=asyncio.FIRST_COMPLETED)
         if self._failed.done():
             self._failed.result()
@@ -271,10 +272,10 @@ class FlowScheduler(AsyncIOScheduler):
 
 
 class ForeignCancellation(Exception):
-    """A source or a worker was cancelled by something of its own, not by us: that is a failure, not our end."""
+    """A source or a worker was cancelled by its own code, not by the pipeline. That is a failure, not an end."""
 
 
 def cancelled_by_us() -> bool:
-    """Whether somebody asked the running task to end."""
+    """Whether the running task was asked to end."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,12 +1,13 @@
 """How the operators of the engine subscribe to each other: nothing stands between two of them.
 
-The stock `Observable.subscribe` puts an `AutoDetachObserver` before each observer.  It holds back what comes after the end
-or after a disposal, and costs one call for each item and operator.  Whoever subscribes by it, a stock operator or code of
-users, gets it from a `FlowObservable` too.  Only `subscribe` of this module leaves it out.
+The stock `Observable.subscribe` puts an `AutoDetachObserver` before each observer. It drops what comes after the end or
+after a disposal, and costs one call per item and operator. Stock operators and code of users get it from a
+`FlowObservable` too. Only `subscribe` of this module leaves it out.
 
-Then the operator upstream keeps the contract by itself: it emits nothing after its end, and nothing once it is disposed.  Most
-need not ask for that.  One that emits at most one item for each that it gets, and is disposed when its source is, has nothing
-left to emit.  Only such an operator takes `straight(observer)`.  All others use `observer.on_next`, which asks.
+Without it, the operator upstream must keep the contract: it emits nothing after its end, and nothing once it is
+disposed. Most operators need no check for that. An operator that emits at most one item for each item that it gets, and
+is disposed together with its source, has nothing left to emit. Only such an operator may use `straight(observer)`. All
+others use `observer.on_next`, which checks.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Connect = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.Disposab
 
 
 class FlowObservable(Observable[T]):
-    """What the forms and frames of the engine give: `connect(observer, scheduler)` starts it."""
+    """The observable of an operator or source of the engine; `connect(observer, scheduler)` starts it."""
 
     def __init__(self, connect: Connect[T]) -> None:
         super().__init__(connect)
@@ -34,17 +35,17 @@ class FlowObservable(Observable[T]):
 
 
 class Link(abc.ObserverBase[T], abc.DisposableBase):
-    """One subscription of an operator to another one: as the stock `AutoDetachObserver`, with a way around it."""
+    """One subscription between two operators: a stock `AutoDetachObserver` that can be bypassed."""
 
     def __init__(self, on_next: abc.OnNext[T], on_error: abc.OnError, on_completed: abc.OnCompleted) -> None:
         self.straight: abc.OnNext[T] = on_next
-        """Hand an item on, whether or not somebody still listens."""
+        """Pass an item on without a check."""
         self._on_error, self._on_completed = on_error, on_completed
         self._stopped = False
         self._upstream: abc.DisposableBase = Disposable()
 
     def connect(self, source: FlowObservable[T], scheduler: abc.SchedulerBase | None) -> None:
-        """Start `source`; what fails here is an error of the stream, or is raised if that has ended."""
+        """Start `source`. An error of starting is an error of the stream; it is raised if the stream has ended."""
         try:
             upstream = source.connect(self, scheduler)
         except Exception as error:
@@ -83,9 +84,9 @@ class Link(abc.ObserverBase[T], abc.DisposableBase):
 
 
 def straight(observer: abc.ObserverBase[T]) -> abc.OnNext[T]:
-    """How an operator hands items on that keeps the contract by itself: see above.
+    """How an operator that keeps the contract by itself passes items on; see above.
 
-    To a stock operator or to code of users it goes through the stock observer all the same.
+    Items for a stock operator or for code of users still go through the stock observer.
     """
     return observer.straight if isinstance(observer, Link) else observer.on_next
 
@@ -97,12 +98,12 @@ def subscribe(
     on_completed: abc.OnCompleted,
     scheduler: abc.SchedulerBase | None,
 ) -> abc.DisposableBase:
-    """As `source.subscribe`, for the engine's own operators, with nothing in between if `source` is one of them too."""
+    """`source.subscribe` for operators of the engine, with nothing in between if `source` is one of them too."""
     if not isinstance(source, FlowObservable):
         return source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
     link = Link(on_next, on_error, on_completed)
     trampoline = CurrentThreadScheduler.singleton()
-    if trampoline.schedule_required():  # as the stock `subscribe`: sources run when everybody has subscribed
+    if trampoline.schedule_required():  # as the stock `subscribe`: sources run when all operators have subscribed
         trampoline.schedule(lambda *_: link.connect(source, scheduler))
     else:
         link.connect(source, scheduler)

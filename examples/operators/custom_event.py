@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cortex_rx import Cortex, Operator, StreamEvent, default_chain
 from cortex_rx import operators as cx
-from cortex_rx.engine import FlowScheduler, passing
+from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
 from cortex_rx.events import Custom, Delta
 
 CITATION = re.compile(r"\[(\d{1,3})\]")
@@ -28,7 +28,7 @@ def cite(sources: Sequence[str]) -> Operator:
     at most four code points.
     """
 
-    def make(emit: Callable[[StreamEvent], None], flow: FlowScheduler, end: Callable[[Exception | None], None]):
+    def make(emit: Emit[StreamEvent], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
         tail, attempt = "", 0
 
         def on_next(event: StreamEvent) -> None:

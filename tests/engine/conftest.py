@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import pytest
 from helpers.step_loop import StepLoop
 
-from cortex_rx.engine import Inbox, Transform, beside
+from cortex_rx.engine import Inbox, beside
+from cortex_rx.engine.scheduler import Transform
 from cortex_rx.testing._heap import set_aside
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 
-from cortex_rx.engine import End, FlowScheduler, Mailbox, beside, from_async_iterable, passing, run, stage, stream
-from cortex_rx.engine.frames import after_failure, resume
+from cortex_rx.engine import End, FlowScheduler, Mailbox, beside, passing, run, stage, stream
+from cortex_rx.engine.frames import after_failure, from_async_iterable, resume
 from cortex_rx.engine.running import Shared, Stopped
 from cortex_rx.engine.scheduler import ForeignCancellation
 from cortex_rx.testing.virtual import run_virtual

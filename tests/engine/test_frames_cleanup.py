@@ -7,7 +7,8 @@ import anyio
 import pytest
 from reactivex import operators as ops
 
-from cortex_rx.engine import End, beside, from_async_iterable, passing, run, stage
+from cortex_rx.engine import End, beside, passing, run, stage
+from cortex_rx.engine.frames import from_async_iterable
 
 N = 3
 

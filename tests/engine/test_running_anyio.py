@@ -9,7 +9,8 @@ import anyio
 import pytest
 from reactivex import operators as ops
 
-from cortex_rx.engine import End, from_async_iterable, run, stream
+from cortex_rx.engine import End, run, stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.engine.running import Shared, Stopped
 
 TURN = 0.001

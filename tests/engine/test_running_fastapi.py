@@ -17,7 +17,8 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from reactivex import operators as ops
 
-from cortex_rx.engine import End, from_async_iterable, stream
+from cortex_rx.engine import End, stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.engine.running import Shared
 
 FOREVER = 10**9

@@ -9,7 +9,8 @@ from jupyter_client.manager import KernelManager
 SETUP = """
 import asyncio
 from reactivex import operators as ops
-from cortex_rx.engine import beside, from_async_iterable, run, stream
+from cortex_rx.engine import beside, run, stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.engine.running import Shared, Stopped
 
 class Case:

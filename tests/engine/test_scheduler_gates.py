@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from reactivex import operators as ops
 
-from cortex_rx.engine import beside, from_async_iterable, passing, run, stage, stream
-from cortex_rx.engine.frames import after_failure, resume
+from cortex_rx.engine import beside, passing, run, stage, stream
+from cortex_rx.engine.frames import after_failure, from_async_iterable, resume
 from cortex_rx.engine.running import Shared
 
 # What the loops report is looked at once, when all examples have run.

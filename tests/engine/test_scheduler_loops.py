@@ -11,8 +11,8 @@ import pytest
 import reactivex as rx
 from reactivex import operators as ops
 
-from cortex_rx.engine import End, from_async_iterable, run, stage, stream
-from cortex_rx.engine.frames import after_failure, resume
+from cortex_rx.engine import End, run, stage, stream
+from cortex_rx.engine.frames import after_failure, from_async_iterable, resume
 from cortex_rx.engine.running import Shared, Stopped
 
 

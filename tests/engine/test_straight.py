@@ -12,8 +12,8 @@ import reactivex as rx
 from reactivex import Observable, abc
 from reactivex import operators as ops
 
-from cortex_rx.engine import FlowScheduler, Mailbox, beside, from_async_iterable, passing, run, stage, stream
-from cortex_rx.engine.frames import after_failure, per_subscription, resume, upstream_flow
+from cortex_rx.engine import FlowScheduler, Mailbox, beside, passing, run, stage, stream
+from cortex_rx.engine.frames import after_failure, from_async_iterable, per_subscription, resume, upstream_flow
 
 acted = []  # the errors that `resume` and `after_failure` were asked about
 

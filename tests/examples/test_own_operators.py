@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from cortex_rx import SqliteBackend, Turn, from_stream, run
 from cortex_rx import operators as cx
-from cortex_rx.engine import from_async_iterable, stream
+from cortex_rx.engine import stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import ChainOrderError
 from cortex_rx.events import Custom, Delta, Ended, Opened, Problem, from_json, to_json
 from cortex_rx.testing import EPOCH, Trace, assert_no_leaks, check_operator, run_virtual

@@ -18,7 +18,8 @@ from reactivex import Observable
 
 from cortex_rx import from_stream, run
 from cortex_rx.backends import SqliteBackend
-from cortex_rx.engine import FlowScheduler, from_async_iterable, passing
+from cortex_rx.engine import FlowScheduler, passing
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import StoreUnavailable
 from cortex_rx.events import Delta, Ended, Opened, Problem, StreamEvent
 from cortex_rx.models.turn import Turn

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex_rx import operators as cx
-from cortex_rx.engine import from_async_iterable, stream
+from cortex_rx.engine import stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import ChainOrderError, InvalidArgument, MissingExtra, UnsupportedOption
 from cortex_rx.events import Chunked, Custom, Delta, Ended, Opened, Problem, Replayed
 from cortex_rx.models.records import ContentChunk

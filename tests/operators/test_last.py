@@ -11,7 +11,8 @@ from reactivex import operators as ops
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 from cortex_rx import operators as cx
-from cortex_rx.engine import from_async_iterable, run
+from cortex_rx.engine import run
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.events import Delta, Ended, Measured, Opened, PartialStored, Problem, Remembered, StreamEvent
 from cortex_rx.pipeline.default_chain import default_chain
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cortex_rx import operators as cx
 from cortex_rx.chain import step
-from cortex_rx.engine import from_async_iterable, run, stream
+from cortex_rx.engine import run, stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import ChainOrderError, InvalidArgument, StreamTooLong
 from cortex_rx.events import Custom, Delta, Ended, Opened, Remembered
 from cortex_rx.models.turn import Turn

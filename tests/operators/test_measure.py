@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from cortex_rx import from_stream
 from cortex_rx import operators as cx
 from cortex_rx.chain import declare
-from cortex_rx.engine import from_async_iterable, run
+from cortex_rx.engine import run
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import ChainOrderError, InvalidArgument, StoreUnavailable
 from cortex_rx.events import (
     Custom,

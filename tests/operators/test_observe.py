@@ -16,7 +16,8 @@ import pytest
 from cortex_rx import default_chain, from_stream
 from cortex_rx import operators as cx
 from cortex_rx.chain import declare, step
-from cortex_rx.engine import from_async_iterable, run, stream
+from cortex_rx.engine import run, stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import (
     CallbackError,
     ChainOrderError,

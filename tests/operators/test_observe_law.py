@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_rx import operators as cx
-from cortex_rx.engine import from_async_iterable, passing, run
+from cortex_rx.engine import passing, run
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.events import (
     Begun,
     Custom,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from cortex_rx import default_chain
 from cortex_rx import operators as cx
-from cortex_rx.engine import from_async_iterable, stream
+from cortex_rx.engine import stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import ChainOrderError, InvalidArgument
 from cortex_rx.events import Custom, Delta, Ended, Opened, Replayed, Resumed
 from cortex_rx.models.turn import Turn

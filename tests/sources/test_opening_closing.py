@@ -16,7 +16,7 @@ from reactivex import operators as ops
 
 from cortex_rx import from_stream, run, stream
 from cortex_rx import operators as cx
-from cortex_rx.engine import from_async_iterable
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import StreamTimeout
 from cortex_rx.events import Delta, Ended, Opened
 from cortex_rx.sources import opening

@@ -20,7 +20,7 @@ from reactivex import operators as ops
 from reactivex.subject import Subject
 
 from cortex_rx import Turn, from_stream, run
-from cortex_rx.engine import from_async_iterable
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import InvalidArgument, SourceConsumed
 from cortex_rx.events import Delta, Ended, Opened
 from cortex_rx.sources.model_stream import new_id, stream_id_of

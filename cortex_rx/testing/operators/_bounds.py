@@ -8,7 +8,8 @@ import tracemalloc
 import weakref
 from collections.abc import AsyncGenerator
 
-from cortex_rx.engine import from_async_iterable, stream
+from cortex_rx.engine import stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.events import Delta, Opened, StreamEvent
 from cortex_rx.testing.operators._judge import BrokenPromise, Promise
 from cortex_rx.testing.operators._promises import SLOW, Checker

@@ -12,7 +12,8 @@ from typing import Any, TypeVar, TypeVarTuple, cast
 
 from reactivex import Observable, abc
 
-from cortex_rx.engine import from_async_iterable, stream
+from cortex_rx.engine import stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.engine.scheduler import ReopenState
 from cortex_rx.events import Custom, Delta, Ended, Opened, StreamEvent, to_json
 from cortex_rx.models.turn import Turn

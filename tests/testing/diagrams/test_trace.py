@@ -12,7 +12,8 @@ from reactivex import operators as ops
 from reactivex.notification import OnCompleted, OnError, OnNext
 from syrupy.extensions.image import SVGImageSnapshotExtension
 
-from cortex_rx.engine import from_async_iterable, run, stream
+from cortex_rx.engine import run, stream
+from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import StoreBusy
 from cortex_rx.events import (
     Begun,
