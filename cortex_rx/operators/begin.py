@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from functools import partial
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import Inbox, beside
-from cortex_rx.engine.scheduler import cancelled_by_us
-from cortex_rx.events import Begun, Opened, Problem, StreamEvent
-from cortex_rx.operators._support.writing import (
-    begin_stream,
-    log,
-    log_problem,
-    milliseconds,
-    release_lease,
-    renewal,
-    while_streaming,
-)
-from cortex_rx.retry.judge import is_transient
-from cortex_rx.retry.pauses import retrying
-from cortex_rx.streams.takeover import LEASE, new_token
+from cortex_rx.engine import beside
+from cortex_rx.events import Begun, Opened, Problem
+from cortex_rx.operators._support.stream_start import StreamStart
 
 __all__ = ["begin"]
-
-_HEARTBEAT = 3.0  # seconds
 
 
 @operator(needs=[Opened], emits=[Begun, Problem])
@@ -66,59 +49,6 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
     See also: `persist_partial`, `finalize`.
     """
     backend = checked_backend("backend", backend)
-    limit = check.seconds()("wait", wait)
-    check.flag("token", token)
-
-    async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        async for opened, *_ in inbox:
-            assert isinstance(opened, Opened)
-            failures: list[Exception] = []
-            ask = partial(begin_stream, backend, opened, new_token() if token else None)
-            call = asyncio.ensure_future(retrying(ask, while_streaming(inbox), failures.append))
-            try:
-                await asyncio.wait({call}, timeout=limit)
-                if failures and is_transient(failures[0]):
-                    yield log_problem(Problem.of("initialization", failures[0], recoverable=True), opened)
-                elif not call.done():
-                    slow = Problem("initialization", "STORE_SLOW", "the store is slow to begin", recoverable=True)
-                    yield log_problem(slow, opened)
-                inbox.release()
-                try:
-                    begun = await call
-                except asyncio.CancelledError:
-                    if cancelled_by_us():
-                        raise
-                    # The loop ends and has cancelled the call. Repeating it is safe.
-                    begun = await retrying(ask, while_streaming(inbox))
-                if inbox.disposed.is_set():
-                    await release_lease(backend, opened, begun)  # no step downstream will do it
-                    return
-                yield begun
-                break
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                yield log_problem(Problem.of("initialization", error, recoverable=False), opened)
-                return
-            finally:
-                if not call.done():
-                    call.cancel()
-                    await asyncio.wait({call})
-        else:
-            return
-        inbox.gate.open()  # the source never waits from now on
-        inbox.tick = _HEARTBEAT
-        async for _ in inbox:
-            await _heartbeat(backend, opened, begun)
-
+    start = StreamStart(backend, wait=check.seconds()("wait", wait), token=check.flag("token", token))
     # The gate is full while `Opened` is handled: the source asks the model, but emits nothing.
-    return beside(worker, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}))
-
-
-async def _heartbeat(backend: Backend, opened: Opened, begun: Begun) -> None:
-    """Renew the lease. A failure is retried at the next heartbeat. Writes find out whether another writer owns the
-    stream."""
-    try:
-        await renewal(backend, opened, begun, milliseconds(LEASE))
-    except Exception as error:  # whatever it is, the answer goes on
-        log.info("no heartbeat: %s (stream %s)", type(error).__name__, opened.stream_id)
+    return beside(start.run, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}))

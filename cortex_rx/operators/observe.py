@@ -86,19 +86,19 @@ def observe(
     check.optional(check.whole(1))("expected_length", expected_length)
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
-        async with HookRunner(inbox, hooks, limit) as calls:
-            watch = HookFeed(inbox.flow, hooks, calls.tell, pause, expected_length)
+        async with HookRunner(inbox, hooks, limit) as runner:
+            feed = HookFeed(inbox.flow, hooks, runner.tell, pause, expected_length)
             async for batch in inbox:
                 for event in batch:
-                    if calls.own(event):
+                    if runner.own(event):
                         yield event
                         continue
                     if type(event) is Opened:
-                        calls.stream_id = event.stream_id
-                    watch.absorb(event)
+                        runner.stream_id = event.stream_id
+                    feed.absorb(event)
                 del batch  # or the events would be held until the next
-            watch.end(inbox.end, inbox.error)
-            await calls.finish()
+            feed.end(inbox.end, inbox.error)
+            await runner.finish()
         async for batch in inbox:  # problems of hooks that failed since
             for event in batch:
                 yield event
