@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator
 from itertools import islice
 from pathlib import Path
@@ -140,3 +141,29 @@ def test_what_is_broken_is_found(name: str, tmp_path: Path, proof: Any, monkeypa
 
 def test_every_mutant_is_found_by_something() -> None:
     assert FOUND_BY.keys() == MUTANTS.keys() and all(FOUND_BY.values())
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_takes_the_arguments_of_what_it_replaces(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would be found because it cannot be called."""
+    setattr_, replaced = monkeypatch.setattr, []
+
+    def noted(target: Any, attribute: str, new: Callable[..., Any]) -> None:
+        replaced.append((arguments(getattr(target, attribute)), arguments(new)))
+        setattr_(target, attribute, new)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(monkeypatch, "setattr", noted)
+        MUTANTS[name](monkeypatch)
+    assert replaced
+    for before, after in replaced:
+        assert "*" in after[0] or before[0] == after[0], "other positional arguments"
+        assert before[1] == after[1], "other arguments by name"
+
+
+def arguments(function: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
+    """The kinds of the positional arguments ("d" has a default, "*" takes all), and the defaults of those by name."""
+    given = inspect.signature(function).parameters.values()
+    named = {one.name: one.default for one in given if one.kind is one.KEYWORD_ONLY}
+    kinds = ["*" if one.kind is one.VAR_POSITIONAL else "d" if one.default is not one.empty else "p" for one in given]
+    return [kind for kind, one in zip(kinds, given, strict=True) if one.kind is not one.KEYWORD_ONLY], named
