@@ -36,23 +36,21 @@ class Cutter:
         self.packer: Packer = Packer(size, overlap, start, max_length)
         self._waiting: list[str] = []
         self._length = 0
-        self._awake = False  # what comes next may end a chunk
-        self._open = 0  # code points that have been looked at and are not yet certain
+        self._examined(awake=False)
 
     def feed(self, text: str) -> list[Span]:
         """Add text, and return the chunks that it completes."""
         if not text:
             return []
-        strategy, wakes = self.strategy, self.strategy.wakes
         self._waiting.append(text)
-        self._length += len(text)
-        most = LAZY if wakes or self._open >= SOON else min(self.packer.room - self._open, LAZY)
-        if self._length < most and not self._awake and not (wakes and self._open < SOON and wakes.search(text)):
+        self._length = length = self._length + len(text)
+        if length < self._due and ((search := self._search) is None or not search(text)):
             return []
+        strategy = self.strategy
         pieces = list(self._pack(strategy.units(strategy.scanner.feed(self._waited()))))
         open_ = strategy.scanner.open
-        self._open = len(open_)
-        self._awake = bool(wakes) and self._open < SOON and (strategy.waits or bool(wakes.search(open_)))
+        wakes = strategy.wakes if len(open_) < SOON else None
+        self._examined(len(open_), awake=wakes is not None and (strategy.waits or wakes.search(open_) is not None))
         return pieces
 
     def finish(self) -> list[Span]:
@@ -63,8 +61,19 @@ class Cutter:
         pieces += self._pack(strategy.rest())
         pieces += self.packer.finish()
         self.strategy = self._make()
-        self._awake, self._open = False, 0
+        self._examined(awake=False)
         return pieces
+
+    def _examined(self, open_: int = 0, *, awake: bool) -> None:
+        """Plan the next examination.  `open_` code points are not yet certain; `awake`: the next text may end a chunk."""
+        wakes = self.strategy.wakes if open_ < SOON else None
+        self._search = wakes.search if wakes else None  # what it finds may end a chunk
+        if awake:
+            self._due = 0
+        elif self.strategy.wakes or open_ >= SOON:
+            self._due = LAZY
+        else:
+            self._due = min(self.packer.room - open_, LAZY)
 
     def _waited(self) -> str:
         text = "".join(self._waiting)
