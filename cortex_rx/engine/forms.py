@@ -46,8 +46,8 @@ def passing(
     or `end(error)` ends the stream at this place: the source is disposed, then the end is passed on.
 
     `emits_once` promises that the operator emits at most one item for an item, at most one at the end, none at any
-    other time, and never calls `end`. Then no check is needed whether somebody still listens, which saves a call per
-    item.
+    other time, and never calls `end`. Then no check is needed whether the subscription still stands, which saves a call
+    per item.
 
     >>> import reactivex as rx
     >>> from cortex_rx.engine import run

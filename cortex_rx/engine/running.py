@@ -306,8 +306,8 @@ class Shared(Generic[T, R]):
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        # An error that no code awaits causes no warning. A task that was cancelled before its first step has not ended its
-        # readers yet; for all others the first end counts.
+        # An error that no code awaits causes no warning. A task that was cancelled before its first step has not ended
+        # its readers yet; for all others the first end counts.
         self._fan.end(asyncio.CancelledError() if task.cancelled() else task.exception())
 
     async def _run(self) -> R:

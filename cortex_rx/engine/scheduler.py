@@ -190,8 +190,7 @@ class FlowScheduler(AsyncIOScheduler):
         return self._loop.create_future()
 
     def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> abc.DisposableBase:
-        """Run `work` as a task of this flow. Disposing calls `stop`, which asks it to end; without `stop` it cancels
-        it."""
+        """Run `work` as a task of this flow. Disposing calls `stop`, which asks it to end, or cancels it."""
         task = FlowTask(work, self._loop)
         flow: FlowScheduler | None = self
         while flow:

@@ -500,7 +500,7 @@ async def test_through_the_client(tmp_path):
         assert (await memory.count("s"), await memory.count("s", include_chunks=True)) == (2, 12)
         assert [one.content for one in await memory.list("s")] == [TEXT, "?"]
         assert "".join(one.content for one in (await memory.list("s", include_chunks=True))[1:-1]) == TEXT
-        with pytest.raises(InvalidArgument, match=f"accepted: {whole.memory_id}, the answer"):
+        with pytest.raises(InvalidArgument, match=f"accepted: {whole.memory_id}, its answer"):
             await memory.delete("s", found.memory_id)
         await memory.delete("s", whole.memory_id)
         assert await memory.search("s", "39") == [] and await memory.count("s", include_chunks=True) == 1
