@@ -74,8 +74,13 @@ class Step:
     captures_text: bool
     """It stores or shows text, so steps that rewrite text must stand before it."""
     apply: Operator = field(compare=False, repr=False)
-    given: frozenset[str] = field(compare=False, repr=False)
-    """The names of the arguments that differ from their defaults."""
+    defaults: Mapping[str, Any] = field(compare=False, repr=False)
+    """The defaults of the arguments."""
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the arguments that differ from their defaults."""
+        return frozenset(name for name, value in self.args if not _same(value, self.defaults[name]))
 
     def __hash__(self) -> int:
         return hash((self.name, self.kind))  # the arguments may be unhashable
@@ -98,7 +103,8 @@ class Step:
         return out
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{name}={_show(value)}" for name, value in self.args if name in self.given)
+        given = self.given
+        shown = ", ".join(f"{name}={_show(value)}" for name, value in self.args if name in given)
         return f"{self.name}({shown})" if self.name == self.kind else f"{self.name}: {self.kind}({shown})"
 
 
@@ -170,10 +176,11 @@ def operator(
         def make_step(*args: P.args, **kwargs: P.kwargs) -> Step:
             apply = make(*args, **kwargs)
             arguments = bind(*args, **kwargs)
-            given = frozenset(name for name, value in arguments.items() if not _same(value, defaults[name]))
-            wanted = need.union(*(kinds for name, kinds in (needs_for or {}).items() if arguments[name]))
+            wanted = need
+            if needs_for:
+                wanted = need.union(*(kinds for name, kinds in needs_for.items() if arguments[name]))
             values = tuple(arguments.items())
-            return Step(kind, kind, values, wanted, read, emit, rewrites, captures_text, apply, given)
+            return Step(kind, kind, values, wanted, read, emit, rewrites, captures_text, apply, defaults)
 
         return make_step
 
@@ -214,7 +221,7 @@ def step(
     args = (("op", op),)
     need, read, emit = frozenset(needs), frozenset(reads), frozenset(emits)
     apply = _mark_errors(name, op)
-    return Step("step", "step", args, need, read, emit, rewrites, captures_text, apply, frozenset()).named(name)
+    return Step(name, "step", args, need, read, emit, rewrites, captures_text, apply, dict(args))
 
 
 def _mark_errors(name: str, op: Operator) -> Operator:

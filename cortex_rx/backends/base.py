@@ -46,7 +46,11 @@ class Backend(Protocol):
 
 def is_backend(value: object) -> TypeGuard[Backend]:
     """Whether it has the methods of a backend. `isinstance` would miss wrappers that pass calls on by `__getattr__`."""
-    return all(callable(getattr(value, name, None)) for name in ("query", "mutation", "close"))
+    return (  # not a loop: each step of each chain asks
+        callable(getattr(value, "query", None))
+        and callable(getattr(value, "mutation", None))
+        and callable(getattr(value, "close", None))
+    )
 
 
 def checked_backend(field: str, value: object) -> Backend:

@@ -51,7 +51,7 @@ class Gate:
         self.capacity: float = float(capacity)
         self.held: float = 0.0
         self.waiting: int = 0
-        self._room = asyncio.Event()
+        self._room: asyncio.Event | None = None  # made for the first that waits: most gates are never full
 
     @property
     def full(self) -> bool:
@@ -61,7 +61,7 @@ class Gate:
     def release(self, weight: float = 1) -> None:
         """Release `weight`; a waiting source may go on."""
         self.held -= weight
-        if self.waiting and self.held < self.capacity:
+        if self.waiting and self._room and self.held < self.capacity:
             self._room.set()
 
     def open(self) -> None:
@@ -71,11 +71,12 @@ class Gate:
 
     async def wait(self) -> None:
         """Wait until it is not full."""
+        self._room = room = self._room or asyncio.Event()
         self.waiting += 1
         try:
             while self.held >= self.capacity:
-                self._room.clear()
-                await self._room.wait()
+                room.clear()
+                await room.wait()
         finally:
             self.waiting -= 1
 
@@ -139,7 +140,7 @@ class FlowScheduler(AsyncIOScheduler):
         timeout_policy: TimeoutPolicy | None = None,
         replays_upstream: bool = False,
     ) -> None:
-        super().__init__(asyncio.get_running_loop())
+        super().__init__(parent._loop if parent else asyncio.get_running_loop())
         self.root: FlowScheduler = parent.root if parent else self
         self.parent: FlowScheduler | None = parent
         self.gates: tuple[Gate, ...] = (parent.gates if parent else ()) + ((gate,) if gate else ())
@@ -149,14 +150,16 @@ class FlowScheduler(AsyncIOScheduler):
         )
         # A step downstream must see again what was read of the source before it was opened here.
         self.replays_upstream: bool = replays_upstream or (parent is not None and parent.replays_upstream)
+        self._tasks: set[asyncio.Task[None]] = set()
+        if parent is not None:
+            self.time: Callable[[], float] = parent.time
+            return
         # The clock of the loop. For a stock loop it is called directly, since it is read for every token.
         stock = type(self._loop).time is asyncio.BaseEventLoop.time
-        self.time: Callable[[], float] = time.monotonic if stock else self._loop.time
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.time = time.monotonic if stock else self._loop.time
         self._work = CompositeDisposable()
-        if parent is None:
-            self._failed: asyncio.Future[None] = self._loop.create_future()
-            self.flush_errors: list[Exception] = []
+        self._failed: asyncio.Future[None] = self._loop.create_future()
+        self.flush_errors: list[Exception] = []
 
     @classmethod
     def of(cls, scheduler: abc.SchedulerBase | None) -> FlowScheduler:
@@ -195,7 +198,6 @@ class FlowScheduler(AsyncIOScheduler):
         flow: FlowScheduler | None = self
         while flow:
             flow._tasks.add(task)
-            task.add_done_callback(flow._tasks.discard)
             flow = flow.parent
         task.add_done_callback(self._ended)
 
@@ -217,6 +219,10 @@ class FlowScheduler(AsyncIOScheduler):
             return Disposable()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        flow: FlowScheduler | None = self
+        while flow:
+            flow._tasks.discard(task)
+            flow = flow.parent
         if not task.cancelled() and (error := task.exception()):
             self.fail(error)
 

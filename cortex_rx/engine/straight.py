@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 
 __all__ = ["FlowObservable", "Link", "straight", "subscribe"]
@@ -42,7 +41,7 @@ class Link(abc.ObserverBase[T], abc.DisposableBase):
         """Pass an item on without a check."""
         self._on_error, self._on_completed = on_error, on_completed
         self._stopped = False
-        self._upstream: abc.DisposableBase = Disposable()
+        self._upstream: abc.DisposableBase | None = None
 
     def connect(self, source: FlowObservable[T], scheduler: abc.SchedulerBase | None) -> None:
         """Start `source`. An error of starting is an error of the stream; it is raised if the stream has ended."""
@@ -68,7 +67,7 @@ class Link(abc.ObserverBase[T], abc.DisposableBase):
             try:
                 self._on_error(error)
             finally:
-                self._upstream.dispose()
+                self.dispose()
 
     def on_completed(self) -> None:
         if not self._stopped:
@@ -76,11 +75,12 @@ class Link(abc.ObserverBase[T], abc.DisposableBase):
             try:
                 self._on_completed()
             finally:
-                self._upstream.dispose()
+                self.dispose()
 
     def dispose(self) -> None:
         self._stopped = True
-        self._upstream.dispose()
+        if self._upstream is not None:
+            self._upstream.dispose()
 
 
 def straight(observer: abc.ObserverBase[T]) -> abc.OnNext[T]:

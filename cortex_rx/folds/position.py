@@ -77,6 +77,7 @@ class Move(Enum):
 
 
 _attempt = attrgetter("attempt")
+_OF_A_TEXT = (Delta, Resumed, SourceReplayed, PartialStored, Chunked, Replayed, Rewound)
 
 
 class TextPosition:
@@ -110,17 +111,17 @@ class TextPosition:
 
     def means(self, event: StreamEvent) -> Move:
         """What an event means for the text, without taking it into account."""
-        if isinstance(event, Delta | Resumed | SourceReplayed):
+        if not isinstance(event, _OF_A_TEXT):
+            return Move.GOES_ON
+        if isinstance(event, (Delta, Resumed, SourceReplayed)):  # a tuple: a union would be made anew each time
             if event.attempt == self.attempt:
                 return Move.GOES_ON
             return Move.ANEW if event.attempt > self.attempt else Move.OTHER
-        if isinstance(event, PartialStored | Chunked):
+        if isinstance(event, (PartialStored, Chunked)):
             return Move.GOES_ON if event.attempt == self.attempt else Move.OTHER
         if isinstance(event, Replayed):
             return Move.ANEW
-        if isinstance(event, Rewound):
-            return Move.CUT if event.attempt == self.attempt else Move.ANEW
-        return Move.GOES_ON
+        return Move.CUT if event.attempt == self.attempt else Move.ANEW
 
     def take(self, event: StreamEvent) -> Move:
         """Take one event into account, and return what it means."""

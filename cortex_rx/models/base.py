@@ -123,6 +123,12 @@ def _spellings(model: type[Options]) -> dict[str, str]:
     return {name: name for name in known} | {to_camel(name): name for name in known}
 
 
+@cache
+def _defaults(model: type[Options]) -> Options:
+    """The options that nobody has set, made once: they cannot be changed."""
+    return model()
+
+
 def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
     """Make a `model` of `value`: a `model`, a mapping in snake_case or camelCase, a dataclass with such fields, or
     None.
@@ -147,6 +153,8 @@ def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
     elif is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
     elif value is None:
+        if not keywords:
+            return cast("O", _defaults(model))
         value = {}
     if not isinstance(value, Mapping):
         accepted = f"a {model.__name__}, a mapping of its fields, or None"

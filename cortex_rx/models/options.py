@@ -25,7 +25,7 @@ from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, ids, parse
 from cortex_rx.models.hooks import StreamHooks
 from cortex_rx.models.records import SHORTEST_CHUNK, ChunkingStrategy
-from cortex_rx.models.turn import Turn
+from cortex_rx.models.turn import TURN_CHECKS, Turn
 
 __all__ = [
     "STREAMING_OPTIONS",
@@ -288,8 +288,7 @@ class _Exchange(Options):
 
     def turn(self) -> Turn:
         """Who asks what, in which memory space.  Raises `InvalidArgument` if the turn has no owner (see `Turn`)."""
-        names = [field.name for field in fields(Turn)]
-        return Turn(**{name: getattr(self, name) for name in names})
+        return Turn(**{name: getattr(self, name) for name in TURN_CHECKS})
 
 
 class RememberStreamParams(_Exchange):

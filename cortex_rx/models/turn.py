@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from cortex_rx import validation
@@ -30,6 +30,9 @@ TURN_CHECKS: Mapping[str, validation.Check] = {
     "idempotency_key": _NAME_OR_NONE,
 }
 """What each field of a `Turn` accepts."""
+
+_KEYS: Mapping[str, str] = {name: to_camel(name) for name in TURN_CHECKS if name != "idempotency_key"}
+"""The fields that are arguments of a backend function, and their keys there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ class Turn:
 
     def __post_init__(self) -> None:
         for name, check in TURN_CHECKS.items():
-            object.__setattr__(self, name, check(name, getattr(self, name)))
+            given = getattr(self, name)
+            if (value := check(name, given)) is not given:
+                object.__setattr__(self, name, value)
         if self.user_id is None and self.agent_id is None:
             raise InvalidArgument("user_id", None, "an owner: user_id with user_name, or agent_id")
         if self.user_id is not None and self.user_name is None:
@@ -76,7 +81,7 @@ class Turn:
 
     def arguments(self) -> dict[str, Any]:
         """The turn as arguments of a backend function: camelCase keys, without fields that have no value."""
-        values = ((to_camel(f.name), getattr(self, f.name)) for f in fields(self) if f.name != "idempotency_key")
+        values = ((key, getattr(self, name)) for name, key in _KEYS.items())
         return {
             key: list(value) if key == "tags" else dict(value) if key == "metadata" else value
             for key, value in values

@@ -134,7 +134,7 @@ def test_cancelled_again_at_every_later_place(kit, how):
         done, _ = attempt(kit, watch, how, ())
         for k in range(1, done + 1):
             _, rest = attempt(kit, watch, how, (k,))
-            for j in range(k + 1, rest + 1, 2 if how == "run" else 5):
+            for j in range(k + 1, rest + 1, 2 if how == "run" else 3):
                 attempt(kit, watch, how, (k, j))
                 tried += 1
     assert tried > 200

@@ -58,3 +58,15 @@ def test_a_stream_spells_no_name_and_binds_no_arguments_anew() -> None:
         assert {name for module, name in calls if module == "inspect"}.isdisjoint({"signature", "Signature.bind"})
         assert calls["cortex_rx.models.base", "_spellings"] == 0
         assert calls["cortex_rx.models.spelling", "to_camel"] == 0
+
+
+def test_a_short_stream_takes_few_calls_beyond_its_tokens() -> None:
+    """Building, subscribing and ending it; the virtual loop and the standard library not counted."""
+    calls = _calls_of_a_second_stream()
+    ours = sum(
+        number
+        for (module, _), number in calls.items()
+        if module.startswith(("cortex_rx.", "reactivex")) and not module.startswith("cortex_rx.testing")
+    )
+    assert ours <= 880
+    assert calls["asyncio.events", "Handle._run"] <= 30
