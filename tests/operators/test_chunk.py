@@ -269,8 +269,9 @@ def test_without_the_libraries_it_names_the_command(monkeypatch, library):
 
 def test_declaring_it_is_what_loads_the_libraries():
     """The package itself does without them."""
-    module = import_module("cortex_rx.operators.chunk")
-    assert not hasattr(module, "regex") and not hasattr(module, "Cutter")
+    for name in ("chunk", "_support.cutting"):
+        module = import_module(f"cortex_rx.operators.{name}")
+        assert not hasattr(module, "regex") and not hasattr(module, "Cutter")
 
 
 # --- a bound on the length

@@ -29,6 +29,7 @@ from cortex_rx import Cortex, SqliteBackend, remember_stream
 from cortex_rx.backends.sqlite import connection, functions, store
 from cortex_rx.errors import StillOwned
 from cortex_rx.events import Begun, Delta, Replayed
+from cortex_rx.operators._support import stream_start
 from cortex_rx.sources.model_stream import prefill, replayable, restart
 
 HEARTBEAT = 0.025  # seconds, instead of 3
@@ -324,7 +325,7 @@ def look_inside() -> None:
         return result
 
     connection._connect, store.connect_writer, store.checkpoint = connected, opened, closed
-    sys.modules["cortex_rx.operators.begin"]._HEARTBEAT = HEARTBEAT
+    stream_start._HEARTBEAT = HEARTBEAT
 
 
 def main(fd: int, prepare: str | None) -> None:
