@@ -14,7 +14,8 @@ import math
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 from cortex_rx.errors import InvalidArgument
 
@@ -47,6 +48,14 @@ __all__ = [
 Check = Callable[[str, object], Any]
 """Takes the name of a field and its value, and returns the value to use; or raises `InvalidArgument`."""
 
+F = TypeVar("F", bound=Callable[..., Check])
+
+
+def _made_once(make: F) -> F:
+    """The same check for the same bounds: the operators of each stream ask for theirs."""
+    return cast("F", lru_cache(maxsize=256)(make))
+
+
 _DEPTH = 100  # levels of nested JSON: far more than anyone writes, far fewer than would overflow the stack
 # The most values in it, each counted as often as JSON would write it: shared lists can double at each level.
 _VALUES = 1_000_000
@@ -68,6 +77,7 @@ def _hidden(value: object) -> str | None:
     return None if value is None else type(value).__name__
 
 
+@_made_once
 def optional(check: Check) -> Check:
     """None, or what `check` accepts."""
 
@@ -126,6 +136,7 @@ def names(field: str, value: object) -> tuple[str, ...]:
     return cast("tuple[str, ...]", _names(field, value))
 
 
+@_made_once
 def one_of(*values: str) -> Check:
     """One of these words."""
 
@@ -168,6 +179,7 @@ def number(field: str, value: object) -> int | float:
     return value
 
 
+@_made_once
 def whole(least: int = 0, most: int = _INT64 - 1) -> Check:
     """A whole number from `least` to `most`."""
 
@@ -181,6 +193,7 @@ def whole(least: int = 0, most: int = _INT64 - 1) -> Check:
     return check
 
 
+@_made_once
 def amount(of: str, most: float = 2**53, *, zero: bool = False) -> Check:
     """A number above 0, or with `zero` also 0, up to `most`; `of` names the unit."""
 
@@ -194,11 +207,13 @@ def amount(of: str, most: float = 2**53, *, zero: bool = False) -> Check:
     return check
 
 
+@_made_once
 def milliseconds(*, zero: bool = False) -> Check:
     """A number of milliseconds above 0, or with `zero` also 0, up to a hundred years."""
     return amount("milliseconds", _CENTURY, zero=zero)
 
 
+@_made_once
 def seconds(*, zero: bool = False) -> Check:
     """A `timedelta` above zero, or with `zero` also zero, up to a hundred years; returned as seconds."""
     accepted = f"a timedelta {'of at least' if zero else 'above'} zero"
@@ -223,6 +238,7 @@ def importance(field: str, value: object) -> int | float:
 # --- things -----------------------------------------------------------------------------------------------------------
 
 
+@_made_once
 def instance(kind: type[object] | tuple[type[object], ...], accepted: str) -> Check:
     """An instance of `kind`; `accepted` describes it in words."""
 

@@ -23,6 +23,9 @@ from cortex_rx.spool.spool import Spool
 
 __all__ = ["remember", "remember_stream"]
 
+_TOKEN = frozenset({"resume_from", "resumeFrom", "resume_token", "resumeToken"})
+"""What a token may be called."""
+
 
 def remember_stream(
     response_stream: Any,
@@ -75,7 +78,7 @@ def remember_stream(
     """
     try:
         first = response_stream
-        if not isinstance(first, RememberStreamParams | ResumeStreamParams | Mapping):
+        if not isinstance(first, (RememberStreamParams, ResumeStreamParams, Mapping)):
             first = {"response_stream": first}
         turn = resume = None
         if isinstance(first, ResumeStreamParams) or _resumes(first) or _resumes(params):
@@ -99,8 +102,7 @@ def remember_stream(
 
 def _resumes(params: object) -> bool:
     """Whether the parameters hold a token."""
-    names = ("resume_from", "resumeFrom", "resume_token", "resumeToken")
-    return isinstance(params, Mapping) and any(params.get(name) is not None for name in names)
+    return isinstance(params, Mapping) and any(params[name] is not None for name in _TOKEN & params.keys())
 
 
 def _chosen(
