@@ -20,13 +20,13 @@ SHORT, LONG = 2_000, 6_000
 
 
 def _collected(subject: str, chunks: int) -> int:
-    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={os.devnull}"]
-    command += [sys.executable, "-m", "benchmarks.once", subject, str(chunks)]
+    command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
+    command += [sys.executable, "-m", "benchmarks.once", subject, str(chunks), "steady"]
     done = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=True)
-    found = re.search(r"Collected : (\d+)", done.stderr)
+    found = re.search(r"I\s+refs:\s+([\d,]+)", done.stderr)
     if found is None:
         raise RuntimeError(f"valgrind said no count: {done.stderr[-500:]}")
-    return int(found[1])
+    return int(found[1].replace(",", ""))
 
 
 def instructions(subject: str) -> float:
