@@ -20,7 +20,7 @@ from cortex_rx.engine.scheduler import (
     closing,
     wait_for_capacity,
 )
-from cortex_rx.engine.straight import straight, subscribe
+from cortex_rx.engine.straight import step_aside, straight, subscribe
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -133,6 +133,7 @@ def beside(
             lambda: run.finish(End.COMPLETED),
             flow.child(gate) if gated and capacity != float("inf") else flow,
         )
+        inbox.on_close = lambda: step_aside(upstream, observer)
         return CompositeDisposable(upstream, flow.spawn(run.work(), stop=run.stop))
 
     return lift(connect)

@@ -96,6 +96,7 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
                             await asyncio.sleep(0)
                             since = time()
                         gates = [gate for gate in flow.gates if gate.capacity != math.inf]  # some were for the start
+                        emit = straight(observer)  # the next operator may have stepped aside
             end()
 
         running = flow.spawn(pump())

@@ -110,6 +110,7 @@ class Inbox(AsyncIterator[list[T]]):
         self.disposed: asyncio.Event = asyncio.Event()  # the subscription was disposed, maybe after the end
         self.flow: FlowScheduler = flow
         self.wake_at: float = math.inf  # a sleeping worker wakes when so much is held
+        self.on_close: Callable[[], None] = lambda: None
         self.items: list[T] | deque[T] = []
         self._weigh = weigh
         self._handed = 0.0
@@ -131,9 +132,10 @@ class Inbox(AsyncIterator[list[T]]):
             self.wake()
 
     def close(self) -> None:
-        """The worker reads no more: hold no items, and never make the source wait."""
+        """The worker reads no more: hold no items, and never make the source wait.  It may still wait for the end."""
         self.gate.open()
         self.items = deque(maxlen=0)
+        self.on_close()
 
     def release(self) -> None:
         """Let the source go on before the last batch is done."""

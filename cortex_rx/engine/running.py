@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 
 from reactivex import Observable, abc
@@ -332,7 +333,8 @@ class Shared(Generic[T, R]):
         if task.done():
             _end(reader, asyncio.CancelledError() if task.cancelled() else task.exception())
         self._fan.readers += (reader,)
-        items, gate, future = reader.items, reader.gate, reader.flow._loop.create_future
+        items, gate = reader.items, reader.gate
+        future = partial(asyncio.Future[None], loop=task.get_loop())
         try:
             while True:  # `async for item in reader`, in one frame: this runs for every token
                 while items:

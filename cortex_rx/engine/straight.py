@@ -18,7 +18,7 @@ from typing import TypeVar
 from reactivex import Observable, abc
 from reactivex.scheduler import CurrentThreadScheduler
 
-__all__ = ["FlowObservable", "Link", "straight", "subscribe"]
+__all__ = ["FlowObservable", "Link", "step_aside", "straight", "subscribe"]
 
 T = TypeVar("T")
 
@@ -89,6 +89,15 @@ def straight(observer: abc.ObserverBase[T]) -> abc.OnNext[T]:
     Items for a stock operator or for code of users still go through the stock observer.
     """
     return observer.straight if isinstance(observer, Link) else observer.on_next
+
+
+def step_aside(upstream: abc.DisposableBase, observer: abc.ObserverBase[T]) -> None:
+    """An operator has nothing to do with further items: those of its source `upstream` go to its `observer` directly.
+
+    A source that asks again how to hand on, as `pull` does, then saves a call for each item.
+    """
+    if isinstance(upstream, Link):
+        upstream.straight = straight(observer)
 
 
 def subscribe(

@@ -12,7 +12,7 @@ import reactivex as rx
 from reactivex import Observable, abc
 from reactivex import operators as ops
 
-from cortex_rx.engine import FlowScheduler, Mailbox, beside, passing, run, stage, stream
+from cortex_rx.engine import End, FlowScheduler, Mailbox, beside, passing, run, stage, stream
 from cortex_rx.engine.frames import after_failure, from_async_iterable, per_subscription, resume, upstream_flow
 
 acted = []  # the errors that `resume` and `after_failure` were asked about
@@ -30,6 +30,13 @@ def as_it_is(emit, flow, end):
 async def reads(inbox):
     async for _ in inbox:
         pass
+    return
+    yield
+
+
+async def reads_little(inbox):
+    async for _ in inbox:
+        inbox.close()
     return
     yield
 
@@ -53,6 +60,7 @@ FORMS = {
     "passing, once": lambda: passing(as_it_is, emits_once=True),
     "beside": lambda: beside(reads),
     "beside, gated": lambda: beside(reads, capacity=2, weigh=lambda _: 1, wants=frozenset({int, str})),
+    "beside, closed": lambda: beside(reads_little, capacity=1),
     "stage": lambda: stage(one_by_one),
     "resume": lambda: resume(no_reopening),
     "after_failure": lambda: after_failure(no_recovery),
@@ -398,3 +406,36 @@ async def test_a_mailbox_may_be_subscribed_by_hand():
         mailbox = Mailbox(flow)
         pulled().pipe(FORMS["beside"](), ops.take(2)).subscribe(mailbox, scheduler=flow)
         assert [item async for item in mailbox] == [0, 1]
+
+
+async def numbers_until(number, closed):
+    for at in range(number):
+        yield at
+    await closed.wait()
+    for at in range(number, 2 * number):
+        yield at
+
+
+async def test_an_operator_that_has_closed_its_inbox_is_not_called_for_what_follows():
+    weighed, closed, ended = [], asyncio.Event(), []
+
+    async def reads_one(inbox):
+        async for _ in inbox:
+            inbox.close()
+            closed.set()
+            break
+        yield "closed"
+        async for _ in inbox:
+            ended.append("an item")
+        ended.append(inbox.end)
+
+    def weigh(item):
+        weighed.append(item)
+        return 1.0
+
+    source = from_async_iterable(lambda point: numbers_until(200, closed))
+    seen = await run(source.pipe(beside(reads_one, weigh=weigh, capacity=1), ops.to_list()))
+    assert [item for item in seen if item != "closed"] == list(range(400))
+    assert seen.count("closed") == 1
+    assert ended == [End.COMPLETED]
+    assert len(weighed) <= 32  # `pull` asks once in 16 items to whom it hands on

@@ -75,7 +75,7 @@ class StreamStart:
             await release_lease(self.backend, opened, begun)  # no step downstream will do it
             return
         yield begun
-        inbox.gate.open()  # the source never waits from now on
+        inbox.close()  # the source never waits from now on, and its items pass without this step
         inbox.tick = _HEARTBEAT
         async for _ in inbox:
             await self._heartbeat(opened, begun)
