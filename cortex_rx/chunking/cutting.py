@@ -65,7 +65,8 @@ class Cutter:
         return pieces
 
     def _examined(self, open_: int = 0, *, awake: bool) -> None:
-        """Plan the next examination.  `open_` code points are not yet certain; `awake`: the next text may end a chunk."""
+        """Plan the next examination.  `open_` code points are not yet certain; `awake`: the next text may end a
+        chunk."""
         wakes = self.strategy.wakes if open_ < SOON else None
         self._search = wakes.search if wakes else None  # what it finds may end a chunk
         if awake:

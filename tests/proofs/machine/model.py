@@ -1,7 +1,7 @@
 """What a store must hold, in plain Python: the contract of `streams:*` once more, over strings and lists.
 
-Every write that a store does or refuses is given to the model too, which says what its answer must be, or which refusal;
-and what is in the store afterwards.  No SQL, no pieces, no index: it is short enough to be believed.
+Every write that a store does or refuses is given to the model too, which says what its answer must be, or which
+refusal; and what is in the store afterwards.  No SQL, no pieces, no index: it is short enough to be believed.
 """
 
 from __future__ import annotations

@@ -203,7 +203,8 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: live(self) and up(self))
     @rule(at=one(up), acts=st.lists(ACTS, min_size=2, max_size=8), fault=st.sampled_from(["", "", *IN_TRANSACTION]))
     def at_once(self, at: str, acts: list[tuple[str, dict[str, Any]]], fault: str) -> None:
-        """Several of these at the same moment, while the threads are busy: their writes wait, and share transactions."""
+        """Several of these at the same moment, while the threads are busy: their writes wait, and share
+        transactions."""
         with self.step("at once") as world:
             world.do(world.at_once(at, acts, fault))
 
