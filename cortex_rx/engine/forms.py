@@ -96,7 +96,8 @@ def beside(
     """An operator that passes every item on at once; `worker` sees items that have passed, and emits items of its own.
 
     With `wants` the worker sees only items of exactly these types. The end is passed on when the worker has ended. A
-    dispose ends the inbox as CANCELLED, so the worker flushes by itself.
+    dispose ends the inbox as CANCELLED, so the worker flushes by itself. A worker that needs no more items calls
+    `inbox.close()`. It may still wait for the end; the items pass without a call here, where the source allows it.
 
     `interval`, `weigh` and `capacity` are those of the `Inbox`. With `gated=False` the source does not wait at
     `capacity`; the worker still looks at once. This is for a worker that never waits while items come.
