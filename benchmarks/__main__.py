@@ -134,11 +134,11 @@ def main() -> int:
     tables["length"] = table("by the length of the stream, store in memory", length, ())
 
     bars = [
-        Bar("run / hand", ratio(memory, "run", "hand"), 1.0),
+        Bar("run / hand", ratio(memory, "run", "hand"), 0.95),
         Bar("handle / hand", ratio(memory, "handle", "hand"), 1.45),
-        Bar("handle / bare", ratio(memory, "handle", "bare"), 3.3),
-        Bar("run / hand, SQLite", ratio(sqlite, "run", "hand"), 1.25),
-        Bar("handle / hand, SQLite", ratio(sqlite, "handle", "hand"), 1.7),
+        Bar("handle / bare", ratio(memory, "handle", "bare"), 3.1),
+        Bar("run / hand, SQLite", ratio(sqlite, "run", "hand"), 0.95),
+        Bar("handle / hand, SQLite", ratio(sqlite, "handle", "hand"), 1.45),
     ]
     bars += [
         Bar(f"{name}: a chunk of {long:,} / of {short:,}", ratio(length, f"{name} {long:,}", f"{name} {short:,}"), 1.1)
