@@ -44,8 +44,8 @@ class Write:
     __slots__ = ("answer", "error", "result", "work")
 
     def __init__(self, work: Work, answer: asyncio.Future[Any]) -> None:
-        self.work = work
-        self.answer = answer
+        self.work: Work = work
+        self.answer: asyncio.Future[Any] = answer
         self.result: Any = None
         self.error: BaseException | None = None
 
