@@ -53,7 +53,7 @@ def state_machine(path: Path) -> Cases:
 
 
 def cancellation(path: Path) -> Cases:
-    for place in range(1, 200, 7):
+    for place in range(1, 100, 3):
         cancelled(path / "memory.db", Case("run", at=(place,), resumes=True))
         yield
 
