@@ -40,9 +40,10 @@ def test_nothing_that_was_acknowledged_is_lost(tmp_path: Path, program: str, sha
         )
     assert {"before folder sync", "after delete memory.db-journal", "after create memory.db"} <= set(places)
     assert all(counts[place] >= 1 for place in places)
-    assert counts["cuts"] >= proof.size(12, 600)
+    least = 300 if program == "at once" else 600  # writes that share a transaction are fewer
+    assert counts["cuts"] >= proof.size(12, least)
     if proof.torture:
-        assert all(counts[way] >= 70 for way in WAYS)
+        assert all(counts[way] >= least // 9 for way in WAYS)
     proof.count("power loss", _figures(counts))
 
 
