@@ -75,15 +75,15 @@ def test_a_process_is_killed_at_every_effect(shard: int, starter: Starter, tmp_p
 # How many statements their transactions have, at least.
 STATEMENTS = {
     "open file": 50,
-    "streams:begin": 15,
-    "streams:append": 8,
+    "streams:begin": 8,
+    "streams:append": 4,
     "streams:renew": 2,
-    "streams:takeOver": 10,
+    "streams:takeOver": 8,
     "streams:issueToken": 3,
-    "streams:finalize": 40,
-    "streams:close": 25,
+    "streams:finalize": 30,
+    "streams:close": 22,
     "streams:rollback": 25,
-    "streams:finish": 40,
+    "streams:finish": 24,
 }
 
 
