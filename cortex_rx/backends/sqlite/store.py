@@ -247,7 +247,9 @@ class SqliteBackend:
         try:
             return asyncio.get_running_loop().run_in_executor(executor, work)
         except RuntimeError as error:
-            raise StoreClosed(f"{self._settings.path}: the backend was closed") from error
+            if self._closed:
+                raise StoreClosed(f"{self._settings.path}: the backend was closed") from error
+            raise StoreUnavailable(f"{self._settings.path}: no thread could be started: {error}") from error
 
     def _start_write(self, job: Callable[[], None]) -> None:
         self._start(_WithoutWakeUp(self._write_thread), job)

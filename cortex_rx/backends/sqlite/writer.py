@@ -75,6 +75,7 @@ class SharedWrites:
                 self._start(lambda: self._job(loop, waiting))
             except BaseException:
                 write.answer.cancel()
+                waiting.start_failed()
                 raise
         return await write.answer
 
@@ -113,10 +114,15 @@ class _Waiting:
             self._jobs += needed
             return needed
 
+    def start_failed(self) -> None:
+        """A job was not started, so the next write asks for one."""
+        with self._lock:
+            self._jobs -= 1
+
     def take(self) -> list[Write]:
         """The writes that a job does together, without those that were cancelled meanwhile."""
         with self._lock:
-            self._jobs -= 1
+            self._jobs = max(self._jobs - 1, 0)  # 0: the job of a failed start runs after all
             taken = _first_of(self._urgent, _URGENT)
             taken += _first_of(self._others, MOST - len(taken))
             taken += _first_of(self._urgent, MOST - len(taken))

@@ -377,6 +377,29 @@ async def test_who_is_cancelled_after_its_transaction_has_begun_is_written(store
     assert await store.append(4, "more", names[2]) == 8
 
 
+@pytest.mark.parametrize("queued", [False, True], ids=["the job is refused", "the job is queued without a thread"])
+async def test_a_thread_that_cannot_be_started_costs_one_write(
+    store: Any, queued: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes later is written: it does not wait for the job that was refused."""
+    names = await begun(store, 2)
+    thread = store.backend._write_thread
+    submit = thread.submit
+
+    def refused(*args: Any, **more: Any) -> Any:
+        if queued:  # as `ThreadPoolExecutor.submit` does when its thread cannot be started
+            submit(*args, **more)
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(thread, "submit", refused)
+        with pytest.raises(StoreUnavailable, match="no thread could be started: can't start new thread"):
+            await store.append(0, "text", names[0])
+    async with asyncio.timeout(5):
+        assert [await store.append(0, "text", names[1]) for _ in range(3)] == [4] * 3
+        assert await together(store, *(store.append(4, "", name) for name in names[1:])) == [4]
+
+
 async def test_close_does_what_waits_first(make_store: Any, tmp_path: Path) -> None:
     store = make_store(tmp_path / "memory.db")
     names = await begun(store, 2 * MOST + 1)
