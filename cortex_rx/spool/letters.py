@@ -152,7 +152,7 @@ class DeadLetters:
 
 def _deliverable(path: str, args: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        # Loaded here, since the contract takes 10 ms, and few programs have letters.
+        # Loaded here, since it is a fifteenth of the import, and few programs have letters.
         from cortex_rx.backends.contract.checks import check as checked_args
 
         return checked_args("mutation", path, args)

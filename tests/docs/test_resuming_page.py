@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import cortex_rx
 
 ROOT = Path(cortex_rx.__file__).resolve().parents[1]
@@ -17,6 +19,7 @@ def test_the_page_runs(run_page: Callable[..., str]) -> None:
     run_page("resuming.md")
 
 
+@pytest.mark.slow(reason="a program of a page that kills processes; `tests/streams` kills some in every run")
 def test_a_client_and_a_server_that_are_killed_lose_nothing() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples/resuming/main.py")],

@@ -200,6 +200,7 @@ SLOW = [
     "persist_partial, with a spool",
     "finalize, after persist_partial",
     "finalize, with functions",
+    "finalize, in chunks",  # the default chain with every option does that
     "finalize, in chunks, with embeddings",
 ]
 

@@ -21,6 +21,7 @@ from proofs.cancellation.cases import HOWS, Case, cancelled
 from proofs.cancellation.chains import CHAINS
 
 SLOW = ("plain", "derived", "durable", "everything")  # also with a store whose writes take time
+SHORT = ("breaks", "limit", "rollback", "best-effort")  # cut off early, so with fewer places
 AGAIN = [how for how in HOWS if how != "shutdown"]  # a loop ends once
 
 
@@ -48,7 +49,8 @@ def played(path: Path, cases: Iterable[Case]) -> Counter[str]:
 def undisturbed(path: Path, case: Case) -> int:
     """How many places there are."""
     outcome = cancelled(path, case)
-    assert outcome.phase == "not cancelled" and outcome.rest == outcome.places > 50
+    least = 50 if case.chain in SHORT else 60
+    assert outcome.phase == "not cancelled" and outcome.rest == outcome.places > least
     return outcome.places
 
 
@@ -70,7 +72,7 @@ def test_once_at_every_place(tmp_path: Path, chain: str, proof: Any) -> None:
     if chain not in ("breaks", "timeout", "rollback"):
         assert counts["ended"] and counts["kept whole"], counts
     if proof.torture:
-        assert counts["cases"] > 300 and counts["opened"] and counts["not opened"], counts
+        assert counts["cases"] > (330 if chain in SHORT else 350) and counts["opened"] and counts["not opened"], counts
         if CHAINS[chain] is None and chain != "timeout":
             assert counts["remembered"] and counts["ended"] > 20, counts
         if chain in ("resume", "everything"):
@@ -96,7 +98,7 @@ def test_again_and_again(tmp_path: Path, chain: str, proof: Any) -> None:
                     yield Case(how, chain, store, (place,), onwards=True)
 
     counts = played(tmp_path / "memory.db", cases())
-    assert counts["cases"] > proof.size(40, 400) and counts["kept partial"], counts
+    assert counts["cases"] > proof.size(40, 490 if chain in SHORT else 500) and counts["kept partial"], counts
     proof.count("cancellation", {**counts, "of these again": counts["cases"]})
 
 

@@ -75,19 +75,22 @@ def test_a_process_is_killed_at_every_effect(shard: int, starter: Starter, tmp_p
 # How many statements their transactions have, at least.
 STATEMENTS = {
     "open file": 50,
-    "streams:begin": 8,
-    "streams:append": 4,
+    "streams:begin": 11,
+    "streams:append": 8,
     "streams:renew": 2,
-    "streams:takeOver": 8,
+    "streams:takeOver": 10,
     "streams:issueToken": 3,
-    "streams:finalize": 30,
-    "streams:close": 22,
+    "streams:finalize": 38,
+    "streams:close": 25,
     "streams:rollback": 25,
-    "streams:finish": 24,
+    "streams:finish": 40,
 }
 
 
-@pytest.mark.parametrize("effect", STATEMENTS)
+@pytest.mark.parametrize(
+    "effect",
+    slow_but(STATEMENTS.keys() - {"streams:close", "streams:finish"}, STATEMENTS, "statements much like `finalize`'s"),
+)
 def test_a_process_is_killed_at_every_statement(effect: str, starter: Starter, tmp_path: Path, proof: Any) -> None:
     template, stride = furnished(tmp_path), proof.size(12, 1)
     inside, step = 0, proof.size(2, 1)
@@ -96,7 +99,7 @@ def test_a_process_is_killed_at_every_statement(effect: str, starter: Starter, t
         if not hits["inside"]:  # there are no more
             break
         inside, step = inside + 1, step + stride
-    assert inside >= STATEMENTS[effect] // stride, f"{effect} was hit {inside} times"
+    assert inside >= max(STATEMENTS[effect] // stride, 1), f"{effect} was hit {inside} times"
     proof.count("kill -9, at every statement", {"kills": inside})
 
 

@@ -190,7 +190,15 @@ def test_what_a_plain_test_leaves_fails_it(installed):
     result.stdout.fnmatch_lines(["E*open: *y (descriptor *"])
 
 
-@pytest.mark.parametrize(("mode", "chosen"), [("auto", ()), ("strict", ("-k", "test_left"))], ids=["auto", "strict"])
+@pytest.mark.parametrize(
+    ("mode", "chosen"),
+    [
+        pytest.param("auto", (), id="auto"),
+        pytest.param(
+            "strict", ("-k", "test_left"), id="strict", marks=pytest.mark.slow(reason="another run of pytest")
+        ),
+    ],
+)
 def test_beside_pytest_asyncio(installed, mode, chosen):
     result = installed(
         LEAKS

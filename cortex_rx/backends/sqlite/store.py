@@ -81,7 +81,7 @@ class SqliteBackend:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = _random_id,
     ) -> None:
-        # Loaded here, and not with the library: the contract takes 10 ms, and a call must not pay for it either.
+        # Loaded here: with the library it would be a fifteenth of the import, and a call would load it on the loop.
         from cortex_rx.backends.contract.checks import check as checked_args
 
         self._checked = checked_args

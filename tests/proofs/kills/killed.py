@@ -40,15 +40,15 @@ _SHARES = {
 }
 _WHENS = ("inside", "before", "commit", "after")
 _STATEMENTS = {
-    "streams:begin": 12,
-    "streams:append": 8,
-    "streams:finalize": 41,
-    "streams:takeOver": 11,
-    "streams:renew": 4,
+    "streams:begin": 11,
+    "streams:append": 12,
+    "streams:finalize": 38,
+    "streams:takeOver": 12,
+    "streams:renew": 3,
     "streams:close": 28,
-    "streams:rollback": 39,
-    "streams:issueToken": 5,
-    "streams:finish": 32,
+    "streams:rollback": 34,
+    "streams:issueToken": 4,
+    "streams:finish": 42,
     "open file": 12,
     "close file": 2,
 }

@@ -29,7 +29,13 @@ def story(sim):
     return sim.notes, sim.counts, [(process.plan, process.effects, process.fired) for process in sim.processes]
 
 
-@pytest.mark.parametrize("scenario", [Remembering(), Writing()], ids=["remembering", "writing"])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(Remembering(), id="remembering"),
+        slow(Writing(), "sixty seeds more of a scenario that `tests/proofs` runs", id="writing"),
+    ],
+)
 def test_the_scenarios_hold(scenario, caplog, no_leaks):
     """A slice; the command line runs as many as you like."""
     caplog.set_level("CRITICAL", "cortex_rx")
