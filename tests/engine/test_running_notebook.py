@@ -154,15 +154,21 @@ class Kernel:
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        kernel = Kernel(tmp_path_factory.mktemp("jupyter"), monkeypatch)
-        try:
-            kernel.run(SETUP)
-            yield kernel
-        finally:
-            if kernel.manager.has_kernel:
-                kernel.stop()
+def kernels():
+    """The kernels of this module; the last one may still run."""
+    started = []
+    yield started
+    if started and started[-1].manager.has_kernel:
+        started[-1].stop()
+
+
+@pytest.fixture
+def kernel(kernels, tmp_path, monkeypatch):
+    """The kernel that the test before left running, or a new one: tests run in any order, and one of them stops it."""
+    if not kernels or not kernels[-1].manager.has_kernel:
+        kernels.append(Kernel(tmp_path, monkeypatch))
+        kernels[-1].run(SETUP)
+    return kernels[-1]
 
 
 def kept(kernel):
@@ -212,9 +218,7 @@ def test_a_cell_that_is_interrupted_again_while_it_flushes(kernel, form):
 
 
 def test_a_kernel_that_is_shut_down_in_the_middle_ends(kernel):
-    """Last in this file: a pipeline that runs beside its cell does not keep the kernel from ending when it is asked
-    to.
-    """
+    """A pipeline that runs beside its cell does not keep the kernel from ending when it is asked to."""
     kernel.run(
         f"case = Case({FOREVER}, 0.01); answer = Shared(case.pipeline()); answer.detach(); task = answer.start()"
     )
