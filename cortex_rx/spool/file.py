@@ -237,10 +237,11 @@ class SpoolFile:
 
     def next(self, drainer: str, skipped: list[int]) -> Entry | None:
         """The entry whose stream began first. Takes the drainer's lease anew; `SpoolBusy` if another drainer has it."""
-        now = self._now()
         with self._transaction() as db:
+            now = self._now()  # in the transaction: no drainer can have taken its lease later
             held = db.execute("SELECT id, until FROM drainer").fetchone()
-            if held and held[0] != drainer and held[1] > now:
+            # A lease that ends later than its length from now was taken before the clock was set back.
+            if held and held[0] != drainer and now < held[1] <= now + DRAIN_LEASE:
                 raise SpoolBusy(held[1])
             db.execute("INSERT OR REPLACE INTO drainer VALUES (1, ?, ?)", (drainer, now + DRAIN_LEASE))
             row = db.execute(

@@ -464,3 +464,14 @@ async def test_an_answer_of_20_million_characters_goes_in_pieces(spool, store, p
     assert peak < 12 * 2**20
     row = await store.query("streams:get", key())
     assert (row["state"], row["length"]) == ("finished", length)
+
+
+async def test_a_dead_drainer_holds_nobody_off_after_the_clock_was_set_back(spool, store):
+    await put(spool, opened("s-1"), "Answer")
+    now = [5_000.0]
+    first, second = (Spool(spool.path, clock=lambda: now[0]) for _ in range(2))
+    assert first.file.next("dead", []) is not None  # killed before it has left
+    with pytest.raises(SpoolBusy):
+        await second.drain(store)
+    now[0] -= 3600
+    assert summary(await second.drain(store)) == {"delivered": ["s-1"]}

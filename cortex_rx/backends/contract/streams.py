@@ -89,6 +89,10 @@ lease; without it there is none. `lease` in `append` and `renew` gives a new one
 expired lease may still be renewed, as long as nobody has taken over. `finalize` and `close` end the lease. Whatever the
 lease is, another epoch than the stream's is `Fenced`, in `renew` too.
 
+The store's clock may be set. A lease that ends later than its own length from now was given before the clock was set
+back, and is none: it is in no result, and nobody waits for it. The writer has a lease again when it renews. A clock
+that is set forward ends all leases; safety does not depend on them.
+
 `lease` and `tokenTtl` are in ms, at most a hundred years. `leaseUntil` and `expiresAt` are times of the store's clock.
 The client makes a resume token and never sends it: `token` and `newToken` are its SHA-256, 64 hexadecimal digits in
 lower case.

@@ -255,4 +255,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO pieces (place, body) SELECT text << 32 | start, body FROM pieces_before ORDER BY text, start",
         "DROP TABLE pieces_before",
     ),
+    (
+        # term: the length of the lease in ms. A lease that ends later than that from now was given before the clock was
+        # set back, and is none. Writers have asked for 10 s so far.
+        "ALTER TABLE texts ADD COLUMN term INTEGER NOT NULL DEFAULT 0",
+        "UPDATE texts SET term = 10000 WHERE lease",
+    ),
 )

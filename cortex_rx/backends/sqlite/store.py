@@ -130,7 +130,14 @@ class SqliteBackend:
         self._check_open()
         checked = self._checked("query", path, args)
         function = QUERIES[path]
-        return await self._read(lambda db: function(self._transaction(db), checked))
+
+        def read(db: sqlite3.Connection) -> Any:
+            # From here on this transaction sees one state of the file. The time is read afterwards, so that no lease
+            # in it is from a later time: a lease of the future would be taken for one from before the clock was set.
+            db.execute("SELECT 1 FROM spaces WHERE id = 0").fetchone()
+            return function(self._transaction(db), checked)
+
+        return await self._read(read)
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
         """Write: call the function `path` with `args`, all or nothing, durable when this returns.

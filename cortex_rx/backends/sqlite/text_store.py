@@ -17,6 +17,7 @@ from cortex_rx.backends.sqlite.tokenizer import LEAD, in_space, index_text, lead
 
 __all__ = [
     "BLOCK",
+    "UNCHANGED",
     "TextState",
     "Transaction",
     "WriterState",
@@ -52,9 +53,10 @@ class Transaction:
 
 TextState: TypeAlias = tuple[int, int, int]
 """Of a text: its length, the end of its indexed part, and how much before that the next document repeats."""
-WriterState: TypeAlias = tuple[int | None, str | None, str | None]
-"""What a write stores for later writers: the end of the lease (epoch ms), the mark and the resume state (JSON). None
-means unchanged."""
+WriterState: TypeAlias = tuple[int | None, int | None, str | None, str | None]
+"""What a write stores for later writers: the end of the lease (epoch ms) and its length (ms), the mark and the resume
+state (JSON). None means unchanged."""
+UNCHANGED: WriterState = (None, None, None, None)
 
 
 def as_json(args: Mapping[str, Any], name: str) -> str | None:
@@ -68,7 +70,7 @@ def number_of(tx: Transaction, space: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def create(tx: Transaction, space: str, body: str = "", writer_state: WriterState = (None, None, None)) -> int:
+def create(tx: Transaction, space: str, body: str = "", writer_state: WriterState = UNCHANGED) -> int:
     """Make a new text, not indexed. Returns its number."""
     values = (len(body), tx.now, *writer_state, space)
     made = tx.db.execute(_CREATE, values)
@@ -83,8 +85,8 @@ def create(tx: Transaction, space: str, body: str = "", writer_state: WriterStat
 
 
 _CREATE = (
-    "INSERT INTO texts (space, length, touched, lease, mark, resume_state)"
-    " SELECT id, ?, ?, coalesce(?, 0), ?, ? FROM spaces WHERE name = ?"
+    "INSERT INTO texts (space, length, touched, lease, term, mark, resume_state)"
+    " SELECT id, ?, ?, coalesce(?, 0), coalesce(?, 0), ?, ? FROM spaces WHERE name = ?"
 )
 
 
@@ -167,7 +169,7 @@ def extend(
     length += len(body)
     tx.db.execute(
         "UPDATE texts SET length = ?, indexed = ?, lead = ?, writes = writes + 1, touched = ?, lease ="
-        " coalesce(?, lease),"
+        " coalesce(?, lease), term = coalesce(?, term),"
         " mark = coalesce(?, mark), resume_state = coalesce(?, resume_state) WHERE id = ?",
         (length, indexed, lead, tx.now, *writer_state, text),
     )
@@ -177,9 +179,8 @@ def extend(
 def save_writer_state(tx: Transaction, text: int, writer_state: WriterState) -> None:
     """Store the writer's state of a write without text."""
     tx.db.execute(
-        "UPDATE texts SET lease = coalesce(?, lease), mark = coalesce(?, mark), resume_state = coalesce(?,"
-        " resume_state)"
-        " WHERE id = ?",
+        "UPDATE texts SET lease = coalesce(?, lease), term = coalesce(?, term), mark = coalesce(?, mark),"
+        " resume_state = coalesce(?, resume_state) WHERE id = ?",
         (*writer_state, text),
     )
 

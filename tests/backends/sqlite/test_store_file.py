@@ -357,6 +357,8 @@ async def test_a_file_of_the_second_layout_goes_on_where_it_was(make_store: Any,
             db.execute("INSERT INTO texts (id, space, length, touched) VALUES (?, 1, ?, 5)", (number, len(text)))
             db.execute("INSERT INTO pieces VALUES (?, 0, ?)", (number, text[:4]))
             db.execute("INSERT INTO pieces SELECT ?, 4, ? WHERE ? > ''", (number, text[4:], text[4:]))
+        db.execute("UPDATE texts SET lease = 4600000 WHERE id = 3")  # given before the clock was set back by an hour
+        db.execute("UPDATE texts SET lease = 1009000 WHERE id = 5")
         db.execute(_STREAM, (1, "st", 1, "open", 1, 3, "mem-st"))
         db.execute(_STREAM, (2, "other", 4, "open", 0, 5, "mem-other"))
         db.execute(_STREAM, (3, "gone", None, "rolledBack", 0, None, ""))
@@ -372,6 +374,7 @@ async def test_a_file_of_the_second_layout_goes_on_where_it_was(make_store: Any,
     assert store.sql(layout) == new.sql(layout)
     assert store.sql("PRAGMA foreign_key_check") == [] and store.sql("PRAGMA integrity_check") == [("ok",)]
     assert store.sql("SELECT * FROM attempts") == [(1, 0, 2)]
+    assert [(await store.call("get", stream))["owned"] for stream in ("st", "other")] == [False, True]
     assert (await store.call("read", after=2, attempt=0))["text"] == "rst zebra"
     assert (await store.call("read", after=2))["text"] == "cond z"
     await store.append(8, "ebra", attempt=1)

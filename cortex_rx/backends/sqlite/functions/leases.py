@@ -2,6 +2,11 @@
 
 Safety depends on the epoch alone, which is compared in the transaction that writes. The lease is a courtesy: when it
 has expired, its holder may still write, as long as no other writer has taken over.
+
+Leases end by the wall clock, which every process sees, also after a restart of the machine. A clock may be set. One
+that is set forward ends all leases early: a take-over succeeds, and the former writer is `Fenced`. One that is set back
+would let a dead writer own its stream for as long. So a lease that ends later than its own length from now is none, and
+a living writer has a lease again when it renews.
 """
 
 from __future__ import annotations
@@ -22,8 +27,8 @@ __all__ = [
     "get_for_append",
     "get_live",
     "get_owned",
+    "is_owned",
     "lease_field",
-    "lease_until",
     "log_takeover",
     "renew",
     "require_live",
@@ -33,7 +38,7 @@ __all__ = [
 
 # A stream, with the columns of its answer's text.
 _STREAM = (
-    "SELECT streams.*, length, indexed, lead, writes, touched, lease, mark, resume_state"
+    "SELECT streams.*, length, indexed, lead, writes, touched, lease, term, mark, resume_state"
     " FROM streams LEFT JOIN texts ON texts.id = answer"
 )
 _GONE = ("deleted", "rolledBack")
@@ -75,7 +80,7 @@ def get_owned(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row:
 def get_for_append(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row:
     """Like `get_owned`, with only the columns that an append needs."""
     found: sqlite3.Row | None = tx.db.execute(
-        "SELECT seq, streams.space, state, epoch, attempt, answer, length, indexed, lead, lease FROM streams"
+        "SELECT seq, streams.space, state, epoch, attempt, answer, length, indexed, lead, lease, term FROM streams"
         " LEFT JOIN texts ON texts.id = answer WHERE streams.space = ? AND streams.id = ?",
         (args["memorySpaceId"], args["streamId"]),
     ).fetchone()
@@ -88,21 +93,21 @@ def _checked(stream: sqlite3.Row, args: dict[str, Any]) -> sqlite3.Row:
     return stream
 
 
-def lease_until(stream: sqlite3.Row) -> int:
-    """The end of the stream's lease (epoch ms); 0 without a lease."""
-    return int(stream["lease"] or 0)
+def is_owned(tx: Transaction, stream: sqlite3.Row) -> bool:
+    """Whether the stream's lease runs."""
+    return tx.now < (stream["lease"] or 0) <= tx.now + (stream["term"] or 0)
 
 
-def lease_field(until: int) -> dict[str, int]:
-    """The lease as a field of a result; left out without a lease."""
-    return {"leaseUntil": until} if until else {}
+def lease_field(tx: Transaction, stream: sqlite3.Row | dict[str, Any]) -> dict[str, int]:
+    """The end of the lease (epoch ms) as a field of a result; left out without one, or if the clock was set back."""
+    until, term = stream["lease"] or 0, stream["term"] or 0
+    return {"leaseUntil": until} if 0 < until <= tx.now + term else {}
 
 
 def check_free(tx: Transaction, stream: sqlite3.Row) -> None:
     """`StillOwned` while the lease of an open stream runs."""
-    until = lease_until(stream)
-    if until > tx.now:
-        raise StillOwned(until)
+    if is_owned(tx, stream):
+        raise StillOwned(stream["lease"])
 
 
 def bump_epoch(tx: Transaction, stream: sqlite3.Row, claim: str | None, token: int | None = None) -> None:
@@ -139,10 +144,10 @@ def _until(tx: Transaction, lease: int) -> int:
 
 def writer_state(tx: Transaction, args: dict[str, Any], *, at_end: bool = True) -> WriterState:
     """The writer's state in the arguments of a call; mark and state only if they belong to the end of the text."""
-    lease = _until(tx, args["lease"]) if "lease" in args else None
-    return (
-        (lease, text_store.as_json(args, "mark"), text_store.as_json(args, "state")) if at_end else (lease, None, None)
-    )
+    lease = args.get("lease")
+    until = None if lease is None else _until(tx, lease)
+    mark, state = (text_store.as_json(args, name) if at_end else None for name in ("mark", "state"))
+    return until, lease, mark, state
 
 
 def renew(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -150,6 +155,6 @@ def renew(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     stream = get_owned(tx, args)
     if stream["state"] != "open":
         return {}
-    until = _until(tx, args["lease"])
-    tx.db.execute("UPDATE texts SET lease = ? WHERE id = ?", (until, stream["answer"]))
-    return lease_field(until)
+    given = {"lease": _until(tx, args["lease"]), "term": args["lease"]}
+    tx.db.execute("UPDATE texts SET lease = :lease, term = :term WHERE id = :text", given | {"text": stream["answer"]})
+    return lease_field(tx, given)

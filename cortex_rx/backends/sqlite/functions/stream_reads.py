@@ -70,8 +70,8 @@ def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
         "userMessage": text_store.read_text(tx, stream["question"]),
         "createdAt": stream["created"],
         "updatedAt": _updated(stream, stream),
-        "owned": stream["lease"] > tx.now,
-        **leases.lease_field(stream["lease"]),
+        "owned": leases.is_owned(tx, stream),
+        **leases.lease_field(tx, stream),
         **(resume_fields(stream) if stream["state"] == "open" else end_fields(stream)),
     }
 
@@ -99,7 +99,6 @@ def read(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     length = 0 if text is None else int(text["length"])
     start = min(args["after"], length)
     stop = min(start + args["limit"], length)
-    until = leases.lease_until(stream)
     return {
         "streamId": stream["id"],
         "attempt": attempt,
@@ -113,8 +112,8 @@ def read(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "index": 0 if text is None else _index(text),
         "state": stream["state"],
         "epoch": stream["epoch"],
-        "owned": until > tx.now,
-        **leases.lease_field(until),
+        "owned": leases.is_owned(tx, stream),
+        **leases.lease_field(tx, stream),
         **end_fields(stream),
     }
 
@@ -129,10 +128,11 @@ def _index(text: sqlite3.Row) -> int:
 def interrupted(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`streams:interrupted`: newest first."""
     rows = tx.db.execute(
-        "SELECT streams.*, texts.length, texts.touched, texts.lease FROM streams JOIN texts ON texts.id ="
+        "SELECT streams.*, texts.length, texts.touched, texts.lease, texts.term FROM streams JOIN texts ON texts.id ="
         " streams.answer"
-        " WHERE streams.space = ? AND state = 'open' AND lease <= ? ORDER BY seq DESC LIMIT ?",
-        (args["memorySpaceId"], tx.now, args["limit"]),
+        " WHERE streams.space = :space AND state = 'open' AND NOT (lease > :now AND lease <= :now + term)"  # `is_owned`
+        " ORDER BY seq DESC LIMIT :limit",
+        {"space": args["memorySpaceId"], "now": tx.now, "limit": args["limit"]},
     ).fetchall()
     return [
         {
@@ -144,7 +144,7 @@ def interrupted(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
             "userMessage": text_store.read_text(tx, row["question"], HEAD_LENGTH),
             "createdAt": row["created"],
             "updatedAt": _updated(row, row),
-            **leases.lease_field(row["lease"]),
+            **leases.lease_field(tx, row),
         }
         for row in rows
     ]

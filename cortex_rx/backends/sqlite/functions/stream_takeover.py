@@ -49,5 +49,5 @@ def _answer(tx: Transaction, key: dict[str, Any]) -> dict[str, Any]:
         "turn": turn_of(tx, stream),
     }
     if stream["state"] == "open":
-        return {**answer, **resume_fields(stream), **leases.lease_field(stream["lease"])}
+        return {**answer, **resume_fields(stream), **leases.lease_field(tx, stream)}
     return {**answer, **end_fields(stream), **streams.result(tx, key, "before")}

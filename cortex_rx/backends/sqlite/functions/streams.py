@@ -33,7 +33,7 @@ def begin(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
         "state": stream["state"],
-        **leases.lease_field(stream["lease"]),
+        **leases.lease_field(tx, stream),
     }
 
 
@@ -109,7 +109,7 @@ def _create(tx: Transaction, args: dict[str, Any], rolled_back: sqlite3.Row | No
             "now": tx.now,
         },
     )
-    stream.update(seq=made.lastrowid, lease=writer_state[0] or 0)
+    stream.update(seq=made.lastrowid, lease=writer_state[0], term=writer_state[1])
     exchanges.add_partial(tx, stream)
     return stream
 
@@ -141,7 +141,7 @@ def _append(tx: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -> tuple
             raise _conflict(stream)
         if start:
             raise Gap(0, start)
-        text = _restart(tx, stream, attempt, (leases.lease_until(stream), None, None))
+        text = _restart(tx, stream, attempt, (stream["lease"], stream["term"], None, None))
         state = (0, 0, 0)
     else:
         text = int(stream["answer"])
@@ -159,7 +159,7 @@ def _append(tx: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -> tuple
     writer_state = leases.writer_state(tx, args, at_end=start + len(body) >= end)
     if rest:
         end = text_store.extend(tx, text, state, rest, writer_state, index=not args.get("chunks"))
-    elif open_ and writer_state != (None, None, None):
+    elif open_ and writer_state != text_store.UNCHANGED:
         text_store.save_writer_state(tx, text, writer_state)
     return text, end
 

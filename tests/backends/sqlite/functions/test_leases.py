@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import (
     CortexError,
     Fenced,
@@ -281,3 +284,94 @@ async def test_a_lifetime_without_a_token_is_a_mistake(store: Any, function: str
     with pytest.raises(InvalidArgument, match="tokenTtl"):
         await store.call(function, None if function == "takeOver" else "st", **args, tokenTtl=5)
     assert store.sql("SELECT count(*) FROM streams") == [(1,)]
+
+
+# --- a clock that is set ----------------------------------------------------------------------------------------------
+
+LONG = 600.0  # seconds; the store's clock begins at 1,000
+
+
+async def seen(store: Any) -> tuple[Any, ...]:
+    """What the three queries say of the lease: `owned` and `leaseUntil` of get and read, and whether it is listed."""
+    got, read = await store.call("get"), await store.call("read", after=0)
+    listed = [row["streamId"] for row in await store.call("interrupted", None, limit=9)]
+    assert (got["owned"], got.get("leaseUntil")) == (read["owned"], read.get("leaseUntil"))
+    return got["owned"], got.get("leaseUntil"), listed
+
+
+@pytest.mark.parametrize("back", [LONG, 0.001], ids=["long", "a millisecond"])
+@pytest.mark.parametrize("grant", ["begin", "append", "an append without text", "a new attempt", "renew"])
+async def test_a_dead_writer_owns_nothing_after_the_clock_was_set_back(store: Any, grant: str, back: float) -> None:
+    begun = await store.begin(claim="one", lease=20_000 if grant == "begin" else 10_000, token="a" * 64)
+    store.now += 1
+    if grant == "append":
+        await store.append(0, "abc", lease=20_000)
+    elif grant == "an append without text":
+        await store.append(0, "", lease=20_000)
+    elif grant == "a new attempt":
+        await store.append(0, "", lease=20_000)
+        await store.append(0, "abc", attempt=1)
+    elif grant == "renew":
+        await store.call("renew", epoch=1, lease=20_000)
+    until = begun["leaseUntil"] if grant == "begin" else AT + 21_000
+    assert await seen(store) == (True, until, [])
+    given = until / 1000 - 20
+    store.now = given
+    assert await seen(store) == (True, until, [])
+    store.now = given - back
+    assert await seen(store) == (False, None, ["st"])
+    assert (await store.take("a" * 64, "two"))["epoch"] == 2
+
+
+async def test_each_call_that_waits_for_a_lease_waits_for_none_from_before_the_clock_was_set_back(store: Any) -> None:
+    for stream in ("begun", "finished"):
+        await store.begin(stream, lease=10_000, claim="one")
+        await store.append(0, "abc", stream)
+    store.now -= LONG
+    assert "leaseUntil" not in await store.begin("begun", lease=10_000, claim="one")  # the same call again
+    assert (await store.begin("begun", lease=10_000, claim="two"))["epoch"] == 2
+    assert (await store.call("finish", "finished"))["stored"] == "now"
+
+
+async def test_a_writer_whose_clock_was_set_back_has_a_lease_again_when_it_renews(store: Any) -> None:
+    await store.begin(lease=10_000, claim="one")
+    store.now -= LONG
+    assert await store.call("renew", epoch=1, lease=10_000) == {"leaseUntil": AT + 10_000 - 600_000}
+    assert await seen(store) == (True, AT + 10_000 - 600_000, [])
+    with pytest.raises(StillOwned):
+        await store.begin(claim="two")
+
+
+async def test_a_clock_that_is_set_forward_ends_a_lease_and_the_former_writer_is_fenced(store: Any) -> None:
+    await store.begin(lease=10_000, claim="one", token="a" * 64)
+    await store.append(0, "abc", lease=10_000)
+    store.now += LONG
+    assert (await seen(store))[0] is False
+    assert await store.append(3, "d", lease=10_000) == 4  # nobody has taken over
+    with pytest.raises(StillOwned):
+        await store.take("a" * 64, "two")
+    store.now += LONG
+    assert (await store.take("a" * 64, "two", lease=10_000))["epoch"] == 2
+    with pytest.raises(Fenced):
+        await store.append(4, "e", lease=10_000)
+    with pytest.raises(Fenced):
+        await store.call("renew", epoch=1, lease=10_000)
+
+
+async def test_a_lease_that_is_given_while_a_reader_looks_at_its_clock_is_no_lease_of_the_future(
+    make_store: Any, tmp_path: Any
+) -> None:
+    """The reader's time must not be older than what it reads, or it would say that a living writer has no lease."""
+    store = make_store(tmp_path / "memory.db")
+    begun = await store.begin(lease=10_000, claim="one")
+
+    def clock() -> float:
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as db:  # the writer, 1 ms later
+            db.execute("UPDATE texts SET lease = ? WHERE lease", (begun["leaseUntil"] + 1,))
+        return 1_000.0
+
+    reader = SqliteBackend(store.path, clock=clock)
+    read = await reader.query("streams:read", {"memorySpaceId": "s", "streamId": "st", "after": 0})
+    assert read["owned"]
+    await reader.close()
+    await store.backend.close()
