@@ -12,13 +12,14 @@ from cortex_rx.models.options import RememberParams, RememberStreamParams, Searc
 from cortex_rx.models.records import MemoryEntry, StreamError, StreamMetrics
 from cortex_rx.models.results import EnhancedRememberStreamResult, RememberResult
 from cortex_rx.models.turn import Turn
-from cortex_rx.pipeline.answer import Answer, AnswerStopped
+from cortex_rx.pipeline.answer import Answer
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.retry.judge import is_transient
 from cortex_rx.sources.model_stream import ResumeFrom, from_stream, prefill, replayable, restart
 from cortex_rx.spool import Spool
 from cortex_rx.streams.follow import Position
+from cortex_rx.streams.stopping import AnswerStopped
 
 __all__ = [
     "Answer",

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from cortex_rx import errors
-from cortex_rx.pipeline.answer import AnswerStopped
+from cortex_rx.streams.stopping import AnswerStopped
 
 
 @pytest.mark.parametrize(

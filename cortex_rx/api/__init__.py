@@ -2,6 +2,6 @@
 
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.cortex import Cortex
-from cortex_rx.api.memory import DeleteResult, MemoryAPI
+from cortex_rx.api.memory import DeleteResult, MemoryAPI, StopResult
 
-__all__ = ["ConversationsAPI", "Cortex", "DeleteResult", "MemoryAPI"]
+__all__ = ["ConversationsAPI", "Cortex", "DeleteResult", "MemoryAPI", "StopResult"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from cortex_rx import validation as check
 from cortex_rx.backends import Backend
@@ -32,7 +32,7 @@ from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Position, follow
 from cortex_rx.streams.takeover import new_token, token_hash
 
-__all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI"]
+__all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult"]
 
 _Streams: TypeAlias = "list[InterruptedStream]"
 _Memories: TypeAlias = list[MemoryEntry]  # inside the class, `list` is a method
@@ -57,6 +57,19 @@ class InterruptedStream(Record):
     user_message: str
     created_at: float
     updated_at: float
+    lease_until: float | None = None
+
+
+class StopResult(Record):
+    """Where a stream stood when it was asked to stop.
+
+    `state` is "open", "finished" or "empty" (closed without an answer). `owned`: a process writes it, and hears of the
+    request. Otherwise nothing had to stop. `lease_until` (epoch milliseconds): until then it owns the stream without a
+    sign of life.
+    """
+
+    state: Literal["open", "finished", "empty"]
+    owned: bool
     lease_until: float | None = None
 
 
@@ -164,6 +177,18 @@ class MemoryAPI:
         stream = ids(memory_space_id=memory_space_id, stream_id=stream_id)
         await Streams(self._backend).issue_token(**stream, token=token_hash(token))
         return token
+
+    async def stop(self, memory_space_id: str, stream_id: str) -> StopResult:
+        """Ask the process that writes the stream to stop, whichever it is.  Returns when the request is stored.
+
+        The writer hears of it at its next write (by default every 500 ms while text comes) or heartbeat (every 3 s).
+        Then it stops as by `answer.stop()`: the source is closed, what was shown is stored, and the stream is free.
+        Its readers and awaiters get `AnswerStopped`, with `by` "request"; who follows it gets `Interrupted`.  A text
+        that has already ended is remembered in any case.  A writer that takes the stream over later is not stopped.
+        Raises `StreamNotFound`.
+        """
+        stream = ids(memory_space_id=memory_space_id, stream_id=stream_id)
+        return StopResult.from_row(await Streams(self._backend).stop(**stream))
 
     async def finish(self, memory_space_id: str, stream_id: str) -> RememberResult:
         """End a stream that will not be resumed: its stored text becomes the answer, marked as incomplete.

@@ -16,7 +16,8 @@ from cortex_rx.events import Delta, Ended, Measured, PartialStored, Problem, Rep
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.models.records import StreamMetrics
 from cortex_rx.models.results import EnhancedRememberStreamResult
-from cortex_rx.pipeline.answer import Answer, AnswerStopped
+from cortex_rx.pipeline.answer import Answer
+from cortex_rx.streams.stopping import AnswerStopped
 
 __all__ = ["Live", "State", "live"]
 

@@ -18,7 +18,7 @@ from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.engine.running import Reader, Shared, Started, Stopped
-from cortex_rx.errors import CortexError, TextDiverged
+from cortex_rx.errors import TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
 from cortex_rx.folds.position import Move
 from cortex_rx.folds.result import ResultFold
@@ -28,33 +28,15 @@ from cortex_rx.operators._support.writing import begin_stream
 from cortex_rx.retry.judge import judge
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Position
+from cortex_rx.streams.stopping import AnswerStopped
 
-__all__ = [
-    "Answer",
-    "AnswerStopped",
-]
+__all__ = ["Answer"]
 
 U = TypeVar("U")
 
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 LINGER: timedelta = timedelta(seconds=1)
-
-
-class AnswerStopped(Stopped, CortexError):
-    """An `Answer` was stopped while a caller read or awaited it, or before that.
-
-    `resume_token` resumes the stream; None if it has no token.  The token is not part of the message.
-    """
-
-    code = "ANSWER_STOPPED"
-
-    def __init__(self, resume_token: str | None = None) -> None:
-        super().__init__("the stream was stopped")
-        self.resume_token: str | None = resume_token
-
-    def __reduce__(self) -> tuple[type[AnswerStopped], tuple[str | None]]:
-        return type(self), (self.resume_token,)
 
 
 class _AnswerReader(Reader[StreamEvent, U]):
@@ -162,7 +144,7 @@ class Answer:
 
     def _over(self, task: asyncio.Task[EnhancedRememberStreamResult]) -> None:
         """Log a failure: a reader of text does not see one that comes after the end of the text."""
-        if not task.cancelled() and (error := task.exception()):
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, Stopped):
             log.warning("stream %s ended with %s", self.stream_id, type(error).__name__)
 
     @property
@@ -214,7 +196,7 @@ class Answer:
         try:
             return await self._shared
         except Stopped as error:
-            if type(error) is not Stopped:  # of another answer, which was the source
+            if type(error) is not Stopped:  # by a request, or of another answer, which was the source
                 raise
             raise AnswerStopped(self.resume_token) from None
 

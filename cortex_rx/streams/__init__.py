@@ -1,9 +1,11 @@
-"""Streams in the store: taking a stream over, and following one."""
+"""Streams in the store: taking a stream over, following one, and stopping one."""
 
 from cortex_rx.streams.follow import Position, follow
+from cortex_rx.streams.stopping import AnswerStopped
 from cortex_rx.streams.takeover import ResumeFrom
 
 __all__ = [
+    "AnswerStopped",
     "Position",
     "ResumeFrom",
     "follow",

@@ -1,6 +1,7 @@
 """Backends with one defect each, and the promise that must catch it."""
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import unicodedata
@@ -522,6 +523,43 @@ class NeverLetsGo(Wrong):
         if path == "streams:append" and args.get("lease") == 0:
             args = {**args, "lease": 60_000}
         return await super().mutation(path, args)
+
+
+@noticed_by("a_writer_is_asked_to_stop")
+class StopsTheNextWriterToo(Wrong):
+    stopped = frozenset()
+
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        key = (args["memorySpaceId"], args.get("streamId"))
+        if path == "streams:stop":
+            self.stopped |= {key}
+        return (
+            {**result, "stop": True} if path in ("streams:append", "streams:renew") and key in self.stopped else result
+        )
+
+
+@noticed_by("a_writer_is_asked_to_stop")
+class StopsEverySpace(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:stop":
+            for space in (args["memorySpaceId"], args["memorySpaceId"].replace("-one", "-two")):
+                with contextlib.suppress(StreamNotFound):
+                    await self.do(path, {**args, "memorySpaceId": space})
+        return await super().mutation(path, args)
+
+
+@noticed_by("a_stop_leaves_what_has_ended")
+class FencesWhoIsStopped(Wrong):
+    stopped = frozenset()
+
+    async def mutation(self, path, args):
+        if path == "streams:finalize" and args["streamId"] in self.stopped:
+            raise Fenced("stopped")
+        result = await super().mutation(path, args)
+        if path == "streams:stop":
+            self.stopped |= {args["streamId"]}
+        return result
 
 
 @noticed_by("a_token_takes_the_stream_over")

@@ -33,8 +33,8 @@ from cortex_rx.errors import (
     WrongMemorySpace,
 )
 from cortex_rx.events import Begun, Chunked, Delta, Opened, Replayed, Resumed
-from cortex_rx.pipeline.answer import AnswerStopped
 from cortex_rx.sources.model_stream import ResumeFrom, prefill, replayable, restart
+from cortex_rx.streams.stopping import AnswerStopped
 from cortex_rx.testing import Faulty, run_virtual
 
 PARAMS = {

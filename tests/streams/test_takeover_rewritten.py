@@ -21,10 +21,10 @@ from cortex_rx import SqliteBackend, remember_stream
 from cortex_rx import operators as cx
 from cortex_rx.errors import EmptyAnswer, ResumableStreamError
 from cortex_rx.events import Custom, Delta, Replayed, Resumed, SourceReplayed
-from cortex_rx.pipeline.answer import AnswerStopped
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.sources.model_stream import prefill, replayable
 from cortex_rx.sources.providers import Cursor, Finish
+from cortex_rx.streams.stopping import AnswerStopped
 from cortex_rx.testing import run_virtual, wall
 
 PARAMS = {

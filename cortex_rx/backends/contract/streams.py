@@ -73,6 +73,7 @@ question alone. `stored` says whether this call stored it.""",
 _ENDED = fields(reason=Optional(TEXT), usage=Optional(JsonObject()))
 _KEPT = fields(mark=Optional(Json()), resumeState=Optional(Json()))
 _LEASED = fields(leaseUntil=Optional(TIME))
+_STOP = fields(stop=Optional(Flag()))
 
 
 def _optional(fields_: tuple[Field, ...]) -> tuple[Field, ...]:
@@ -149,7 +150,7 @@ stream:
             "streams:append",
             "mutation",
             Object((*_WRITE, *fields(lease=Optional(DURATION), mark=Optional(Json()), state=Optional(Json())))),
-            Object(fields(end=OFFSET), name="Appended"),
+            Object((*fields(end=OFFSET), *_STOP), name="Appended"),
             """Adds to the text of an attempt. Its key is (stream, attempt, start). The part that overlaps the stored
 text is compared (`Diverged` if it differs); the rest is appended. A `start` beyond the end is a `Gap`. Another epoch
 than the stream's is `Fenced`. A finished or closed stream accepts text that it has; text that differs or goes beyond it
@@ -230,11 +231,28 @@ an `IdempotencyConflict`.""",
             "streams:renew",
             "mutation",
             Object((*_WRITER, *fields(lease=Optional(DURATION, _LEASE)))),
-            Object(_LEASED, name="Lease"),
+            Object((*_LEASED, *_STOP), name="Lease"),
             """The sign of life of a writer that has nothing to write: a new lease from now on. It changes nothing of a
 stream that is not open.""",
             errors=("StreamNotFound", "Fenced"),
             repeated="The lease runs from the later call on.",
+            ours=True,
+        ),
+        Function(
+            "streams:stop",
+            "mutation",
+            Object(_STREAM),
+            Object(
+                (*fields(state=_STATE, owned=Flag()), *_LEASED),
+                name="StopRequest",
+                meaning="Where the stream stands. `owned` says if a lease runs; its writer hears of the request.",
+            ),
+            """Asks the writer of an open stream to stop, whatever its lease. The results of its further `append` and
+`renew` have {stop: True}. It changes nothing else: the writer stores what it has shown and releases its lease. The
+request is to the writer of the current epoch. A take-over or a new beginning has another epoch, so it is not stopped.
+Of a stream that has ended it changes nothing.""",
+            errors=("StreamNotFound",),
+            repeated="It is a request to the writer of that time; to the same writer it changes nothing.",
             ours=True,
         ),
         Function(

@@ -261,4 +261,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE texts ADD COLUMN term INTEGER NOT NULL DEFAULT 0",
         "UPDATE texts SET term = 10000 WHERE lease",
     ),
+    (
+        # The epoch whose writer was asked to stop; 0: none. A take-over or a new beginning has another epoch.
+        "ALTER TABLE streams ADD COLUMN stopping INTEGER NOT NULL DEFAULT 0",
+    ),
 )

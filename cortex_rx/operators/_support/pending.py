@@ -19,6 +19,7 @@ from cortex_rx.retry.judge import judge
 from cortex_rx.retry.pauses import Backoff, doubling, retrying
 from cortex_rx.spool import Spool
 from cortex_rx.spool.spool import spool_call
+from cortex_rx.streams.stopping import heed_stop
 from cortex_rx.streams.takeover import LEASE
 
 __all__ = ["PendingText", "append_with_retry", "no_begun"]
@@ -93,7 +94,9 @@ class PendingText:
     async def store(self, *, release: bool = False) -> PartialStored:
         """Append the text, with the source position of its end. `release` also releases the lease."""
         append = self.append(release=release)
-        await append
+        stored = await append
+        if self.begun and not self.ended:
+            heed_stop(self._flow, stored, self.begun.token)
         self.released = release
         self.texts.clear()
         self.start += len(append.args["text"])

@@ -22,6 +22,7 @@ from cortex_rx.operators._support.writing import (
 )
 from cortex_rx.retry.judge import is_transient
 from cortex_rx.retry.pauses import retrying
+from cortex_rx.streams.stopping import heed_stop
 from cortex_rx.streams.takeover import LEASE, new_token
 
 __all__ = ["StreamStart"]
@@ -78,11 +79,14 @@ class StreamStart:
         inbox.close()  # the source never waits from now on, and its items pass without this step
         inbox.tick = _HEARTBEAT
         async for _ in inbox:
-            await self._heartbeat(opened, begun)
+            await self._heartbeat(inbox, opened, begun)
 
-    async def _heartbeat(self, opened: Opened, begun: Begun) -> None:
+    async def _heartbeat(self, inbox: Inbox[StreamEvent], opened: Opened, begun: Begun) -> None:
         """Renew the lease. A failure is retried at the next one; writes find out whether another writer owns it."""
         try:
-            await renewal(self.backend, opened, begun, milliseconds(LEASE))
+            renewed = await renewal(self.backend, opened, begun, milliseconds(LEASE))
         except Exception as error:  # the answer goes on in any case
             log.info("no heartbeat: %s (stream %s)", type(error).__name__, opened.stream_id)
+        else:
+            if inbox.end is None:
+                heed_stop(inbox.flow, renewed, begun.token)

@@ -79,6 +79,64 @@ async def a_lease_is_renewed_and_released(b: Bench) -> None:
     await b.refused(StillOwned, b.begin("st2", claim="yours"), "begin after that write has renewed the lease")
 
 
+@PROMISES.add("streams:stop", "streams:append", "streams:renew")
+async def a_writer_is_asked_to_stop(b: Bench) -> None:
+    """Stop is told to the writer of that time, in the results of append and renew, until another takes over; it changes
+    nothing else, and no other stream."""
+    begun = await b.begin(claim="mine", lease=LONG, token=b.token("k"))
+    await b.begin("st2")
+    await b.do("streams:begin", streamId="st", userMessage="why?", **_OTHER, memorySpaceId=b.other)
+    write = {"epoch": 1, "attempt": 0, "start": 0, "text": "abc"}
+    b.same(await b.do("streams:append", streamId="st", **write), {"end": 3}, "append before the request")
+    before = await b.everything()
+    for _ in range(2):
+        asked = await b.do("streams:stop", streamId="st")
+        stands = {"state": "open", "owned": True, "leaseUntil": begun["leaseUntil"]}
+        b.same(asked, stands, "the result of stop, each time")
+        b.same(await b.everything(), before, "what is stored afterwards")
+    b.same(await b.do("streams:append", streamId="st", **write), {"end": 3, "stop": True}, "append after the request")
+    renew = {"epoch": 1, "lease": LONG}
+    b.same((await b.do("streams:renew", streamId="st", **renew)).get("stop"), True, "whether renew says it")
+    b.same(await b.do("streams:append", streamId="st2", **write), {"end": 3}, "append of another stream")
+    elsewhere = await b.do("streams:append", streamId="st", **write, memorySpaceId=b.other)
+    b.same(elsewhere, {"end": 3}, "append of a stream with this id in another memory space")
+    await b.begin(claim="mine", lease=LONG)
+    b.same((await b.do("streams:renew", streamId="st", **renew)).get("stop"), True, "renew after begin was sent again")
+    await b.take("k", "yours", force=True, lease=LONG)
+    b.same((await b.do("streams:renew", streamId="st", epoch=2)).get("stop"), None, "renew after a take-over")
+    b.same(await b.append(3, "d", epoch=2), 4, "the end of a write that goes on")
+    await b.do("streams:renew", streamId="st", epoch=2, lease=0)
+    b.same(await b.do("streams:stop", streamId="st"), {"state": "open", "owned": False}, "stop without a writer")
+    b.same((await b.do("streams:renew", streamId="st", epoch=2)).get("stop"), True, "renew by a writer that was slow")
+    await b.do("streams:renew", streamId="st", epoch=2, lease=0)
+    await b.begin(claim="again", lease=LONG)
+    b.same((await b.do("streams:renew", streamId="st", epoch=3)).get("stop"), None, "renew after a new beginning")
+
+
+_OTHER: dict[str, Any] = {"conversationId": "c", "importance": 50, "tags": []}
+
+
+@PROMISES.add("streams:stop", "streams:finalize")
+async def a_stop_leaves_what_has_ended(b: Bench) -> None:
+    """A writer that was asked to stop may finalise; of a stream that has ended, stop says so and changes nothing; one
+    that is not there is StreamNotFound."""
+    await b.begin(lease=LONG, claim="mine")
+    await b.do("streams:stop", streamId="st")
+    b.same((await b.finalize("because"))["stored"], "now", "what finalize says")
+    await b.begin("st2")
+    await b.end(stream="st2")
+    before = await b.everything()
+    for stream, state in (("st", "finished"), ("st2", "empty")):
+        stands = {"state": state, "owned": False}
+        b.same(await b.do("streams:stop", streamId=stream), stands, f"stop of a stream that is {state}")
+    b.same(await b.everything(), before, "what is stored afterwards")
+    await b.begin("st3")
+    await b.do("streams:rollback", streamId="st3", epoch=1)
+    for stream in ("st3", "never"):
+        await b.refused(StreamNotFound, b.do("streams:stop", streamId=stream), f"stop of {stream}")
+    await b.refused(StreamNotFound, b.do("streams:stop", streamId="st", memorySpaceId=b.other), "of another space")
+
+
 @PROMISES.add("streams:takeOver")
 async def a_token_takes_the_stream_over(b: Bench) -> None:
     """takeOver continues from the stored text: the epoch rises, the attempt does not; it gives the turn, the mark and

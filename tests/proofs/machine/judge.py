@@ -12,8 +12,8 @@ from proofs.machine.world import CONVERSATIONS, SPACES, World
 from cortex_rx import SqliteBackend
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.errors import EmptyAnswer, NotStored, ResumableStreamError, SpoolBusy, StoreError, StoreUnavailable
-from cortex_rx.pipeline.answer import AnswerStopped
 from cortex_rx.spool import DeadLetters
+from cortex_rx.streams.stopping import AnswerStopped
 from cortex_rx.testing.leaks import left_on_loop
 
 __all__ = ["Judge"]

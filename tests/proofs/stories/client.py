@@ -28,8 +28,9 @@ from cortex_rx.errors import (
     WrongMemorySpace,
 )
 from cortex_rx.events import Begun, Ended
-from cortex_rx.pipeline.answer import Answer, AnswerStopped
+from cortex_rx.pipeline.answer import Answer
 from cortex_rx.sources.reopening import ResumePoint, prefill, replayable, restart
+from cortex_rx.streams.stopping import AnswerStopped
 from cortex_rx.testing.faults.processes import Process
 
 if TYPE_CHECKING:

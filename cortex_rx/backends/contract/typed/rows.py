@@ -26,6 +26,7 @@ __all__ = [
     "Participants",
     "Range",
     "RolledBackStream",
+    "StopRequest",
     "StoredConversation",
     "StoredExchange",
     "StoredTurn",
@@ -189,6 +190,7 @@ class BegunStream(TypedDict):
 
 class Appended(TypedDict):
     end: int
+    stop: NotRequired[bool]
 
 
 class Range(TypedDict):
@@ -214,6 +216,15 @@ class StoredExchange(TypedDict):
 
 
 class Lease(TypedDict):
+    leaseUntil: NotRequired[int]
+    stop: NotRequired[bool]
+
+
+class StopRequest(TypedDict):
+    """Where the stream stands. `owned` says if a lease runs; its writer hears of the request."""
+
+    state: Literal["open", "finished", "empty"]
+    owned: bool
     leaseUntil: NotRequired[int]
 
 

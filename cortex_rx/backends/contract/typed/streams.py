@@ -18,6 +18,7 @@ from cortex_rx.backends.contract.typed.rows import (
     Lease,
     Range,
     RolledBackStream,
+    StopRequest,
     StoredExchange,
     Stream,
     StreamPage,
@@ -204,6 +205,14 @@ class Streams:
         if lease is not None:
             args["lease"] = lease
         return Call(self._backend.mutation, "streams:renew", args)
+
+    def stop(self, *, stream_id: str, memory_space_id: str) -> Call[StopRequest]:
+        """Asks the writer of an open stream to stop, whatever its lease.
+
+        Raises `StreamNotFound`.
+        """
+        args: dict[str, Any] = {"streamId": stream_id, "memorySpaceId": memory_space_id}
+        return Call(self._backend.mutation, "streams:stop", args)
 
     def take_over(
         self,

@@ -42,6 +42,7 @@ MUTATIONS: Mapping[str, Function] = {
     "streams:finalize": streams.finalize,
     "streams:close": streams.close,
     "streams:renew": leases.renew,
+    "streams:stop": leases.stop,
     "streams:issueToken": tokens.issue_token,
     "streams:takeOver": stream_takeover.take_over,
     "streams:finish": stream_ends.finish,

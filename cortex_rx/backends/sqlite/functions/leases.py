@@ -32,6 +32,8 @@ __all__ = [
     "log_takeover",
     "renew",
     "require_live",
+    "stop",
+    "stop_field",
     "valid_prefix",
     "writer_state",
 ]
@@ -80,7 +82,8 @@ def get_owned(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row:
 def get_for_append(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row:
     """Like `get_owned`, with only the columns that an append needs."""
     found: sqlite3.Row | None = tx.db.execute(
-        "SELECT seq, streams.space, state, epoch, attempt, answer, length, indexed, lead, lease, term FROM streams"
+        "SELECT seq, streams.space, state, epoch, stopping, attempt, answer, length, indexed, lead, lease, term"
+        " FROM streams"
         " LEFT JOIN texts ON texts.id = answer WHERE streams.space = ? AND streams.id = ?",
         (args["memorySpaceId"], args["streamId"]),
     ).fetchone()
@@ -157,4 +160,19 @@ def renew(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         return {}
     given = {"lease": _until(tx, args["lease"]), "term": args["lease"]}
     tx.db.execute("UPDATE texts SET lease = :lease, term = :term WHERE id = :text", given | {"text": stream["answer"]})
-    return lease_field(tx, given)
+    return {**lease_field(tx, given), **stop_field(stream)}
+
+
+def stop(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`streams:stop`: asks the writer of the current epoch to stop. It hears of it by `stop_field`."""
+    stream = get_live(tx, args)
+    if stream["state"] != "open":
+        return {"state": stream["state"], "owned": False}
+    if stream["stopping"] != stream["epoch"]:
+        tx.db.execute("UPDATE streams SET stopping = epoch WHERE seq = ?", (stream["seq"],))
+    return {"state": "open", "owned": is_owned(tx, stream), **lease_field(tx, stream)}
+
+
+def stop_field(stream: sqlite3.Row) -> dict[str, bool]:
+    """Whether the writer of the stream was asked to stop, as a field of a result; left out if not."""
+    return {"stop": True} if stream["stopping"] == stream["epoch"] else {}

@@ -174,7 +174,7 @@ def _conflict(stream: sqlite3.Row) -> IdempotencyConflict:
 def append(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`streams:append`."""
     stream = leases.get_for_append(tx, args)
-    return {"end": _append(tx, stream, args)[1]}
+    return {"end": _append(tx, stream, args)[1], **leases.stop_field(stream)}
 
 
 def finalize(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
