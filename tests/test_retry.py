@@ -10,6 +10,7 @@ import math
 import ssl
 import warnings
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from cortex_rx import operators as cx
 from cortex_rx.errors import CortexError
 from cortex_rx.models.records import StreamError
 from cortex_rx.models.turn import Turn
+from cortex_rx.retry import pauses
 from cortex_rx.retry.judge import judge, retry_after
 from cortex_rx.retry.pauses import Backoff, doubling, retrying
 from cortex_rx.retry.table import TABLE, Verdict
@@ -433,3 +435,20 @@ def test_without_pauses_left_the_last_error_is_raised() -> None:
 
     with pytest.raises(ConnectionError, match="^3$"):
         run_virtual(retrying(call, Backoff([0.1, 0.2])))
+
+
+def test_pauses_within_a_time_count_the_time_of_the_tries() -> None:
+    tries = 0
+
+    async def call() -> None:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(5.0)  # until it fails
+        raise ConnectionError
+
+    async def main() -> float:
+        with pytest.raises(ConnectionError):
+            await retrying(call, Backoff(pauses.within(30.0, repeat(0.2))))
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 5.2 * 5 + 5.0 and tries == 6

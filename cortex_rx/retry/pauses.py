@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from itertools import takewhile
 from typing import TypeVar
 
 from cortex_rx.retry.judge import is_transient
 
-__all__ = ["SHORT_PAUSES", "Backoff", "doubling", "retrying"]
+__all__ = ["SHORT_PAUSES", "Backoff", "doubling", "retrying", "within"]
 
 T = TypeVar("T")
 
@@ -27,6 +28,21 @@ def doubling(first: float, most: float) -> Generator[float, None, None]:
     while True:
         yield min(first, most)
         first = min(2 * first, most)
+
+
+def within(seconds: float, pauses: Iterable[float]) -> Iterator[float]:
+    """Those of `pauses` after which a try may begin at most `seconds` from now, however long the tries before it take.
+
+    By the clock of the running loop.
+
+    >>> async def main():
+    ...     return list(within(1.0, [0.4, 1.2, 0.4]))
+    >>> asyncio.run(main())
+    [0.4]
+    """
+    time = asyncio.get_running_loop().time
+    end = time() + seconds
+    return takewhile(lambda pause: time() + pause <= end, pauses)
 
 
 class Backoff:

@@ -17,12 +17,13 @@ from cortex_rx.errors import StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
 from cortex_rx.models.options import ids
 from cortex_rx.models.records import Usage
-from cortex_rx.retry.pauses import Backoff, retrying
+from cortex_rx.retry.pauses import Backoff, retrying, within
 
 __all__ = ["Position", "follow"]
 
 _PAGE = 65_536  # code points of one event
 _AWAY = 30.0  # seconds that a store may be unavailable
+_ASK_AGAIN = 5.0  # the longest pause meanwhile, in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ async def follow(
     reader has seen text that no longer exists: text that was shown and lost with its process, or text of an older
     attempt. With a `Position` this is always noticed; with a number alone only if it lies beyond the stored text.
 
-    The store is read every `every`. An unavailable store is waited for, 30 s at most. Raises `StreamNotFound`.
+    The store is read every `every`. An unavailable store is asked again for 30 s; then its error is raised. Raises
+    `StreamNotFound`.
 
     >>> from cortex_rx import Cortex
     >>> async def main():
@@ -91,7 +93,7 @@ async def follow(
             limit=_PAGE,
         )
         try:
-            page = await retrying(look, Backoff(repeat(pause, int(_AWAY / pause) + 1)))
+            page = await retrying(look, Backoff(within(_AWAY, repeat(min(pause, _ASK_AGAIN)))))
         except StreamNotFound:
             if not seen:
                 raise

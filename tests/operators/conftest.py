@@ -88,11 +88,12 @@ class Store:
 
         self.rule(name, after=failing) if reply_lost else self.rule(name, failing)
 
-    def down(self, name: str, since: float = 0.0, until: float = float("inf")) -> None:
-        """The store cannot be reached from one time to another."""
+    def down(self, name: str, since: float = 0.0, until: float = float("inf"), takes: float = 0.0) -> None:
+        """The store cannot be reached from one time to another; a call takes some seconds to fail."""
 
         async def failing(_: Call) -> None:
             if since <= asyncio.get_running_loop().time() < until:
+                await asyncio.sleep(takes)
                 raise StoreUnavailable("the store is down")
 
         self.rule(name, failing)

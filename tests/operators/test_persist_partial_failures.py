@@ -242,8 +242,9 @@ def test_durable_a_store_that_fails_for_a_while_delays_the_tokens(lab):
     assert memories[1] == ("agent", outcome.text)
 
 
-def test_durable_a_store_that_stays_away_ends_the_stream(lab):
-    lab.store.down("append", since=1.0)
+@pytest.mark.parametrize(("takes", "later"), [(0.0, 25.5), (5.0, 26.5)])
+def test_durable_a_store_that_stays_away_ends_the_stream(lab, takes, later):
+    lab.store.down("append", since=1.0, takes=takes)
 
     async def main():
         outcome = await lab.play(lab.source(*script(5000, 0.02)), whole(lab.store, show="durable"), traced=False)
@@ -255,7 +256,7 @@ def test_durable_a_store_that_stays_away_ends_the_stream(lab):
     assert outcome.text == partial, "nothing was shown that is not there"
     assert outcome.error.offset == len(partial)
     assert outcome.error.text.startswith("word ")
-    assert outcome.ended_at == pytest.approx(1 + 25.5, abs=0.1)
+    assert outcome.ended_at == pytest.approx(1 + later, abs=0.1)
     assert lab.model.given < 120, "the source waited"
 
 

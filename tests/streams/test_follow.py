@@ -429,6 +429,32 @@ def test_a_store_that_is_away_is_waited_for(tmp_path: Path) -> None:
     played(tmp_path, main)
 
 
+@pytest.mark.parametrize(("every", "each"), [(0.2, 5.0), (0.2, 0.0), (60.0, 5.0)])
+def test_a_store_that_is_away_is_waited_for_by_the_clock_however_long_each_call_takes(
+    tmp_path: Path, every: float, each: float
+) -> None:
+    async def main(two: Two) -> None:
+        answer = two.stream("one")
+        await answer
+        store, tries = two.stores[1], 0
+
+        async def query(path: str, args: Any) -> Any:
+            nonlocal tries
+            tries += 1
+            await asyncio.sleep(each)
+            raise StoreUnavailable("away")
+
+        store.query = query  # type: ignore[method-assign]
+        begun = asyncio.get_running_loop().time()
+        following = two.reader.memory.follow("space", answer.stream_id, every=timedelta(seconds=every))
+        with pytest.raises(StoreUnavailable):
+            await anext(following)
+        took = asyncio.get_running_loop().time() - begun
+        assert 25 < took <= 30 + each and tries > 3
+
+    played(tmp_path, main)
+
+
 def test_spaces_do_not_mix_and_arguments_are_checked(tmp_path: Path) -> None:
     async def main(two: Two) -> None:
         answer = two.stream("one ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby, islice
+from itertools import groupby
 from math import inf
 from typing import cast
 
@@ -16,7 +16,7 @@ from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.operators._support.writing import milliseconds, release_lease
 from cortex_rx.retry.judge import judge
-from cortex_rx.retry.pauses import Backoff, doubling, retrying
+from cortex_rx.retry.pauses import Backoff, doubling, retrying, within
 from cortex_rx.spool import Spool
 from cortex_rx.spool.spool import spool_call
 from cortex_rx.streams.stopping import heed_stop
@@ -24,7 +24,7 @@ from cortex_rx.streams.takeover import LEASE
 
 __all__ = ["PendingText", "append_with_retry", "no_begun"]
 
-_TRIES = 8  # after the first: 25 s in all
+_RETRIED = 25.6  # seconds in which a write is retried: nine tries, if each fails at once
 
 
 class PendingText:
@@ -135,11 +135,11 @@ def no_begun() -> ChainOrderError:
 
 
 async def append_with_retry(pending: PendingText, spool: Spool | None) -> PartialStored | None:
-    """Store the pending text; retry for 25 s at most."""
+    """Store the pending text. No retry begins later than 25.6 s after the first try."""
     if not (pending.texts and pending.begun):
         return None
     try:
-        return await retrying(pending.store, Backoff(islice(doubling(0.1, inf), _TRIES)))
+        return await retrying(pending.store, Backoff(within(_RETRIED, doubling(0.1, inf))))
     except Exception as error:
         if judge(error).verdict.of_exchange:
             raise
