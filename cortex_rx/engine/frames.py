@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from cortex_rx.engine.forms import Emit
 from cortex_rx.engine.lift import lift
@@ -55,7 +55,6 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
 
     def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         flow = FlowScheduler.of(scheduler)
-        disposed = False
 
         async def pump() -> None:
             # The end is passed on after the source is closed: it may dispose, which must not interrupt the closing.
@@ -86,7 +85,7 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
                         if gate.held >= gate.capacity:
                             await wait_for_capacity(gates)
                             break
-                    if disposed:
+                    if running.disposed:
                         await asyncio.sleep(0)  # the cancellation arrives here, unless the source has swallowed it
                         continue
                     emit(item)
@@ -100,13 +99,7 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
             end()
 
         running = flow.spawn(pump())
-
-        def dispose() -> None:
-            nonlocal disposed
-            disposed = True
-            running.dispose()
-
-        return Disposable(dispose)
+        return running
 
     return FlowObservable(connect)
 

@@ -83,6 +83,10 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
         return True
 
 
+def _nothing() -> None:
+    """What closing an inbox calls unless its operator says otherwise."""
+
+
 class End(enum.Enum):
     """How a stream ended, for the worker beside it."""
 
@@ -110,7 +114,7 @@ class Inbox(AsyncIterator[list[T]]):
         self.disposed: asyncio.Event = asyncio.Event()  # the subscription was disposed, maybe after the end
         self.flow: FlowScheduler = flow
         self.wake_at: float = math.inf  # a sleeping worker wakes when so much is held
-        self.on_close: Callable[[], None] = lambda: None
+        self.on_close: Callable[[], None] = _nothing
         self.items: list[T] | deque[T] = []
         self._weigh = weigh
         self._handed = 0.0
@@ -135,7 +139,8 @@ class Inbox(AsyncIterator[list[T]]):
         """The worker reads no more: hold no items, and never make the source wait.  It may still wait for the end."""
         self.gate.open()
         self.items = deque(maxlen=0)
-        self.on_close()
+        on_close, self.on_close = self.on_close, _nothing  # it holds what holds this inbox
+        on_close()
 
     def release(self) -> None:
         """Let the source go on before the last batch is done."""

@@ -89,8 +89,8 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
 
     async def __aenter__(self) -> Mailbox[T]:
         self._flow = FlowScheduler()
-        outlet: Mailbox[T] = Mailbox(self._flow, self._capacity)
-        self._flow._failed.add_done_callback(lambda failed: outlet.on_error(failed.exception()))  # type: ignore[arg-type]
+        self._outlet = outlet = Mailbox[T](self._flow, self._capacity)
+        self._flow._failed.add_done_callback(self._on_failed)
         try:
             self._flow.subscribe(self._source, outlet, outlet.gate)
         except BaseException:
@@ -98,8 +98,13 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
             raise
         return outlet
 
+    def _on_failed(self, failed: asyncio.Future[None]) -> None:
+        if error := failed.exception():
+            self._outlet.on_error(cast("Exception", error))
+
     async def __aexit__(self, *_: object) -> None:
         await self._flow.__aexit__()
+        self._flow._failed.remove_done_callback(self._on_failed)
 
 
 class Fold(Protocol[T_contra, R_co]):
@@ -277,6 +282,7 @@ class Shared(Generic[T, R]):
                 except BaseException:
                     task.cancel()
                     raise
+                self._started = None  # it may hold what holds this
             self._task = task
             task.add_done_callback(self._over)
             if self._stopped:

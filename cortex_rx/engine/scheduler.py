@@ -87,7 +87,7 @@ async def wait_for_capacity(gates: Sequence[Gate]) -> None:
         await full.wait()
 
 
-class FlowTask(asyncio.Task[None]):
+class FlowTask(asyncio.Task[None], abc.DisposableBase):
     """A task of a flow. When the loop ends, the task is stopped as by a dispose.
 
     When its main task has ended, `asyncio.run` cancels all tasks, before it closes the loop. That must not interrupt a
@@ -95,12 +95,28 @@ class FlowTask(asyncio.Task[None]):
     runs.
     """
 
-    closing = False
-    """Whether its generator is being closed: a dispose does not interrupt that."""
+    __slots__ = ("_stop", "closing", "disposed")
 
-    def __init__(self, work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        work: Coroutine[Any, Any, None],
+        loop: asyncio.AbstractEventLoop,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(work, loop=loop)
-        self.stop: Callable[[], object] = super().cancel
+        self._stop = stop
+        self.closing: bool = False
+        """Whether its generator is being closed: a dispose does not interrupt that."""
+        self.disposed: bool = False
+
+    def dispose(self) -> None:
+        """Ask the task to end, by its `stop` or by a cancellation. Once: another one would interrupt the cleanup."""
+        if not self.disposed:
+            self.disposed = True
+            if self._stop:
+                self._stop()
+            elif not self.closing:
+                super().cancel()
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the task; or, when the loop ends, ask it to stop, and cancel it only after `LIMIT`."""
@@ -108,7 +124,7 @@ class FlowTask(asyncio.Task[None]):
             return super().cancel(msg)
         if self.done():
             return False
-        self.stop()
+        self.dispose()
         self.get_loop().call_later(LIMIT, super().cancel)
         return True
 
@@ -141,7 +157,7 @@ class FlowScheduler(AsyncIOScheduler):
         replays_upstream: bool = False,
     ) -> None:
         super().__init__(parent._loop if parent else asyncio.get_running_loop())
-        self.root: FlowScheduler = parent.root if parent else self
+        self._root: FlowScheduler | None = parent._root or parent if parent else None
         self.parent: FlowScheduler | None = parent
         self.gates: tuple[Gate, ...] = (parent.gates if parent else ()) + ((gate,) if gate else ())
         self.reopen_state: ReopenState | None = reopen_state or (parent.reopen_state if parent else None)
@@ -179,6 +195,11 @@ class FlowScheduler(AsyncIOScheduler):
         return FlowScheduler(self, gate, reopen_state, timeout_policy, replays_upstream)
 
     @property
+    def root(self) -> FlowScheduler:
+        """The flow of the whole pipeline."""
+        return self._root or self
+
+    @property
     def now(self) -> datetime:
         """The time of the loop, so a virtual loop is enough for virtual time."""
         return UTC_ZERO + timedelta(seconds=self._loop.time())
@@ -192,23 +213,15 @@ class FlowScheduler(AsyncIOScheduler):
         """A future of the loop of the flow."""
         return self._loop.create_future()
 
-    def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> abc.DisposableBase:
+    def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> FlowTask:
         """Run `work` as a task of this flow. Disposing calls `stop`, which asks it to end, or cancels it."""
-        task = FlowTask(work, self._loop)
+        task = FlowTask(work, self._loop, stop)
         flow: FlowScheduler | None = self
         while flow:
             flow._tasks.add(task)
             flow = flow.parent
         task.add_done_callback(self._ended)
-
-        # A Disposable acts once: a second cancel would interrupt the cleanup after the first one.
-        def cancel() -> None:
-            if not task.closing:
-                asyncio.Task.cancel(task)
-
-        disposable = Disposable(stop or cancel)
-        task.stop = disposable.dispose
-        return disposable
+        return task
 
     def invoke_action(self, action: abc.ScheduledAction[U], state: U | None = None) -> abc.DisposableBase:
         """Run what a stock operator has scheduled. The caller gets its errors, which would be lost in the loop."""

@@ -33,6 +33,10 @@ class FlowObservable(Observable[T]):
         self.connect: Connect[T] = connect
 
 
+def _nothing(*_: object) -> None:
+    """Takes what comes after the end."""
+
+
 class Link(abc.ObserverBase[T], abc.DisposableBase):
     """One subscription between two operators: a stock `AutoDetachObserver` that can be bypassed."""
 
@@ -79,8 +83,11 @@ class Link(abc.ObserverBase[T], abc.DisposableBase):
 
     def dispose(self) -> None:
         self._stopped = True
-        if self._upstream is not None:
-            self._upstream.dispose()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.dispose()
+            # Both ends of the link hold each other through it; without these no collection of garbage has to find them.
+            self.straight = self._on_error = self._on_completed = _nothing
 
 
 def straight(observer: abc.ObserverBase[T]) -> abc.OnNext[T]:
