@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
@@ -92,6 +93,7 @@ def beside(
     capacity: float = float("inf"),
     wants: frozenset[type] | None = None,
     gated: bool = True,
+    holds: bool = False,
 ) -> Transform[T, T]:
     """An operator that passes every item on at once; `worker` sees items that have passed, and emits items of its own.
 
@@ -100,7 +102,9 @@ def beside(
     `inbox.close()`. It may still wait for the end; the items pass without a call here, where the source allows it.
 
     `interval`, `weigh` and `capacity` are those of the `Inbox`. With `gated=False` the source does not wait at
-    `capacity`; the worker still looks at once. This is for a worker that never waits while items come.
+    `capacity`; the worker still looks at once. This is for a worker that never waits while items come. With `holds`,
+    items of a source that cannot wait (behind a stock operator that has held them) are held here at `capacity`, until
+    the worker has released what it took.
 
     >>> import reactivex as rx
     >>> from reactivex import operators as ops
@@ -127,17 +131,52 @@ def beside(
                 if held >= inbox.wake_at:
                     inbox.wake()
 
+        held = _Held(run, inbox, on_next) if holds else None
         upstream = subscribe(
             source,
-            on_next,
-            lambda error: run.finish(End.FAILED, error),
-            lambda: run.finish(End.COMPLETED),
+            held.on_next if held else on_next,
+            partial((held or run).finish, End.FAILED),
+            partial((held or run).finish, End.COMPLETED),
             flow.child(gate) if gated and capacity != float("inf") else flow,
         )
-        inbox.on_close = lambda: step_aside(upstream, observer)
+
+        def on_close() -> None:
+            if held:
+                held.let_go()
+            step_aside(upstream, observer)
+
+        inbox.on_close = on_close
         return CompositeDisposable(upstream, flow.spawn(run.work(), stop=run.stop))
 
     return lift(connect)
+
+
+class _Held(Generic[T]):
+    """Holds what comes although the source was to wait, and the end after it."""
+
+    def __init__(self, run: _WorkerRun[T], inbox: Inbox[T], on_next: Emit[T]) -> None:
+        self._run, self._gate, self._pass_on = run, inbox.gate, on_next
+        self._items: deque[T] = deque()
+        self._end: Callable[[], None] | None = None
+        inbox.on_release = lambda: inbox.flow.soon(self.let_go)  # what the worker emits now comes first
+
+    def on_next(self, item: T) -> None:
+        if self._items or self._gate.full:
+            self._items.append(item)
+        else:
+            self._pass_on(item)
+
+    def finish(self, end: End, error: Exception | None = None) -> None:
+        self._end = partial(self._run.finish, end, error)
+        if not self._items:
+            self._end()
+
+    def let_go(self) -> None:
+        """Pass on what is held, unless nothing is to be shown any more."""
+        while self._items and not self._run.over:
+            self._pass_on(self._items.popleft())
+        if self._end:
+            self._end()
 
 
 class _WorkerRun(Generic[T]):
@@ -148,9 +187,11 @@ class _WorkerRun(Generic[T]):
     ) -> None:
         self._worker, self._inbox, self._observer = worker, inbox, observer
         self._source_ended = asyncio.Event()
+        self.over = False  # nothing more is passed on
 
     def stop(self) -> None:
         """The stream was disposed: the worker flushes and ends."""
+        self.over = True
         self._inbox.disposed.set()
         self.finish(End.CANCELLED)
 
@@ -162,6 +203,7 @@ class _WorkerRun(Generic[T]):
     async def work(self) -> None:
         """Emit the items of the worker; when it and the source have ended, pass the end on."""
         end = await self._run_worker()
+        self.over = self.over or end is not None
         self._inbox.close()
         if end is None:
             await self._source_ended.wait()

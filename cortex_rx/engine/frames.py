@@ -16,6 +16,7 @@ from typing import TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
+from cortex_rx.engine.border import flow_observable
 from cortex_rx.engine.forms import Emit
 from cortex_rx.engine.lift import lift
 from cortex_rx.engine.scheduler import (
@@ -28,7 +29,7 @@ from cortex_rx.engine.scheduler import (
     closing,
     wait_for_capacity,
 )
-from cortex_rx.engine.straight import FlowObservable, straight, subscribe
+from cortex_rx.engine.straight import straight, subscribe
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -101,7 +102,7 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
         running = flow.spawn(pump())
         return running
 
-    return FlowObservable(connect)
+    return flow_observable(connect)
 
 
 def resume(again: Callable[[Exception, int], float | Exception | None]) -> Transform[T, T]:

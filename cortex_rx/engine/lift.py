@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from reactivex import Observable, abc
 
+from cortex_rx.engine.border import flow_observable
 from cortex_rx.engine.scheduler import FlowScheduler, Transform
-from cortex_rx.engine.straight import FlowObservable
 
 __all__ = ["lift"]
 
@@ -28,6 +28,6 @@ def lift(
         def start(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
             return connect(source, observer, FlowScheduler.of(scheduler))
 
-        return FlowObservable(start)
+        return flow_observable(start)
 
     return operator

@@ -115,6 +115,7 @@ class Inbox(AsyncIterator[list[T]]):
         self.flow: FlowScheduler = flow
         self.wake_at: float = math.inf  # a sleeping worker wakes when so much is held
         self.on_close: Callable[[], None] = _nothing
+        self.on_release: Callable[[], None] = _nothing
         self.items: list[T] | deque[T] = []
         self._weigh = weigh
         self._handed = 0.0
@@ -139,7 +140,7 @@ class Inbox(AsyncIterator[list[T]]):
         """The worker reads no more: hold no items, and never make the source wait.  It may still wait for the end."""
         self.gate.open()
         self.items = deque(maxlen=0)
-        on_close, self.on_close = self.on_close, _nothing  # it holds what holds this inbox
+        on_close, self.on_close, self.on_release = self.on_close, _nothing, _nothing  # they hold what holds this inbox
         on_close()
 
     def release(self) -> None:
@@ -147,6 +148,7 @@ class Inbox(AsyncIterator[list[T]]):
         if self._handed:
             self.gate.release(self._handed)
             self._handed = 0.0
+            self.on_release()
 
     async def rest(self, seconds: float) -> None:
         """Wait `seconds`, or until the stream ends."""

@@ -90,7 +90,7 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
     async def __aenter__(self) -> Mailbox[T]:
         self._flow = FlowScheduler()
         self._outlet = outlet = Mailbox[T](self._flow, self._capacity)
-        self._flow._failed.add_done_callback(self._on_failed)
+        self._flow.failed.add_done_callback(self._on_failed)
         try:
             self._flow.subscribe(self._source, outlet, outlet.gate)
         except BaseException:
@@ -104,7 +104,7 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
 
     async def __aexit__(self, *_: object) -> None:
         await self._flow.__aexit__()
-        self._flow._failed.remove_done_callback(self._on_failed)
+        self._flow.failed.remove_done_callback(self._on_failed)
 
 
 class Fold(Protocol[T_contra, R_co]):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -148,6 +149,11 @@ class closing(Generic[T]):
 class FlowScheduler(AsyncIOScheduler):
     """The scheduler of a running pipeline, or (a child) of the part of it that lies upstream of an operator."""
 
+    subscribing: ClassVar[set[int]] = set()
+    """The threads on which a pipeline is being subscribed to just now; that takes one call."""
+    detached: ClassVar[set[FlowScheduler]] = set()
+    """The flows of pipelines that no `run` holds. asyncio holds tasks weakly, so something must hold these."""
+
     def __init__(
         self,
         parent: FlowScheduler | None = None,
@@ -173,8 +179,9 @@ class FlowScheduler(AsyncIOScheduler):
         # The clock of the loop. For a stock loop it is called directly, since it is read for every token.
         stock = type(self._loop).time is asyncio.BaseEventLoop.time
         self.time = time.monotonic if stock else self._loop.time
+        self._thread = threading.get_ident()
         self._work = CompositeDisposable()
-        self._failed: asyncio.Future[None] = self._loop.create_future()
+        self.failed: asyncio.Future[None] = self._loop.create_future()
         self.flush_errors: list[Exception] = []
 
     @classmethod
@@ -183,6 +190,20 @@ class FlowScheduler(AsyncIOScheduler):
         if not isinstance(scheduler, cls):
             raise TypeError("this operator awaits and needs a FlowScheduler: use run() or stream()")
         return scheduler
+
+    def is_here(self) -> bool:
+        """Whether this is the thread of the loop."""
+        return threading.get_ident() == self.root._thread
+
+    def call(self, what: Callable[[], object]) -> None:
+        """Call `what` on the thread of the loop: now, or soon if this is another thread."""
+        if self.is_here():
+            what()
+            return
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            log.debug("the loop is closed: nothing of the flow is left to call")
 
     def child(
         self,
@@ -203,6 +224,17 @@ class FlowScheduler(AsyncIOScheduler):
     def now(self) -> datetime:
         """The time of the loop, so a virtual loop is enough for virtual time."""
         return UTC_ZERO + timedelta(seconds=self._loop.time())
+
+    def soon(self, what: Callable[[], object]) -> None:
+        """Call `what` when the loop comes round. An error that it raises is the caller's."""
+
+        def call() -> None:
+            try:
+                what()
+            except Exception as error:
+                self.fail(error)
+
+        self._loop.call_soon(call)
 
     def wall(self) -> float:
         """Seconds since the epoch, by the wall clock of the loop if it has one (a virtual loop does)."""
@@ -238,12 +270,14 @@ class FlowScheduler(AsyncIOScheduler):
             flow = flow.parent
         if not task.cancelled() and (error := task.exception()):
             self.fail(error)
+        if not self.root._tasks:
+            self.detached.discard(self.root)
 
     def fail(self, error: BaseException) -> None:
         """Code downstream raised when it got an item. The caller gets the error, no operator does."""
-        if not self.root._failed.done():
-            self.root._failed.set_exception(error)
-            self.root._failed.exception()  # no warning if a cancelled caller does not ask for it
+        if not self.root.failed.done():
+            self.root.failed.set_exception(error)
+            self.root.failed.exception()  # no warning if a cancelled caller does not ask for it
 
     def report_flush_failure(self, error: Exception) -> None:
         """A flush failed after the subscription was disposed."""
@@ -253,7 +287,11 @@ class FlowScheduler(AsyncIOScheduler):
     def subscribe(self, source: Observable[T], observer: abc.ObserverBase[T], gate: Gate | None = None) -> None:
         """Start `source`; it is disposed when the flow is closed."""
         flow = self.child(gate)
-        self._work.add(subscribe(source, observer.on_next, observer.on_error, observer.on_completed, flow))
+        self.subscribing.add(self.root._thread)
+        try:
+            self._work.add(subscribe(source, observer.on_next, observer.on_error, observer.on_completed, flow))
+        finally:
+            self.subscribing.discard(self.root._thread)
 
     async def join(self, limit: float = LIMIT, grace: float = 1.0) -> None:
         """Wait until every task spawned upstream has ended. A task is cancelled after `limit`, and given up `grace`
@@ -276,9 +314,9 @@ class FlowScheduler(AsyncIOScheduler):
 
     async def result(self, done: asyncio.Future[T]) -> T:
         """The result of `done`, or the error that code downstream raised."""
-        await asyncio.wait((done, self._failed), return_when=asyncio.FIRST_COMPLETED)
-        if self._failed.done():
-            self._failed.result()
+        await asyncio.wait((done, self.failed), return_when=asyncio.FIRST_COMPLETED)
+        if self.failed.done():
+            self.failed.result()
         return done.result()
 
     async def __aenter__(self) -> FlowScheduler:

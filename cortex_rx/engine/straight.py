@@ -2,7 +2,8 @@
 
 The stock `Observable.subscribe` puts an `AutoDetachObserver` before each observer. It drops what comes after the end or
 after a disposal, and costs one call per item and operator. Stock operators and code of users get it from a
-`FlowObservable` too. Only `subscribe` of this module leaves it out.
+`FlowObservable` too. Only `subscribe` of this module leaves it out. What comes from a stock operator or from code of a
+user passes an `OnLoop`, which brings it to the thread of the loop.
 
 Without it, the operator upstream must keep the contract: it emits nothing after its end, and nothing once it is
 disposed. Most operators need no check for that. An operator that emits at most one item for each item that it gets, and
@@ -12,13 +13,17 @@ others use `observer.on_next`, which checks.
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from contextvars import copy_context
+from typing import Any, TypeVar
 
 from reactivex import Observable, abc
+from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler import CurrentThreadScheduler
 
-__all__ = ["FlowObservable", "Link", "step_aside", "straight", "subscribe"]
+__all__ = ["FlowObservable", "Link", "OnLoop", "step_aside", "straight", "subscribe"]
 
 T = TypeVar("T")
 
@@ -26,10 +31,13 @@ Connect = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.Disposab
 
 
 class FlowObservable(Observable[T]):
-    """The observable of an operator or source of the engine; `connect(observer, scheduler)` starts it."""
+    """The observable of an operator or source of the engine; `connect(observer, scheduler)` starts it.
 
-    def __init__(self, connect: Connect[T]) -> None:
-        super().__init__(connect)
+    Stock operators and code of users start it by `subscribed`; see `border.py`.
+    """
+
+    def __init__(self, connect: Connect[T], subscribed: Connect[T]) -> None:
+        super().__init__(subscribed)
         self.connect: Connect[T] = connect
 
 
@@ -90,6 +98,83 @@ class Link(abc.ObserverBase[T], abc.DisposableBase):
             self.straight = self._on_error = self._on_completed = _nothing
 
 
+class OnLoop(abc.ObserverBase[T], abc.DisposableBase):
+    """Gets what other code emits, on any thread, and passes it on to the loop on which it was made, in its order.
+
+    An error that is raised there goes to `fail`.  **Unbounded**: what another thread emits waits for the loop.
+    """
+
+    def __init__(
+        self,
+        on_next: abc.OnNext[T],
+        on_error: abc.OnError,
+        on_completed: abc.OnCompleted,
+        fail: Callable[[Exception], None],
+    ) -> None:
+        self._on_next, self._on_error, self._on_completed, self._fail = on_next, on_error, on_completed, fail
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self._context = copy_context()
+        self._lock = threading.Lock()
+        self._waiting = 0  # calls that are on their way to the loop: what comes now comes after them
+        self._disposed = False
+        self._upstream = SingleAssignmentDisposable()
+
+    def subscribe(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> OnLoop[T]:
+        """Subscribe to `source`. A dispose ends this, too: nothing that is on its way arrives after it."""
+        upstream = self._upstream
+        upstream.disposable = source.subscribe(self, scheduler=scheduler)
+        return self
+
+    def on_next(self, value: T) -> None:
+        if threading.get_ident() == self._thread and not self._waiting:
+            self._on_next(value)
+        else:
+            self._send(self._on_next, value)
+
+    def on_error(self, error: Exception) -> None:
+        if threading.get_ident() == self._thread and not self._waiting:
+            self._end(self._on_error, error)
+        else:
+            self._send(self._end, self._on_error, error)
+
+    def on_completed(self) -> None:
+        if threading.get_ident() == self._thread and not self._waiting:
+            self._end(self._on_completed)
+        else:
+            self._send(self._end, self._on_completed)
+
+    def _end(self, call: Callable[..., None], *error: Exception) -> None:
+        try:
+            call(*error)
+        finally:
+            self.dispose()
+
+    def _send(self, call: Callable[..., None], *args: Any) -> None:
+        with self._lock:
+            self._waiting += 1
+        try:
+            self._loop.call_soon_threadsafe(self._arrive, call, args, context=self._context)
+        except RuntimeError:  # the loop is closed: nothing is left that could get it
+            self._disposed = True
+
+    def _arrive(self, call: Callable[..., None], args: tuple[Any, ...]) -> None:
+        with self._lock:
+            self._waiting -= 1
+        if self._disposed:
+            return
+        fail = self._fail  # the call may dispose this
+        try:
+            call(*args)
+        except Exception as error:
+            fail(error)
+
+    def dispose(self) -> None:
+        self._disposed = True
+        upstream, self._upstream = self._upstream, SingleAssignmentDisposable()
+        upstream.dispose()
+        self._on_next = self._on_error = self._on_completed = self._fail = _nothing  # as `Link.dispose`
+
+
 def straight(observer: abc.ObserverBase[T]) -> abc.OnNext[T]:
     """How an operator that keeps the contract by itself passes items on; see above.
 
@@ -116,7 +201,8 @@ def subscribe(
 ) -> abc.DisposableBase:
     """`source.subscribe` for operators of the engine, with nothing in between if `source` is one of them too."""
     if not isinstance(source, FlowObservable):
-        return source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+        fail: Callable[[Exception], None] = scheduler.fail  # type: ignore[union-attr]  # every caller has a flow
+        return OnLoop(on_next, on_error, on_completed, fail).subscribe(source, scheduler)
     link = Link(on_next, on_error, on_completed)
     trampoline = CurrentThreadScheduler.singleton()
     if trampoline.schedule_required():  # as the stock `subscribe`: sources run when all operators have subscribed

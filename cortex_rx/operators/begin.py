@@ -51,4 +51,4 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
     backend = checked_backend("backend", backend)
     start = StreamStart(backend, wait=check.seconds()("wait", wait), token=check.flag("token", token))
     # The gate is full while `Opened` is handled: the source asks the model, but emits nothing.
-    return beside(start.run, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}))
+    return beside(start.run, weigh=lambda _: 1, capacity=1, wants=frozenset({Opened}), holds=True)

@@ -24,10 +24,11 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
-from reactivex import Observable, abc
+from reactivex import Observable
 
 from cortex_rx.engine import FlowScheduler, Mailbox
 from cortex_rx.engine.deadline import TimeoutGuard
+from cortex_rx.engine.straight import subscribe
 from cortex_rx.errors import InvalidArgument, SourceConsumed
 
 __all__ = ["SingleUse", "TimedItems", "check_stream", "open_stream"]
@@ -122,7 +123,7 @@ async def _enter(manager: AbstractAsyncContextManager[T], stack: AsyncExitStack)
 def _subscribed(source: Observable[Any], flow: FlowScheduler, stack: AsyncExitStack) -> Mailbox[Any]:
     mailbox: Mailbox[Any] = Mailbox(flow)
     scope = flow.child(mailbox.gate)
-    subscription = source.subscribe(_OnLoop(mailbox), scheduler=scope)
+    subscription = subscribe(source, mailbox.on_next, mailbox.on_error, mailbox.on_completed, scope)
 
     async def leave() -> None:
         subscription.dispose()
@@ -130,29 +131,6 @@ def _subscribed(source: Observable[Any], flow: FlowScheduler, stack: AsyncExitSt
 
     stack.push_async_callback(leave)
     return mailbox
-
-
-class _OnLoop(abc.ObserverBase[Any]):
-    """Puts the items of an observable into a mailbox, from any thread."""
-
-    def __init__(self, mailbox: Mailbox[Any]) -> None:
-        self._mailbox = mailbox
-        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-
-    def _call(self, method: Callable[..., None], *args: Any) -> None:
-        if threading.get_ident() == self._thread:
-            method(*args)
-        else:
-            self._loop.call_soon_threadsafe(method, *args)
-
-    def on_next(self, value: Any) -> None:
-        self._call(self._mailbox.on_next, value)
-
-    def on_error(self, error: Exception) -> None:
-        self._call(self._mailbox.on_error, error)
-
-    def on_completed(self) -> None:
-        self._call(self._mailbox.on_completed)
 
 
 async def _at_once(items: Iterable[T]) -> AsyncGenerator[T, None]:

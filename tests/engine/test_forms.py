@@ -495,11 +495,6 @@ async def test_a_source_that_never_waits_lets_others_live():
     assert ticks >= 5
 
 
-async def test_outside_a_flow():
-    with pytest.raises(TypeError, match="use run"):
-        await from_async_iterable(Llm(1))
-
-
 # shared
 async def test_shared_readers_see_all_and_leave_alone():
     llm, db = Llm(300, pause=0.0001), Db(0.001)

@@ -1,0 +1,84 @@
+"""The borders between the engine and other code: stock operators, and code of users.
+
+Everything in a flow happens on the thread of its event loop. Other code may call from another thread
+(`ops.observe_on`, `ops.subscribe_on`), or without a flow (`observable.subscribe()`, `await observable`). Here its calls
+are brought back to the loop, in their order, and get a flow. Between two operators of the engine there is no border, so
+nothing here costs a token anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+from typing import TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+from reactivex.scheduler.eventloop import AsyncIOScheduler
+
+from cortex_rx.engine.scheduler import FlowScheduler, FlowTask
+from cortex_rx.engine.straight import Connect, FlowObservable
+
+__all__ = ["flow_observable"]
+
+T = TypeVar("T")
+
+
+def flow_observable(connect: Connect[T]) -> Observable[T]:
+    """The observable of an operator or source of the engine; other code that subscribes to it passes the border."""
+    return FlowObservable(connect, partial(_subscribed, connect))
+
+
+def _subscribed(
+    connect: Connect[T], observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+) -> abc.DisposableBase:
+    """Other code subscribes, on any thread; it may dispose on any thread, too."""
+    own = not isinstance(scheduler, FlowScheduler)
+    flow = scheduler if isinstance(scheduler, FlowScheduler) else _flow_instead_of(scheduler)
+    running = SingleAssignmentDisposable()
+
+    def start() -> None:
+        try:
+            running.disposable = connect(observer, flow)
+        except Exception as error:
+            observer.on_error(error)
+
+    def fail(failed: asyncio.Future[None]) -> None:
+        running.dispose()
+        observer.on_error(failed.exception())  # type: ignore[arg-type]  # `run` would raise it; here it is all there is
+
+    if own:
+        FlowScheduler.detached.add(flow)
+        flow.failed.add_done_callback(fail)
+    if flow.is_here():
+        running.disposable = connect(observer, flow)
+    else:
+        flow.call(start)
+    return Disposable(lambda: flow.call(running.dispose))
+
+
+def _flow_instead_of(scheduler: abc.SchedulerBase | None) -> FlowScheduler:
+    """A flow of its own for code that subscribes without one; refused within a running pipeline."""
+    loop: asyncio.AbstractEventLoop | None
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = None
+    task = asyncio.current_task() if loop else None
+    # `await observable` subscribes in a task, with an AsyncIOScheduler; `ops.subscribe_on` does it in a callback.
+    awaits = isinstance(scheduler, AsyncIOScheduler) and scheduler._loop is loop and task is not None
+    within = isinstance(task, FlowTask) or threading.get_ident() in FlowScheduler.subscribing
+    if loop and (scheduler is None or awaits) and not within:
+        return FlowScheduler()
+    if scheduler is None and loop is None:
+        raise TypeError(
+            "this pipeline runs on asyncio, and no event loop runs here: use asyncio.run(run(pipeline)), or subscribe "
+            "in a coroutine"
+        )
+    what = "no scheduler" if scheduler is None else f"a {type(scheduler).__name__}"
+    raise TypeError(
+        f"this pipeline was subscribed to with {what}, and not with the scheduler of the running pipeline: leave out "
+        "ops.subscribe_on, and pass on the scheduler that your own operator gets; use run() or stream() for a pipeline "
+        "within another"
+    )
