@@ -24,6 +24,7 @@ PAIRS = 200  # of each of ten reference streams
 
 OWN: dict[str, tuple[str, int, str]] = {
     "rolled back": ("streams:rollback", 1, "rolled back"),
+    "stopped": ("streams:stop", 1, "AnswerStopped"),
     "reopened": ("source open", 2, "finished"),
     "spooled": ("spool", 1, "NotStored"),
 }

@@ -1,5 +1,5 @@
-"""Programs of steps that Hypothesis draws: begin, say, crash, resume elsewhere, zombie, follow, stop, finish, spool,
-drain, delete, roll back.
+"""Programs of steps that Hypothesis draws: begin, say, crash, resume elsewhere, zombie, follow, stop here or by a
+request, finish, spool, drain, delete, roll back.
 
 Some steps are done at the same moment, while threads are busy: their writes share transactions.  The rules are in
 `tests/proofs/machine/programs.py`, what must hold after each step in `judge.py`, what a store must hold in `model.py`.
@@ -37,6 +37,7 @@ FIGURES = {
     "tokens refused": ("tokens refused", 60),
     "answers remembered": ("ended: remembered", 150),
     "partials kept": ("ended: ResumableStreamError", 10),
+    "stopped by a request": ("stopped by a request", 5),
     "answers stopped": ("ended: AnswerStopped", 50),
     "rolled back": ("streams:rollback", 15),
     "partials finished": ("partials finished", 80),

@@ -11,7 +11,7 @@ import asyncio
 import math
 import re
 from collections import Counter
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,17 @@ from proofs.crashes.references import REFERENCES, Epochs, FaultySpool, Model, Re
 
 from cortex_rx import Spool, SqliteBackend, default_chain, remember_stream
 from cortex_rx import operators as cx
+from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.chain import Chain
-from cortex_rx.errors import CortexError, Fenced, SpoolBusy, StillOwned, StreamNotFound, TokenUnknown
+from cortex_rx.errors import (
+    CortexError,
+    Fenced,
+    SpoolBusy,
+    StillOwned,
+    StoreUnavailable,
+    StreamNotFound,
+    TokenUnknown,
+)
 from cortex_rx.events import Begun, Delta, Ended, Opened, Replayed, RolledBack, StreamEvent
 from cortex_rx.sources.model_stream import prefill
 from cortex_rx.streams.follow import Position, follow
@@ -168,17 +177,29 @@ class _Case:
         if token:
             try:
                 params = {"memory_space_id": "space", "resume_from": token}
-                await self._read(seen, remember_stream(source, backend=store, chain=chain, spool=spool, **params))
+                again = remember_stream(source, backend=store, chain=chain, spool=spool, **params)
+                await self._read(seen, store, again)
                 return
             except (TokenUnknown, StreamNotFound):  # the question never was stored, or was taken back
                 seen.texts.clear()
-        await self._read(seen, remember_stream(source, backend=store, chain=chain, spool=spool, **PARAMS))
+        await self._read(seen, store, remember_stream(source, backend=store, chain=chain, spool=spool, **PARAMS))
 
-    async def _read(self, seen: Seen, answer: Any) -> None:
+    async def _read(self, seen: Seen, store: Any, answer: Any) -> None:
+        request = None
+        if self.reference.stopped and not self.seen:
+            request = asyncio.create_task(self._request_stop(store, answer))
         try:
             await seen.read(answer)
         finally:
             self.stream = self.stream or answer.stream_id
+            if request:
+                await request
+
+    async def _request_stop(self, store: Any, answer: Any) -> None:
+        """Ask the writer to stop, after some words. The request may fail as any write; then the answer goes on."""
+        await asyncio.sleep(2.5)
+        with suppress(StoreUnavailable, StreamNotFound):
+            await MemoryAPI(store).stop("space", answer.stream_id)
 
     async def _drain(self, spool: Spool, store: Any) -> None:
         while True:

@@ -52,6 +52,8 @@ class Reference:
     """Nothing is shown that is not stored."""
     spooled: bool = False
     """The store goes away in the first process, and what it cannot take waits in a spool."""
+    stopped: bool = False
+    """The first process is asked to stop, by a request in the store, after some words."""
     followed: bool = False
     """A reader on another connection follows the stream from its beginning to its end, over all its writers."""
 
@@ -66,6 +68,7 @@ REFERENCES: dict[str, Reference] = {
     "reopened": Reference(restart, another, {"max_retries": 2, "retry_delay": 400}, breaks=True),
     "durable": Reference(words=another, durable=True),
     "spooled": Reference(spooled=True),
+    "stopped": Reference(words=another, stopped=True),
     "followed": Reference(restart, another, followed=True),
 }
 

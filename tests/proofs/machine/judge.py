@@ -84,7 +84,10 @@ class Judge:
             assert not run.opened or text == run.text, what
             assert stream and (stream.state == "deleted" or (stream.state == "finished" and stream.text == text)), what
         elif isinstance(error, AnswerStopped):
-            assert run.stopped, what
+            assert run.stopped if error.by == "here" else run.requested, what
+            if error.by == "request" and mine and not run.trouble:
+                assert stream and stream.lease <= round(world.loop.wall() * 1000), f"{what}; its lease still runs"
+                world.counted["stopped by a request"] += 1
             world.waiting = world.waiting or run.trouble
             shown = run.seen.get(max(run.seen)) if run.seen else None
             if run.kept and shown and asked.failure != "rollback" and (stream is None or mine):

@@ -47,6 +47,8 @@ class Stream:
     texts: dict[int, str] = field(default_factory=lambda: {0: ""})
     """What is stored of each attempt."""
     lease: int = 0
+    stopping: int = 0
+    """The epoch whose writer was asked to stop."""
     claim: str | None = None
     claim_token: str | None = None
     presented: int = 0
@@ -202,9 +204,20 @@ class Model:
 
     def _renew(self, args: Args, now: int) -> dict[str, Any]:
         stream = self._owned(args)
+        if stream.state != "open":
+            return {}
+        self._leased(stream, {"lease": 10_000, **args}, now)
+        return self._told(stream)
+
+    def _stop(self, args: Args, now: int) -> dict[str, Any]:
+        stream = self._present(args)
         if stream.state == "open":
-            self._leased(stream, {"lease": 10_000, **args}, now)
-        return {}
+            stream.stopping = stream.epoch
+        return {"state": stream.state, "owned": stream.state == "open" and stream.lease > now}
+
+    def _told(self, stream: Stream) -> dict[str, Any]:
+        """Whether its writer is asked to stop."""
+        return {"stop": True} if stream.stopping == stream.epoch else {}
 
     # --- the text -----------------------------------------------------------------------------------------------------
 
@@ -214,7 +227,7 @@ class Model:
         self._put(stream, attempt, text)
         if stream.state == "open":
             self._leased(stream, args, now)
-        return {"end": len(text)}
+        return {"end": len(text), **self._told(stream)}
 
     def _written(self, stream: Stream, args: Args) -> tuple[int, str]:
         """What an append makes of the text."""

@@ -229,6 +229,8 @@ class Run:
     ended: bool = False
     refused: set[type[Exception]] = field(default_factory=set[type[Exception]])
     stopped: bool = False
+    requested: bool = False
+    """It was asked to stop, by a request in the store."""
     kept: bool = True
     """When it was stopped, its partial was to be kept."""
     trouble: bool = False
@@ -342,7 +344,7 @@ class Watched:
         self._accepted(call.path, call.args, expected)
         if call.refusal is not None:
             world.wrong.append(f"{said}: the store says {call.refusal!r}, and must say {expected!r}")
-        elif not expected.items() <= call.result.items():
+        elif not expected.items() <= call.result.items() or ("stop" in call.result) > ("stop" in expected):
             world.wrong.append(f"{said}: the store says {call.result}, and must say {expected}")
 
     def _forgotten(self, call: Call) -> bool:

@@ -93,6 +93,7 @@ ACTS = st.one_of(
     ),
     act("resume", name=one(streams), how=HOW, words=WORDS, token=TOKENS, force=st.booleans()),
     act("issue_token", name=one(streams)),
+    act("request_stop", name=one(streams)),
     act("write", name=one(streams), what=STRAYS),
     act("finish", name=one(streams)),
     act("remove", name=one(streams), whose=WHOSE),
@@ -256,6 +257,13 @@ class Machine(RuleBasedStateMachine):
     def issue_token(self, stream: str) -> None:
         with self.step("tokens issued") as world:
             world.do(world.issue_token(stream))
+
+    @some(streams)
+    @rule(stream=one(streams))
+    def request_stop(self, stream: str) -> None:
+        """Another process asks the writer to stop, by `memory.stop`."""
+        with self.step("stops requested") as world:
+            world.do(world.request_stop(stream))
 
     @some(streams)
     @rule(stream=one(streams), what=STRAYS)

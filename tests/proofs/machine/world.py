@@ -241,6 +241,19 @@ class World:
         else:
             assert stream.state == "rolledBack", f"{name} was not wanted, and is {stream.state}"
 
+    async def request_stop(self, name: str) -> None:
+        """Somebody else asks its writer to stop, whoever that is."""
+        asked = self.asked[name]
+        stream = self.stream(asked)
+        epoch = stream.epoch if stream else 0
+        with suppress(StreamNotFound):
+            found = await MemoryAPI(self.direct).stop(asked.space, asked.id)
+            self.counted["stops requested of a writer"] += found.owned
+        for run in asked.runs:
+            if stream is not None and stream.epoch == epoch == run.epoch:
+                run.requested = True
+        await asyncio.sleep(REST)
+
     async def at_once(self, at: str, acts: list[tuple[str, dict[str, Any]]], fault: str) -> None:
         """Several of the methods here, with their arguments; of each run only what comes first.
 
@@ -265,13 +278,21 @@ class World:
     async def wait(self, seconds: float) -> None:
         """Let time pass; after the interval of `persist_partial` everything must be durable."""
         before = {run: run.text for run in self.runs}
+        requested = [run for run in self.runs if run.requested and self._owns(run)]
         await asyncio.sleep(seconds)
+        if seconds >= 4.0:  # longer than between two heartbeats
+            for run in requested:
+                assert run.trouble or not self._owns(run) or (run.task and run.task.done()), f"{run.name} did not stop"
         for run, text in before.items():
             stream = self.stream(run.asked)
             mine = stream and stream.state == "open" and (stream.epoch, stream.attempt) == (run.epoch, run.attempt)
             if seconds >= 1.0 and mine and run in self.runs and not run.trouble:
                 assert stream and stream.text.startswith(text), f"{run.name}: {stream} lacks what came a second ago"
         await asyncio.sleep(REST)
+
+    def _owns(self, run: Run) -> bool:
+        stream = self.stream(run.asked)
+        return stream is not None and stream.state == "open" and stream.epoch == run.epoch
 
     async def crash(self, at: str) -> None:
         """A process ends, now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from proofs.stories.exchange import HOWS, Exchange, How, Run, Seen
@@ -137,6 +138,10 @@ class Client:
             if sim.chance(0.15):
                 quiet = False
                 beside.append(asyncio.create_task(self._stop(answer, run, sim.random.uniform(0, 8))))
+            others = Random(f"{sim.seed} {key} {len(exchange.runs)}")  # so that the rest of the story stays as it was
+            if others.random() < 0.1:
+                quiet = False
+                beside.append(asyncio.create_task(self._request_stop(run, others.uniform(0, 8))))
         note = f"{self._process.name}, {key}, {run}"
         try:
             result = await answer
@@ -144,6 +149,9 @@ class Client:
             raise  # a mistake of ours, whatever went wrong before
         except EXPECTED as error:
             run.error = error
+            if isinstance(error, AnswerStopped) and error.by == "request":
+                assert any(one.requested for one in exchange.runs), f"{key}: nobody has asked it to stop"
+                sim.count("stopped by a request")
             sim.note(f"{note}: {type(error).__name__}")
             sim.count(type(error).__name__)
             await asyncio.gather(*beside)
@@ -225,6 +233,20 @@ class Client:
                         return
         except EXPECTED:
             return
+
+    async def _request_stop(self, run: Run, delay: float) -> None:
+        """Ask the writer to stop from another connection, whoever it is by then."""
+        await asyncio.sleep(delay)
+        run.requested = True
+        self._story.eventful = True
+        backend = self._story.store()
+        try:
+            found = await MemoryAPI(backend).stop(self.exchange.space, self.exchange.stream)
+            self._sim.count("stops requested of a writer", found.owned)
+        except EXPECTED:
+            return
+        finally:
+            await backend.close()
 
     async def _stop(self, answer: Answer, run: Run, delay: float) -> None:
         """Stop it, in a pause or just when some text has come; what is not kept must be gone then, unless it had ended

@@ -107,6 +107,8 @@ class Run:
     seen: list[Seen] = field(default_factory=list[Seen])
     """That of each reader; the first one reads from the beginning."""
     begun: Begun | None = None
+    requested: bool = False
+    """Somebody has asked its writer to stop, by a request in the store."""
     error: BaseException | None = None
     spooled: Spooled | None = None
     remembered: str | None = None
