@@ -49,6 +49,7 @@ __all__ = [
     "RolledBack",
     "SourceReplayed",
     "StreamEvent",
+    "Waiting",
     "from_json",
     "to_json",
 ]
@@ -89,7 +90,9 @@ class Ownership:
 @final
 @dataclass(slots=True)
 class Opened(StreamEvent):
-    """Always the first event, once: who asks what.  `at` is wall time, seconds since the epoch.
+    """The first event, once: who asks what.  `at` is wall time, seconds since the epoch.
+
+    Only `Waiting` may come before it, in a stream that is taken over.
 
     `resumed` is set when the stream began in another process and was taken over.  `token` resumes it from now on.
     `claim` makes `streams:begin` idempotent when it is sent twice.  Both stay in this process.
@@ -112,6 +115,22 @@ class Opened(StreamEvent):
         """The arguments of `streams:begin`: those of the turn, and the id, the time and the claim of the stream."""
         stream = {"streamId": self.stream_id, "startedAt": round(self.at * 1000), "claim": self.claim}
         return stream | self.turn.arguments()
+
+
+@final
+@dataclass(slots=True)
+class Waiting(StreamEvent):
+    """The stream that is to be taken over has an owner, who may be alive: it is waited for.
+
+    It comes before `Opened`: what will be opened is not known yet.  It comes again if the owner gives a sign of life
+    meanwhile.  After 10 s the stream fails with `StillOwned`.
+    """
+
+    reason: str
+    """What is waited for, in words."""
+    until: float
+    """When the stream is free if nobody gives a sign of life until then: seconds since the epoch, by the store's
+    clock."""
 
 
 @final
@@ -375,6 +394,7 @@ class Custom(StreamEvent):
 
 BuiltinEvent: TypeAlias = (
     Opened
+    | Waiting
     | Begun
     | Replayed
     | SourceReplayed

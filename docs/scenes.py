@@ -92,6 +92,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
 
 LETTERS: dict[type, str] = {
     events.Opened: "O",
+    events.Waiting: "L",
     events.Begun: "B",
     events.Replayed: "Y",
     events.SourceReplayed: "Z",

@@ -33,6 +33,7 @@ from cortex_rx.events import (
     RolledBack,
     SourceReplayed,
     StreamEvent,
+    Waiting,
     from_json,
     to_json,
 )
@@ -86,6 +87,7 @@ phase = st.sampled_from(["initialization", "streaming", "fact-extraction", "stor
 STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     Opened: st.builds(Opened, turn, text, number, st.none() | st.builds(Ownership, text, count, count),
      st.none() | text),
+    Waiting: st.builds(Waiting, text, number),
     Begun: st.builds(Begun, text, count, count, st.none() | text, st.booleans()),
     Replayed: st.builds(Replayed, text, count, count, count),
     SourceReplayed: st.builds(SourceReplayed, text, count, number),

@@ -6,13 +6,24 @@ import asyncio
 import importlib
 import math
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Literal, TypeAlias
 
 from cortex_rx import validation as check
 from cortex_rx.errors import MissingExtra
-from cortex_rx.events import Delta, Ended, Measured, PartialStored, Problem, Replayed, Rewound, StreamEvent
+from cortex_rx.events import (
+    Delta,
+    Ended,
+    Measured,
+    Opened,
+    PartialStored,
+    Problem,
+    Replayed,
+    Rewound,
+    StreamEvent,
+    Waiting,
+)
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.models.records import StreamMetrics
 from cortex_rx.models.results import EnhancedRememberStreamResult
@@ -55,7 +66,7 @@ class Live:
         """The codes of the failures beside the stream, each once."""
         self.metrics: StreamMetrics | None = None
         self.notes: tuple[str, ...] = ()
-        """The outcome, and how to find the memory."""
+        """What is waited for; at the end the outcome, and how to find the memory."""
         self._position = TextPosition()
         self._first: float | None = None  # seconds since `Opened`; None for a late reader
         self._last = 0.0
@@ -74,6 +85,10 @@ class Live:
                 self._last, self.deltas, self.characters = at, event.index + 1, event.offset + len(text)
                 self.tail = (self.tail + text)[-TAIL:]
                 self.state = "streaming"
+            case Waiting(reason=reason, until=until):
+                self.notes = (f"waiting until {datetime.fromtimestamp(until, UTC):%H:%M:%S} UTC: {reason}",)
+            case Opened() if self.notes:
+                self.notes = ()
             case Replayed(text=text):
                 self.characters, self.deltas, self.tail = event.offset, event.index, text[-TAIL:]
                 self.state = "streaming" if text else self.state

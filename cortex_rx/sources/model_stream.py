@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
-from functools import partial
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeAlias
 
 from reactivex import Observable
@@ -28,13 +27,14 @@ from cortex_rx.events import (
     Resumed,
     SourceReplayed,
     StreamEvent,
+    Waiting,
 )
 from cortex_rx.models.turn import Turn
 from cortex_rx.sources.opening import SingleUse, check_stream
 from cortex_rx.sources.providers import Finish, Piece, Provider, openai_chat
 from cortex_rx.sources.reader import SourceReader
 from cortex_rx.sources.reopening import Reopenable, ResumePoint, SourceProgress, prefill, replayable, restart
-from cortex_rx.streams.takeover import ResumeFrom, take_over
+from cortex_rx.streams.takeover import ResumeFrom, TakenOverStream, take_over
 
 __all__ = [
     "Finish",
@@ -115,8 +115,9 @@ def from_stream(
     in the chain, and each `Delta` has its position in the source. The factory is called with a `ResumePoint`.
 
     With `resume`, a `ResumeFrom`, a stream that began in another process is taken over before the model is asked: first
-    `Opened`, then `Replayed` with the stored text, then the rest. Do not give a `turn`: it is stored. If the stream has
-    ended, the stored text is emitted and no model is asked.
+    `Opened`, then `Replayed` with the stored text, then the rest. While the former writer may be alive, `Waiting` says
+    until when. Do not give a `turn`: it is stored. If the stream has ended, the stored text is emitted and no model is
+    asked.
 
     Raises `InvalidArgument` at once for what cannot be a stream, and `NotResumable` if a source has to be reopened and
     does not say how. The stream fails with `TypeError` for an item of unknown type, `SourceConsumed` for a second
@@ -149,6 +150,8 @@ def from_stream(
     kinds: tuple[type[StreamEvent], ...] = (Opened, Delta, Ended, Custom, Problem)
     if declared is not None:
         kinds = (*kinds, Replayed, Resumed, SourceReplayed)
+    if resume is not None:
+        kinds = (*kinds, Waiting)
     me = object()
 
     def events(flow: FlowScheduler) -> AsyncGenerator[StreamEvent, None]:
@@ -158,7 +161,7 @@ def from_stream(
             reads.claim()  # before anything is shown, or stored
         point = flow.reopen_state or ReopenState()
         progress: SourceProgress = point.memo.setdefault(me, SourceProgress(declared))
-        first = partial(_first, progress, flow, turn, make_id, resume)
+        first = _first(progress, flow, turn, make_id, resume)
         return SourceReader(reads, progress, flow, provider).events(first)
 
     return declare(pull(events), kinds)
@@ -170,19 +173,30 @@ async def _first(
     turn: Turn | None,
     make_id: Callable[[], str],
     resume: ResumeFrom | None,
-) -> list[StreamEvent]:
+) -> AsyncGenerator[StreamEvent, None]:
     """The events before the text: `Opened` and, for a stream that is taken over, its stored text.
 
-    They come once. If taking over fails, nothing was emitted, and `resume` tries again.
+    They come once. If taking over fails, at most `Waiting` was emitted, and `resume` tries again.
     """
     if progress.begun:
-        return []
+        return
     progress.rewritten = flow.replays_upstream
     if resume is None:
         assert turn is not None
         progress.base, progress.begun = flow.time(), True
-        return [Opened(turn, stream_id_of(turn, make_id), flow.wall())]
-    taken = await take_over(resume, flow)
+        yield Opened(turn, stream_id_of(turn, make_id), flow.wall())
+        return
+    async with aclosing(take_over(resume, flow)) as taking:
+        async for taken in taking:
+            if isinstance(taken, Waiting):
+                yield taken
+            else:
+                for event in _taken_over(progress, flow, taken):
+                    yield event
+
+
+def _taken_over(progress: SourceProgress, flow: FlowScheduler, taken: TakenOverStream) -> list[StreamEvent]:
+    """The events with which a stream begins here that was taken over."""
     if taken.empty:
         raise EmptyAnswer("the stream was closed without an answer; the question is kept as unanswered")
     progress.base, progress.begun = flow.time() - max(0.0, flow.wall() - taken.started), True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from itertools import takewhile
 from typing import Any
@@ -52,12 +52,13 @@ class SourceReader:
         self._cursor: Cursor | None = None  # of the current item
         self._reason: str | None = None
 
-    async def events(self, first: Callable[[], Awaitable[list[StreamEvent]]]) -> AsyncGenerator[StreamEvent, None]:
+    async def events(self, first: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[StreamEvent, None]:
         """The events of `first`, then those of this opening, to `Ended`. Errors of the source are raised."""
-        for event in await first():
-            yield event
-            if type(event) is Ended:  # the stream had ended in another process
-                return
+        async with aclosing(first):
+            async for event in first:
+                yield event
+                if type(event) is Ended:  # the stream had ended in another process
+                    return
         progress, flow, time = self._progress, self._flow, self._flow.time
         base, bare = progress.base, self._bare
         plain = isinstance(self._source, SingleUse)

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
@@ -17,11 +18,12 @@ from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import TakenStream
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import Fenced, IdempotencyConflict, StillOwned
+from cortex_rx.events import Waiting
 from cortex_rx.models.records import Usage
 from cortex_rx.models.source_position import SourcePosition
 from cortex_rx.models.spelling import to_camel
 from cortex_rx.models.turn import TURN_CHECKS, Turn
-from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
+from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling, retrying
 
 __all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "TakenOverStream", "new_token", "read_text", "take_over", "token_hash"]
 
@@ -97,15 +99,22 @@ class TakenOverStream:
     """The stream was closed without an answer."""
 
 
-async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> TakenOverStream:
-    """Take the stream over, and read its stored text.
+async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> AsyncGenerator[Waiting | TakenOverStream, None]:
+    """Take the stream over, and read its stored text. Yields it last, after each `Waiting`.
 
     Raises `TokenUnknown`, `TokenExpired`, `TokenSuperseded`, `WrongMemorySpace`, `StillOwned` or `StreamNotFound`, and
     `Fenced` if another writer takes it over meanwhile.
     """
     token = new_token()
-    streams, space = Streams(resume.backend), resume.memory_space_id
-    answer = await _own(streams, resume, token, flow)
+    streams = Streams(resume.backend)
+    async with aclosing(_own(streams, resume, token, flow)) as owning:
+        async for answer in owning:
+            yield answer if isinstance(answer, Waiting) else await _read(streams, resume, answer, token)
+
+
+async def _read(streams: Streams, resume: ResumeFrom, answer: TakenStream, token: str) -> TakenOverStream:
+    """Check that it is the stream that is meant, and read its stored text."""
+    space = resume.memory_space_id
     turn = turn_of(answer["turn"])
     for name, value in resume.expected.items():
         if getattr(turn, name) != value:
@@ -136,7 +145,9 @@ async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> TakenOverStream:
     )
 
 
-async def _own(streams: Streams, resume: ResumeFrom, next_token: str, flow: FlowScheduler) -> TakenStream:
+async def _own(
+    streams: Streams, resume: ResumeFrom, next_token: str, flow: FlowScheduler
+) -> AsyncGenerator[Waiting | TakenStream, None]:
     """Take the stream over, after at most one lease of another writer."""
     call = streams.take_over(
         memory_space_id=resume.memory_space_id,
@@ -147,15 +158,21 @@ async def _own(streams: Streams, resume: ResumeFrom, next_token: str, flow: Flow
         token_ttl=round(TOKEN_TTL.total_seconds() * 1000),
         force=resume.take_over,
     )
-    deadline = flow.time() + LEASE.total_seconds()
+    deadline, until, pauses = flow.time() + LEASE.total_seconds(), 0.0, doubling(0.05, 1.0)
     while True:
         try:
-            return await retrying(lambda: call, Backoff(SHORT_PAUSES))
+            taken = await retrying(lambda: call, Backoff(SHORT_PAUSES))
+            break
         except StillOwned as error:
-            left = error.until / 1000 - flow.wall()  # by the local clock: it only decides when to ask again
             if flow.time() >= deadline:
                 raise
-            await asyncio.sleep(min(max(left, 0.05), max(deadline - flow.time(), 0.05)))
+            before, until = until, error.until / 1000
+        if until != before:
+            yield Waiting("the former writer may be alive: its lease has not ended", until)
+        # By the local clock, which may differ from the store's: it only decides when to ask again.
+        left = max(until - flow.wall(), next(pauses))
+        await asyncio.sleep(min(left, max(deadline - flow.time(), 0.05)))
+    yield taken
 
 
 def turn_of(args: Mapping[str, Any]) -> Turn:

@@ -9,6 +9,7 @@ import json
 import sys
 import urllib.parse
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def read(port: str, state: dict[str, Any], path: Path, how: str) -> None:
 def take(state: dict[str, Any], event: dict[str, Any]) -> None:
     """Apply an event to the text that is shown."""
     match event["type"]:
+        case "Waiting":  # a moment ago the server before this one was alive
+            print(f"{event['reason']}, until {datetime.fromtimestamp(event['until']):%H:%M:%S}")
         case "Begun":
             state |= {"stream": event["stream_id"], "token": event["token"], "epoch": event["epoch"]}
         case "Replayed":  # all that is stored: what was shown beyond it is gone

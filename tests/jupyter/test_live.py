@@ -11,7 +11,7 @@ import pytest
 from cortex_rx import Answer, AnswerStopped, Cortex, Turn, default_chain, from_stream
 from cortex_rx import operators as cx
 from cortex_rx.errors import InvalidArgument, MissingExtra, ResumableStreamError, StreamTimeout
-from cortex_rx.events import Delta, Ended, PartialStored, Problem, Replayed
+from cortex_rx.events import Delta, Ended, Opened, PartialStored, Problem, Replayed, Waiting
 from cortex_rx.jupyter import Live, live
 from cortex_rx.testing import assert_no_leaks, run_virtual
 
@@ -244,6 +244,17 @@ def test_an_answer_that_streams_already_or_is_over(lab):
     late, after = run_virtual(main())
     assert "It is " in late.frames[1] and "in 2 deltas" in late.frames[1] and "first text" not in late.frames[1]
     assert after.frames[-1] == late.frames[-1] and "first text after 100 ms" in after.frames[-1]
+
+
+def test_what_is_waited_for_is_shown_until_the_stream_is_opened():
+    view = Live()
+    assert view.add(Waiting("the former writer may be alive", 1_700_000_000.0))
+    assert repr(view).splitlines()[0].startswith("waiting: ")
+    assert repr(view).splitlines()[-1] == "waiting until 22:13:20 UTC: the former writer may be alive"
+    assert "22:13:20" in view._repr_html_()
+    opened = Opened(Turn("s", "c-1", "Hi!", agent_id="helper"), "stream-1", 1_700_000_000.0)
+    assert view.add(opened) and "22:13:20" not in repr(view)
+    assert not view.add(opened)
 
 
 def test_what_a_model_says_is_no_markup():

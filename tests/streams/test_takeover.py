@@ -32,7 +32,7 @@ from cortex_rx.errors import (
     TokenUnknown,
     WrongMemorySpace,
 )
-from cortex_rx.events import Begun, Chunked, Delta, Opened, Replayed, Resumed
+from cortex_rx.events import Begun, Chunked, Delta, Opened, Replayed, Resumed, Waiting, from_json, to_json
 from cortex_rx.sources.model_stream import ResumeFrom, prefill, replayable, restart
 from cortex_rx.streams.stopping import AnswerStopped
 from cortex_rx.testing import Faulty, run_virtual
@@ -546,6 +546,56 @@ def test_a_writer_that_died_is_waited_for_until_its_lease_runs_out(store: Any) -
         await answer.stop()
         assert await everything(two) == WHOLE
         await two.close()
+
+    run_virtual(main())
+
+
+def test_an_event_says_until_when_a_writer_that_died_is_waited_for(store: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        one, two = store(), store()
+        answer = remember_stream(replayable(model("Hello ", 1000)), backend=one, **PARAMS)
+        answer.detach()
+        await asyncio.sleep(4.0)
+        await one.close()
+        key = {"memorySpaceId": "space", "streamId": answer.stream_id}
+        until = (await two.query("streams:get", key))["leaseUntil"] / 1000
+        started = loop.time()
+        taken = remember_stream(
+            replayable(model("Ada!")), backend=two, memory_space_id="space", resume_from=answer.resume_token
+        )
+        seen = [(type(event), loop.time(), event) async for event in taken.events()]
+        assert [kind for kind, *_ in seen[:2]] == [Waiting, Opened]
+        (_, at_once, waiting), (_, later, _) = seen[:2]
+        assert (at_once, waiting.until) == (started, until)
+        assert 1_700_000_000 + later == pytest.approx(until) and later > started + 5
+        assert from_json(to_json(waiting)) == waiting
+        again = remember_stream(
+            replayable(model("x")), backend=two, memory_space_id="space", resume_from=taken.resume_token
+        )
+        assert [type(event) async for event in again.events()][0] is Opened  # it is over, so nothing is waited for
+        await answer.stop()
+        await two.close()
+
+    run_virtual(main())
+
+
+def test_a_writer_that_lives_is_waited_for_as_long_as_it_gives_signs_of_life(store: Any) -> None:
+    async def main() -> None:
+        async with store() as one, store() as two:
+            answer = remember_stream(replayable(model("Hello ", 100)), backend=one, **PARAMS)
+            answer.detach()
+            await asyncio.sleep(21.5)
+            seen: list[Any] = []
+            source = from_stream(
+                replayable(model("x")), resume=ResumeFrom(two, "space", str(answer.resume_token))
+            ).pipe(ops.do_action(seen.append))
+            with pytest.raises(StillOwned):
+                await run(source)
+            assert {type(event) for event in seen} == {Waiting}
+            untils = [event.until - 1_700_000_000 for event in seen]
+            assert untils == sorted(set(untils)) and untils[0] == pytest.approx(31) and untils[-1] == pytest.approx(40)
+            await answer.stop()
 
     run_virtual(main())
 

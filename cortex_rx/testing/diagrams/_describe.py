@@ -17,6 +17,7 @@ from cortex_rx.events import (
     Replayed,
     Resumed,
     SourceReplayed,
+    Waiting,
 )
 
 __all__ = ["describe", "shorten"]
@@ -45,6 +46,8 @@ def describe(value: object) -> str:
     match value:
         case Opened(turn=turn):
             return f"Opened {shorten(turn.user_message)} in {turn.memory_space_id}/{turn.conversation_id}"
+        case Waiting(reason=reason):
+            return f"Waiting: {shorten(reason)}"
         case Begun(memory_id=memory, epoch=epoch, attempt=attempt):
             return f"Begun {memory} epoch {epoch}{_again(attempt)}"
         case Replayed(text=text, offset=offset, attempt=attempt):

@@ -15,7 +15,7 @@ from reactivex import Observable, abc
 from cortex_rx.engine import stream
 from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.engine.scheduler import ReopenState
-from cortex_rx.events import Custom, Delta, Ended, Opened, StreamEvent, to_json
+from cortex_rx.events import Custom, Delta, Ended, Opened, StreamEvent, Waiting, to_json
 from cortex_rx.models.turn import Turn
 from cortex_rx.testing.diagrams.trace import Trace
 from cortex_rx.testing.leaks import left_on_loop
@@ -70,13 +70,14 @@ def script(
     number: int = 1,
     turn: Turn = TURN,
 ) -> Script:
-    """The usual answer: it opens, pauses, emits deltas and other events in between, and ends.
+    """The usual answer: it waits, opens, pauses, emits deltas and other events in between, and ends.
 
     `number` distinguishes streams in one store.
     """
     if number > 1:
         turn = Turn(turn.memory_space_id, f"c-{number}", turn.user_message, user_id="ada", user_name="Ada")
-    items: list[tuple[float, StreamEvent]] = [(0.0, Opened(turn, f"stream-{number}", EPOCH))]
+    opened = Opened(turn, f"stream-{number}", EPOCH)
+    items: list[tuple[float, StreamEvent]] = [(0.0, Waiting("the former writer", EPOCH)), (0.0, opened)]
     offset, at = 0, 0.3
     words = WORDS if deltas is None else WORDS[:deltas]
     for index, text in enumerate(words):
