@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.backends.base import is_backend
+from cortex_rx.engine.running import Shared
 from cortex_rx.errors import InvalidArgument, StoreClosed, UnsupportedOption
 from cortex_rx.pipeline.answer import LINGER
 from cortex_rx.spool import DeadLetters, DrainReport, Spool
@@ -28,7 +29,9 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 DEFAULT_PATH = "cortex.db"
 DEFAULT_SPOOL = "cortex-spool.db"
-STORE, LINGER_SECONDS, SPOOL = "CORTEX_STORE", "CORTEX_LINGER", "CORTEX_SPOOL"
+STORE, SPOOL = "CORTEX_STORE", "CORTEX_SPOOL"
+LINGER_SECONDS, CLOSE_SECONDS = "CORTEX_LINGER", "CORTEX_CLOSE_TIMEOUT"
+CLOSE_TIMEOUT = timedelta(seconds=10)  # with the 8 s that a flush may take, well under the 30 s that Kubernetes grants
 
 
 class Cortex:
@@ -36,8 +39,8 @@ class Cortex:
 
     `store` is the path of a SQLite file (created with mode 0600 if missing), ":memory:", or a `Backend`, which the
     caller closes.  The default comes from the environment (`from_env`), or is `cortex.db` in the current folder.
-    `linger` is how long a stream continues when nobody reads or awaits it.  `environ` replaces the environment
-    variables.
+    `linger` is how long a stream continues when nobody reads or awaits it.  `close_timeout` is how long a close waits
+    for running streams.  `environ` replaces the environment variables.
 
     `spool` is the file that keeps answers which the store could not take, until `drain_spool`.  It is a path, True for
     a file beside the store, or False for none.  The default is True for a remote store, else False.  Dead letters are
@@ -45,6 +48,10 @@ class Cortex:
 
     Nothing is opened before its first use.  Use `async with Cortex(...) as cortex`, or call `close()`.  Otherwise a
     warning in the log tells how many streams were still running at the end of the program.
+
+    A block that ends normally closes as `close()` does: streams that are used run on for `close_timeout` at most.  A
+    block that is left by an exception or a cancellation (Ctrl-C is one) waits for none: all its streams are stopped at
+    once, and what was shown is stored.
 
     >>> import asyncio
     >>> async def main():
@@ -62,6 +69,7 @@ class Cortex:
         store: str | os.PathLike[str] | Backend | None = None,
         *,
         linger: timedelta | None = None,
+        close_timeout: timedelta | None = None,
         spool: str | os.PathLike[str] | Spool | bool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -73,6 +81,11 @@ class Cortex:
         if linger is None:
             linger = _seconds(LINGER_SECONDS, given[LINGER_SECONDS]) if given.get(LINGER_SECONDS) else LINGER
         check.seconds(zero=True)("linger", linger)
+        if close_timeout is None:
+            text = given.get(CLOSE_SECONDS)
+            close_timeout = _seconds(CLOSE_SECONDS, text) if text else CLOSE_TIMEOUT
+        check.seconds(zero=True)("close_timeout", close_timeout)
+        self._close_timeout = close_timeout
         self._owned = not is_backend(store)
         self._backend: Backend = store if is_backend(store) else _open(store)
         if spool is None:
@@ -80,7 +93,7 @@ class Cortex:
             spool = False if spool == "off" else spool
         self._spool = spool if isinstance(spool, Spool) else _spool(store, spool)
         self._spooling = spool is not False
-        self._running: dict[asyncio.Task[Any], Callable[[], None]] = {}
+        self._running: dict[asyncio.Task[Any], Shared[Any, Any]] = {}
         self._closed = False
         kept_in = self._spool if self._spooling else None
         self.memory: MemoryAPI = MemoryAPI(self._backend, linger=linger, started=self._started, spool=kept_in)
@@ -95,8 +108,8 @@ class Cortex:
     def from_env(cls, environ: Mapping[str, str] | None = None, **keywords: Any) -> Cortex:
         """A client with settings from the environment; keywords take precedence.
 
-        `CORTEX_STORE`: the path of the SQLite file.  `CORTEX_LINGER`: seconds for `linger`.  `CORTEX_SPOOL`: the path
-        of the spool, or "off".
+        `CORTEX_STORE`: the path of the SQLite file.  `CORTEX_LINGER` and `CORTEX_CLOSE_TIMEOUT`: seconds for `linger`
+        and `close_timeout`.  `CORTEX_SPOOL`: the path of the spool, or "off".
 
         >>> Cortex.from_env({"CORTEX_STORE": ":memory:"})
         Cortex(SqliteBackend(':memory:'))
@@ -118,32 +131,54 @@ class Cortex:
         delivered."""
         return await self._spool.drain(self._backend)
 
-    def _started(self, task: asyncio.Task[Any], release: Callable[[], None]) -> None:
+    def _started(self, stream: Shared[Any, Any]) -> None:
         if self._closed:
             raise StoreClosed("the client was closed")
-        self._running[task] = release
-        task.add_done_callback(lambda done: self._running.pop(done, None))
+        assert stream.task is not None
+        self._running[stream.task] = stream
+        stream.task.add_done_callback(lambda done: self._running.pop(done, None))
 
-    async def close(self, timeout: timedelta = timedelta(seconds=30)) -> None:  # noqa: ASYNC109 - not of one await
-        """Let running streams finish, stop and flush the rest after `timeout`, and close the store.
+    async def close(self, timeout: timedelta | None = None) -> None:  # noqa: ASYNC109 - not of one await
+        """Let the running streams finish, stop the rest after `timeout`, and close the store.
+
+        `timeout` defaults to the client's `close_timeout`; 0 stops all at once.  Until then a stream runs on while a
+        caller reads or awaits it, or if it is detached.  A stream that nobody uses is stopped when its `linger` is
+        over.  What a stopped stream has shown is stored, for which 8 s are left at most.
 
         The streams no longer wait for their readers, which may still read what has come.  Streams on another event loop
-        are not touched.  A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.
+        are not touched.  A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.  When
+        this call is cancelled, it stops what still runs, closes the store, and only then raises `CancelledError`.
         """
-        patience = check.seconds(zero=True)("timeout", timeout)
+        patience = check.seconds(zero=True)("timeout", self._close_timeout if timeout is None else timeout)
         self._closed = True
-        loop = asyncio.get_running_loop()
-        if running := {task: release for task, release in self._running.items() if task.get_loop() is loop}:
-            for release in running.values():
-                release()
-            await asyncio.wait(running, timeout=patience)
-        if left := [task for task in self._running if task in running]:
-            for task in left:
-                task.cancel()
-            await asyncio.wait(left)
-            logger.warning("%d streams were stopped when the client was closed; their text is kept", len(left))
+        cancelled = await self._end_streams(patience)
         if self._owned:
             await self._backend.close()
+        if cancelled:
+            raise cancelled
+
+    async def _end_streams(self, patience: float) -> asyncio.CancelledError | None:
+        """End the streams of this loop; return the cancellation that came meanwhile, which must not cut off a flush."""
+        cancelled: asyncio.CancelledError | None = None
+        loop = asyncio.get_running_loop()
+        streams = {task: stream for task, stream in self._running.items() if task.get_loop() is loop}
+        if streams and patience:
+            for stream in streams.values():
+                stream.release()
+            try:
+                await asyncio.wait(streams, timeout=patience)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if left := {task for task in streams if not task.done()}:
+            for task in left:
+                streams[task].stop()
+            logger.warning("%d streams were stopped when the client was closed; their text is kept", len(left))
+        while left := {task for task in left if not task.done()}:
+            try:
+                await asyncio.wait(left)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        return cancelled
 
     async def __aenter__(self) -> Cortex:
         return self
@@ -151,7 +186,7 @@ class Cortex:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        await self.close(timedelta(0) if kind else None)
 
     def __repr__(self) -> str:
         return f"Cortex({self._backend!r})"

@@ -189,8 +189,8 @@ def _end(reader: Mailbox[Any], error: BaseException | None) -> None:
         reader.on_error(error if isinstance(error, Exception) else Stopped("the stream was stopped"))
 
 
-Started: TypeAlias = Callable[["asyncio.Task[Any]", Callable[[], None]], None]
-"""Gets the task of a pipeline that starts, and its `Shared.release`; may raise to refuse the start."""
+Started: TypeAlias = Callable[["Shared[Any, Any]"], None]
+"""Gets a pipeline that starts, with its task; may raise to refuse the start."""
 
 
 class Stopped(Exception):
@@ -202,8 +202,8 @@ class Shared(Generic[T, R]):
 
     It starts with its first use. The slowest reader sets the pace. Leaving (a `break`, a cancellation) ends only that
     reader. When it is not used for `linger` seconds, the pipeline is stopped and flushes, unless `detach` was called.
-    Its task is a plain one, so no cancel scope of a caller reaches into its cleanup; `started` is called with it.
-    Awaiting returns the result of the `fold`, or without a fold the last item.
+    Its task is a plain one, so no cancel scope of a caller reaches into its cleanup. `started` is called when it
+    starts. Awaiting returns the result of the `fold`, or without a fold the last item.
 
     >>> import reactivex as rx
     >>> async def main():
@@ -258,8 +258,7 @@ class Shared(Generic[T, R]):
         self._kept = True
 
     def release(self) -> None:
-        """Wait for no reader any more, and run to the end. Unread items are held for readers that read on."""
-        self.detach()
+        """Wait for no reader any more. Unread items are held for readers that read on."""
         self._fan.open()
         for reader in self._fan.readers:
             reader.gate.open()
@@ -275,18 +274,18 @@ class Shared(Generic[T, R]):
         if self._task is None:
             self._flow = FlowScheduler()
             self._fan: _Fan[T] = _Fan(self._capacity, self._fold, self._flow.future())
-            task = asyncio.create_task(self._run())
+            self._task = task = asyncio.create_task(self._run())
             if self._started:
                 try:
-                    self._started(task, self.release)
+                    self._started(self)
                 except BaseException:
+                    self._task = None
                     task.cancel()
                     raise
                 self._started = None  # it may hold what holds this
-            self._task = task
             task.add_done_callback(self._over)
             if self._stopped:
-                self._task.cancel()
+                task.cancel()
         elif self._task.get_loop() is not asyncio.get_running_loop():
             raise RuntimeError("this stream runs on another event loop: read and await it there")
         return self._task

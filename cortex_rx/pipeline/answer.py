@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import aclosing
 from copy import copy
 from datetime import timedelta
@@ -133,19 +133,8 @@ class Answer:
         self._fold = ResultFold()
         self._backend, self._spool = backend, spool
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
-            source, self._fold, linger=pause, started=self._begin
+            source, self._fold, linger=pause, started=partial(_start, started, self._fold)
         )
-        self._started = started
-
-    def _begin(self, task: asyncio.Task[EnhancedRememberStreamResult], release: Callable[[], None]) -> None:
-        if self._started:
-            self._started(task, release)
-        task.add_done_callback(self._over)
-
-    def _over(self, task: asyncio.Task[EnhancedRememberStreamResult]) -> None:
-        """Log a failure: a reader of text does not see one that comes after the end of the text."""
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, Stopped):
-            log.warning("stream %s ended with %s", self.stream_id, type(error).__name__)
 
     @property
     def stream_id(self) -> str | None:
@@ -260,3 +249,16 @@ class Answer:
 
 def _fine(task: asyncio.Task[Any]) -> bool:
     return not task.cancelled() and task.exception() is None
+
+
+def _start(started: Started | None, fold: ResultFold, shared: Shared[Any, Any]) -> None:
+    """Tell of a stream that starts, and log a failure: a reader of text does not see one after the end of the text."""
+
+    def over(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, Stopped):
+            log.warning("stream %s ended with %s", fold.opened and fold.opened.stream_id, type(error).__name__)
+
+    if started:
+        started(shared)
+    assert shared.task is not None
+    shared.task.add_done_callback(over)
