@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +12,6 @@ from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
 from cortex_rx.engine.running import Started
-from cortex_rx.events import StreamEvent
 from cortex_rx.models.options import (
     MemoryFilter,
     RememberParams,
@@ -29,7 +27,7 @@ from cortex_rx.pipeline.answer import LINGER, Answer
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.sources.model_stream import Provider
 from cortex_rx.spool.spool import Spool, checked_spool
-from cortex_rx.streams.follow import Position, follow
+from cortex_rx.streams.follow import Follower, Position, follow
 from cortex_rx.streams.takeover import new_token, token_hash
 
 __all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult"]
@@ -150,19 +148,17 @@ class MemoryAPI:
         """Remember an exchange whose answer is complete: `cortex_rx.remember` on this backend."""
         return await remember(params, backend=self._backend, started=self._started, spool=self._spool, **keywords)
 
-    async def follow(
+    def follow(
         self,
         memory_space_id: str,
         stream_id: str,
         after: int | Position = 0,
         *,
         every: timedelta = timedelta(milliseconds=200),
-    ) -> AsyncGenerator[StreamEvent, None]:
+    ) -> Follower:
         """Follow a stream in the store, whichever process writes it: `cortex_rx.streams.follow.follow` on this
         backend."""
-        async with aclosing(follow(self._backend, memory_space_id, stream_id, after, every=every)) as events:
-            async for event in events:
-                yield event
+        return follow(self._backend, memory_space_id, stream_id, after, every=every)
 
     async def interrupted(self, memory_space_id: str, *, limit: int = 100) -> _Streams:
         """The unfinished streams that no process writes any more, newest first.  Makes no tokens."""

@@ -15,12 +15,15 @@ from cortex_rx.engine.scheduler import FlowScheduler, Gate
 
 T = TypeVar("T")
 
+TWO_READ = "another task waits for the next item of this reader: give each task a reader of its own"
+
 
 class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
     """An observer that one reader iterates.
 
     An item is held until the reader asks for the next one. The end of the source, also an error, comes after the items
-    before it; the first end counts.
+    before it; the first end counts. A cancelled wait loses no item: the next one goes on. A second task that waits gets
+    a `RuntimeError`.
     """
 
     def __init__(self, flow: FlowScheduler, capacity: float = 32) -> None:
@@ -29,7 +32,7 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
         self.items: deque[T] = deque()
         self.end: Exception | bool = False
         self.reader: asyncio.Future[None] | None = None
-        self._reading = 0
+        self.reading: int = 0
 
     def on_next(self, value: T) -> None:
         self.gate.held += 1.0
@@ -57,7 +60,7 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
     async def __anext__(self) -> T:
         if not await self.more():
             raise StopAsyncIteration
-        self._reading = 1
+        self.reading = 1
         return self.items.popleft()
 
     async def batch(self) -> list[T]:
@@ -65,19 +68,21 @@ class Mailbox(abc.ObserverBase[T], AsyncIterator[T]):
         await self.more()
         batch = list(self.items)
         self.items.clear()
-        self._reading = len(batch)
+        self.reading = len(batch)
         return batch
 
     async def more(self) -> bool:
         """Wait for an item, or (False) for the end. The items returned before are released."""
-        if self._reading:
-            self.gate.release(self._reading)
-            self._reading = 0
+        if self.reading:
+            self.gate.release(self.reading)
+            self.reading = 0
         while not self.items:
             if isinstance(self.end, Exception):
                 raise self.end
             if self.end:
                 return False
+            if self.reader is not None and not self.reader.done():
+                raise RuntimeError(TWO_READ)
             self.reader = self.flow.future()
             await self.reader
         return True

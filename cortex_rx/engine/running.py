@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast, overload
 
 from reactivex import Observable, abc
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
-from cortex_rx.engine.mailboxes import Mailbox
+from cortex_rx.engine.mailboxes import TWO_READ, Mailbox
 from cortex_rx.engine.scheduler import FlowScheduler, Gate
 
 T = TypeVar("T")
 U = TypeVar("U")
 R = TypeVar("R")
+M = TypeVar("M", bound="ReaderMailbox[Any, Any]")
 T_contra = TypeVar("T_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
@@ -136,7 +137,7 @@ class LastItem(Generic[T]):
         return self._value[0]
 
 
-class Reader(Mailbox[U], Generic[T, U]):
+class ReaderMailbox(Mailbox[U], Generic[T, U]):
     """The mailbox of one reader of a `Shared`: `deliver` puts into it what the reader sees of an item.
 
     A subclass overrides `deliver`, and calls `on_completed` where its part of the stream ends.
@@ -152,7 +153,7 @@ class _Fan(abc.ObserverBase[T], Gate):
 
     def __init__(self, capacity: float, fold: Fold[T, Any], done: asyncio.Future[None]) -> None:
         Gate.__init__(self, capacity)
-        self.readers: tuple[Reader[T, Any], ...] = ()
+        self.readers: tuple[ReaderMailbox[T, Any], ...] = ()
         self._add = fold.add
         self.done = done
 
@@ -200,10 +201,10 @@ class Stopped(Exception):
 class Shared(Generic[T, R]):
     """A pipeline that runs once, in a task of its own, for any number of readers and awaiters.
 
-    It starts with its first use. The slowest reader sets the pace. Leaving (a `break`, a cancellation) ends only that
-    reader. When it is not used for `linger` seconds, the pipeline is stopped and flushes, unless `detach` was called.
-    Its task is a plain one, so no cancel scope of a caller reaches into its cleanup. `started` is called when it
-    starts. Awaiting returns the result of the `fold`, or without a fold the last item.
+    It starts with its first use. The slowest reader sets the pace. Leaving ends only that reader (see `Reader`). When
+    it is not used for `linger` seconds, the pipeline is stopped and flushes, unless `detach` was called. Its task is a
+    plain one, so no cancel scope of a caller reaches into its cleanup. `started` is called when it starts. Awaiting
+    returns the result of the `fold`, or without a fold the last item.
 
     >>> import reactivex as rx
     >>> async def main():
@@ -328,39 +329,23 @@ class Shared(Generic[T, R]):
         self._fan.end(None)
         return value
 
-    async def read(self, kind: Callable[[FlowScheduler, float], Reader[T, U]]) -> AsyncGenerator[U, None]:
-        """Read as a new reader, with a mailbox of this `kind`. The cleanup runs however the reader leaves.
-
-        A reader that has read to the end of its mailbox has not left: the pipeline then runs to its own end.
-        """
+    def _join(self, kind: Callable[[FlowScheduler, float], M]) -> M:
+        """Let a reader in, with a new mailbox of this `kind`."""
         task = self._enter()
-        reader = kind(self._flow, self._capacity)
+        mailbox = kind(self._flow, self._capacity)
         if task.done():
-            _end(reader, asyncio.CancelledError() if task.cancelled() else task.exception())
-        self._fan.readers += (reader,)
-        items, gate = reader.items, reader.gate
-        future = partial(asyncio.Future[None], loop=task.get_loop())
-        try:
-            while True:  # `async for item in reader`, in one frame: this runs for every token
-                while items:
-                    yield items.popleft()
-                    gate.held -= 1.0
-                    if gate.waiting:
-                        gate.release(0)
-                if end := reader.end:
-                    if isinstance(end, Exception):
-                        raise end
-                    self.detach()
-                    return
-                reader.reader = waiter = future()
-                await waiter
-        finally:
-            self._fan.readers = tuple(one for one in self._fan.readers if one is not reader)
-            gate.open()
-            self._leave()
+            _end(mailbox, asyncio.CancelledError() if task.cancelled() else task.exception())
+        self._fan.readers += (mailbox,)
+        return mailbox
 
-    def __aiter__(self) -> AsyncGenerator[T, None]:
-        return self.read(Reader[T, T])
+    def _part(self, mailbox: ReaderMailbox[T, Any]) -> None:
+        """A reader has left."""
+        self._fan.readers = tuple(one for one in self._fan.readers if one is not mailbox)
+        mailbox.gate.open()
+        self._leave()
+
+    def __aiter__(self) -> Reader[ReaderMailbox[T, T], T]:
+        return Reader(self, ReaderMailbox[T, T])
 
     def __await__(self) -> Generator[Any, None, R]:
         return self._wait().__await__()
@@ -374,3 +359,83 @@ class Shared(Generic[T, R]):
         if task.cancelled():
             raise Stopped("the stream was stopped")
         return task.result()
+
+
+class Reader(AsyncIterator[U], Generic[M, U]):
+    """One reader of a `Shared`: an iterator with a mailbox of its own, which it has from its first item on.
+
+    A cancellation ends only the wait for an item: the next `anext` goes on, with no item lost or repeated. A reader
+    leaves when it is dropped (a `break` drops the iterator of a loop), on any thread, or with `aclose`. One that has
+    read to the end of its mailbox has not left: the pipeline then runs to its own end. An error that ended the stream
+    is raised again by each further `anext`. One task at a time may read; a second one that waits gets a `RuntimeError`.
+
+    It is no generator, which would be finished by a cancellation, and which a loop that ends closes.
+    """
+
+    __slots__ = ("_future", "_kind", "_mailbox", "_parted", "_shared")
+
+    def __init__(self, shared: Shared[Any, Any], kind: Callable[[FlowScheduler, float], M]) -> None:
+        self._parted = False
+        self._shared, self._kind = shared, kind
+        self._mailbox: M | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> U:
+        mailbox = self._mailbox
+        if mailbox is None:
+            if self._parted:
+                raise StopAsyncIteration
+            self._mailbox = mailbox = self._shared._join(self._kind)
+            self._future = partial(asyncio.Future[None], loop=mailbox.flow._loop)
+        # `Mailbox.__anext__`, in one frame: this runs for every token.
+        if mailbox.reading:
+            mailbox.reading = 0
+            gate = mailbox.gate
+            gate.held -= 1.0
+            if gate.waiting:
+                gate.release(0)
+        items = mailbox.items
+        try:
+            while not items:
+                if mailbox.end:
+                    self._at_end(mailbox.end)
+                if mailbox.reader is not None and not mailbox.reader.done():
+                    raise RuntimeError(TWO_READ)
+                mailbox.reader = waiter = self._future()
+                await waiter
+        except BaseException:
+            del self  # the traceback would keep a reader that is dropped from leaving
+            raise
+        mailbox.reading = 1
+        item: U = items.popleft()
+        return item
+
+    def _at_end(self, end: Exception | bool) -> NoReturn:
+        if end is True and not self._parted:
+            self._shared.detach()
+        self._part()
+        if isinstance(end, Exception):
+            raise end
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Leave. Nothing more is read."""
+        self._part()
+        if mailbox := self._mailbox:
+            mailbox.items.clear()
+            mailbox.end = True
+            mailbox.wake()
+
+    def _part(self) -> None:
+        if not self._parted:
+            self._parted = True
+            if self._mailbox is not None:
+                self._shared._part(self._mailbox)
+
+    def __del__(self) -> None:
+        if not self._parted and (mailbox := self._mailbox) is not None:
+            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+                # Not now: this may be another thread, or in the middle of anything.
+                mailbox.flow._loop.call_soon_threadsafe(self._shared._part, mailbox)

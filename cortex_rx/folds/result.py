@@ -103,6 +103,7 @@ class ResultFold:
     """
 
     __slots__ = (
+        "_before",
         "_begun",
         "_buffer",
         "_early",
@@ -122,6 +123,7 @@ class ResultFold:
 
     def __init__(self) -> None:
         self._position = TextPosition()
+        self._before = 0, 0
         self._begin("")
         self._retries = 0
         self._early = 0  # facts that were found before the end of the text
@@ -162,6 +164,11 @@ class ResultFold:
         return self._position.attempt
 
     @property
+    def before(self) -> tuple[int, int]:
+        """The attempt and the length of the text before it last began anew or was cut back."""
+        return self._before
+
+    @property
     def opened(self) -> Opened | None:
         """The first event, once it has come."""
         return self._opened
@@ -189,7 +196,10 @@ class ResultFold:
             write = self._write  # CPython 3.11 makes a read of an attribute fast, a call of one as a method not
             write(event.text)
             return
+        before = position.attempt, self._buffer.tell()
         move = self.position.take(event)
+        if move in (Move.ANEW, Move.CUT):
+            self._before = before
         if move is Move.ANEW:
             self._begin(event.text if isinstance(event, Replayed) else "")
         elif move is Move.CUT:

@@ -1,11 +1,12 @@
 """The default chain, the `Answer`, and the functions that run them."""
 
-from cortex_rx.pipeline.answer import Answer
+from cortex_rx.pipeline.answer import Answer, AnswerReader
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember, remember_stream
 
 __all__ = [
     "Answer",
+    "AnswerReader",
     "default_chain",
     "remember",
     "remember_stream",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from contextlib import aclosing
+from collections.abc import Callable, Generator
 from copy import copy
 from datetime import timedelta
 from functools import partial
@@ -17,10 +16,10 @@ from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.engine import FlowScheduler
-from cortex_rx.engine.running import Reader, Shared, Started, Stopped
+from cortex_rx.engine.running import Reader, ReaderMailbox, Shared, Started, Stopped
 from cortex_rx.errors import TextDiverged
 from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
-from cortex_rx.folds.position import Move
+from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.result import ResultFold
 from cortex_rx.models.records import MemoryEntry
 from cortex_rx.models.results import EnhancedRememberStreamResult
@@ -30,7 +29,7 @@ from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "AnswerReader"]
 
 U = TypeVar("U")
 
@@ -39,20 +38,27 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 LINGER: timedelta = timedelta(seconds=1)
 
 
-class _AnswerReader(Reader[StreamEvent, U]):
+class _Mailbox(ReaderMailbox[StreamEvent, U]):
+    """The mailbox of a reader of an answer. It knows how far its reader has seen the text."""
+
     def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
         super().__init__(flow, capacity)
-        self._fold = fold
+        self.fold: ResultFold = fold
 
     def on_error(self, error: Exception) -> None:
-        super().on_error(AnswerStopped(self._fold.token) if type(error) is Stopped else error)
+        super().on_error(AnswerStopped(self.fold.token) if type(error) is Stopped else error)
+
+    def seen(self) -> tuple[int, int]:
+        """The attempt of the text that the reader has seen, and how much of it."""
+        raise NotImplementedError
 
 
-class _TextReader(_AnswerReader[str]):
+class _TextMailbox(_Mailbox[str]):
     def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
         super().__init__(fold, flow, capacity)
-        self._position, self._seen = copy(fold.position), fold.offset > 0
+        self._position, self._any = copy(fold.position), fold.offset > 0
         self._shown = self._position.attempt  # the attempt that is shown; -1 once the text has begun again
+        self._until: tuple[int, int] | None = None  # how far the shown text came before it began again
         if fold.text:
             self.on_next(fold.text)
         if fold.ended is not None:
@@ -60,7 +66,7 @@ class _TextReader(_AnswerReader[str]):
 
     def deliver(self, item: StreamEvent) -> None:
         if type(item) is Delta and item.attempt == self._shown:
-            self._seen = True
+            self._any = True
             self.gate.held += 1.0  # `on_next`, inlined: this runs for every token
             self.items.append(item.text)
             if (reader := self.reader) is not None:
@@ -75,20 +81,82 @@ class _TextReader(_AnswerReader[str]):
     def _other(self, item: StreamEvent) -> None:
         move = self._position.take(item)
         if move in (Move.ANEW, Move.CUT):
-            self._shown = -1 if self._seen else self._position.attempt
+            if not self._any:
+                self._shown = self._position.attempt
+            elif self._until is None:
+                self._shown, self._until = -1, self.fold.before
         if isinstance(item, Delta | Replayed) and item.text and move is not Move.OTHER:
             if self._shown < 0:
                 self.on_error(TextDiverged("the text began again; this reader had seen other text"))
             else:
-                self._seen = True
+                self._any = True
                 self.on_next(item.text)
 
+    def seen(self) -> tuple[int, int]:
+        attempt, shown = self._until or (self._shown, self.fold.offset)
+        return attempt, shown - sum(map(len, self.items))
 
-class _EventReader(_AnswerReader[StreamEvent]):
+
+class _EventMailbox(_Mailbox[StreamEvent]):
     def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
         super().__init__(fold, flow, capacity)
+        self.position: TextPosition = TextPosition(fold.attempt)  # of what the reader has seen
         if fold.opened:
             self.on_next(Replayed(fold.text, fold.offset, fold.index, fold.attempt))
+
+    def seen(self) -> tuple[int, int]:
+        return self.position.attempt, self.position.offset
+
+
+class AnswerReader(Reader["_Mailbox[Any]", U]):
+    """One reader of an `Answer`: an async iterator that knows how far its reader has seen the answer.
+
+    A cancellation ends only the wait for an item, so `asyncio.wait_for(anext(reader), 15)` may be repeated: nothing is
+    lost, and nothing comes twice.  A reader leaves when it is dropped (a `break` drops the iterator of a loop), or with
+    `await reader.aclose()`.  One task at a time may read it.
+    """
+
+    __slots__ = ("_fold", "_seen")
+
+    def __init__(
+        self,
+        shared: Shared[StreamEvent, Any],
+        fold: ResultFold,
+        kind: Callable[[ResultFold, FlowScheduler, float], _Mailbox[U]],
+    ) -> None:
+        super().__init__(shared, partial(kind, fold))
+        self._fold = fold
+        self._seen: tuple[int, int] | None = None  # once it has left
+
+    @property
+    def position(self) -> Position | None:
+        """How far the answer is for who has read what this reader has given: `memory.follow` goes on from there.
+
+        It is right also for a reader that is slow, late, or has left.  None before the stream has begun in the store.
+        None also if the exchange had been stored before: the text shown now may differ.
+        """
+        begun = self._fold.begun
+        if begun is None or begun.stored_before:
+            return None
+        attempt, offset = self._seen or (self._mailbox.seen() if self._mailbox else (self._fold.attempt, 0))
+        return Position(offset, begun.attempt + attempt, begun.epoch)
+
+    def _part(self) -> None:
+        if self._mailbox and not self._seen:
+            self._seen = self._mailbox.seen()
+        super()._part()
+
+
+class _EventReader(AnswerReader[StreamEvent]):
+    __slots__ = ()
+
+    async def __anext__(self) -> StreamEvent:
+        event = await super().__anext__()
+        if isinstance(event, Ended):
+            self._shared.detach()
+        assert isinstance(self._mailbox, _EventMailbox)
+        self._mailbox.position.take(event)
+        return event
 
 
 class Answer:
@@ -142,18 +210,6 @@ class Answer:
         return self._fold.opened.stream_id if self._fold.opened else None
 
     @property
-    def position(self) -> Position | None:
-        """How far the answer is, for a reader that may come back and `follow` it.
-
-        None before the stream has begun.  None also if the exchange had been stored before: the text shown now may
-        differ.
-        """
-        begun = self._fold.begun
-        if begun is None or begun.stored_before:
-            return None
-        return Position(self._fold.offset, self._fold.position.stored_attempt, begun.epoch)
-
-    @property
     def resume_token(self) -> str | None:
         """The token that resumes the stream in another process; None before the stream has begun.
 
@@ -166,17 +222,16 @@ class Answer:
         """The text so far."""
         return self._fold.text
 
-    def __aiter__(self) -> AsyncGenerator[str, None]:
-        """The text, as it comes.  A late reader first gets the text so far, in one piece."""
-        return self._shared.read(partial(_TextReader, self._fold))
+    def __aiter__(self) -> AnswerReader[str]:
+        """The text, as it comes.  A late reader first gets the text so far, in one piece.
 
-    async def events(self) -> AsyncIterator[StreamEvent]:
+        A text that begins again (a `restart` source) raises `TextDiverged` in a reader that has seen other text.
+        """
+        return AnswerReader(self._shared, self._fold, _TextMailbox)
+
+    def events(self) -> AnswerReader[StreamEvent]:
         """Every event, as it comes, to the end of the stream.  A late reader first gets a `Replayed`."""
-        async with aclosing(self._shared.read(partial(_EventReader, self._fold))) as events:
-            async for event in events:
-                if isinstance(event, Ended):
-                    self._shared.detach()
-                yield event
+        return _EventReader(self._shared, self._fold, _EventMailbox)
 
     def __await__(self) -> Generator[Any, None, EnhancedRememberStreamResult]:
         return self._wait().__await__()

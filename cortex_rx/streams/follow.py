@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import repeat
+from typing import Self
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import StreamPage
+from cortex_rx.engine.mailboxes import TWO_READ
 from cortex_rx.errors import StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
 from cortex_rx.models.options import ids
 from cortex_rx.models.records import Usage
 from cortex_rx.retry.pauses import Backoff, retrying, within
 
-__all__ = ["Position", "follow"]
+__all__ = ["Follower", "Position", "follow"]
 
 _PAGE = 65_536  # code points of one event
 _AWAY = 30.0  # seconds that a store may be unavailable
@@ -30,7 +32,8 @@ _ASK_AGAIN = 5.0  # the longest pause meanwhile, in seconds
 class Position:
     """How far a reader has seen an answer: `offset` code points of `attempt`, written under `epoch`.
 
-    `answer.position` returns it. As JSON it is three numbers.
+    A reader's `position` is one: that of `aiter(answer)`, of `answer.events()` and of `memory.follow(...)`. As JSON it
+    is three numbers.
 
     >>> Position(offset=120, attempt=0, epoch=1)
     Position(offset=120, attempt=0, epoch=1)
@@ -45,14 +48,14 @@ class Position:
             check.whole()(name, getattr(self, name))
 
 
-async def follow(
+def follow(
     backend: Backend,
     memory_space_id: str,
     stream_id: str,
     after: int | Position = 0,
     *,
     every: timedelta = timedelta(milliseconds=200),
-) -> AsyncGenerator[StreamEvent, None]:
+) -> Follower:
     """The text of a stream from `after` on, to its end: first the stored text, then new text as it is stored.
 
     Yields `Delta`s, whose `index` counts from 0 here. The last event is `Ended`, `Interrupted` (no process writes any
@@ -69,61 +72,101 @@ async def follow(
     ...         turn = {"memory_space_id": "s", "conversation_id": "c-1", "user_message": "Hi!"}
     ...         answer = cortex.memory.remember_stream(["Hello ", "Ada"], **turn, user_id="ada", user_name="Ada")
     ...         await answer
-    ...         return [event async for event in cortex.memory.follow("s", answer.stream_id, after=6)]
+    ...         reader = cortex.memory.follow("s", answer.stream_id, after=6)
+    ...         return [(event, reader.position.offset) async for event in reader]
     >>> asyncio.run(main())
-    [Delta(text='Ada', ...), Ended(reason='stop', offset=9, index=1, usage=None)]
+    [(Delta(text='Ada', ...), 9), (Ended(reason='stop', offset=9, index=1, usage=None), 9)]
     """
     checked_backend("backend", backend)
     ids(memory_space_id=memory_space_id, stream_id=stream_id)
-    streams = Streams(backend)
     if not isinstance(after, Position):
         after = Position(check.whole()("after", after))
-    pause = check.seconds()("every", every)
-    offset, index, seen = after.offset, 0, False
-    epoch = after.epoch or None  # of the text read so far; without it, lost text cannot be noticed
-    attempt = after.attempt if epoch else None
-    while True:
+    return Follower(Streams(backend), memory_space_id, stream_id, after, check.seconds()("every", every))
+
+
+class Follower(AsyncIterator[StreamEvent]):
+    """One reader of a stream in the store; `follow` makes it.
+
+    A cancellation ends only the wait for an event: the next `anext` goes on, with no event lost or repeated. After an
+    error of the store, too, the next `anext` goes on. One task at a time may read it.
+    """
+
+    def __init__(self, streams: Streams, space: str, stream_id: str, after: Position, pause: float) -> None:
+        self._streams, self._space, self._stream_id, self._pause = streams, space, stream_id, pause
+        self._offset, self._attempt, self._epoch = after.offset, after.attempt, after.epoch
+        self._known = after.epoch > 0  # under which attempt and epoch; without them, lost text cannot be noticed
+        self._index = 0
+        self._found = self._done = self._reading = False
+
+    @property
+    def position(self) -> Position:
+        """How far the answer is for who has read what this reader has given: another `follow` goes on from there."""
+        return Position(self._offset, self._attempt, self._epoch)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        if self._reading:
+            raise RuntimeError(TWO_READ)
+        self._reading = True
+        try:
+            while not self._done:
+                event = self._take(await self._look())  # no `await` between taking a page and giving its event
+                if event is not None:
+                    return event
+                await asyncio.sleep(self._pause)
+        finally:
+            self._reading = False
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        self._done = True
+
+    async def _look(self) -> StreamPage | None:
+        """The next page of the text; None if the stream is gone."""
         look = partial(
-            streams.read,
-            memory_space_id=memory_space_id,
-            stream_id=stream_id,
-            after=offset,
-            attempt=attempt,
-            epoch=epoch,
+            self._streams.read,
+            memory_space_id=self._space,
+            stream_id=self._stream_id,
+            after=self._offset,
+            attempt=self._attempt if self._known else None,
+            epoch=self._epoch if self._known else None,
             limit=_PAGE,
         )
         try:
-            page = await retrying(look, Backoff(within(_AWAY, repeat(min(pause, _ASK_AGAIN)))))
+            return await retrying(look, Backoff(within(_AWAY, repeat(min(self._pause, _ASK_AGAIN)))))
         except StreamNotFound:
-            if not seen:
+            if not self._found:
                 raise
-            page = None
-        seen = True
+            return None
+
+    def _take(self, page: StreamPage | None) -> StreamEvent | None:
+        """The event that a page means; None if there is nothing new."""
+        self._found = True
         if page is None or page["state"] == "rolledBack":
-            yield RolledBack(stream_id)
-            return
+            self._done = True
+            return RolledBack(self._stream_id)
         newest, until = page["attempts"], page["certain"]
+        begun_anew = self._known and newest != self._attempt
         # The epoch of the stored text, so that a rollback and a new beginning between two reads are noticed.
-        epoch = page["epoch"]
-        begun_anew = attempt is not None and newest != attempt
-        if begun_anew or offset > until:
-            attempt, offset = newest, 0 if begun_anew else until
-            yield Rewound(attempt, offset)
-            continue
-        attempt = newest
-        if page["text"]:
+        self._known, self._attempt, self._epoch = True, newest, page["epoch"]
+        if begun_anew or self._offset > until:
+            self._offset = 0 if begun_anew else until
+            return Rewound(newest, self._offset)
+        if text := page["text"]:
             at = max(0.0, (page["updatedAt"] - page["createdAt"]) / 1000)
-            yield Delta(page["text"], index, offset, attempt, at)
-            offset += len(page["text"])
-            index += 1
-            continue
-        if page["state"] != "open":
-            yield _ended(page, offset, index)
-            return
-        if not page["owned"]:
-            yield Interrupted(attempt, offset)
-            return
-        await asyncio.sleep(pause)
+            delta = Delta(text, self._index, self._offset, newest, at)
+            self._offset += len(text)
+            self._index += 1
+            return delta
+        if page["state"] == "open" and page["owned"]:
+            return None
+        self._done = True
+        if page["state"] == "open":
+            return Interrupted(newest, self._offset)
+        return _ended(page, self._offset, self._index)
 
 
 def _ended(page: StreamPage, offset: int, index: int) -> Ended:

@@ -35,6 +35,9 @@ HANDED = {
     "Gate": "the engine makes gates for its mailboxes",
     "LastItem": "the fold of a `Shared` that is given none",
     "Reader": "made by a `Shared`, for each reader",
+    "ReaderMailbox": "made by a `Reader`",
+    "AnswerReader": "made by an `Answer`",
+    "Follower": "made by `follow`",
     "TimeoutGuard": "how a source keeps to a limit",
     "pull": "how `from_stream` asks the flow",
     "declare": "how `from_stream` says what it emits",
@@ -61,7 +64,7 @@ MODULES = [
 ENGINE = {
     "deadline": ("SourceTimedOut", "TimeoutGuard", "TimeoutPolicy"),
     "frames": ("after_failure", "pull", "resume"),
-    "running": ("Fold", "LastItem", "Reader", "Shared", "Started", "Stopped"),
+    "running": ("Fold", "LastItem", "Reader", "ReaderMailbox", "Shared", "Started", "Stopped"),
     "scheduler": ("LIMIT", "ForeignCancellation", "Gate", "ReopenState"),
 }
 """What other rooms take from the modules of the engine, and the author of an operator does not need."""

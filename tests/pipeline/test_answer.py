@@ -463,18 +463,19 @@ async def test_what_is_shown_of_an_exchange_that_is_stored_already_is_no_place_i
     """It may be another text. A reader that came back with such a position would get the rest of the stored one."""
     turn = TURN | {"idempotency_key": "k-1"}
     first = cortex.memory.remember_stream(Model("one two three"), **turn)
-    async for _ in first:
-        assert first.position is not None
+    texts = aiter(first)
+    async for _ in texts:
+        assert texts.position is not None
     await first
     again = cortex.memory.remember_stream(Model("uno dos"), **turn)
     shown = ""
     with pytest.raises(IdempotencyConflict):
-        async for event in again.events():
+        async for event in (events := again.events()):
             if isinstance(event, Begun):
                 assert event.stored_before
             elif isinstance(event, Delta):
                 shown += event.text
-            assert again.position is None
+            assert events.position is None
     assert shown == "uno dos"
 
 

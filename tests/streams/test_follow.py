@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,13 @@ def text_of(events: list[Any], after: int = 0) -> str:
             assert (event.offset, event.index) == (offset, index)
             text, offset, index = text + event.text, offset + len(event.text), index + 1
     return text
+
+
+async def position_of(answer: Any) -> Any:
+    """The position of a reader that has seen all the text so far."""
+    async with aclosing(aiter(answer)) as texts:
+        await anext(texts)
+        return texts.position
 
 
 def played(tmp_path: Path, main: Any) -> Any:
@@ -181,10 +189,10 @@ def test_what_was_shown_and_lost_with_its_process_is_rewound_and_never_spliced(t
 
     async def main(two: Two) -> None:
         answer = two.stream("one ", 0.7, "two ", 1000)
-        async for text in answer:
+        async for text in (texts := aiter(answer)):
             if text == "two ":
                 break
-        place = answer.position
+        place = texts.position
         assert place == Position(8, 0, 1)
         answer.detach()
         await two.stores[0].close()  # within the interval
@@ -199,7 +207,7 @@ def test_what_was_shown_and_lost_with_its_process_is_rewound_and_never_spliced(t
         events = await two.follow(answer.stream_id, place)
         assert events[0] == Rewound(0, 4)
         assert text_of(events[1:], 4) == "six seven eight"
-        assert text_of(await two.follow(answer.stream_id, again.position), 19) == ""
+        assert text_of(await two.follow(answer.stream_id, await position_of(again)), 19) == ""
 
     played(tmp_path, main)
 
@@ -226,9 +234,9 @@ def test_an_attempt_that_was_lost_whole_is_never_taken_for_the_next_of_the_same_
             memory_space_id="space",
             resume_from=first.resume_token,
         )
-        async for _ in second:
+        async for _ in (texts := aiter(second)):
             break
-        place = second.position
+        place = texts.position
         assert place == Position(9, 1, 2)
         await store.close()  # within the interval
         await second.stop()
@@ -258,7 +266,7 @@ def test_a_new_attempt_begins_anew(tmp_path: Path) -> None:
         answer = two.stream("one ", 2, ConnectionResetError())
         answer.detach()
         await asyncio.sleep(3)
-        place = answer.position
+        place = await position_of(answer)
         token = answer.resume_token
         again = two.writer.memory.remember_stream(
             restart(lambda point: ["uno dos"]), memory_space_id="space", resume_from=token
@@ -335,7 +343,7 @@ def test_a_place_in_an_attempt_before_the_stream_was_taken_back(tmp_path: Path) 
     async def main(two: Two) -> None:
         await fails(two, "one ")
         answer = await fails(two, "two ")
-        place = answer.position
+        place = await position_of(answer)
         assert (place.attempt, place.offset) == (1, 4)
         await answer.stop(keep_partial=False)
         await fails(two, "three ")
@@ -364,14 +372,14 @@ def test_an_attempt_that_was_shown_and_never_stored_is_not_that_of_the_next_writ
         await asyncio.sleep(2)
         await two.stores[0].close()  # from now on nothing of it is written
         await asyncio.sleep(2)
-        place, token = first.position, first.resume_token
+        place, token = await position_of(first), first.resume_token
         assert (place.attempt, place.offset) == (1, 8)
         await asyncio.sleep(12)
         params = keyed if again == "under its key" else {"memory_space_id": "space", "resume_from": token}
         text = "three three three"
         last = two.reader.memory.remember_stream(restart(lambda point: [text]), **params)
         assert (await last).full_response == text
-        assert last.position.attempt == 1
+        assert (await position_of(last)).attempt == 1
         events = await two.follow(last.stream_id, place)
         assert events[0] == Rewound(1, 0)
         assert text_of(events[1:]) == text

@@ -189,7 +189,7 @@ class World:
 
     async def _reading(self, run: Run, answer: Answer) -> Any:
         """Read all events, then wait for the result."""
-        async with aclosing(answer.events()) as events:  # type: ignore[type-var]
+        async with aclosing(answer.events()) as events:
             async for event in events:
                 if isinstance(event, Replayed):
                     run.seen[event.attempt] = event.text

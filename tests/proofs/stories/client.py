@@ -82,7 +82,7 @@ class Client:
         there.
         """
         run = next((run for run in self.runs if run.open and run.begun and run.seen[0].texts), None)
-        if run is None or run.begun is None or run.begun.stored_before:  # `answer.position` would be None
+        if run is None or run.begun is None or run.begun.stored_before:  # a reader's position would be None
             return None
         seen = Seen()
         seen.attempt, seen.epoch = run.begun.attempt + run.seen[0].attempt, run.begun.epoch
@@ -174,7 +174,7 @@ class Client:
         faulty = self._process.fired or self._story.outage[1] > self._story.outage[0]
         if not isinstance(error, ResumableStreamError) and (faulty or not isinstance(error, AnswerStopped)):
             return
-        place = answer.position
+        place = aiter(answer).position
         if place is None:
             return
         where = {"memorySpaceId": self.exchange.space, "streamId": self.exchange.stream, "attempt": place.attempt}
@@ -219,7 +219,7 @@ class Client:
         await asyncio.sleep(late)
         taken = 0
         try:
-            async with aclosing(answer.events()) as events:  # type: ignore[type-var]
+            async with aclosing(answer.events()) as events:
                 async for event in events:
                     seen.take(event)
                     if isinstance(event, Begun):
@@ -261,7 +261,7 @@ class Client:
         self._sim.count("stopped, and kept" if kept else "stopped, and not kept")
         try:
             await answer.stop(keep_partial=kept)
-            place = answer.position
+            place = aiter(answer).position
             if kept or place is None:
                 return
             where = {"memorySpaceId": exchange.space, "streamId": exchange.stream}
