@@ -126,7 +126,6 @@ class Inbox(AsyncIterator[list[T]]):
         self._handed = 0.0
         self._last = float("-inf")
         self._wakeup: asyncio.Future[bool] | None = None
-        self._paced = False
 
     def put(self, item: T) -> None:
         """Add an item that passed."""
@@ -158,12 +157,8 @@ class Inbox(AsyncIterator[list[T]]):
     async def rest(self, seconds: float) -> None:
         """Wait `seconds`, or until the stream ends."""
         until = self.flow.time() + seconds
-        self._paced = True  # an item does not end the pause
-        try:
-            while self.end is None and not await self._sleep(until - self.flow.time()):
-                pass
-        finally:
-            self._paced = False
+        while self.end is None and not await self._sleep(until - self.flow.time(), paced=True):
+            pass
 
     def wake(self, timer: bool = False) -> None:
         """Wake the worker, if it sleeps."""
@@ -171,10 +166,11 @@ class Inbox(AsyncIterator[list[T]]):
         if self._wakeup and not self._wakeup.done():
             self._wakeup.set_result(timer)
 
-    async def _sleep(self, seconds: float | None) -> bool:
-        """Sleep; return whether the time is over, rather than an item came."""
+    async def _sleep(self, seconds: float | None, *, paced: bool = False) -> bool:
+        """Sleep; return whether the time is over, rather than an item came. A paced sleep ends when no more may wait,
+        not for one item."""
         self._wakeup = self.flow.future()
-        self.wake_at = self.gate.capacity if self._paced else -math.inf
+        self.wake_at = self.gate.capacity if paced else -math.inf
         timer = self.flow._loop.call_later(seconds, self.wake, True) if seconds is not None else None
         try:
             return await self._wakeup
@@ -185,20 +181,16 @@ class Inbox(AsyncIterator[list[T]]):
 
     async def __anext__(self) -> list[T]:
         self.release()
+        over = False
         while self.end is None:
-            if not self.items:
-                if await self._sleep(self.tick):
-                    return []
-                continue
-            left = self._last + self.interval - self.flow.time()
-            if left <= 0 or self.gate.full:
+            # The pause comes first, also when no item waits yet: most often some have come when it is over.
+            left = 0.0 if over else self._last + self.interval - self.flow.time()
+            if left > 0 and not self.gate.full:
+                over = await self._sleep(left, paced=True)
+            elif self.items:
                 break
-            self._paced = True
-            try:
-                if await self._sleep(left):
-                    break
-            finally:
-                self._paced = False
+            elif await self._sleep(self.tick):
+                return []
         if not self.items:
             raise StopAsyncIteration
         self._last = self.flow.time()

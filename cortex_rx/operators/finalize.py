@@ -28,7 +28,7 @@ from cortex_rx.spool.spool import Spool, checked_spool
 
 __all__ = ["finalize"]
 
-_INTERVAL = 0.25  # seconds between two looks at what passed; the end is seen at once
+_INTERVAL = 2.0  # seconds between two looks at what passed; the end is seen at once
 _BATCH = 2048  # after so many events it looks sooner
 _READS = (Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Custom, Problem)
 

@@ -12,7 +12,7 @@ from cortex_rx.engine import End, FlowScheduler, Mailbox, beside, passing, run, 
 from cortex_rx.engine.frames import after_failure, from_async_iterable, resume
 from cortex_rx.engine.running import Shared, Stopped
 from cortex_rx.engine.scheduler import ForeignCancellation
-from cortex_rx.testing.virtual import run_virtual
+from cortex_rx.testing.virtual import VirtualLoop, run_virtual
 
 
 def up_to(times):
@@ -945,3 +945,38 @@ async def test_a_bug_downstream_of_a_stock_time_operator_reaches_the_caller():
             flow.subscribe(rx.of(1).pipe(ops.delay(0.01)), Bad())
             await flow.result(flow.future())
     alone()
+
+
+def test_a_worker_with_an_interval_is_woken_once_for_each():
+    """Two tasks run beside each answer. To wake one also for the first item of each interval would double what that
+    costs."""
+
+    def calls_of(items, *operators):
+        calls = {"soon": 0, "timers": 0}
+
+        class Loop(VirtualLoop):
+            def call_soon(self, *args, **kwargs):
+                calls["soon"] += 1
+                return super().call_soon(*args, **kwargs)
+
+            def call_at(self, *args, **kwargs):
+                calls["timers"] += 1
+                return super().call_at(*args, **kwargs)
+
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(run(from_async_iterable(Llm(items, pause=0.01)).pipe(*operators)))
+        return calls
+
+    def beside_alone(items):
+        batches = []
+
+        async def worker(inbox):
+            async for batch in inbox:
+                batches.append(len(batch))
+            yield -1
+
+        without, with_it = calls_of(items), calls_of(items, beside(worker, interval=0.5))
+        return len(batches), with_it["soon"] - without["soon"], with_it["timers"] - without["timers"]
+
+    short, long = beside_alone(101), beside_alone(401)
+    assert [more - less for less, more in zip(short, long, strict=True)] == [6, 6, 6]
