@@ -393,25 +393,34 @@ class UnknownFunction(StoreError, LookupError):
 
 
 class Fenced(StoreError):
-    """A write was made under an old epoch: another process has taken the stream over."""
+    """A write was made under an old epoch: another writer has taken the stream over."""
 
     code = "FENCED"
 
 
 class StillOwned(StoreError):
-    """Another process owns the stream, and its lease has not expired.
+    """Another writer owns the stream, and its lease has not expired.
 
-    The lease expires at `until` (epoch milliseconds of the store's clock) unless the owner renews it.
+    The lease expires at `until` (epoch milliseconds of the store's clock) unless the owner renews it.  `stream_id` is
+    None if the store did not say it.  `here`: an answer of this process is the owner; otherwise it is not known where
+    the owner is.
     """
 
     code = "STILL_OWNED"
 
-    def __init__(self, until: float) -> None:
-        super().__init__(f"another process owns the stream; its lease ends at {until:.0f} (epoch milliseconds)")
+    def __init__(self, until: float, stream_id: str | None = None, here: bool = False) -> None:
+        owner = "an answer of this process" if here else "another writer"
+        stream = "stream_id" if stream_id is None else repr(stream_id)
+        super().__init__(
+            f"{owner} owns the stream; its lease ends at {until:.0f} (epoch milliseconds), unless it is renewed. "
+            f"To read along: memory.follow(memory_space_id, {stream}); to take the stream: resume_from=, take_over=True"
+        )
         self.until: float = until
+        self.stream_id: str | None = stream_id
+        self.here: bool = here
 
-    def __reduce__(self) -> tuple[type[StillOwned], tuple[float]]:
-        return type(self), (self.until,)
+    def __reduce__(self) -> tuple[type[StillOwned], tuple[float, str | None, bool]]:
+        return type(self), (self.until, self.stream_id, self.here)
 
 
 class TokenError(StoreError):

@@ -24,7 +24,15 @@ from cortex_rx.streams.stopping import AnswerStopped
         ),
         (
             errors.StillOwned(1_700_000_000_000.0),
-            "another process owns the stream; its lease ends at 1700000000000 (epoch milliseconds)",
+            "another writer owns the stream; its lease ends at 1700000000000 (epoch milliseconds), unless it is "
+            "renewed. To read along: memory.follow(memory_space_id, stream_id); to take the stream: resume_from=, "
+            "take_over=True",
+        ),
+        (
+            errors.StillOwned(1000.0, "stream-1", here=True),
+            "an answer of this process owns the stream; its lease ends at 1000 (epoch milliseconds), unless it is "
+            "renewed. To read along: memory.follow(memory_space_id, 'stream-1'); to take the stream: resume_from=, "
+            "take_over=True",
         ),
         (
             errors.TokenSuperseded("a newer token of the stream has been used"),

@@ -12,6 +12,7 @@ from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
 from cortex_rx.engine.running import Started
+from cortex_rx.errors import StillOwned
 from cortex_rx.models.options import (
     MemoryFilter,
     RememberParams,
@@ -29,6 +30,7 @@ from cortex_rx.sources.model_stream import Provider
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Follower, Position, follow
 from cortex_rx.streams.takeover import new_token, token_hash
+from cortex_rx.streams.writers import locate
 
 __all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult"]
 
@@ -192,7 +194,11 @@ class MemoryAPI:
         Without any text, the question is kept as unanswered.  Raises `StillOwned` while the writer may be alive, and
         `StreamNotFound`.
         """
-        stored = await Streams(self._backend).finish(**ids(memory_space_id=memory_space_id, stream_id=stream_id))
+        stream = ids(memory_space_id=memory_space_id, stream_id=stream_id)
+        try:
+            stored = await Streams(self._backend).finish(**stream)
+        except StillOwned as error:
+            raise locate(error, self._backend) from None
         return RememberResult(
             conversation=StoredConversation.from_row(stored["conversation"]),
             memories=tuple(MemoryEntry.from_row(row) for row in stored["memories"]),

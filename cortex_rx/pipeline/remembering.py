@@ -53,8 +53,8 @@ def remember_stream(
     `resume_from` continues a stream that began elsewhere.  It is a token: `answer.resume_token`, or that of a
     `ResumableStreamError` or `AnswerStopped`.  The stream is then a `replayable`, `prefill` or `restart` source.  Of
     the parameters only `memory_space_id` is required; the others, if given, must equal the stored ones.  While the
-    former writer may be alive, this waits for it up to 10 s, then raises `StillOwned`; `take_over=True` takes the
-    stream over at once.  For a finished stream, the answer gives the stored result.
+    former writer may be alive, this waits for it up to 10 s (the event `Waiting` says so), then raises `StillOwned`;
+    `take_over=True` takes the stream over at once.  For a finished stream, the answer gives the stored result.
 
     With a `spool`, the default chain keeps in it what the store cannot take, for `spool.drain(backend)` to deliver
     later.

@@ -24,6 +24,7 @@ from cortex_rx.models.source_position import SourcePosition
 from cortex_rx.models.spelling import to_camel
 from cortex_rx.models.turn import TURN_CHECKS, Turn
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling, retrying
+from cortex_rx.streams.writers import locate
 
 __all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "TakenOverStream", "new_token", "read_text", "take_over", "token_hash"]
 
@@ -47,9 +48,10 @@ def token_hash(token: str) -> str:
 class ResumeFrom:
     """A stream to take over: where it is stored, and a token of it.
 
-    While another writer is alive, the call waits for it, at most one lease, and then raises `StillOwned`. With
-    `take_over` the stream is taken at once, and the former writer is fenced off. `claim` makes a repeated call
-    harmless: a take-over whose answer was lost is the same take-over when it is sent again with the same claim.
+    While another writer may be alive, the stream emits `Waiting` and waits, at most one lease, and then raises
+    `StillOwned`. With `take_over` the stream is taken at once, and the former writer is fenced off. `claim` makes a
+    repeated call harmless: a take-over whose answer was lost is the same take-over when it is sent again with the same
+    claim.
 
     >>> from cortex_rx.backends import SqliteBackend
     >>> ResumeFrom(SqliteBackend(":memory:"), "support", "resume_...", claim="mine")  # the token is not shown
@@ -165,7 +167,7 @@ async def _own(
             break
         except StillOwned as error:
             if flow.time() >= deadline:
-                raise
+                raise locate(error, resume.backend) from None
             before, until = until, error.until / 1000
         if until != before:
             yield Waiting("the former writer may be alive: its lease has not ended", until)

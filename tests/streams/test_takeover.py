@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from reactivex import operators as ops
 
-from cortex_rx import SqliteBackend, Turn, default_chain, from_stream, remember_stream, run
+from cortex_rx import Cortex, SqliteBackend, Turn, default_chain, from_stream, remember_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.errors import (
     EmptyAnswer,
@@ -503,6 +503,93 @@ def test_a_writer_that_lives_is_waited_for_and_not_taken_from(store: Any) -> Non
             assert 9.9 < loop.time() - started < 10.5
             assert caught.value.until > 1_700_000_000_000
             assert (await answer).full_response == "Hello Ada!"
+
+    run_virtual(main())
+
+
+def test_a_writer_in_this_process_is_named_and_how_to_read_along(store: Any) -> None:
+    async def main() -> None:
+        async with Cortex(store()) as cortex, store() as elsewhere:
+            memory, again = cortex.memory, PARAMS | {"idempotency_key": "order-7"}
+            answer = memory.remember_stream(replayable(model("Hello ", 100)), **again)
+            answer.detach()
+            await asyncio.sleep(1)
+            token = answer.resume_token
+            refused = {
+                "a token": memory.remember_stream(replayable(model("x")), memory_space_id="space", resume_from=token),
+                "the same key": memory.remember_stream(replayable(model("x")), **again),
+                "finish": memory.finish("space", str(answer.stream_id)),
+            }
+            for call in refused.values():
+                with pytest.raises(StillOwned, match="an answer of this process owns") as caught:
+                    await call
+                said = str(caught.value)
+                assert caught.value.here and f"memory.follow(memory_space_id, '{answer.stream_id}')" in said
+                assert "take_over=True" in said
+            with pytest.raises(StillOwned, match="another writer owns") as caught:
+                await remember_stream(replayable(model("x")), backend=elsewhere, **again)
+            assert (caught.value.here, caught.value.stream_id) == (False, answer.stream_id)
+            await answer.stop()
+            taken = memory.remember_stream(replayable(model("x")), memory_space_id="space", resume_from=token)
+            assert (await taken).full_response  # nobody owns it now
+
+    run_virtual(main())
+
+
+class Clock:
+    """The wall clock of a machine, that somebody sets."""
+
+    def __init__(self) -> None:
+        self.offset = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.offset + asyncio.get_running_loop().time()
+
+
+def test_a_clock_that_is_set_forward_lets_the_stream_be_taken_and_its_writer_hears_of_it(tmp_path: Any) -> None:
+    async def main() -> None:
+        clock, loop = Clock(), asyncio.get_running_loop()
+        one, two = (SqliteBackend(tmp_path / "m.db", clock=clock) for _ in range(2))
+        async with one, two:
+            answer = remember_stream(replayable(model("Hello ", 1000, "Bob!")), backend=one, **PARAMS)
+            answer.detach()
+            await asyncio.sleep(4)
+            clock.offset += 1800  # less than a token lasts
+            started = loop.time()
+            source = replayable(model("Hello ", "Ada!"))
+            taken = remember_stream(source, backend=two, memory_space_id="space", resume_from=answer.resume_token)
+            assert (await taken).full_response == "Hello Ada!"
+            with pytest.raises(Fenced):  # it has nothing to write: its heartbeat says so
+                await answer
+            assert loop.time() - started < 3.1
+            assert await everything(two) == WHOLE
+
+    run_virtual(main())
+
+
+def test_a_clock_that_is_set_back_leaves_a_living_writer_its_stream_and_a_dead_one_none(tmp_path: Any) -> None:
+    async def main() -> None:
+        clock, loop = Clock(), asyncio.get_running_loop()
+        one, two = (SqliteBackend(tmp_path / "m.db", clock=clock) for _ in range(2))
+        answer = remember_stream(replayable(model("Hello ", 20, "Ada!")), backend=one, **PARAMS)
+        answer.detach()
+        await asyncio.sleep(4)
+        clock.offset -= 3600
+        await asyncio.sleep(3)  # a heartbeat
+        with pytest.raises(StillOwned):
+            again = ResumeFrom(two, "space", str(answer.resume_token))
+            await run(from_stream(replayable(model("x")), resume=again))
+        await one.close()  # dead: it writes no more
+        clock.offset -= 3600
+        started = loop.time()
+        taken = remember_stream(
+            replayable(model("Hello ", "Ada!")), backend=two, memory_space_id="space", resume_from=answer.resume_token
+        )
+        assert (await taken).full_response == "Hello Ada!"
+        assert loop.time() == started
+        await answer.stop()
+        assert await everything(two) == WHOLE
+        await two.close()
 
     run_virtual(main())
 

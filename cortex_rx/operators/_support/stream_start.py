@@ -10,6 +10,7 @@ from functools import partial
 from cortex_rx.backends.base import Backend
 from cortex_rx.engine import Inbox
 from cortex_rx.engine.scheduler import cancelled_by_us
+from cortex_rx.errors import Fenced, StillOwned
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.operators._support.writing import (
     begin_stream,
@@ -24,6 +25,7 @@ from cortex_rx.retry.judge import is_transient
 from cortex_rx.retry.pauses import retrying
 from cortex_rx.streams.stopping import heed_stop
 from cortex_rx.streams.takeover import LEASE, new_token
+from cortex_rx.streams.writers import locate, writing
 
 __all__ = ["StreamStart"]
 
@@ -63,6 +65,8 @@ class StreamStart:
                 if cancelled_by_us():
                     raise
                 begun = await retrying(ask, while_streaming(inbox))  # a loop that ends has cancelled the call
+        except StillOwned as error:
+            raise locate(error, self.backend) from None
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -75,16 +79,20 @@ class StreamStart:
         if inbox.disposed.is_set():
             await release_lease(self.backend, opened, begun)  # no step downstream will do it
             return
-        yield begun
-        inbox.close()  # the source never waits from now on, and its items pass without this step
-        inbox.tick = _HEARTBEAT
-        async for _ in inbox:
-            await self._heartbeat(inbox, opened, begun)
+        with writing(self.backend, opened.stream_id):
+            yield begun
+            inbox.close()  # the source never waits from now on, and its items pass without this step
+            inbox.tick = _HEARTBEAT
+            async for _ in inbox:
+                await self._heartbeat(inbox, opened, begun)
 
     async def _heartbeat(self, inbox: Inbox[StreamEvent], opened: Opened, begun: Begun) -> None:
-        """Renew the lease. A failure is retried at the next one; writes find out whether another writer owns it."""
+        """Renew the lease. A failure is retried at the next one. `Fenced` if another writer has taken the stream."""
         try:
             renewed = await renewal(self.backend, opened, begun, milliseconds(LEASE))
+        except Fenced:
+            if inbox.end is None:  # else a write says it, or the answer was stored before
+                raise
         except Exception as error:  # the answer goes on in any case
             log.info("no heartbeat: %s (stream %s)", type(error).__name__, opened.stream_id)
         else:

@@ -110,7 +110,7 @@ def lease_field(tx: Transaction, stream: sqlite3.Row | dict[str, Any]) -> dict[s
 def check_free(tx: Transaction, stream: sqlite3.Row) -> None:
     """`StillOwned` while the lease of an open stream runs."""
     if is_owned(tx, stream):
-        raise StillOwned(stream["lease"])
+        raise StillOwned(stream["lease"], stream["id"])
 
 
 def bump_epoch(tx: Transaction, stream: sqlite3.Row, claim: str | None, token: int | None = None) -> None:
