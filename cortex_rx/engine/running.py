@@ -248,6 +248,8 @@ class Shared(Generic[T, R]):
         self._using = 0
         self._timer: asyncio.TimerHandle | None = None
         self._kept = self._stopped = False
+        self.used: bool = False
+        """Whether a caller has ever read, awaited, started or stopped it."""
 
     @property
     def task(self) -> asyncio.Task[R] | None:
@@ -266,13 +268,14 @@ class Shared(Generic[T, R]):
 
     def stop(self) -> None:
         """Stop now: the source is closed, and the items that passed are flushed."""
-        self._stopped = True
+        self.used = self._stopped = True
         if self._task:
             self._task.cancel()
 
     def start(self) -> asyncio.Task[R]:
         """Start the pipeline, unless it runs. Raises `RuntimeError` on another event loop than its own."""
         if self._task is None:
+            self.used = True
             self._flow = FlowScheduler()
             self._fan: _Fan[T] = _Fan(self._capacity, self._fold, self._flow.future())
             self._task = task = asyncio.create_task(self._run())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NoReturn
+
 from pydantic import Field
 
 from cortex_rx.models.records import (
@@ -77,6 +79,14 @@ class EnhancedRememberStreamResult(RememberResult):
     finish_reason: str | None = None
     usage: Usage | None = None
     stored_before: bool = False
+
+    if not TYPE_CHECKING:  # a type checker finds this mistake by itself, unless it sees that the method exists
+
+        def __aiter__(self) -> NoReturn:
+            raise TypeError(
+                "this is the stored result of an answer, and has no stream: for the text as it comes, use "
+                "`async for text in answer` on what remember_stream returns, before or instead of `await answer`"
+            )
 
     def plain(self) -> RememberResult:
         """The part that `remember` returns."""

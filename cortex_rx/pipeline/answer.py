@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Callable, Generator
 from copy import copy
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from reactivex import Observable
 
@@ -36,6 +37,11 @@ U = TypeVar("U")
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 LINGER: timedelta = timedelta(seconds=1)
+
+_UNUSED = (
+    "an Answer was never used, so no model was asked and nothing was stored: iterate over it with `async for`, "
+    "`await` it, or call its detach()"
+)
 
 
 class _Mailbox(ReaderMailbox[StreamEvent, U]):
@@ -166,7 +172,8 @@ class Answer:
     number of readers and awaiters may use it, in any tasks of the event loop; the slowest reader sets the pace.
     Leaving an iteration in any way ends that reader.  When nobody has read or awaited for `linger`, the stream stops
     and its partial is kept.  A reader that has read to the end of the text has not left.  After `detach` no reader
-    needs to stay.
+    needs to stay.  An answer that is never used asks no model and stores nothing: when it is garbage-collected, there
+    is a `RuntimeWarning`.
 
     `async for text in answer` ends with the last token.  `await answer`, and the log, say whether the exchange was
     stored.  `await answer` returns the `EnhancedRememberStreamResult` when everything is stored.  Otherwise it raises
@@ -227,10 +234,12 @@ class Answer:
 
         A text that begins again (a `restart` source) raises `TextDiverged` in a reader that has seen other text.
         """
+        self._shared.used = True  # the reader may outlive this object
         return AnswerReader(self._shared, self._fold, _TextMailbox)
 
     def events(self) -> AnswerReader[StreamEvent]:
         """Every event, as it comes, to the end of the stream.  A late reader first gets a `Replayed`."""
+        self._shared.used = True
         return _EventReader(self._shared, self._fold, _EventMailbox)
 
     def __await__(self) -> Generator[Any, None, EnhancedRememberStreamResult]:
@@ -294,6 +303,25 @@ class Answer:
         memories = Memories(self._backend)
         row = await memories.get(memory_space_id=space, memory_id=stream["memoryId"], include_partial=True)
         return None if row is None else MemoryEntry.from_row(row)
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        # Without an `_shared`, it was never made: `__init__` refused an argument.
+        if (shared := self.__dict__.get("_shared")) is not None and not shared.used:
+            warn(_UNUSED, RuntimeWarning, stacklevel=2, source=self)
+
+    if not TYPE_CHECKING:  # a type checker finds these mistakes by itself, unless it sees that the methods exist
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError("an Answer is read with `async for text in answer`")
+
+        def __getitem__(self, key: str) -> NoReturn:
+            raise TypeError(f"an Answer has no fields, its result has: (await answer)[{key!r}]")
+
+        def __getattr__(self, name: str) -> NoReturn:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in EnhancedRememberStreamResult.model_fields:
+                message += f"; its result has: (await answer).{name}"
+            raise AttributeError(message, name=name, obj=self)
 
     def __repr__(self) -> str:
         if (task := self._shared.task) is None:

@@ -41,15 +41,15 @@ CLOSING = 2.0  # seconds that a read in a thread may still take after the stream
 
 def check_stream(stream: object) -> None:
     """Refuse what cannot be a stream, and what nobody means as one."""
-    if isinstance(stream, Observable | AsyncIterable | AbstractAsyncContextManager) or inspect.isawaitable(stream):
-        return
     kind = type(stream).__name__
-    if isinstance(stream, str | bytes | bytearray | memoryview):
-        raise InvalidArgument("source", kind, "a stream of text; for a single text give [text]")
     if isinstance(stream, Mapping | BaseModel):
         raise InvalidArgument(
             "source", kind, "a stream, not a single object (was the provider asked with stream=True?)"
         )
+    if isinstance(stream, Observable | AsyncIterable | AbstractAsyncContextManager) or inspect.isawaitable(stream):
+        return
+    if isinstance(stream, str | bytes | bytearray | memoryview):
+        raise InvalidArgument("source", kind, "a stream of text; for a single text give [text]")
     if not (isinstance(stream, Iterable) or callable(stream)):
         raise InvalidArgument(
             "source",
@@ -88,7 +88,7 @@ class SingleUse:
 async def open_stream(source: SingleUse, flow: FlowScheduler, stack: AsyncExitStack) -> AsyncIterator[Any]:
     """An async iterator over the stream. `stack` closes what was opened, also if a later step fails."""
     stream, manager = source.open(), None
-    if inspect.isawaitable(stream) and not isinstance(stream, Observable | AbstractAsyncContextManager):
+    if inspect.isawaitable(stream) and not isinstance(stream, Observable | AsyncIterable | AbstractAsyncContextManager):
         stream = await stream
     if isinstance(stream, AbstractAsyncContextManager):
         manager = cast("AbstractAsyncContextManager[Any]", stream)

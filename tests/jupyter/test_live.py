@@ -138,6 +138,7 @@ def test_interrupted_again_while_it_is_written_it_is_kept_and_said_all_the_same(
     assert display.states[-1] == "interrupted" and "kept: 60 characters" in display.frames[-1]
 
 
+@pytest.mark.filterwarnings("ignore:an Answer was never used")
 def test_interrupted_before_anything_came(lab):
     async def interrupt(task, answer):
         await asyncio.sleep(1)
@@ -317,6 +318,7 @@ async def test_no_pause_is_refused_before_anything_runs(lab, every):
         with pytest.raises(InvalidArgument, match="every"):
             await live(answer, every=every, show=print)
         assert repr(answer) == "Answer(not started)" and lab.opened == 0
+        await answer.stop()
 
 
 async def test_what_is_no_answer_is_refused_and_not_shown(lab):
@@ -334,6 +336,7 @@ async def test_without_a_notebook_only_the_end_is_shown(lab, capsys):
     assert out.count("characters in") == 1
 
 
+@pytest.mark.filterwarnings("ignore:an Answer was never used")
 async def test_without_the_extra_it_names_it(lab, monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", None)
     async with lab.backend() as backend:
