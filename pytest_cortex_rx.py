@@ -95,11 +95,12 @@ def no_leaks(request: pytest.FixtureRequest) -> None:
 def make_backend() -> Iterator[Callable[[], SqliteBackend]]:
     """Makes empty SQLite stores in memory: `make_backend()`, or as it is for `check_operator(..., store=make_backend)`.
 
-    Ids count from `001`, and in virtual time the clock is that of the loop, so that two runs store the same.  What the
-    test has not closed is closed after it.
+    Ids count from `001`, and in virtual time the clock is that of the loop, so that two runs store the same.  In the
+    test that uses it the package counts all its ids, claims and tokens (`cortex_rx.testing.counted_ids`), so that a
+    snapshot of anything got through `Cortex` stays the same.  What the test has not closed is closed after it.
     """
     from cortex_rx import SqliteBackend
-    from cortex_rx.testing import wall
+    from cortex_rx.testing import counted_ids, wall
 
     made: list[SqliteBackend] = []
 
@@ -113,7 +114,8 @@ def make_backend() -> Iterator[Callable[[], SqliteBackend]]:
         for backend in made:
             await backend.close()
 
-    yield make
+    with counted_ids():
+        yield make
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         runner.run(close())
 

@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from reprlib import Repr
 from typing import ClassVar, NamedTuple
 
+from cortex_rx.unique import hidden
+
 __all__ = [
     "CallbackError",
     "ChainOrderError",
@@ -245,7 +247,7 @@ class ResumableStreamError(CortexError):
     """The stream failed.  What arrived is durable, and the stream can be resumed.
 
     `resume_token` resumes it; None if no token was made.  `original_error` ended the stream, and is also the cause.
-    The token is not part of the message.
+    The token is not part of the message, nor of a pickle.
     """
 
     code = "RESUMABLE_STREAM_ERROR"
@@ -253,10 +255,10 @@ class ResumableStreamError(CortexError):
     def __init__(self, original_error: Exception, resume_token: str | None = None) -> None:
         super().__init__(f"the stream failed with {type(original_error).__name__}; what arrived is stored")
         self.original_error: Exception = original_error
-        self.resume_token: str | None = resume_token
+        self.resume_token: str | None = hidden(resume_token)
 
-    def __reduce__(self) -> tuple[type[ResumableStreamError], tuple[Exception, str | None]]:
-        return type(self), (self.original_error, self.resume_token)
+    def __reduce__(self) -> tuple[type[ResumableStreamError], tuple[Exception]]:
+        return type(self), (self.original_error,)
 
 
 class TextDiverged(CortexError):

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.unique import ResumeToken
 
 __all__ = [
     "Check",
@@ -276,11 +277,11 @@ def stream(field: str, value: object) -> AsyncIterable[Any]:
 # --- what the store keeps ---------------------------------------------------------------------------------------------
 
 
-def token(field: str, value: object) -> str:
+def token(field: str, value: object) -> ResumeToken:
     """A resume token.  The given value is never shown: it may be the token itself."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgument(field, _hidden(value), "a resume token")
-    return _utf8(field, value)
+    return ResumeToken(_utf8(field, value))
 
 
 def json_mapping(field: str, value: object) -> dict[str, Any]:

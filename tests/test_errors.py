@@ -38,7 +38,7 @@ from cortex_rx.streams.stopping import AnswerStopped
             errors.TokenSuperseded("a newer token of the stream has been used"),
             "a newer token of the stream has been used",
         ),
-        (AnswerStopped("a secret token"), "the stream was stopped"),
+        (AnswerStopped(None, "request"), "the stream was stopped by memory.stop"),
     ],
 )
 def test_an_error_names_what_is_wrong_and_survives_pickling(error: errors.CortexError, text: str) -> None:

@@ -29,8 +29,9 @@ from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.sources.model_stream import Provider
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Follower, Position, follow
-from cortex_rx.streams.takeover import new_token, token_hash
+from cortex_rx.streams.takeover import token_hash
 from cortex_rx.streams.writers import locate
+from cortex_rx.unique import new_token
 
 __all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult"]
 

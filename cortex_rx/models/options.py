@@ -20,6 +20,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
+from pydantic import Field
+
 from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, ids, parse
@@ -318,7 +320,7 @@ class ResumeStreamParams(Options):
 
     memory_space_id: _Name
     response_stream: Annotated[Any, _STREAM]
-    resume_from: Annotated[str, Accepts(check.token)]
+    resume_from: Annotated[str, Accepts(check.token)] = Field(repr=False)
     """The token.  Cortex's other name for it, `resume_token`, is also accepted."""
     take_over: _Flag = False
     """Fence off a writer that may be alive, without waiting for it."""

@@ -13,14 +13,15 @@ offsets are code points (Python's `len`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_snake
 from pydantic.json_schema import SkipJsonSchema
 
 from cortex_rx.errors import StoreError
 from cortex_rx.models.spelling import to_camel
+from cortex_rx.unique import ResumeToken, without_token
 
 __all__ = [
     "SHORTEST_CHUNK",
@@ -38,6 +39,7 @@ __all__ = [
     "Record",
     "StreamError",
     "StreamMetrics",
+    "Token",
     "Usage",
 ]
 
@@ -50,6 +52,10 @@ SHORTEST_CHUNK = 32
 clusters."""
 
 
+Token: TypeAlias = Annotated[str, AfterValidator(ResumeToken)]
+"""The type of a field for a resume token."""
+
+
 class Record(BaseModel):
     """An immutable record, read by attribute and by key."""
 
@@ -57,6 +63,11 @@ class Record(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid", defer_build=True
     )
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """What is pickled: all but a resume token."""
+        state = super().__getstate__()
+        return {**state, "__dict__": without_token(state["__dict__"])}
 
     def __getitem__(self, key: str) -> Any:
         """The value of the field `key`, in snake_case or camelCase.  Raises `KeyError` if there is no such field."""
@@ -170,7 +181,7 @@ class StreamError(Record):
     stream, the result of `is_transient` for `original_error`: whether a retry may succeed."""
     phase: Phase
     partial_data_saved: bool
-    resume_token: str | None = Field(default=None, repr=False)
+    resume_token: Token | None = Field(default=None, repr=False)
     context: ErrorContext
     original_error: SkipJsonSchema[Exception | None] = Field(default=None, exclude=True, repr=False)
 

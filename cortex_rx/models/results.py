@@ -13,6 +13,7 @@ from cortex_rx.models.records import (
     Record,
     StreamError,
     StreamMetrics,
+    Token,
     Usage,
 )
 
@@ -62,7 +63,8 @@ class EnhancedRememberStreamResult(RememberResult):
     `stream_metrics` holds only counts and sizes (its times and rates stay 0 or None), and `performance` is None.
     `progressive_processing` is None if nothing was stored or found before the end; `errors` is None if nothing failed.
     `recovered` is True if the source was reopened, or if the stream failed and its text became the answer
-    (`best-effort`).  While `resume_token` is valid, another process can get this result with it.
+    (`best-effort`).  While `resume_token` is valid, another process can get this result with it; a pickle of
+    the result does not have it.
 
     Beyond Cortex's fields: `stream_id`, `finish_reason` (see `Ended.reason`), `usage` as counted by the provider, and
     `stored_before`: an earlier run with the same idempotency key stored this exchange.
@@ -73,7 +75,7 @@ class EnhancedRememberStreamResult(RememberResult):
     progressive_processing: ProgressiveProcessing | None = None
     errors: tuple[StreamError, ...] | None = None
     recovered: bool = False
-    resume_token: str | None = Field(default=None, repr=False)
+    resume_token: Token | None = Field(default=None, repr=False)
     performance: PerformanceInsights | None = None
     stream_id: str
     finish_reason: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random as randoms
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from cortex_rx.errors import CallbackError, RetryAfterTooLong
 from cortex_rx.events import Opened, Resumed
 from cortex_rx.retry.judge import is_transient, retry_after
 from cortex_rx.retry.pauses import Backoff, doubling
+from cortex_rx.unique import chance
 
 __all__ = ["resume"]
 
@@ -72,7 +72,7 @@ def resume(
         max_delay=seconds("max_delay", max_delay),
         within=check.optional(check.seconds())("within", within),
         retry_if=check.optional(check.function)("retry_if", retry_if) or is_transient,
-        random=check.optional(check.function)("random", random) or randoms.random,
+        random=check.optional(check.function)("random", random) or chance,
         max_retry_after=seconds("max_retry_after", max_retry_after),
     )
     return per_subscription(lambda flow: frames.resume(_Retries(policy, flow).again))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeAlias
 
 from reactivex import Observable
 
+from cortex_rx import unique
 from cortex_rx import validation as check
 from cortex_rx.chain import declare
 from cortex_rx.engine import FlowScheduler
@@ -72,7 +72,7 @@ def new_id() -> str:
     >>> new_id() == new_id()
     False
     """
-    return f"stream-{uuid.uuid4().hex}"
+    return f"stream-{unique.new_id('stream')}"
 
 
 def stream_id_of(turn: Turn, make: Callable[[], str] = new_id) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite.connection import check_path, create_file, release, retry_while_busy, translate_errors
 from cortex_rx.errors import NotACortexFile, SpoolBusy, StoreTooNew
+from cortex_rx.unique import new_id
 
 __all__ = ["DRAIN_LEASE", "PIECE", "Entry", "SpoolFile"]
 
@@ -165,7 +165,7 @@ class SpoolFile:
         cause: tuple[str, str] | None = None,
     ) -> str:
         """Add an entry, durable when this returns. Returns its id. A `cause` (words, code) makes it a dead letter."""
-        id = uuid.uuid4().hex
+        id = new_id("spool entry")
         row = {
             "id": id,
             "space": space,

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from cortex_rx.retry.judge import judge
 from cortex_rx.retry.table import Verdict
 from cortex_rx.spool.delivery import deliver
 from cortex_rx.spool.file import Entry, SpoolFile
+from cortex_rx.unique import new_id
 
 __all__ = ["DrainReport", "Drained", "Spool", "cause_of", "log", "spool_call"]
 
@@ -161,7 +161,7 @@ class Spool:
         finishes its work, 30 s later.
         """
         checked_backend("backend", backend)
-        drainer = uuid.uuid4().hex
+        drainer = new_id("drainer")
         outcomes: dict[str, list[Drained]] = {"delivered": [], "dropped": [], "dead": []}
         skipped: list[int] = []
         failed: Exception | None = None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
-import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, fields
@@ -25,18 +23,14 @@ from cortex_rx.models.spelling import to_camel
 from cortex_rx.models.turn import TURN_CHECKS, Turn
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling, retrying
 from cortex_rx.streams.writers import locate
+from cortex_rx.unique import new_id, new_token, refuse_pickle
 
-__all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "TakenOverStream", "new_token", "read_text", "take_over", "token_hash"]
+__all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "TakenOverStream", "read_text", "take_over", "token_hash"]
 
 LEASE: timedelta = timedelta(seconds=10)
 """How long a writer owns a stream after its last sign of life."""
 TOKEN_TTL: timedelta = timedelta(hours=1)
 """How long a token is valid."""
-
-
-def new_token() -> str:
-    """A new token of 256 random bits."""
-    return f"resume_{secrets.token_urlsafe(32)}"
 
 
 def token_hash(token: str) -> str:
@@ -62,14 +56,14 @@ class ResumeFrom:
     memory_space_id: str
     token: str = field(repr=False)
     take_over: bool = False
-    claim: str = field(default_factory=lambda: uuid.uuid4().hex)
+    claim: str = field(default_factory=lambda: new_id("claim"))
     expected: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Values that fields of the stored `Turn` must have; another value is an `IdempotencyConflict`."""
 
     def __post_init__(self) -> None:
         checked_backend("backend", self.backend)
         check.name("memory_space_id", self.memory_space_id)
-        check.token("token", self.token)
+        object.__setattr__(self, "token", check.token("token", self.token))
         check.flag("take_over", self.take_over)
         check.name("claim", self.claim)
         check.instance(Mapping, "a mapping of fields of the turn")("expected", self.expected)
@@ -78,6 +72,8 @@ class ResumeFrom:
             check.one_of(*TURN_CHECKS)("expected", name)
             expected[name] = TURN_CHECKS[name](f"expected.{name}", value)
         object.__setattr__(self, "expected", expected)
+
+    __reduce__ = refuse_pickle
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +95,8 @@ class TakenOverStream:
     usage: Usage | None = None
     empty: bool = False
     """The stream was closed without an answer."""
+
+    __reduce__ = refuse_pickle
 
 
 async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> AsyncGenerator[Waiting | TakenOverStream, None]:

@@ -1,6 +1,7 @@
 """Tools for testing pipelines and operators, ours and users'.
 
 * `run_virtual`: virtual time; seven hours of a stream pass in a moment, the same every time.
+* `counted_ids`: ids, claims and tokens that are the same every time.
 * `Trace`: a record of what passed, drawn as marbles, for snapshots that people read.
 * `marbles`, `assert_marbles`: the same notation as a source of events, and as the expected output.
 * `check_operator`: checks that an operator keeps the promises that every operator makes.
@@ -19,6 +20,7 @@ from cortex_rx.testing.faults.processes import Crashed, Process
 from cortex_rx.testing.leaks import Leaked, assert_no_leaks
 from cortex_rx.testing.operators.check import BrokenPromise, Promise, Report, check_operator
 from cortex_rx.testing.virtual import EPOCH, Deadlock, VirtualLoop, run_virtual, wall
+from cortex_rx.unique import counted_ids
 
 __all__ = [
     "BACKEND_PROMISES",
@@ -46,6 +48,7 @@ __all__ = [
     "assert_no_leaks",
     "check_backend",
     "check_operator",
+    "counted_ids",
     "each_fault",
     "marbles",
     "pairs_of_faults",

@@ -8,7 +8,6 @@ import os
 import sqlite3
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -34,6 +33,7 @@ from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.writer import SharedWrites
 from cortex_rx.errors import StoreClosed, StoreReadOnly, StoreUnavailable
+from cortex_rx.unique import new_id
 
 __all__ = ["SqliteBackend"]
 
@@ -48,7 +48,7 @@ _all: weakref.WeakSet[SqliteBackend] = weakref.WeakSet()
 
 
 def _random_id() -> str:
-    return uuid.uuid4().hex
+    return new_id("row")
 
 
 class SqliteBackend:

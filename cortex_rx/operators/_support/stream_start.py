@@ -24,8 +24,9 @@ from cortex_rx.operators._support.writing import (
 from cortex_rx.retry.judge import is_transient
 from cortex_rx.retry.pauses import retrying
 from cortex_rx.streams.stopping import heed_stop
-from cortex_rx.streams.takeover import LEASE, new_token
+from cortex_rx.streams.takeover import LEASE
 from cortex_rx.streams.writers import locate, writing
+from cortex_rx.unique import new_token
 
 __all__ = ["StreamStart"]
 
