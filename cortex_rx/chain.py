@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from reactivex import Observable, abc
@@ -43,9 +43,21 @@ class _Declared(NamedTuple):
     takers: tuple[str, ...] = ()
 
 
+@lru_cache(256)
+def _declared(emits: Kinds, takers: tuple[str, ...] = ()) -> _Declared:
+    """One for all streams that are alike: each of many waiting streams would hold three objects for each step."""
+    return _Declared(emits, takers)
+
+
+@lru_cache(256)
+def _behind(known: _Declared, emits: Kinds, taker: str | None) -> _Declared:
+    """What is known behind a step that adds `emits` and, if it captures the text, is its `taker`."""
+    return _declared(known.emits | emits, known.takers if taker is None else (*known.takers, taker))
+
+
 def declare(source: Observable[StreamEvent], emits: Iterable[type[StreamEvent]]) -> Observable[StreamEvent]:
     """Declare which events `source` can emit, so that the order of a chain applied to it can be checked."""
-    return _tag(source, _Declared(frozenset(emits)))
+    return _tag(source, _declared(frozenset(emits)))
 
 
 def _tag(source: Observable[StreamEvent], known: _Declared) -> Observable[StreamEvent]:
@@ -98,8 +110,7 @@ class Step:
         known = _known(source)
         out = self.apply(source)
         if known:
-            takers = (*known.takers, self.name) if self.captures_text else known.takers
-            _tag(out, _Declared(known.emits | self.emits, takers))
+            _tag(out, _behind(known, self.emits, self.name if self.captures_text else None))
         return out
 
     def __str__(self) -> str:
@@ -272,10 +283,11 @@ class Chain:
     cortex_rx.errors.UnknownStep: no step 'x' in this chain; its steps are: a, b
     """
 
-    __slots__ = ("_steps",)
+    __slots__ = ("__weakref__", "_fits", "_steps")
 
     def __init__(self, steps: Iterable[Step]) -> None:
         self._steps = tuple(_flat("steps", steps))
+        self._fits: _Declared | None = None  # behind what it was found to be in order, last
         seen: set[str] = set()
         for one in self._steps:
             if one.name in seen:
@@ -290,7 +302,10 @@ class Chain:
 
     def __call__(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         """Apply the steps in order.  Raises `ChainOrderError` if they cannot work in this order."""
-        _check(self._steps, _known(source))
+        known = _known(source)
+        if known is None or known != self._fits:
+            _check(self._steps, known)
+            self._fits = known
         for one in self._steps:
             source = one._applied(source)
         return source

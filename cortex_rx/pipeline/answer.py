@@ -16,6 +16,7 @@ from reactivex import Observable
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
+from cortex_rx.chain import Operator
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.engine.running import Reader, ReaderMailbox, Shared, Started, Stopped
 from cortex_rx.errors import TextDiverged
@@ -207,6 +208,7 @@ class Answer:
         check.optional(checked_spool)("spool", spool)
         self._fold = ResultFold()
         self._backend, self._spool = backend, spool
+        self._chain: Operator | None = None  # held, so that the answers that run now can share it
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
             source, self._fold, linger=pause, started=partial(_start, started, self._fold)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 from cortex_rx import operators as cx
 from cortex_rx.backends.base import Backend
@@ -13,10 +14,11 @@ from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import StreamingOptions, parse
 from cortex_rx.spool.spool import Spool
 
-__all__ = ["default_chain"]
+__all__ = ["default_chain", "shared_chain"]
 
 
 _RETRIES = 3
+_shared: WeakValueDictionary[tuple[int, int], Chain] = WeakValueDictionary()
 
 
 def default_chain(
@@ -72,6 +74,19 @@ def default_chain(
     if (hooks := chosen.hooks) is not None:
         steps.append(cx.observe(hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete))
     return Chain(steps)
+
+
+def shared_chain(backend: Backend, spool: Spool | None) -> Chain:
+    """`default_chain(backend, spool=spool)`: the same one for all streams, as long as somebody holds it.
+
+    Its steps hold no state of a stream. To make them anew took a third of the time of making an `Answer`, and 45
+    objects, which each garbage collection examined.
+    """
+    key = id(backend), id(spool)  # the chain holds both, so these are no other's while it lives
+    found = _shared.get(key)
+    if found is None:
+        found = _shared[key] = default_chain(backend, spool=spool)
+    return found
 
 
 def _ms(milliseconds: float) -> timedelta:

@@ -17,7 +17,7 @@ from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.models.results import RememberResult
 from cortex_rx.pipeline.answer import LINGER, Answer
-from cortex_rx.pipeline.default_chain import default_chain
+from cortex_rx.pipeline.default_chain import default_chain, shared_chain
 from cortex_rx.sources.model_stream import Provider, ResumeFrom, from_stream, new_id
 from cortex_rx.spool.spool import Spool
 
@@ -91,13 +91,16 @@ def remember_stream(
             given = parse(RememberStreamParams, first, **params)
             turn = given.turn()
         source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
-        pipeline = _chosen(given, backend, options, chain, spool)(source)
+        chosen = _chosen(given, backend, options, chain, spool)
+        pipeline = chosen(source)
         check.instance(Observable, "an operator: a function from an observable to an observable")("chain", pipeline)
     except BaseException:
         if inspect.iscoroutine(response_stream):
             response_stream.close()  # it was refused and will not be awaited, so suppress Python's warning
         raise
-    return Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool)
+    answer = Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool)
+    answer._chain = chosen
+    return answer
 
 
 def _resumes(params: object) -> bool:
@@ -113,6 +116,8 @@ def _chosen(
     spool: Spool | None,
 ) -> Operator:
     """The given chain, or the default one."""
+    if chain is None and options is None and given.extract_content is None and given.generate_embedding is None:
+        return shared_chain(backend, spool)
     if chain is None:
         return default_chain(
             backend,
