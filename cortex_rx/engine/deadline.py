@@ -43,7 +43,7 @@ class TimeoutGuard:
         self._timer: asyncio.TimerHandle | None = None
         self._since: float | None = None
         self._waited = 0.0
-        self._over: tuple[TimeoutPolicy, str] | None = None
+        self._over: tuple[TimeoutPolicy, str, int] | None = None
 
     def _next(self, since: float) -> tuple[float, TimeoutPolicy, str]:
         """When the first limit is reached, and which one."""
@@ -62,7 +62,7 @@ class TimeoutGuard:
         if self._loop.time() < when - 1e-9:
             self._arm(self._since)
         else:
-            self._over = policy, which
+            self._over = policy, which, self._task.cancelling()
             self._task.cancel()
 
     def __enter__(self) -> None:
@@ -76,9 +76,10 @@ class TimeoutGuard:
         if self._since is not None:
             self._waited += self._loop.time() - self._since
             self._since = None
-        over, self._over = self._over, None
-        if over and self._task and self._task.uncancel() == 0 and error is not None:
-            raise SourceTimedOut(*over) from error
+        if self._over and self._task:
+            (policy, which, before), self._over = self._over, None
+            if self._task.uncancel() <= before and error is not None:  # else it was cancelled since, by somebody else
+                raise SourceTimedOut(policy, which) from error
 
     def close(self) -> None:
         """Cancel the timer."""

@@ -15,10 +15,10 @@ from cortex_rx.engine.lift import lift
 from cortex_rx.engine.mailboxes import End, Inbox, Mailbox
 from cortex_rx.engine.scheduler import (
     FlowScheduler,
-    ForeignCancellation,
     Transform,
     cancelled_by_us,
     closing,
+    failure_of,
     wait_for_capacity,
 )
 from cortex_rx.engine.straight import step_aside, straight, subscribe
@@ -146,7 +146,7 @@ def beside(
             step_aside(upstream, observer)
 
         inbox.on_close = on_close
-        return CompositeDisposable(upstream, flow.spawn(run.work(), stop=run.stop))
+        return CompositeDisposable(upstream, flow.spawn(run.work(), run.stop, observer.on_error))
 
     return lift(connect)
 
@@ -206,7 +206,10 @@ class _WorkerRun(Generic[T]):
         self.over = self.over or end is not None
         self._inbox.close()
         if end is None:
-            await self._source_ended.wait()
+            try:
+                await self._source_ended.wait()
+            except asyncio.CancelledError as error:
+                self._inbox.error = failure_of(error, "a worker")
             if self._inbox.error:
                 end = partial(self._observer.on_error, self._inbox.error)
             elif self._inbox.end is End.COMPLETED:
@@ -223,15 +226,11 @@ class _WorkerRun(Generic[T]):
                     item = await anext(items)
                 except StopAsyncIteration:
                     return None
-                except Exception as error:
-                    disposed = inbox.disposed.is_set()
-                    return partial(inbox.flow.report_flush_failure if disposed else observer.on_error, error)
-                except asyncio.CancelledError:
-                    if cancelled_by_us():
-                        if inbox.disposed.is_set():
-                            inbox.flow.report_flush_failure(TimeoutError("a flush was cut off"))
-                        raise
-                    return partial(observer.on_error, ForeignCancellation("a worker"))
+                except BaseException as error:
+                    fail = inbox.flow.report_flush_failure if inbox.disposed.is_set() else observer.on_error
+                    if isinstance(error, asyncio.CancelledError) and cancelled_by_us() and inbox.disposed.is_set():
+                        fail(TimeoutError("a flush was cut off"))
+                    return partial(fail, failure_of(error, "a worker"))
                 if not inbox.disposed.is_set():
                     emit(item)
 
@@ -258,26 +257,28 @@ def stage(transform: Callable[[Mailbox[T]], AsyncGenerator[U, None]], capacity: 
         async def work() -> None:
             end = observer.on_completed
             async with closing(transform(mailbox)) as results:
+                thrown: asyncio.CancelledError | None = None
                 while True:
                     try:
-                        result = await anext(results)
+                        result = await (results.athrow(thrown) if thrown else anext(results))
                     except StopAsyncIteration:
                         break
-                    except Exception as error:
-                        end = partial(observer.on_error, error)
+                    except BaseException as error:
+                        end = partial(observer.on_error, failure_of(error, "a stage"))
                         break
-                    except asyncio.CancelledError:
+                    thrown = None
+                    try:
+                        await wait_for_capacity(flow.gates)
+                    except asyncio.CancelledError as error:
                         if cancelled_by_us():
                             raise
-                        end = partial(observer.on_error, ForeignCancellation("a stage"))
-                        break
-                    await wait_for_capacity(flow.gates)
+                        thrown = error  # a timeout of its own may be behind it: as if it had come in the generator
                     observer.on_next(result)
             upstream.dispose()
             end()
 
         scope = flow.child(mailbox.gate)
         upstream = subscribe(source, mailbox.on_next, mailbox.on_error, mailbox.on_completed, scope)
-        return CompositeDisposable(upstream, flow.spawn(work()))
+        return CompositeDisposable(upstream, flow.spawn(work(), on_error=observer.on_error))
 
     return lift(connect)

@@ -21,12 +21,12 @@ from cortex_rx.engine.forms import Emit
 from cortex_rx.engine.lift import lift
 from cortex_rx.engine.scheduler import (
     FlowScheduler,
-    ForeignCancellation,
     Gate,
     ReopenState,
     Transform,
     cancelled_by_us,
     closing,
+    failure_of,
     wait_for_capacity,
 )
 from cortex_rx.engine.straight import straight, subscribe
@@ -62,44 +62,52 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
             end = observer.on_completed
             try:
                 items = open_(flow)
-            except Exception as error:
-                observer.on_error(error)
+            except BaseException as error:
+                observer.on_error(failure_of(error, "the source"))
                 return
             emit, time, since, count = straight(observer), flow.time, flow.time(), 0
             gates: Sequence[Gate] = flow.gates
+            read: Callable[[], Awaitable[T]] = items.__anext__
+
+            async def throw(error: asyncio.CancelledError) -> T:
+                nonlocal read
+                read, flow.thrown = items.__anext__, error
+                return await items.athrow(error)
+
             async with closing(items):
                 while True:
                     try:
-                        item = await anext(items)
+                        item = await read()
                     except StopAsyncIteration:
                         break
-                    except Exception as error:
-                        end = partial(observer.on_error, error)
+                    except BaseException as error:
+                        end = partial(observer.on_error, failure_of(error, "the source"))
                         break
-                    except asyncio.CancelledError:
+                    try:
+                        # Asked after reading, so a gate that holds the first item back does not hold the opening back.
+                        for gate in gates:
+                            if gate.held >= gate.capacity:
+                                await wait_for_capacity(gates)
+                                break
+                        if running.disposed:
+                            await asyncio.sleep(0)  # the cancellation arrives here, unless the source has swallowed it
+                            continue
+                        count += 1
+                        if not count & 15:
+                            if time() - since > 0.001:  # a source that never waits lets other tasks run
+                                await asyncio.sleep(0)
+                                since = time()
+                            gates = [gate for gate in flow.gates if gate.capacity != math.inf]  # some are for the start
+                            emit = straight(observer)  # the next operator may have stepped aside
+                    except asyncio.CancelledError as error:
                         if cancelled_by_us():
                             raise
-                        end = partial(observer.on_error, ForeignCancellation("the source"))
-                        break
-                    # Asked after reading, so a gate that holds the first item back does not hold the opening back.
-                    for gate in gates:
-                        if gate.held >= gate.capacity:
-                            await wait_for_capacity(gates)
-                            break
-                    if running.disposed:
-                        await asyncio.sleep(0)  # the cancellation arrives here, unless the source has swallowed it
-                        continue
+                        # A timeout of the source's own may be behind it: as if it had come while the source was read.
+                        read = partial(throw, error)
                     emit(item)
-                    count += 1
-                    if not count & 15:
-                        if time() - since > 0.001:  # a source that never waits lets other tasks run
-                            await asyncio.sleep(0)
-                            since = time()
-                        gates = [gate for gate in flow.gates if gate.capacity != math.inf]  # some were for the start
-                        emit = straight(observer)  # the next operator may have stepped aside
             end()
 
-        running = flow.spawn(pump())
+        running = flow.spawn(pump(), on_error=observer.on_error)
         return running
 
     return flow_observable(connect)
@@ -140,10 +148,13 @@ def resume(again: Callable[[Exception, int], float | Exception | None]) -> Trans
                 seconds = None if state.over else again(error, state.retry + 1)
                 if seconds is None or isinstance(seconds, Exception):
                     return observer.on_error(seconds or error)
-                await asyncio.sleep(seconds)
+                try:
+                    await asyncio.sleep(seconds)
+                except asyncio.CancelledError as cancelled:
+                    return observer.on_error(failure_of(cancelled, "a reopening"))
                 state = ReopenState(emitted, state.retry + 1, error, state.memo)
 
-        return CompositeDisposable(upstream, flow.spawn(work()))
+        return CompositeDisposable(upstream, flow.spawn(work(), on_error=observer.on_error))
 
     return lift(connect)
 
@@ -159,11 +170,17 @@ async def _until_ended(
             ended.set_result(error)
 
     upstream.disposable = running = subscribe(source, on_next, end, end, scope)
+    error: Exception | None
     try:
-        error: Exception | None = await ended
+        error = await ended
+    except asyncio.CancelledError as cancelled:
+        error = failure_of(cancelled, "a reopening")
     finally:
         running.dispose()
-    await scope.join()
+    try:
+        await scope.join()
+    except asyncio.CancelledError as cancelled:
+        error = failure_of(cancelled, "a reopening")
     return error
 
 
@@ -186,15 +203,19 @@ def after_failure(act: Callable[[Exception, Emit[T]], Awaitable[Exception | None
 
         async def work(error: Exception) -> None:
             upstream.dispose()
-            await scope.join()
+            try:
+                await scope.join()
+            except asyncio.CancelledError:  # a recovery that has begun is finished
+                if cancelled_by_us():
+                    raise
             try:
                 outcome = await act(error, observer.on_next)
-            except Exception as final:
-                outcome = final
+            except BaseException as final:
+                outcome = failure_of(final, "a recovery")
             observer.on_error(outcome) if outcome else observer.on_completed()
 
         def on_error(error: Exception) -> None:
-            flow.spawn(work(error), stop=lambda: None)  # a recovery that has begun is finished
+            flow.spawn(work(error), lambda: None, observer.on_error)  # a recovery that has begun is finished
 
         upstream = subscribe(source, straight(observer), on_error, observer.on_completed, scope)
         return upstream

@@ -13,7 +13,7 @@ from reactivex import Observable, abc
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 from cortex_rx.engine.mailboxes import TWO_READ, Mailbox
-from cortex_rx.engine.scheduler import FlowScheduler, Gate
+from cortex_rx.engine.scheduler import FlowScheduler, Gate, as_exception
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -186,8 +186,10 @@ class _Fan(abc.ObserverBase[T], Gate):
 def _end(reader: Mailbox[Any], error: BaseException | None) -> None:
     if error is None:
         reader.on_completed()
+    elif isinstance(error, asyncio.CancelledError):
+        reader.on_error(Stopped("the stream was stopped"))
     else:
-        reader.on_error(error if isinstance(error, Exception) else Stopped("the stream was stopped"))
+        reader.on_error(as_exception(error, "the stream"))
 
 
 Started: TypeAlias = Callable[["Shared[Any, Any]"], None]

@@ -96,12 +96,13 @@ class FlowTask(asyncio.Task[None], abc.DisposableBase):
     runs.
     """
 
-    __slots__ = ("_stop", "closing", "disposed")
+    __slots__ = ("_stop", "asked", "closing", "disposed", "on_error")
 
     def __init__(
         self,
         work: Coroutine[Any, Any, None],
         loop: asyncio.AbstractEventLoop,
+        on_error: Callable[[Exception], object],
         stop: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(work, loop=loop)
@@ -109,6 +110,10 @@ class FlowTask(asyncio.Task[None], abc.DisposableBase):
         self.closing: bool = False
         """Whether its generator is being closed: a dispose does not interrupt that."""
         self.disposed: bool = False
+        self.asked: bool = False
+        """Whether one of us asked it to end. Other cancellations are foreign, such as that of a timeout in a source."""
+        self.on_error: Callable[[Exception], object] = on_error
+        """Hears of it when the task was cancelled, and nobody of us asked for that."""
 
     def dispose(self) -> None:
         """Ask the task to end, by its `stop` or by a cancellation. Once: another one would interrupt the cleanup."""
@@ -117,7 +122,12 @@ class FlowTask(asyncio.Task[None], abc.DisposableBase):
             if self._stop:
                 self._stop()
             elif not self.closing:
-                super().cancel()
+                self.end()
+
+    def end(self) -> None:
+        """Cancel the task, because we want it to end."""
+        self.asked = True
+        super().cancel()
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the task; or, when the loop ends, ask it to stop, and cancel it only after `LIMIT`."""
@@ -126,7 +136,7 @@ class FlowTask(asyncio.Task[None], abc.DisposableBase):
         if self.done():
             return False
         self.dispose()
-        self.get_loop().call_later(LIMIT, super().cancel)
+        self.get_loop().call_later(LIMIT, self.end)
         return True
 
 
@@ -172,7 +182,9 @@ class FlowScheduler(AsyncIOScheduler):
         )
         # A step downstream must see again what was read of the source before it was opened here.
         self.replays_upstream: bool = replays_upstream or (parent is not None and parent.replays_upstream)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.thrown: asyncio.CancelledError | None = None
+        """A foreign cancellation that is being thrown into the source, which came while its task did not read."""
+        self._tasks: set[FlowTask] = set()
         if parent is not None:
             self.time: Callable[[], float] = parent.time
             return
@@ -245,9 +257,18 @@ class FlowScheduler(AsyncIOScheduler):
         """A future of the loop of the flow."""
         return self._loop.create_future()
 
-    def spawn(self, work: Coroutine[Any, Any, None], stop: Callable[[], None] | None = None) -> FlowTask:
-        """Run `work` as a task of this flow. Disposing calls `stop`, which asks it to end, or cancels it."""
-        task = FlowTask(work, self._loop, stop)
+    def spawn(
+        self,
+        work: Coroutine[Any, Any, None],
+        stop: Callable[[], None] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+    ) -> FlowTask:
+        """Run `work` as a task of this flow. Disposing calls `stop`, which asks it to end, or cancels it.
+
+        No task ends unheard: `on_error` is told when it was cancelled and nobody of us asked for that. Without it, the
+        caller gets the error.
+        """
+        task = FlowTask(work, self._loop, on_error or self.fail, stop)
         flow: FlowScheduler | None = self
         while flow:
             flow._tasks.add(task)
@@ -263,12 +284,18 @@ class FlowScheduler(AsyncIOScheduler):
             self.fail(error)
             return Disposable()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: FlowTask) -> None:
         flow: FlowScheduler | None = self
         while flow:
             flow._tasks.discard(task)
             flow = flow.parent
-        if not task.cancelled() and (error := task.exception()):
+        if task.cancelled():
+            if not task.asked:
+                try:
+                    task.on_error(ForeignCancellation("a task of the pipeline"))
+                except Exception as bug:
+                    self.fail(bug)
+        elif error := task.exception():
             self.fail(error)
         if not self.root._tasks:
             self.detached.discard(self.root)
@@ -308,7 +335,7 @@ class FlowScheduler(AsyncIOScheduler):
                     cancelled = error
             for task in rest:
                 log.warning("a task did not end within %s s", seconds)
-                task.cancel()
+                task.end()
         if cancelled:
             raise cancelled
 
@@ -331,7 +358,38 @@ class ForeignCancellation(Exception):
     """A source or a worker was cancelled by its own code, not by the pipeline. That is a failure, not an end."""
 
 
+class AbnormalEnd(Exception):
+    """A source or a worker raised a `BaseException` that is no `Exception`; it is the cause."""
+
+
 def cancelled_by_us() -> bool:
-    """Whether the running task was asked to end."""
+    """Whether one of us asked the running task to end. A task that is not of a flow is ours, whoever cancelled it."""
     task = asyncio.current_task()
+    if isinstance(task, FlowTask):
+        return task.asked
     return task is not None and task.cancelling() > 0
+
+
+def failure_of(error: BaseException, what: str) -> Exception:
+    """What to pass on of what `what` has raised.
+
+    Raised again are a cancellation that we asked for, and what ends the program.
+    """
+    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+        raise error
+    if not isinstance(error, asyncio.CancelledError):
+        return as_exception(error, what)
+    if cancelled_by_us():
+        raise error
+    failure = ForeignCancellation(what)
+    failure.__cause__ = error
+    return failure
+
+
+def as_exception(error: BaseException, what: str) -> Exception:
+    """The error, or the `AbnormalEnd` that it causes."""
+    if isinstance(error, Exception):
+        return error
+    failure = AbnormalEnd(f"{what} raised {type(error).__name__}")
+    failure.__cause__ = error
+    return failure

@@ -31,7 +31,7 @@ from cortex_rx.engine.deadline import TimeoutGuard
 from cortex_rx.engine.straight import subscribe
 from cortex_rx.errors import InvalidArgument, SourceConsumed
 
-__all__ = ["SingleUse", "TimedItems", "check_stream", "open_stream"]
+__all__ = ["SingleUse", "TimedItems", "check_stream", "interrupted", "open_stream"]
 
 T = TypeVar("T")
 log: logging.Logger = logging.getLogger("cortex_rx")
@@ -229,3 +229,41 @@ class TimedItems(AsyncIterator[Any]):
             if self._items is None:
                 self._items = await self._opening()
             return await anext(self._items)
+
+    async def athrow(self, error: asyncio.CancelledError) -> Any:
+        """Throw a cancellation into the items, within the timeouts."""
+        assert self._items is not None
+        with self._guard:
+            if throw := getattr(self._items, "athrow", None):
+                return await throw(error)
+        raise error
+
+
+async def interrupted(items: AsyncIterator[Any], error: asyncio.CancelledError) -> AsyncIterator[Any]:
+    """Throw a cancellation into a source; return what it yields from then on.
+
+    It came while nobody read the source. The source gets it as if it had come while it was read: a timeout of its own
+    may be behind it, which turns it into a `TimeoutError` there.
+    """
+    throw: Callable[[BaseException], Awaitable[Any]] | None = getattr(items, "athrow", None)
+    if throw is None:
+        raise error
+    try:
+        return _Continued(await throw(error), items)
+    except StopAsyncIteration:
+        return _at_once(())
+
+
+class _Continued(AsyncIterator[Any]):
+    """A source that has swallowed a cancellation: `item` is what it yielded then."""
+
+    def __init__(self, item: Any, items: AsyncIterator[Any]) -> None:
+        self._item = [item]
+        self._items = items
+
+    async def __anext__(self) -> Any:
+        return self._item.pop() if self._item else await anext(self._items)
+
+    async def athrow(self, error: asyncio.CancelledError) -> Any:
+        """Throw another one into the source."""
+        return await cast("Any", self._items).athrow(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
@@ -15,7 +16,7 @@ from cortex_rx.errors import StreamCutOff, StreamTimeout
 from cortex_rx.events import Custom, Delta, Ended, Resumed, SourceReplayed, StreamEvent
 from cortex_rx.models.source_position import PrefixMatcher
 from cortex_rx.retry.judge import status_of
-from cortex_rx.sources.opening import SingleUse, TimedItems, open_stream
+from cortex_rx.sources.opening import SingleUse, TimedItems, interrupted, open_stream
 from cortex_rx.sources.providers import PROVIDERS, Cursor, Finish, Piece, Provider
 from cortex_rx.sources.reopening import Reopenable, ResumePoint, SourceProgress
 from cortex_rx.sources.surrogates import LONE, flush_surrogate, is_surrogate, join_surrogates
@@ -71,22 +72,29 @@ class SourceReader:
                 open_ = partial(open_stream, opening, flow, stack)
                 try:
                     items = TimedItems(open_, flow, stack) if flow.timeout_policy else await open_()
-                    async for item in items:
-                        if short and type(item) is str and item.isascii() and not self._carried:
-                            if item:  # the short path, for most items
-                                yield Delta(item, progress.index, progress.offset, 0, time() - base)
-                                progress.index += 1
-                                progress.offset += len(item)
-                            continue
-                        for piece in (item,) if bare and type(item) is str else self._pieces_in(item):
-                            if plain and type(piece) is str and piece.isascii() and not self._carried:
-                                if piece:
-                                    yield self._delta(piece)
-                            else:
-                                for event in self._events_of(piece):
-                                    yield event
-                        if self._cursor:
-                            self._take_cursor()
+                    while True:
+                        try:
+                            async for item in items:
+                                if short and type(item) is str and item.isascii() and not self._carried:
+                                    if item:  # the short path, for most items
+                                        index, offset = progress.index, progress.offset
+                                        progress.index, progress.offset = index + 1, offset + len(item)
+                                        yield Delta(item, index, offset, 0, time() - base)
+                                    continue
+                                for piece in (item,) if bare and type(item) is str else self._pieces_in(item):
+                                    if plain and type(piece) is str and piece.isascii() and not self._carried:
+                                        if piece:
+                                            yield self._delta(piece)
+                                    else:
+                                        for event in self._events_of(piece):
+                                            yield event
+                                if self._cursor:
+                                    self._take_cursor()
+                            break
+                        except asyncio.CancelledError as error:
+                            if error is not flow.thrown:
+                                raise
+                            items = await interrupted(items, error)
                 except SourceTimedOut as error:
                     if not error.policy.clean:
                         for event in self._flush_on_failure():
