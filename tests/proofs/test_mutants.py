@@ -113,7 +113,7 @@ FOUND_BY: dict[str, tuple[str, ...]] = {
 def test_with_the_library_as_it_is_they_hold(name: str, tmp_path: Path, proof: Any) -> None:
     """All of them with `--torture`; in a usual run the tests of the proofs themselves try most."""
     cases = list(islice(PROOFS[name](tmp_path), proof.size(2, None)))
-    assert len(cases) >= proof.size(2, len(PROGRAMS))
+    assert len(cases) >= proof.size(2, 4)  # the least that one of them has
 
 
 @pytest.mark.parametrize(
