@@ -39,16 +39,28 @@ class ConversationsAPI:
         self._backend: Backend = checked_backend("backend", backend)
 
     async def get(self, conversation_id: str, memory_space_id: str) -> Conversation | None:
-        """The conversation with all its messages, or None if the memory space has no conversation with this id."""
+        """The conversation with all its messages and its pending exchanges, or None if the memory space has none with
+        this id.
+
+        It is there from the beginning of its first exchange on.
+        """
         conversation = ids(conversation_id=conversation_id, memory_space_id=memory_space_id)
         row = await Conversations(self._backend).get(**conversation)
         return None if row is None else Conversation.from_row(row)
 
     async def count(
-        self, memory_space_id: str, *, user_id: str | None = None, type: ConversationType | None = None
+        self,
+        memory_space_id: str,
+        *,
+        user_id: str | None = None,
+        type: ConversationType | None = None,
+        include_pending: bool = False,
     ) -> int:
-        """The number of conversations, of this user and type if given."""
-        narrowed = ConversationFilter(user_id=user_id, type=type).keywords()
+        """The number of conversations, of this user and type if given.
+
+        Those whose exchanges have not ended yet count only with `include_pending`.
+        """
+        narrowed = ConversationFilter(user_id=user_id, type=type, include_pending=include_pending).keywords()
         return await Conversations(self._backend).count(**ids(memory_space_id=memory_space_id), **narrowed)
 
     async def get_history(
@@ -58,13 +70,17 @@ class ConversationsAPI:
         *,
         limit: int = 50,
         offset: int = 0,
+        after: str | None = None,
         sort_order: Literal["asc", "desc"] = "asc",
     ) -> ConversationHistory:
         """At most `limit` messages, oldest ("asc") or newest ("desc") first, after skipping `offset` of them.
 
-        Raises `ConversationNotFound`.
+        With `after`, the id of the last message of the page before, the page goes on behind this message.  Then nothing
+        is missing or repeated when an earlier exchange ends between two pages, as it may be with `offset` alone.
+
+        Raises `ConversationNotFound`, and `InvalidArgument` if `after` is no message of the conversation.
         """
-        page = HistoryPage(limit=limit, offset=offset, sort_order=sort_order).keywords()
+        page = HistoryPage(limit=limit, offset=offset, after=after, sort_order=sort_order).keywords()
         conversation = ids(conversation_id=conversation_id, memory_space_id=memory_space_id)
         return ConversationHistory.from_row(await Conversations(self._backend).get_history(**conversation, **page))
 
@@ -75,8 +91,14 @@ class ConversationsAPI:
         user_id: str | None = None,
         type: ConversationType | None = None,
         limit: int = 100,
+        include_pending: bool = False,
     ) -> _Conversations:
-        """At most `limit` conversations, without their messages, newest first.  The filters apply before the limit."""
-        narrowed = ConversationFilter(user_id=user_id, type=type, limit=limit).keywords()
+        """At most `limit` conversations, without their messages, newest first.  The filters apply before the limit.
+
+        Those whose exchanges have not ended yet are listed only with `include_pending`.
+        """
+        narrowed = ConversationFilter(
+            user_id=user_id, type=type, limit=limit, include_pending=include_pending
+        ).keywords()
         rows = await Conversations(self._backend).list(**ids(memory_space_id=memory_space_id), **narrowed)
         return [Conversation.from_row(row) for row in rows]

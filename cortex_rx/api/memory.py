@@ -18,6 +18,7 @@ from cortex_rx.models.options import (
     RememberParams,
     SearchOptions,
     SourceType,
+    StreamFilter,
     StreamingOptions,
     ids,
     parse,
@@ -33,9 +34,10 @@ from cortex_rx.streams.takeover import token_hash
 from cortex_rx.streams.writers import locate
 from cortex_rx.unique import new_token
 
-__all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult"]
+__all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult", "StreamEntry"]
 
 _Streams: TypeAlias = "list[InterruptedStream]"
+_Entries: TypeAlias = "list[StreamEntry]"
 _Memories: TypeAlias = list[MemoryEntry]  # inside the class, `list` is a method
 
 
@@ -48,11 +50,14 @@ class DeleteResult(Record):
 
 class InterruptedStream(Record):
     """A stream that no process writes any more: `length` code points of `attempt` are stored.  Times are epoch
-    milliseconds."""
+    milliseconds.  `message_ids` and `memory_ids` are the ids of its question and its answer, under which both will be
+    stored."""
 
     stream_id: str
     conversation_id: str
     memory_id: str
+    message_ids: tuple[str, str]
+    memory_ids: tuple[str, str]
     attempt: int
     length: int
     user_message: str
@@ -72,6 +77,18 @@ class StopResult(Record):
     state: Literal["open", "finished", "empty"]
     owned: bool
     lease_until: float | None = None
+
+
+class StreamEntry(InterruptedStream):
+    """A stream of a conversation: `state` is "open", "finished", or "empty" if it was closed without an answer.
+
+    `owned`: a process writes it.  `reason` and `usage` are those of its end.
+    """
+
+    state: Literal["open", "finished", "empty"]
+    owned: bool
+    reason: str | None = None
+    usage: dict[str, Any] | None = None
 
 
 class MemoryAPI:
@@ -163,12 +180,20 @@ class MemoryAPI:
         backend."""
         return follow(self._backend, memory_space_id, stream_id, after, every=every)
 
-    async def interrupted(self, memory_space_id: str, *, limit: int = 100) -> _Streams:
-        """The unfinished streams that no process writes any more, newest first.  Makes no tokens."""
-        rows = await Streams(self._backend).interrupted(
-            **ids(memory_space_id=memory_space_id), **MemoryFilter(limit=limit).keywords()
-        )
+    async def interrupted(
+        self, memory_space_id: str, *, conversation_id: str | None = None, limit: int = 100
+    ) -> _Streams:
+        """The unfinished streams that no process writes any more, of this conversation if given, newest first.  Makes
+        no tokens."""
+        narrowed = StreamFilter(conversation_id=conversation_id, limit=limit).keywords()
+        rows = await Streams(self._backend).interrupted(**ids(memory_space_id=memory_space_id), **narrowed)
         return [InterruptedStream.from_row(row) for row in rows]
+
+    async def streams(self, memory_space_id: str, conversation_id: str, *, limit: int = 100) -> _Entries:
+        """The streams of a conversation, newest first, without those that were deleted or rolled back."""
+        conversation = ids(memory_space_id=memory_space_id, conversation_id=conversation_id)
+        rows = await Streams(self._backend).list(**conversation, **StreamFilter(limit=limit).keywords())
+        return [StreamEntry.from_row(row) for row in rows]
 
     async def issue_token(self, memory_space_id: str, stream_id: str) -> str:
         """A new token that resumes the stream, valid for an hour.  Raises `StreamNotFound`."""

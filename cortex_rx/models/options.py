@@ -45,6 +45,7 @@ __all__ = [
     "ResumeStreamParams",
     "SearchOptions",
     "SourceType",
+    "StreamFilter",
     "StreamingOptions",
     "ids",
     "parse",
@@ -419,6 +420,15 @@ class ConversationFilter(Options):
     user_id: _OptionalName = None
     type: Annotated[ConversationType | None, Accepts(check.optional(check.one_of(*get_args(ConversationType))))] = None
     limit: _OptionalLimit = None
+    include_pending: _Flag = False
+    """Include conversations whose exchanges have not ended yet."""
+
+
+class StreamFilter(Options):
+    """The filters of a list of streams."""
+
+    conversation_id: _OptionalName = None
+    limit: _OptionalLimit = None
 
 
 class HistoryPage(Options):
@@ -430,4 +440,5 @@ class HistoryPage(Options):
 
     limit: _Limit = 50
     offset: Annotated[int, Accepts(check.whole(0, _MOST))] = 0
+    after: _OptionalName = None
     sort_order: Annotated[Literal["asc", "desc"], Accepts(check.one_of("asc", "desc"))] = "asc"

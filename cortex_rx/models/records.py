@@ -34,6 +34,7 @@ __all__ = [
     "MemoryEntry",
     "Message",
     "PartialUpdate",
+    "PendingExchange",
     "Phase",
     "ProgressiveFact",
     "Record",
@@ -220,8 +221,36 @@ class Message(Record):
     metadata: dict[str, Any] | None = None
 
 
+class PendingExchange(Record):
+    """An exchange that has not ended: its question, and `length` code points of its answer, are stored.
+
+    It is "streaming" while a process writes it, else "interrupted": it may be resumed or finished.  `message_ids` and
+    `memory_ids` are the ids of its question and its answer, under which both will be stored.  `position` is the number
+    of messages that stand before it.  (The question of an exchange that was closed without an answer before is the
+    message at this position.)  `user_message` has at most its first 65,536 code points.  Times are epoch milliseconds.
+    """
+
+    stream_id: str
+    conversation_id: str
+    memory_id: str
+    message_ids: tuple[str, str]
+    memory_ids: tuple[str, str]
+    state: Literal["streaming", "interrupted"]
+    attempt: int
+    length: int
+    user_message: str
+    position: int
+    created_at: float
+    updated_at: float
+    lease_until: float | None = None
+
+
 class Conversation(Record):
-    """A conversation; `messages` is empty if it was listed rather than fetched."""
+    """A conversation, in the order of asking.
+
+    `messages` and `message_count` are of exchanges that have ended, `pending` has the others.  Both are empty if it was
+    listed rather than fetched.
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
 
@@ -233,15 +262,18 @@ class Conversation(Record):
     created_at: float
     updated_at: float
     messages: tuple[Message, ...] = ()
+    pending: tuple[PendingExchange, ...] = ()
     participant_id: str | None = None
     metadata: dict[str, Any] | None = None
 
 
 class ConversationHistory(Record):
-    """A page of a conversation's messages; `total` counts all of them."""
+    """A page of a conversation's messages; `total` counts all of them.  `pending` are the exchanges that stand in the
+    page and have not ended."""
 
     conversation_id: str
     messages: tuple[Message, ...]
+    pending: tuple[PendingExchange, ...] = ()
     total: int
     has_more: bool
 

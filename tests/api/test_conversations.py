@@ -57,7 +57,7 @@ async def test_two_streams_at_once_keep_each_question_with_its_answer(
         },
     )
     found = await conversations.get("c-1", "support")
-    assert said(found.messages) == [("user", "Quick?"), ("agent", "Yes."), ("user", "Slow?"), ("agent", "At last.")]
+    assert said(found.messages) == [("user", "Slow?"), ("agent", "At last."), ("user", "Quick?"), ("agent", "Yes.")]
 
 
 async def test_a_memory_space_never_sees_the_conversations_of_another(conversations: Any, remember: Any) -> None:

@@ -53,7 +53,7 @@ class Store:
     async def call(self, function: str, stream: str | None = "st", **more: Any) -> Any:
         """`streams:<function>`, of the stream `st` unless said otherwise (None: the function takes no stream)."""
         args = {"memorySpaceId": "s", **({} if stream is None else {"streamId": stream}), **more}
-        reads = function in ("get", "read", "interrupted")
+        reads = function in ("get", "read", "interrupted", "list")
         return await (self.backend.query if reads else self.backend.mutation)(f"streams:{function}", args)
 
     async def take(self, token: str, claim: str, **more: Any) -> dict[str, Any]:

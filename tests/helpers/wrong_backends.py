@@ -400,6 +400,100 @@ class SortsMessages(Wrong):
         return found
 
 
+# --- what is in a conversation from the beginning on -----------------------------------------------------------------
+
+
+@noticed_by("an_exchange_is_there_from_its_beginning")
+class ShowsConversationsLater(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return found if path != "conversations:get" or found is None or found["messages"] else None
+
+
+@noticed_by("ids_stay_as_they_are")
+class GivesNewIds(Wrong):
+    numbers = itertools.count()
+
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path == "streams:begin" and result["attempt"]:
+            result["messageIds"] = [f"msg-{next(self.numbers)}", result["messageIds"][1]]
+        return result
+
+
+@noticed_by("history_has_the_order_of_asking", "each_answer_follows_its_question")
+class KeepsTheOrderOfEnding(Wrong):
+    ended = ()
+
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path in ("streams:finalize", "streams:close", "streams:finish"):
+            self.ended += tuple(result["conversation"]["messageIds"])
+        return result
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path in ("conversations:get", "conversations:getHistory") and found:
+            found["messages"].sort(key=lambda message: self.ended.index(message["id"]))
+        return found
+
+
+@noticed_by("pages_fit_together")
+class CountsPagesAnew(Wrong):
+    """It takes the position of a message for that of the page before."""
+
+    seen = 0
+
+    async def query(self, path, args):
+        if path != "conversations:getHistory":
+            return await super().query(path, args)
+        if after := args.get("after"):
+            assert after
+            args = {**{key: value for key, value in args.items() if key != "after"}, "offset": self.seen}
+        else:
+            self.seen = 0
+        found = await super().query(path, args)
+        self.seen += len(found["messages"])
+        return found
+
+
+@noticed_by("what_begin_made_can_be_removed")
+class LeavesEmptyConversations(Wrong):
+    last = None
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "conversations:get":
+            self.last = found or (self.last and {**self.last, "pending": []})
+            return self.last
+        return found
+
+
+@noticed_by("a_conversation_of_others_stays")
+class KeepsParticipants(Wrong):
+    told = {}
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "conversations:get" and found:
+            self.told = {**found["participants"], **self.told}
+            found["participants"] = dict(self.told)
+        return found
+
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path == "streams:begin":
+            await self.query("conversations:get", {key: args[key] for key in ("memorySpaceId", "conversationId")})
+        return result
+
+
+@noticed_by("the_streams_of_a_conversation_are_listed")
+class ListsTheOldestFirst(Wrong):
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return found[::-1] if path == "streams:list" else found
+
+
 # --- memories and conversations ---------------------------------------------------------------------------------------
 
 

@@ -231,7 +231,9 @@ def test_an_unknown_key_names_the_closest_and_lists_all(model: Any, key: str, cl
 
 
 def test_a_key_that_is_like_none_lists_all() -> None:
-    with pytest.raises(InvalidArgument, match=r"^HistoryPage: got 'zzz'; accepted: one of limit, offset, sort_order$"):
+    with pytest.raises(
+        InvalidArgument, match=r"^HistoryPage: got 'zzz'; accepted: one of limit, offset, after, sort_order$"
+    ):
         parse(HistoryPage, {"zzz": 1})
 
 

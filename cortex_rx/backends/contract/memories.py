@@ -169,8 +169,9 @@ cuts is found in the next chunk.""",
             Object(fields(deleted=Flag(), memoryId=ID), name="DeletedMemory"),
             """Removes the memory, and its words from the index. The messages of its conversation stay as they are. A
 text that no message refers to is deleted. With the memory of an answer, also a partial one, or of a question without an
-answer, its stream is deleted, with the text of its attempts; its tokens lead to no stream any more. Chunks are deleted
-with their answer. To delete a single chunk is an `InvalidArgument` that names the answer.""",
+answer, its stream is deleted, with the text of its attempts; its tokens lead to no stream any more. So a pending
+exchange is deleted by either of its `memoryIds`, and leaves its conversation as by a rollback.
+Chunks are deleted with their answer. To delete a single chunk is an `InvalidArgument` that names the answer.""",
             errors=("MemoryNotFound",),
             repeated="It is `MemoryNotFound`, since the memory is gone: a success for a client that repeats the call.",
         ),

@@ -36,7 +36,7 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["TABLE"]
+__all__ = ["EXCHANGE_IDS", "LEASED", "TABLE"]
 
 _HOUR = 3_600_000
 _LEASE = 10_000
@@ -72,8 +72,15 @@ question alone. `stored` says whether this call stored it.""",
 )
 _ENDED = fields(reason=Optional(TEXT), usage=Optional(JsonObject()))
 _KEPT = fields(mark=Optional(Json()), resumeState=Optional(Json()))
-_LEASED = fields(leaseUntil=Optional(TIME))
+LEASED = fields(leaseUntil=Optional(TIME))
 _STOP = fields(stop=Optional(Flag()))
+EXCHANGE_IDS = fields(conversationId=ID, messageIds=ListOf(ID), memoryIds=ListOf(ID))
+_LISTED = (
+    *fields(streamId=ID, memoryId=ID),
+    *EXCHANGE_IDS,
+    *fields(attempt=ATTEMPT, length=COUNT, userMessage=TEXT, createdAt=TIME, updatedAt=TIME),
+    *LEASED,
+)
 
 
 def _optional(fields_: tuple[Field, ...]) -> tuple[Field, ...]:
@@ -84,6 +91,9 @@ TABLE = Table(
     "streams",
     """A stream is one exchange, from its question to its end. Every write names the epoch under which its writer owns
 the stream. The answer is written in attempts; each attempt begins its text anew.
+
+From `begin` on an exchange has the ids under which it is or will be stored: `messageIds` and `memoryIds` have that of
+the question and that of the answer; `memoryId` is the latter. They stay as they are, however often it is begun again.
 
 A lease says how long a writer may be silent before other writers may take its stream over. `lease` in `begin` gives a
 lease; without it there is none. `lease` in `append` and `renew` gives a new one from now on; 0 releases the stream. An
@@ -121,11 +131,12 @@ the lease runs (and the state "empty", if the stream was closed since). Its toke
                 rules=(OnlyWith("tokenTtl", "token"),),
             ),
             Object(
-                (*fields(memoryId=ID, epoch=EPOCH, attempt=ATTEMPT, state=_STATE), *_LEASED),
+                (*fields(memoryId=ID, epoch=EPOCH, attempt=ATTEMPT, state=_STATE), *EXCHANGE_IDS, *LEASED),
                 name="BegunStream",
             ),
             """Stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1,
-attempt 0. `startedAt` is when the question was asked, by default now.
+attempt 0. `startedAt` is when the question was asked, by default now. From now on the exchange has its place in the
+conversation, which is made if there is none.
 
 The same stream id with the same question, owner (userId, agentId, participantId) and conversation is the same stream.
 If one of these differs, it is an `IdempotencyConflict`. Other arguments are not compared. What happens depends on the
@@ -231,7 +242,7 @@ an `IdempotencyConflict`.""",
             "streams:renew",
             "mutation",
             Object((*_WRITER, *fields(lease=Optional(DURATION, _LEASE)))),
-            Object((*_LEASED, *_STOP), name="Lease"),
+            Object((*LEASED, *_STOP), name="Lease"),
             """The sign of life of a writer that has nothing to write: a new lease from now on. It changes nothing of a
 stream that is not open.""",
             errors=("StreamNotFound", "Fenced"),
@@ -243,7 +254,7 @@ stream that is not open.""",
             "mutation",
             Object(_STREAM),
             Object(
-                (*fields(state=_STATE, owned=Flag()), *_LEASED),
+                (*fields(state=_STATE, owned=Flag()), *LEASED),
                 name="StopRequest",
                 meaning="Where the stream stands. `owned` says if a lease runs; its writer hears of the request.",
             ),
@@ -272,17 +283,16 @@ Of a stream that has ended it changes nothing.""",
             ),
             Object(
                 (
+                    *fields(state=_STATE, streamId=ID, memoryId=ID),
+                    *EXCHANGE_IDS,
                     *fields(
-                        state=_STATE,
-                        streamId=ID,
-                        memoryId=ID,
                         epoch=EPOCH,
                         attempt=ATTEMPT,
                         length=COUNT,
                         turn=Object((*_TURN, *fields(startedAt=TIME)), name="StoredTurn"),
                     ),
                     *_KEPT,
-                    *_LEASED,
+                    *LEASED,
                     *_ENDED,
                     *_optional(_STORED),
                 ),
@@ -337,7 +347,8 @@ If the text is blank, the question is kept as unanswered, with the outcome "inte
             Object(_WRITER),
             Object(fields(streamId=ID, rolledBack=Flag()), name="RolledBackStream"),
             """Removes a stream that has no answer: the question (if the stream was closed before, also from the
-conversation), the text of all attempts, and the memories. A finished stream is an `IdempotencyConflict`. The id and the
+conversation), the text of all attempts, and the memories. A conversation that is left without a message and without an
+open stream is removed too. A finished stream is an `IdempotencyConflict`. The id and the
 epoch stay, so that late writers get `StreamNotFound`, or `Fenced` once the stream was begun anew. `get` gives None from
 then on.""",
             errors=("StreamNotFound", "Fenced", "IdempotencyConflict"),
@@ -352,9 +363,9 @@ then on.""",
                 Object(
                     (
                         *_STREAM,
+                        *fields(memoryId=ID),
+                        *EXCHANGE_IDS,
                         *fields(
-                            conversationId=ID,
-                            memoryId=ID,
                             state=_STATE,
                             epoch=EPOCH,
                             attempt=ATTEMPT,
@@ -364,7 +375,7 @@ then on.""",
                             updatedAt=TIME,
                             owned=Flag(),
                         ),
-                        *_LEASED,
+                        *LEASED,
                         *_KEPT,
                         *_ENDED,
                     ),
@@ -406,7 +417,7 @@ then on.""",
                         epoch=EPOCH,
                         owned=Flag(),
                     ),
-                    *_LEASED,
+                    *LEASED,
                     *_ENDED,
                 ),
                 name="StreamPage",
@@ -428,27 +439,32 @@ deleted.""",
         Function(
             "streams:interrupted",
             "query",
-            Object(fields(memorySpaceId=SPACE, limit=Optional(COUNT, 100))),
+            Object(fields(memorySpaceId=SPACE, conversationId=Optional(ID), limit=Optional(COUNT, 100))),
             ListOf(
                 Object(
-                    (
-                        *fields(
-                            streamId=ID,
-                            conversationId=ID,
-                            memoryId=ID,
-                            attempt=ATTEMPT,
-                            length=COUNT,
-                            userMessage=TEXT,
-                            createdAt=TIME,
-                            updatedAt=TIME,
-                        ),
-                        *_LEASED,
-                    ),
+                    _LISTED,
                     name="InterruptedStream",
                     meaning="An open stream without a running lease. `userMessage` has its first 65,536 code points.",
                 )
             ),
-            """The open streams without a running lease, newest first.""",
+            """The open streams without a running lease, newest first; with `conversationId` those of this
+conversation.""",
+            ours=True,
+        ),
+        Function(
+            "streams:list",
+            "query",
+            Object(fields(memorySpaceId=SPACE, conversationId=ID, limit=Optional(COUNT, 100))),
+            ListOf(
+                Object(
+                    (*_LISTED, *fields(state=_STATE, owned=Flag()), *_ENDED),
+                    name="ListedStream",
+                    meaning="""A stream: `length` code points of `attempt` are stored. `userMessage` has its first
+65,536 code points. `owned` says if a lease runs.""",
+                )
+            ),
+            """The streams of a conversation, newest first, without those that were deleted or rolled back. An unknown
+conversation has none.""",
             ours=True,
         ),
     ),

@@ -265,4 +265,55 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The epoch whose writer was asked to stop; 0: none. A take-over or a new beginning has another epoch.
         "ALTER TABLE streams ADD COLUMN stopping INTEGER NOT NULL DEFAULT 0",
     ),
+    (
+        # An exchange is in its conversation from its beginning on, and the ids of its messages and memories are given.
+        # conversation_seq: the number of the conversation; NULL if nothing of the stream is in one. question_kept: the
+        # question is a message and a memory already, since the stream has ended, or had ended without an answer.
+        # exchange: the order of the exchanges in a conversation, the number of the stream. It never falls from message
+        # to message. (In a file from before, where messages were in the order in which their streams ended, it is the
+        # highest number of a stream so far.)
+        "ALTER TABLE streams ADD COLUMN conversation_seq INTEGER",
+        "ALTER TABLE streams ADD COLUMN question_kept INTEGER NOT NULL DEFAULT 0",
+        """INSERT INTO conversations (space, id, type, user_id, agent_id, participant_id, created, updated)
+            SELECT space, conversation, CASE WHEN user_id IS NULL THEN 'agent-agent' ELSE 'user-agent' END, user_id,
+                agent_id, participant_id, created, created
+            FROM streams WHERE state = 'open' ORDER BY seq
+            ON CONFLICT (space, id) DO UPDATE SET user_id = coalesce(user_id, excluded.user_id),
+                agent_id = coalesce(agent_id, excluded.agent_id),
+                participant_id = coalesce(participant_id, excluded.participant_id)""",
+        """UPDATE streams SET conversation_seq = (SELECT seq FROM conversations
+                WHERE space = streams.space AND id = streams.conversation),
+            question_kept = state IN ('open', 'finished', 'empty') AND question_message IS NOT NULL
+            WHERE state IN ('open', 'finished', 'empty') OR (state = 'deleted' AND question_message IS NOT NULL)""",
+        """UPDATE streams SET question_memory = coalesce(question_memory, 'mem-' || lower(hex(randomblob(16)))),
+            question_message = coalesce(question_message, 'msg-' || lower(hex(randomblob(16)))),
+            answer_message = coalesce(answer_message, 'msg-' || lower(hex(randomblob(16))))
+            WHERE state IN ('open', 'empty')""",
+        "ALTER TABLE messages RENAME TO messages_before",
+        """CREATE TABLE messages (
+            conversation INTEGER NOT NULL REFERENCES conversations (seq),
+            position INTEGER NOT NULL,
+            exchange INTEGER NOT NULL,
+            id TEXT NOT NULL,
+            role TEXT NOT NULL,
+            text INTEGER NOT NULL REFERENCES texts (id),
+            timestamp INTEGER NOT NULL,
+            participant_id TEXT,
+            metadata TEXT,
+            PRIMARY KEY (conversation, position)
+        ) WITHOUT ROWID""",
+        """INSERT INTO messages
+            SELECT conversation, position,
+                coalesce(max(stream) OVER (PARTITION BY conversation ORDER BY position), 0),
+                id, role, text, timestamp, participant_id, metadata
+            FROM messages_before LEFT JOIN (
+                SELECT conversation_seq, question_message AS message, seq AS stream FROM streams UNION ALL
+                SELECT conversation_seq, answer_message, seq FROM streams
+            ) ON conversation_seq = conversation AND message = id""",
+        "DROP TABLE messages_before",
+        "CREATE INDEX messages_by_text ON messages (text)",
+        "DROP INDEX streams_open",
+        "CREATE INDEX streams_open ON streams (space, conversation_seq) WHERE state = 'open'",
+        "CREATE INDEX streams_by_conversation ON streams (conversation_seq) WHERE conversation_seq IS NOT NULL",
+    ),
 )

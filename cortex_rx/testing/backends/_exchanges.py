@@ -229,14 +229,14 @@ async def a_question_can_be_answered_after_all(b: Bench) -> None:
 
 @PROMISES.add("streams:finalize", "conversations:get", "conversations:getHistory", "memories:list")
 async def each_answer_follows_its_question(b: Bench) -> None:
-    """Two streams in one conversation: each answer follows its question, in the order in which they ended."""
+    """Two streams in one conversation: each answer follows its question, in the order in which they were asked."""
     await b.begin("st", "first?")
     await b.begin("st2", "second?")
     for at in range(5):
         await asyncio.gather(b.append(at, "1", "st"), b.append(at, "2", "st2"))
     await b.finalize("", "st2", start=5)
     await b.finalize("", "st", start=5)
-    want = ["second?", "22222", "first?", "11111"]
+    want = ["first?", "11111", "second?", "22222"]
     b.same([message["content"] for message in await b.messages()], want, "the messages")
     history = await b.ask("conversations:getHistory", conversationId="c")
     b.same([message["content"] for message in history["messages"]], want, "the history")

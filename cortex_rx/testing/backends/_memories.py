@@ -137,8 +137,7 @@ async def a_deleted_partial_stays_deleted(b: Bench) -> None:
 
 @PROMISES.add("conversations:get", "conversations:list", "conversations:count")
 async def conversations_are_there(b: Bench) -> None:
-    """A conversation exists from its first finalize or close on, with its participants, and is listed without
-    messages."""
+    """A conversation has its participants, and is listed, without messages, once an exchange in it has ended."""
     b.same(await b.ask("conversations:get", conversationId="c"), None, "an unknown conversation")
     await b.begin(participantId="p")
     b.same(await b.ask("conversations:count"), 0, "the count after begin alone")

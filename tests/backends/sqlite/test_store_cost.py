@@ -123,27 +123,28 @@ class Traced:
 
 
 async def test_an_exchange_costs_as_many_statements_as_it_must(tmp_path: Path) -> None:
+    """In an old conversation 11, 5 and 24; in a new one 12, 5 and 24."""
     store = Traced(SqliteBackend(tmp_path / "memory.db"))
     await exchange(store.backend, 0, 0, space="another")  # opens the file, and FTS5 its tables
     for at, conversation in enumerate((1, 1, 2)):
         store.calls.clear()
         await exchange(store, at, conversation)
-        # The stream; the texts of question (with a piece) and answer, of a space that is new at first; stream, memory,
-        # token.
+        # The stream; the text of the question with a piece, of a space that is new at first; the conversation; the text
+        # of the answer; stream, memory, token.
         created = "INSERT INSERT INSERT" if at == 0 else "INSERT"
+        conversation = "SELECT" if at == 1 else "SELECT INSERT"
         assert store.calls[0] == (
             "streams:begin",
-            f"BEGIN SELECT {created} INSERT INSERT INSERT INSERT SELECT INSERT COMMIT",
+            f"BEGIN SELECT {created} INSERT {conversation} INSERT INSERT INSERT SELECT INSERT COMMIT",
         )
         assert store.calls[1] == ("streams:append", "BEGIN SELECT INSERT UPDATE COMMIT")
-        # The stream; the conversation, two messages; the index of the question, its memory; the stream, the memory, the
-        # index of the answer; what is told of it: the stream, both memories, their texts.
+        # The stream; the conversation, both messages; the index of the question, its memory; the stream, the memory,
+        # the index of the answer; what is told of it: the stream, both memories, their texts.
         assert store.calls[2:] == [
             (
                 "streams:finalize",
-                f"BEGIN SELECT SELECT {'UPDATE' if at == 1 else 'INSERT'} INSERT INSERT SELECT SELECT INSERT INSERT"
-                " UPDATE UPDATE INSERT UPDATE UPDATE SELECT SELECT INSERT INSERT UPDATE UPDATE SELECT SELECT SELECT"
-                " SELECT COMMIT",
+                "BEGIN SELECT UPDATE INSERT SELECT SELECT INSERT INSERT UPDATE UPDATE INSERT UPDATE UPDATE SELECT"
+                " SELECT INSERT INSERT UPDATE UPDATE SELECT SELECT SELECT SELECT COMMIT",
             )
         ]
     await store.close()

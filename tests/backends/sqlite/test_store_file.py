@@ -293,7 +293,7 @@ async def test_a_full_disk_stores_nothing_of_the_write_that_found_out(make_store
     assert row["contentLength"] == end
     with pytest.raises(StoreFull):
         await store.finalize("x" * 100_000, start=end)
-    assert await store.conversation() is None and (await store.get("mem-001", includePartial=True)) == row
+    assert (await store.conversation())["messages"] == [] and (await store.get("mem-001", includePartial=True)) == row
     assert store.sql("PRAGMA integrity_check") == [("ok",)]
     await store.backend.close()
     assert store.path.stat().st_size <= 60 * 1024
@@ -388,5 +388,117 @@ async def test_a_file_of_the_second_layout_goes_on_where_it_was(make_store: Any,
     await store.delete("mem-st")
     bodies = {body for (body,) in store.sql("SELECT body FROM pieces")}
     assert bodies.isdisjoint({"firs", "t zebra"}) and {"seco", "nd z"} < bodies  # the conversation has the answer still
+    for each in (store, new):
+        await each.backend.close()
+
+
+async def test_a_file_of_the_third_layout_gets_its_pending_exchanges(make_store: Any, tmp_path: Path) -> None:
+    """Exchanges that have ended keep ids and order, that of their ends; open ones get ids and places."""
+    path = tmp_path / "memory.db"
+    with closing(sqlite3.connect(path)) as db:
+        for statement in (*MIGRATIONS[0], *MIGRATIONS[1], *MIGRATIONS[2]):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 3")
+        db.execute("INSERT INTO spaces (id, name) VALUES (1, 's')")
+
+        def text(content: str) -> int:
+            made = db.execute("INSERT INTO texts (space, length, touched) VALUES (1, ?, 5)", (len(content),)).lastrowid
+            assert made is not None
+            if content:
+                db.execute("INSERT INTO pieces (place, body) VALUES (?, ?)", (made << 32, content))
+            return made
+
+        texts: dict[str, int] = {}
+        # Asked in this order: b, a, open, c, closed, again, gone, alone; a ended before b. `again` was closed and asked
+        # again, the answer of `gone` was deleted, `alone` is all of its conversation, with `alone too`.
+        states = {
+            "b": "finished", "a": "finished", "open": "open", "c": "finished", "closed": "empty", "again": "open",
+            "gone": "deleted", "alone": "open", "alone too": "open", "back": "rolledBack",
+        }  # fmt: skip
+        for seq, (name, state) in enumerate(states.items(), 1):
+            there = state in ("finished", "empty", "open")
+            texts[f"{name}?"], texts[f"{name}!"] = text(f"{name}?"), text(f"{name}!")
+            question = texts[f"{name}?"] if there else None
+            answer = texts[f"{name}!"] if there else None
+            db.execute(
+                _STREAM, (seq, name, question, state, 0, answer, f"mem-{name}!" if state != "rolledBack" else "")
+            )
+            talk = "d" if name.startswith("alone") else "c" if state != "rolledBack" else ""
+            who = "bob" if name == "alone too" else None
+            db.execute("UPDATE streams SET conversation = ?, agent_id = ? WHERE seq = ?", (talk, who, seq))
+            for whose, role in (("?", "user"), ("!", "agent")):
+                if (whose == "!" and state in ("finished", "open")) or (
+                    whose == "?" and (state in ("finished", "empty") or name in ("again", "gone"))
+                ):
+                    db.execute(_MEMORY, (2 * seq + (whose == "!"), f"mem-{name}{whose}", texts[f"{name}{whose}"], None))
+                    db.execute(
+                        "UPDATE memories SET partial = ?, stream = ?, role = ? WHERE id = ?",
+                        (whose == "!" and state == "open", seq if (whose == "!") == (state != "empty") else None, role,
+                         f"mem-{name}{whose}"),
+                    )  # fmt: skip
+        db.execute(
+            "INSERT INTO conversations (space, id, type, user_id, message_count, created, updated)"
+            " VALUES ('s', 'c', 'user-agent', 'ada', 10, 5, 5)"
+        )
+        said = ["a?", "a!", "b?", "b!", "c?", "c!", "closed?", "again?", "gone?", "gone!"]
+        for position, content in enumerate(said):
+            role, column = ("user", "question") if content.endswith("?") else ("agent", "answer")
+            db.execute(
+                "INSERT INTO messages (conversation, position, id, role, text, timestamp) VALUES (1, ?, ?, ?, ?, 5)",
+                (position, f"msg-{content}", role, texts[content]),
+            )
+            db.execute(f"UPDATE streams SET {column}_message = ? WHERE id = ?", (f"msg-{content}", content[:-1]))
+            if column == "question":
+                db.execute("UPDATE streams SET question_memory = ? WHERE id = ?", (f"mem-{content}", content[:-1]))
+        db.execute(
+            "DELETE FROM texts WHERE id NOT IN (SELECT text FROM messages UNION SELECT text FROM memories"
+            " UNION SELECT coalesce(question, 0) FROM streams UNION SELECT coalesce(answer, 0) FROM streams)"
+        )
+        db.commit()
+    store, new = make_store(path), make_store(tmp_path / "new.db")
+    await new.list()
+    found = await store.conversation()
+    assert [message["id"] for message in found["messages"]] == [f"msg-{content}" for content in said]
+    assert found["messageCount"] == 10 and found["participants"] == {"userId": "ada"}
+    # "open" was asked after "b", the last of those before it, and before "c".
+    assert [(one["streamId"], one["position"], one["length"]) for one in found["pending"]] == [
+        ("open", 4, 5), ("again", 7, 6)
+    ]  # fmt: skip
+    ids = {one["streamId"]: (one["messageIds"], one["memoryIds"]) for one in found["pending"]}
+    assert ids["again"][0][0] == "msg-again?" and ids["again"][1] == ["mem-again?", "mem-again!"]
+    assert ids["open"][1][1] == "mem-open!" and len({*ids["open"][0], *ids["open"][1]}) == 4
+    alone = await store.conversation("d")
+    assert (alone["messages"], alone["createdAt"], alone["participants"]) == (
+        [],
+        5,
+        {"userId": "ada", "agentId": "bob"},
+    )
+    assert [(one["streamId"], one["position"]) for one in alone["pending"]] == [("alone", 0), ("alone too", 0)]
+    assert store.sql("SELECT type, name, sql FROM sqlite_schema ORDER BY name") == new.sql(
+        "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+    )
+    assert store.sql("PRAGMA foreign_key_check") == [] and store.sql("PRAGMA integrity_check") == [("ok",)]
+    assert [row["streamId"] for row in await store.call("list", None, conversationId="c")] == [
+        "again", "closed", "c", "open", "a", "b"
+    ]  # fmt: skip
+    # It goes on: what is new comes last, and what was open ends in its place, under its ids.
+    await store.exchange("new?", "new!", "new")
+    await store.begin("closed", "closed?")
+    await store.finalize("closed!", "closed", epoch=2, attempt=1)
+    for name in ("again", "open"):
+        await store.finalize("", name, start=len(name) + 1)
+    found = await store.conversation()
+    assert found["pending"] == [] and [message["content"] for message in found["messages"]] == [
+        "a?", "a!", "b?", "b!", "open?", "open!", "c?", "c!", "closed?", "closed!", "again?", "again!", "gone?",
+        "gone!", "new?", "new!",
+    ]  # fmt: skip
+    assert [message["id"] for message in found["messages"][4:6]] == ids["open"][0]
+    memories = {row["memoryId"] for row in await store.list()}
+    assert {*ids["open"][1], *ids["again"][1], "mem-a?", "mem-b!", "mem-closed?", "mem-gone?"} <= memories
+    await store.call("rollback", "alone", epoch=1)
+    assert (await store.conversation("d"))["participants"] == {"userId": "ada", "agentId": "bob"}
+    await store.call("rollback", "alone too", epoch=1)
+    assert await store.conversation("d") is None
     for each in (store, new):
         await each.backend.close()

@@ -22,7 +22,7 @@ class Conversations:
         self._backend = backend
 
     def get(self, *, memory_space_id: str, conversation_id: str) -> Call[ConversationWithMessages | None]:
-        """The conversation with all its messages, or None."""
+        """The conversation with all its messages and its pending exchanges, or None."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "conversationId": conversation_id}
         return Call(self._backend.query, "conversations:get", args)
 
@@ -32,6 +32,7 @@ class Conversations:
         memory_space_id: str,
         user_id: str | None = None,
         type: Literal["user-agent", "agent-agent"] | None = None,
+        include_pending: bool | None = None,
         limit: int | None = None,
     ) -> Call[builtins.list[Conversation]]:
         """Conversations without their messages, newest first."""
@@ -40,6 +41,8 @@ class Conversations:
             args["userId"] = user_id
         if type is not None:
             args["type"] = type
+        if include_pending is not None:
+            args["includePending"] = include_pending
         if limit is not None:
             args["limit"] = limit
         return Call(self._backend.query, "conversations:list", args)
@@ -50,6 +53,7 @@ class Conversations:
         memory_space_id: str,
         user_id: str | None = None,
         type: Literal["user-agent", "agent-agent"] | None = None,
+        include_pending: bool | None = None,
     ) -> Call[int]:
         """How many conversations there are."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id}
@@ -57,6 +61,8 @@ class Conversations:
             args["userId"] = user_id
         if type is not None:
             args["type"] = type
+        if include_pending is not None:
+            args["includePending"] = include_pending
         return Call(self._backend.query, "conversations:count", args)
 
     def get_history(
@@ -66,9 +72,10 @@ class Conversations:
         conversation_id: str,
         limit: int | None = None,
         offset: int | None = None,
+        after: str | None = None,
         sort_order: Literal["asc", "desc"] | None = None,
     ) -> Call[History]:
-        """A page of the messages; `offset` counts in the requested order.
+        """A page of the messages.
 
         Raises `ConversationNotFound`.
         """
@@ -77,6 +84,8 @@ class Conversations:
             args["limit"] = limit
         if offset is not None:
             args["offset"] = offset
+        if after is not None:
+            args["after"] = after
         if sort_order is not None:
             args["sortOrder"] = sort_order
         return Call(self._backend.query, "conversations:getHistory", args)

@@ -20,10 +20,12 @@ __all__ = [
     "InterruptedStream",
     "IssuedToken",
     "Lease",
+    "ListedStream",
     "Memory",
     "Message",
     "PartialMetadata",
     "Participants",
+    "PendingExchange",
     "Range",
     "RolledBackStream",
     "StopRequest",
@@ -150,6 +152,27 @@ class Message(TypedDict):
     metadata: NotRequired[dict[str, Any]]
 
 
+class PendingExchange(TypedDict):
+    """An exchange that has not ended: `length` code points of `attempt` are stored. It is "streaming" while its
+    writer's lease runs. `userMessage` has its first 65,536 code points. `position` is the number of messages that stand
+    before the exchange. The question of one that was closed before is the message at this position.
+    """
+
+    streamId: str
+    memoryId: str
+    conversationId: str
+    messageIds: list[str]
+    memoryIds: list[str]
+    state: Literal["streaming", "interrupted"]
+    attempt: int
+    length: int
+    userMessage: str
+    createdAt: int
+    updatedAt: int
+    position: int
+    leaseUntil: NotRequired[int]
+
+
 class ConversationWithMessages(TypedDict):
     conversationId: str
     memorySpaceId: str
@@ -159,6 +182,7 @@ class ConversationWithMessages(TypedDict):
     createdAt: int
     updatedAt: int
     messages: list[Message]
+    pending: list[PendingExchange]
 
 
 class Conversation(TypedDict):
@@ -175,6 +199,7 @@ class Conversation(TypedDict):
 
 class History(TypedDict):
     messages: list[Message]
+    pending: list[PendingExchange]
     total: int
     hasMore: bool
     conversationId: str
@@ -185,6 +210,9 @@ class BegunStream(TypedDict):
     epoch: int
     attempt: int
     state: Literal["open", "finished", "empty"]
+    conversationId: str
+    messageIds: list[str]
+    memoryIds: list[str]
     leaseUntil: NotRequired[int]
 
 
@@ -251,6 +279,9 @@ class TakenStream(TypedDict):
     state: Literal["open", "finished", "empty"]
     streamId: str
     memoryId: str
+    conversationId: str
+    messageIds: list[str]
+    memoryIds: list[str]
     epoch: int
     attempt: int
     length: int
@@ -280,8 +311,10 @@ class Stream(TypedDict):
 
     streamId: str
     memorySpaceId: str
-    conversationId: str
     memoryId: str
+    conversationId: str
+    messageIds: list[str]
+    memoryIds: list[str]
     state: Literal["open", "finished", "empty"]
     epoch: int
     attempt: int
@@ -320,11 +353,35 @@ class InterruptedStream(TypedDict):
     """An open stream without a running lease. `userMessage` has its first 65,536 code points."""
 
     streamId: str
-    conversationId: str
     memoryId: str
+    conversationId: str
+    messageIds: list[str]
+    memoryIds: list[str]
     attempt: int
     length: int
     userMessage: str
     createdAt: int
     updatedAt: int
     leaseUntil: NotRequired[int]
+
+
+class ListedStream(TypedDict):
+    """A stream: `length` code points of `attempt` are stored. `userMessage` has its first 65,536 code points. `owned`
+    says if a lease runs.
+    """
+
+    streamId: str
+    memoryId: str
+    conversationId: str
+    messageIds: list[str]
+    memoryIds: list[str]
+    attempt: int
+    length: int
+    userMessage: str
+    createdAt: int
+    updatedAt: int
+    leaseUntil: NotRequired[int]
+    state: Literal["open", "finished", "empty"]
+    owned: bool
+    reason: NotRequired[str]
+    usage: NotRequired[dict[str, Any]]

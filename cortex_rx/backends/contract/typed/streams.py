@@ -5,6 +5,7 @@ Written by docs/generate.py (make docs) from the contract's data: edit that.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from cortex_rx.backends.contract.typed.rows import (
     InterruptedStream,
     IssuedToken,
     Lease,
+    ListedStream,
     Range,
     RolledBackStream,
     StopRequest,
@@ -42,7 +44,7 @@ class Streams:
         conversation_id: str,
         user_message: str,
         importance: float,
-        tags: list[str],
+        tags: builtins.list[str],
         user_id: str | None = None,
         user_name: str | None = None,
         agent_id: str | None = None,
@@ -138,10 +140,10 @@ class Streams:
         reason: str | None = None,
         usage: Mapping[str, Any] | None = None,
         user_content: str | None = None,
-        user_embedding: list[float] | None = None,
-        agent_embedding: list[float] | None = None,
+        user_embedding: builtins.list[float] | None = None,
+        agent_embedding: builtins.list[float] | None = None,
         metadata: Mapping[str, Any] | None = None,
-        chunks: list[Range] | None = None,
+        chunks: builtins.list[Range] | None = None,
     ) -> Call[StoredExchange]:
         """Appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else
         `Gap`).
@@ -299,9 +301,22 @@ class Streams:
             args["limit"] = limit
         return Call(self._backend.query, "streams:read", args)
 
-    def interrupted(self, *, memory_space_id: str, limit: int | None = None) -> Call[list[InterruptedStream]]:
-        """The open streams without a running lease, newest first."""
+    def interrupted(
+        self, *, memory_space_id: str, conversation_id: str | None = None, limit: int | None = None
+    ) -> Call[builtins.list[InterruptedStream]]:
+        """The open streams without a running lease, newest first; with `conversationId` those of this conversation."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id}
+        if conversation_id is not None:
+            args["conversationId"] = conversation_id
         if limit is not None:
             args["limit"] = limit
         return Call(self._backend.query, "streams:interrupted", args)
+
+    def list(
+        self, *, memory_space_id: str, conversation_id: str, limit: int | None = None
+    ) -> Call[builtins.list[ListedStream]]:
+        """The streams of a conversation, newest first, without those that were deleted or rolled back."""
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "conversationId": conversation_id}
+        if limit is not None:
+            args["limit"] = limit
+        return Call(self._backend.query, "streams:list", args)

@@ -33,6 +33,7 @@ QUERIES: Mapping[str, Function] = {
     "streams:get": stream_reads.get,
     "streams:read": stream_reads.read,
     "streams:interrupted": stream_reads.interrupted,
+    "streams:list": stream_reads.list_rows,
 }
 
 MUTATIONS: Mapping[str, Function] = {

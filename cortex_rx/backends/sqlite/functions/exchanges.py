@@ -66,7 +66,7 @@ def reopen(tx: Transaction, stream: sqlite3.Row) -> None:
 
 def withdraw(tx: Transaction, stream: sqlite3.Row) -> bool:
     """Take an incomplete answer out of the conversation and the memories. The question is unanswered then, and the text
-    belongs to an attempt.
+    belongs to an attempt. The ids stay.
 
     Returns whether this was possible: not for a complete answer, nor if the question's memory was deleted.
     """
@@ -82,7 +82,6 @@ def withdraw(tx: Transaction, stream: sqlite3.Row) -> bool:
     at = (stream["space"], stream["memory"])
     tx.db.execute("DELETE FROM chunks WHERE memory = (SELECT seq FROM memories WHERE space = ? AND id = ?)", at)
     tx.db.execute("DELETE FROM memories WHERE space = ? AND id = ?", at)
-    tx.db.execute("UPDATE streams SET answer_message = NULL WHERE seq = ?", (stream["seq"],))
     return True
 
 
@@ -100,38 +99,25 @@ def store_answer(tx: Transaction, stream: sqlite3.Row, answer: int, length: int,
     ended: dict[str, Any] = {"finishReason": args["reason"]} if "reason" in args else {}
     if "usage" in args:
         ended["usage"] = args["usage"]
-    again = stream["question_message"] is not None
-    question_message = stream["question_message"] if again else f"msg-{tx.new_id()}"
-    answer_message = f"msg-{tx.new_id()}"
-    message = (answer_message, "agent", answer, tx.now, stream["participant_id"], _json({**about, **ended}))
-    if again:
-        conversations.set_metadata(tx, stream, stream["question"], question_message, stream["metadata"])
-        conversations.add_answer(tx, stream, stream["question"], question_message, message)
+    message = (stream["answer_message"], "agent", answer, tx.now, stream["participant_id"], _json({**about, **ended}))
+    if stream["question_kept"]:
+        conversations.set_metadata(tx, stream, stream["question"], stream["question_message"], stream["metadata"])
+        conversations.add_answer(tx, stream, message)
     else:
-        question = _question_message(stream, question_message, stream["metadata"])
-        conversations.add_messages(tx, stream, [question, message])
-    question_memory = _remember_question(tx, stream, question_message, args, alone=length == 0)
+        conversations.add_messages(tx, stream, [_question_message(stream, stream["metadata"]), message])
+    _remember_question(tx, stream, args, alone=length == 0)
     if not length:
         _drop_partial(tx, stream, answer)
     tx.db.execute(
-        "UPDATE streams SET state = 'finished', question_memory = ?, question_message = ?, answer_message = ?,"
-        " updated = ?, reason = ?, usage = ? WHERE seq = ?",
-        (
-            question_memory,
-            question_message,
-            answer_message,
-            tx.now,
-            args.get("reason"),
-            text_store.as_json(args, "usage"),
-            stream["seq"],
-        ),
+        "UPDATE streams SET state = 'finished', question_kept = 1, updated = ?, reason = ?, usage = ? WHERE seq = ?",
+        (tx.now, args.get("reason"), text_store.as_json(args, "usage"), stream["seq"]),
     )
     if length:
-        _complete_memory(tx, stream, answer, answer_message, _json(about), args)
+        _complete_memory(tx, stream, answer, _json(about), args)
 
 
 def _complete_memory(
-    tx: Transaction, stream: sqlite3.Row, answer: int, message: str, metadata: str | None, args: dict[str, Any]
+    tx: Transaction, stream: sqlite3.Row, answer: int, metadata: str | None, args: dict[str, Any]
 ) -> None:
     """Turn the partial memory into the memory of the answer, and index its text."""
     chunks = args.get("chunks", [])
@@ -139,7 +125,7 @@ def _complete_memory(
         "UPDATE memories SET partial = 0, message = ?, embedding = ?, metadata = ?, chunks = ?, updated = ?"
         " WHERE space = ? AND id = ?",
         (
-            message,
+            stream["answer_message"],
             _floats(args.get("agentEmbedding")),
             metadata,
             len(chunks),
@@ -176,20 +162,17 @@ def store_unanswered(tx: Transaction, stream: sqlite3.Row, outcome: str, reason:
     about = {**_metadata(stream), "unanswered": outcome}
     if reason is not None:
         about["finishReason"] = reason
-    message, memory = stream["question_message"], stream["question_memory"]
-    if message is None:
-        message = f"msg-{tx.new_id()}"
-        conversations.add_messages(tx, stream, [_question_message(stream, message, _json(about))])
+    if stream["question_kept"]:
+        conversations.set_metadata(tx, stream, stream["question"], stream["question_message"], _json(about))
+    else:
+        conversations.add_messages(tx, stream, [_question_message(stream, _json(about))])
         tags = json.loads(stream["tags"])
         marked = json.dumps(tags if "unanswered" in tags else [*tags, "unanswered"], ensure_ascii=False)
-        memory = _remember_question(tx, stream, message, {}, alone=True, tags=marked)
-    else:
-        conversations.set_metadata(tx, stream, stream["question"], message, _json(about))
+        _remember_question(tx, stream, {}, alone=True, tags=marked)
     _drop_partial(tx, stream, stream["answer"])
     tx.db.execute(
-        "UPDATE streams SET state = 'empty', question_memory = ?, question_message = ?, updated = ?, reason = ?,"
-        " usage = NULL WHERE seq = ?",
-        (memory, message, tx.now, reason, stream["seq"]),
+        "UPDATE streams SET state = 'empty', question_kept = 1, updated = ?, reason = ?, usage = NULL WHERE seq = ?",
+        (tx.now, reason, stream["seq"]),
     )
 
 
@@ -206,8 +189,8 @@ def _json(value: dict[str, Any]) -> str | None:
     return json.dumps(value, ensure_ascii=False) if value else None
 
 
-def _question_message(stream: sqlite3.Row, message: str, metadata: str | None) -> conversations.Message:
-    return message, "user", stream["question"], stream["started"], stream["participant_id"], metadata
+def _question_message(stream: sqlite3.Row, metadata: str | None) -> conversations.Message:
+    return stream["question_message"], "user", stream["question"], stream["started"], stream["participant_id"], metadata
 
 
 def _drop_partial(tx: Transaction, stream: sqlite3.Row, answer: int) -> None:
@@ -218,9 +201,9 @@ def _drop_partial(tx: Transaction, stream: sqlite3.Row, answer: int) -> None:
 
 
 def _remember_question(
-    tx: Transaction, stream: sqlite3.Row, message: str, args: dict[str, Any], *, alone: bool, tags: str | None = None
-) -> str:
-    """Make the memory of the question, just before the answer's, or complete the stored one. Returns its id.
+    tx: Transaction, stream: sqlite3.Row, args: dict[str, Any], *, alone: bool, tags: str | None = None
+) -> None:
+    """Make the memory of the question, just before the answer's, or complete the stored one.
 
     `alone`: the answer has no memory, so the stream is deleted with this one.
     """
@@ -233,7 +216,7 @@ def _remember_question(
         "now": tx.now,
     }
     text = int(stream["question"]) if summary is None else text_store.create(tx, stream["space"], summary)
-    if stream["question_memory"] is not None:
+    if stream["question_kept"]:
         there = _question(tx, stream)
         if there["text"] != text:
             text_store.unindex(tx, there["text"])
@@ -243,19 +226,17 @@ def _remember_question(
             " embedding = :embedding, updated = :now WHERE seq = :seq",
             {**made, "text": text, "seq": there["seq"]},
         )
-        return str(stream["question_memory"])
+        return
     text_store.finish(tx, text)
-    memory = f"mem-{tx.new_id()}"
     tx.db.execute(
         _ADD_QUESTION,
         {
             **made,
             "of": stream["seq"],
-            "id": memory,
+            "id": stream["question_memory"],
             "text": text,
             "partial": 0,
             "role": "user",
-            "message": message,
+            "message": stream["question_message"],
         },
     )
-    return memory

@@ -38,10 +38,12 @@ __all__ = [
     "writer_state",
 ]
 
-# A stream, with the columns of its answer's text.
+# A stream, with the columns of its answer's text, and with the end of its conversation.
 _STREAM = (
-    "SELECT streams.*, length, indexed, lead, writes, touched, lease, term, mark, resume_state"
-    " FROM streams LEFT JOIN texts ON texts.id = answer"
+    "SELECT streams.*, length, indexed, lead, writes, touched, lease, term, mark, resume_state,"
+    " (SELECT message_count FROM conversations WHERE conversations.seq = conversation_seq) AS message_count,"
+    " (SELECT exchange FROM messages WHERE messages.conversation = conversation_seq ORDER BY position DESC LIMIT 1)"
+    " AS last_exchange FROM streams LEFT JOIN texts ON texts.id = answer"
 )
 _GONE = ("deleted", "rolledBack")
 

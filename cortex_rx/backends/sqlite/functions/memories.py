@@ -11,7 +11,7 @@ from typing import Any
 
 from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.sqlite import text_store
-from cortex_rx.backends.sqlite.functions import tokens
+from cortex_rx.backends.sqlite.functions import conversations, tokens
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.tokenizer import in_space, phrases
 from cortex_rx.errors import InvalidArgument, MemoryNotFound
@@ -276,12 +276,20 @@ def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     refers to it. A single chunk is not deleted.
 
     With the memory of an answer, its stream and the texts of former attempts are deleted. With the memory of an
-    unanswered question, also the text that was written since it was asked again.
+    unanswered question, also the text that was written since it was asked again. With either memory of an exchange
+    that has not ended, all of it is deleted, also if that of the question is not stored yet.
     """
     row = tx.db.execute(
         "SELECT seq, text, stream FROM memories WHERE space = ? AND id = ?", (args["memorySpaceId"], args["memoryId"])
     ).fetchone()
     if row is None:
+        asked = tx.db.execute(
+            "SELECT seq FROM streams WHERE space = ? AND question_memory = ? AND state = 'open' AND NOT question_kept",
+            (args["memorySpaceId"], args["memoryId"]),
+        ).fetchone()
+        if asked is not None:
+            forget_stream(tx, asked["seq"])
+            return {"deleted": True, "memoryId": args["memoryId"]}
         answer = tx.db.execute(
             "SELECT memories.id FROM chunks JOIN memories ON memories.seq = chunks.memory"
             " WHERE chunks.space = ? AND chunks.id = ?",
@@ -301,15 +309,23 @@ def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"deleted": True, "memoryId": args["memoryId"]}
 
 
-def forget_stream(tx: Transaction, stream: int) -> None:
-    """Mark a stream as deleted, and drop the texts that only it refers to."""
-    row = tx.db.execute("SELECT question, answer FROM streams WHERE seq = ?", (stream,)).fetchone()
+def forget_stream(tx: Transaction, stream: int, *, leaves: bool = False) -> None:
+    """Mark a stream as deleted, and drop the texts that only it refers to.
+
+    It is taken out of its conversation if it `leaves`, or if no message of it is there.
+    """
+    row = tx.db.execute(
+        "SELECT space, question, answer, conversation_seq, question_kept FROM streams WHERE seq = ?", (stream,)
+    ).fetchone()
+    leaves = leaves or not row["question_kept"]
     attempts = tx.db.execute("SELECT text FROM attempts WHERE stream = ?", (stream,)).fetchall()
     tx.db.execute(
-        "UPDATE streams SET state = 'deleted', question = NULL, answer = NULL, metadata = NULL, updated = ?"
-        " WHERE seq = ?",
-        (tx.now, stream),
+        "UPDATE streams SET state = 'deleted', question = NULL, answer = NULL, metadata = NULL, updated = ?,"
+        " conversation_seq = CASE WHEN ? THEN NULL ELSE conversation_seq END WHERE seq = ?",
+        (tx.now, leaves, stream),
     )
+    if leaves:
+        conversations.leave(tx, row["space"], row["conversation_seq"])
     tx.db.execute("DELETE FROM memories WHERE stream = ? AND partial", (stream,))
     tx.db.execute("DELETE FROM attempts WHERE stream = ?", (stream,))
     tokens.detach(tx, stream)

@@ -40,17 +40,17 @@ def rollback(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if stream["state"] == "finished":
         raise IdempotencyConflict("an answer is stored under this stream id")
     if stream["state"] != "rolledBack":
-        if stream["question_message"] is not None:  # it was closed as unanswered before
+        if stream["question_kept"]:  # it was closed as unanswered before
             conversations.remove_message(tx, stream, stream["question"], stream["question_message"])
             tx.db.execute(
                 "DELETE FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["question_memory"])
             )
-        memories.forget_stream(tx, stream["seq"])
+        memories.forget_stream(tx, stream["seq"], leaves=True)
         tx.db.execute(
             "UPDATE streams SET state = 'rolledBack', conversation = '', user_id = NULL, user_name = NULL,"
-            " agent_id = NULL,"
-            " participant_id = NULL, importance = 0, tags = '[]', started = 0, memory = '', question_memory = NULL,"
-            " question_message = NULL, claim = NULL, claim_token = NULL, presented = 0, reason = NULL WHERE seq = ?",
+            " agent_id = NULL, participant_id = NULL, importance = 0, tags = '[]', started = 0, memory = '',"
+            " question_memory = NULL, question_message = NULL, answer_message = NULL, question_kept = 0, claim = NULL,"
+            " claim_token = NULL, presented = 0, reason = NULL WHERE seq = ?",
             (stream["seq"],),
         )
     return {"streamId": stream["id"], "rolledBack": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from cortex_rx.backends.base import HEAD_LENGTH
@@ -12,7 +13,18 @@ from cortex_rx.backends.sqlite.functions import leases
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import StreamNotFound
 
-__all__ = ["end_fields", "get", "interrupted", "read", "resume_fields", "turn_of"]
+__all__ = [
+    "end_fields",
+    "get",
+    "id_fields",
+    "interrupted",
+    "list_rows",
+    "open_streams",
+    "pending_fields",
+    "read",
+    "resume_fields",
+    "turn_of",
+]
 
 
 def resume_fields(text: sqlite3.Row) -> dict[str, Any]:
@@ -20,6 +32,15 @@ def resume_fields(text: sqlite3.Row) -> dict[str, Any]:
     pairs = {"mark": text["mark"], "resumeState": text["resume_state"]}
     values = {key: json.loads(value) for key, value in pairs.items() if value is not None}
     return {key: value for key, value in values.items() if value is not None}
+
+
+def id_fields(stream: sqlite3.Row | Mapping[str, Any]) -> dict[str, Any]:
+    """The ids under which question and answer are or will be stored, as fields of a result."""
+    return {
+        "conversationId": stream["conversation"],
+        "messageIds": [stream["question_message"], stream["answer_message"]],
+        "memoryIds": [stream["question_memory"], stream["memory"]],
+    }
 
 
 def end_fields(stream: sqlite3.Row) -> dict[str, Any]:
@@ -61,8 +82,8 @@ def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
     return {
         "streamId": stream["id"],
         "memorySpaceId": stream["space"],
-        "conversationId": stream["conversation"],
         "memoryId": stream["memory"],
+        **id_fields(stream),
         "state": stream["state"],
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
@@ -125,26 +146,63 @@ def _index(text: sqlite3.Row) -> int:
     return index if isinstance(index, int) else int(text["writes"])
 
 
+_LISTED = "SELECT streams.*, length, touched, lease, term FROM streams JOIN texts ON texts.id = answer"
+
+
+_OF_CONVERSATION = " WHERE conversation_seq = (SELECT seq FROM conversations WHERE space = ? AND id = ?)"
+
+
 def interrupted(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`streams:interrupted`: newest first."""
     rows = tx.db.execute(
-        "SELECT streams.*, texts.length, texts.touched, texts.lease, texts.term FROM streams JOIN texts ON texts.id ="
-        " streams.answer"
-        " WHERE streams.space = :space AND state = 'open' AND NOT (lease > :now AND lease <= :now + term)"  # `is_owned`
-        " ORDER BY seq DESC LIMIT :limit",
-        {"space": args["memorySpaceId"], "now": tx.now, "limit": args["limit"]},
-    ).fetchall()
-    return [
+        f"{_LISTED} WHERE streams.space = :space AND state = 'open'"
+        " AND NOT (lease > :now AND lease <= :now + term)"  # `is_owned`
+        " AND (:conversation IS NULL OR conversation = :conversation) ORDER BY seq DESC LIMIT :limit",
         {
-            "streamId": row["id"],
-            "conversationId": row["conversation"],
-            "memoryId": row["memory"],
-            "attempt": row["attempt"],
-            "length": row["length"],
-            "userMessage": text_store.read_text(tx, row["question"], HEAD_LENGTH),
-            "createdAt": row["created"],
-            "updatedAt": _updated(row, row),
-            **leases.lease_field(tx, row),
-        }
-        for row in rows
+            "space": args["memorySpaceId"],
+            "now": tx.now,
+            "conversation": args.get("conversationId"),
+            "limit": args["limit"],
+        },
+    )
+    return [_listed(tx, row) for row in rows.fetchall()]
+
+
+def list_rows(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
+    """`streams:list`: those of a conversation, newest first."""
+    rows = tx.db.execute(
+        f"{_LISTED}{_OF_CONVERSATION} AND state != 'deleted' ORDER BY seq DESC LIMIT ?",
+        (args["memorySpaceId"], args["conversationId"], args["limit"]),
+    )
+    return [
+        {**_listed(tx, row), "state": row["state"], "owned": leases.is_owned(tx, row), **end_fields(row)}
+        for row in rows.fetchall()
     ]
+
+
+def open_streams(tx: Transaction, space: str, conversation: int) -> list[sqlite3.Row]:
+    """The streams of a conversation that have not ended, in the order of asking."""
+    rows = tx.db.execute(
+        f"{_LISTED} WHERE streams.space = ? AND conversation_seq = ? AND state = 'open' ORDER BY seq",
+        (space, conversation),
+    )
+    return rows.fetchall()
+
+
+def pending_fields(tx: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
+    """An exchange that has not ended, as a conversation shows it."""
+    return {**_listed(tx, stream), "state": "streaming" if leases.is_owned(tx, stream) else "interrupted"}
+
+
+def _listed(tx: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "streamId": stream["id"],
+        "memoryId": stream["memory"],
+        **id_fields(stream),
+        "attempt": stream["attempt"],
+        "length": stream["length"],
+        "userMessage": text_store.read_text(tx, stream["question"], HEAD_LENGTH),
+        "createdAt": stream["created"],
+        "updatedAt": _updated(stream, stream),
+        **leases.lease_field(tx, stream),
+    }

@@ -6,7 +6,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.functions import leases, streams, tokens
-from cortex_rx.backends.sqlite.functions.stream_reads import end_fields, resume_fields, turn_of
+from cortex_rx.backends.sqlite.functions.stream_reads import end_fields, id_fields, resume_fields, turn_of
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import IdempotencyConflict, StreamNotFound
 
@@ -43,6 +43,7 @@ def _answer(tx: Transaction, key: dict[str, Any]) -> dict[str, Any]:
         "state": stream["state"],
         "streamId": stream["id"],
         "memoryId": stream["memory"],
+        **id_fields(stream),
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
         "length": stream["length"],

@@ -10,7 +10,7 @@ import sqlite3
 from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
-from cortex_rx.backends.sqlite.functions import exchanges, leases, memories, tokens
+from cortex_rx.backends.sqlite.functions import conversations, exchanges, leases, memories, stream_reads, tokens
 from cortex_rx.backends.sqlite.text_store import Transaction, WriterState
 from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict
 
@@ -33,6 +33,7 @@ def begin(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "epoch": stream["epoch"],
         "attempt": stream["attempt"],
         "state": stream["state"],
+        **stream_reads.id_fields(stream),
         **leases.lease_field(tx, stream),
     }
 
@@ -65,7 +66,7 @@ def _begin_again(tx: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -> 
 
 
 def _create(tx: Transaction, args: dict[str, Any], rolled_back: sqlite3.Row | None) -> dict[str, Any]:
-    """Make a new stream. Returns the columns that the caller needs.
+    """Make a new stream, and its conversation if there is none. Returns the columns that the caller needs.
 
     After a rollback it has a higher epoch, so that writers of the stream before are refused.
     """
@@ -78,25 +79,29 @@ def _create(tx: Transaction, args: dict[str, Any], rolled_back: sqlite3.Row | No
     writer_state = leases.writer_state(tx, args)
     stream: dict[str, Any] = {
         "space": args["memorySpaceId"],
+        "conversation": args["conversationId"],
+        "conversation_seq": conversations.enter(tx, args),
         "question": question,
         "answer": text_store.create(tx, args["memorySpaceId"], "", writer_state),
         "memory": f"mem-{tx.new_id()}",
+        "question_message": f"msg-{tx.new_id()}",
+        "answer_message": f"msg-{tx.new_id()}",
+        "question_memory": f"mem-{tx.new_id()}",
         "tags": json.dumps(args["tags"], ensure_ascii=False),
         "epoch": epoch,
         "attempt": 0,
         "state": "open",
     }
     made = tx.db.execute(
-        "INSERT INTO streams (space, id, conversation, question, user_id, user_name, agent_id, participant_id,"
-        " importance,"
-        " tags, metadata, started, state, epoch, attempt, answer, memory, created, updated, claim,"
-        " breaks)"
-        " VALUES (:space, :id, :conversation, :question, :user_id, :user_name, :agent_id, :participant_id, :importance,"
-        " :tags, :metadata, :started, :state, :epoch, :attempt, :answer, :memory, :now, :now, :claim, :breaks)",
+        "INSERT INTO streams (space, id, conversation, conversation_seq, question, user_id, user_name, agent_id,"
+        " participant_id, importance, tags, metadata, started, state, epoch, attempt, answer, memory, question_memory,"
+        " question_message, answer_message, created, updated, claim, breaks)"
+        " VALUES (:space, :id, :conversation, :conversation_seq, :question, :user_id, :user_name, :agent_id,"
+        " :participant_id, :importance, :tags, :metadata, :started, :state, :epoch, :attempt, :answer, :memory,"
+        " :question_memory, :question_message, :answer_message, :now, :now, :claim, :breaks)",
         {
             **stream,
             "id": args["streamId"],
-            "conversation": args["conversationId"],
             "user_id": args.get("userId"),
             "user_name": args.get("userName"),
             "agent_id": args.get("agentId"),
@@ -211,12 +216,9 @@ def result(tx: Transaction, args: dict[str, Any], stored: str) -> dict[str, Any]
     stream = leases.get_live(tx, args)
     empty = stream["state"] == "empty"
     answer = None if empty else stream["memory"]
-    messages = [stream["question_message"], stream["answer_message"]]
+    messages = [stream["question_message"]] if empty else [stream["question_message"], stream["answer_message"]]
     return {
-        "conversation": {
-            "conversationId": stream["conversation"],
-            "messageIds": [message for message in messages if message is not None],
-        },
+        "conversation": {"conversationId": stream["conversation"], "messageIds": messages},
         "memories": memories.load(tx, stream["space"], stream["question_memory"], answer),
         "contentLength": 0 if empty else stream["length"],
         "stored": stored,

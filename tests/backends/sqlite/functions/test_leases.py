@@ -23,6 +23,10 @@ from cortex_rx.errors import (
 AT = 1_000_000  # the store's clock at the beginning of each test, epoch ms
 
 
+def without(row: dict[str, Any], field: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != field}
+
+
 def ownership(store: Any) -> tuple[Any, ...]:
     """What the file says: epoch, claim, lease, mark, state."""
     (row,) = store.sql(
@@ -34,7 +38,10 @@ def ownership(store: Any) -> tuple[Any, ...]:
 
 async def test_begin_gives_a_lease_and_its_claim_repeats_it(store: Any) -> None:
     begun = await store.begin(lease=10_000, claim="one")
-    assert begun == {"memoryId": "mem-001", "epoch": 1, "attempt": 0, "state": "open", "leaseUntil": AT + 10_000}
+    assert begun == {
+        "memoryId": "mem-001", "epoch": 1, "attempt": 0, "state": "open", "leaseUntil": AT + 10_000,
+        "conversationId": "c", "messageIds": ["msg-002", "msg-003"], "memoryIds": ["mem-004", "mem-001"],
+    }  # fmt: skip
     assert ownership(store) == (1, "one", AT + 10_000, None, None)
     before = store.tables()
     store.now += 3
@@ -78,7 +85,7 @@ async def test_without_leases_whoever_begins_owns(store: Any) -> None:
 
 
 async def test_a_claim_of_a_stream_that_has_ended_changes_nothing(store: Any) -> None:
-    await store.begin(claim="one", lease=5)
+    ids = without(await store.begin(claim="one", lease=5), "leaseUntil")
     await store.call("close", epoch=1, outcome="error")
     before = store.tables()
     assert (await store.begin(claim="one"))["state"] == "empty"
@@ -86,7 +93,7 @@ async def test_a_claim_of_a_stream_that_has_ended_changes_nothing(store: Any) ->
     assert (await store.begin(claim="two", lease=5))["epoch"] == 2
     await store.finalize("x", epoch=2, attempt=1)
     before = store.tables()
-    finished = {"memoryId": "mem-001", "epoch": 2, "attempt": 1, "state": "finished"}
+    finished = {**ids, "epoch": 2, "attempt": 1, "state": "finished"}
     assert await store.begin(claim="two") == await store.begin(claim="three", lease=5) == finished
     assert store.tables() == before
 

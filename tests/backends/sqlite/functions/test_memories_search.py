@@ -227,11 +227,15 @@ async def test_history_pages(store: Any) -> None:
 async def test_conversations_are_listed_newest_first_without_messages(store: Any) -> None:
     await store.exchange("q", "a", "one", conversationId="c1")
     await store.exchange("q", "a", "two", conversationId="c2", userId="bob")
-    await store.begin("three", conversationId="c3")  # not finished: no conversation yet
+    await store.begin("three", conversationId="c3")  # not finished: no message yet
+    listed = await store.backend.query("conversations:list", {"memorySpaceId": "s", "includePending": True})
+    assert [(r["conversationId"], r["messageCount"]) for r in listed] == [("c3", 0), ("c2", 2), ("c1", 2)]
+    assert await store.backend.query("conversations:count", {"memorySpaceId": "s", "includePending": True}) == 3
+    assert await store.backend.query("conversations:count", {"memorySpaceId": "s"}) == 2
     await store.exchange("q", "a", "four", conversationId="c1", agentId="helper")
     rows = await store.backend.query("conversations:list", {"memorySpaceId": "s"})
     assert [(r["conversationId"], r["messageCount"]) for r in rows] == [("c2", 2), ("c1", 4)]
-    assert all("messages" not in row for row in rows)
+    assert all(row.keys().isdisjoint({"messages", "pending"}) for row in rows)
     assert rows[1]["participants"] == {"userId": "ada", "agentId": "helper"}
     args = {"memorySpaceId": "s", "userId": "bob"}
     assert [r["conversationId"] for r in await store.backend.query("conversations:list", args)] == ["c2"]

@@ -213,17 +213,18 @@ async def test_interrupted_lists_what_nobody_owns(store: Any) -> None:
     store.now = 1_005.001
     rows = await store.call("interrupted", None)
     assert rows == [
-        {"streamId": "b", "conversationId": "c-b", "memoryId": "mem-002", "attempt": 0, "length": 7,
-         "userMessage": long[:65_536],
+        {"streamId": "b", "conversationId": "c-b", "memoryId": "mem-005", "attempt": 0, "length": 7,
+         "messageIds": ["msg-006", "msg-007"], "memoryIds": ["mem-008", "mem-005"], "userMessage": long[:65_536],
          "createdAt": AT + 1, "updatedAt": AT + 4, "leaseUntil": AT + 5_001},
         {"streamId": "a", "conversationId": "c-a", "memoryId": "mem-001", "attempt": 0, "length": 0,
-         "userMessage": "a?",
+         "messageIds": ["msg-002", "msg-003"], "memoryIds": ["mem-004", "mem-001"], "userMessage": "a?",
          "createdAt": AT, "updatedAt": AT},
     ]  # fmt: skip
     store.now = 1_100.0
     assert [row["streamId"] for row in await store.call("interrupted", None)] == ["c", "b", "a"]
     assert [row["streamId"] for row in await store.call("interrupted", None, limit=2)] == ["c", "b"]
     assert [row["streamId"] for row in await store.call("interrupted", None, memorySpaceId="t")] == ["theirs"]
+    assert [row["streamId"] for row in await store.call("interrupted", None, conversationId="c-b")] == ["b"]
     assert await store.call("interrupted", None, memorySpaceId="u") == []
     assert store.tables() == before  # it only reads: no token, no epoch
     plan = store.sql(

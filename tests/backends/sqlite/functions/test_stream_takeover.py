@@ -31,6 +31,7 @@ async def test_a_take_over_gives_all_that_is_needed_to_go_on(store: Any) -> None
     taken = await store.take(K, "c1", newToken=N, tokenTtl=500)
     assert taken == {
         "state": "open", "streamId": "st", "memoryId": "mem-001", "epoch": 2, "attempt": 1, "length": 3, "turn": given,
+        "conversationId": "c", "messageIds": ["msg-002", "msg-003"], "memoryIds": ["mem-004", "mem-001"],
         "mark": {"offset": 3}, "resumeState": {"index": 2}, "leaseUntil": AT + 20_000,
     }  # fmt: skip
     assert store.sql("SELECT epoch, attempt, claim FROM streams") == [(2, 1, "c1")]
@@ -51,6 +52,7 @@ async def test_a_turn_without_options_is_given_without_them(store: Any) -> None:
     taken = await store.take(K, "c1", lease=0)
     assert taken == {
         "state": "open", "streamId": "st", "memoryId": "mem-001", "epoch": 2, "attempt": 0, "length": 0, "turn": turn,
+        "conversationId": "c", "messageIds": ["msg-002", "msg-003"], "memoryIds": ["mem-004", "mem-001"],
     }  # fmt: skip
 
 
@@ -131,8 +133,8 @@ async def test_a_finished_stream_gives_what_is_stored(store: Any) -> None:
     assert turn["userMessage"] == "why?"
     assert taken == {
         **result, "stored": "before", "state": "finished", "streamId": "st", "memoryId": "mem-001", "epoch": 1,
-        "attempt": 0,
-        "length": 6, "reason": "stop", "usage": {"total": 7},
+        "attempt": 0, "conversationId": "c", "messageIds": ["msg-002", "msg-003"],
+        "memoryIds": ["mem-004", "mem-001"], "length": 6, "reason": "stop", "usage": {"total": 7},
     }  # fmt: skip
     assert await store.take(N, "c2") == await store.take(K, "c3", force=True) == {**taken, "turn": turn}
     assert store.tables() == before

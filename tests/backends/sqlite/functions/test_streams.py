@@ -24,7 +24,10 @@ async def test_an_exchange_is_stored_to_the_letter(store: Any) -> None:
         metadata={"k": [1, None]},
         startedAt=5,
     )
-    assert begun == {"memoryId": "mem-001", "epoch": 1, "attempt": 0, "state": "open"}
+    assert begun == {
+        "memoryId": "mem-001", "epoch": 1, "attempt": 0, "state": "open", "conversationId": "c",
+        "messageIds": ["msg-002", "msg-003"], "memoryIds": ["mem-004", "mem-001"],
+    }  # fmt: skip
     assert await store.append(0, "Be") == 2
     store.now = 1_001.5
     result = await store.finalize(
@@ -62,6 +65,7 @@ async def test_an_exchange_is_stored_to_the_letter(store: Any) -> None:
     assert await store.list() == [answer, question]
     assert await store.get("mem-001") == answer
     assert await store.conversation() == {
+        "pending": [],
         "conversationId": "c", "memorySpaceId": "s", "type": "user-agent", "messageCount": 2, "createdAt": 1_000_000,
         "updatedAt": 1_001_500,
         "participants": {"userId": "ada", "agentId": "helper", "participantId": "p"},
@@ -178,7 +182,7 @@ async def test_finalize_is_once_and_all_or_nothing(store: Any) -> None:
     ):
         with pytest.raises(error):
             await store.finalize(**wrong)
-    assert await store.list() == [] and await store.conversation() is None
+    assert await store.list() == [] and (await store.conversation())["messages"] == []
     assert (await store.list(includePartial=True))[0]["content"] == "abc"  # "d" was rolled back
     first = await store.finalize("d", start=3)
     before = store.sql("SELECT * FROM memories") + store.sql("SELECT * FROM messages")
@@ -205,7 +209,7 @@ async def test_streams_get(store: Any) -> None:
     row = await store.backend.query("streams:get", {"memorySpaceId": "s", "streamId": "st"})
     assert row == {
         "streamId": "st", "memorySpaceId": "s", "conversationId": "c", "memoryId": "mem-001", "state": "open",
-        "epoch": 1,
+        "messageIds": ["msg-002", "msg-003"], "memoryIds": ["mem-004", "mem-001"], "epoch": 1,
         "attempt": 0, "length": 2, "userMessage": "q" * 70_000, "createdAt": 1_000_000, "updatedAt": 1_000_000,
         "owned": False,
     }  # fmt: skip
