@@ -290,6 +290,7 @@ class _Run:
         rows = await store.query("memories:list", {**where, "includePartial": True})
         conversation = await store.query("conversations:get", {**where, "conversationId": "c"})
         messages = [one["content"] for one in conversation["messages"]] if conversation else []
+        pending = [(one["userMessage"], one["length"]) for one in conversation["pending"]] if conversation else []
         interrupted = await store.query("streams:interrupted", where)
         whole, partial = [row for row in rows if not row["isPartial"]], [row for row in rows if row["isPartial"]]
         sure = case.spool or case.store not in _LOST
@@ -299,7 +300,7 @@ class _Run:
         discarded = case.how == "discard" and self.calls and not watch.saw(Ended)
         gone = watch.saw(RolledBack) or discarded or (taken_back and not rows)
         if gone or not rows:
-            assert rows == [] and messages == [] and interrupted == [], "something is left of what was taken back"
+            assert rows == [] and conversation is None and interrupted == [], "something is left of what was taken back"
             assert gone or not watch.saw(Begun), "the question was stored, and is gone"
             assert gone or not (watch.text and sure), "what was shown is gone"
             return
@@ -308,11 +309,12 @@ class _Run:
             assert watch.saw(Ended), "an answer without an end"
             assert [row["content"] for row in rows] == [text, "What is it?"]
             assert messages == ["What is it?", text], "the exchange is not whole"
-            assert interrupted == []
+            assert interrupted == pending == []
         else:
             assert not (watch.saw(Ended) and sure), "it ended, and is not stored as an answer"
             assert len(partial) == 1 and messages == []
             text = partial[0]["content"]
+            assert pending == [("What is it?", len(text))], "the conversation does not tell what is pending"
             assert partial[0]["partialMetadata"]["userMessage"] == "What is it?"
             if case.store not in _LOST:
                 assert [row["length"] for row in interrupted] == [len(text)], "the stream was not let go"

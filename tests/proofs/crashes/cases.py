@@ -99,6 +99,7 @@ class _Case:
         self.outcomes: Counter[str] = Counter()
         self.stream: str | None = None
         self.epochs = Epochs()
+        self.ids: tuple[list[str], list[str]] | None = None
 
     # --- the processes ------------------------------------------------------------------------------------------------
 
@@ -152,12 +153,36 @@ class _Case:
             async with SqliteBackend(self.path, clock=wall) as store:
                 assert await store.query("memories:count", {**WHERE, "includePartial": True}) == 0
                 assert await store.query("streams:interrupted", WHERE) == []
+                assert await store.query("conversations:get", {**WHERE, "conversationId": "c-1"}) is None
+            self.ids = None  # it may be begun anew
+        await self._ids()
         if self.reference.durable and self.stream:
             async with SqliteBackend(self.path, clock=wall) as store:
                 for attempt, text in seen.texts.items():
                     args = {"streamId": self.stream, "attempt": seen.base + attempt, "after": 0}
                     page = await store.query("streams:read", {**WHERE, **args})
                     assert page["text"].startswith(text), "what was shown is stored"
+
+    async def _ids(self) -> None:
+        """The exchange is in the conversation from its beginning on, under ids that stay; with nothing of it there is
+        no conversation."""
+        async with SqliteBackend(self.path, clock=wall) as store:
+            listed = await store.query("streams:list", {**WHERE, "conversationId": "c-1"})
+            talk = await store.query("conversations:get", {**WHERE, "conversationId": "c-1"})
+        if not listed:
+            assert talk is None, "a conversation of nothing is left"
+            return
+        (stream,) = listed
+        ids = stream["messageIds"], stream["memoryIds"]
+        self.ids = self.ids or ids
+        assert ids == self.ids, "the ids are others than before"
+        assert talk, "its conversation is not there"
+        ended = [message["id"] for message in talk["messages"]]
+        pending = [(one["streamId"], one["messageIds"], one["position"]) for one in talk["pending"]]
+        if stream["state"] == "finished":
+            assert (ended, pending) == (ids[0], [])
+        else:
+            assert (ended, pending) == ([], [(stream["streamId"], ids[0], 0)])
 
     async def _work(self, process: Process, seen: Seen) -> None:
         """What each process does: go on with the token, if one is known, else begin."""
@@ -264,6 +289,7 @@ class _Case:
             assert await store.query("streams:interrupted", WHERE) == []
             assert await store.query("memories:count", {"memorySpaceId": "other", "includePartial": True}) == 0
             chunks = await _chunks(store)
+        await self._ids()
         assert chunks == (await cut(answer) if self.reference.words is sentences else [])
         self._texts(answer)
         return answer

@@ -33,7 +33,19 @@ from cortex_rx.operators._support import stream_start
 from cortex_rx.sources.model_stream import prefill, replayable, restart
 
 HEARTBEAT = 0.025  # seconds, instead of 3
-SAID = ("epoch", "attempt", "start", "text", "length", "state", "memoryId", "streamId", "end")
+SAID = (
+    "epoch",
+    "attempt",
+    "start",
+    "text",
+    "length",
+    "state",
+    "memoryId",
+    "streamId",
+    "end",
+    "messageIds",
+    "memoryIds",
+)
 """What is told of the arguments and the result of a write."""
 WRAPS = {"replayed": replayable, "another text": replayable, "restarted": restart, "prefilled": prefill}
 

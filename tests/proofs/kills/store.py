@@ -55,6 +55,9 @@ class Stored:
     texts: dict[int, str] = field(default_factory=dict)  # of each attempt
     rows: list[tuple[str, bool, str]] = field(default_factory=list)  # content, partial, role
     messages: list[tuple[str, str]] = field(default_factory=list)  # role, content
+    pending: list[tuple[str, int, int, int]] = field(default_factory=list)  # stream, attempt, length, position
+    ids: list[list[str]] = field(default_factory=list)  # of both messages and both memories
+    there: list[list[str]] = field(default_factory=list)  # of those that are there
     marked: bool = False  # the question is, as unanswered
     incomplete: bool = False
     found: int = 0  # memories that are found by a word of an answer
@@ -78,6 +81,11 @@ class Stored:
             assert not self.marked and self.text
             expected = ([(self.text, False, "agent"), question], [("user", QUESTION), ("agent", self.text)])
         assert (self.rows, self.messages) == expected, f"a stream in the state {self.state}"
+        pending = [(STREAM, self.attempt, len(self.text), 0)] if self.state == "open" else []
+        assert self.pending == pending, f"pending in the state {self.state}"
+        for ids, there, said in zip(self.ids, self.there, (self.messages, self.rows), strict=False):
+            assert len({*ids}) == 2 and there == [one for one in ids if one in there], "the ids are others"
+            assert len(there) == len(said)
 
 
 def look(path: Path, readers: Iterable[tuple[int, int]] = ()) -> tuple[Stored, Any]:
@@ -121,7 +129,13 @@ async def _space(backend: SqliteBackend, readers: Iterable[tuple[int, int]]) -> 
     rows = await backend.query("memories:list", where | {"includePartial": True})
     conversation = await backend.query("conversations:get", where | {"conversationId": CONVERSATION})
     messages = conversation["messages"] if conversation else []
+    pending = conversation["pending"] if conversation else []
+    assert conversation is None or messages or pending, "a conversation is left that has nothing"
+    found = await backend.query("streams:get", ASKED)
     stored = Stored(
+        pending=[(one["streamId"], one["attempt"], one["length"], one["position"]) for one in pending],
+        ids=[found["messageIds"], found["memoryIds"]] if found else [],
+        there=[[message["id"] for message in messages], [row["memoryId"] for row in rows[::-1]]],
         rows=[(row["content"], row["isPartial"], row["messageRole"]) for row in rows],
         messages=[(message["role"], message["content"]) for message in messages],
         marked=any("unanswered" in message.get("metadata", {}) for message in messages),
@@ -152,6 +166,7 @@ class Ledger:
     state: str = "none"
     epoch: int = 0
     texts: dict[int, str] = field(default_factory=dict)
+    ids: list[list[str]] = field(default_factory=list)
 
     def take(self, said: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """What one process has said; the writes that were under way when it ended, by name."""
@@ -178,6 +193,9 @@ class Ledger:
         if effect in ("streams:begin", "streams:takeOver"):
             self.epoch, self.state = result["epoch"], result["state"]
             self.texts.setdefault(result["attempt"], "")
+            ids = [result["messageIds"], result["memoryIds"]]
+            assert self.ids in ([], ids), "begun again, it has other ids"
+            self.ids = ids
         elif effect == "streams:append":
             self.texts[message["attempt"]] = self.after(message)
         elif effect == "streams:finalize":
@@ -188,7 +206,7 @@ class Ledger:
         elif effect == "streams:finish":
             self.state = "ended"  # the answer does not say how
         elif effect == "streams:rollback":
-            self.state, self.texts = "rolledBack", {}
+            self.state, self.texts, self.ids = "rolledBack", {}, []
 
     def after(self, write: dict[str, Any]) -> str:
         """The text of an attempt with that of a write."""
@@ -211,6 +229,7 @@ class Ledger:
         most = self.epoch + bool(raising)
         assert self.epoch <= stored.epoch <= most, f"epoch {stored.epoch}, not {self.epoch} to {most}"
         if stored.state not in ("none", "rolledBack"):
+            assert self.ids in ([], stored.ids), "other ids were acknowledged"
             for attempt, text in self.texts.items():
                 assert stored.texts[attempt].startswith(text), f"of attempt {attempt} more was acknowledged"
             possible = {self.texts.get(stored.attempt, "")}
@@ -221,7 +240,7 @@ class Ledger:
                 possible.add(self.after(append))
             assert stored.text in possible, "what is stored was acknowledged, or under way"
         before = self.state, self.epoch, self.texts.get(stored.attempt, "")
-        self.state, self.epoch, self.texts = stored.state, stored.epoch, dict(stored.texts)
+        self.state, self.epoch, self.texts, self.ids = stored.state, stored.epoch, dict(stored.texts), stored.ids
         return before != (stored.state, stored.epoch, stored.text)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import Any
 
+from proofs.machine.model import Stream
 from proofs.machine.parts import Asked, Kept, Run
 from proofs.machine.world import CONVERSATIONS, SPACES, World
 
@@ -25,6 +26,8 @@ class Judge:
     def __init__(self, world: World) -> None:
         self.world = world
         self._seen = (-1, -1)
+        self._first_ids: dict[int, tuple[Stream, tuple[list[str], list[str]]]] = {}
+        """Of each stream that was seen while it was pending: its messages and memories."""
 
     def check(self) -> None:
         """After a step: what has ended, ended as it must; and the file holds what the model says."""
@@ -183,10 +186,42 @@ class Judge:
                 talk = await world.reader.query("conversations:get", {**where, "conversationId": conversation})
                 said = [(one["role"], one["content"]) for one in talk["messages"]] if talk else []
                 expected_said = world.model.messages(space, conversation)
-                assert said == expected_said, f"conversation {space}/{conversation}: {said}, and not {expected_said}"
+                what = f"conversation {space}/{conversation}"
+                assert said == expected_said, f"{what}: {said}, and not {expected_said}"
+                expected_pending = world.model.pending(space, conversation)
+                assert (talk is not None) == bool(expected_said or expected_pending), f"{what}: {talk}"
+                pending = [
+                    (one["streamId"], one["userMessage"], one["attempt"], one["length"], one["position"])
+                    for one in (talk["pending"] if talk else [])
+                ]
+                assert pending == expected_pending, f"{what}: pending are {pending}, and not {expected_pending}"
+                self._ids(space, talk)
+                listed = await world.reader.query("streams:list", {**where, "conversationId": conversation})
+                streams = [(one["streamId"], one["state"]) for one in listed]
+                assert streams == world.model.streams_of(space, conversation), f"{what}: its streams are {streams}"
         for name in world.written:
             await self._stream(world.asked[name])
         world.written.clear()
+
+    def _ids(self, space: str, talk: dict[str, Any] | None) -> None:
+        """The ids of an exchange are what they were when it was seen first, and nothing else has one of them."""
+        if talk is None:
+            return
+        assert talk["messageCount"] == len(talk["messages"])
+        messages = [message["id"] for message in talk["messages"]]
+        assert len(set(messages)) == len(messages), f"a message is there twice: {messages}"
+        for one in talk["pending"]:
+            stream = self.world.model.streams[space, one["streamId"]]
+            ids = one["messageIds"], one["memoryIds"]
+            assert self._first_ids.setdefault(id(stream), (stream, ids))[1] == ids, f"{stream} has other ids: {ids}"
+            asked = stream.question_memory  # it was closed before
+            assert [at in messages for at in one["messageIds"]] == [asked, False], f"{stream}: {talk}"
+        for stream, (question, answer), (question_memory, answer_memory) in (
+            (stream, *ids) for stream, ids in self._first_ids.values() if stream.space == space
+        ):
+            if stream.conversation == talk["conversationId"] and stream.state == "finished":
+                assert {question, answer} <= set(messages), f"{stream} has other messages: {messages}"
+                assert question_memory != answer_memory
 
     async def _stream(self, asked: Asked) -> None:
         found = await self.world.reader.query("streams:get", asked.where)
@@ -201,6 +236,7 @@ class Judge:
             "length": len(stream.text),
             "userMessage": asked.question,
             "conversationId": asked.conversation,
+            **dict(zip(("messageIds", "memoryIds"), self._first_ids.get(id(stream), (None, ()))[1], strict=False)),
             "owned": stream.lease > round(self.world.loop.wall() * 1000),
         }
         assert found and expected.items() <= found.items(), f"{asked.name}: {found}, and not {expected}"

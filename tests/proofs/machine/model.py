@@ -82,7 +82,7 @@ class Model:
         self.order: list[Stream] = []
         """As they were begun."""
         self.talks: dict[tuple[str, str], list[tuple[Stream, str, str | None]]] = {}
-        """Of each conversation the exchanges: stream, question, answer."""
+        """Of each conversation the exchanges that have ended: stream, question, answer."""
         self.tokens: dict[str, Token] = {}
         self.memories: dict[str, tuple[Stream, str]] = {}
         """Those that somebody deletes, by id: "agent", the answer, or "user", the question."""
@@ -113,13 +113,34 @@ class Model:
         return rows
 
     def messages(self, space: str, conversation: str) -> list[tuple[str, str]]:
-        """What was said, in order."""
-        said: list[tuple[str, str]] = []
-        for _, question, answer in self.talks.get((space, conversation), []):
-            said.append(("user", question))
+        """What was said, in the order of asking."""
+        return [said for _, said in self._said(space, conversation)]
+
+    def _said(self, space: str, conversation: str) -> list[tuple[Stream, tuple[str, str]]]:
+        said: list[tuple[Stream, tuple[str, str]]] = []
+        for stream, question, answer in self.talks.get((space, conversation), []):
+            said.append((stream, ("user", question)))
             if answer is not None:
-                said.append(("agent", answer))
+                said.append((stream, ("agent", answer)))
         return said
+
+    def pending(self, space: str, conversation: str) -> list[tuple[str, str, int, int, int]]:
+        """What has not ended, in the order of asking: stream, question, attempt, length, messages before it."""
+        places = {id(stream): at for at, stream in enumerate(self.order)}
+        said = [places[id(stream)] for stream, _ in self._said(space, conversation)]
+        return [
+            (stream.id, stream.question, stream.attempt, len(stream.text), sum(at < places[id(stream)] for at in said))
+            for stream in self.order
+            if (stream.space, stream.conversation, stream.state) == (space, conversation, "open")
+        ]
+
+    def streams_of(self, space: str, conversation: str) -> list[tuple[str, str]]:
+        """Ids and states of the streams of a conversation, newest first."""
+        return [
+            (stream.id, stream.state)
+            for stream in reversed(self.order)
+            if (stream.space, stream.conversation) == (space, conversation) and not stream.gone
+        ]
 
     # --- beginning, and taking over -----------------------------------------------------------------------------------
 
@@ -282,7 +303,13 @@ class Model:
             if of is stream:
                 talk[at] = exchange
                 return
-        talk.append(exchange)
+        self._tell(talk, exchange)
+
+    def _tell(self, talk: list[tuple[Stream, str, str | None]], exchange: tuple[Stream, str, str | None]) -> None:
+        """Put an exchange where it was asked."""
+        places = {id(stream): at for at, stream in enumerate(self.order)}
+        later = [at for at, (of, _, _) in enumerate(talk) if places[id(of)] > places[id(exchange[0])]]
+        talk.insert(min(later, default=len(talk)), exchange)
 
     def _close(self, args: Args, now: int) -> dict[str, Any]:
         stream = self._owned(args)
@@ -298,7 +325,7 @@ class Model:
         stream.question_memory, stream.answer_memory = True, False
         talk = self.talks.setdefault((stream.space, stream.conversation), [])
         if all(of is not stream for of, _, _ in talk):
-            talk.append((stream, stream.question, None))
+            self._tell(talk, (stream, stream.question, None))
 
     def _finish(self, args: Args, now: int) -> dict[str, Any]:
         stream = self._present(args)
@@ -331,7 +358,7 @@ class Model:
 
     def _deleteMemory(self, args: Args, now: int) -> dict[str, Any]:  # noqa: N802
         stream, whose = self.memories[args["memoryId"]]
-        if not (stream.answer_memory if whose == "agent" else stream.question_memory):
+        if not (stream.answer_memory if whose == "agent" else stream.question_memory or stream.state == "open"):
             raise MemoryNotFound
         alone = stream.state in ("open", "empty")  # a question whose answer is not there
         if whose == "user":

@@ -406,6 +406,9 @@ class World:
     async def memory_of(self, asked: Asked, whose: str) -> str | None:
         """The id of the memory of its answer, or of its question."""
         stream = self.stream(asked)
+        if stream and stream.state == "open" and whose == "user" and not stream.question_memory:
+            found = await self.reader.query("streams:get", asked.where)
+            return str(found["memoryIds"][0]) if found else None  # it is not stored yet
         rows = await self.reader.query("memories:list", {"memorySpaceId": asked.space, "includePartial": True})
         for row in rows:
             if stream and whose == row["messageRole"]:
