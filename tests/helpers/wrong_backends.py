@@ -595,6 +595,24 @@ class IgnoresLeases(Wrong):
         return await super().mutation(path, {key: value for key, value in args.items() if key != "lease"})
 
 
+@noticed_by("a_lease_of_the_future_is_none")
+class TrustsTheClock(Wrong):
+    """A lease that was given before the clock was set back holds others off."""
+
+    until = 0
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return (
+            {**found, "owned": self.until > self._clock() * 1000} if path in ("streams:get", "streams:read") else found
+        )
+
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        self.until = result.get("leaseUntil", self.until)
+        return result
+
+
 @noticed_by("a_claim_repeats_a_begin")
 class IgnoresClaims(Wrong):
     numbers = itertools.count()

@@ -108,6 +108,12 @@ def no_lease(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant
+def a_lease_of_the_future_is_one(patch: pytest.MonkeyPatch) -> None:
+    """A lease that was given before the clock was set back runs on until its end."""
+    patch.setattr(leases, "is_owned", lambda tx, stream: tx.now < (stream["lease"] or 0))
+
+
+@mutant
 def no_claim(patch: pytest.MonkeyPatch) -> None:
     """A beginning whose answer was lost is another one when it is sent again."""
     own = leases.bump_epoch

@@ -100,6 +100,7 @@ FOUND_BY: dict[str, tuple[str, ...]] = {
     "no flush on cancel": ("state machine", "cancellation"),
     "token not bound to its space": ("conformance under faults", "state machine"),
     "no lease": ("conformance under faults",),
+    "a lease of the future is one": ("conformance under faults",),
     "no claim": ("conformance under faults",),
     "the source is not compared": ("crash enumeration",),
     "told before the shared commit": ("shared commits", "state machine"),

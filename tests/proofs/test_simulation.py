@@ -59,6 +59,7 @@ def test_seeds(scenario: str, shard: int, proof: Any, monkeypatch: pytest.Monkey
     assert counted.crashed >= 2 * enough and shared >= 2 * enough
     kinds = [kind for kind in COUNTED if scenario == "Remembering" or kind != "delay"]
     assert all(counted.faults[kind] >= enough for kind in kinds), counted.faults
+    assert min(counted.happened["clocks set back"], counted.happened["clocks set forward"]) >= 2 * enough
     assert min(counted.hit["streams:append"], counted.hit["streams:takeOver"]) >= enough // 2
     if scenario == "Remembering":
         happened = counted.happened

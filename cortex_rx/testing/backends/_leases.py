@@ -171,6 +171,28 @@ async def a_take_over_waits_for_the_lease(b: Bench) -> None:
     b.same((await b.take("k2", "one"))["epoch"], 2, "the epoch of a take-over after the lease")
 
 
+@PROMISES.add("streams:takeOver", "streams:renew", "streams:read", "streams:interrupted", virtual=True)
+async def a_lease_of_the_future_is_none(b: Bench) -> None:
+    """A lease that ends later than its own length from now is none, since the clock was set back; renewed, it is one
+    again."""
+
+    async def owned() -> tuple[Any, Any, bool]:
+        found, read = await b.stream(), await b.ask("streams:read", streamId="st", after=0)
+        listed = await b.ask("streams:interrupted", limit=9)
+        return found and found["owned"], read["owned"], bool(listed)
+
+    await b.begin(claim="mine", lease=LONG, token=b.token("k"))
+    b.same(await owned(), (True, True, False), "whether it is owned, of get, read and interrupted")
+    b.set_clock(-3600)
+    b.same(await owned(), (False, False, True), "the same, after the clock was set back by an hour")
+    await b.do("streams:renew", streamId="st", epoch=1, lease=LONG)
+    b.same(await owned(), (True, True, False), "the same, after the writer has renewed its lease")
+    await b.refused(StillOwned, b.take("k", "one"), "a take-over while the lease runs")
+    b.set_clock(-3600)
+    b.same((await b.take("k", "one", lease=LONG))["epoch"], 2, "the epoch of a take-over, after the clock was set back")
+    await b.refused(Fenced, b.append(0, "late"), "append by the former writer")
+
+
 @PROMISES.add("streams:takeOver")
 async def a_claim_repeats_a_take_over(b: Bench) -> None:
     """A take-over that is sent again with its claim gives the same result, also while its lease runs and with its new

@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import reprlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.checks import misshapen
 from cortex_rx.backends.contract.samples import Sample
 from cortex_rx.backends.contract.tables import FUNCTIONS
+from cortex_rx.testing.virtual import VirtualLoop
 
 __all__ = ["Bench", "Mismatch"]
 
@@ -72,6 +73,10 @@ class Bench:
     async def passes(self, milliseconds: float) -> None:
         """Let time pass."""
         await asyncio.sleep(milliseconds / 1000)
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the store's clock forward, or back; for promises that are checked in virtual time only."""
+        cast(VirtualLoop, asyncio.get_running_loop()).set_clock(seconds)
 
     # --- calls --------------------------------------------------------------------------------------------------------
 

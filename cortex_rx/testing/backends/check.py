@@ -88,6 +88,8 @@ def check_backend(
             skipped.append((promise, "ignored"))
         elif promise.shared and not shared:
             skipped.append((promise, "each backend is a store of its own"))
+        elif promise.virtual and not virtual:
+            skipped.append((promise, "the clock cannot be set in real time"))
         else:
             try:
                 promise.check(make, virtual=virtual)

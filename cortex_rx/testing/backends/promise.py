@@ -27,7 +27,8 @@ Try = Callable[[Bench], Awaitable[None]]
 
 @dataclass(frozen=True)
 class BackendPromise:
-    """One promise of the contract: its `name`, its text (`says`), and whether it needs two backends over one store."""
+    """One promise of the contract: its `name`, its text (`says`), whether it needs two backends over one store
+    (`shared`), and whether it sets the clock, which only virtual time can (`virtual`)."""
 
     name: str
     says: str
@@ -35,6 +36,7 @@ class BackendPromise:
     shared: bool = False
     functions: tuple[str, ...] = ()
     """The functions of the contract that it is about."""
+    virtual: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -43,11 +45,12 @@ class BackendPromise:
         """Check the promise. Raises `BrokenPromise`, which says what is wrong.
 
         `make` makes a backend over the same store each time; the store need not be empty. `virtual` uses virtual time,
-        for a backend that waits only by asyncio and whose clock is `cortex_rx.testing.wall`.
+        for a backend that waits only by asyncio and whose clock is `cortex_rx.testing.wall`. A promise that sets the
+        clock is not checked without it.
         """
         if virtual:
             run_virtual(self.run(make))
-        else:
+        elif not self.virtual:
             asyncio.run(self.run(make))
 
     async def run(self, make: Callable[[], Backend]) -> None:
@@ -67,12 +70,11 @@ class BackendPromise:
 class Collected(list[BackendPromise]):
     """Promises, in the order of a module."""
 
-    def add(self, *functions: str, shared: bool = False) -> Callable[[Try], Try]:
-        """Add a promise about these functions of the contract; its docstring is its text. `shared`: it needs two
-        backends over one store."""
+    def add(self, *functions: str, shared: bool = False, virtual: bool = False) -> Callable[[Try], Try]:
+        """Add a promise about these functions of the contract; its docstring is its text."""
 
         def added(function: Try) -> Try:
-            self.append(BackendPromise(function.__name__, _words(function), function, shared, functions))
+            self.append(BackendPromise(function.__name__, _words(function), function, shared, functions, virtual))
             return function
 
         return added

@@ -27,6 +27,7 @@ __all__ = ["Scenario", "Simulated", "Simulation", "SimulationFailed", "run_seed"
 FOREVER = 100_000.0  # virtual seconds after which a scenario counts as endless
 TURNS = 100_000  # turns of the loop at one instant after which it counts as spinning
 BUSY = (0, 0, 0, 1, 2, 4)  # turns for which a thread is busy; calls that wait meanwhile share its transaction
+STEPS = (-3600.0, -20.0, -5.0, -0.001, 0.001, 5.0, 20.0, 3600.0)  # seconds by which a clock is set
 SHOWN = 40  # the most notes that an error shows
 
 
@@ -45,7 +46,8 @@ class Simulation:
     """The environment of a scenario: randomness, processes, a folder, and notes.
 
     All randomness must come from `random`, so that a seed repeats the same run. `folder` is empty, and is deleted
-    afterwards. `new_id` counts, and `wall` is the clock of virtual time: give them to the backend.
+    afterwards. `new_id` counts, and `wall` is the clock of virtual time: give them to the backend. `clock` is one that
+    somebody sets.
 
     >>> async def scenario(sim: Simulation) -> None:
     ...     backend = SqliteBackend(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id)
@@ -69,6 +71,7 @@ class Simulation:
         self.processes: list[Process] = []
         self.counts: Counter[str] = Counter()
         self._ids = count(1)
+        self._clocks: dict[str, Callable[[], float]] = {}
 
     def chance(self, probability: float) -> bool:
         """True with this probability."""
@@ -101,6 +104,25 @@ class Simulation:
     def wall(self) -> float:
         """Seconds since the epoch, in virtual time."""
         return cast("VirtualLoop", asyncio.get_running_loop()).wall()
+
+    def clock(self, name: str, most: int = 3) -> Callable[[], float]:
+        """A wall clock, like `wall`, that somebody sets at most `most` times in the first two minutes: forward or back,
+        by a millisecond to an hour.
+
+        It follows from the seed and its name; `random` is left as it was. The same name gives the same clock.
+        """
+        if name not in self._clocks:
+            draw = random.Random(f"clock {self.seed} {name}")
+            steps = [(draw.uniform(0, 120), draw.choice(STEPS)) for _ in range(draw.randint(0, most))]
+            self.count("clocks set back", sum(by < 0 for _, by in steps))
+            self.count("clocks set forward", sum(by > 0 for _, by in steps))
+
+            def read() -> float:
+                now = asyncio.get_running_loop().time()
+                return self.wall() + sum(by for at, by in steps if at <= now)
+
+            self._clocks[name] = read
+        return self._clocks[name]
 
 
 Scenario: TypeAlias = Callable[[Simulation], Awaitable[None]]

@@ -7,6 +7,7 @@ from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Any
 
+from proofs.stories.clocks import time_left
 from proofs.stories.exchange import Exchange, Seen
 from proofs.stories.story import LEASE_OVER, Story
 
@@ -15,6 +16,7 @@ from cortex_rx.backends.base import Backend
 from cortex_rx.errors import MemoryNotFound, SpoolBusy, StoreUnavailable, StreamNotFound, TokenError
 from cortex_rx.pipeline.remembering import remember_stream
 from cortex_rx.sources.reopening import replayable
+from cortex_rx.spool.file import DRAIN_LEASE
 from cortex_rx.testing.faults.processes import Process
 
 __all__ = ["delete", "drain", "finish_some", "follow", "intrude"]
@@ -29,7 +31,7 @@ async def drain(story: Story, process: Process, backend: Backend, calm: bool) ->
         except SpoolBusy as busy:
             if not calm:
                 return
-            await asyncio.sleep(busy.until / 1000 - story.sim.wall() + 0.001)
+            await asyncio.sleep(time_left(story.sim, busy.until, DRAIN_LEASE / 1000))
             continue
         counts = {"delivered": len(report.delivered), "dropped": len(report.dropped), "dead": len(report.dead)}
         for what, number in counts.items():

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from proofs.stories.client import Client
+from proofs.stories.clocks import are_set, clock_of
 from proofs.stories.exchange import HOWS, Exchange, Pieces, Run, Seen
 from proofs.stories.others import delete, drain, finish_some, follow, intrude
 from proofs.stories.stored import judge
@@ -71,11 +72,11 @@ class Remembering:
 
     def backend(self, sim: Simulation) -> Backend:
         """The store as one process opens it; every process has one of its own."""
-        return SqliteBackend(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id)
+        return SqliteBackend(sim.folder / "memory.db", clock=clock_of(sim), new_id=sim.new_id)
 
     def spool(self, sim: Simulation) -> Spool | None:
         """Where the processes keep what the store cannot take; one in two seeds."""
-        return Spool(sim.folder / "spool.db", clock=sim.wall) if sim.chance(0.5) else None
+        return Spool(sim.folder / "spool.db", clock=clock_of(sim)) if sim.chance(0.5) else None
 
     def start(
         self, sim: Simulation, source: Any, backend: Backend, spool: Spool | None, exchange: Exchange, run: Run
@@ -166,6 +167,7 @@ class Remembering:
         for exchange in exchanges:
             if sim.chance(0.3):
                 story.beside(follow(story, exchange, Seen()))
+        story.eventful = story.eventful or are_set(sim)
         if sim.chance(0.08):
             story.eventful = True
             story.beside(delete(story, sim.random.choice(exchanges)))

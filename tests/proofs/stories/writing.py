@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from proofs.stories.clocks import are_set, clock_of, time_left
 from proofs.stories.ledger import Ledger
 
 from cortex_rx.backends import SqliteBackend
@@ -122,7 +123,7 @@ class Writing:
         """Begin the stream, or take it over with the token that everybody has; wait for a lease, or do not."""
         claim = f"writer {number}"
         token = hashlib.sha256(b"a token").hexdigest()
-        waits = 3
+        waits = 3 + 3 * are_set(sim)
         while True:
             try:
                 if number == 0:
@@ -139,7 +140,7 @@ class Writing:
                 if not waits:
                     raise
                 waits -= 1
-                await asyncio.sleep(max(0.0, owned.until / 1000 - sim.wall()) + 0.001)
+                await asyncio.sleep(time_left(sim, owned.until, LEASE / 1000))
 
     async def _follow(self, sim: Simulation, over: asyncio.Event) -> str:
         """Read on from where it was, now and then, from another connection; what it has seen."""
@@ -198,4 +199,4 @@ async def _both(first: Awaitable[Any], second: Awaitable[Any]) -> Any:
 
 
 def _sqlite(sim: Simulation) -> Backend:
-    return SqliteBackend(sim.folder / "memory.db", clock=sim.wall, new_id=sim.new_id)
+    return SqliteBackend(sim.folder / "memory.db", clock=clock_of(sim), new_id=sim.new_id)

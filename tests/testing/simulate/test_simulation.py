@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from cortex_rx.testing.simulate import SimulationFailed, run_seed, run_seeds
 from cortex_rx.testing.simulate.__main__ import main
 
 ROOT = Path(__file__).parents[3]
+SET = ("clocks set back", "clocks set forward")
 RARE = "seeds until a rare error is found; common ones are found in every run"
 
 
@@ -377,3 +379,26 @@ def test_the_command_line_counts(capsys):
     assert main(["--scenario", "proofs.stories:Writing", "--seeds", "0:3"]) == 0
     assert capsys.readouterr().out.startswith("3 seeds, ")
     assert logging.getLogger("cortex_rx").level == logging.NOTSET, "what it has silenced speaks again"
+
+
+def test_a_clock_that_is_set_follows_from_the_seed_and_its_name():
+    seen = {}
+
+    async def scenario(sim):
+        clocks = [sim.clock(name) for name in "ab"]
+        assert sim.clock("a") is clocks[0]
+        assert sim.random.random() == random.Random(sim.seed).random(), "the rest of the story is as without clocks"
+        offsets = [[], []]
+        for _ in range(121):
+            for clock, read in zip(clocks, offsets, strict=True):
+                read.append(round(clock() - sim.wall(), 3))
+            await asyncio.sleep(1)
+        seen.setdefault(sim.seed, []).append((offsets, dict(sim.counts)))
+
+    run_seeds(scenario, [*range(20), *range(20)])
+    assert all(first == again for first, again in seen.values())
+    assert any(a != b for (a, b), _ in (first for first, _ in seen.values()))
+    ends = [offset[-1] for (offsets, _), _ in seen.values() for offset in offsets]
+    assert min(ends) <= -3600 and max(ends) >= 3600 and 0.0 in ends
+    set_by = {name: sum(counts.get(name, 0) for (_, counts), _ in seen.values()) for name in SET}
+    assert all(set_by.values()) and sum(end != 0 for end in ends) <= sum(set_by.values())
