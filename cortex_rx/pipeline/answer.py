@@ -7,9 +7,10 @@ import logging
 import warnings
 from collections.abc import Callable, Generator
 from copy import copy
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from reactivex import Observable
 
@@ -20,7 +21,7 @@ from cortex_rx.chain import Operator
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.engine.running import Reader, ReaderMailbox, Shared, Started, Stopped
 from cortex_rx.errors import TextDiverged
-from cortex_rx.events import Delta, Ended, Replayed, StreamEvent
+from cortex_rx.events import Begun, Delta, Ended, Replayed, StreamEvent
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.result import ResultFold
 from cortex_rx.models.records import MemoryEntry
@@ -31,7 +32,7 @@ from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
 
-__all__ = ["Answer", "AnswerReader"]
+__all__ = ["Answer", "AnswerReader", "BegunAnswer", "TextPiece"]
 
 U = TypeVar("U")
 
@@ -115,6 +116,78 @@ class _EventMailbox(_Mailbox[StreamEvent]):
         return self.position.attempt, self.position.offset
 
 
+class _PieceMailbox(_Mailbox[tuple[str, bool, tuple[int, int]]]):
+    def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
+        super().__init__(fold, flow, capacity)
+        self.position: tuple[int, int] = fold.attempt, 0  # of what the reader has seen
+        self._beginnings, self._first = fold.position.beginnings, True
+        if fold.text:
+            self._put(fold.text, anew=True)
+        if fold.ended is not None:
+            self.on_completed()
+
+    def _put(self, text: str, *, anew: bool) -> None:
+        self._first = False
+        self.on_next((text, anew, (self.fold.attempt, self.fold.offset)))
+
+    def deliver(self, item: StreamEvent) -> None:
+        fold, position = self.fold, self.fold.position
+        if position.beginnings != self._beginnings:
+            self._beginnings = position.beginnings
+            if fold.text or not self._first:
+                self._put(fold.text, anew=True)
+        elif isinstance(item, Delta) and item.attempt == position.attempt:
+            self._put(item.text, anew=self._first)
+        elif isinstance(item, Ended):
+            self.on_completed()
+
+    def seen(self) -> tuple[int, int]:
+        return self.position
+
+
+class _BegunMailbox(_Mailbox[None]):
+    """For a reader that wants to know only that the stream has begun."""
+
+    def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
+        super().__init__(fold, flow, capacity)
+        self._look(fold.begun or fold.position.last or fold.ended)
+
+    def deliver(self, item: StreamEvent) -> None:
+        self._look(item)
+
+    def _look(self, item: StreamEvent | None) -> None:
+        if isinstance(item, Begun | Delta | Ended) and not self.items:
+            self.on_next(None)
+
+    def seen(self) -> tuple[int, int]:
+        return self.fold.attempt, 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """A piece of the text that is shown to a reader of `answer.pieces()`."""
+
+    text: str
+    """The text to add; if `anew`, the whole text so far."""
+    anew: bool
+    """The text begins here: forget what was shown before. True for a reader's first piece, and when the text begins
+    again, because its source was opened again and gave another text."""
+    position: Position | None
+    """The position after this piece: `reader.position`, see there."""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunAnswer:
+    """What `answer.begun()` returns."""
+
+    stream_id: str
+    """The id under which the stream is stored."""
+    resume_token: str | None = field(repr=False)
+    """The token that resumes the stream in another process. None if the store has not answered yet."""
+    position: Position | None
+    """The position of a reader that has seen nothing yet; None as in `reader.position`."""
+
+
 class AnswerReader(Reader["_Mailbox[Any]", U]):
     """One reader of an `Answer`: an async iterator that knows how far its reader has seen the answer.
 
@@ -129,7 +202,7 @@ class AnswerReader(Reader["_Mailbox[Any]", U]):
         self,
         shared: Shared[StreamEvent, Any],
         fold: ResultFold,
-        kind: Callable[[ResultFold, FlowScheduler, float], _Mailbox[U]],
+        kind: Callable[[ResultFold, FlowScheduler, float], _Mailbox[Any]],
     ) -> None:
         super().__init__(shared, partial(kind, fold))
         self._fold = fold
@@ -164,6 +237,15 @@ class _EventReader(AnswerReader[StreamEvent]):
         assert isinstance(self._mailbox, _EventMailbox)
         self._mailbox.position.take(event)
         return event
+
+
+class _PieceReader(AnswerReader[TextPiece]):
+    __slots__ = ()
+
+    async def __anext__(self) -> TextPiece:
+        text, anew, seen = cast("tuple[str, bool, tuple[int, int]]", await super().__anext__())
+        cast("_PieceMailbox", self._mailbox).position = seen
+        return TextPiece(text, anew, self.position)
 
 
 class Answer:
@@ -234,15 +316,67 @@ class Answer:
     def __aiter__(self) -> AnswerReader[str]:
         """The text, as it comes.  A late reader first gets the text so far, in one piece.
 
-        A text that begins again (a `restart` source) raises `TextDiverged` in a reader that has seen other text.
+        A text that begins again (a `restart` source) raises `TextDiverged` in a reader that has seen other text;
+        `pieces` tells a reader to begin again, too.
         """
         self._shared.used = True  # the reader may outlive this object
         return AnswerReader(self._shared, self._fold, _TextMailbox)
+
+    def pieces(self) -> AnswerReader[TextPiece]:
+        """The text for a page that can begin it again: `shown = piece.text if piece.anew else shown + piece.text`.
+
+        >>> import asyncio
+        >>> from cortex_rx import Cortex, restart
+        >>> async def model(point):
+        ...     yield "It is " if point.retry == 0 else "In Lisbon."
+        ...     if point.retry == 0:
+        ...         raise ConnectionResetError
+        >>> async def main():
+        ...     async with Cortex(":memory:") as cortex:
+        ...         answer = cortex.memory.remember_stream(
+        ...             restart(model), {"maxRetries": 1, "retryDelay": 1}, memory_space_id="s", conversation_id="c-1",
+        ...             user_message="Where is it?", agent_id="helper"
+        ...         )
+        ...         return [(piece.text, piece.anew, str(piece.position)) async for piece in answer.pieces()]
+        >>> asyncio.run(main())
+        [('It is ', True, '6.0.1'), ('', True, '0.1.1'), ('In Lisbon.', False, '10.1.1')]
+        """
+        self._shared.used = True
+        return _PieceReader(self._shared, self._fold, _PieceMailbox)
 
     def events(self) -> AnswerReader[StreamEvent]:
         """Every event, as it comes, to the end of the stream.  A late reader first gets a `Replayed`."""
         self._shared.used = True
         return _EventReader(self._shared, self._fold, _EventMailbox)
+
+    async def begun(self) -> BegunAnswer:
+        """Start the stream, unless it runs, and wait until it has begun: before a web handler answers 200, for one.
+
+        It returns when the store has answered, so `resume_token` and `position` are there, or raises what the stream
+        was refused with: `TokenUnknown`, `StillOwned`, `IdempotencyConflict` and others.  A store that is slow or away
+        holds the text back for the `wait` of `begin`, 2 s.  With the first text this returns too, without token and
+        position, and a refusal may still come.
+
+        While it waits it uses the stream as a reader does.  After it, the first reader has `linger` to come.
+
+        >>> import asyncio
+        >>> from cortex_rx import Cortex
+        >>> async def main():
+        ...     async with Cortex(":memory:") as cortex:
+        ...         answer = cortex.memory.remember_stream(
+        ...             ["Hello"], memory_space_id="s", conversation_id="c-1", user_message="Hi!", agent_id="helper"
+        ...         )
+        ...         return await answer.begun(), [text async for text in answer]
+        >>> asyncio.run(main())
+        (BegunAnswer(stream_id='...', position=Position(offset=0, attempt=0, epoch=1)), ['Hello'])
+        """
+        reader: AnswerReader[None] = AnswerReader(self._shared, self._fold, _BegunMailbox)
+        try:
+            await anext(reader)
+            assert self.stream_id is not None
+            return BegunAnswer(self.stream_id, self.resume_token, reader.position)
+        finally:
+            await reader.aclose()
 
     def __await__(self) -> Generator[Any, None, EnhancedRememberStreamResult]:
         return self._wait().__await__()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,7 +17,7 @@ from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import StreamPage
 from cortex_rx.engine.mailboxes import TWO_READ
-from cortex_rx.errors import StreamNotFound
+from cortex_rx.errors import InvalidArgument, StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
 from cortex_rx.models.options import ids
 from cortex_rx.models.records import Usage
@@ -28,14 +30,21 @@ _AWAY = 30.0  # seconds that a store may be unavailable
 _ASK_AGAIN = 5.0  # the longest pause meanwhile, in seconds
 
 
+_WRITTEN = re.compile(r"\.".join(["(0|[1-9][0-9]*)"] * 3))
+_LONGEST = 3 * len(str(2**63)) + 2
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """How far a reader has seen an answer: `offset` code points of `attempt`, written under `epoch`.
 
-    A reader's `position` is one: that of `aiter(answer)`, of `answer.events()` and of `memory.follow(...)`. As JSON it
-    is three numbers.
+    A reader's `position` is one: that of `aiter(answer)`, `answer.pieces()`, `answer.events()` and
+    `memory.follow(...)`. `str` makes a short string of it, for the `id:` of a server-sent event, a header or an URL;
+    `Position.parse` reads it.
 
-    >>> Position(offset=120, attempt=0, epoch=1)
+    >>> str(Position(offset=120, attempt=0, epoch=1))
+    '120.0.1'
+    >>> Position.parse("120.0.1")
     Position(offset=120, attempt=0, epoch=1)
     """
 
@@ -46,6 +55,17 @@ class Position:
     def __post_init__(self) -> None:
         for name in ("offset", "attempt", "epoch"):
             check.whole()(name, getattr(self, name))
+
+    def __str__(self) -> str:
+        return f"{self.offset}.{self.attempt}.{self.epoch}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """The position that `str` made this string of. Any other value is an `InvalidArgument`."""
+        if isinstance(text, str) and len(text) <= _LONGEST and (found := _WRITTEN.fullmatch(text)):
+            with suppress(InvalidArgument):  # a number that is too large
+                return cls(*map(int, found.groups()))
+        raise InvalidArgument("position", check.shown(text), "a string that `str(position)` returned")
 
 
 def follow(
@@ -61,7 +81,8 @@ def follow(
     Yields `Delta`s, whose `index` counts from 0 here. The last event is `Ended`, `Interrupted` (no process writes any
     more; the stream can be resumed, and followed again) or `RolledBack`. `Rewound` says where the text goes on if the
     reader has seen text that no longer exists: text that was shown and lost with its process, or text of an older
-    attempt. With a `Position` this is always noticed; with a number alone only if it lies beyond the stored text.
+    attempt. With a `Position` this is always noticed; with a number alone only if it lies beyond the stored text. Text
+    that a living writer has shown and not stored yet is not lost: it is waited for.
 
     The store is read every `every`. An unavailable store is asked again for 30 s; then its error is raised. Raises
     `StreamNotFound`.
@@ -148,10 +169,16 @@ class Follower(AsyncIterator[StreamEvent]):
         if page is None or page["state"] == "rolledBack":
             self._done = True
             return RolledBack(self._stream_id)
-        newest, until = page["attempts"], page["certain"]
-        begun_anew = self._known and newest != self._attempt
+        newest, until, epoch = page["attempts"], page["certain"], page["epoch"]
+        if not self._known:
+            self._known, self._attempt, self._epoch = True, newest, epoch
+        written = page["state"] == "open" and page["owned"]
+        ahead = newest < self._attempt or (newest == self._attempt and self._offset > until)
+        if ahead and written and epoch == self._epoch:
+            return None  # its writer has shown this text, and has not stored it yet
+        begun_anew = newest != self._attempt
         # The epoch of the stored text, so that a rollback and a new beginning between two reads are noticed.
-        self._known, self._attempt, self._epoch = True, newest, page["epoch"]
+        self._attempt, self._epoch = newest, epoch
         if begun_anew or self._offset > until:
             self._offset = 0 if begun_anew else until
             return Rewound(newest, self._offset)
@@ -161,7 +188,7 @@ class Follower(AsyncIterator[StreamEvent]):
             self._offset += len(text)
             self._index += 1
             return delta
-        if page["state"] == "open" and page["owned"]:
+        if written:
             return None
         self._done = True
         if page["state"] == "open":
