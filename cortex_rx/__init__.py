@@ -7,7 +7,7 @@ from cortex_rx.chain import Chain, Operator, Sink, Step
 from cortex_rx.engine import run, stream
 from cortex_rx.errors import CortexError
 from cortex_rx.events import BuiltinEvent, Delta, Ended, StreamEvent
-from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamHooks
+from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamEndEvent, StreamHooks
 from cortex_rx.models.options import RememberParams, RememberStreamParams, SearchOptions, StreamingOptions
 from cortex_rx.models.records import MemoryEntry, StreamError, StreamMetrics
 from cortex_rx.models.results import EnhancedRememberStreamResult, RememberResult
@@ -47,6 +47,7 @@ __all__ = [
     "SqliteBackend",
     "Step",
     "StreamCompleteEvent",
+    "StreamEndEvent",
     "StreamError",
     "StreamEvent",
     "StreamHooks",

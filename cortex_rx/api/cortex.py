@@ -171,7 +171,7 @@ class Cortex:
                 cancelled = error
         if left := {task for task in streams if not task.done()}:
             for task in left:
-                streams[task].stop()
+                streams[task].stop("closed")
             logger.warning("%d streams were stopped when the client was closed; their text is kept", len(left))
         while left := {task for task in left if not task.done()}:
             try:

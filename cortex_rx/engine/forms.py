@@ -94,6 +94,7 @@ def beside(
     wants: frozenset[type] | None = None,
     gated: bool = True,
     holds: bool = False,
+    joins: bool = False,
 ) -> Transform[T, T]:
     """An operator that passes every item on at once; `worker` sees items that have passed, and emits items of its own.
 
@@ -104,7 +105,8 @@ def beside(
     `interval`, `weigh` and `capacity` are those of the `Inbox`. With `gated=False` the source does not wait at
     `capacity`; the worker still looks at once. This is for a worker that never waits while items come. With `holds`,
     items of a source that cannot wait (behind a stock operator that has held them) are held here at `capacity`, until
-    the worker has released what it took.
+    the worker has released what it took. With `joins`, the worker can wait for `inbox.upstream.upstream_ended(...)`
+    after a dispose, to see in `flow.root.flushed` and `flush_errors` what came of the flushes.
 
     >>> import reactivex as rx
     >>> from reactivex import operators as ops
@@ -132,12 +134,16 @@ def beside(
                     inbox.wake()
 
         held = _Held(run, inbox, on_next) if holds else None
+        if gated and capacity != float("inf"):
+            inbox.upstream = flow.child(gate)
+        elif joins:
+            inbox.upstream = flow.child()
         upstream = subscribe(
             source,
             held.on_next if held else on_next,
             partial((held or run).finish, End.FAILED),
             partial((held or run).finish, End.COMPLETED),
-            flow.child(gate) if gated and capacity != float("inf") else flow,
+            inbox.upstream,
         )
 
         def on_close() -> None:
@@ -231,7 +237,9 @@ class _WorkerRun(Generic[T]):
                     if isinstance(error, asyncio.CancelledError) and cancelled_by_us() and inbox.disposed.is_set():
                         fail(TimeoutError("a flush was cut off"))
                     return partial(fail, failure_of(error, "a worker"))
-                if not inbox.disposed.is_set():
+                if inbox.disposed.is_set():
+                    inbox.flow.report_flushed(item)
+                else:
                     emit(item)
 
 

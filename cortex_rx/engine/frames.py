@@ -29,7 +29,7 @@ from cortex_rx.engine.scheduler import (
     failure_of,
     wait_for_capacity,
 )
-from cortex_rx.engine.straight import straight, subscribe
+from cortex_rx.engine.straight import Link, straight, subscribe
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -201,6 +201,12 @@ def after_failure(act: Callable[[Exception, Emit[T]], Awaitable[Exception | None
     def connect(source: Observable[T], observer: abc.ObserverBase[T], flow: FlowScheduler) -> abc.DisposableBase:
         scope = flow.child()
 
+        def emit(item: T) -> None:
+            if isinstance(observer, Link) and observer.stopped:
+                flow.report_flushed(item)
+            else:
+                observer.on_next(item)
+
         async def work(error: Exception) -> None:
             upstream.dispose()
             try:
@@ -209,7 +215,7 @@ def after_failure(act: Callable[[Exception, Emit[T]], Awaitable[Exception | None
                 if cancelled_by_us():
                     raise
             try:
-                outcome = await act(error, observer.on_next)
+                outcome = await act(error, emit)
             except BaseException as final:
                 outcome = failure_of(final, "a recovery")
             observer.on_error(outcome) if outcome else observer.on_completed()

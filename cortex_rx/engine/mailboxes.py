@@ -118,6 +118,7 @@ class Inbox(AsyncIterator[list[T]]):
         self.error: Exception | None = None
         self.disposed: asyncio.Event = asyncio.Event()  # the subscription was disposed, maybe after the end
         self.flow: FlowScheduler = flow
+        self.upstream: FlowScheduler = flow  # the flow of everything upstream, for a worker of `beside(joins=True)`
         self.wake_at: float = math.inf  # a sleeping worker wakes when so much is held
         self.on_close: Callable[[], None] = _nothing
         self.on_release: Callable[[], None] = _nothing

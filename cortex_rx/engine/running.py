@@ -268,10 +268,11 @@ class Shared(Generic[T, R]):
         for reader in self._fan.readers:
             reader.gate.open()
 
-    def stop(self) -> None:
-        """Stop now: the source is closed, and the items that passed are flushed."""
+    def stop(self, by: str = "stopped") -> None:
+        """Stop now: the source is closed, and the items that passed are flushed. The flow is told by what."""
         self.used = self._stopped = True
         if self._task:
+            self._flow.stopped_by = self._flow.stopped_by or by
             self._task.cancel()
 
     def start(self) -> asyncio.Task[R]:
@@ -312,7 +313,7 @@ class Shared(Generic[T, R]):
     def _stop_if_left(self) -> None:
         self._timer = None
         if not self._using and not self._kept:
-            self.stop()
+            self.stop("left")
 
     def _over(self, task: asyncio.Task[R]) -> None:
         if self._timer:

@@ -195,6 +195,10 @@ class FlowScheduler(AsyncIOScheduler):
         self._work = CompositeDisposable()
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self.flush_errors: list[Exception] = []
+        self.flushed: list[Any] = []
+        """What operators have emitted since they were disposed. It is shown to nobody; see `report_flushed`."""
+        self.stopped_by: str | None = None
+        """Why the pipeline was stopped, as whoever stopped it says."""
 
     @classmethod
     def of(cls, scheduler: abc.SchedulerBase | None) -> FlowScheduler:
@@ -311,6 +315,10 @@ class FlowScheduler(AsyncIOScheduler):
         log.error("a flush failed after the stream was stopped: %s", type(error).__name__)
         self.root.flush_errors.append(error)
 
+    def report_flushed(self, item: object) -> None:
+        """An operator has flushed after the subscription was disposed, and would emit `item`."""
+        self.root.flushed.append(item)
+
     def subscribe(self, source: Observable[T], observer: abc.ObserverBase[T], gate: Gate | None = None) -> None:
         """Start `source`; it is disposed when the flow is closed."""
         flow = self.child(gate)
@@ -338,6 +346,12 @@ class FlowScheduler(AsyncIOScheduler):
                 task.end()
         if cancelled:
             raise cancelled
+
+    async def upstream_ended(self, limit: float) -> None:
+        """Wait until every task spawned upstream has ended, `limit` seconds at most. No task is cancelled."""
+        end = self.time() + limit
+        while self._tasks and (left := end - self.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
 
     async def result(self, done: asyncio.Future[T]) -> T:
         """The result of `done`, or the error that code downstream raised."""

@@ -69,6 +69,11 @@ class Link(abc.ObserverBase[T], abc.DisposableBase):
         if self._stopped:
             upstream.dispose()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it has ended or was disposed: what is emitted now gets nowhere."""
+        return self._stopped
+
     def on_next(self, value: T) -> None:
         if not self._stopped:
             self.straight(value)

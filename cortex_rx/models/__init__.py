@@ -6,10 +6,12 @@ from cortex_rx.models.hooks import (
     Growing,
     OnChunk,
     OnComplete,
+    OnEnd,
     OnError,
     OnProgress,
     ProgressEvent,
     StreamCompleteEvent,
+    StreamEndEvent,
     StreamHooks,
 )
 from cortex_rx.models.options import (
@@ -82,6 +84,7 @@ __all__ = [
     "Message",
     "OnChunk",
     "OnComplete",
+    "OnEnd",
     "OnError",
     "OnProgress",
     "OptionEffect",
@@ -101,6 +104,7 @@ __all__ = [
     "SourceType",
     "StoredConversation",
     "StreamCompleteEvent",
+    "StreamEndEvent",
     "StreamError",
     "StreamHooks",
     "StreamMetrics",

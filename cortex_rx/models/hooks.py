@@ -1,4 +1,4 @@
-"""The four hooks and the events that they receive, with Cortex's names and fields.
+"""The hooks and the events that they receive: four with Cortex's names and fields, and `on_end`.
 
 Each event is a record, read by attribute and by key.  Lengths are code points, even where Cortex calls them bytes.
 Times are epoch milliseconds, intervals milliseconds.
@@ -13,7 +13,7 @@ Times are epoch milliseconds, intervals milliseconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, computed_field
 from pydantic.json_schema import SkipJsonSchema
@@ -28,10 +28,14 @@ __all__ = [
     "Growing",
     "OnChunk",
     "OnComplete",
+    "OnEnd",
     "OnError",
     "OnProgress",
+    "Outcome",
     "ProgressEvent",
+    "StoppedBy",
     "StreamCompleteEvent",
+    "StreamEndEvent",
     "StreamHooks",
 ]
 
@@ -148,6 +152,34 @@ class StreamCompleteEvent(Record):
     facts_extracted: int
 
 
+Outcome: TypeAlias = Literal["remembered", "kept", "rolled-back", "spooled", "not-stored"]
+StoppedBy: TypeAlias = Literal["stopped", "left", "closed", "request", "cancelled"]
+
+
+class StreamEndEvent(Record):
+    """The stream has ended, however it did: what memory has of it.
+
+    `length` code points of the answer came; `stored_length` of them are known to be in the store.  `duration_ms` runs
+    from the request to the end.  `error` is the failure that ended the stream, or that of its last write.  `stream_id`
+    is None if the stream was never opened.
+    """
+
+    stream_id: str | None
+    outcome: Outcome
+    """"remembered": the exchange is stored.  "kept": the stream ended early; the question and the answer up to
+    `stored_length` are in the store, where the stream can be resumed unless `error` says otherwise.  "rolled-back":
+    both were deleted.  "spooled": what the store could not take is in the spool.  "not-stored": none of these, or no
+    step stores."""
+    stopped: StoppedBy | None
+    """What stopped it before its end: `answer.stop()` ("stopped"), that nobody used it for `linger` ("left"), the close
+    of the client ("closed"), `memory.stop` ("request"), or the end of its task, of its loop or of a step downstream
+    ("cancelled").  None if it ended by itself."""
+    length: int
+    stored_length: int
+    duration_ms: float
+    error: StreamError | None = None
+
+
 OnChunk: TypeAlias = Callable[[ChunkEvent], object]
 """Called with each piece of the answer.  The result is awaited if it is awaitable."""
 OnProgress: TypeAlias = Callable[[ProgressEvent], object]
@@ -156,6 +188,8 @@ OnError: TypeAlias = Callable[[StreamError], object]
 """Called with each failure."""
 OnComplete: TypeAlias = Callable[[StreamCompleteEvent], object]
 """Called once, when everything is stored."""
+OnEnd: TypeAlias = Callable[[StreamEndEvent], object]
+"""Called once, when the stream has ended in any way."""
 
 _HOOK = Accepts(optional(callback))
 
@@ -175,3 +209,4 @@ class StreamHooks(Options):
     on_progress: Annotated[OnProgress | None, _HOOK] = None
     on_error: Annotated[OnError | None, _HOOK] = None
     on_complete: Annotated[OnComplete | None, _HOOK] = None
+    on_end: Annotated[OnEnd | None, _HOOK] = None

@@ -172,7 +172,7 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     "sync_to_graph": OptionEffect("adds", "sync_graph", "", False, True, _NONE),
     "progressive_graph_sync": OptionEffect("configures", "sync_graph", "progressive", False, False, _NONE),
     "graph_sync_interval": OptionEffect("configures", "sync_graph", "interval", None, 5000, _NONE),
-    "hooks": OptionEffect("adds", "observe", "on_chunk, on_progress, on_error, on_complete", None, None),
+    "hooks": OptionEffect("adds", "observe", "on_chunk, on_progress, on_error, on_complete, on_end", None, None),
 }
 """Every streaming option: the step of the default chain that it acts on, and both defaults."""
 

@@ -72,7 +72,8 @@ def default_chain(
     )
     steps.append(cx.measure())
     if (hooks := chosen.hooks) is not None:
-        steps.append(cx.observe(hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete))
+        given = (hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete, hooks.on_end)
+        steps.append(cx.observe(*given))
     return Chain(steps)
 
 

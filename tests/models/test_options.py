@@ -98,7 +98,7 @@ def test_what_acts_in_this_version() -> None:
         "max_retry_after": ("configures", "resume", "max_retry_after"),
         "partial_failure_handling": ("configures", "recover", "strategy"),
         "generate_resume_token": ("configures", "begin", "token"),
-        "hooks": ("adds", "observe", "on_chunk, on_progress, on_error, on_complete"),
+        "hooks": ("adds", "observe", "on_chunk, on_progress, on_error, on_complete, on_end"),
         "chunking_strategy": ("adds", "chunk", "strategy"),
         "chunk_size": ("configures", "chunk", "size"),
         "max_single_memory_size": ("configures", "finalize", "max_single_memory_size"),

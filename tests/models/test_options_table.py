@@ -24,7 +24,7 @@ def hook(event: object) -> None:
 
 
 ANYTHING: list[Any] = [False, True, 7, 30_000, "sentence", "average", "rollback"]
-ANYTHING.append(dict.fromkeys(["on_chunk", "on_progress", "on_error", "on_complete"], hook))
+ANYTHING.append(dict.fromkeys(["on_chunk", "on_progress", "on_error", "on_complete", "on_end"], hook))
 
 
 def asking(name: str) -> Any:

@@ -883,7 +883,7 @@ def test_no_hooks_add_nothing(lab, nothing):
     [
         ({"onChunks": print},
          "StreamHooks: got 'onChunks'; accepted: on_chunk (the closest), "
-         "or one of on_chunk, on_progress, on_error, on_complete"),
+         "or one of on_chunk, on_progress, on_error, on_complete, on_end"),
         ({"onChunk": "print"}, "on_chunk: got 'str'; accepted: a function, plain or async, or None"),
         ({"onChunk": print, "on_chunk": print},
          "on_chunk: got 'onChunk and on_chunk'; accepted: one spelling of the field, not both"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 from cortex_rx.engine import End, FlowScheduler
-from cortex_rx.errors import ResumableStreamError, StoreError
+from cortex_rx.engine.running import Stopped
+from cortex_rx.errors import NotStored, ResumableStreamError, StoreError, StreamNotFound
 from cortex_rx.events import (
     Begun,
     Delta,
@@ -18,11 +20,20 @@ from cortex_rx.events import (
     Replayed,
     Resumed,
     Rewound,
+    RolledBack,
     StreamEvent,
 )
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.stream_error import stream_error
-from cortex_rx.models.hooks import Growing, ProgressEvent, StreamCompleteEvent, StreamHooks
+from cortex_rx.models.hooks import (
+    Growing,
+    Outcome,
+    ProgressEvent,
+    StoppedBy,
+    StreamCompleteEvent,
+    StreamEndEvent,
+    StreamHooks,
+)
 from cortex_rx.models.records import Phase, StreamError
 from cortex_rx.operators._support.hook_runner import ChunkCall, HookCall
 from cortex_rx.retry.judge import is_transient
@@ -41,6 +52,7 @@ READS: tuple[type[StreamEvent], ...] = (
     Problem,
     Ended,
     Remembered,
+    RolledBack,
 )
 
 
@@ -59,13 +71,15 @@ class HookFeed:
         expected: int | None,
     ) -> None:
         self._hooks, self._tell, self._every, self._expected = hooks, tell, every, expected
-        self._time = flow.time
+        self._flow, self._time = flow, flow.time
         self._opened, self._opened_at = flow.time(), flow.wall()
         self._text = hooks.on_chunk is not None or hooks.on_complete is not None
+        self._stream_id: str | None = None
         self._memory_id: str | None = None
         self._token: str | None = None
         self._stored_at: float | None = None
-        self._remembered = False
+        self._stored_length = 0
+        self._remembered = self._rolled_back = False
         self._facts: set[str] = set()
         self._due = float("-inf")
         self._position = TextPosition()
@@ -88,6 +102,7 @@ class HookFeed:
     def absorb(self, event: StreamEvent) -> None:
         """One more event has passed."""
         move = self._position.take(event)
+        self._note(event, move)
         if move is Move.ANEW:
             self._begin(event.text if isinstance(event, Replayed) else "")
         elif move is Move.CUT:
@@ -96,7 +111,6 @@ class HookFeed:
             if move is not Move.OTHER:
                 self._delta(event)
         elif isinstance(event, PartialStored):
-            self._stored_at = self._epoch_ms(event.at)
             self._progress("storage")
         elif isinstance(event, FactsExtracted):
             self._facts.update(fact.fact_id for fact in event.facts)
@@ -108,21 +122,34 @@ class HookFeed:
             self.ended_after = self._elapsed()
             self._progress("finalization", always=True)
         elif isinstance(event, Remembered):
-            self._remembered = True
             self._progress("finalization", always=True)
+        elif isinstance(event, Opened):
+            self._opened, self._opened_at = self._time(), event.at
+
+    def _note(self, event: StreamEvent, move: Move) -> None:
+        """Note what is stored, and where."""
+        if move is Move.ANEW:
+            self._stored_length = self._position.start
+        elif move is Move.CUT:
+            self._stored_length = min(self._stored_length, self._position.offset)
+        if isinstance(event, PartialStored):
+            self._stored_at = self._epoch_ms(event.at)
+            if move is Move.GOES_ON:
+                self._stored_length = event.offset
+        elif isinstance(event, Remembered):
+            self._remembered, self._stored_length = True, self._position.offset
+        elif isinstance(event, RolledBack):
+            self._rolled_back, self._stored_length = True, 0
         elif isinstance(event, Begun):
             self._memory_id, self._token = event.memory_id, event.token
         elif isinstance(event, Opened):
-            self._opened, self._opened_at = self._time(), event.at
+            self._stream_id = event.stream_id
 
     def end(self, end: End | None, error: Exception | None) -> None:
         """The stream has ended."""
         if end is End.FAILED and error is not None:
-            if isinstance(error, ResumableStreamError):
-                error = error.original_error  # the cause; `StreamError` has the token beside it
             if self._hooks.on_error:
-                phase = "storage" if self.phase == "streaming" and isinstance(error, StoreError) else self.phase
-                self._tell(self._error(Problem.of(phase, error, recoverable=is_transient(error))))
+                self._tell(self._failure(error))
         elif self._hooks.on_complete and self._complete(end):
             self._tell(
                 StreamCompleteEvent(
@@ -132,6 +159,48 @@ class HookFeed:
                     facts_extracted=len(self._facts),
                 )
             )
+
+    def outcome(self, end: End | None, error: Exception | None) -> StreamEndEvent:
+        """What is left of the stream; to be asked when everything upstream has ended."""
+        root = self._flow.root
+        for event in root.flushed:
+            self._note(event, self._position.take(event))
+        stopped: StoppedBy | None = None
+        if end is End.CANCELLED and root.failed.done():  # by code downstream, or by a request in the store
+            failure = root.failed.exception()
+            if isinstance(failure, Stopped):
+                stopped = "request"
+            elif isinstance(failure, Exception):
+                error = failure
+        elif end is End.CANCELLED:
+            stopped = cast("StoppedBy", root.stopped_by or "cancelled")
+        errors = [error, *root.flush_errors] if error else root.flush_errors
+        return StreamEndEvent(
+            stream_id=self._stream_id,
+            outcome=self._memory_has(errors),
+            stopped=stopped,
+            length=self._position.offset,
+            stored_length=self._stored_length,
+            duration_ms=self._elapsed() * 1000,
+            error=self._failure(errors[0]) if errors else None,
+        )
+
+    def _memory_has(self, errors: Sequence[Exception]) -> Outcome:
+        if self._remembered:
+            return "remembered"
+        if self._rolled_back:
+            return "rolled-back"
+        if any(isinstance(error, NotStored) and error.spooled for error in errors):
+            return "spooled"
+        deleted = any(isinstance(error, StreamNotFound) for error in errors)
+        return "not-stored" if deleted or (self._memory_id is None and not self._stored_length) else "kept"
+
+    def _failure(self, error: Exception) -> StreamError:
+        """An error that ended the stream."""
+        if isinstance(error, ResumableStreamError):
+            error = error.original_error  # the cause; `StreamError` has the token beside it
+        phase = "storage" if self.phase == "streaming" and isinstance(error, StoreError) else self.phase
+        return self._error(Problem.of(phase, error, recoverable=is_transient(error)))
 
     def _complete(self, end: End | None) -> bool:
         if self._memory_id is not None or self._remembered:  # a chain that stores

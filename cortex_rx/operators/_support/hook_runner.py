@@ -5,22 +5,31 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from cortex_rx.engine import Inbox
-from cortex_rx.engine.scheduler import ForeignCancellation
+from cortex_rx.engine.scheduler import FlowTask, ForeignCancellation
 from cortex_rx.events import Problem, StreamEvent
-from cortex_rx.models.hooks import Accumulated, ChunkEvent, Growing, ProgressEvent, StreamCompleteEvent, StreamHooks
+from cortex_rx.models.hooks import (
+    Accumulated,
+    ChunkEvent,
+    Growing,
+    ProgressEvent,
+    StreamCompleteEvent,
+    StreamEndEvent,
+    StreamHooks,
+)
 from cortex_rx.models.records import Phase, StreamError
 from cortex_rx.operators._support.writing import log
 
-__all__ = ["ChunkCall", "HookCall", "HookRunner"]
+__all__ = ["LATE", "ChunkCall", "HookCall", "HookRunner"]
 
 _MOST = 1024  # calls that wait before they are merged, however fast the hooks are
 _ERRORS = 64  # errors that are kept when calls are merged
-_LATE = 1.0  # seconds that all calls together may take when the stream was stopped
+LATE = 1.0
+"""Seconds that all calls together may take when the stream was stopped; `on_end` has as many of its own."""
 
 
 @dataclass(slots=True)
@@ -56,6 +65,15 @@ _NAMES: dict[type[Any], str] = {
 }
 
 
+def _nothing(*_: object) -> None:
+    """How the task of the calls is stopped when its loop ends: not at all, for as long as a flush may take."""
+
+
+def _uncancel() -> None:
+    while (task := asyncio.current_task()) and task.cancelling():
+        task.uncancel()
+
+
 class HookRunner:
     """An async context manager whose task calls the hooks.
 
@@ -70,9 +88,9 @@ class HookRunner:
         self._wakeup = asyncio.Event()
         self._under_way = ""  # the name of the hook that is called now
         self._behind = self._over = self._closed = False
-        self._left = dict.fromkeys(
-            _NAMES.values(), limit
-        )  # seconds that each hook may still take after the end of the stream
+        self._left = dict.fromkeys(_NAMES.values(), limit) | {
+            "on_end": limit
+        }  # seconds that each hook may still take after the end of the stream
         self._failed: Counter[str] = Counter()
         self._said: list[Problem] = []
         self._untold = 0
@@ -91,14 +109,18 @@ class HookRunner:
         return any(event is problem for problem in self._said)
 
     async def __aenter__(self) -> HookRunner:
-        self._runner = asyncio.ensure_future(self._run())
+        self._runner = self._task(self._run())
         return self
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that goes on when the loop ends: the calls that wait are made."""
+        return FlowTask(work, asyncio.get_running_loop(), _nothing, stop=_nothing)
 
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
         if not self._runner.done():
             self._runner.cancel()
-            await asyncio.wait({self._runner}, timeout=_LATE)
+            await asyncio.wait({self._runner}, timeout=LATE)
         for name, times in self._failed.items():
             if times > 1:
                 log.warning("%s failed %d times (stream %s)", name, times, self.stream_id)
@@ -109,26 +131,47 @@ class HookRunner:
         """Wait until all hooks are called, or their time is over."""
         self._over = True
         self._wakeup.set()
-        disposed = asyncio.ensure_future(self._inbox.disposed.wait())
         # It takes longer only if a hook does not end when it is cancelled.
         most = self._limit * (1 + sum(getattr(self._hooks, name) is not None for name in self._left))
+        await self._wait(self._runner, most)
+
+    async def end(self, event: StreamEndEvent) -> None:
+        """Call `on_end`: also when another hook still hangs, and in its own time."""
+        self._closed = True
+        if not self._runner.done():
+            self._runner.cancel()
+            await asyncio.wait({self._runner}, timeout=0)
+        call = self._task(self._call("on_end", event))
+        await self._wait(call, 2 * self._limit)
+        if not call.done():
+            call.cancel()
+            log.warning("on_end was too slow, and is cancelled (stream %s)", self.stream_id)
+
+    async def _wait(self, calls: asyncio.Task[None], most: float) -> None:
+        """Wait until these calls are made, for `most` seconds, or `LATE` if the stream is stopped."""
+        disposed = asyncio.ensure_future(self._inbox.disposed.wait())
         try:
-            await asyncio.wait({self._runner, disposed}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
-            if disposed.done() and not self._runner.done():
-                await asyncio.wait({self._runner}, timeout=_LATE)
+            await asyncio.wait({calls, disposed}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+            if disposed.done() and not calls.done():
+                await asyncio.wait({calls}, timeout=LATE)
             elif self._under_way:
                 self._problem(self._under_way, TimeoutError("it does not end"))
         finally:
             disposed.cancel()
             await asyncio.wait({disposed})
-        if self._runner.done() and not self._runner.cancelled():
-            self._runner.result()
+        if calls.done() and not calls.cancelled():
+            calls.result()
 
     async def _run(self) -> None:
         while self._waiting or not self._over:
             if not self._waiting:
                 self._wakeup.clear()
-                await self._wakeup.wait()
+                try:
+                    await self._wakeup.wait()
+                except asyncio.CancelledError:
+                    if self._closed:
+                        raise
+                    _uncancel()  # all tasks of the loop are cancelled; the stream ends soon, and the hooks hear of it
                 continue
             if self._behind:
                 self._behind = False
@@ -152,8 +195,7 @@ class HookRunner:
         except asyncio.CancelledError:
             if self._closed:
                 raise
-            while (task := asyncio.current_task()) and task.cancelling():
-                task.uncancel()  # the hook has cancelled the task that it runs in
+            _uncancel()  # the hook has cancelled the task that it runs in
             self._problem(name, ForeignCancellation(name))
         finally:
             self._under_way = ""

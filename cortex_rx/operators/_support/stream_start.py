@@ -79,6 +79,7 @@ class StreamStart:
                 await asyncio.wait({call})
         if inbox.disposed.is_set():
             await release_lease(self.backend, opened, begun)  # no step downstream will do it
+            yield begun
             return
         with writing(self.backend, opened.stream_id):
             yield begun
