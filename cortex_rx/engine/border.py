@@ -10,30 +10,48 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
 
-from reactivex import Observable, abc
+from reactivex import abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from cortex_rx.engine.scheduler import FlowScheduler, FlowTask
-from cortex_rx.engine.straight import Connect, FlowObservable
+from cortex_rx.engine.straight import FlowObservable
 
-__all__ = ["flow_observable"]
+__all__ = ["Bordered", "FlowSource"]
 
 T = TypeVar("T")
 
+Connect: TypeAlias = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.DisposableBase]
 
-def flow_observable(connect: Connect[T]) -> Observable[T]:
-    """The observable of an operator or source of the engine; other code that subscribes to it passes the border."""
-    return FlowObservable(connect, partial(_subscribed, connect))
+
+class Bordered(FlowObservable[T]):
+    """The observable of an operator or source of the engine; other code that subscribes to it passes the border.
+
+    A subclass says how it connects.  It is an object rather than a closure, since a waiting stream holds six of them.
+    """
+
+    def subscribed(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        """Other code subscribes, on any thread; it may dispose on any thread, too."""
+        return _subscribed(self.connect, observer, scheduler)
+
+
+class FlowSource(Bordered[T]):
+    """A source of the engine; `connect(observer, flow)` starts it."""
+
+    def __init__(self, connect: Callable[[abc.ObserverBase[T], FlowScheduler], abc.DisposableBase]) -> None:
+        super().__init__()
+        self._connect = connect
+
+    def connect(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        return self._connect(observer, FlowScheduler.of(scheduler))
 
 
 def _subscribed(
-    connect: Connect[T], observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    connect: Connect[T], observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None
 ) -> abc.DisposableBase:
-    """Other code subscribes, on any thread; it may dispose on any thread, too."""
     own = not isinstance(scheduler, FlowScheduler)
     flow = scheduler if isinstance(scheduler, FlowScheduler) else _flow_instead_of(scheduler)
     running = SingleAssignmentDisposable()

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
+from reactivex.disposable import SingleAssignmentDisposable
 
 from cortex_rx.engine.lift import lift
 from cortex_rx.engine.mailboxes import End, Inbox, Mailbox
@@ -21,7 +21,7 @@ from cortex_rx.engine.scheduler import (
     failure_of,
     wait_for_capacity,
 )
-from cortex_rx.engine.straight import step_aside, straight, subscribe
+from cortex_rx.engine.straight import Both, step_aside, straight, subscribe
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -133,26 +133,15 @@ def beside(
                 if held >= inbox.wake_at:
                     inbox.wake()
 
-        held = _Held(run, inbox, on_next) if holds else None
+        run.held = held = _Held(run, inbox, on_next) if holds else None
         if gated and capacity != float("inf"):
             inbox.upstream = flow.child(gate)
         elif joins:
             inbox.upstream = flow.child()
-        upstream = subscribe(
-            source,
-            held.on_next if held else on_next,
-            partial((held or run).finish, End.FAILED),
-            partial((held or run).finish, End.COMPLETED),
-            inbox.upstream,
-        )
-
-        def on_close() -> None:
-            if held:
-                held.let_go()
-            step_aside(upstream, observer)
-
-        inbox.on_close = on_close
-        return CompositeDisposable(upstream, flow.spawn(run.work(), run.stop, observer.on_error))
+        ended = (held or run).source_ended
+        run.upstream = upstream = subscribe(source, held.on_next if held else on_next, ended, ended, inbox.upstream)
+        inbox.on_close = run.let_pass
+        return Both(upstream, flow.spawn(run.work(), run.stop, observer.on_error))
 
     return lift(connect)
 
@@ -172,8 +161,8 @@ class _Held(Generic[T]):
         else:
             self._pass_on(item)
 
-    def finish(self, end: End, error: Exception | None = None) -> None:
-        self._end = partial(self._run.finish, end, error)
+    def source_ended(self, error: Exception | None = None) -> None:
+        self._end = partial(self._run.source_ended, error)
         if not self._items:
             self._end()
 
@@ -192,19 +181,27 @@ class _WorkerRun(Generic[T]):
         self, worker: Callable[[Inbox[T]], AsyncGenerator[T, None]], inbox: Inbox[T], observer: abc.ObserverBase[T]
     ) -> None:
         self._worker, self._inbox, self._observer = worker, inbox, observer
-        self._source_ended = asyncio.Event()
         self.over = False  # nothing more is passed on
+        self.held: _Held[T] | None = None
+        self.upstream: abc.DisposableBase | None = None
 
     def stop(self) -> None:
         """The stream was disposed: the worker flushes and ends."""
         self.over = True
         self._inbox.disposed.set()
-        self.finish(End.CANCELLED)
+        self._inbox.finish(End.CANCELLED)
 
-    def finish(self, end: End, error: Exception | None = None) -> None:
-        """The source has ended."""
-        self._inbox.finish(end, error)
-        self._source_ended.set()
+    def source_ended(self, error: Exception | None = None) -> None:
+        """The source has ended, by this error, or it has completed."""
+        self._inbox.finish(End.COMPLETED if error is None else End.FAILED, error)
+
+    def let_pass(self) -> None:
+        """The worker takes no more items."""
+        held, self.held = self.held, None  # each holds the other
+        if held:
+            held.let_go()
+        if self.upstream:
+            step_aside(self.upstream, self._observer)
 
     async def work(self) -> None:
         """Emit the items of the worker; when it and the source have ended, pass the end on."""
@@ -213,7 +210,7 @@ class _WorkerRun(Generic[T]):
         self._inbox.close()
         if end is None:
             try:
-                await self._source_ended.wait()
+                await self._inbox.ended()
             except asyncio.CancelledError as error:
                 self._inbox.error = failure_of(error, "a worker")
             if self._inbox.error:
@@ -287,6 +284,6 @@ def stage(transform: Callable[[Mailbox[T]], AsyncGenerator[U, None]], capacity: 
 
         scope = flow.child(mailbox.gate)
         upstream = subscribe(source, mailbox.on_next, mailbox.on_error, mailbox.on_completed, scope)
-        return CompositeDisposable(upstream, flow.spawn(work(), on_error=observer.on_error))
+        return Both(upstream, flow.spawn(work(), on_error=observer.on_error))
 
     return lift(connect)

@@ -14,9 +14,9 @@ from functools import partial
 from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, SerialDisposable
+from reactivex.disposable import SerialDisposable
 
-from cortex_rx.engine.border import flow_observable
+from cortex_rx.engine.border import FlowSource
 from cortex_rx.engine.forms import Emit
 from cortex_rx.engine.lift import lift
 from cortex_rx.engine.scheduler import (
@@ -29,7 +29,7 @@ from cortex_rx.engine.scheduler import (
     failure_of,
     wait_for_capacity,
 )
-from cortex_rx.engine.straight import Link, straight, subscribe
+from cortex_rx.engine.straight import Both, Link, straight, subscribe
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -54,9 +54,7 @@ def from_async_iterable(open_: Callable[[ReopenState | None], AsyncGenerator[T, 
 def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observable[T]:
     """As `from_async_iterable`, for a source that needs more of the flow, such as its clock and its timeout policy."""
 
-    def connect(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-        flow = FlowScheduler.of(scheduler)
-
+    def connect(observer: abc.ObserverBase[T], flow: FlowScheduler) -> abc.DisposableBase:
         async def pump() -> None:
             # The end is passed on after the source is closed: it may dispose, which must not interrupt the closing.
             end = observer.on_completed
@@ -110,7 +108,7 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
         running = flow.spawn(pump(), on_error=observer.on_error)
         return running
 
-    return flow_observable(connect)
+    return FlowSource(connect)
 
 
 def resume(again: Callable[[Exception, int], float | Exception | None]) -> Transform[T, T]:
@@ -154,7 +152,7 @@ def resume(again: Callable[[Exception, int], float | Exception | None]) -> Trans
                     return observer.on_error(failure_of(cancelled, "a reopening"))
                 state = ReopenState(emitted, state.retry + 1, error, state.memo)
 
-        return CompositeDisposable(upstream, flow.spawn(work(), on_error=observer.on_error))
+        return Both(upstream, flow.spawn(work(), on_error=observer.on_error))
 
     return lift(connect)
 

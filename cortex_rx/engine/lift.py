@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 
-from cortex_rx.engine.border import flow_observable
+from cortex_rx.engine.border import Bordered
 from cortex_rx.engine.scheduler import FlowScheduler, Transform
 
 __all__ = ["lift"]
@@ -15,19 +15,27 @@ __all__ = ["lift"]
 T = TypeVar("T")
 U = TypeVar("U")
 
+Connect: TypeAlias = Callable[[Observable[T], abc.ObserverBase[U], FlowScheduler], abc.DisposableBase]
 
-def lift(
-    connect: Callable[[Observable[T], abc.ObserverBase[U], FlowScheduler], abc.DisposableBase],
-) -> Transform[T, U]:
+
+def lift(connect: Connect[T, U]) -> Transform[T, U]:
     """The operator whose subscriptions are made by `connect(source, observer, flow)`.
 
     `connect` keeps the contract of `FlowObservable`: it emits nothing after its end, and nothing once it is disposed.
     """
 
     def operator(source: Observable[T]) -> Observable[U]:
-        def start(observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
-            return connect(source, observer, FlowScheduler.of(scheduler))
-
-        return flow_observable(start)
+        return _Lifted(connect, source)
 
     return operator
+
+
+class _Lifted(Bordered[U], Generic[T, U]):
+    """An operator that was applied to a source."""
+
+    def __init__(self, connect: Connect[T, U], source: Observable[T]) -> None:
+        super().__init__()
+        self._connect, self._source = connect, source
+
+    def connect(self, observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        return self._connect(self._source, observer, FlowScheduler.of(scheduler))

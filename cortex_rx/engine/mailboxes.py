@@ -161,6 +161,11 @@ class Inbox(AsyncIterator[list[T]]):
         while self.end is None and not await self._sleep(until - self.flow.time(), paced=True):
             pass
 
+    async def ended(self) -> None:
+        """Wait until the stream ends."""
+        while self.end is None:
+            await self._sleep(None, paced=True)
+
     def wake(self, timer: bool = False) -> None:
         """Wake the worker, if it sleeps."""
         self.wake_at = math.inf

@@ -23,11 +23,9 @@ from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler import CurrentThreadScheduler
 
-__all__ = ["FlowObservable", "Link", "OnLoop", "step_aside", "straight", "subscribe"]
+__all__ = ["Both", "FlowObservable", "Link", "OnLoop", "step_aside", "straight", "subscribe"]
 
 T = TypeVar("T")
-
-Connect = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.DisposableBase]
 
 
 class FlowObservable(Observable[T]):
@@ -36,9 +34,18 @@ class FlowObservable(Observable[T]):
     Stock operators and code of users start it by `subscribed`; see `border.py`.
     """
 
-    def __init__(self, connect: Connect[T], subscribed: Connect[T]) -> None:
-        super().__init__(subscribed)
-        self.connect: Connect[T] = connect
+    def connect(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        """Start it for an operator of the engine."""
+        raise NotImplementedError
+
+    def subscribed(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        """Start it for other code."""
+        raise NotImplementedError
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return self.subscribed(observer, scheduler)
 
 
 def _nothing(*_: object) -> None:
@@ -101,6 +108,20 @@ class Link(abc.ObserverBase[T], abc.DisposableBase):
             upstream.dispose()
             # Both ends of the link hold each other through it; without these no collection of garbage has to find them.
             self.straight = self._on_error = self._on_completed = _nothing
+
+
+class Both(abc.DisposableBase):
+    """Disposes two subscriptions, in this order, once. It has no lock, since the engine disposes on its loop."""
+
+    __slots__ = ("_both",)
+
+    def __init__(self, first: abc.DisposableBase, second: abc.DisposableBase) -> None:
+        self._both: tuple[abc.DisposableBase, ...] = (first, second)
+
+    def dispose(self) -> None:
+        both, self._both = self._both, ()
+        for one in both:
+            one.dispose()
 
 
 class OnLoop(abc.ObserverBase[T], abc.DisposableBase):
