@@ -14,15 +14,16 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, wraps
-from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from reactivex import Observable, abc
 
 from cortex_rx import validation as check
 from cortex_rx.errors import CallbackError, ChainOrderError, InvalidArgument, UnknownStep
-from cortex_rx.events import StreamEvent
+from cortex_rx.events import Opened, StreamEvent
+from cortex_rx.guard import Origin, guarded, rewriting
 
-__all__ = ["Chain", "Operator", "Sink", "Step", "chain", "declare", "operator", "step"]
+__all__ = ["Chain", "Operator", "Sink", "Step", "chain", "declare", "operator", "sink", "step"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -55,9 +56,25 @@ def _behind(known: _Declared, emits: Kinds, taker: str | None) -> _Declared:
     return _declared(known.emits | emits, known.takers if taker is None else (*known.takers, taker))
 
 
+_FROM_STREAM = Origin("from_stream", ())
+
+
+@lru_cache(256)
+def _from_step(before: Origin | None, step: str, captures_text: bool) -> Origin:
+    """The origin of what a step emits that gets the events of `before`; one for all streams, too."""
+    captured_by = before.captured_by if before else ()
+    return Origin(step, (*captured_by, step) if captures_text else captured_by)
+
+
 def declare(source: Observable[StreamEvent], emits: Iterable[type[StreamEvent]]) -> Observable[StreamEvent]:
     """Declare which events `source` can emit, so that the order of a chain applied to it can be checked."""
     return _tag(source, _declared(frozenset(emits)))
+
+
+def source_of_events(source: Observable[StreamEvent], emits: Iterable[type[StreamEvent]]) -> Observable[StreamEvent]:
+    """As `declare`, for `from_stream`: its events need not be checked again."""
+    source.origin = _FROM_STREAM  # type: ignore[attr-defined]  # of a `FlowObservable`
+    return declare(source, emits)
 
 
 def _tag(source: Observable[StreamEvent], known: _Declared) -> Observable[StreamEvent]:
@@ -88,6 +105,8 @@ class Step:
     apply: Operator = field(compare=False, repr=False)
     defaults: Mapping[str, Any] = field(compare=False, repr=False)
     """The defaults of the arguments."""
+    ours: bool = field(default=False, compare=False, repr=False)
+    """One of this package's: what it gets is checked, and what it emits need not be."""
 
     @property
     def given(self) -> frozenset[str]:
@@ -103,12 +122,22 @@ class Step:
 
     def __call__(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         """Apply the step.  Raises `ChainOrderError` if `source` can never emit an event that the step needs."""
+        _is_source(self.name, source)
         _check((self,), _known(source))
-        return self._applied(source)
+        return self._applied(source, (self,))
 
-    def _applied(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+    def _applied(self, source: Observable[StreamEvent], steps: tuple[Step, ...]) -> Observable[StreamEvent]:
+        """Apply the step, which is the first of `steps`."""
         known = _known(source)
+        if self.ours and getattr(source, "origin", None) is None:
+            reads = frozenset[type[StreamEvent]]().union(*(one.needs | one.reads for one in steps))
+            source = guarded(source, self.name, reads, needs_opened=Opened in self.needs)
         out = self.apply(source)
+        if self.ours:
+            origin = _from_step(getattr(source, "origin", None), self.name, self.captures_text)
+            out.origin = origin  # type: ignore[attr-defined]  # of a `FlowObservable`
+        elif self.rewrites:
+            out = rewriting(out)
         if known:
             _tag(out, _behind(known, self.emits, self.name if self.captures_text else None))
         return out
@@ -185,17 +214,97 @@ def operator(
 
         @wraps(make)
         def make_step(*args: P.args, **kwargs: P.kwargs) -> Step:
-            apply = make(*args, **kwargs)
+            try:
+                apply = make(*args, **kwargs)
+            except (TypeError, InvalidArgument) as error:
+                if len(args) == 1 and isinstance(args[0], Observable):
+                    raise not_called(kind) from error
+                raise
             arguments = bind(*args, **kwargs)
             wanted = need
             if needs_for:
                 wanted = need.union(*(kinds for name, kinds in needs_for.items() if arguments[name]))
             values = tuple(arguments.items())
-            return Step(kind, kind, values, wanted, read, emit, rewrites, captures_text, apply, defaults)
+            return Step(kind, kind, values, wanted, read, emit, rewrites, captures_text, apply, defaults, ours)
 
+        ours = str(make.__module__).startswith("cortex_rx.operators.")  # None where code runs without a module
+        make_step._makes = kind  # type: ignore[attr-defined]
         return make_step
 
     return decorate
+
+
+class _Sink(Generic[T]):
+    """A sink as a value, so that one in the middle of a chain is refused."""
+
+    def __init__(self, name: str, apply: Sink[T], reads: Kinds) -> None:
+        self.name: str = name
+        self._apply, self._reads = apply, reads
+
+    def __call__(self, source: Observable[StreamEvent]) -> Observable[T]:
+        _is_source(self.name, source)
+        out = self._apply(guarded(source, self.name, self._reads, may_be_empty=True))
+        out._cortex_sink = self.name  # type: ignore[attr-defined]
+        return out
+
+    def __repr__(self) -> str:
+        return f"{self.name}()"
+
+
+def sink(*, reads: Iterable[type[StreamEvent]] = ()) -> Callable[[Callable[P, Sink[T]]], Callable[P, Sink[T]]]:
+    """Decorate a function that makes a sink.  `reads` are the events that must not be lost on their way to it.
+
+    >>> from reactivex import operators as ops
+    >>> @sink()
+    ... def count() -> Sink[int]:
+    ...     return ops.count()
+    >>> chain(count())
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: parts: got 'count()'; accepted: steps: count() is a sink and ends a pipeline: \
+source.pipe(chain, count())
+    """
+    kinds = frozenset(reads)
+
+    def decorate(make: Callable[P, Sink[T]]) -> Callable[P, Sink[T]]:
+        @wraps(make)
+        def make_sink(*args: P.args, **kwargs: P.kwargs) -> Sink[T]:
+            if len(args) == 1 and isinstance(args[0], Observable):
+                raise not_called(make.__name__)
+            return _Sink(make.__name__, make(*args, **kwargs), kinds)
+
+        make_sink._makes = make.__name__  # type: ignore[attr-defined]
+        return make_sink
+
+    return decorate
+
+
+def not_called(name: str) -> InvalidArgument:
+    """A function that makes an operator was given in the place of an operator."""
+    return InvalidArgument("operator", name, f"{name}(), with its arguments: {name} makes an operator, and is none")
+
+
+def _is_source(name: str, source: object) -> None:
+    """Refuse what a step or a sink cannot be applied to."""
+    if isinstance(source, Observable):
+        if before := getattr(source, "_cortex_sink", None):
+            raise ChainOrderError(
+                f"{name} gets what {before}() makes of the events: {before}() is a sink and stands last, after {name}"
+            )
+    elif isinstance(source, (Step, Chain, _Sink)) or callable(source):
+        given = str(source) if isinstance(source, (Step, Chain, _Sink)) else _show(source)
+        raise InvalidArgument("source", given, "an Observable: was an operator given without () in a pipe?")
+    else:
+        raise InvalidArgument("source", check.shown(source), "an Observable of events, such as from_stream(...)")
+
+
+def _refuse_operator(field: str, part: object) -> None:
+    """Refuse what is taken for a step or an operator, with what was meant."""
+    if makes := getattr(part, "_makes", None):
+        raise not_called(makes)
+    if isinstance(part, _Sink):
+        accepted = f"steps: {part.name}() is a sink and ends a pipeline: source.pipe(chain, {part.name}())"
+        raise InvalidArgument(field, f"{part.name}()", accepted)
 
 
 def step(
@@ -224,6 +333,7 @@ def step(
     """
     check.name("name", name)
     check.function("op", op)
+    _refuse_operator("op", op)
     for events, kinds in (("needs", needs), ("reads", reads), ("emits", emits)):
         _kinds(events, kinds)
     check.flag("rewrites", rewrites)
@@ -261,9 +371,11 @@ def _mark_errors(name: str, op: Operator) -> Operator:
                 marked.__cause__ = error
                 return observer.on_error(marked)
 
-            return op(Observable(upstream)).subscribe(
-                observer.on_next, on_error, observer.on_completed, scheduler=scheduler
-            )
+            made = op(Observable(upstream))
+            if not isinstance(made, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+                given = f"an operator of the step {name!r} that gives a {type(made).__name__}"
+                raise InvalidArgument("op", given, "an operator: was a function that makes one given, and not called?")
+            return made.subscribe(observer.on_next, on_error, observer.on_completed, scheduler=scheduler)
 
         return Observable(subscribe)
 
@@ -302,12 +414,14 @@ class Chain:
 
     def __call__(self, source: Observable[StreamEvent]) -> Observable[StreamEvent]:
         """Apply the steps in order.  Raises `ChainOrderError` if they cannot work in this order."""
+        if self._steps:
+            _is_source(self._steps[0].name, source)
         known = _known(source)
         if known is None or known != self._fits:
             _check(self._steps, known)
             self._fits = known
-        for one in self._steps:
-            source = one._applied(source)
+        for at, one in enumerate(self._steps):
+            source = one._applied(source, self._steps[at:])
         return source
 
     def without(self, *names: str) -> Chain:
@@ -407,6 +521,7 @@ def _flat(field: str, parts: Iterable[Step | Chain]) -> Iterator[Step]:
         elif isinstance(part, Step):
             yield part
         else:
+            _refuse_operator(field, part)
             accepted = "steps and chains; any other operator enters as step(name, operator)"
             shown = _show(part) if callable(part) else check.shown(part)
             raise InvalidArgument(field, shown, accepted)

@@ -21,12 +21,14 @@ from typing import ClassVar, NamedTuple
 from cortex_rx.unique import hidden
 
 __all__ = [
+    "BrokenPipeline",
     "CallbackError",
     "ChainOrderError",
     "ConversationNotFound",
     "CortexError",
     "Diverged",
     "EmptyAnswer",
+    "EventsLost",
     "Fenced",
     "Gap",
     "IdempotencyConflict",
@@ -35,12 +37,14 @@ __all__ = [
     "MemoryNotFound",
     "MissingExtra",
     "NotACortexFile",
+    "NotAnEvent",
     "NotResumable",
     "NotStored",
     "ProviderError",
     "QueueClosed",
     "ResumableStreamError",
     "RetryAfterTooLong",
+    "SecondStream",
     "SourceConsumed",
     "SpoolBusy",
     "Spooled",
@@ -123,6 +127,84 @@ class ChainOrderError(CortexError, ValueError):
     """A step stands where an event that it needs can never arrive."""
 
     code = "CHAIN_ORDER"
+
+
+class BrokenPipeline(CortexError):
+    """What a step got is not what an answer consists of: the fault is in how the pipeline was put together.
+
+    The stream ends at once, and what had passed is flushed.  `text` arrived and is not durable as far as is known, and
+    begins at `offset`; None if no step held it.  The text is not part of the message.
+    """
+
+    code = "BROKEN_PIPELINE"
+    text: str | None = None
+    offset: int = 0
+
+
+class NotAnEvent(BrokenPipeline, TypeError):
+    """A step got an item that is not a `StreamEvent`; `kind` is the name of its type."""
+
+    code = "NOT_AN_EVENT"
+
+    def __init__(self, step: str, kind: str) -> None:
+        super().__init__(
+            f"{step} got an item of type {kind}, which is no event: a pipeline begins with from_stream(...), "
+            "its operators emit events, and a sink such as text() stands at its end"
+        )
+        self.step: str = step
+        self.kind: str = kind
+
+    def __reduce__(self) -> tuple[type[NotAnEvent], tuple[str, str]]:
+        return type(self), (self.step, self.kind)
+
+
+class SecondStream(BrokenPipeline):
+    """A second `Opened` came: two sources were joined into one chain (`catch`, `concat`, `merge`, `retry`, `repeat`).
+
+    A chain remembers one answer.
+    """
+
+    code = "SECOND_STREAM"
+
+    def __init__(self, step: str) -> None:
+        super().__init__(
+            f"{step} got a second Opened: a chain remembers the answer of one source, and several were joined before "
+            "it (catch, concat, merge, retry, repeat); to ask another model when one fails give from_stream a "
+            "fallback(a, b), to ask the same one again put resume() into the chain"
+        )
+        self.step: str = step
+
+    def __reduce__(self) -> tuple[type[SecondStream], tuple[str]]:
+        return type(self), (self.step,)
+
+
+class EventsLost(BrokenPipeline):
+    """An event that a step needs did not arrive, or not in its order.  `event` is its name; None if none came at all.
+
+    `emitter` is the last step of ours before it; None if there is none.
+    """
+
+    code = "EVENTS_LOST"
+
+    def __init__(self, step: str, event: str | None, emitter: str | None = None) -> None:
+        if event is None:
+            lost = f"{step} got no event at all"
+        elif emitter is None:
+            lost = f"{step} got text without {event} before it"
+        else:
+            lost = f"{event} left {emitter} and did not reach {step}, or not in its place"
+        between = f"between {emitter} and {step}" if emitter else f"before {step}"
+        super().__init__(
+            f"{lost}: look at the operators {between}; one drops events, changes their order or repeats them (filter, "
+            "skip, throttle_first, sample, debounce do). Put it after the last step, or let it pass every event but "
+            "Custom; a step that changes text stands before the steps that store it, as rewrite(...)"
+        )
+        self.step: str = step
+        self.event: str | None = event
+        self.emitter: str | None = emitter
+
+    def __reduce__(self) -> tuple[type[EventsLost], tuple[str, str | None, str | None]]:
+        return type(self), (self.step, self.event, self.emitter)
 
 
 class CallbackError(CortexError):

@@ -38,9 +38,11 @@ PACKAGE = Path(cortex_rx.__file__).parent
 
 OURS: dict[str, list[Any]] = {
     "CallbackError": ["chunk", KeyError("x")],
+    "EventsLost": ["finalize", "Begun", "begin"],
     "Gap": [3, 5],
     "InvalidArgument": ["importance", 101, "0 to 100"],
     "MissingExtra": ["the demo", "demo"],
+    "NotAnEvent": ["begin", "str"],
     "NotStored": ["the store is down", "text"],
     "ProviderError": ["no"],
     "ResumableStreamError": [ValueError("x")],

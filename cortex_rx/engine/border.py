@@ -11,20 +11,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from reactivex import abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from cortex_rx.engine.scheduler import FlowScheduler, FlowTask
+from cortex_rx.engine.scheduler import FlowScheduler, FlowTask, Witness
 from cortex_rx.engine.straight import FlowObservable
 
 __all__ = ["Bordered", "FlowSource"]
 
 T = TypeVar("T")
-
-Connect: TypeAlias = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.DisposableBase]
 
 
 class Bordered(FlowObservable[T]):
@@ -35,7 +33,7 @@ class Bordered(FlowObservable[T]):
 
     def subscribed(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Other code subscribes, on any thread; it may dispose on any thread, too."""
-        return _subscribed(self.connect, observer, scheduler)
+        return _subscribed(self, observer, scheduler)
 
 
 class FlowSource(Bordered[T]):
@@ -49,12 +47,35 @@ class FlowSource(Bordered[T]):
         return self._connect(observer, FlowScheduler.of(scheduler))
 
 
+class _Witnessed(abc.ObserverBase[T]):
+    """Tells the witness downstream what goes to a stock operator or to code of a user."""
+
+    def __init__(self, observer: abc.ObserverBase[T], witness: Witness) -> None:
+        self._observer, self._witness = observer, witness
+
+    def on_next(self, value: T) -> None:
+        self._witness.left(value)
+        self._observer.on_next(value)
+
+    def on_error(self, error: Exception) -> None:
+        self._observer.on_error(error)
+
+    def on_completed(self) -> None:
+        self._witness.completed()
+        self._observer.on_completed()
+
+
 def _subscribed(
-    connect: Connect[T], observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None
+    source: FlowObservable[T], observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None
 ) -> abc.DisposableBase:
     own = not isinstance(scheduler, FlowScheduler)
     flow = scheduler if isinstance(scheduler, FlowScheduler) else _flow_instead_of(scheduler)
-    running = SingleAssignmentDisposable()
+    running, connect = SingleAssignmentDisposable(), source.connect
+    if witness := flow.witness:
+        flow = flow.child()  # whose witness is none
+        if source.origin is not None:
+            witness.enters(source)
+            observer = _Witnessed(observer, witness)
 
     def start() -> None:
         try:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -86,6 +86,22 @@ async def wait_for_capacity(gates: Sequence[Gate]) -> None:
     """Wait until no gate is full. All are checked again after each wait, since another source may have filled one."""
     while full := next((gate for gate in gates if gate.full), None):
         await full.wait()
+
+
+class Witness(Protocol):
+    """Is told what leaves the engine for the stock operators and the code of users right upstream of it."""
+
+    def enters(self, source: Any, /) -> None:
+        """Other code subscribes to the observable `source` of the engine."""
+        ...
+
+    def left(self, item: Any, /) -> None:
+        """`item` goes to other code, on the thread of the loop."""
+        ...
+
+    def completed(self) -> None:
+        """The source has completed."""
+        ...
 
 
 class FlowTask(asyncio.Task[None], abc.DisposableBase):
@@ -171,6 +187,7 @@ class FlowScheduler(AsyncIOScheduler):
         reopen_state: ReopenState | None = None,
         timeout_policy: TimeoutPolicy | None = None,
         replays_upstream: bool = False,
+        witness: Witness | None = None,
     ) -> None:
         super().__init__(parent._loop if parent else asyncio.get_running_loop())
         self._root: FlowScheduler | None = parent._root or parent if parent else None
@@ -182,6 +199,7 @@ class FlowScheduler(AsyncIOScheduler):
         )
         # A step downstream must see again what was read of the source before it was opened here.
         self.replays_upstream: bool = replays_upstream or (parent is not None and parent.replays_upstream)
+        self.witness: Witness | None = witness  # of the stock operators right upstream, so no child inherits it
         self.thrown: asyncio.CancelledError | None = None
         """A foreign cancellation that is being thrown into the source, which came while its task did not read."""
         self._tasks: set[FlowTask] = set()
@@ -227,9 +245,10 @@ class FlowScheduler(AsyncIOScheduler):
         reopen_state: ReopenState | None = None,
         timeout_policy: TimeoutPolicy | None = None,
         replays_upstream: bool = False,
+        witness: Witness | None = None,
     ) -> FlowScheduler:
         """The flow for everything upstream of an operator, where something differs."""
-        return FlowScheduler(self, gate, reopen_state, timeout_policy, replays_upstream)
+        return FlowScheduler(self, gate, reopen_state, timeout_policy, replays_upstream, witness)
 
     @property
     def root(self) -> FlowScheduler:

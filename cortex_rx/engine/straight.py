@@ -34,6 +34,9 @@ class FlowObservable(Observable[T]):
     Stock operators and code of users start it by `subscribed`; see `border.py`.
     """
 
+    origin: object = None
+    """What its maker notes of it, for the steps downstream."""
+
     def connect(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Start it for an operator of the engine."""
         raise NotImplementedError

@@ -229,13 +229,13 @@ class ResultFold:
     def result(self) -> EnhancedRememberStreamResult:
         """The result, once the exchange is stored.
 
-        Raises `NotStored`, with all the text that came, if no `Remembered` has come: the chain has no `finalize` (or
-        another step that emits it), or was stopped before that.
+        Raises `NotStored`, with all the text that came, if no `Remembered` has come.  The message says what has come:
+        the chain has no `finalize` (or another step that emits it), or the text did not end, or an operator dropped
+        events.
         """
         remembered = self._remembered
         if remembered is None:
-            why = "the chain has no step that stores it (finalize), or was left before that was done"
-            raise NotStored(f"no Remembered event came for this exchange: {why}", self.text)
+            raise NotStored(f"no Remembered event came for this exchange: {self._why_not()}", self.text)
         history = tuple(self._update(event) for event in self._stored)
         measured = self._measured
         return EnhancedRememberStreamResult(
@@ -260,6 +260,17 @@ class ResultFold:
             recovered=self._retries > 0 or (self.ended is not None and self.ended.reason == "error"),
             resume_token=self.token,
         )
+
+    def _why_not(self) -> str:
+        """Why no `Remembered` came, as far as the events show it."""
+        if self._opened is None:
+            return "no Opened came either, so an operator before the result drops events"
+        if self.ended is None:
+            return "the text has no end: an operator ended the stream early (take), or dropped Ended"
+        if self._begun is None:
+            return "no Begun came either: the chain has no step that stores it (begin and finalize), or an operator \
+drops events"
+        return "the chain has no step that stores it (finalize), or an operator after it drops events"
 
     def _begin(self, text: str) -> None:
         """The text begins again, or is replaced."""

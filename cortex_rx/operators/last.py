@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar, overload
 
 from cortex_rx import validation as check
-from cortex_rx.chain import Sink
+from cortex_rx.chain import Sink, sink
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import StreamEvent
 
@@ -18,6 +18,7 @@ E = TypeVar("E", bound=StreamEvent)
 def last() -> Sink[StreamEvent]: ...
 @overload
 def last(kind: type[E]) -> Sink[E]: ...
+@sink()
 def last(kind: type[StreamEvent] = StreamEvent) -> Sink[StreamEvent]:
     """Emit the last event, or the last of one `kind`, when the stream has completed; the answer is not kept.
 

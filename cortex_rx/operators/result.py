@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from cortex_rx.chain import Sink
+from cortex_rx.chain import Sink, sink
 from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
-from cortex_rx.errors import CortexError
+from cortex_rx.errors import BrokenPipeline, CortexError
 from cortex_rx.events import StreamEvent
 from cortex_rx.folds.result import ResultFold
+from cortex_rx.guard import ESSENTIAL
 from cortex_rx.models.results import EnhancedRememberStreamResult
 
 __all__ = ["result"]
 
 
+@sink(reads=ESSENTIAL)
 def result() -> Sink[EnhancedRememberStreamResult]:
     """Fold the events into an `EnhancedRememberStreamResult`; emit it when the stream has completed.
 
@@ -45,6 +47,8 @@ def result() -> Sink[EnhancedRememberStreamResult]:
         fold = ResultFold()
 
         def at_end(error: Exception | None) -> Exception | None:
+            if isinstance(error, BrokenPipeline) and error.text is None:
+                error.text = fold.text
             if error is None:
                 try:
                     emit(fold.result())

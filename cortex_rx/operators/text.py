@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cortex_rx.chain import Sink
+from cortex_rx.chain import Sink, sink
 from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
 from cortex_rx.errors import TextDiverged
 from cortex_rx.events import Delta, Replayed, StreamEvent
@@ -11,6 +11,7 @@ from cortex_rx.folds.position import Move, TextPosition
 __all__ = ["text"]
 
 
+@sink()
 def text() -> Sink[str]:
     """Emit the text of each delta, at once.
 

@@ -24,6 +24,7 @@ from cortex_rx.errors import TextDiverged
 from cortex_rx.events import Begun, Delta, Ended, Replayed, StreamEvent
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.result import ResultFold
+from cortex_rx.guard import ESSENTIAL, guarded
 from cortex_rx.models.records import MemoryEntry
 from cortex_rx.models.results import EnhancedRememberStreamResult
 from cortex_rx.operators._support.writing import begin_stream
@@ -284,6 +285,7 @@ class Answer:
         spool: Spool | None = None,
     ) -> None:
         check.instance(Observable, "an Observable of events")("source", source)
+        source = guarded(source, "the Answer", ESSENTIAL, may_be_empty=True)
         pause = check.seconds(zero=True)("linger", linger)
         check.optional(check.function)("started", started)
         check.optional(checked_backend)("backend", backend)

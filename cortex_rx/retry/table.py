@@ -77,7 +77,15 @@ _OURS = (
         (ours.InvalidArgument, ours.UnsupportedOption, ours.UnknownStep, ours.MissingExtra, ours.SourceConsumed),
         "how something was called",
     ),
-    Rule(_BUG, (ours.ChainOrderError, ours.NotResumable), "how the chain was put together", as_is=True),
+    Rule(
+        _BUG,
+        (
+            *(ours.ChainOrderError, ours.NotResumable, ours.BrokenPipeline, ours.NotAnEvent, ours.SecondStream),
+            ours.EventsLost,
+        ),
+        "how the chain was put together",
+        as_is=True,
+    ),
     Rule(
         _F,
         (ours.TokenError, ours.TokenUnknown, ours.TokenExpired, ours.WrongMemorySpace, ours.TokenSuperseded),

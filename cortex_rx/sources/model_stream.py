@@ -11,7 +11,7 @@ from reactivex import Observable
 
 from cortex_rx import unique
 from cortex_rx import validation as check
-from cortex_rx.chain import declare
+from cortex_rx.chain import source_of_events
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.engine.frames import pull
 from cortex_rx.engine.scheduler import ReopenState
@@ -164,7 +164,7 @@ def from_stream(
         first = _first(progress, flow, turn, make_id, resume)
         return SourceReader(reads, progress, flow, provider).events(first)
 
-    return declare(pull(events), kinds)
+    return source_of_events(pull(events), kinds)
 
 
 async def _first(

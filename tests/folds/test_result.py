@@ -206,8 +206,12 @@ def test_what_remember_returns() -> None:
 
 
 def test_an_exchange_that_was_not_stored_keeps_its_text() -> None:
-    for events in (WHOLE[:-1], [OPENED, *deltas("It is a test.")]):
-        with pytest.raises(NotStored, match="no step that stores it \\(finalize\\)") as caught:
+    for events, why in (
+        (WHOLE[:-1], "the chain has no step that stores it \\(finalize\\)"),
+        ([OPENED, *deltas("It is a test.")], "the text has no end"),
+        (deltas("It is a test."), "no Opened came either"),
+    ):
+        with pytest.raises(NotStored, match=why) as caught:
             folded(*events).result()
         assert (caught.value.text, caught.value.offset) == ("It is a test.", 0)
         assert "It is a test." not in str(caught.value)

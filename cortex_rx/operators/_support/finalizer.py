@@ -11,7 +11,7 @@ from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed.rows import StoredExchange
 from cortex_rx.engine import End, Inbox
-from cortex_rx.errors import ChainOrderError, EmptyAnswer, NotStored
+from cortex_rx.errors import BrokenPipeline, ChainOrderError, EmptyAnswer, NotStored
 from cortex_rx.events import Opened, Problem, Remembered, StreamEvent
 from cortex_rx.folds.exchange import Exchange
 from cortex_rx.models.records import MemoryEntry
@@ -46,9 +46,11 @@ class Finalizer:
                     await embedder.look(batch, exchange, self.max_memory_size)
                 del batch  # or the events would be held until the next
             opened, begun, ended = exchange.opened, exchange.begun, exchange.ended
+            if isinstance(inbox.error, BrokenPipeline) and ended is None:
+                inbox.error.text, inbox.error.offset = exchange.tail, exchange.start
             if opened is None or ended is None:
                 if inbox.end is End.COMPLETED:
-                    message = "the stream was cut off before it ended; its partial is kept"
+                    message = "no Ended came: the stream was cut off, or an operator dropped it; its partial is kept"
                     yield log_problem(Problem("finalization", "INCOMPLETE", message, recoverable=True), opened)
                 return
             if begun is None and exchange.begin_failed is None:
