@@ -101,8 +101,10 @@ def from_stream(
     `source` is an async iterable, a sync iterable (read in its own thread, one item at a time), an `Observable`, or
     something that gives one of these: an awaitable, an async context manager, or a factory, plain or async. Only a
     factory can be subscribed to more than once. A factory is called on the event loop. So put the request of a sync
-    client into a generator function: its body runs in the thread. What is opened here is closed here, once; an error of
-    closing comes after `Ended`.
+    client into a generator function: its body runs in the thread. What is opened here is closed here, once, before
+    the stream completes. Closing gets 5 s; then it is cancelled, and given up a second later. If it fails after
+    `Ended`, that is a `Problem` (`NOT_CLOSED`), and the answer is whole; after a failure of the source it is only
+    logged.
 
     Items are text, or items of OpenAI's chat completions and responses and Anthropic's messages: objects of the SDKs
     (also those of `responses.stream()` and Anthropic's `messages.stream()`) or their JSON. A given `provider` is asked

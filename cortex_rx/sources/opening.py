@@ -19,6 +19,7 @@ from collections.abc import (
 from concurrent.futures import Executor, Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -27,16 +28,19 @@ from pydantic import BaseModel
 from reactivex import Observable
 
 from cortex_rx.engine import FlowScheduler, Mailbox
-from cortex_rx.engine.deadline import TimeoutGuard
+from cortex_rx.engine.deadline import TimeoutGuard, within
+from cortex_rx.engine.scheduler import cancelled_by_us, failure_of
 from cortex_rx.engine.straight import subscribe
 from cortex_rx.errors import InvalidArgument, SourceConsumed
 
-__all__ = ["SingleUse", "TimedItems", "check_stream", "interrupted", "open_stream"]
+__all__ = ["Resources", "SingleUse", "TimedItems", "check_stream", "interrupted", "open_stream"]
 
 T = TypeVar("T")
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 CLOSING = 2.0  # seconds that a read in a thread may still take after the stream has ended
+CLOSE_LIMIT = 5.0  # seconds that the closing of a source may take
+GRACE = 1.0  # seconds after which a closing that ignores its cancellation is given up
 
 
 def check_stream(stream: object) -> None:
@@ -105,9 +109,9 @@ async def open_stream(source: SingleUse, flow: FlowScheduler, stack: AsyncExitSt
     if not isinstance(stream, Iterable):
         raise InvalidArgument("source", type(stream).__name__, "an iterable or an Observable, where a stream is opened")
     in_memory = isinstance(stream, list | tuple)
-    items = _at_once(stream) if in_memory else _in_thread(stream)
-    stack.push_async_callback(items.aclose)
-    return items
+    read = _at_once(stream) if in_memory else _InThread(stream)
+    stack.push_async_callback(read.aclose)
+    return read
 
 
 async def _enter(manager: AbstractAsyncContextManager[T], stack: AsyncExitStack) -> T:
@@ -172,42 +176,86 @@ class _Thread(Executor):
             del call  # hold nothing while waiting
 
 
-async def _in_thread(iterable: Iterable[T]) -> AsyncGenerator[T, None]:
-    """Read a sync iterable in its own thread, one item at a time. It is closed there, too."""
-    loop, thread = asyncio.get_running_loop(), _Thread()
-    items: Iterator[T] | None = None
-    end, left = object(), False
-    read: Callable[..., Any] = next
+class _InThread(AsyncIterator[T]):
+    """Reads a sync iterable in its own thread, one item at a time. It is closed there, too."""
 
-    def close() -> None:
-        try:
-            with ExitStack() as stack:
-                for thing in {id(each): each for each in (iterable, items)}.values():
-                    if shut := getattr(thing, "close", None):
-                        stack.callback(shut)
-        except Exception as error:
-            if left:
-                log.error("the source could not be closed: %s", type(error).__name__)
-            raise
+    def __init__(self, iterable: Iterable[T]) -> None:
+        self._loop, self._thread = asyncio.get_running_loop(), _Thread()
+        self._iterable = iterable
+        self._items: Iterator[T] | None = None
+        self._left = False
 
-    try:
-        items = await loop.run_in_executor(thread, iter, iterable)
-        while (item := await loop.run_in_executor(thread, read, items, end)) is not end:
-            yield item
-    finally:
-        closing = loop.run_in_executor(thread, close)  # after a read that still runs
-        thread.shutdown()
+    async def __anext__(self) -> T:
+        run = partial(self._loop.run_in_executor, self._thread)
+        if self._items is None:
+            self._items = await run(iter, self._iterable)
+        read: Callable[..., Any] = next
+        if (item := await run(read, self._items, _END)) is _END:
+            raise StopAsyncIteration
+        return cast("T", item)
+
+    async def aclose(self) -> None:
+        """Close it, after a read that still runs; if that takes too long, the thread does it when the read returns."""
+        closing = self._loop.run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
         try:
             await asyncio.wait({closing}, timeout=CLOSING)
         finally:
-            left = not closing.done()
-            if left:
+            self._left = not closing.done()
+            if self._left:
                 closing.cancel()
                 log.warning(
                     "a read of the source did not return within %s s; the source is closed when it does", CLOSING
                 )
-        if not left:
+        if not self._left:
             closing.result()
+
+    def _close(self) -> None:
+        try:
+            with ExitStack() as stack:
+                for thing in {id(each): each for each in (self._iterable, self._items)}.values():
+                    if shut := getattr(thing, "close", None):
+                        stack.callback(shut)
+        except Exception as error:
+            if self._left:
+                log.error("the source could not be closed: %s", type(error).__name__)
+            raise
+
+
+_END = object()
+
+
+class Resources(AsyncExitStack):
+    """What was opened for a source. Closing it has a limit, `CLOSE_LIMIT`, and does not hide how the source ended.
+
+    An error of closing a source that has ended is `problem`. It replaces the source's own error only if it was raised
+    from that.
+    """
+
+    problem: Exception | None = None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        try:
+            await within(super().__aexit__(kind, error, trace), CLOSE_LIMIT, GRACE)
+        except BaseException as raised:
+            if raised is error:
+                return False
+            failed = failure_of(raised, "the closing of the source")
+            if error is None:
+                self.problem = failed
+            elif self._tells_more(error, failed):
+                raise
+            log.warning("the source could not be closed: %s", type(failed).__name__)
+        return False
+
+    def _tells_more(self, error: BaseException, failed: Exception) -> bool:
+        """Whether `failed` is what a context manager has made of the source's `error`."""
+        if isinstance(error, asyncio.CancelledError):  # a timeout of its own may be behind it
+            return not cancelled_by_us()
+        explained = failed.__suppress_context__ and failed.__cause__ in (None, error)
+        return isinstance(error, Exception) and explained
 
 
 class TimedItems(AsyncIterator[Any]):
@@ -229,6 +277,11 @@ class TimedItems(AsyncIterator[Any]):
             if self._items is None:
                 self._items = await self._opening()
             return await anext(self._items)
+
+    async def rest(self) -> None:
+        """Let other tasks run. This is time that the source takes."""
+        with self._guard:
+            await asyncio.sleep(0)
 
     async def athrow(self, error: asyncio.CancelledError) -> Any:
         """Throw a cancellation into the items, within the timeouts."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from functools import partial
 from itertools import takewhile
 from typing import Any
 
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.engine.deadline import SourceTimedOut
-from cortex_rx.engine.scheduler import ReopenState
+from cortex_rx.engine.scheduler import ReopenState, cancelled_by_us
 from cortex_rx.errors import StreamCutOff, StreamTimeout
-from cortex_rx.events import Custom, Delta, Ended, Resumed, SourceReplayed, StreamEvent
+from cortex_rx.events import Custom, Delta, Ended, Problem, Resumed, SourceReplayed, StreamEvent
 from cortex_rx.models.source_position import PrefixMatcher
-from cortex_rx.retry.judge import status_of
-from cortex_rx.sources.opening import SingleUse, TimedItems, interrupted, open_stream
+from cortex_rx.retry.judge import is_transient, status_of
+from cortex_rx.sources.opening import Resources, SingleUse, TimedItems, interrupted, open_stream
 from cortex_rx.sources.providers import PROVIDERS, Cursor, Finish, Piece, Provider
 from cortex_rx.sources.reopening import Reopenable, ResumePoint, SourceProgress
 from cortex_rx.sources.surrogates import LONE, flush_surrogate, is_surrogate, join_surrogates
@@ -52,6 +52,9 @@ class SourceReader:
         self._lone_reported = False
         self._cursor: Cursor | None = None  # of the current item
         self._reason: str | None = None
+        self._silent = 0  # items with nothing to show
+        self._rested = flow.time()
+        self._resting = False
 
     async def events(self, first: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[StreamEvent, None]:
         """The events of `first`, then those of this opening, to `Ended`. Errors of the source are raised."""
@@ -68,7 +71,7 @@ class SourceReader:
         while True:
             opening = self._next_opening(again)
             before = progress.offset, progress.attempt
-            async with AsyncExitStack() as stack:
+            async with Resources() as stack:
                 open_ = partial(open_stream, opening, flow, stack)
                 try:
                     items = TimedItems(open_, flow, stack) if flow.timeout_policy else await open_()
@@ -80,20 +83,28 @@ class SourceReader:
                                         index, offset = progress.index, progress.offset
                                         progress.index, progress.offset = index + 1, offset + len(item)
                                         yield Delta(item, index, offset, 0, time() - base)
+                                    else:
+                                        await self._rest(items)
                                     continue
+                                silent = True
                                 for piece in (item,) if bare and type(item) is str else self._pieces_in(item):
                                     if plain and type(piece) is str and piece.isascii() and not self._carried:
                                         if piece:
+                                            silent = False
                                             yield self._delta(piece)
                                     else:
                                         for event in self._events_of(piece):
+                                            silent = False
                                             yield event
                                 if self._cursor:
                                     self._take_cursor()
+                                if silent:
+                                    await self._rest(items)
                             break
                         except asyncio.CancelledError as error:
-                            if error is not flow.thrown:
+                            if error is not flow.thrown and (not self._resting or cancelled_by_us()):
                                 raise
+                            self._resting = False
                             items = await interrupted(items, error)
                 except SourceTimedOut as error:
                     if not error.policy.clean:
@@ -107,9 +118,25 @@ class SourceReader:
                     for event in self._flush_on_failure():
                         yield event
                     raise
-                for event in self._finish():
-                    yield event
-                return
+                try:
+                    for event in self._finish():
+                        yield event
+                except asyncio.CancelledError as error:
+                    if error is not flow.thrown or not self._point.over:
+                        raise  # else the answer is whole, and nothing of the source runs that it could be meant for
+            if failed := stack.problem:
+                what = f"closing the source failed with {type(failed).__name__}; the answer is whole"
+                yield Problem("streaming", "NOT_CLOSED", what, is_transient(failed), failed)
+            return
+
+    async def _rest(self, items: AsyncIterator[Any]) -> None:
+        """Let other tasks run, every millisecond at least: the source yields nothing to show, and may never wait."""
+        self._silent += 1
+        if not self._silent & 15 and self._flow.time() - self._rested > 0.001:
+            self._resting = True
+            await (items.rest() if isinstance(items, TimedItems) else asyncio.sleep(0))
+            self._resting = False
+            self._rested = self._flow.time()
 
     def _next_opening(self, again: bool) -> SingleUse:
         """The source to open now. If it is reopened, prepares the comparison, or begins a new attempt."""

@@ -18,7 +18,7 @@ from cortex_rx import from_stream, run, stream
 from cortex_rx import operators as cx
 from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.errors import StreamTimeout
-from cortex_rx.events import Delta, Ended, Opened
+from cortex_rx.events import Delta, Ended, Opened, Problem
 from cortex_rx.sources import opening
 from cortex_rx.testing import assert_no_leaks, run_virtual
 from cortex_rx.testing.leaks import left_on_loop
@@ -252,6 +252,128 @@ def test_whenever_the_reader_leaves_it_is_closed(kit, reading, pause, kind):
         connection.check()
 
 
+# --- the limit of closing -----------------------------------------------------------------------------------------
+
+
+class Closes:
+    """A stream whose closing does as it is told."""
+
+    def __init__(self, close, fails=None, items=2):
+        self.close, self.fails, self.items = close, fails, items
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        self.items -= 1
+        if self.items >= 0:
+            return "a"
+        raise self.fails or StopAsyncIteration
+
+    async def aclose(self):
+        await self.close()
+
+
+async def hangs():
+    await asyncio.Event().wait()
+
+
+async def ignores_its_cancellation():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            continue
+
+
+async def fails_to_close():
+    await asyncio.sleep(0.1)
+    raise OSError("private")
+
+
+class Unusual(BaseException):
+    pass
+
+
+async def fails_unusually():
+    raise Unusual("private")
+
+
+async def cancels_itself():
+    asyncio.current_task().cancel()
+    await asyncio.sleep(1)
+
+
+CLOSINGS = {
+    hangs: (5, "TimeoutError"),
+    ignores_its_cancellation: (6, "TimeoutError"),
+    fails_to_close: (0.1, "OSError"),
+    fails_unusually: (0, "AbnormalEnd"),
+    cancels_itself: (0, "ForeignCancellation"),
+}
+closings = pytest.mark.parametrize(("close", "seconds", "name"), [(close, *rest) for close, rest in CLOSINGS.items()])
+
+
+def timed(main):
+    async def measured():
+        result = await main()
+        return result, asyncio.get_running_loop().time()
+
+    return leakless(measured)
+
+
+@closings
+def test_a_closing_that_fails_after_a_whole_answer_is_a_problem(kit, close, seconds, name, caplog):
+    came, took = timed(lambda: kit.read(lambda: Closes(close)))
+    assert came.texts == ["a", "a"] and came.error is None and took == seconds
+    assert [type(event) for event in came.events[-2:]] == [Ended, Problem]
+    (problem,) = came.problems
+    assert type(problem.error).__name__ == name and name in problem.message and problem.phase == "streaming"
+    assert problem.recoverable is (name == "TimeoutError"), "as the table of errors says"
+    assert "private" not in str(problem) and [record.getMessage() for record in caplog.records] == [
+        f"the source could not be closed: {name}"
+    ]
+
+
+@closings
+def test_a_closing_that_fails_after_a_failure_is_logged(kit, close, seconds, name, caplog):
+    error = ConnectionError("the line broke")
+    came, took = timed(lambda: kit.read(lambda: Closes(close, error)))
+    assert came.texts == ["a", "a"] and came.error is error and came.problems == [] and took == seconds
+    assert f"the source could not be closed: {name}" in caplog.text and "private" not in caplog.text
+
+
+@closings
+def test_a_closing_that_fails_when_the_reader_has_left_is_logged(kit, close, seconds, name, caplog):
+    came, took = timed(lambda: kit.read(lambda: Closes(close, items=50), ops.take(3)))
+    assert len(came.events) == 3 and came.error is None and took == seconds
+    if name != "ForeignCancellation":  # it was cancelled by us before
+        assert f"the source could not be closed: {name}" in caplog.text
+
+
+def test_a_closing_that_hangs_is_cut_off_with_the_stream(kit):
+    async def main():
+        task = asyncio.create_task(kit.read(lambda: Closes(hangs)))
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled() and asyncio.get_running_loop().time() == 1
+
+    leakless(main)
+
+
+def test_what_a_context_manager_makes_of_an_error_counts(kit):
+    @contextlib.asynccontextmanager
+    async def manager():
+        try:
+            yield Connection("generator", ["a"], OSError("low")).generator()
+        except OSError as error:
+            raise ConnectionError("the provider says more") from error
+
+    came = leakless(lambda: kit.read(manager))
+    assert str(came.error) == "the provider says more" and str(came.error.__cause__) == "low"
+
+
 # --- errors of opening and closing ------------------------------------------------------------------------------------
 
 
@@ -327,8 +449,10 @@ def test_an_error_of_the_exit_comes_when_all_text_has_come(kit, items):
         raise OSError("the exit failed")
 
     came = leakless(lambda: kit.read(manager))
-    assert came.texts == items and came.ended == Ended("stop", len(items), len(items))
-    assert str(came.error) == "the exit failed"
+    assert came.texts == items and came.of(Ended) == [Ended("stop", len(items), len(items))] and came.error is None
+    (problem,) = came.problems
+    assert problem is came.events[-1] and (problem.phase, problem.code) == ("streaming", "NOT_CLOSED")
+    assert str(problem.error) == "the exit failed" and "the exit failed" not in problem.message
 
 
 async def test_an_error_of_closing_a_thing_of_a_thread(kit):
@@ -364,7 +488,8 @@ async def test_an_error_of_closing_a_thing_of_a_thread(kit):
 
     async with assert_no_leaks():
         came = await kit.read(Source())
-    assert came.texts == ["a"] and str(came.error) == "the closing failed"
+    assert came.texts == ["a"] and came.error is None and len(came.of(Ended)) == 1
+    assert [str(problem.error) for problem in came.problems] == ["the closing failed"]
     assert closed == ["numbers", "source"]  # the one does not keep the other from being closed
 
 

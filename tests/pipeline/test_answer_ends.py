@@ -1,0 +1,125 @@
+"""An answer always ends, whatever its source does: what was shown is stored, and everybody hears of the end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex_rx import SqliteBackend, remember_stream
+from cortex_rx.errors import ResumableStreamError
+from cortex_rx.testing import assert_no_leaks, run_virtual, wall
+
+TURN: dict[str, Any] = {
+    "memory_space_id": "s",
+    "conversation_id": "c",
+    "user_message": "Where is it?",
+    "user_id": "ada",
+    "user_name": "Ada",
+}
+
+
+class Outcome:
+    """What a reader saw, what awaiting gave, what is stored, and when the stream was at its end."""
+
+    def __init__(self) -> None:
+        self.seen = ""
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.cause: Exception | None = None
+        self.took = 0.0
+        self.stored: list[tuple[str, bool]] = []
+        self.lease: list[Any] = []
+
+
+def outcome_of(path: Path, source: Any, pause: float = 0.0, **options: Any) -> Outcome:
+    outcome = Outcome()
+
+    async def main() -> None:
+        async with assert_no_leaks(), SqliteBackend(path, clock=wall) as store:
+            answer = remember_stream(source(), backend=store, **TURN, **options)
+            async with asyncio.timeout(3600):
+                try:
+                    async for text in answer:
+                        outcome.seen += text
+                        await asyncio.sleep(pause)
+                except Exception as error:
+                    outcome.error = error
+                try:
+                    outcome.result = await answer
+                except Exception as error:
+                    assert type(error) is type(outcome.error)
+                    outcome.cause = getattr(error, "original_error", None)
+            outcome.took = asyncio.get_running_loop().time()
+            where = {"memorySpaceId": "s"}
+            rows = await store.query("memories:list", {**where, "includePartial": True})
+            outcome.stored = [(row["content"], row["isPartial"]) for row in rows if row["messageRole"] == "agent"]
+            outcome.lease = [row["length"] for row in await store.query("streams:interrupted", where)]
+
+    run_virtual(main())
+    return outcome
+
+
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+async def fails() -> None:
+    raise OSError("private")
+
+
+class Closes:
+    def __init__(self, close: Any) -> None:
+        self.aclose, self.left = close, 3
+
+    def __aiter__(self) -> Closes:
+        return self
+
+    async def __anext__(self) -> str:
+        self.left -= 1
+        if self.left < 0:
+            raise StopAsyncIteration
+        return "word "
+
+
+@pytest.mark.parametrize(("close", "seconds"), [(hangs, 5), (fails, 0)])
+def test_a_closing_that_hangs_or_fails_keeps_no_answer_from_being_remembered(
+    tmp_path: Path, close: Any, seconds: float
+) -> None:
+    outcome = outcome_of(tmp_path / "memory.db", lambda: Closes(close))
+    assert outcome.error is None and outcome.seen == outcome.result.full_response == "word " * 3
+    assert outcome.stored == [("word " * 3, False)] and outcome.lease == []
+    assert seconds <= outcome.took < seconds + 1
+    assert [error.code for error in outcome.result.errors] == ["NOT_CLOSED"]
+
+
+async def timed() -> Any:
+    async with asyncio.timeout(1.05):
+        for number in range(100_000):
+            yield f"word{number} "
+
+
+@pytest.mark.parametrize("pause", [0.01, 0.5])
+def test_a_timeout_of_the_source_s_own_beside_a_slow_reader(tmp_path: Path, pause: float) -> None:
+    outcome = outcome_of(tmp_path / "memory.db", timed, pause)
+    assert type(outcome.error) is ResumableStreamError and type(outcome.cause) is TimeoutError
+    assert outcome.stored == [(outcome.seen, True)] and outcome.lease == [len(outcome.seen)], "the lease is released"
+
+
+class Unusual(BaseException):
+    pass
+
+
+async def fails_unusually() -> Any:
+    yield "word "
+    raise Unusual("private")
+
+
+def test_a_base_exception_of_the_source_is_no_stop(tmp_path: Path) -> None:
+    outcome = outcome_of(tmp_path / "memory.db", fails_unusually)
+    assert type(outcome.error) is ResumableStreamError and type(outcome.cause).__name__ == "AbnormalEnd"
+    assert type(outcome.cause.__cause__) is Unusual and "Unusual" in str(outcome.cause)
+    assert "private" not in f"{outcome.error}{outcome.cause}"
+    assert outcome.stored == [("word ", True)] and outcome.lease == [5]
