@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from cortex_rx import operators as cx
-from cortex_rx.events import Custom, Delta, Ended, Opened, Resumed
+from cortex_rx.events import Custom, Delta, Ended, Opened, Problem, Resumed
 from cortex_rx.sources.model_stream import prefill, replayable, restart
 from cortex_rx.sources.providers import Cursor
 from cortex_rx.testing import run_virtual
@@ -90,10 +90,11 @@ def test_every_story_that_is_cut_off_or_fails_at_any_place(kit, stories):
             assert error is GONE and not any(isinstance(event, Ended) for event in events), (name, cut)
 
 
-def test_an_error_of_closing_comes_after_the_end(kit, stories):
+def test_an_error_of_closing_is_a_problem_after_the_end(kit, stories):
     for name, items in told(stories).items():
         events, error = through_all(kit, items, closing=GONE)
-        assert error is GONE and isinstance(events[-1], Ended), name
+        assert error is None and isinstance(events[-2], Ended), name
+        assert isinstance(events[-1], Problem) and events[-1].error is GONE, name
 
 
 def test_the_pieces_of_an_own_provider(kit):
@@ -132,5 +133,6 @@ def test_a_source_that_cannot_be_closed_is_not_opened_again(kit):
         return opened(["Hello ", "Ada"], closing=GONE)(point)
 
     events, error = played(kit, replayable(open_), cx.resume(3, timedelta(0)))
-    assert error is GONE and len(openings) == 1
-    assert events[-1] == Ended("stop", 9, 2) and not any(isinstance(event, Resumed) for event in events)
+    assert error is None and len(openings) == 1
+    assert isinstance(events[-1], Problem) and events[-1].error is GONE
+    assert events[-2] == Ended("stop", 9, 2) and not any(isinstance(event, Resumed) for event in events)
