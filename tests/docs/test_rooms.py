@@ -14,6 +14,7 @@ ELSEWHERE = ("benchmarks", "docs", "examples", "proofs")
 """Folders of tests of what is not in the package, and the proofs, which are about all of it."""
 
 OF_A_ROOM = {
+    "engine/test_garbage.py",
     "jupyter/test_kernel.py",
     "operators/test_capacity.py",
     "operators/test_import.py",
