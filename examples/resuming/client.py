@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-NEW: dict[str, Any] = {"text": "", "attempt": 0, "epoch": 0, "stream": None, "token": None, "end": None}
+NEW: dict[str, Any] = {"text": "", "attempt": 0, "position": None, "stream": None, "token": None, "end": None}
 
 
 def read(port: str, state: dict[str, Any], path: Path, how: str) -> None:
@@ -21,7 +21,7 @@ def read(port: str, state: dict[str, Any], path: Path, how: str) -> None:
     given = {
         "ask": {"question": "Count!"},
         "resume": {"token": state["token"]},
-        "follow": {name: state[name] for name in ("stream", "attempt", "epoch")} | {"offset": len(state["text"])},
+        "follow": {"stream": state["stream"], "after": state["position"]},
     }[how]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/{how}?{urllib.parse.urlencode(given)}") as answer:
         for line in answer:
@@ -31,11 +31,12 @@ def read(port: str, state: dict[str, Any], path: Path, how: str) -> None:
 
 def take(state: dict[str, Any], event: dict[str, Any]) -> None:
     """Apply an event to the text that is shown."""
+    state["position"] = event.get("position", state["position"])
     match event["type"]:
         case "Waiting":  # a moment ago the server before this one was alive
             print(f"{event['reason']}, until {datetime.fromtimestamp(event['until']):%H:%M:%S}")
         case "Begun":
-            state |= {"stream": event["stream_id"], "token": event["token"], "epoch": event["epoch"]}
+            state |= {"stream": event["stream_id"], "token": event["token"]}
         case "Replayed":  # all that is stored: what was shown beyond it is gone
             state |= {"text": event["text"], "attempt": event["attempt"]}
         case "Rewound":

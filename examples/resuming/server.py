@@ -2,7 +2,7 @@
 
 GET /ask?question=...           streams a new answer
 GET /resume?token=...           continues an answer whose server died
-GET /follow?stream=...&attempt=...&offset=...&epoch=...   for a client that comes back
+GET /follow?stream=...&after=...   for a client that comes back; `after` is its position
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from cortex_rx import Answer, Cortex, Position, replayable
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Begun, StreamEvent, to_json
+from cortex_rx.pipeline import AnswerReader
 from cortex_rx.sources import ResumePoint
+from cortex_rx.streams import Follower
 
 SPACE = "support"
 WORDS = [f"word{number} " for number in range(200)]
@@ -38,10 +41,12 @@ async def model(point: ResumePoint) -> AsyncIterator[str]:
 def application(path: str) -> Starlette:
     cortex = Cortex(path)
 
-    def lines(events: AsyncIterator[StreamEvent], answer: Answer | None = None) -> StreamingResponse:
+    def lines(reader: AnswerReader[StreamEvent] | Follower, answer: Answer | None = None) -> StreamingResponse:
         async def body() -> AsyncIterator[str]:
-            async for event in events:
+            async for event in reader:
                 line: dict[str, Any] = to_json(event)
+                if at := reader.position:  # of what this client has been sent
+                    line["position"] = str(at)
                 if isinstance(event, Begun) and answer:  # only for the client that asked
                     line |= {"stream_id": answer.stream_id, "token": answer.resume_token}
                 yield json.dumps(line) + "\n"
@@ -67,10 +72,13 @@ def application(path: str) -> Starlette:
         answer.detach()
         return lines(answer.events(), answer)
 
-    async def follow(request: Request) -> StreamingResponse:
+    async def follow(request: Request) -> Response:
         given = request.query_params
-        place = Position(int(given["offset"]), int(given["attempt"]), int(given["epoch"]))
-        return lines(cortex.memory.follow(SPACE, given["stream"], place))
+        try:
+            after = Position.parse(given["after"])
+        except InvalidArgument as error:
+            return PlainTextResponse(str(error), status_code=400)
+        return lines(cortex.memory.follow(SPACE, given["stream"], after))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
