@@ -32,6 +32,7 @@ FIGURES = {
     "of these cut off": ("of several crash-within", 2),
     "of these failed": ("of several commit-fail", 2),
     "processes stalled": ("stalls", 60),
+    "clocks set": ("clocks set", 100),
     "writes of zombies fenced": ("zombies fenced", 15),
     "stray writes": ("stray writes", 100),
     "tokens refused": ("tokens refused", 60),

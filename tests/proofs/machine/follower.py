@@ -73,7 +73,7 @@ class Follower:
         elif end == "Ended":
             fits = stream.state != "open" and self._text == stream.text
         else:
-            fits = end == "Interrupted" and stream.lease <= round(wall() * 1000) and self._text == stream.text
+            fits = end == "Interrupted" and not stream.owned(round(wall() * 1000)) and self._text == stream.text
         if not fits:
             self._wrong(f"was told {end} after {self._text!r}")
 

@@ -12,7 +12,15 @@ from proofs.machine.world import CONVERSATIONS, SPACES, World
 
 from cortex_rx import SqliteBackend
 from cortex_rx.api.memory import MemoryAPI
-from cortex_rx.errors import EmptyAnswer, NotStored, ResumableStreamError, SpoolBusy, StoreError, StoreUnavailable
+from cortex_rx.errors import (
+    EmptyAnswer,
+    Fenced,
+    NotStored,
+    ResumableStreamError,
+    SpoolBusy,
+    StoreError,
+    StoreUnavailable,
+)
 from cortex_rx.spool import DeadLetters
 from cortex_rx.streams.stopping import AnswerStopped
 from cortex_rx.testing.leaks import left_on_loop
@@ -89,7 +97,7 @@ class Judge:
         elif isinstance(error, AnswerStopped):
             assert run.stopped if error.by == "here" else run.requested, what
             if error.by == "request" and mine and not run.trouble:
-                assert stream and stream.lease <= round(world.loop.wall() * 1000), f"{what}; its lease still runs"
+                assert stream and not stream.owned(round(world.loop.wall() * 1000)), f"{what}; its lease still runs"
                 world.counted["stopped by a request"] += 1
             world.waiting = world.waiting or run.trouble
             shown = run.seen.get(max(run.seen)) if run.seen else None
@@ -115,7 +123,10 @@ class Judge:
         elif isinstance(error, StoreUnavailable):
             assert run.trouble, what
         else:
-            assert isinstance(error, StoreError) and type(error) in run.refused, what
+            taken = (
+                isinstance(error, Fenced) and stream is not None and stream.epoch > run.epoch
+            )  # seen when it was read
+            assert isinstance(error, StoreError) and (type(error) in run.refused or taken), what
 
     def _stop_is_over(self, run: Run, task: asyncio.Task[None]) -> bool:
         if run.host.process.crashed:
@@ -237,7 +248,7 @@ class Judge:
             "userMessage": asked.question,
             "conversationId": asked.conversation,
             **dict(zip(("messageIds", "memoryIds"), self._first_ids.get(id(stream), (None, ()))[1], strict=False)),
-            "owned": stream.lease > round(self.world.loop.wall() * 1000),
+            "owned": stream.owned(round(self.world.loop.wall() * 1000)),
         }
         assert found and expected.items() <= found.items(), f"{asked.name}: {found}, and not {expected}"
 

@@ -47,6 +47,8 @@ class Stream:
     texts: dict[int, str] = field(default_factory=lambda: {0: ""})
     """What is stored of each attempt."""
     lease: int = 0
+    term: int = 0
+    """The length of the lease."""
     stopping: int = 0
     """The epoch whose writer was asked to stop."""
     claim: str | None = None
@@ -64,6 +66,10 @@ class Stream:
     @property
     def gone(self) -> bool:
         return self.state in ("deleted", "rolledBack")
+
+    def owned(self, now: int) -> bool:
+        """Whether its lease runs: it was given before now, and has not ended."""
+        return self.lease - self.term <= now < self.lease
 
 
 @dataclass
@@ -87,14 +93,17 @@ class Model:
         self.memories: dict[str, tuple[Stream, str]] = {}
         """Those that somebody deletes, by id: "agent", the answer, or "user", the question."""
         self.changes = 0
+        self.latest = 0
+        """The latest time that the store has seen; the clock may have been set back since."""
 
     def expired(self, token: str, now: int) -> bool:
         """The store may have forgotten the owner of an expired token."""
-        return token in self.tokens and self.tokens[token].expires <= now
+        return token in self.tokens and self.tokens[token].expires <= max(now, self.latest)
 
     def call(self, path: str, args: Args, now: int) -> dict[str, Any]:
         """One write."""
         self.changes += 1
+        self.latest = max(self.latest, now)
         result: dict[str, Any] = getattr(self, "_" + path.partition(":")[2])(args, now)
         return result
 
@@ -234,7 +243,7 @@ class Model:
         stream = self._present(args)
         if stream.state == "open":
             stream.stopping = stream.epoch
-        return {"state": stream.state, "owned": stream.state == "open" and stream.lease > now}
+        return {"state": stream.state, "owned": stream.state == "open" and stream.owned(now)}
 
     def _told(self, stream: Stream) -> dict[str, Any]:
         """Whether its writer is asked to stop."""
@@ -395,8 +404,8 @@ class Model:
 
     def _leased(self, stream: Stream, args: Args, now: int) -> None:
         if "lease" in args:
-            stream.lease = now + args["lease"] if args["lease"] else 0
+            stream.lease, stream.term = now + args["lease"] if args["lease"] else 0, args["lease"]
 
     def _check_free(self, stream: Stream, now: int) -> None:
-        if stream.lease > now:
+        if stream.owned(now):
             raise StillOwned(stream.lease)

@@ -194,6 +194,12 @@ class Machine(RuleBasedStateMachine):
         with self.step("an hour") as world:
             world.do(world.wait(3601.0))
 
+    @rule(by=st.sampled_from([-3600.0, -5.0, 5.0, 20.0]))
+    def set_clock(self, by: float) -> None:
+        """Somebody sets the clock of the machine."""
+        with self.step("clocks set") as world:
+            world.loop.set_clock(by)
+
     @some(busy)
     @rule(at=one(busy))
     def crash(self, at: str) -> None:

@@ -235,7 +235,7 @@ class World:
         if stream is None or stream.epoch != run.epoch or stream.state in ("deleted", "finished"):
             return
         if keep:
-            assert stream.lease <= round(wall() * 1000), f"{name} was stopped, and its lease still runs"
+            assert not stream.owned(round(wall() * 1000)), f"{name} was stopped, and its lease still runs"
             if stream.attempt == run.attempt:
                 assert stream.text == run.text, f"{name} was stopped: {stream.text!r} of {run.text!r} is stored"
         else:
