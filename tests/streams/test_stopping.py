@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.lanes import examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from reactivex import operators as ops
 
 from cortex_rx import Answer, AnswerStopped, Cortex, SqliteBackend, Turn, default_chain, from_stream, run, stream
 from cortex_rx import operators as cx
-from cortex_rx.api import StopResult
+from cortex_rx.api import MemoryAPI, StopResult
 from cortex_rx.errors import CortexError, InvalidArgument, StoreUnavailable, StreamNotFound
 from cortex_rx.events import Delta, Interrupted, StreamEvent
-from cortex_rx.sources.model_stream import prefill
+from cortex_rx.sources.model_stream import prefill, replayable
+from cortex_rx.spool import Spool
 from cortex_rx.testing import Faulty, Plan, Process, assert_no_leaks, run_virtual, wall
 
 TURN = Turn("space", "c-1", "What?", user_id="ada", user_name="Ada")
@@ -296,5 +302,100 @@ def test_while_the_store_is_away_it_says_so_and_the_writer_hears_of_it_later(sto
             assert partial.content == "".join(texts)
             await writer.close()
             await lost.close()
+
+    played(main)
+
+
+class Slow(SqliteBackend):
+    """Each write takes a while, before and after it is done: another request may come in between."""
+
+    before = after = 0.0
+
+    async def mutation(self, path: str, args: Any) -> Any:
+        await asyncio.sleep(self.before)
+        result = await super().mutation(path, args)
+        await asyncio.sleep(self.after)
+        return result
+
+
+SECONDS = st.sampled_from([0.0, 0.01, 0.3, 0.7, 1.9])
+
+
+@settings(max_examples=examples(60))
+@given(
+    pauses=st.lists(st.sampled_from([0.0, 0.2, 0.6, 4.0]), min_size=1, max_size=6),
+    asked=st.lists(st.floats(0, 8), min_size=1, max_size=3),
+    before=SECONDS,
+    after=SECONDS,
+    show=st.sampled_from(["at once", "durable"]),
+    spooled=st.booleans(),
+)
+def test_whenever_it_is_asked_all_that_was_shown_is_stored_and_the_stream_is_free(
+    pauses: list[float], asked: list[float], before: float, after: float, show: Any, spooled: bool
+) -> None:
+    """Several ask, while it begins, writes, ends or has ended. It stops in time, or it had ended: then it is
+    remembered."""
+
+    async def main() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "m.db"
+            spool = Spool(Path(folder) / "s.db", clock=wall) if spooled else None
+            async with Slow(path, clock=wall) as here, SqliteBackend(path, clock=wall) as there:
+                here.before, here.after = before, after
+                source_ended: list[float] = []
+
+                async def model(_: object) -> AsyncIterator[str]:
+                    for number, pause in enumerate(pauses):
+                        await asyncio.sleep(pause)
+                        yield f"{number} "
+                    source_ended.append(now())
+
+                memory = MemoryAPI(here, spool=spool)
+                chain = default_chain(here, spool=spool)
+                chain = chain.replace("persist_partial", cx.persist_partial(here, show=show, spool=spool))
+                answer = memory.remember_stream(
+                    replayable(model), chain=chain, make_id=lambda: "stream", linger=timedelta(seconds=60), **PARAMS
+                )
+                heard: list[float] = []
+
+                async def ask(when: float) -> None:
+                    await asyncio.sleep(when)
+                    try:
+                        found = await MemoryAPI(there).stop("space", "stream")
+                    except StreamNotFound:  # it has not begun
+                        return
+                    if found.owned and not heard:
+                        heard.append(now())
+
+                asking = [asyncio.create_task(ask(when)) for when in asked]
+                texts, _ = await seen(answer)
+                error = result = None
+                try:
+                    result = await answer
+                except AnswerStopped as stopped:
+                    error = stopped
+                ended = now()
+                await asyncio.gather(*asking)
+                memories = await MemoryAPI(there).list("space", include_partial=True)
+                found = await there.query("streams:get", {"memorySpaceId": "space", "streamId": "stream"})
+                assert found
+                if error is None:
+                    whole = "".join(f"{number} " for number in range(len(pauses)))
+                    assert result and result.full_response == "".join(texts) == whole == memories[0].content
+                    assert not memories[0].is_partial and found["state"] == "finished"
+                    assert (
+                        not heard or not source_ended or source_ended[0] < heard[0] + HEARTBEAT + 3 * (before + after)
+                    )
+                else:
+                    assert error.by == "request" and heard
+                    # a heartbeat and a write that are under way, the one that says it, and the flush
+                    assert ended <= heard[0] + HEARTBEAT + 4 * (before + after) + 0.01
+                    if found["state"] == "finished":  # the text had ended
+                        assert memories[0].content == "".join(f"{number} " for number in range(len(pauses)))
+                    else:
+                        shown, kept = "".join(texts), memories[0].content
+                        assert kept == shown or (show == "durable" and kept.startswith(shown))  # stored, not yet shown
+                        assert (found["state"], found["owned"]) == ("open", False)
+                assert spool is None or await spool.count() == 0
 
     played(main)
