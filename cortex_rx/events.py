@@ -17,8 +17,8 @@ from 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Self, TypeAlias, cast, final, get_args
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias, final, get_args
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -26,7 +26,7 @@ from cortex_rx.errors import CortexError, InvalidArgument
 from cortex_rx.models.records import ContentChunk, MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Usage
 from cortex_rx.models.source_position import SourcePosition
 from cortex_rx.models.turn import Turn
-from cortex_rx.unique import new_id, without_token
+from cortex_rx.unique import HoldsToken, new_id
 
 __all__ = [
     "Begun",
@@ -75,22 +75,6 @@ def _claim() -> str:
     return new_id("claim")
 
 
-class _HoldsToken:
-    """An event with a token: pickled without it; a copy in this process has it."""
-
-    __slots__ = ()
-
-    def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        return None, without_token({one.name: getattr(self, one.name) for one in fields(cast("Any", self))})
-
-    def __copy__(self) -> Self:
-        copy: Self = replace(cast("Any", self))
-        return copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.__copy__()  # what it holds is immutable
-
-
 @dataclass(frozen=True, slots=True)
 class Ownership:
     """How this process owns a stream that it took over with a token."""
@@ -105,7 +89,7 @@ class Ownership:
 
 @final
 @dataclass(slots=True)
-class Opened(_HoldsToken, StreamEvent):
+class Opened(HoldsToken, StreamEvent):
     """The first event, once: who asks what.  `at` is wall time, seconds since the epoch.
 
     Only `Waiting` may come before it, in a stream that is taken over.
@@ -151,7 +135,7 @@ class Waiting(StreamEvent):
 
 @final
 @dataclass(slots=True)
-class Begun(_HoldsToken, StreamEvent):
+class Begun(HoldsToken, StreamEvent):
     """The question is durable, and this process owns the stream under `epoch`.
 
     `attempt` is the store's number for attempt 0 of the deltas.  It is above 0 when the same stream was begun before

@@ -8,9 +8,21 @@ import uuid
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any, NoReturn, Self, cast
 
-__all__ = ["ResumeToken", "chance", "counted_ids", "hidden", "new_id", "new_token", "refuse_pickle", "without_token"]
+__all__ = [
+    "HoldsToken",
+    "ResumeToken",
+    "chance",
+    "counted_ids",
+    "hidden",
+    "new_id",
+    "new_token",
+    "refuse_pickle",
+    "without_token",
+]
 
 
 class ResumeToken(str):
@@ -46,6 +58,30 @@ def without_token(values: dict[str, Any]) -> dict[str, Any]:
     {'epoch': 1, 'token': None}
     """
     return {name: None if isinstance(value, ResumeToken) else value for name, value in values.items()}
+
+
+class HoldsToken:
+    """The base of a dataclass that has a resume token: it is pickled without it. A copy in this process has it.
+
+    >>> import copy, pickle
+    >>> from cortex_rx.events import Begun
+    >>> begun = Begun("mem-1", epoch=1, token=ResumeToken("resume_abc"))
+    >>> pickle.loads(pickle.dumps(begun)).token, str(copy.copy(begun).token)
+    (None, 'resume_abc')
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        values = {one.name: getattr(self, one.name) for one in fields(cast("Any", self))}
+        return partial(type(self), **without_token(values)), ()
+
+    def __copy__(self) -> Self:
+        copy: Self = replace(cast("Any", self))
+        return copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()  # what it holds is immutable
 
 
 def refuse_pickle(self: object) -> NoReturn:

@@ -68,6 +68,7 @@ async def got(cortex: Cortex) -> dict[str, Any]:
     found["events of a take-over"] = [event async for event in taken.events()]
     found["result of a take-over"] = await taken
     stopped = memory.remember_stream(replayable(Breaks()), {"maxRetries": 1}, **PARAMS)
+    found["begun"] = await stopped.begun()
     async for _ in stopped:
         break
     await stopped.stop()

@@ -249,7 +249,8 @@ class Shared(Generic[T, R]):
         self._task: asyncio.Task[R] | None = None
         self._using = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._kept = self._stopped = False
+        self._kept = False
+        self._stopped: str | None = None
         self.used: bool = False
         """Whether a caller has ever read, awaited, started or stopped it."""
 
@@ -257,6 +258,11 @@ class Shared(Generic[T, R]):
     def task(self) -> asyncio.Task[R] | None:
         """The task of the pipeline, once it is started."""
         return self._task
+
+    @property
+    def flow(self) -> FlowScheduler:
+        """The scheduler of the pipeline, once it is started."""
+        return self._flow
 
     def detach(self) -> None:
         """Run to the end, even if all readers leave."""
@@ -270,9 +276,10 @@ class Shared(Generic[T, R]):
 
     def stop(self, by: str = "stopped") -> None:
         """Stop now: the source is closed, and the items that passed are flushed. The flow is told by what."""
-        self.used = self._stopped = True
+        self.used = True
+        self._stopped = self._stopped or by
         if self._task:
-            self._flow.stopped_by = self._flow.stopped_by or by
+            self._flow.stopped_by = self._stopped
             self._task.cancel()
 
     def start(self) -> asyncio.Task[R]:
@@ -292,6 +299,7 @@ class Shared(Generic[T, R]):
                 self._started = None  # it may hold what holds this
             task.add_done_callback(self._over)
             if self._stopped:
+                self._flow.stopped_by = self._stopped
                 task.cancel()
         elif self._task.get_loop() is not asyncio.get_running_loop():
             raise RuntimeError("this stream runs on another event loop: read and await it there")

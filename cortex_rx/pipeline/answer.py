@@ -25,6 +25,7 @@ from cortex_rx.events import Begun, Delta, Ended, Replayed, StreamEvent
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.result import ResultFold
 from cortex_rx.guard import ESSENTIAL, guarded
+from cortex_rx.models.hooks import StoppedBy
 from cortex_rx.models.records import MemoryEntry
 from cortex_rx.models.results import EnhancedRememberStreamResult
 from cortex_rx.operators._support.writing import begin_stream
@@ -32,6 +33,7 @@ from cortex_rx.retry.judge import judge
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
+from cortex_rx.unique import HoldsToken
 
 __all__ = ["Answer", "AnswerReader", "BegunAnswer", "TextPiece"]
 
@@ -47,6 +49,10 @@ _UNUSED = (
 )
 
 
+def _stopped(fold: ResultFold, flow: FlowScheduler) -> AnswerStopped:
+    return AnswerStopped(fold.token, cast("StoppedBy", flow.root.stopped_by or "cancelled"))
+
+
 class _Mailbox(ReaderMailbox[StreamEvent, U]):
     """The mailbox of a reader of an answer. It knows how far its reader has seen the text."""
 
@@ -55,7 +61,7 @@ class _Mailbox(ReaderMailbox[StreamEvent, U]):
         self.fold: ResultFold = fold
 
     def on_error(self, error: Exception) -> None:
-        super().on_error(AnswerStopped(self.fold.token) if type(error) is Stopped else error)
+        super().on_error(_stopped(self.fold, self.flow) if type(error) is Stopped else error)
 
     def seen(self) -> tuple[int, int]:
         """The attempt of the text that the reader has seen, and how much of it."""
@@ -178,7 +184,7 @@ class TextPiece:
 
 
 @dataclass(frozen=True, slots=True)
-class BegunAnswer:
+class BegunAnswer(HoldsToken):
     """What `answer.begun()` returns."""
 
     stream_id: str
@@ -389,7 +395,7 @@ class Answer:
         except Stopped as error:
             if type(error) is not Stopped:  # by a request, or of another answer, which was the source
                 raise
-            raise AnswerStopped(self.resume_token) from None
+            raise _stopped(self._fold, self._shared.flow) from None
 
     def detach(self) -> None:
         """Run to the end without readers.  Starts the stream if it has not started."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from helpers.lanes import examples
@@ -22,6 +22,7 @@ from cortex_rx import operators as cx
 from cortex_rx.api import MemoryAPI, StopResult
 from cortex_rx.errors import CortexError, InvalidArgument, StoreUnavailable, StreamNotFound
 from cortex_rx.events import Delta, Interrupted, StreamEvent
+from cortex_rx.models.hooks import StoppedBy
 from cortex_rx.sources.model_stream import prefill, replayable
 from cortex_rx.spool import Spool
 from cortex_rx.testing import Faulty, Plan, Process, assert_no_leaks, run_virtual, wall
@@ -131,22 +132,41 @@ def test_another_process_stops_an_answer(store: Make, model: Model, least: float
     played(main)
 
 
-def test_a_stop_of_this_program_says_so_and_an_error_keeps_that_in_a_pickle(store: Make) -> None:
-    async def main() -> None:
-        async with store() as backend, Cortex(backend) as cortex:
-            answer = cortex.memory.remember_stream(Model(), **PARAMS)
+def test_it_says_what_has_stopped_it(store: Make) -> None:
+    async def stopped(how: str) -> tuple[str, str]:
+        async with store() as backend, Cortex(backend, close_timeout=timedelta(seconds=1)) as cortex:
+            answer = cortex.memory.remember_stream(Model(), linger=timedelta(seconds=1), **PARAMS)
             reader = asyncio.create_task(seen(answer))
             await asyncio.sleep(1)
-            await answer.stop()
-            _, error = await reader
-            assert isinstance(error, AnswerStopped) and error.by == "here"
-            assert str(error) == "the stream was stopped"
+            if how == "left":
+                reader.cancel()
+                await asyncio.sleep(2)
+            elif how == "closed":
+                await cortex.close()
+            else:
+                await answer.stop()
+            with pytest.raises(AnswerStopped) as awaited:
+                await answer
+            if how != "left":
+                assert str((await reader)[1]) == str(awaited.value)
+            return awaited.value.by, str(awaited.value)
 
-    played(main)
-    for by in ("here", "request"):
+    ways = {
+        "stopped": "the stream was stopped",
+        "left": "the stream was stopped: nobody read or awaited it any more",
+        "closed": "the stream was stopped: its client was closed",
+    }
+    for how, said in ways.items():
+
+        async def main(how: str = how) -> tuple[str, str]:
+            return await stopped(how)
+
+        assert played(main) == (how, said)
+    for by in get_args(StoppedBy):
         error = AnswerStopped(None, by)
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), again.by, str(again)) == (AnswerStopped, by, str(error))
+    assert len({str(AnswerStopped(None, by)) for by in get_args(StoppedBy)}) == len(get_args(StoppedBy))
 
 
 def test_a_text_that_has_ended_is_remembered(store: Make) -> None:

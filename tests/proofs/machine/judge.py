@@ -95,7 +95,7 @@ class Judge:
             assert not run.opened or text == run.text, what
             assert stream and (stream.state == "deleted" or (stream.state == "finished" and stream.text == text)), what
         elif isinstance(error, AnswerStopped):
-            assert run.stopped if error.by == "here" else run.requested, what
+            assert run.requested if error.by == "request" else run.stopped, what
             if error.by == "request" and mine and not run.trouble:
                 assert stream and not stream.owned(round(world.loop.wall() * 1000)), f"{what}; its lease still runs"
                 world.counted["stopped by a request"] += 1
