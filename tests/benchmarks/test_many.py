@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import many
+from benchmarks import many, short
 from benchmarks.disk import Disk
 from benchmarks.many import Load, Scene, measure
 
@@ -70,3 +70,17 @@ def test_commits_that_wrote_are_counted_and_wait(tmp_path: Path, monkeypatch: py
         old_way.commit()
         old_way.commit()
         assert (disk.commits, waits) == (2, [0.005, 0.005])
+
+
+@pytest.mark.parametrize("name", short.SUBJECTS)
+def test_short_streams_are_read_to_the_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    stream = short.SUBJECTS[name].stream
+
+    async def noted(self: Any, load: Load, number: int, first: Any) -> str:
+        shown.append(await stream(self, load, number, first))
+        return shown[-1]
+
+    monkeypatch.setattr(short.SUBJECTS[name], "stream", noted)
+    short.short_streams(name, 3, 2)
+    assert sorted(shown) == sorted(Load(3, 2).text(number) for number in range(4))
