@@ -34,6 +34,7 @@ from cortex_rx.events import (
     Replayed,
     Resumed,
     StreamEvent,
+    Waiting,
 )
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.stream_error import stream_error
@@ -116,6 +117,7 @@ class ResultFold:
         "_retries",
         "_stored",
         "_text",
+        "_waiting",
         "_write",
     )
 
@@ -127,6 +129,7 @@ class ResultFold:
         self._begin("")
         self._retries = 0
         self._early = 0  # facts that were found before the end of the text
+        self._waiting: Waiting | None = None
         self._opened: Opened | None = None
         self._begun: Begun | None = None
         self._measured: Measured | None = None
@@ -174,6 +177,11 @@ class ResultFold:
         return self._opened
 
     @property
+    def waiting(self) -> Waiting | None:
+        """What the stream waits for before it is opened, as far as that is known."""
+        return self._waiting if self._opened is None else None
+
+    @property
     def begun(self) -> Begun | None:
         """The event with the epoch under which the stream is owned, once it has come."""
         return self._begun
@@ -219,6 +227,8 @@ class ResultFold:
                 self._early = len(self._facts)
         elif isinstance(event, Opened):
             self._opened = event
+        elif isinstance(event, Waiting):
+            self._waiting = event
         elif isinstance(event, Begun):
             self._begun = event
         elif isinstance(event, Resumed):

@@ -118,6 +118,8 @@ class _EventMailbox(_Mailbox[StreamEvent]):
         self.position: TextPosition = TextPosition(fold.attempt)  # of what the reader has seen
         if fold.opened:
             self.on_next(Replayed(fold.text, fold.offset, fold.index, fold.attempt))
+        elif fold.waiting:
+            self.on_next(fold.waiting)
 
     def seen(self) -> tuple[int, int]:
         return self.position.attempt, self.position.offset

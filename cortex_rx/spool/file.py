@@ -69,6 +69,15 @@ def _json(value: Mapping[str, Any]) -> str:
 _COLUMNS = "seq, id, space, stream, operator, path, args, turn, length, created, cause, code"
 
 
+# The times of two entries tell which stream began first, unless the clock was set back between the two: then `created`
+# is earlier than in the entry before, and the order in which they were added counts.
+_NEXT = f"""SELECT {_COLUMNS} FROM (
+        SELECT *, sum(set_back) OVER (ORDER BY seq) AS times_set FROM (
+            SELECT *, created < lag(created, 1, 0) OVER (ORDER BY seq) AS set_back FROM entries WHERE cause IS NULL
+        )
+    ) WHERE seq NOT IN (SELECT value FROM json_each(?)) ORDER BY times_set, began, seq LIMIT 1"""  # noqa: S608
+
+
 def _entry(row: Iterable[Any]) -> Entry:
     seq, id, space, stream, operator, path, args, begin, length, created, cause, code = row
     begun = None if begin is None else json.loads(begin)
@@ -176,11 +185,12 @@ class SpoolFile:
             "turn": None if begin is None else _json(begin),
             "began": began,
             "length": len(text),
-            "created": self._now(),
+            "created": 0,
             "cause": cause[0] if cause else None,
             "code": cause[1] if cause else None,
         }
         with self._transaction() as db:
+            row["created"] = self._now()  # in the transaction: earlier than the entry before only if the clock was set
             seq = db.execute(
                 f"INSERT INTO entries ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})",  # noqa: S608
                 row,
@@ -244,11 +254,7 @@ class SpoolFile:
             if held and held[0] != drainer and now < held[1] <= now + DRAIN_LEASE:
                 raise SpoolBusy(held[1])
             db.execute("INSERT OR REPLACE INTO drainer VALUES (1, ?, ?)", (drainer, now + DRAIN_LEASE))
-            row = db.execute(
-                f"SELECT {_COLUMNS} FROM entries WHERE cause IS NULL AND seq NOT IN (SELECT value FROM json_each(?))"  # noqa: S608
-                " ORDER BY began, seq LIMIT 1",
-                (json.dumps(skipped),),
-            ).fetchone()
+            row = db.execute(_NEXT, (json.dumps(skipped),)).fetchone()
         return _entry(row) if row else None
 
     def renew(self, drainer: str) -> None:

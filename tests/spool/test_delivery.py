@@ -475,3 +475,21 @@ async def test_a_dead_drainer_holds_nobody_off_after_the_clock_was_set_back(spoo
         await second.drain(store)
     now[0] -= 3600
     assert summary(await second.drain(store)) == {"delivered": ["s-1"]}
+
+
+@pytest.mark.parametrize("back", [0, 3600])
+async def test_an_answer_of_before_the_clock_was_set_back_is_delivered_before_those_of_after_it(
+    tmp_path, store, path, back
+):
+    now = [10_000.0]
+    spool = Spool(tmp_path / "spool.db", clock=lambda: now[0])
+    for number in range(1, 4):
+        began = now[0]
+        now[0] += 60
+        await put(spool, opened(f"s-{number}", began, f"Question {number}?"), f"Answer {number}")
+        if number == 1:
+            now[0] -= back
+    await put(spool, opened("s-4", began - 30, "Question 2 and a half?"), "Answer 4")  # it began before another ended
+    assert summary(await spool.drain(store)) == {"delivered": ["s-1", "s-2", "s-4", "s-3"]}
+    questions = [content for role, content in (await stored(path))["messages"] if role == "user"]
+    assert questions == ["Question 1?", "Question 2?", "Question 2 and a half?", "Question 3?"]

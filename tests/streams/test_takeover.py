@@ -651,7 +651,14 @@ def test_an_event_says_until_when_a_writer_that_died_is_waited_for(store: Any) -
         taken = remember_stream(
             replayable(model("Ada!")), backend=two, memory_space_id="space", resume_from=answer.resume_token
         )
+
+        async def late() -> Any:
+            await asyncio.sleep(1)
+            return [event async for event in taken.events()]
+
+        reading = asyncio.ensure_future(late())
         seen = [(type(event), loop.time(), event) async for event in taken.events()]
+        assert (await reading)[:2] == [seen[0][2], seen[1][2]], "a late reader hears of it, too"
         assert [kind for kind, *_ in seen[:2]] == [Waiting, Opened]
         (_, at_once, waiting), (_, later, _) = seen[:2]
         assert (at_once, waiting.until) == (started, until)
