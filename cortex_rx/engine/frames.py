@@ -89,7 +89,7 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
                                 break
                         if running.disposed:
                             await asyncio.sleep(0)  # the cancellation arrives here, unless the source has swallowed it
-                            continue
+                            return
                         count += 1
                         if not count & 15:
                             if time() - since > 0.001:  # a source that never waits lets other tasks run

@@ -161,7 +161,7 @@ class StreamEndEvent(Record):
 
     `length` code points of the answer came; `stored_length` of them are known to be in the store.  `duration_ms` runs
     from the request to the end.  `error` is the failure that ended the stream, or that of its last write.  `stream_id`
-    is None if the stream was never opened.
+    is None if the stream was never opened.  What `answer.stop(keep_partial=False)` deletes is deleted after this.
     """
 
     stream_id: str | None

@@ -37,6 +37,13 @@ async def silent() -> AsyncIterator[str]:
     yield "late"
 
 
+async def deaf() -> AsyncIterator[str]:
+    while True:
+        with suppress(asyncio.CancelledError):  # as a source that tries again after any error
+            await asyncio.sleep(0.01)
+        yield "word "
+
+
 async def short() -> AsyncIterator[str]:
     for _ in range(300):
         await asyncio.sleep(0.01)
@@ -104,7 +111,7 @@ async def detached(cortex: Cortex, source: Any, seen: list[str]) -> None:
 
 
 @pytest.mark.parametrize("leave", [raising, cancelled, detached])
-@pytest.mark.parametrize("source", [endless, silent])
+@pytest.mark.parametrize("source", [endless, silent, deaf])
 def test_an_exception_stops_all_at_once_and_what_was_shown_is_stored(
     leave: Callable[..., Coroutine[Any, Any, None]], source: Any, tmp_path: Path
 ) -> None:

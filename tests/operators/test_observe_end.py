@@ -103,7 +103,7 @@ async def another_process_asked(cortex: Cortex, start: Start) -> None:
         await answer
 
 
-async def all_tasks_were_cancelled(cortex: Cortex, start: Start) -> None:
+async def its_task_was_cancelled(cortex: Cortex, start: Start) -> None:
     answer = start()
     answer.detach()
     await asyncio.sleep(0.305)
@@ -123,7 +123,7 @@ async def all_tasks_were_cancelled(cortex: Cortex, start: Start) -> None:
         (the_client_was_closed, "kept", "closed"),
         (an_exception_left_the_client, "kept", "closed"),
         (another_process_asked, "kept", "request"),
-        (all_tasks_were_cancelled, "kept", "cancelled"),
+        (its_task_was_cancelled, "kept", "cancelled"),
     ],
 )
 def test_every_end_is_heard_once(ends: Ends, outcome: str, stopped: str | None, by: str, tmp_path: Path) -> None:
