@@ -16,7 +16,7 @@ from cortex_rx.pipeline.answer import Answer
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.retry.judge import is_transient
-from cortex_rx.sources.model_stream import ResumeFrom, from_stream, prefill, replayable, restart
+from cortex_rx.sources.model_stream import ResumeFrom, fallback, from_stream, prefill, replayable, restart
 from cortex_rx.spool import Spool
 from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
@@ -55,6 +55,7 @@ __all__ = [
     "StreamingOptions",
     "Turn",
     "default_chain",
+    "fallback",
     "from_stream",
     "is_transient",
     "operators",

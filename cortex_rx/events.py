@@ -280,7 +280,10 @@ class FactsExtracted(StreamEvent):
 @final
 @dataclass(slots=True)
 class Resumed(StreamEvent):
-    """The source was reopened.  The text continues at `offset`, or begins again under a new `attempt`."""
+    """The source was reopened, or another source of a `fallback` took over.
+
+    The text continues at `offset`, or begins again under a new `attempt`.
+    """
 
     retry: int
     """Counts the reopenings, from 1."""
@@ -290,6 +293,8 @@ class Resumed(StreamEvent):
     """Where that text begins."""
     cause: str
     """Why the source was reopened, in words."""
+    source: int | None = None
+    """The source of a `fallback` that goes on, from 0; None if there is only one."""
 
 
 @final

@@ -1,6 +1,7 @@
 """From a model's stream to events: opening, reading and reopening it."""
 
 from cortex_rx.sources.model_stream import (
+    Fallback,
     Finish,
     Piece,
     Provider,
@@ -8,6 +9,7 @@ from cortex_rx.sources.model_stream import (
     ResumeFrom,
     ResumePoint,
     Source,
+    fallback,
     from_stream,
     new_id,
     openai_chat,
@@ -18,6 +20,7 @@ from cortex_rx.sources.model_stream import (
 )
 
 __all__ = [
+    "Fallback",
     "Finish",
     "Piece",
     "Provider",
@@ -25,6 +28,7 @@ __all__ = [
     "ResumeFrom",
     "ResumePoint",
     "Source",
+    "fallback",
     "from_stream",
     "new_id",
     "openai_chat",

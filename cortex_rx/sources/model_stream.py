@@ -30,6 +30,7 @@ from cortex_rx.events import (
     Waiting,
 )
 from cortex_rx.models.turn import Turn
+from cortex_rx.sources.fallback import Fallback, fallback
 from cortex_rx.sources.opening import SingleUse, check_stream
 from cortex_rx.sources.providers import Finish, Piece, Provider, openai_chat
 from cortex_rx.sources.reader import SourceReader
@@ -37,6 +38,7 @@ from cortex_rx.sources.reopening import Reopenable, ResumePoint, SourceProgress,
 from cortex_rx.streams.takeover import ResumeFrom, TakenOverStream, take_over
 
 __all__ = [
+    "Fallback",
     "Finish",
     "Piece",
     "Provider",
@@ -44,6 +46,7 @@ __all__ = [
     "ResumeFrom",
     "ResumePoint",
     "Source",
+    "fallback",
     "from_stream",
     "new_id",
     "openai_chat",
@@ -62,6 +65,7 @@ Source: TypeAlias = (
     | Callable[[], Awaitable[Any]]
     | Callable[[], AbstractAsyncContextManager[Any]]
     | Reopenable
+    | Fallback
 )
 """The sources that `from_stream` accepts."""
 
@@ -116,6 +120,8 @@ def from_stream(
     A factory wrapped in `replayable`, `prefill` or `restart` says how its source is reopened. Then `resume` may stand
     in the chain, and each `Delta` has its position in the source. The factory is called with a `ResumePoint`.
 
+    `fallback(a, b, ...)` is a source that asks the next model when one fails.
+
     With `resume`, a `ResumeFrom`, a stream that began in another process is taken over before the model is asked: first
     `Opened`, then `Replayed` with the stored text, then the rest. While the former writer may be alive, `Waiting` says
     until when. Do not give a `turn`: it is stored. If the stream has ended, the stored text is emitted and no model is
@@ -136,7 +142,7 @@ def from_stream(
     >>> asyncio.run(run(from_stream(model, turn=turn).pipe(cx.last())))
     Ended(reason='stop', offset=9, index=2, usage=None)
     """
-    declared = source if isinstance(source, Reopenable) else None
+    declared = source if isinstance(source, Reopenable | Fallback) else None
     if declared is None:
         check_stream(source)
     check.optional(check.function)("provider", provider)
@@ -162,11 +168,17 @@ def from_stream(
                 raise NotResumable(_DECLARE)
             reads.claim()  # before anything is shown, or stored
         point = flow.reopen_state or ReopenState()
-        progress: SourceProgress = point.memo.setdefault(me, SourceProgress(declared))
+        progress: SourceProgress = point.memo.setdefault(me, _progress(declared))
         first = _first(progress, flow, turn, make_id, resume)
         return SourceReader(reads, progress, flow, provider).events(first)
 
     return source_of_events(pull(events), kinds)
+
+
+def _progress(declared: Reopenable | Fallback | None) -> SourceProgress:
+    if isinstance(declared, Fallback):
+        return SourceProgress(declared.sources[0], keeps_text=declared.keeps_text)
+    return SourceProgress(declared)
 
 
 async def _first(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from functools import partial
@@ -16,12 +17,15 @@ from cortex_rx.errors import StreamCutOff, StreamTimeout
 from cortex_rx.events import Custom, Delta, Ended, Problem, Resumed, SourceReplayed, StreamEvent
 from cortex_rx.models.source_position import PrefixMatcher
 from cortex_rx.retry.judge import is_transient, status_of
+from cortex_rx.sources.fallback import Fallback
 from cortex_rx.sources.opening import Resources, SingleUse, TimedItems, interrupted, open_stream
 from cortex_rx.sources.providers import PROVIDERS, Cursor, Finish, Piece, Provider
 from cortex_rx.sources.reopening import Reopenable, ResumePoint, SourceProgress
 from cortex_rx.sources.surrogates import LONE, flush_surrogate, is_surrogate, join_surrogates
 
 __all__ = ["SourceReader"]
+
+log: logging.Logger = logging.getLogger("cortex_rx")
 
 _REFUSED = (400, 404, 422)  # HTTP: the provider does not take a beginning of an answer
 
@@ -31,18 +35,21 @@ class SourceReader:
 
     def __init__(
         self,
-        source: SingleUse | Reopenable,
+        source: SingleUse | Reopenable | Fallback,
         progress: SourceProgress,
         flow: FlowScheduler,
         provider: Provider | None = None,
     ) -> None:
-        self._source, self._progress, self._flow = source, progress, flow
+        self._fallback = source if isinstance(source, Fallback) else None
+        self._at = 0  # the source of a fallback that is read
+        self._failed: list[Exception] = []  # what the sources before it failed with
+        self._source = source.sources[0] if isinstance(source, Fallback) else source
+        self._progress, self._flow = progress, flow
         self._providers = PROVIDERS if provider is None else (provider, *PROVIDERS)
         self._bare = provider is None  # a string is text; no provider is asked
         self._provider_of: dict[type, Provider] = {}  # that read the last item of a type
-        self._reopens = (
-            flow.reopen_state is not None
-        )  # a `resume` stands downstream: an answer that is cut off is a failure
+        # A `resume` stands downstream, or another source is left: an answer that is cut off is a failure.
+        self._reopens = flow.reopen_state is not None or self._fallback is not None
         self._point = flow.reopen_state or ReopenState()
         self._matcher: PrefixMatcher | None = None
         self._customs_seen = 0  # of this opening, repeated ones included
@@ -108,12 +115,22 @@ class SourceReader:
                             items = await interrupted(items, error)
                 except SourceTimedOut as error:
                     if not error.policy.clean:
+                        late = StreamTimeout(error.which, getattr(error.policy, error.which))
+                        late.__cause__ = error
+                        if problem := await self._fall_back(late, stack):
+                            again = True
+                            yield problem
+                            continue
                         for event in self._flush_on_failure():
                             yield event
-                        raise StreamTimeout(error.which, getattr(error.policy, error.which)) from error
+                        raise late from error
                     self._reason = "timeout"
                 except Exception as error:
                     if again and before == (progress.offset, progress.attempt) and self._switch_factory(error):
+                        continue
+                    if problem := await self._fall_back(error, stack):
+                        again = True
+                        yield problem
                         continue
                     for event in self._flush_on_failure():
                         yield event
@@ -121,6 +138,12 @@ class SourceReader:
                 try:
                     for event in self._finish():
                         yield event
+                except StreamCutOff as error:
+                    if problem := await self._fall_back(error, stack):
+                        again = True
+                        yield problem
+                        continue
+                    raise
                 except asyncio.CancelledError as error:
                     if error is not flow.thrown or not self._point.over:
                         raise  # else the answer is whole, and nothing of the source runs that it could be meant for
@@ -128,6 +151,30 @@ class SourceReader:
                 what = f"closing the source failed with {type(failed).__name__}; the answer is whole"
                 yield Problem("streaming", "NOT_CLOSED", what, is_transient(failed), failed)
             return
+
+    async def _fall_back(self, error: Exception, stack: Resources) -> Problem | None:
+        """Close the source that failed, and go over to the next one. None if there is none for this error."""
+        if (fallback := self._fallback) is None:
+            return None
+        if self._at + 1 == len(fallback.sources) or not fallback.takes_over(error):
+            for number, before in enumerate(self._failed):
+                error.add_note(f"before it failed {fallback.names[number]}: {type(before).__name__}")
+            self._reopens = self._flow.reopen_state is not None
+            return None
+        try:
+            await stack.__aexit__(type(error), error, error.__traceback__)
+        except Exception as unclosed:
+            log.warning("a source that failed could not be closed: %s", type(unclosed).__name__)
+        self._failed.append(error)
+        self._at += 1
+        self._source, progress = fallback.sources[self._at], self._progress
+        self._reopens = self._flow.reopen_state is not None or self._at + 1 < len(fallback.sources)
+        # What was read of an unfinished item, and what only the provider of the source before knows.
+        self._carried, self._reason, self._provider_of = "", None, {}
+        progress.cursor, progress.cursor_at = None, 0
+        progress.takeovers += 1
+        log.warning("%s takes over after %s", fallback.names[self._at], type(error).__name__)
+        return Problem.of("streaming", error, recoverable=True)
 
     async def _rest(self, items: AsyncIterator[Any]) -> None:
         """Let other tasks run, every millisecond at least: the source yields nothing to show, and may never wait."""
@@ -165,7 +212,8 @@ class SourceReader:
             text = whole_text.rstrip()
             self._trim = whole_text[len(text) :]
         cursor = progress.resume_cursor(source)
-        return ResumePoint(progress.offset, progress.attempt, point.retry, point.cause, cursor, text or None)
+        retry, cause = point.retry + progress.takeovers, self._failed[-1] if self._failed else point.cause
+        return ResumePoint(progress.offset, progress.attempt, retry, cause, cursor, text or None)
 
     def _switch_factory(self, error: Exception) -> bool:
         """Whether the provider refused the beginning of an answer, and is asked by the other factory now."""
@@ -195,7 +243,8 @@ class SourceReader:
     def _take_cursor(self) -> None:
         """Take over the item's cursor, which lies behind the whole item; not while half a pair is held back."""
         cursor, self._cursor = self._cursor, None
-        if cursor and self._matcher is None and not self._carried:
+        # A stream that is resumed elsewhere begins with the first source, which does not know cursors of another one.
+        if cursor and self._matcher is None and not self._carried and not self._at:
             self._progress.cursor, self._progress.cursor_at = cursor.value, self._progress.offset
 
     def _pieces_in(self, item: Any) -> Iterable[Piece]:
@@ -263,8 +312,10 @@ class SourceReader:
             return ()
         self._announced = True
         progress, point = self._progress, self._point
-        cause = type(point.cause).__name__ if point.cause else "TakenOver"
-        return (Resumed(point.retry, progress.attempt, progress.offset, cause),)
+        failure = self._failed[-1] if self._failed else point.cause
+        cause = type(failure).__name__ if failure else "TakenOver"
+        retry, source = point.retry + progress.takeovers, self._at if self._fallback else None
+        return (Resumed(retry, progress.attempt, progress.offset, cause, source),)
 
     def _delta(self, text: str) -> Delta:
         progress = self._progress

@@ -117,9 +117,13 @@ class SourceProgress:
     """A `rewrite` stands downstream."""
     replay_due: bool = False
     """Another process has read the text so far, and the rewriter of this process has not seen it yet."""
+    takeovers: int = 0
+    """How often another source of a `fallback` has taken over."""
+    keeps_text: bool = False
+    """The text is kept, for a source that is asked to go on from it."""
 
     def __post_init__(self) -> None:
-        if self.how and self.how.how == "prefill":
+        if self.keeps_text or (self.how and self.how.how == "prefill"):
             self.text = StringIO()
 
     def begin_anew(self) -> None:

@@ -64,8 +64,9 @@ def describe(value: object) -> str:
             return f"PartialStored @{offset}"
         case FactsExtracted(facts=facts):
             return f"FactsExtracted {', '.join(shorten(fact.fact) for fact in facts)}"
-        case Resumed(retry=retry, attempt=attempt, offset=offset, cause=cause):
-            return f"Resumed, retry {retry} @{offset}{_again(attempt)}: {shorten(cause)}"
+        case Resumed(retry=retry, attempt=attempt, offset=offset, cause=cause, source=source):
+            which = "" if source is None else f", source {source}"
+            return f"Resumed, retry {retry}{which} @{offset}{_again(attempt)}: {shorten(cause)}"
         case Problem(phase=phase, code=code, message=message):
             return f"Problem {code} in {phase}: {shorten(message)}"
         case Remembered(memories=memories, stored_before=before):
