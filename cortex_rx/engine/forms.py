@@ -188,8 +188,7 @@ class _WorkerRun(Generic[T]):
     def stop(self) -> None:
         """The stream was disposed: the worker flushes and ends."""
         self.over = True
-        self._inbox.disposed.set()
-        self._inbox.finish(End.CANCELLED)
+        self._inbox.dispose()
 
     def source_ended(self, error: Exception | None = None) -> None:
         """The source has ended, by this error, or it has completed."""
@@ -230,11 +229,11 @@ class _WorkerRun(Generic[T]):
                 except StopAsyncIteration:
                     return None
                 except BaseException as error:
-                    fail = inbox.flow.report_flush_failure if inbox.disposed.is_set() else observer.on_error
-                    if isinstance(error, asyncio.CancelledError) and cancelled_by_us() and inbox.disposed.is_set():
+                    fail = inbox.flow.report_flush_failure if inbox.disposed else observer.on_error
+                    if isinstance(error, asyncio.CancelledError) and cancelled_by_us() and inbox.disposed:
                         fail(TimeoutError("a flush was cut off"))
                     return partial(fail, failure_of(error, "a worker"))
-                if inbox.disposed.is_set():
+                if inbox.disposed:
                     inbox.flow.report_flushed(item)
                 else:
                     emit(item)

@@ -29,7 +29,7 @@ from cortex_rx.engine.scheduler import (
     failure_of,
     wait_for_capacity,
 )
-from cortex_rx.engine.straight import Both, Link, straight, subscribe
+from cortex_rx.engine.straight import Both, Link, pass_on, straight, subscribe
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -241,8 +241,7 @@ def per_subscription(make: Callable[[FlowScheduler], Transform[T, U]]) -> Transf
     """
 
     def connect(source: Observable[T], observer: abc.ObserverBase[U], flow: FlowScheduler) -> abc.DisposableBase:
-        made = make(flow)(source)
-        return subscribe(made, straight(observer), observer.on_error, observer.on_completed, flow)
+        return pass_on(make(flow)(source), observer, flow)
 
     return lift(connect)
 
@@ -259,6 +258,6 @@ def upstream_flow(change: Callable[[FlowScheduler], FlowScheduler]) -> Transform
     """
 
     def connect(source: Observable[T], observer: abc.ObserverBase[T], flow: FlowScheduler) -> abc.DisposableBase:
-        return subscribe(source, straight(observer), observer.on_error, observer.on_completed, change(flow))
+        return pass_on(source, observer, change(flow))
 
     return lift(connect)

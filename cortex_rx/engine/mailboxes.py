@@ -116,7 +116,8 @@ class Inbox(AsyncIterator[list[T]]):
         self.tick: float | None = None  # seconds of silence before an empty batch (for a heartbeat)
         self.end: End | None = None
         self.error: Exception | None = None
-        self.disposed: asyncio.Event = asyncio.Event()  # the subscription was disposed, maybe after the end
+        self.disposed: bool = False  # whether the subscription was disposed, maybe after the end
+        self._on_dispose: asyncio.Event | None = None  # made for the first that waits
         self.flow: FlowScheduler = flow
         self.upstream: FlowScheduler = flow  # the flow of everything upstream, for a worker of `beside(joins=True)`
         self.wake_at: float = math.inf  # a sleeping worker wakes when so much is held
@@ -140,6 +141,19 @@ class Inbox(AsyncIterator[list[T]]):
         if self.end is None:
             self.end, self.error = end, error
             self.wake()
+
+    def dispose(self) -> None:
+        """The subscription is disposed: no more items will pass, and the worker flushes."""
+        self.disposed = True
+        if self._on_dispose:
+            self._on_dispose.set()
+        self.finish(End.CANCELLED)
+
+    async def until_disposed(self) -> None:
+        """Wait until the subscription is disposed."""
+        if not self.disposed:
+            self._on_dispose = self._on_dispose or asyncio.Event()
+            await self._on_dispose.wait()
 
     def close(self) -> None:
         """The worker reads no more: hold no items, and never make the source wait.  It may still wait for the end."""

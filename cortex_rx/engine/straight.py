@@ -23,7 +23,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler import CurrentThreadScheduler
 
-__all__ = ["Both", "FlowObservable", "Link", "OnLoop", "step_aside", "straight", "subscribe"]
+__all__ = ["Both", "FlowObservable", "Link", "OnLoop", "pass_on", "step_aside", "straight", "subscribe"]
 
 T = TypeVar("T")
 
@@ -239,3 +239,12 @@ def subscribe(
     else:
         link.connect(source, scheduler)
     return link
+
+
+def pass_on(
+    source: Observable[T], observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None
+) -> abc.DisposableBase:
+    """`subscribe` for an operator that only passes on: its own observer keeps the contract, so it needs no link."""
+    if isinstance(source, FlowObservable):
+        return source.connect(observer, scheduler)
+    return subscribe(source, straight(observer), observer.on_error, observer.on_completed, scheduler)

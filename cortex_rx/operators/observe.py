@@ -109,7 +109,7 @@ def observe(
             feed.end(inbox.end, inbox.error)
             await runner.finish()
             if on_end is not None:
-                if inbox.disposed.is_set():  # what was shown is being flushed; the call has its time after that
+                if inbox.disposed:  # what was shown is being flushed; the call has its time after that
                     await inbox.upstream.upstream_ended(ended_at + _FLUSH - inbox.flow.time())
                 await runner.end(feed.outcome(inbox.end, inbox.error))
         async for batch in inbox:  # problems of hooks that failed since

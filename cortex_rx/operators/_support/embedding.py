@@ -90,7 +90,7 @@ class ChunkEmbedder:
             task.add_done_callback(self._tasks.discard)
 
     async def _ask(self) -> None:
-        while not self._given_up and not self._inbox.disposed.is_set():
+        while not self._given_up and not self._inbox.disposed:
             if (one := self._todo.popleft() if self._todo else next(self._rest, None)) is None:
                 return
             try:
@@ -167,7 +167,7 @@ async def awaited(inbox: Inbox[StreamEvent], value: Any) -> Any:
     if not inspect.isawaitable(value):
         return value
     call = asyncio.ensure_future(value)
-    disposed = asyncio.ensure_future(inbox.disposed.wait())
+    disposed = asyncio.ensure_future(inbox.until_disposed())
     try:
         await asyncio.wait({call, disposed}, timeout=_CALL, return_when=asyncio.FIRST_COMPLETED)
         if not call.done() and disposed.done():

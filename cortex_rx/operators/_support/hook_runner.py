@@ -149,7 +149,7 @@ class HookRunner:
 
     async def _wait(self, calls: asyncio.Task[None], most: float) -> None:
         """Wait until these calls are made, for `most` seconds, or `LATE` if the stream is stopped."""
-        disposed = asyncio.ensure_future(self._inbox.disposed.wait())
+        disposed = asyncio.ensure_future(self._inbox.until_disposed())
         try:
             await asyncio.wait({calls, disposed}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
             if disposed.done() and not calls.done():

@@ -77,7 +77,7 @@ class StreamStart:
             if not call.done():
                 call.cancel()
                 await asyncio.wait({call})
-        if inbox.disposed.is_set():
+        if inbox.disposed:
             await release_lease(self.backend, opened, begun)  # no step downstream will do it
             yield begun
             return
