@@ -38,7 +38,7 @@ FIGURES = {
     "tokens refused": ("tokens refused", 60),
     "answers remembered": ("ended: remembered", 150),
     "partials kept": ("ended: ResumableStreamError", 10),
-    "stopped by a request": ("stopped by a request", 5),
+    "stopped by a request": ("stopped by a request", 2),
     "answers stopped": ("ended: AnswerStopped", 50),
     "rolled back": ("streams:rollback", 15),
     "partials finished": ("partials finished", 80),

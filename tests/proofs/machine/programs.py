@@ -264,12 +264,12 @@ class Machine(RuleBasedStateMachine):
         with self.step("tokens issued") as world:
             world.do(world.issue_token(stream))
 
-    @some(streams)
-    @rule(stream=one(streams))
-    def request_stop(self, stream: str) -> None:
+    @some(live)
+    @rule(run=one(live))
+    def request_stop(self, run: str) -> None:
         """Another process asks the writer to stop, by `memory.stop`."""
         with self.step("stops requested") as world:
-            world.do(world.request_stop(stream))
+            world.do(world.request_stop(world.run(run).asked.name))
 
     @some(streams)
     @rule(stream=one(streams), what=STRAYS)
