@@ -46,6 +46,20 @@ def test_the_first_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert asyncio.run(stored()) == ["It is in Lisbon.", "Where is my parcel?"]
 
 
+def test_the_example_with_stock_rx_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def llm() -> AsyncIterator[str]:
+        for word in ("It ", "is ", "in ", "Lisbon."):
+            yield word
+
+    (example,) = (block for block in blocks() if "pipeline.subscribe(" in block)
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(example, {"open_llm": llm, "__name__": "readme"})
+    assert shown.getvalue().splitlines() == ["Lisbon.", "It ", "is ", "in ", "Lisbon."]
+
+
 def test_the_interactive_example_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (example,) = (block for block in blocks() if block.startswith(">>>"))
