@@ -19,7 +19,17 @@ from helpers.step_loop import StepLoop
 from proofs.cancellation.chains import CHAINS, LIMIT, TEXT, Model, chain_of
 from reactivex import operators as ops
 
-from cortex_rx import Answer, AnswerStopped, Spool, SqliteBackend, Turn, from_stream, remember_stream, run
+from cortex_rx import (
+    Answer,
+    AnswerStopped,
+    Spool,
+    SqliteBackend,
+    StreamEndEvent,
+    Turn,
+    from_stream,
+    remember_stream,
+    run,
+)
 from cortex_rx import operators as cx
 from cortex_rx.events import Begun, Delta, Ended, Remembered, Replayed, Resumed, RolledBack, StreamEvent
 from cortex_rx.sources.model_stream import replayable
@@ -101,6 +111,7 @@ class Watch:
     """What came out of the chain, and what a reader saw."""
 
     events: list[StreamEvent] = field(default_factory=list[StreamEvent])
+    ends: list[StreamEndEvent] = field(default_factory=list[StreamEndEvent])
     text: str = ""
     attempts: dict[int, str] = field(default_factory=dict[int, str])
     read: str = ""
@@ -164,7 +175,7 @@ class _Run:
         return {"conversation_id": "c", "user_message": "What is it?", "user_id": "ada", "user_name": "Ada"}
 
     def _work(self) -> Awaitable[Any]:
-        chain = chain_of(self.case.chain, self.store, self.spool)
+        chain = chain_of(self.case.chain, self.store, self.spool, self.watch.ends.append)
         tap = cx.step("tap", ops.do_action(self.watch.add))
         source = replayable(self.model) if "resume" in chain else self.model
         if self.case.how == "run":
@@ -274,6 +285,7 @@ class _Run:
                 report = await self.spool.drain(store)
                 assert not report.dead and not report.left and report.error is None, report
             await self._stored(store)
+            self._heard()
             if self.case.resumes and self.watch.token and self.outcome.stored != "nothing":
                 await self._resume(store)
 
@@ -325,12 +337,31 @@ class _Run:
         else:
             assert text == watch.text, f"stored {text!r}, shown {watch.text!r}"
 
+    def _heard(self) -> None:
+        """The hook `on_end` heard of the end once, and what it heard is what the store has."""
+        case, watch, stored = self.case, self.watch, self.outcome.stored
+        if "observe" not in chain_of(case.chain, self.store, None, watch.ends.append):
+            return
+        assert len(watch.ends) <= 1, "the end was heard twice"
+        assert watch.ends or not watch.events, "nobody heard of the end"
+        for end in watch.ends:
+            assert end.length == len(watch.text), "what came"
+            assert end.stopped or end.error or end.outcome != "kept", "stopped by nobody"
+            if case.how == "discard" and stored == "nothing":
+                assert end.outcome in ("kept", "not-stored"), "and then it was deleted"
+            elif case.spool and end.outcome == "spooled":
+                assert stored != "nothing"
+            elif case.store not in _LOST:
+                said = {"whole": "remembered", "partial": "kept", "nothing": "not-stored"}[stored]
+                assert end.outcome == said, f"stored {stored}, heard {end.outcome}"
+                assert end.stored_length == (end.length if stored != "nothing" else 0)
+
     async def _resume(self, store: SqliteBackend) -> None:
         """Another process continues with the token, and gets the whole answer in the end."""
         await asyncio.sleep(11)  # where the store was down, the lease has to run out
         before = self.watch.text
         model = Model()
-        chain = chain_of(self.case.chain, store, None)
+        chain = chain_of(self.case.chain, store, None, self.watch.ends.append)
         chain = chain.without("timeout") if "timeout" in chain else chain
         answer = remember_stream(
             replayable(model), backend=store, chain=chain, memory_space_id=self.space, resume_from=self.watch.token

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from typing import Any
 
-from cortex_rx import Spool, default_chain
+from cortex_rx import Spool, StreamEndEvent, default_chain
 from cortex_rx import operators as cx
 from cortex_rx.chain import Chain
 
@@ -82,8 +82,8 @@ async def _embed(text: str) -> list[float]:
     return [float(len(text))]
 
 
-def chain_of(name: str, store: Any, spool: Spool | None) -> Chain:
-    hooks = {"on_chunk": _hook, "on_progress": _hook, "on_error": _hook, "on_complete": _hook}
+def chain_of(name: str, store: Any, spool: Spool | None, on_end: Callable[[StreamEndEvent], object]) -> Chain:
+    hooks = {"on_chunk": _hook, "on_progress": _hook, "on_error": _hook, "on_complete": _hook, "on_end": on_end}
     options: dict[str, Any] = {
         "resume": {"max_retries": 2, "retry_delay": 400},
         "observe": {"hooks": hooks},
