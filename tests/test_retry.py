@@ -454,3 +454,21 @@ def test_pauses_within_a_time_count_the_time_of_the_tries() -> None:
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 5.2 * 5 + 5.0 and tries == 6
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("Thu, 01 Jan 2026 00:01:00 GMT", 30.0), ("soon", 90.0), (None, 90.0)])
+def test_a_date_is_compared_with_the_time_of_the_provider_if_it_says_it(said: object, seconds: float) -> None:
+    """The clock here may be an hour off; then the pause was none, or ended the stream as too long."""
+    error = asking("Thu, 01 Jan 2026 00:01:30 GMT")
+    error.response.headers["date"] = said  # type: ignore[attr-defined]
+    assert retry_after(error, NOW) == pytest.approx(seconds)
+    error.response.headers["retry-after"] = "7"  # type: ignore[attr-defined]
+    assert retry_after(error, NOW) == 7.0
+
+
+@given(st.one_of(st.text(), st.datetimes().map("{:%a, %d %b %Y %T %z}".format)))
+def test_no_date_of_a_provider_crashes(said: str) -> None:
+    error = asking("Thu, 01 Jan 2026 00:01:30 GMT")
+    error.response.headers["date"] = said  # type: ignore[attr-defined]
+    seconds = retry_after(error, NOW)
+    assert seconds is not None and seconds >= 0

@@ -32,7 +32,8 @@ def begin(backend: Backend, wait: timedelta = timedelta(seconds=2), token: bool 
 
     Reads `Opened`; emits `Begun`, with the token that resumes the stream in another process, unless `token` is False.
     The stream belongs to this writer for 10 s, and as long as the writer gives a sign of life: a write, or a heartbeat
-    every 3 s. A stream that was taken over with a token is owned already.
+    every 3 s. A heartbeat that finds another writer ends the stream with `Fenced`. A stream that was taken over with a
+    token is owned already.
 
     A store that is slow or cannot be reached delays the answer by `wait` at most. Then a `Problem` is emitted and the
     tokens go on. The store is retried beside them with growing pauses, and a few more times at the end of the answer.

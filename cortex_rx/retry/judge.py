@@ -230,9 +230,11 @@ def _header(error: BaseException, name: str) -> Any:
 
 
 def retry_after(error: BaseException, now: float) -> float | None:
-    """The pause in seconds that the provider asks for, or None; `now` is epoch seconds.
+    """The pause in seconds that the provider asks for, or None.
 
-    It can be `inf`, for example from "1e400".  A value that is negative or cannot be read counts as none.
+    `now` is epoch seconds.  It is used if the provider names a date and not its own time (the header `Date`), since the
+    clock here may differ.  The pause can be `inf`, for example from "1e400".  A value that is negative or cannot be
+    read counts as none.
 
     >>> retry_after(ValueError(), now=0.0) is None
     True
@@ -250,22 +252,27 @@ def _asked(error: BaseException | None, now: float, seen: set[int]) -> float | N
         return max((seconds for seconds in asked if seconds is not None), default=None)
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = _header(error, name)
-        if value is not None and (seconds := _seconds(str(value), now)) is not None:
+        if value is not None and (seconds := _seconds(error, str(value), now)) is not None:
             return seconds * scale
     return _asked(_cause(error), now, seen)
 
 
-def _seconds(value: str, now: float) -> float | None:
+def _seconds(error: BaseException, value: str, now: float) -> float | None:
     """A number of seconds, or the seconds until a date; 0 if the date has passed."""
     try:
         number = float(value)
     except ValueError:
-        from email.utils import parsedate_to_datetime  # here, for it is seldom needed
-
-        try:
-            date = parsedate_to_datetime(value)
-            date = date if date.tzinfo else date.replace(tzinfo=UTC)
-            return max(0.0, date.timestamp() - now)
-        except (ValueError, TypeError, OverflowError):
-            return None
+        date, there = _date(value), _date(str(_header(error, "date")))
+        return None if date is None else max(0.0, date - (now if there is None else there))
     return number if number >= 0 else None  # false for NaN too
+
+
+def _date(value: str) -> float | None:
+    """A date of HTTP, as epoch seconds."""
+    from email.utils import parsedate_to_datetime  # here, for it is seldom needed
+
+    try:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -2,7 +2,8 @@
 
 `query(path, args)` reads, `mutation(path, args)` writes. Arguments and results are values that Convex carries:
 dictionaries with camelCase keys, lists, strings, numbers, booleans and None. A key without a value is left out; it is
-never None. Times are epoch milliseconds of the store's clock. Lengths and offsets count code points.
+never None. Times are epoch milliseconds of the store's clock, which may be set: nothing is sorted by them. Lengths and
+offsets count code points.
 
 Every function takes the memory space it works in and sees no other. An id of another space counts as unknown. The same
 stream or conversation id may mean different things in two spaces. So `memorySpaceId` is required everywhere, also where
