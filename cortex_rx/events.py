@@ -85,6 +85,10 @@ class Ownership:
     """The epoch of all further writes."""
     attempt: int
     """The attempt of the stored text."""
+    message_ids: tuple[str, ...] = ()
+    """The ids of question and answer as messages."""
+    memory_ids: tuple[str, ...] = ()
+    """Their ids as memories."""
 
 
 @final
@@ -153,6 +157,10 @@ class Begun(HoldsToken, StreamEvent):
     stored_before: bool = False
     """The same exchange, under the same idempotency key, has a stored answer already.  The new text is compared with it
     at the end, and a reader's position in the new text is not a position in the stored text."""
+    message_ids: tuple[str, ...] = ()
+    """The ids under which question and answer are or will be messages of the conversation."""
+    memory_ids: tuple[str, ...] = ()
+    """The ids under which question and answer are or will be memories."""
 
 
 @final

@@ -51,7 +51,7 @@ class DeleteResult(Record):
 class InterruptedStream(Record):
     """A stream that no process writes any more: `length` code points of `attempt` are stored.  Times are epoch
     milliseconds.  `message_ids` and `memory_ids` are the ids of its question and its answer, under which both will be
-    stored."""
+    stored.  `last_error` is the code of the error that the writer failed with, if it could say so."""
 
     stream_id: str
     conversation_id: str
@@ -64,6 +64,7 @@ class InterruptedStream(Record):
     created_at: float
     updated_at: float
     lease_until: float | None = None
+    last_error: str | None = None
 
 
 class StopResult(Record):

@@ -227,7 +227,8 @@ class PendingExchange(Record):
     It is "streaming" while a process writes it, else "interrupted": it may be resumed or finished.  `message_ids` and
     `memory_ids` are the ids of its question and its answer, under which both will be stored.  `position` is the number
     of messages that stand before it.  (The question of an exchange that was closed without an answer before is the
-    message at this position.)  `user_message` has at most its first 65,536 code points.  Times are epoch milliseconds.
+    message at this position.)  `last_error` is the code of the error that its writer failed with, if the writer could
+    say so.  `user_message` has at most its first 65,536 code points.  Times are epoch milliseconds.
     """
 
     stream_id: str
@@ -243,6 +244,7 @@ class PendingExchange(Record):
     created_at: float
     updated_at: float
     lease_until: float | None = None
+    last_error: str | None = None
 
 
 class Conversation(Record):

@@ -214,7 +214,7 @@ def _taken_over(progress: SourceProgress, flow: FlowScheduler, taken: TakenOverS
     if taken.empty:
         raise EmptyAnswer("the stream was closed without an answer; the question is kept as unanswered")
     progress.base, progress.begun = flow.time() - max(0.0, flow.wall() - taken.started), True
-    ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt)
+    ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt, taken.message_ids, taken.memory_ids)
     opened = Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
     replayed = Replayed(taken.text, len(taken.text), taken.index, taken.attempt, taken.mark)
     if taken.ended is not None:

@@ -95,6 +95,8 @@ class TakenOverStream:
     usage: Usage | None = None
     empty: bool = False
     """The stream was closed without an answer."""
+    message_ids: tuple[str, ...] = ()
+    memory_ids: tuple[str, ...] = ()
 
     __reduce__ = refuse_pickle
 
@@ -142,6 +144,8 @@ async def _read(streams: Streams, resume: ResumeFrom, answer: TakenStream, token
         (answer.get("reason") or "stop") if answer["state"] == "finished" else None,
         Usage.from_row(usage) if usage else None,
         answer["state"] == "empty",
+        tuple(answer["messageIds"]),
+        tuple(answer["memoryIds"]),
     )
 
 

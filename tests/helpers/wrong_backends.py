@@ -487,6 +487,21 @@ class KeepsParticipants(Wrong):
         return result
 
 
+@noticed_by("a_pending_exchange_says_what_it_failed_with")
+class ForgetsNoFailure(Wrong):
+    failures = {}
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        if path == "conversations:get" and found:
+            for one in found["pending"]:
+                if "lastError" in one:
+                    self.failures[one["streamId"]] = one["lastError"]
+                elif failure := self.failures.get(one["streamId"]):
+                    one["lastError"] = failure
+        return found
+
+
 @noticed_by("the_streams_of_a_conversation_are_listed")
 class ListsTheOldestFirst(Wrong):
     async def query(self, path, args):

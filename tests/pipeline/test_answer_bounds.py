@@ -48,7 +48,8 @@ class Store:
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
         await asyncio.sleep(self.delay)
         if path == "streams:begin":
-            return {"memoryId": "m-1", "epoch": 1, "attempt": 0, "state": "open"}
+            ids = {"conversationId": "c", "messageIds": ["q", "a"], "memoryIds": ["m-0", "m-1"]}
+            return {"memoryId": "m-1", "epoch": 1, "attempt": 0, "state": "open", **ids}
         if path == "streams:renew":
             return {}
         if self.stall:

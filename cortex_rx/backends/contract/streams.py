@@ -36,7 +36,7 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["EXCHANGE_IDS", "LEASED", "TABLE"]
+__all__ = ["EXCHANGE_IDS", "FAILED", "LEASED", "TABLE"]
 
 _HOUR = 3_600_000
 _LEASE = 10_000
@@ -73,6 +73,7 @@ question alone. `stored` says whether this call stored it.""",
 _ENDED = fields(reason=Optional(TEXT), usage=Optional(JsonObject()))
 _KEPT = fields(mark=Optional(Json()), resumeState=Optional(Json()))
 LEASED = fields(leaseUntil=Optional(TIME))
+FAILED = fields(lastError=Optional(TEXT))
 _STOP = fields(stop=Optional(Flag()))
 EXCHANGE_IDS = fields(conversationId=ID, messageIds=ListOf(ID), memoryIds=ListOf(ID))
 _LISTED = (
@@ -80,7 +81,11 @@ _LISTED = (
     *EXCHANGE_IDS,
     *fields(attempt=ATTEMPT, length=COUNT, userMessage=TEXT, createdAt=TIME, updatedAt=TIME),
     *LEASED,
+    *FAILED,
 )
+
+
+_FAILURE = fields(lastError=Optional(ID))
 
 
 def _optional(fields_: tuple[Field, ...]) -> tuple[Field, ...]:
@@ -99,6 +104,9 @@ A lease says how long a writer may be silent before other writers may take its s
 lease; without it there is none. `lease` in `append` and `renew` gives a new one from now on; 0 releases the stream. An
 expired lease may still be renewed, as long as nobody has taken over. `finalize` and `close` end the lease. Whatever the
 lease is, another epoch than the stream's is `Fenced`, in `renew` too.
+
+A writer that has failed says with what, when it releases the stream: `lastError` in `append` and `renew` is the code of
+the error, never its text. It belongs to the lease that it comes with; a later one, and another writer, replace it.
 
 The store's clock may be set. A lease that ends later than its own length from now was given before the clock was set
 back, and is none: it is in no result, and nobody waits for it. The writer has a lease again when it renews. A clock
@@ -160,7 +168,14 @@ stream:
         Function(
             "streams:append",
             "mutation",
-            Object((*_WRITE, *fields(lease=Optional(DURATION), mark=Optional(Json()), state=Optional(Json())))),
+            Object(
+                (
+                    *_WRITE,
+                    *fields(lease=Optional(DURATION), mark=Optional(Json()), state=Optional(Json())),
+                    *_FAILURE,
+                ),
+                rules=(OnlyWith("lastError", "lease"),),
+            ),
             Object((*fields(end=OFFSET), *_STOP), name="Appended"),
             """Adds to the text of an attempt. Its key is (stream, attempt, start). The part that overlaps the stored
 text is compared (`Diverged` if it differs); the rest is appended. A `start` beyond the end is a `Gap`. Another epoch
@@ -241,7 +256,7 @@ an `IdempotencyConflict`.""",
         Function(
             "streams:renew",
             "mutation",
-            Object((*_WRITER, *fields(lease=Optional(DURATION, _LEASE)))),
+            Object((*_WRITER, *fields(lease=Optional(DURATION, _LEASE)), *_FAILURE)),
             Object((*LEASED, *_STOP), name="Lease"),
             """The sign of life of a writer that has nothing to write: a new lease from now on. It changes nothing of a
 stream that is not open.""",
@@ -376,6 +391,7 @@ then on.""",
                             owned=Flag(),
                         ),
                         *LEASED,
+                        *FAILED,
                         *_KEPT,
                         *_ENDED,
                     ),

@@ -274,6 +274,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # highest number of a stream so far.)
         "ALTER TABLE streams ADD COLUMN conversation_seq INTEGER",
         "ALTER TABLE streams ADD COLUMN question_kept INTEGER NOT NULL DEFAULT 0",
+        # failure: what the writer failed with that released the lease; NULL if it did not say.
+        "ALTER TABLE texts ADD COLUMN failure TEXT",
         """INSERT INTO conversations (space, id, type, user_id, agent_id, participant_id, created, updated)
             SELECT space, conversation, CASE WHEN user_id IS NULL THEN 'agent-agent' ELSE 'user-agent' END, user_id,
                 agent_id, participant_id, created, created

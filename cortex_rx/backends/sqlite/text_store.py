@@ -53,10 +53,10 @@ class Transaction:
 
 TextState: TypeAlias = tuple[int, int, int]
 """Of a text: its length, the end of its indexed part, and how much before that the next document repeats."""
-WriterState: TypeAlias = tuple[int | None, int | None, str | None, str | None]
+WriterState: TypeAlias = tuple[int | None, int | None, str | None, str | None, str | None]
 """What a write stores for later writers: the end of the lease (epoch ms) and its length (ms), the mark and the resume
-state (JSON). None means unchanged."""
-UNCHANGED: WriterState = (None, None, None, None)
+state (JSON), what the writer failed with. None means unchanged. What it failed with changes with the lease."""
+UNCHANGED: WriterState = (None, None, None, None, None)
 
 
 def as_json(args: Mapping[str, Any], name: str) -> str | None:
@@ -72,7 +72,7 @@ def number_of(tx: Transaction, space: str) -> int | None:
 
 def create(tx: Transaction, space: str, body: str = "", writer_state: WriterState = UNCHANGED) -> int:
     """Make a new text, not indexed. Returns its number."""
-    values = (len(body), tx.now, *writer_state, space)
+    values = (len(body), tx.now, *writer_state[:4], space)
     made = tx.db.execute(_CREATE, values)
     if not made.rowcount:
         tx.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,))
@@ -168,26 +168,26 @@ def extend(
         _store(tx, text, indexed, waiting[at:])
     length += len(body)
     tx.db.execute(
-        "UPDATE texts SET length = ?, indexed = ?, lead = ?, writes = writes + 1, touched = ?, lease ="
-        " coalesce(?, lease), term = coalesce(?, term),"
-        " mark = coalesce(?, mark), resume_state = coalesce(?, resume_state) WHERE id = ?",
-        (length, indexed, lead, tx.now, *writer_state, text),
+        f"{_WRITER_STATE}, length = ?7, indexed = ?8, lead = ?9, writes = writes + 1, touched = ?10 WHERE id = ?6",
+        (*writer_state, text, length, indexed, lead, tx.now),
     )
     return length
 
 
 def save_writer_state(tx: Transaction, text: int, writer_state: WriterState) -> None:
     """Store the writer's state of a write without text."""
-    tx.db.execute(
-        "UPDATE texts SET lease = coalesce(?, lease), term = coalesce(?, term), mark = coalesce(?, mark),"
-        " resume_state = coalesce(?, resume_state) WHERE id = ?",
-        (*writer_state, text),
-    )
+    tx.db.execute(f"{_WRITER_STATE} WHERE id = ?6", (*writer_state, text))
+
+
+_WRITER_STATE = (
+    "UPDATE texts SET lease = coalesce(?1, lease), term = coalesce(?2, term), mark = coalesce(?3, mark),"
+    " resume_state = coalesce(?4, resume_state), failure = CASE WHEN ?1 IS NULL THEN failure ELSE ?5 END"
+)
 
 
 def release(tx: Transaction, text: int) -> None:
     """Remove lease and mark of a text that nobody writes any more."""
-    tx.db.execute("UPDATE texts SET lease = 0, mark = NULL WHERE id = ?", (text,))
+    tx.db.execute("UPDATE texts SET lease = 0, mark = NULL, failure = NULL WHERE id = ?", (text,))
 
 
 def finish(tx: Transaction, text: int) -> None:
@@ -211,7 +211,9 @@ def finish(tx: Transaction, text: int) -> None:
                 break
         waiting = waiting[at - lead :]
     index_of.count()
-    tx.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
+    tx.db.execute(
+        "UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL, failure = NULL WHERE id = ?", (text,)
+    )
 
 
 def finish_parts(tx: Transaction, text: int, ranges: Iterable[tuple[int, int]]) -> None:
@@ -235,7 +237,9 @@ def finish_parts(tx: Transaction, text: int, ranges: Iterable[tuple[int, int]]) 
             at, lead = end, next_lead
         border = stop
     index_of.count()
-    tx.db.execute("UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL WHERE id = ?", (text,))
+    tx.db.execute(
+        "UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL, failure = NULL WHERE id = ?", (text,)
+    )
 
 
 def unindexed_words(tx: Transaction, text: int) -> str:

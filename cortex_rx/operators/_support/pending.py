@@ -14,7 +14,7 @@ from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import ChainOrderError, NotStored
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
 from cortex_rx.folds.position import Move, TextPosition
-from cortex_rx.operators._support.writing import milliseconds, release_lease
+from cortex_rx.operators._support.writing import code_of, milliseconds, release_lease
 from cortex_rx.retry.judge import judge
 from cortex_rx.retry.pauses import Backoff, doubling, retrying, within
 from cortex_rx.spool import Spool
@@ -91,9 +91,10 @@ class PendingText:
         held = "".join(self.texts)[: self.position.offset - self.start]
         self.texts[:] = [held] if held else []
 
-    async def store(self, *, release: bool = False) -> PartialStored:
-        """Append the text, with the source position of its end. `release` also releases the lease."""
-        append = self.append(release=release)
+    async def store(self, *, release: bool = False, error: Exception | None = None) -> PartialStored:
+        """Append the text, with the source position of its end. `release` also releases the lease, after the `error`
+        that ended the stream."""
+        append = self.append(release=release, error=error)
         stored = await append
         if self.begun and not self.ended:
             heed_stop(self._flow, stored, self.begun.token)
@@ -102,7 +103,7 @@ class PendingText:
         self.start += len(append.args["text"])
         return PartialStored(self.start, self.position.index, self.position.attempt, self._flow.time() - self._base)
 
-    def append(self, *, release: bool) -> Call[Appended]:
+    def append(self, *, release: bool, error: Exception | None = None) -> Call[Appended]:
         """The call that appends the text; the epoch is 0 if the stream was not begun."""
         assert self.opened is not None
         text, mark = "".join(self.texts), self.position.mark
@@ -117,6 +118,7 @@ class PendingText:
             lease=0 if release else milliseconds(LEASE),
             state={"index": self.position.index},
             mark=mark.to_json() if mark else None,
+            last_error=code_of(error) if release and error else None,
         )
 
     async def spool_rest(self, spool: Spool | None, message: str) -> NotStored:
@@ -124,10 +126,10 @@ class PendingText:
         assert self.opened is not None
         return await spool_call(spool, self.opened, "persist_partial", self.append(release=True), message)
 
-    async def release(self, backend: Backend) -> None:
-        """Release the lease, unless it was released, or `finalize` needs it."""
+    async def release(self, backend: Backend, error: Exception | None = None) -> None:
+        """Release the lease, unless it was released, or `finalize` needs it. `error`: what ended the stream."""
         if self.opened and self.begun and not self.ended and not self.released:
-            await release_lease(backend, self.opened, self.begun)
+            await release_lease(backend, self.opened, self.begun, error)
 
 
 def no_begun() -> ChainOrderError:

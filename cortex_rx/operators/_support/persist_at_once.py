@@ -53,14 +53,14 @@ class PersistAtOnce:
         if lost := await self._not_stored():
             raise lost
         if self._leaves():
-            await pending.release(self._backend)
+            await pending.release(self._backend, inbox.error)
 
     async def _store(self) -> AsyncGenerator[StreamEvent, None]:
         """Append the pending text. Retry while the store may come back; the first failure is a `Problem`."""
         backoff, reported = while_streaming(self._inbox), False
         while self._pending.texts and self._pending.begun:
             try:
-                yield await self._pending.store(release=self._leaves())
+                yield await self._pending.store(release=self._leaves(), error=self._inbox.error)
             except Exception as error:
                 verdict = judge(error).verdict
                 if verdict in (Verdict.TAKEN, Verdict.CONFLICT):

@@ -42,10 +42,10 @@ class PersistDurable:
                     raise no_begun()
                 if self._held and self._held_cost > self._max_pending:
                     break
-        except BaseException:  # however it is cut off
+        except BaseException as cut:  # however it is cut off
             pending.ended = ended  # `finalize` stores the rest only if it has seen the end
             pending.begun = next((event for event in self._mailbox.items if type(event) is Begun), pending.begun)
-            await pending.release(self._backend)
+            await pending.release(self._backend, cut if isinstance(cut, Exception) else None)
             raise
         if self._held:
             pending.absorb(self._held)

@@ -42,27 +42,41 @@ async def begin_stream(backend: Backend, opened: Opened, token: str | None = Non
     A stream that was taken over is owned already.
     """
     if taken := opened.resumed:
-        return Begun(taken.memory_id, taken.epoch, 0, opened.token)  # its deltas carry the attempt
+        # Its deltas carry the attempt.
+        return Begun(
+            taken.memory_id, taken.epoch, 0, opened.token, message_ids=taken.message_ids, memory_ids=taken.memory_ids
+        )
     args = opened.arguments() | {"lease": milliseconds(LEASE)}
     if token:
         args |= {"token": token_hash(token), "tokenTtl": milliseconds(TOKEN_TTL)}
     begun: BegunStream = await backend.mutation("streams:begin", args)
     before = begun["state"] == "finished"
-    return Begun(begun["memoryId"], begun["epoch"], begun["attempt"], token, before)
+    ids = tuple(begun["messageIds"]), tuple(begun["memoryIds"])
+    return Begun(begun["memoryId"], begun["epoch"], begun["attempt"], token, before, *ids)
 
 
-async def release_lease(backend: Backend, opened: Opened, begun: Begun) -> None:
-    """Release the lease, so the next writer need not wait until it expires."""
+def code_of(error: Exception) -> str:
+    """The code of an error: what a store is told of it, without its text."""
+    return Problem.of("storage", error, recoverable=False).code
+
+
+async def release_lease(backend: Backend, opened: Opened, begun: Begun, error: Exception | None = None) -> None:
+    """Release the lease, so the next writer need not wait until it expires. `error`: what this writer failed with."""
     try:
-        await renewal(backend, opened, begun, lease=0)
+        await renewal(backend, opened, begun, lease=0, error=error)
     except Exception as error:  # it expires by itself
         log.info("the lease was not released: %s (stream %s)", type(error).__name__, opened.stream_id)
 
 
-def renewal(backend: Backend, opened: Opened, begun: Begun, lease: int) -> Call[Lease]:
+def renewal(backend: Backend, opened: Opened, begun: Begun, lease: int, error: Exception | None = None) -> Call[Lease]:
     """The call that renews the lease, in ms; 0 releases it."""
-    space = opened.turn.memory_space_id
-    return Streams(backend).renew(stream_id=opened.stream_id, memory_space_id=space, epoch=begun.epoch, lease=lease)
+    return Streams(backend).renew(
+        stream_id=opened.stream_id,
+        memory_space_id=opened.turn.memory_space_id,
+        epoch=begun.epoch,
+        lease=lease,
+        last_error=code_of(error) if error else None,
+    )
 
 
 def milliseconds(time: timedelta) -> int:

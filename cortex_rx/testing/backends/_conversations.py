@@ -183,6 +183,36 @@ async def a_conversation_of_others_stays(b: Bench) -> None:
     b.same((await _talk(b) or {})["participants"], {"userId": "bob", "participantId": "p"}, "its participants then")
 
 
+@PROMISES.add("streams:renew", "streams:append", "conversations:get", "streams:interrupted", "streams:get")
+async def a_pending_exchange_says_what_it_failed_with(b: Bench) -> None:
+    """The error with which a writer released a stream is told until another lease is given."""
+
+    async def told() -> list[str | None]:
+        talk = await _talk(b) or {"pending": [{}]}
+        (stream,) = await b.ask("streams:list", conversationId="c")
+        return [row.get("lastError") for row in (talk["pending"][0], stream, await b.stream() or {})]
+
+    await b.begin(lease=60_000)
+    b.same(await told(), [None] * 3, "lastError before a failure")
+    await b.append(0, "half", lease=0, lastError="MODEL_GONE")
+    b.same(await told(), ["MODEL_GONE"] * 3, "lastError after an append with it")
+    b.same((await b.ask("streams:interrupted"))[0].get("lastError"), "MODEL_GONE", "lastError in interrupted")
+    await b.append(4, " of it")
+    b.same(await told(), ["MODEL_GONE"] * 3, "lastError after an append without a lease")
+    await b.append(10, "!", lease=60_000)
+    b.same(await told(), [None] * 3, "lastError after another lease")
+    await b.do("streams:renew", streamId="st", epoch=1, lease=0, lastError="TIMEOUT")
+    b.same(await told(), ["TIMEOUT"] * 3, "lastError after a renew with it")
+    await b.do("streams:renew", streamId="st", epoch=1, lease=0)
+    b.same(await told(), [None] * 3, "lastError after a renew without it")
+    await b.do("streams:renew", streamId="st", epoch=1, lease=0, lastError="TIMEOUT")
+    await b.begin()
+    b.same(await told(), [None] * 3, "lastError after another begin")
+    await b.do("streams:renew", streamId="st", epoch=2, lease=0, lastError="TIMEOUT")
+    await b.finalize("whole", epoch=2, attempt=1)
+    b.same((await b.stream() or {}).get("lastError"), None, "lastError of a stream that has ended")
+
+
 @PROMISES.add("streams:list", "streams:interrupted")
 async def the_streams_of_a_conversation_are_listed(b: Bench) -> None:
     """streams:list gives the streams of a conversation, newest first, without those that are gone; interrupted may be

@@ -171,6 +171,7 @@ class PendingExchange(TypedDict):
     updatedAt: int
     position: int
     leaseUntil: NotRequired[int]
+    lastError: NotRequired[str]
 
 
 class ConversationWithMessages(TypedDict):
@@ -324,6 +325,7 @@ class Stream(TypedDict):
     updatedAt: int
     owned: bool
     leaseUntil: NotRequired[int]
+    lastError: NotRequired[str]
     mark: NotRequired[Any]
     resumeState: NotRequired[Any]
     reason: NotRequired[str]
@@ -363,6 +365,7 @@ class InterruptedStream(TypedDict):
     createdAt: int
     updatedAt: int
     leaseUntil: NotRequired[int]
+    lastError: NotRequired[str]
 
 
 class ListedStream(TypedDict):
@@ -381,6 +384,7 @@ class ListedStream(TypedDict):
     createdAt: int
     updatedAt: int
     leaseUntil: NotRequired[int]
+    lastError: NotRequired[str]
     state: Literal["open", "finished", "empty"]
     owned: bool
     reason: NotRequired[str]

@@ -106,6 +106,7 @@ class Streams:
         lease: int | None = None,
         mark: Any = LEFT_OUT,
         state: Any = LEFT_OUT,
+        last_error: str | None = None,
     ) -> Call[Appended]:
         """Adds to the text of an attempt.
 
@@ -125,6 +126,8 @@ class Streams:
             args["mark"] = mark
         if state is not LEFT_OUT:
             args["state"] = state
+        if last_error is not None:
+            args["lastError"] = last_error
         return Call(self._backend.mutation, "streams:append", args)
 
     def finalize(
@@ -198,7 +201,15 @@ class Streams:
             args["reason"] = reason
         return Call(self._backend.mutation, "streams:close", args)
 
-    def renew(self, *, stream_id: str, memory_space_id: str, epoch: int, lease: int | None = None) -> Call[Lease]:
+    def renew(
+        self,
+        *,
+        stream_id: str,
+        memory_space_id: str,
+        epoch: int,
+        lease: int | None = None,
+        last_error: str | None = None,
+    ) -> Call[Lease]:
         """The sign of life of a writer that has nothing to write: a new lease from now on.
 
         Raises `StreamNotFound`, `Fenced`.
@@ -206,6 +217,8 @@ class Streams:
         args: dict[str, Any] = {"streamId": stream_id, "memorySpaceId": memory_space_id, "epoch": epoch}
         if lease is not None:
             args["lease"] = lease
+        if last_error is not None:
+            args["lastError"] = last_error
         return Call(self._backend.mutation, "streams:renew", args)
 
     def stop(self, *, stream_id: str, memory_space_id: str) -> Call[StopRequest]:

@@ -40,7 +40,7 @@ __all__ = [
 
 # A stream, with the columns of its answer's text, and with the end of its conversation.
 _STREAM = (
-    "SELECT streams.*, length, indexed, lead, writes, touched, lease, term, mark, resume_state,"
+    "SELECT streams.*, length, indexed, lead, writes, touched, lease, term, failure, mark, resume_state,"
     " (SELECT message_count FROM conversations WHERE conversations.seq = conversation_seq) AS message_count,"
     " (SELECT exchange FROM messages WHERE messages.conversation = conversation_seq ORDER BY position DESC LIMIT 1)"
     " AS last_exchange FROM streams LEFT JOIN texts ON texts.id = answer"
@@ -152,7 +152,7 @@ def writer_state(tx: Transaction, args: dict[str, Any], *, at_end: bool = True) 
     lease = args.get("lease")
     until = None if lease is None else _until(tx, lease)
     mark, state = (text_store.as_json(args, name) if at_end else None for name in ("mark", "state"))
-    return until, lease, mark, state
+    return until, lease, mark, state, args.get("lastError")
 
 
 def renew(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def renew(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if stream["state"] != "open":
         return {}
     given = {"lease": _until(tx, args["lease"]), "term": args["lease"]}
-    tx.db.execute("UPDATE texts SET lease = :lease, term = :term WHERE id = :text", given | {"text": stream["answer"]})
+    text_store.save_writer_state(tx, stream["answer"], writer_state(tx, args))
     return {**lease_field(tx, given), **stop_field(stream)}
 
 

@@ -93,6 +93,7 @@ def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
         "updatedAt": _updated(stream, stream),
         "owned": leases.is_owned(tx, stream),
         **leases.lease_field(tx, stream),
+        **_failure_field(stream),
         **(resume_fields(stream) if stream["state"] == "open" else end_fields(stream)),
     }
 
@@ -146,7 +147,7 @@ def _index(text: sqlite3.Row) -> int:
     return index if isinstance(index, int) else int(text["writes"])
 
 
-_LISTED = "SELECT streams.*, length, touched, lease, term FROM streams JOIN texts ON texts.id = answer"
+_LISTED = "SELECT streams.*, length, touched, lease, term, failure FROM streams JOIN texts ON texts.id = answer"
 
 
 _OF_CONVERSATION = " WHERE conversation_seq = (SELECT seq FROM conversations WHERE space = ? AND id = ?)"
@@ -205,4 +206,9 @@ def _listed(tx: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
         "createdAt": stream["created"],
         "updatedAt": _updated(stream, stream),
         **leases.lease_field(tx, stream),
+        **_failure_field(stream),
     }
+
+
+def _failure_field(stream: sqlite3.Row) -> dict[str, str]:
+    return {} if stream["failure"] is None else {"lastError": stream["failure"]}

@@ -146,7 +146,7 @@ def _append(tx: Transaction, stream: sqlite3.Row, args: dict[str, Any]) -> tuple
             raise _conflict(stream)
         if start:
             raise Gap(0, start)
-        text = _restart(tx, stream, attempt, (stream["lease"], stream["term"], None, None))
+        text = _restart(tx, stream, attempt, (stream["lease"], stream["term"], None, None, None))
         state = (0, 0, 0)
     else:
         text = int(stream["answer"])
