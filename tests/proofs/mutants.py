@@ -79,7 +79,7 @@ def no_flush_on_cancel(patch: pytest.MonkeyPatch) -> None:
     """What has come since the last write is dropped when the stream is cut off."""
     store = PendingText.store
 
-    async def stored(self: PendingText, *, release: bool = False) -> PartialStored:
+    async def stored(self: PendingText, *, release: bool = False, error: Exception | None = None) -> PartialStored:
         if not release:
             return await store(self)
         self.texts.clear()
@@ -133,6 +133,18 @@ def the_source_is_not_compared(patch: pytest.MonkeyPatch) -> None:
 def no_break_is_noted(patch: pytest.MonkeyPatch) -> None:
     """A reader is not told what was lost with the process that showed it."""
     patch.setattr(leases, "log_takeover", lambda tx, stream: None)
+
+
+@mutant
+def the_order_of_ending(patch: pytest.MonkeyPatch) -> None:
+    """An exchange comes last in its conversation when it ends, whenever it was asked."""
+    patch.setattr(conversations, "_place", lambda tx, conversation, exchange, count: count)
+
+
+@mutant
+def a_conversation_of_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A conversation stays when its only exchange was taken back."""
+    patch.setattr(conversations, "leave", lambda tx, space, conversation: None)
 
 
 @mutant

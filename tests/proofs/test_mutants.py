@@ -103,6 +103,8 @@ FOUND_BY: dict[str, tuple[str, ...]] = {
     "a lease of the future is one": ("conformance under faults",),
     "no claim": ("conformance under faults",),
     "the source is not compared": ("crash enumeration",),
+    "the order of ending": ("conformance under faults", "state machine"),
+    "a conversation of nothing": ("conformance under faults", "state machine"),
     "told before the shared commit": ("shared commits", "state machine"),
     "a failed shared commit is told as done": ("shared commits", "state machine"),
     "no break is noted": ("conformance under faults",),

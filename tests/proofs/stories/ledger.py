@@ -26,6 +26,10 @@ class Ledger:
         """Up to which epoch a stream was taken back or deleted, or may have been: that of a call whose process died
         with it.
         """
+        self.ids: dict[_Stream, tuple[list[str], list[str]]] = {}
+        """Of each stream the ids of its messages and of its memories."""
+        self.asked: dict[_Stream, tuple[str, set[_Stream]]] = {}
+        """Of each stream its conversation, and those that had certainly been begun before it was first begun."""
         self.broken: list[str] = []
         self._memories: dict[tuple[str, str], _Stream] = {}
 
@@ -38,6 +42,13 @@ class Ledger:
         stream = (args["memorySpaceId"], args.get("streamId", ""))
         newest = self.epochs.get(stream, 0)
         until: float | None = None
+        if path == "streams:begin":
+            begun = {
+                one
+                for one in self.ids
+                if self.asked.get(one, ("",))[0] == args["conversationId"] and one[0] == stream[0]
+            }
+            self.asked.setdefault(stream, (args["conversationId"], begun - {stream}))
         if path == "streams:rollback":
             until = args["epoch"]
         elif path == "memories:deleteMemory":
@@ -63,6 +74,9 @@ class Ledger:
                 self.broken.append(f"{path} gave the epoch {result['epoch']} after {newest}")
             self.epochs[stream] = max(self.epochs.get(stream, 0), int(result["epoch"]))
             self._memories[space, result["memoryId"]] = stream
+            ids = result["messageIds"], result["memoryIds"]
+            if self.ids.setdefault(stream, ids) != ids and stream not in self.gone:
+                self.broken.append(f"{path} gave the ids {ids} after {self.ids[stream]}")
         elif path in _WRITING:
             stream = (space, args["streamId"])
             if args["epoch"] < newest:
@@ -86,6 +100,26 @@ class Ledger:
             assert stored, f"stream {stream} is gone, though text of it was acknowledged"
             what = f"acknowledged to {end} of attempt {attempt}, stored is {stored[1]} of {stored[0]}"
             assert stored >= (attempt, end), what
+        for space, conversation in {(space, conversation) for (space, _), (conversation, _) in self.asked.items()}:
+            await self._check_order(backend, space, conversation)
+
+    async def _check_order(self, backend: Backend, space: str, conversation: str) -> None:
+        """A conversation has its exchanges, ended or not, in the order of asking, under the ids that were told."""
+        talk = await backend.query("conversations:get", {"memorySpaceId": space, "conversationId": conversation})
+        if talk is None:
+            return
+        assert talk["messageCount"] == len(talk["messages"]) and (talk["messages"] or talk["pending"])
+        places = {message["id"]: float(at) for at, message in enumerate(talk["messages"])}
+        for number, one in enumerate(talk["pending"]):
+            places.setdefault(one["messageIds"][0], one["position"] - 1 + (number + 1) / (len(talk["pending"]) + 1))
+        there = {
+            stream: places[ids[0][0]]
+            for stream, ids in self.ids.items()
+            if stream[0] == space and stream not in self.gone and ids[0][0] in places
+        }
+        for stream, place in there.items():
+            for before in self.asked[stream][1] & there.keys():
+                assert there[before] < place, f"{stream} was begun after {before}, and stands before it"
 
 
 class _Watched:

@@ -77,7 +77,7 @@ class Writing:
         await asyncio.gather(*running)
         over.set()
         assert not ledger.broken, ledger.broken
-        await self._judge(sim, acknowledged, await reader)
+        await self._judge(sim, ledger, acknowledged, await reader)
 
     async def _writer(self, sim: Simulation, ledger: Ledger, number: int, acknowledged: list[str], calm: bool) -> None:
         process = sim.process("" if calm else sim.plan(PIECES, kinds=KINDS))
@@ -167,7 +167,7 @@ class Writing:
             await backend.close()
         return seen
 
-    async def _judge(self, sim: Simulation, acknowledged: list[str], seen: str) -> None:
+    async def _judge(self, sim: Simulation, ledger: Ledger, acknowledged: list[str], seen: str) -> None:
         backend = self._make(sim)
         try:
             rows = await backend.query("memories:list", {"memorySpaceId": "s", "includePartial": True})
@@ -181,6 +181,9 @@ class Writing:
         text = rows[0]["content"]
         contents = [message["content"] for message in said["messages"]]
         assert contents == ["What is it?", text], f"the conversation is {contents}"
+        (ids,) = ledger.ids.values()
+        stored = [message["id"] for message in said["messages"]], [row["memoryId"] for row in rows[::-1]]
+        assert stored == ids and said["pending"] == [], f"stored as {stored}, told {ids}"
         found = [(int(epoch), int(piece)) for epoch, piece in PIECE.findall(text)]
         assert "".join(f"({epoch}.{piece}😀)" for epoch, piece in found) == text, f"a piece is cut: {text}"
         assert sorted(set(found)) == found, f"pieces stand twice, or in another order than they were written: {text}"
