@@ -40,15 +40,15 @@ _SHARES = {
 }
 _WHENS = ("inside", "before", "commit", "after")
 _STATEMENTS = {
-    "streams:begin": 11,
+    "streams:begin": 13,
     "streams:append": 12,
-    "streams:finalize": 38,
+    "streams:finalize": 36,
     "streams:takeOver": 12,
     "streams:renew": 3,
-    "streams:close": 28,
-    "streams:rollback": 34,
+    "streams:close": 27,
+    "streams:rollback": 35,
     "streams:issueToken": 4,
-    "streams:finish": 42,
+    "streams:finish": 40,
     "open file": 12,
     "close file": 2,
 }
