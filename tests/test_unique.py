@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import dataclasses
 import io
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 from syrupy.extensions.amber.serializer import AmberDataSerializer
 
-from cortex_rx import AnswerStopped, Cortex, ResumeFrom, Spool, SqliteBackend, replayable
+import cortex_rx
+from cortex_rx import AnswerStopped, Cortex, ResumeFrom, SqliteBackend, replayable
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, ResumableStreamError
 from cortex_rx.events import Begun, Opened, StreamEvent, from_json, to_json
 from cortex_rx.models.options import ResumeStreamParams
@@ -80,6 +82,7 @@ async def got(cortex: Cortex) -> dict[str, Any]:
     found["search"] = await memory.search("s", "so")
     found["conversation"] = await cortex.conversations.get("c", "s")
     found["conversations"] = await cortex.conversations.list("s")
+    found["streams"] = await memory.streams("s", "c")
     found["history"] = await cortex.conversations.get_history("c", "s")
     found["answers"] = [answer, broken, taken, stopped]
     letter = {"memorySpaceId": "s", "memoryId": "m"}
@@ -198,7 +201,7 @@ def test_all_of_it_is_the_same_each_time(virtual: Any, make_backend: Any, tmp_pa
 
     async def main(folder: Path) -> dict[str, Any]:
         folder.mkdir()
-        async with make_backend() as backend, Cortex(backend, spool=Spool(folder / "s.db", clock=wall)) as cortex:
+        async with make_backend() as backend, Cortex(backend, spool=folder / "s.db") as cortex:
             found = await got(cortex)
         del found["cortex"], found["answers"]
         found["params"] = found["params"].model_dump(exclude={"response_stream"})
@@ -218,6 +221,20 @@ def test_all_of_it_is_the_same_each_time(virtual: Any, make_backend: Any, tmp_pa
     ids["streams"] = [one.stream_id for name, events in found.items() if "events" in name for one in events[:1]]
     ids["memories"] = [memory.memory_id for memory in found["list"]]
     assert ids == snapshot  # and in every other run of this test
+
+
+def test_ids_and_random_numbers_come_from_one_place() -> None:
+    """Others could not be counted. The tools of tests have seeds of their own."""
+    package = Path(cortex_rx.__file__).parent
+    makes_ids = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if "testing" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and {"uuid", "secrets", "random"} & {getattr(node, "module", ""), *(name.name for name in node.names)}
+    }
+    assert makes_ids == {"unique.py"}
 
 
 def test_out_of_the_block_nothing_is_counted() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+import time
 import weakref
 from collections.abc import Mapping
 from datetime import timedelta
@@ -91,7 +92,7 @@ class Cortex:
         if spool is None:
             spool = given.get(SPOOL) or bool(getattr(self._backend, "remote", False))
             spool = False if spool == "off" else spool
-        self._spool = spool if isinstance(spool, Spool) else _spool(store, spool)
+        self._spool = spool if isinstance(spool, Spool) else _spool(store, spool, self._backend)
         self._spooling = spool is not False
         self._running: dict[asyncio.Task[Any], Shared[Any, Any]] = {}
         self._closed = False
@@ -201,19 +202,22 @@ def _open(store: object) -> Backend:
     return SqliteBackend(path if path == ":memory:" else Path(path))
 
 
-def _spool(store: object, given: object) -> Spool:
-    """The spool at the given path, or beside the store's file, or, without such a file, in the current folder."""
+def _spool(store: object, given: object, backend: Backend) -> Spool:
+    """The spool at the given path, or beside the store's file, or, without such a file, in the current folder.
+
+    It has the clock of the store, if that is in this process."""
+    clock = backend.clock if isinstance(backend, SqliteBackend) else time.time
     if not isinstance(given, bool):
         if not isinstance(given, str | os.PathLike):
             raise InvalidArgument("spool", type(given).__name__, "a path, a Spool, True or False")
         try:
-            spool = Spool(given)
+            spool = Spool(given, clock=clock)
         except InvalidArgument as error:
             raise InvalidArgument("spool", error.given, error.accepted) from None
     elif isinstance(store, str | os.PathLike) and (path := os.fsdecode(store)) != ":memory:":
-        spool = Spool(Path(path).with_name(f"{Path(path).stem}-spool.db"))
+        spool = Spool(Path(path).with_name(f"{Path(path).stem}-spool.db"), clock=clock)
     else:
-        spool = Spool(DEFAULT_SPOOL)
+        spool = Spool(DEFAULT_SPOOL, clock=clock)
     if isinstance(store, str | os.PathLike) and os.path.abspath(os.fsdecode(store)) == spool.path:
         raise InvalidArgument("spool", spool.path, "another file than the store's")
     return spool

@@ -94,7 +94,8 @@ class SqliteBackend:
         # Absolute from now on, so that a change of the working directory does not matter.
         where = name if name == ":memory:" else os.path.abspath(name)
         self._settings = Settings(where, read_only, busy_timeout, max_page_count)
-        self._clock = clock
+        self.clock: Callable[[], float] = clock
+        """Epoch seconds, by which it says when something was stored."""
         self._new_id = new_id
         self._closed = False
         self._writing = threading.Lock()  # held while a transaction runs; inline executors may run on several threads
@@ -153,7 +154,7 @@ class SqliteBackend:
         )
 
     def _transaction(self, db: sqlite3.Connection) -> Transaction:
-        return Transaction(db, round(self._clock() * 1000), self._new_id)
+        return Transaction(db, round(self.clock() * 1000), self._new_id)
 
     async def close(self) -> None:
         """Finish running operations and release threads, connections and the -wal file. A second call does nothing."""

@@ -285,7 +285,7 @@ def leaves_the_source():
         (mutates, Promise.ORDER, "Delta 'HEL' @0 was changed"),
         (doubles, Promise.ORDER, "Delta 'Hel' @0 came once and went out 2 times"),
         (reorders, Promise.ORDER, r"Stranger\(number=1\) went out before Custom tool_call"),
-        (delays, Promise.AT_ONCE, "Waiting .* was held for 0.05 s"),
+        (delays, Promise.AT_ONCE, "Waiting:? .* was held for 0.05 s"),
         (awaits, Promise.AT_ONCE, "only after something was awaited"),
         (loses_the_tail, Promise.ORDER, "came and never went out"),
         (loses_the_tail_on_an_error, Promise.AT_ONCE, "was held"),
