@@ -405,26 +405,26 @@ class Reader(AsyncIterator[U], Generic[M, U]):
             self._future = partial(asyncio.Future[None], loop=mailbox.flow._loop)
         # `Mailbox.__anext__`, in one frame: this runs for every token.
         if mailbox.reading:
-            mailbox.reading = 0
             gate = mailbox.gate
             gate.held -= 1.0
             if gate.waiting:
                 gate.release(0)
-        items = mailbox.items
-        try:
-            while not items:
-                if mailbox.end:
-                    self._at_end(mailbox.end)
-                if mailbox.reader is not None and not mailbox.reader.done():
-                    raise RuntimeError(TWO_READ)
-                mailbox.reader = waiter = self._future()
-                await waiter
-        except BaseException:
-            del self  # the traceback would keep a reader that is dropped from leaving
-            raise
+        items: deque[U] = mailbox.items
+        if not items:
+            mailbox.reading = 0
+            try:
+                while not items:
+                    if mailbox.end:
+                        self._at_end(mailbox.end)
+                    if mailbox.reader is not None and not mailbox.reader.done():
+                        raise RuntimeError(TWO_READ)
+                    mailbox.reader = waiter = self._future()
+                    await waiter
+            except BaseException:
+                del self  # the traceback would keep a reader that is dropped from leaving
+                raise
         mailbox.reading = 1
-        item: U = items.popleft()
-        return item
+        return items.popleft()
 
     def _at_end(self, end: Exception | bool) -> NoReturn:
         if end is True and not self._parted:

@@ -71,7 +71,7 @@ class _Mailbox(ReaderMailbox[StreamEvent, U]):
 class _TextMailbox(_Mailbox[str]):
     def __init__(self, fold: ResultFold, flow: FlowScheduler, capacity: float) -> None:
         super().__init__(fold, flow, capacity)
-        self._position, self._any = copy(fold.position), fold.offset > 0
+        self._position = copy(fold.position)
         self._shown = self._position.attempt  # the attempt that is shown; -1 once the text has begun again
         self._until: tuple[int, int] | None = None  # how far the shown text came before it began again
         if fold.text:
@@ -81,7 +81,6 @@ class _TextMailbox(_Mailbox[str]):
 
     def deliver(self, item: StreamEvent) -> None:
         if type(item) is Delta and item.attempt == self._shown:
-            self._any = True
             self.gate.held += 1.0  # `on_next`, inlined: this runs for every token
             self.items.append(item.text)
             if (reader := self.reader) is not None:
@@ -95,16 +94,15 @@ class _TextMailbox(_Mailbox[str]):
 
     def _other(self, item: StreamEvent) -> None:
         move = self._position.take(item)
-        if move in (Move.ANEW, Move.CUT):
-            if not self._any:
-                self._shown = self._position.attempt
-            elif self._until is None:
+        if move in (Move.ANEW, Move.CUT) and self._until is None:
+            if self.fold.before[1]:
                 self._shown, self._until = -1, self.fold.before
+            else:  # nothing has been shown
+                self._shown = self._position.attempt
         if isinstance(item, Delta | Replayed) and item.text and move is not Move.OTHER:
             if self._shown < 0:
                 self.on_error(TextDiverged("the text began again; this reader had seen other text"))
             else:
-                self._any = True
                 self.on_next(item.text)
 
     def seen(self) -> tuple[int, int]:
@@ -240,7 +238,11 @@ class _EventReader(AnswerReader[StreamEvent]):
     __slots__ = ()
 
     async def __anext__(self) -> StreamEvent:
-        event = await super().__anext__()
+        try:
+            event = await super().__anext__()
+        except BaseException:
+            del self  # as in `Reader.__anext__`
+            raise
         if isinstance(event, Ended):
             self._shared.detach()
         assert isinstance(self._mailbox, _EventMailbox)
@@ -252,7 +254,11 @@ class _PieceReader(AnswerReader[TextPiece]):
     __slots__ = ()
 
     async def __anext__(self) -> TextPiece:
-        text, anew, seen = cast("tuple[str, bool, tuple[int, int]]", await super().__anext__())
+        try:
+            text, anew, seen = cast("tuple[str, bool, tuple[int, int]]", await super().__anext__())
+        except BaseException:
+            del self  # as in `Reader.__anext__`
+            raise
         cast("_PieceMailbox", self._mailbox).position = seen
         return TextPiece(text, anew, self.position)
 

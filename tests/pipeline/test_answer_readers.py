@@ -185,6 +185,46 @@ def test_a_reader_of_cx_text_that_is_cancelled_goes_on(tmp_path: Path) -> None:
     played(tmp_path, main)
 
 
+@pytest.mark.parametrize("kind", ["text", "pieces", "events"])
+def test_a_reader_has_left_with_its_cancelled_task_though_the_task_is_held(tmp_path: Path, kind: str) -> None:
+    """Its exception lives on with the task, and the traceback with the exception."""
+
+    async def main(places: Places) -> None:
+        answer = places.client().memory.remember_stream(source("one ", 1000), **TURN)
+
+        async def read() -> None:
+            async for _ in kinds(answer)[kind]:
+                pass
+
+        task = asyncio.ensure_future(read())
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.sleep(1.1)  # longer than `linger`
+        with pytest.raises(AnswerStopped):
+            await answer
+        assert task.cancelled()
+
+    played(tmp_path, main)
+
+
+def test_a_text_that_begins_again_twice_is_not_shown_to_a_reader_of_the_first(tmp_path: Path) -> None:
+    async def main(places: Places) -> None:
+        answer = places.client().memory.remember_stream(
+            restart(source("one ", 1, ConnectionResetError(), ConnectionResetError(), "uno")),
+            {"maxRetries": 2, "retryDelay": 1},
+            **TURN,
+        )
+        texts, seen = aiter(answer), list[str]()
+        with pytest.raises(TextDiverged):
+            async for text in texts:
+                seen.append(text)
+        assert seen == ["one "]
+        assert texts.position == Position(4, 0, 1)
+        assert (await answer).full_response == "uno"
+
+    played(tmp_path, main)
+
+
 # --- where a reader is ------------------------------------------------------------------------------------------------
 
 
