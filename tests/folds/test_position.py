@@ -44,7 +44,7 @@ from cortex_rx.operators._support.hook_feed import HookFeed
 from cortex_rx.operators._support.pending import PendingText
 from cortex_rx.operators._support.recovery import Recovery
 from cortex_rx.operators._support.rewriter import Text, at_once
-from cortex_rx.pipeline.answer import _TextReader
+from cortex_rx.pipeline.answer import _TextMailbox
 from cortex_rx.testing import run_virtual
 
 OPENED = Opened(Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada"), "stream-1", 0.0)
@@ -301,8 +301,10 @@ def test_what_shows_text_agrees(events):
     assert (rewritten.text, rewritten.attempt) == (truth.text, truth.attempt)
 
     async def main():
-        reader = _TextReader(ResultFold(), FlowScheduler(), 1000)
+        fold = ResultFold()
+        reader = _TextMailbox(fold, FlowScheduler(), 1000)
         for event in events:
+            fold.add(event)
             if not isinstance(event, Ended):  # there a reader of text leaves
                 reader.deliver(event)
         source = rx.from_iterable(events)

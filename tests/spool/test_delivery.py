@@ -353,7 +353,7 @@ async def test_a_complete_answer_replaces_one_that_was_ended_as_incomplete(
     whole = outcome == "delivered" and bool(rest)
     message = (await store.query("conversations:get", {"memorySpaceId": SPACE, "conversationId": "c-1"}))["messages"][1]
     assert ("incomplete" in (message.get("metadata") or {})) is not whole
-    assert (message["id"] == ended["messages"][1]["id"]) is not whole
+    assert message["id"] == ended["messages"][1]["id"], "it has had its id since begin"
     words = await store.query("memories:search", {"memorySpaceId": SPACE, "query": end.split()[-1]})
     assert end[:20] in [row["content"][:20] for row in words]
 
