@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from cortex_rx import Cortex
+from cortex_rx import Cortex, StreamEndEvent
 
 
 class Model:
@@ -27,6 +27,7 @@ class Model:
 
     def __init__(self) -> None:
         self.asked = self.closed = 0
+        self.ends: list[StreamEndEvent] = []
 
     async def __call__(self) -> AsyncIterator[str]:
         return self._numbers()
@@ -63,7 +64,12 @@ def server(tmp_path: Path) -> Iterator[tuple[str, dict[str, Model], Path]]:
     @app.post("/chat/{which}")
     async def chat(which: str, question: str) -> StreamingResponse:
         answer = app.state.cortex.memory.remember_stream(
-            models[which], memory_space_id="s", conversation_id=question, user_message=question, agent_id="helper"
+            models[which],
+            {"hooks": {"on_end": models[which].ends.append}},
+            memory_space_id="s",
+            conversation_id=question,
+            user_message=question,
+            agent_id="helper",
         )
 
         async def body() -> AsyncIterator[str]:
@@ -110,12 +116,14 @@ async def test_a_client_that_goes_away_leaves_its_text_in_the_file(server: tuple
                     break
 
         async def kept() -> list[Any]:
-            return [row for row in (await client.get("/stored")).json() if models["long"].closed]
+            return [row for row in (await client.get("/stored")).json() if models["long"].ends]
 
         (partial,) = await until(kept)
         assert partial["is_partial"]
         assert partial["content"].startswith(got)
         assert partial["partial_metadata"]["userMessage"] == "count"
+        (end,) = models["long"].ends
+        assert (end.outcome, end.stopped, end.stored_length) == ("kept", "left", len(partial["content"]))
     assert (models["long"].asked, models["long"].closed) == (1, 1)
 
 
@@ -126,6 +134,8 @@ async def test_several_clients_get_and_store_their_own_answers(server: tuple[str
         calls = [client.post("/chat/short", params={"question": f"q{number}"}) for number in range(8)]
         responses = await asyncio.gather(*calls)
         assert [response.text for response in responses] == [whole] * 8
+    ends = server[1]["short"].ends
+    assert [(end.outcome, end.stopped, end.length) for end in ends] == [("remembered", None, len(whole))] * 8
     async with Cortex(path) as cortex:
         for number in range(8):
             conversation = await cortex.conversations.get(f"q{number}", "s")
