@@ -402,7 +402,8 @@ class Reader(AsyncIterator[U], Generic[M, U]):
             if self._parted:
                 raise StopAsyncIteration
             self._mailbox = mailbox = self._shared._join(self._kind)
-            self._future = partial(asyncio.Future[None], loop=mailbox.flow._loop)
+            # Not `Future[None]`: each call of an alias tries in vain to note it in what it makes.
+            self._future: Callable[[], asyncio.Future[None]] = partial(asyncio.Future, loop=mailbox.flow._loop)
         # `Mailbox.__anext__`, in one frame: this runs for every token.
         if mailbox.reading:
             gate = mailbox.gate
