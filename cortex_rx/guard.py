@@ -48,12 +48,13 @@ def rewriting(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
     'stop'
     """
     if isinstance(source, FlowObservable):
+        source.rewrites = True
         return source
 
     def subscribe(
         observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        if isinstance(scheduler, FlowScheduler) and isinstance(scheduler.witness, _Guard):
+        if isinstance(scheduler, FlowScheduler) and scheduler.witness is not None:
             scheduler.witness.rewrites()
         return source.subscribe(observer, scheduler=scheduler)
 
@@ -85,7 +86,7 @@ def guarded(
     ) -> abc.DisposableBase:
         again = flow.reopen_state is not None and flow.reopen_state.emitted  # `Opened` came from an earlier opening
         guard = _Guard(observer, step, ESSENTIAL.intersection(reads), needs_opened and not again, may_be_empty)
-        scope = flow.child(witness=guard) if not isinstance(source, FlowObservable) else flow
+        scope = flow.child(witness=guard)
         guard.upstream.disposable = subscribe(source, guard.on_next, guard.on_error, guard.on_completed, scope)
         return guard.upstream
 

@@ -217,6 +217,47 @@ async def test_an_event_that_is_lost_is_named(what):
     assert shown in stored
 
 
+def own(react):
+    """An operator of a user, in the forms of the engine: `react(event, emit)` for each event."""
+    return passing(lambda emit, flow, end: (lambda event: react(event, emit), None))
+
+
+async def test_an_operator_of_a_user_is_looked_at_too():
+    def twice(event, emit):
+        emit(event)
+        if isinstance(event, Delta):
+            emit(event)
+
+    def forgetful(event, emit):
+        if not isinstance(event, Delta) or event.index != 1:
+            emit(event)
+
+    def shout(event, emit):
+        emit(replace(event, text=event.text.upper()) if isinstance(event, Delta) else event)
+
+    @cx.operator(rewrites=True)
+    def louder():
+        return own(shout)
+
+    @cx.operator(rewrites=True)
+    def fewer():
+        return own(forgetful)
+
+    for react in (twice, forgetful, shout):
+        for before in (True, False):
+            parts = (lambda b: [own(react), default_chain(b)]) if before else None  # noqa: B023
+            between = lambda b: [default_chain(b)[:2], own(react), default_chain(b)[2:]]  # noqa: B023, E731
+            shown, stored, error = await outcome(lambda backend: source().pipe(*(parts or between)(backend)))  # noqa: B023
+            if before and react is shout:  # new text, which is not yet stored
+                assert error is None and shown == stored == "ONE TWO THREE "
+            else:
+                assert isinstance(error, EventsLost) and error.event == "Delta", (react, before)
+                assert stored.startswith(shown)
+    for step, text in ((louder(), "ONE TWO THREE "), (fewer(), "one three ")):
+        shown, stored, error = await outcome(lambda backend: source().pipe(step, default_chain(backend)))  # noqa: B023
+        assert error is None and shown == stored == text
+
+
 async def test_what_may_be_dropped_and_changed():
     chains = {
         "events that no step needs": lambda b: [dropped(Custom), default_chain(b)],

@@ -20,7 +20,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler
 from cortex_rx.engine.scheduler import FlowScheduler, FlowTask, Witness
 from cortex_rx.engine.straight import FlowObservable
 
-__all__ = ["Bordered", "FlowSource"]
+__all__ = ["Bordered", "FlowSource", "witnessed"]
 
 T = TypeVar("T")
 
@@ -44,11 +44,30 @@ class FlowSource(Bordered[T]):
         self._connect = connect
 
     def connect(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
-        return self._connect(observer, FlowScheduler.of(scheduler))
+        flow = FlowScheduler.of(scheduler)
+        if flow.witness is not None:
+            observer, flow = witnessed(self, observer, flow)
+        return self._connect(observer, flow)
+
+
+def witnessed(
+    source: FlowObservable[T], observer: abc.ObserverBase[T], flow: FlowScheduler
+) -> tuple[abc.ObserverBase[T], FlowScheduler]:
+    """The observer and the flow for a source under a witness, which is told of what leaves a source with an origin."""
+    witness = flow.witness
+    assert witness is not None
+    if source.rewrites:
+        witness.rewrites()
+    if source.origin is None:
+        return observer, flow  # an operator of a user: what is told is what it gets
+    witness.enters(source)
+    upstream = flow.child()
+    upstream.witness = None
+    return _Witnessed(observer, witness), upstream
 
 
 class _Witnessed(abc.ObserverBase[T]):
-    """Tells the witness downstream what goes to a stock operator or to code of a user."""
+    """Tells the witness downstream what goes to an operator of a user, or to a stock one."""
 
     def __init__(self, observer: abc.ObserverBase[T], witness: Witness) -> None:
         self._observer, self._witness = observer, witness
@@ -71,11 +90,6 @@ def _subscribed(
     own = not isinstance(scheduler, FlowScheduler)
     flow = scheduler if isinstance(scheduler, FlowScheduler) else _flow_instead_of(scheduler)
     running, connect = SingleAssignmentDisposable(), source.connect
-    if witness := flow.witness:
-        flow = flow.child()  # whose witness is none
-        if source.origin is not None:
-            witness.enters(source)
-            observer = _Witnessed(observer, witness)
 
     def start() -> None:
         try:

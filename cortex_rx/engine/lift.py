@@ -7,7 +7,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 
-from cortex_rx.engine.border import Bordered
+from cortex_rx.engine.border import Bordered, witnessed
 from cortex_rx.engine.scheduler import FlowScheduler, Transform
 
 __all__ = ["lift"]
@@ -38,4 +38,7 @@ class _Lifted(Bordered[U], Generic[T, U]):
         self._connect, self._source = connect, source
 
     def connect(self, observer: abc.ObserverBase[U], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
-        return self._connect(self._source, observer, FlowScheduler.of(scheduler))
+        flow = FlowScheduler.of(scheduler)
+        if flow.witness is not None:
+            observer, flow = witnessed(self, observer, flow)
+        return self._connect(self._source, observer, flow)

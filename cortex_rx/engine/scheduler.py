@@ -89,10 +89,10 @@ async def wait_for_capacity(gates: Sequence[Gate]) -> None:
 
 
 class Witness(Protocol):
-    """Is told what leaves the engine for the stock operators and the code of users right upstream of it."""
+    """Is told what the next observable upstream that has an origin emits, for the operators of users between."""
 
     def enters(self, source: Any, /) -> None:
-        """Other code subscribes to the observable `source` of the engine."""
+        """Other code subscribes to the observable `source`, which has an origin."""
         ...
 
     def left(self, item: Any, /) -> None:
@@ -101,6 +101,10 @@ class Witness(Protocol):
 
     def completed(self) -> None:
         """The source has completed."""
+        ...
+
+    def rewrites(self) -> None:
+        """An operator between may change the items."""
         ...
 
 
@@ -199,7 +203,7 @@ class FlowScheduler(AsyncIOScheduler):
         )
         # A step downstream must see again what was read of the source before it was opened here.
         self.replays_upstream: bool = replays_upstream or (parent is not None and parent.replays_upstream)
-        self.witness: Witness | None = witness  # of the stock operators right upstream, so no child inherits it
+        self.witness: Witness | None = witness or (parent.witness if parent else None)
         self.thrown: asyncio.CancelledError | None = None
         """A foreign cancellation that is being thrown into the source, which came while its task did not read."""
         self._tasks: set[FlowTask] = set()

@@ -36,6 +36,8 @@ class FlowObservable(Observable[T]):
 
     origin: object = None
     """What its maker notes of it, for the steps downstream."""
+    rewrites: bool = False
+    """It may change what it gets, which the witness downstream is told."""
 
     def connect(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Start it for an operator of the engine."""
