@@ -73,7 +73,7 @@ def moderate(judge: Judge, show: Literal["judged", "at once"] = "judged") -> Ope
     async def reading_along(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         docket = Docket()
         async for batch in inbox:
-            if inbox.disposed.is_set():
+            if inbox.disposed:
                 return  # stopped: nobody waits for a verdict
             await rule(docket, batch)
         yield Allowed()
