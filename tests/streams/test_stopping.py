@@ -290,6 +290,29 @@ def test_a_chain_of_one_s_own_is_stopped_too(store: Make, how: str, show: Any) -
     played(main)
 
 
+def test_what_was_stopped_can_be_deleted_when_its_follower_says_so(store: Make) -> None:
+    """There is no `keep_partial=False` here: the request alone could not promise it."""
+
+    async def main() -> None:
+        async with two(store) as (writer, other):
+            answer = writer.memory.remember_stream(Model(), **PARAMS)
+            reader = asyncio.create_task(seen(answer))
+            await asyncio.sleep(1)
+            assert answer.stream_id
+            await other.memory.stop("space", answer.stream_id)
+            async for _ in other.memory.follow("space", answer.stream_id):
+                pass
+            (partial,) = await other.memory.list("space", include_partial=True)
+            await other.memory.delete("space", partial.memory_id)
+            await reader
+            assert await other.memory.count("space", include_partial=True) == 0
+            assert await other.memory.interrupted("space") == []
+            with pytest.raises(StreamNotFound):
+                await other.memory.stop("space", answer.stream_id)
+
+    played(main)
+
+
 def test_while_the_store_is_away_it_says_so_and_the_writer_hears_of_it_later(store: Make) -> None:
     """The request that failed changes nothing. One that was stored is heard of once the writer reaches the store."""
 
