@@ -29,6 +29,7 @@ from cortex_rx.spool.spool import Spool, checked_spool
 __all__ = ["finalize"]
 
 _INTERVAL = 2.0  # seconds between two looks at what passed; the end is seen at once
+_INTERVAL_OF_CHUNKS = 0.25  # the same where each look asks for the embeddings of new chunks
 _BATCH = 2048  # after so many events it looks sooner
 _READS = (Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Custom, Problem)
 
@@ -104,4 +105,5 @@ def finalize(
         raise InvalidArgument("incremental_embeddings", incremental_embeddings, accepted)
     finalizer = Finalizer(backend, extract_content, generate_embedding, most, incremental_embeddings, spool)
     wants = frozenset({*_READS, Chunked} if most else _READS)
-    return beside(finalizer.run, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)
+    interval = _INTERVAL_OF_CHUNKS if incremental_embeddings else _INTERVAL
+    return beside(finalizer.run, interval, capacity=_BATCH, wants=wants, gated=False)
