@@ -31,7 +31,15 @@ class NullStore:
         await asyncio.sleep(0)
         self.calls.append(path)
         if path == "streams:begin":
-            return {"memoryId": "memory-1", "epoch": 1, "attempt": 0, "state": "open"}
+            return {
+                "memoryId": "memory-1",
+                "epoch": 1,
+                "attempt": 0,
+                "state": "open",
+                "conversationId": "c-1",
+                "messageIds": ["message-1", "message-2"],
+                "memoryIds": ["memory-0", "memory-1"],
+            }
         if args["start"] != self._end:
             raise ValueError(f"{path} at {args['start']}, expected at {self._end}")
         self.texts.append(args["text"])
