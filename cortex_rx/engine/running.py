@@ -13,7 +13,7 @@ from reactivex import Observable, abc
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 from cortex_rx.engine.mailboxes import TWO_READ, Mailbox
-from cortex_rx.engine.scheduler import FlowScheduler, Gate, as_exception
+from cortex_rx.engine.scheduler import FlowScheduler, Gate, Keeper, as_exception
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -97,6 +97,7 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
         except BaseException:
             await self._flow.__aexit__()
             raise
+        self._flow.keeper = self._keeper = Keeper(self._flow)
         return outlet
 
     def _on_failed(self, failed: asyncio.Future[None]) -> None:
@@ -104,6 +105,7 @@ class stream(AbstractAsyncContextManager[Mailbox[T]]):
             self._outlet.on_error(cast("Exception", error))
 
     async def __aexit__(self, *_: object) -> None:
+        self._keeper.leave()
         await self._flow.__aexit__()
         self._flow.failed.remove_done_callback(self._on_failed)
 

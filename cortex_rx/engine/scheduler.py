@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from weakref import WeakSet
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -108,12 +109,28 @@ class Witness(Protocol):
         ...
 
 
-class FlowTask(asyncio.Task[None], abc.DisposableBase):
-    """A task of a flow. When the loop ends, the task is stopped as by a dispose.
+_unlisted: WeakSet[asyncio.Task[Any]] = WeakSet()
 
-    When its main task has ended, `asyncio.run` cancels all tasks, before it closes the loop. That must not interrupt a
-    flush. At that time the loop does not run. A timeout inside the work, which cancels its task too, comes while it
-    runs.
+
+def unlisted(task: asyncio.Task[T]) -> asyncio.Task[T]:
+    """Take a task out of `asyncio.all_tasks`; see `FlowTask`."""
+    asyncio.tasks._unregister_task(task)
+    _unlisted.add(task)
+    return task
+
+
+def all_tasks(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
+    """`asyncio.all_tasks`, and the tasks of pipelines, which are not in it."""
+    hidden = {task for task in list(_unlisted) if task.get_loop() is loop and not task.done()}
+    return asyncio.all_tasks(loop) | hidden
+
+
+class FlowTask(asyncio.Task[None], abc.DisposableBase):
+    """A task of a flow. It is not in `asyncio.all_tasks`, so cancelling all tasks of a loop does not reach it.
+
+    A program that shuts down does that, and so does `asyncio.run` before it closes the loop. Such a cancellation must
+    not break into a flush. It reaches the task that runs the pipeline, which disposes this one and waits for it. Where
+    no task does that, a `Keeper` does.
     """
 
     __slots__ = ("_stop", "asked", "closing", "disposed", "on_error")
@@ -126,6 +143,7 @@ class FlowTask(asyncio.Task[None], abc.DisposableBase):
         stop: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(work, loop=loop)
+        unlisted(self)
         self._stop = stop
         self.closing: bool = False
         """Whether its generator is being closed: a dispose does not interrupt that."""
@@ -149,15 +167,39 @@ class FlowTask(asyncio.Task[None], abc.DisposableBase):
         self.asked = True
         super().cancel()
 
+
+class Keeper(asyncio.Task[None]):
+    """Stands in `asyncio.all_tasks` for a pipeline that no task waits for. Cancelling it stops the pipeline.
+
+    It ends when everything of the pipeline has ended and is flushed.
+    """
+
+    def __init__(self, flow: FlowScheduler) -> None:
+        self._left: asyncio.Future[None] = flow.future()
+        self._flow = flow
+        super().__init__(self._keep(), loop=flow._loop)
+
     def cancel(self, msg: Any | None = None) -> bool:
-        """Cancel the task; or, when the loop ends, ask it to stop, and cancel it only after `LIMIT`."""
-        if asyncio._get_running_loop() is not None:
-            return super().cancel(msg)
-        if self.done():
+        """Stop the pipeline."""
+        if self.done() or self._left.done():
             return False
-        self.dispose()
-        self.get_loop().call_later(LIMIT, self.end)
+        self._flow.fail(ForeignCancellation("the pipeline"))
+        self.leave()
         return True
+
+    def leave(self) -> None:
+        """The pipeline is left, or has ended."""
+        if not self._left.done():
+            self._left.set_result(None)
+
+    def end(self) -> None:
+        """Cancel the task itself."""
+        super().cancel()
+
+    async def _keep(self) -> None:
+        await self._left
+        await self._flow.__aexit__()
+        self._flow.keeper = None  # no cycle is left
 
 
 class closing(Generic[T]):
@@ -207,6 +249,7 @@ class FlowScheduler(AsyncIOScheduler):
         self.thrown: asyncio.CancelledError | None = None
         """A foreign cancellation that is being thrown into the source, which came while its task did not read."""
         self._tasks: set[FlowTask] = set()
+        self.keeper: Keeper | None = None
         if parent is not None:
             self.time: Callable[[], float] = parent.time
             return
@@ -301,6 +344,8 @@ class FlowScheduler(AsyncIOScheduler):
             flow._tasks.add(task)
             flow = flow.parent
         task.add_done_callback(self._ended)
+        if self.root in self.detached and self.root.keeper is None:
+            self.root.keeper = Keeper(self.root)
         return task
 
     def invoke_action(self, action: abc.ScheduledAction[U], state: U | None = None) -> abc.DisposableBase:
@@ -324,8 +369,11 @@ class FlowScheduler(AsyncIOScheduler):
                     self.fail(bug)
         elif error := task.exception():
             self.fail(error)
-        if not self.root._tasks:
-            self.detached.discard(self.root)
+        root = self.root
+        if not root._tasks and root in self.detached:
+            self.detached.discard(root)
+            if root.keeper:
+                root.keeper.leave()
 
     def fail(self, error: BaseException) -> None:
         """Code downstream raised when it got an item. The caller gets the error, no operator does."""
@@ -359,7 +407,7 @@ class FlowScheduler(AsyncIOScheduler):
         cancelled: asyncio.CancelledError | None = None
         for seconds in (limit, grace):
             end = self.time() + seconds
-            while (rest := self._tasks - {asyncio.current_task()}) and (left := end - self.time()) > 0:
+            while (rest := self._left()) and (left := end - self.time()) > 0:
                 try:
                     await asyncio.wait(rest, timeout=left)
                 except asyncio.CancelledError as error:
@@ -367,8 +415,17 @@ class FlowScheduler(AsyncIOScheduler):
             for task in rest:
                 log.warning("a task did not end within %s s", seconds)
                 task.end()
+        for task in self._left():
+            asyncio.tasks._register_task(task)  # given up: whoever ends the loop may cancel it once more
         if cancelled:
             raise cancelled
+
+    def _left(self) -> set[FlowTask | Keeper]:
+        """The tasks upstream that still run, but the running one."""
+        tasks: set[FlowTask | Keeper] = {*self._tasks}
+        if self.keeper and not self.keeper.done():
+            tasks.add(self.keeper)
+        return tasks - {asyncio.current_task()}
 
     async def upstream_ended(self, limit: float) -> None:
         """Wait until every task spawned upstream has ended, `limit` seconds at most. No task is cancelled."""

@@ -26,6 +26,7 @@ from types import AsyncGeneratorType, TracebackType
 from typing import Any, NamedTuple, cast
 
 from cortex_rx import validation as check
+from cortex_rx.engine.scheduler import all_tasks
 from cortex_rx.testing._heap import instances, loops, set_aside, thawed
 from cortex_rx.testing._where import name_of, where
 
@@ -138,7 +139,7 @@ def left_on_loop(loop: asyncio.AbstractEventLoop) -> Iterator[_Thing]:
     """
     inner: Any = loop
     current = asyncio.current_task(loop)
-    for task in sorted(asyncio.all_tasks(loop) - {current}, key=lambda task: task.get_name()):
+    for task in sorted(all_tasks(loop) - {current}, key=lambda task: task.get_name()):
         yield _Thing(id(task), f"task {task.get_name()}: {where(task)}", task)
     timers: list[asyncio.TimerHandle] = list(getattr(inner, "_scheduled", ()))
     for timer in sorted(timers, key=asyncio.TimerHandle.when):

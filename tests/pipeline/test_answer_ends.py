@@ -10,7 +10,7 @@ import pytest
 
 from cortex_rx import SqliteBackend, remember_stream
 from cortex_rx.errors import ResumableStreamError
-from cortex_rx.testing import assert_no_leaks, run_virtual, wall
+from cortex_rx.testing import Faulty, assert_no_leaks, run_virtual, wall
 
 TURN: dict[str, Any] = {
     "memory_space_id": "s",
@@ -123,3 +123,83 @@ def test_a_base_exception_of_the_source_is_no_stop(tmp_path: Path) -> None:
     assert type(outcome.cause.__cause__) is Unusual and "Unusual" in str(outcome.cause)
     assert "private" not in f"{outcome.error}{outcome.cause}"
     assert outcome.stored == [("word ", True)] and outcome.lease == [5]
+
+
+# --- Cancelling all tasks of a running loop ---------------------------------------------------------------------------
+
+
+async def endless() -> Any:
+    number = 0
+    while True:
+        await asyncio.sleep(0.01)
+        yield f"word{number} "
+        number += 1
+
+
+class WithTasks(SqliteBackend):
+    """As a client that has tasks of its own: each call is one."""
+
+    async def mutation(self, path: str, args: dict[str, Any]) -> Any:
+        return await asyncio.create_task(self._later(path, args))
+
+    async def _later(self, path: str, args: dict[str, Any]) -> Any:
+        await asyncio.sleep(0.2)
+        return await super().mutation(path, args)
+
+
+SLOW = ", ".join(f"{at} delay 0.4" for at in range(1, 80))
+
+
+@pytest.mark.parametrize("how", ["a task", "a callback", "the main task, too"])
+@pytest.mark.parametrize("times", [1, 2, 50])
+@pytest.mark.parametrize("store", ["well", "slow", "with tasks"])
+@pytest.mark.parametrize("after", [0.05, 1.234, 7.9])
+def test_all_tasks_are_cancelled(tmp_path: Path, how: str, times: int, store: str, after: float) -> None:
+    path, passed = tmp_path / "memory.db", []
+
+    async def reading(answer: Any) -> None:
+        async for text in answer:
+            passed.append(text)
+
+    async def main() -> None:
+        loop, me = asyncio.get_running_loop(), asyncio.current_task()
+        inner = (WithTasks if store == "with tasks" else SqliteBackend)(path, clock=wall)
+        backend = Faulty(inner, SLOW if store == "slow" else "")
+        answer = remember_stream(endless(), backend=backend, **TURN)
+        program = loop.create_task(reading(answer))
+        await asyncio.sleep(after)
+
+        def cancel() -> None:
+            for task in asyncio.all_tasks(loop):
+                if task is not me or how == "the main task, too":
+                    task.cancel()
+
+        try:
+            for _ in range(times):
+                loop.call_soon(cancel) if how == "a callback" else cancel()
+                await asyncio.sleep(0.003)
+            await program
+        finally:
+            if how != "the main task, too":
+                while others := asyncio.all_tasks() - {me}:
+                    await asyncio.wait(others)
+                assert loop.time() < after + 9
+                await backend.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        run_virtual(main())
+
+    async def stored() -> None:
+        async with SqliteBackend(path, clock=wall) as backend:
+            where = {"memorySpaceId": "s"}
+            rows = await backend.query("memories:list", {**where, "includePartial": True})
+            shown = "".join(passed)
+            if not rows:
+                assert not shown
+                return
+            (text,) = [row["content"] for row in rows if row["isPartial"]]
+            assert text.startswith(shown) and len(text) <= len(shown) + 300, "the reader was cancelled a little earlier"
+            (interrupted,) = await backend.query("streams:interrupted", where)
+            assert interrupted["length"] == len(text), "the lease is released"
+
+    run_virtual(stored())

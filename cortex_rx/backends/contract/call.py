@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final, Generic, TypeVar
+
+from cortex_rx.errors import StoreUnavailable
 
 __all__ = ["LEFT_OUT", "Call"]
 
@@ -45,7 +48,13 @@ class Call(Generic[T]):
         self.args: dict[str, Any] = args
 
     def __await__(self) -> Generator[Any, None, T]:
-        return self._function(self.path, self.args).__await__()
+        try:
+            return (yield from self._function(self.path, self.args).__await__())
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # Not this task was cancelled, but one of a store's client, by whoever cancels all tasks of the loop.
+            raise StoreUnavailable("the call was cancelled within the store; it may be repeated") from error
 
     def __repr__(self) -> str:  # without values: they may hold text of a user
         return f"<{self.path} {', '.join(self.args)}>"

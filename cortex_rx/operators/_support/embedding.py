@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 
 from cortex_rx.backends.contract.typed.rows import Range
 from cortex_rx.engine import Inbox
-from cortex_rx.engine.scheduler import ForeignCancellation, cancelled_by_us
+from cortex_rx.engine.scheduler import ForeignCancellation, cancelled_by_us, unlisted
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Chunked, Problem, Replayed, Rewound, StreamEvent
 from cortex_rx.folds.exchange import Exchange
@@ -85,7 +85,7 @@ class ChunkEmbedder:
 
     def _start(self, most: int) -> None:
         while len(self._tasks) < min(most, _AT_ONCE):
-            task = asyncio.create_task(self._ask())
+            task = unlisted(asyncio.create_task(self._ask()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -167,7 +167,9 @@ async def awaited(inbox: Inbox[StreamEvent], value: Any) -> Any:
     if not inspect.isawaitable(value):
         return value
     call = asyncio.ensure_future(value)
-    disposed = asyncio.ensure_future(inbox.until_disposed())
+    if isinstance(call, asyncio.Task) and call is not value:
+        unlisted(call)
+    disposed = unlisted(asyncio.ensure_future(inbox.until_disposed()))
     try:
         await asyncio.wait({call, disposed}, timeout=_CALL, return_when=asyncio.FIRST_COMPLETED)
         if not call.done() and disposed.done():

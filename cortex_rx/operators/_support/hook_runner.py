@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from cortex_rx.engine import Inbox
-from cortex_rx.engine.scheduler import FlowTask, ForeignCancellation
+from cortex_rx.engine.scheduler import FlowTask, ForeignCancellation, unlisted
 from cortex_rx.events import Problem, StreamEvent
 from cortex_rx.models.hooks import (
     Accumulated,
@@ -149,7 +149,7 @@ class HookRunner:
 
     async def _wait(self, calls: asyncio.Task[None], most: float) -> None:
         """Wait until these calls are made, for `most` seconds, or `LATE` if the stream is stopped."""
-        disposed = asyncio.ensure_future(self._inbox.until_disposed())
+        disposed = unlisted(asyncio.ensure_future(self._inbox.until_disposed()))
         try:
             await asyncio.wait({calls, disposed}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
             if disposed.done() and not calls.done():

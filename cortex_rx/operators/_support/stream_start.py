@@ -9,7 +9,7 @@ from functools import partial
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.engine import Inbox
-from cortex_rx.engine.scheduler import cancelled_by_us
+from cortex_rx.engine.scheduler import cancelled_by_us, unlisted
 from cortex_rx.errors import Fenced, StillOwned
 from cortex_rx.events import Begun, Opened, Problem, StreamEvent
 from cortex_rx.operators._support.writing import (
@@ -51,7 +51,7 @@ class StreamStart:
         assert isinstance(opened, Opened)
         failures: list[Exception] = []
         ask = partial(begin_stream, self.backend, opened, new_token() if self.token else None)
-        call = asyncio.ensure_future(retrying(ask, while_streaming(inbox), failures.append))
+        call = unlisted(asyncio.ensure_future(retrying(ask, while_streaming(inbox), failures.append)))
         try:
             await asyncio.wait({call}, timeout=self.wait)
             if failures and is_transient(failures[0]):

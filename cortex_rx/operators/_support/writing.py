@@ -49,7 +49,7 @@ async def begin_stream(backend: Backend, opened: Opened, token: str | None = Non
     args = opened.arguments() | {"lease": milliseconds(LEASE)}
     if token:
         args |= {"token": token_hash(token), "tokenTtl": milliseconds(TOKEN_TTL)}
-    begun: BegunStream = await backend.mutation("streams:begin", args)
+    begun: BegunStream = await Call(backend.mutation, "streams:begin", args)
     before = begun["state"] == "finished"
     ids = tuple(begun["messageIds"]), tuple(begun["memoryIds"])
     return Begun(begun["memoryId"], begun["epoch"], begun["attempt"], token, before, *ids)

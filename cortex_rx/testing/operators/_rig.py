@@ -14,7 +14,7 @@ from reactivex import Observable, abc
 
 from cortex_rx.engine import stream
 from cortex_rx.engine.frames import from_async_iterable
-from cortex_rx.engine.scheduler import ReopenState
+from cortex_rx.engine.scheduler import ReopenState, all_tasks
 from cortex_rx.events import Custom, Delta, Ended, Opened, StreamEvent, Waiting, to_json
 from cortex_rx.models.turn import Turn
 from cortex_rx.testing.diagrams.trace import Trace
@@ -239,7 +239,7 @@ class StepLoop(VirtualLoop):
     def end_all(self) -> None:
         """End spinning code, also code that swallows a cancellation."""
         self.step_at_jump = self.step
-        tasks = asyncio.all_tasks(self)
+        tasks = all_tasks(self)
         for task in tasks:
             asyncio.Task.cancel(task)
         with contextlib.suppress(RuntimeError):  # it keeps spinning

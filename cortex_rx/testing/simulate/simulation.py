@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from cortex_rx.engine.scheduler import all_tasks
 from cortex_rx.testing._where import where
 from cortex_rx.testing.faults.plans import FAULT_KINDS, Fault, FaultKind, Plan
 from cortex_rx.testing.faults.processes import Process
@@ -200,7 +201,7 @@ async def _play(scenario: Scenario, sim: Simulation, loop: _Shuffled) -> None:
     try:
         task = asyncio.ensure_future(scenario(sim))
         if not (await asyncio.wait({task}, timeout=FOREVER))[0]:
-            waiting = sorted(f"{each.get_name()}: {where(each)}" for each in asyncio.all_tasks(loop))
+            waiting = sorted(f"{each.get_name()}: {where(each)}" for each in all_tasks(loop))
             task.cancel()
             await asyncio.wait({task})
             raise AssertionError(f"it did not end within {FOREVER:,.0f} s; waiting: {'; '.join(waiting)}")

@@ -40,9 +40,10 @@ __all__ = ["HOWS", "STORES", "Case", "Outcome", "cancelled"]
 
 PATIENCE = 10.0  # virtual seconds from the last cancellation until all is at rest: 8 s for a flush, and the linger
 
-HOWS = ("run", "reader", "awaiter", "stop", "discard", "shutdown")
+HOWS = ("run", "reader", "awaiter", "stop", "discard", "shutdown", "all tasks", "source")
 """What is cancelled: the task of `run`; the only reader; the task that awaits the answer.  Or what is called: `stop()`,
-`stop` with `keep_partial=False`.  Or the loop ends, as by `asyncio.run`.
+`stop` with `keep_partial=False`.  Or the loop ends, as by `asyncio.run`; or the program cancels all tasks of the
+running loop; or the source cancels the task that reads it, from inside.
 """
 
 STORES = {
@@ -168,6 +169,8 @@ class _Run:
         self.accepted = 0
         self.last = 0.0
         self.calls: list[asyncio.Task[Any]] = []
+        self.main: asyncio.Task[Any] | None = None
+        self.done: asyncio.Task[Any] | None = None
 
     # --- the stream ---------------------------------------------------------------------------------------------------
 
@@ -208,6 +211,14 @@ class _Run:
                 self.calls.append(loop.create_task(stop, name="stop"))
             else:
                 self.calls[0].cancel()
+        elif self.case.how == "all tasks":
+            kept = {asyncio.current_task(loop), self.main, self.done}
+            self.accepted += not task.done()
+            for each in asyncio.all_tasks(loop) - kept:
+                each.cancel()
+        elif self.case.how == "source":
+            if self.model.task and not self.model.task.done():
+                self.accepted += self.model.task.cancel()
         elif self.case.how == "shutdown":
             self.accepted += not task.done()
             if not end.done():
@@ -220,6 +231,7 @@ class _Run:
         end: asyncio.Future[None] = loop.create_future()
         task = loop.create_task(self._call(), name="the caller")
         done = asyncio.create_task(asyncio.wait({task}), name="done")
+        self.main, self.done = asyncio.current_task(), done
 
         def on_place(place: int) -> None:
             if place - start in self.case.places:
@@ -257,7 +269,9 @@ class _Run:
             original = getattr(error, "original_error", None) or error
             name = type(original).__name__
             expected = {"timeout": ["StreamTimeout"], "breaks": ["ConnectionError"], "rollback": ["ConnectionError"]}
-            assert name in expected.get(case.chain, []) or (case.store in _LOST and name == "NotStored"), repr(error)
+            from_inside = case.how == "source" and self.accepted and name == "ForeignCancellation"
+            lost = case.store in _LOST and name == "NotStored"
+            assert name in expected.get(case.chain, []) or lost or from_inside, repr(error)
         else:
             assert result.full_response == self.watch.text
             assert not self.watch.read or self.watch.read == self.watch.text
@@ -308,7 +322,7 @@ class _Run:
         sure = case.spool or case.store not in _LOST
         self.outcome.stored = "whole" if whole else "partial" if partial else "nothing"
         # A recovery that has begun is finished, also when nobody is there any more.
-        taken_back = case.chain == "rollback" and self.model.broke
+        taken_back = case.chain == "rollback" and (self.model.broke or case.how == "source")
         discarded = case.how == "discard" and self.calls and not watch.saw(Ended)
         gone = watch.saw(RolledBack) or discarded or (taken_back and not rows)
         if gone or not rows:

@@ -36,10 +36,12 @@ class Model:
         self.opened = self.closed = 0
         self.said = ""  # of what was opened last
         self.broke = False
+        self.task: asyncio.Task[Any] | None = None  # that reads it
 
     async def __call__(self, point: object = None) -> AsyncGenerator[str, None]:
         breaks, self.breaks = self.breaks, False
         self.opened += 1
+        self.task = asyncio.current_task()
         self.said = ""
         try:
             for number, (word, pause) in enumerate(zip(WORDS, PAUSES, strict=True)):
