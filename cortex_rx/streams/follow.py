@@ -30,7 +30,7 @@ _AWAY = 30.0  # seconds that a store may be unavailable
 _ASK_AGAIN = 5.0  # the longest pause meanwhile, in seconds
 
 
-_WRITTEN = re.compile(r"\.".join(["(0|[1-9][0-9]*)"] * 3))
+_WRITTEN = r"\.".join(["(0|[1-9][0-9]*)"] * 3)
 _LONGEST = 3 * len(str(2**63)) + 2
 
 
@@ -62,7 +62,7 @@ class Position:
     @classmethod
     def parse(cls, text: str) -> Position:
         """The position that `str` made this string of. Any other value is an `InvalidArgument`."""
-        if isinstance(text, str) and len(text) <= _LONGEST and (found := _WRITTEN.fullmatch(text)):
+        if isinstance(text, str) and len(text) <= _LONGEST and (found := re.fullmatch(_WRITTEN, text)):
             with suppress(InvalidArgument):  # a number that is too large
                 return cls(*map(int, found.groups()))
         raise InvalidArgument("position", check.shown(text), "a string that `str(position)` returned")

@@ -619,7 +619,7 @@ class TrustsTheClock(Wrong):
     async def query(self, path, args):
         found = await super().query(path, args)
         return (
-            {**found, "owned": self.until > self._clock() * 1000} if path in ("streams:get", "streams:read") else found
+            {**found, "owned": self.until > self.clock() * 1000} if path in ("streams:get", "streams:read") else found
         )
 
     async def mutation(self, path, args):

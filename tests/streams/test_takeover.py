@@ -744,7 +744,7 @@ def test_who_stands_still_before_he_has_read_what_he_took_over_shows_nothing_of_
         async with store() as backend:
             token = await interrupted(backend, prefill(model("one ", "two ", GONE)))
         async with store() as backend:
-            late = Late(backend._settings.path, clock=backend._clock)
+            late = Late(backend._settings.path, clock=backend.clock)
             answer = remember_stream(prefill(model("five")), backend=late, memory_space_id="space", resume_from=token)
             seen = []
             with pytest.raises(Fenced):

@@ -107,7 +107,7 @@ async def test_nobody_waits_for_company(store: Any) -> None:
         first.wait()
         return 1.0
 
-    store.backend._clock = slow
+    store.backend.clock = slow
     tasks = [asyncio.ensure_future(store.append(0, "text", names[0]))]
     await entered.wait()
     tasks += [asyncio.ensure_future(store.append(0, "text", name)) for name in names[1:]]
@@ -123,7 +123,7 @@ async def test_nobody_waits_for_company(store: Any) -> None:
 
 def order(statements: list[str]) -> list[str]:
     """By transaction, what was done: b a beginning, a an append."""
-    kinds, found = {"INSERT INTO streams": "b", "UPDATE texts SET length": "a"}, [""]
+    kinds, found = {"INSERT INTO streams": "b", "UPDATE texts SET lease = coalesce": "a"}, [""]
     for statement in statements:
         if statement == "COMMIT":
             found.append("")
@@ -365,7 +365,7 @@ async def test_who_is_cancelled_after_its_transaction_has_begun_is_written(store
         go_on.wait()
         return 1.0
 
-    store.backend._clock = slow
+    store.backend.clock = slow
     with busy(store):
         tasks = [asyncio.ensure_future(store.append(0, "text", name)) for name in names]
         await asyncio.sleep(0)
