@@ -312,6 +312,9 @@ OWNERS: Mapping[str, Callable[[World], Any]] = {
 }
 """Whose methods are called."""
 
+VARIOUS = ("parts", "names", "sources")
+"""Parameters that take any number of values."""
+
 COMES_BACK = {
     # what the package makes and hands out
     *("Delta", "Ended", "Step", "Branch", "Report", "BackendReport", "BackendPromise", "Promise", "Bench"),
@@ -399,7 +402,7 @@ def test_what_is_wrong_is_said_by_name_and_nothing_is_stored(world: World, name:
                 for one, _, needed in asked
                 if needed and one != parameter
             }
-            arguments |= {**EXTRA.get(name, {}), parameter: (value,) if parameter in ("parts", "names") else value}
+            arguments |= {**EXTRA.get(name, {}), parameter: (value,) if parameter in VARIOUS else value}
             try:
                 world.call(thing, owner, arguments)
             except InvalidArgument as error:
@@ -440,6 +443,7 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "Turn": TURN,
     "observe": {"on_chunk": print},
     "timeout": {"idle": timedelta(seconds=1)},
+    "fallback": {"sources": (["a"], ["b"])},
     "with_stream_timeout": {"timeout_ms": 1000},
 }
 """What a call needs beside the parameters that must be given."""

@@ -40,7 +40,7 @@ class Fallback:
         return any(one.how == "prefill" for one in self.sources)
 
 
-def fallback(first: Any, second: Any, *others: Any, when: Callable[[Exception], bool] | None = None) -> Fallback:
+def fallback(*sources: Any, when: Callable[[Exception], bool] | None = None) -> Fallback:
     """A source that asks another model when one fails: `from_stream(fallback(a, b, ...))`.
 
     Each source says how the text goes on when it takes over, as it says how it is reopened: with `restart` its text is
@@ -71,17 +71,22 @@ def fallback(first: Any, second: Any, *others: Any, when: Callable[[Exception], 
     >>> asyncio.run(run(answer.pipe(cx.text(), ops.to_list())))
     ['Good ', "day (after 'Good')"]
     """
-    sources = (first, second, *others)
     if any(isinstance(source, Fallback) for source in sources):
         raise InvalidArgument("sources", "a fallback in a fallback", "one fallback of all sources, in their order")
+    asked = tuple(map(_reopenable, sources))
+    if len(asked) < 2:
+        raise InvalidArgument("sources", len(asked), "two sources or more")
     check.optional(check.function)("when", when)
-    return Fallback(tuple(map(_reopenable, sources)), tuple(map(_name, sources)), when)
+    return Fallback(asked, tuple(map(_name, sources)), when)
 
 
 def _reopenable(source: Any) -> Reopenable:
     if isinstance(source, Reopenable):
         return source
-    check_stream(source)
+    try:
+        check_stream(source)
+    except InvalidArgument as error:
+        raise InvalidArgument("sources", error.given, error.accepted) from None
     reads = SingleUse(source)
 
     def open_(point: ResumePoint) -> Any:

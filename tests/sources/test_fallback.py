@@ -322,7 +322,7 @@ def test_whatever_fails_where_what_is_shown_is_stored_and_no_text_is_doubled(sou
 
 def test_what_is_refused():
     a = Model(["a"])
-    with pytest.raises(TypeError):
+    with pytest.raises(InvalidArgument, match="sources: got 1; accepted: two sources or more"):
         fallback(a)
     with pytest.raises(InvalidArgument, match="one fallback of all sources"):
         fallback(a, fallback(a, a))
