@@ -113,6 +113,23 @@ async def its_task_was_cancelled(cortex: Cortex, start: Start) -> None:
     await asyncio.wait({task})
 
 
+async def all_tasks_were_cancelled(cortex: Cortex, start: Start, times: int = 1) -> None:
+    answer = start()
+    answer.detach()
+    await asyncio.sleep(0.305)
+    for _ in range(times):
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+    task = answer._shared.task
+    assert task
+    await asyncio.wait({task})
+
+
+async def all_tasks_were_cancelled_often(cortex: Cortex, start: Start) -> None:
+    await all_tasks_were_cancelled(cortex, start, 5)
+
+
 @pytest.mark.parametrize("by", ["hooks", "observe"])
 @pytest.mark.parametrize(
     ("ends", "outcome", "stopped"),
@@ -124,6 +141,8 @@ async def its_task_was_cancelled(cortex: Cortex, start: Start) -> None:
         (an_exception_left_the_client, "kept", "closed"),
         (another_process_asked, "kept", "request"),
         (its_task_was_cancelled, "kept", "cancelled"),
+        (all_tasks_were_cancelled, "kept", "cancelled"),
+        (all_tasks_were_cancelled_often, "kept", "cancelled"),
     ],
 )
 def test_every_end_is_heard_once(ends: Ends, outcome: str, stopped: str | None, by: str, tmp_path: Path) -> None:
