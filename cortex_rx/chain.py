@@ -269,14 +269,19 @@ source.pipe(chain, count())
     def decorate(make: Callable[P, Sink[T]]) -> Callable[P, Sink[T]]:
         @wraps(make)
         def make_sink(*args: P.args, **kwargs: P.kwargs) -> Sink[T]:
-            if len(args) == 1 and isinstance(args[0], Observable):
-                raise not_called(make.__name__)
+            _is_called(make.__name__, args)
             return _Sink(make.__name__, make(*args, **kwargs), kinds)
 
         make_sink._makes = make.__name__  # type: ignore[attr-defined]
         return make_sink
 
     return decorate
+
+
+def _is_called(name: str, args: tuple[object, ...]) -> None:
+    """Refuse a call with a source: `pipe(words)` makes it where `pipe(words())` was meant."""
+    if len(args) == 1 and isinstance(args[0], Observable):
+        raise not_called(name)
 
 
 def not_called(name: str) -> InvalidArgument:

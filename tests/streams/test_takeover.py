@@ -687,8 +687,8 @@ def test_a_writer_that_lives_is_waited_for_as_long_as_it_gives_signs_of_life(sto
             with pytest.raises(StillOwned):
                 await run(source)
             assert {type(event) for event in seen} == {Waiting}
-            untils = [event.until - 1_700_000_000 for event in seen]
-            assert untils == sorted(set(untils)) and untils[0] == pytest.approx(31) and untils[-1] == pytest.approx(40)
+            ends = [event.until - 1_700_000_000 for event in seen]
+            assert ends == sorted(set(ends)) and ends[0] == pytest.approx(31) and ends[-1] == pytest.approx(40)
             await answer.stop()
 
     run_virtual(main())
