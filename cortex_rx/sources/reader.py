@@ -366,16 +366,19 @@ class SourceReader:
 
     def _finish(self) -> Iterable[StreamEvent]:
         """The source has ended, or its time is up."""
-        progress, reason = self._progress, self._reason
-        if self._matcher is not None and reason != "timeout":
+        progress, reason, matcher = self._progress, self._reason, self._matcher
+        # A provider's stream says when the answer is complete. Without that, the answer was cut off, and it is no other
+        # text than the text read before; as little as one that brings nothing of that text.
+        if reason is None and self._provider_of:
+            if self._reopens or matcher is not None:
+                raise StreamCutOff("the provider's stream stopped without saying that the answer is complete")
+            reason = "incomplete"
+        elif reason is None and matcher is not None and not matcher.held:
+            raise StreamCutOff("a source that delivers its text again stopped before any text")
+        if matcher is not None and reason != "timeout":
             yield from self._begin_attempt()  # shorter than the text read before
         yield from self._announce()
         yield from flush_surrogate(self._carried, self._lone_reported, self._delta)
-        if reason is None and self._provider_of:
-            # A provider's stream says when the answer is complete. Without that, the answer was cut off.
-            if self._reopens:
-                raise StreamCutOff("the provider's stream stopped without saying that the answer is complete")
-            reason = "incomplete"
         reason = reason or "stop"
         if progress.refused and reason == "stop":
             reason = "refusal"  # chat completions have no reason for a refusal

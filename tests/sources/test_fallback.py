@@ -191,6 +191,9 @@ def test_a_stream_that_is_cut_off_falls_back_and_the_last_one_is_incomplete():
     assert isinstance(of(Problem, events)[0].error, StreamCutOff)
     events, error = everything(fallback(Model([], ConnectionError()), Model([chunk("a")])))
     assert error is None and of(Ended, events)[0].reason == "incomplete"
+    cut_off = fallback(replayable(Model([chunk("ab")])), replayable(Model([chunk("a")])))
+    events, error = everything(cut_off)
+    assert isinstance(error, StreamCutOff) and text_of(events) == "ab"
 
 
 def test_an_error_of_closing_the_one_that_failed_stops_nobody():
