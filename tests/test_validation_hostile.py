@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import gc
 import inspect
 import os
 import re
@@ -17,6 +18,7 @@ import sqlite3
 import sys
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import is_dataclass
@@ -46,6 +48,9 @@ from cortex_rx.models import hooks
 from cortex_rx.models.options import Options
 from cortex_rx.sources import providers
 from cortex_rx.spool import DeadLetters
+
+UNUSED = "an Answer was never used"
+pytestmark = pytest.mark.filterwarnings(f"ignore:{UNUSED}")  # answers are made to be refused, or to be given
 
 MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks)
 TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
@@ -163,6 +168,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
         runner.run(made.cortex.close())
         runner.run(made.backend.close())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", UNUSED)
+        gc.collect()
 
 
 class World:
@@ -454,6 +462,7 @@ NONE, ZERO, NO_TIME, ANY_TEXT = {"None"}, {"0"}, {"no time"}, {"empty", "blank"}
 ACCEPTED: Mapping[str, set[str]] = {
     # None is the default of an option, and so of the parameter of an API that stands for one.
     "MemoryAPI.interrupted.limit": NONE,
+    "MemoryAPI.streams.limit": NONE,
     "MemoryAPI.get.include_partial": NONE,
     "MemoryAPI.count.include_partial": NONE,
     "MemoryAPI.count.include_chunks": NONE,
@@ -464,6 +473,8 @@ ACCEPTED: Mapping[str, set[str]] = {
     "ConversationsAPI.get_history.offset": NONE | ZERO,
     "ConversationsAPI.get_history.sort_order": NONE,
     "ConversationsAPI.list.limit": NONE,
+    "ConversationsAPI.list.include_pending": NONE,
+    "ConversationsAPI.count.include_pending": NONE,
     # 0 is a number of these, and no time at all a time.
     "MemoryAPI.follow.after": ZERO,
     "MemoryAPI.linger": NO_TIME,
@@ -471,6 +482,7 @@ ACCEPTED: Mapping[str, set[str]] = {
     "Answer.linger": NO_TIME,
     "Cortex.linger": NO_TIME,
     "Cortex.close.timeout": NO_TIME,
+    "Cortex.close_timeout": NO_TIME,
     "remember_stream.linger": NO_TIME,
     "persist_partial.interval": NO_TIME,
     "observe.every": NO_TIME,

@@ -194,10 +194,6 @@ def _end(reader: Mailbox[Any], error: BaseException | None) -> None:
         reader.on_error(as_exception(error, "the stream"))
 
 
-Started: TypeAlias = Callable[["Shared[Any, Any]"], None]
-"""Gets a pipeline that starts, with its task; may raise to refuse the start."""
-
-
 class Stopped(Exception):
     """The pipeline was stopped while it was read, or before it was awaited."""
 
@@ -375,6 +371,10 @@ class Shared(Generic[T, R]):
         if task.cancelled():
             raise Stopped("the stream was stopped")
         return task.result()
+
+
+Started: TypeAlias = Callable[[Shared[Any, Any]], None]
+"""Gets a pipeline that starts, with its task; may raise to refuse the start."""
 
 
 class Reader(AsyncIterator[U], Generic[M, U]):

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from cortex_rx.backends.base import Backend
+from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, StreamNotFound
 from cortex_rx.spool.file import PIECE, Entry
@@ -29,7 +30,7 @@ async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
     the stream. `Diverged`, `Gap`, `IdempotencyConflict`: another text is stored.
     """
     if entry.begin is None:
-        await backend.mutation(entry.path, entry.args)
+        await Call(backend.mutation, entry.path, entry.args)
         return
     answer = _Answer(backend, entry, entry.begin, pieces)
     if answer.epoch is not None:
@@ -39,7 +40,7 @@ async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
         except Fenced:
             pass  # another writer has taken the stream over; `begin` finds out whether it still writes
     if await answer.is_wanted():
-        begun = await backend.mutation("streams:begin", answer.begin | {"lease": _LEASE, "completes": True})
+        begun = await Call(backend.mutation, "streams:begin", answer.begin | {"lease": _LEASE, "completes": True})
         if begun["state"] == "finished":
             raise _other("finished")
         await answer.send(answer.whole(), int(begun["epoch"]), int(begun["attempt"]), 0)
@@ -114,7 +115,7 @@ class _Answer:
     async def send(self, texts: Texts, epoch: int, attempt: int, start: int) -> None:
         """Send the text piece by piece, the last piece with the call that had failed."""
         if self._path == "streams:close":
-            await self._backend.mutation(self._path, self._args | {"epoch": epoch})
+            await Call(self._backend.mutation, self._path, self._args | {"epoch": epoch})
             return
         last = ""
         async with aclosing(texts):
@@ -132,7 +133,7 @@ class _Answer:
                     start += len(last)
                 last = text
         rest = {"epoch": epoch, "attempt": attempt, "start": start, "text": last}
-        await self._backend.mutation(self._path, self._args | rest)
+        await Call(self._backend.mutation, self._path, self._args | rest)
 
 
 def _other(state: str) -> Exception:

@@ -49,7 +49,7 @@ def misshapen(path: str, result: object) -> str | None:
     """What in a function's result breaks the contract, in words; None if nothing does.
 
     >>> misshapen("streams:append", {"end": 5, "start": 0})
-    "result.start: got 'an unknown field'; accepted: end"
+    "result.start: got 'an unknown field'; accepted: end, stop"
     """
     try:
         checker(FUNCTIONS[path].result)("result", result)

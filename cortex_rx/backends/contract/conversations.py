@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cortex_rx.backends.contract.streams import EXCHANGE_IDS, FAILED, LEASED
+from cortex_rx.backends.contract.streams import EXCHANGE_IDS, LAST_ERROR, LEASED
 from cortex_rx.backends.contract.types import (
     ATTEMPT,
     COUNT,
@@ -67,7 +67,7 @@ _PENDING = Object(
             position=COUNT,
         ),
         *LEASED,
-        *FAILED,
+        *LAST_ERROR,
     ),
     name="PendingExchange",
     meaning="""An exchange that has not ended: `length` code points of `attempt` are stored. It is "streaming" while its

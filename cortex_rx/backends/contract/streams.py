@@ -36,7 +36,7 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["EXCHANGE_IDS", "FAILED", "LEASED", "TABLE"]
+__all__ = ["EXCHANGE_IDS", "LAST_ERROR", "LEASED", "TABLE"]
 
 _HOUR = 3_600_000
 _LEASE = 10_000
@@ -73,7 +73,7 @@ question alone. `stored` says whether this call stored it.""",
 _ENDED = fields(reason=Optional(TEXT), usage=Optional(JsonObject()))
 _KEPT = fields(mark=Optional(Json()), resumeState=Optional(Json()))
 LEASED = fields(leaseUntil=Optional(TIME))
-FAILED = fields(lastError=Optional(TEXT))
+LAST_ERROR = fields(lastError=Optional(TEXT))
 _STOP = fields(stop=Optional(Flag()))
 EXCHANGE_IDS = fields(conversationId=ID, messageIds=ListOf(ID), memoryIds=ListOf(ID))
 _LISTED = (
@@ -81,7 +81,7 @@ _LISTED = (
     *EXCHANGE_IDS,
     *fields(attempt=ATTEMPT, length=COUNT, userMessage=TEXT, createdAt=TIME, updatedAt=TIME),
     *LEASED,
-    *FAILED,
+    *LAST_ERROR,
 )
 
 
@@ -391,7 +391,7 @@ then on.""",
                             owned=Flag(),
                         ),
                         *LEASED,
-                        *FAILED,
+                        *LAST_ERROR,
                         *_KEPT,
                         *_ENDED,
                     ),
