@@ -34,6 +34,8 @@ STORE, SPOOL = "CORTEX_STORE", "CORTEX_SPOOL"
 LINGER_SECONDS, CLOSE_SECONDS = "CORTEX_LINGER", "CORTEX_CLOSE_TIMEOUT"
 CLOSE_TIMEOUT = timedelta(seconds=10)  # with the 8 s that a flush may take, well under the 30 s that Kubernetes grants
 
+CLOSING = 0.5  # seconds that the sources of stopped streams may take to be closed
+
 
 class Cortex:
     """Memory for language models: `memory` and `conversations`, over one store.
@@ -144,7 +146,8 @@ class Cortex:
 
         `timeout` defaults to the client's `close_timeout`; 0 stops all at once.  Until then a stream runs on while a
         caller reads or awaits it, or if it is detached.  A stream that nobody uses is stopped when its `linger` is
-        over.  What a stopped stream has shown is stored, for which 8 s are left at most.
+        over.  What a stopped stream has shown is stored, for which 8 s are left at most.  Its source has 0.5 s to be
+        closed; then the closing is cancelled.
 
         The streams no longer wait for their readers, which may still read what has come.  Streams on another event loop
         are not touched.  A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.  When
@@ -174,11 +177,14 @@ class Cortex:
             for task in left:
                 streams[task].stop("closed")
             logger.warning("%d streams were stopped when the client was closed; their text is kept", len(left))
+        leaving = [loop.call_later(CLOSING, streams[task].flow.leave_sources) for task in left]
         while left := {task for task in left if not task.done()}:
             try:
                 await asyncio.wait(left)
             except asyncio.CancelledError as error:
                 cancelled = error
+        for timer in leaving:
+            timer.cancel()
         return cancelled
 
     async def __aenter__(self) -> Cortex:

@@ -106,6 +106,7 @@ def pull(open_: Callable[[FlowScheduler], AsyncGenerator[T, None]]) -> Observabl
             end()
 
         running = flow.spawn(pump(), on_error=observer.on_error)
+        running.reads = True
         return running
 
     return FlowSource(connect)

@@ -133,7 +133,7 @@ class FlowTask(asyncio.Task[None], abc.DisposableBase):
     no task does that, a `Keeper` does.
     """
 
-    __slots__ = ("_stop", "asked", "closing", "disposed", "on_error")
+    __slots__ = ("_stop", "asked", "closing", "disposed", "on_error", "reads")
 
     def __init__(
         self,
@@ -148,6 +148,8 @@ class FlowTask(asyncio.Task[None], abc.DisposableBase):
         self.closing: bool = False
         """Whether its generator is being closed: a dispose does not interrupt that."""
         self.disposed: bool = False
+        self.reads: bool = False
+        """Whether it reads a source, and so runs code of others."""
         self.asked: bool = False
         """Whether one of us asked it to end. Other cancellations are foreign, such as that of a timeout in a source."""
         self.on_error: Callable[[Exception], object] = on_error
@@ -426,6 +428,12 @@ class FlowScheduler(AsyncIOScheduler):
         if self.keeper and not self.keeper.done():
             tasks.add(self.keeper)
         return tasks - {asyncio.current_task()}
+
+    def leave_sources(self) -> None:
+        """Cancel once more what still reads or closes a source, after the pipeline was stopped. Flushes go on."""
+        for task in [task for task in self.root._tasks if task.reads]:
+            log.warning("the source could not be closed in time: it is left")
+            task.end()
 
     async def upstream_ended(self, limit: float) -> None:
         """Wait until every task spawned upstream has ended, `limit` seconds at most. No task is cancelled."""

@@ -106,7 +106,8 @@ def from_stream(
     something that gives one of these: an awaitable, an async context manager, or a factory, plain or async. Only a
     factory can be subscribed to more than once. A factory is called on the event loop. So put the request of a sync
     client into a generator function: its body runs in the thread. What is opened here is closed here, once, before
-    the stream completes. Closing gets 5 s; then it is cancelled, and given up a second later. If it fails after
+    the stream completes. Closing gets 5 s, or 0.5 s when a `Cortex` that is closed has stopped the stream; then it
+    is cancelled, and given up a second later. If it fails after
     `Ended`, that is a `Problem` (`NOT_CLOSED`), and the answer is whole; after a failure of the source it is only
     logged.
 

@@ -134,6 +134,82 @@ def test_an_exception_stops_all_at_once_and_what_was_shown_is_stored(
     assert len(text) <= 5 * 71, "nothing was read on"
 
 
+class HangsInClosing:
+    """A source whose closing never returns, as that of a connection that is dead."""
+
+    def __init__(self, items: AsyncIterator[str]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> HangsInClosing:
+        return self
+
+    async def __anext__(self) -> str:
+        return await anext(self._items)
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(86_400)
+
+    async def __aenter__(self) -> AsyncIterator[str]:
+        return self._items
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+async def cleans_up_for_ever() -> AsyncIterator[str]:
+    try:
+        async for text in endless():
+            yield text
+    finally:
+        await asyncio.sleep(86_400)
+
+
+class InManager(HangsInClosing):
+    __aiter__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("leave", [raising, cancelled, detached])
+@pytest.mark.parametrize(
+    "source", [lambda: HangsInClosing(endless()), lambda: InManager(endless()), cleans_up_for_ever]
+)
+def test_a_source_that_hangs_in_its_closing_does_not_hold_who_leaves_by_an_exception(
+    leave: Callable[..., Coroutine[Any, Any, None]], source: Any, tmp_path: Path
+) -> None:
+    async def main() -> tuple[list[str], float]:
+        seen: list[str] = []
+        since = 0.0
+        with pytest.raises((KeyError, asyncio.CancelledError)):
+            async with assert_no_leaks(), Cortex(tmp_path / "m.db") as cortex:
+                try:
+                    await leave(cortex, source, seen)
+                finally:
+                    since = now()
+        return seen, now() - since
+
+    seen, took = run_virtual(main())
+    assert took < 0.6
+    ((partial, text),) = run_virtual(kept(tmp_path / "m.db")).values()
+    assert partial
+    assert text.startswith("".join(seen) or "word ")
+
+
+def test_a_text_that_has_ended_is_remembered_at_an_exception_though_its_source_hangs_in_its_closing(
+    tmp_path: Path,
+) -> None:
+    async def main() -> float:
+        since = 0.0
+        with suppress(KeyError):
+            async with Cortex(tmp_path / "m.db") as cortex:
+                async for _ in remember(cortex, lambda: HangsInClosing(short())):
+                    pass
+                since = now()
+                raise KeyError
+        return now() - since
+
+    assert run_virtual(main()) < 0.6
+    assert run_virtual(kept(tmp_path / "m.db")) == {"c": (False, SHORT)}
+
+
 def test_a_generator_that_is_closed_within_the_block_leaves_at_once(tmp_path: Path) -> None:
     async def texts() -> AsyncGenerator[str, None]:
         async with Cortex(tmp_path / "m.db") as cortex:
