@@ -49,7 +49,7 @@ def played(path: Path, cases: Iterable[Case]) -> Counter[str]:
 def undisturbed(path: Path, case: Case) -> int:
     """How many places there are."""
     outcome = cancelled(path, case)
-    least = 50 if case.chain in SHORT else 60
+    least = 40 if case.chain in SHORT else 60
     assert outcome.phase == "not cancelled" and outcome.rest == outcome.places > least
     return outcome.places
 
