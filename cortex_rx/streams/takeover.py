@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import HEAD_LENGTH, Backend, checked_backend
@@ -73,7 +73,8 @@ class ResumeFrom:
             expected[name] = TURN_CHECKS[name](f"expected.{name}", value)
         object.__setattr__(self, "expected", expected)
 
-    __reduce__ = refuse_pickle
+    def __reduce__(self) -> NoReturn:
+        refuse_pickle(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class TakenOverStream:
     message_ids: tuple[str, ...] = ()
     memory_ids: tuple[str, ...] = ()
 
-    __reduce__ = refuse_pickle
+    def __reduce__(self) -> NoReturn:
+        refuse_pickle(self)
 
 
 async def take_over(resume: ResumeFrom, flow: FlowScheduler) -> AsyncGenerator[Waiting | TakenOverStream, None]:
