@@ -450,7 +450,12 @@ def _adapter(kind: type[StreamEvent]) -> TypeAdapter[Any]:
 
 
 def to_json(event: StreamEvent) -> dict[str, Any]:
-    """Convert an event to JSON: its fields, and `type`, the name of its class.  A user's event must be a dataclass."""
+    """Convert an event to JSON: its fields, and `type`, the name of its class.  A user's event must be a dataclass.
+
+    What is no event is refused, since it might hold a resume token.
+    """
+    if not isinstance(event, StreamEvent):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgument("event", type(event).__name__, "an event of a stream")
     data: dict[str, Any] = _adapter(type(event)).dump_python(event, mode="json", exclude=_HERE.get(type(event)))
     return {"type": type(event).__name__} | data
 

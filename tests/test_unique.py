@@ -23,6 +23,7 @@ from cortex_rx.errors import IdempotencyConflict, InvalidArgument, ResumableStre
 from cortex_rx.events import Begun, Opened, StreamEvent, from_json, to_json
 from cortex_rx.models.options import ResumeStreamParams
 from cortex_rx.models.records import Record
+from cortex_rx.pipeline.answer import BegunAnswer
 from cortex_rx.testing import counted_ids, run_virtual, wall
 from cortex_rx.unique import ResumeToken, new_id, new_token
 
@@ -154,6 +155,8 @@ def test_what_holds_a_token_is_pickled_without_it_and_else_as_it_was() -> None:
         for copied in (copy.copy(event), copy.deepcopy(event)):  # in this process
             assert copied == event and copied is not event and copied.token == event.token
         assert from_json(to_json(event)) == event and "resume_" not in json.dumps(to_json(event))
+    with pytest.raises(InvalidArgument, match="event: got 'BegunAnswer'"):
+        to_json(BegunAnswer("stream-1", begun.token, None))
     claimed = pickle.loads(pickle.dumps(opened))
     assert claimed.claim == opened.claim
     result = found["result"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex_rx import validation as check
-from cortex_rx.errors import CallbackError, InvalidArgument
+from cortex_rx.errors import CallbackError, InvalidArgument, SourceConsumed
 from cortex_rx.retry.judge import judge
 from cortex_rx.retry.table import Verdict
 from cortex_rx.sources.opening import SingleUse, check_stream
@@ -27,6 +27,8 @@ class Fallback:
 
     def takes_over(self, error: Exception) -> bool:
         """Whether the next source is asked after this error.  Raises `CallbackError` if `when` fails."""
+        if isinstance(error, SourceConsumed):
+            return True  # a `resume` asks all once more, and this one cannot be read again
         if self.when is None:
             return judge(error).verdict in (Verdict.TRANSIENT, Verdict.FINAL)
         try:
@@ -46,7 +48,8 @@ def fallback(*sources: Any, when: Callable[[Exception], bool] | None = None) -> 
     Each source says how the text goes on when it takes over, as it says how it is reopened: with `restart` its text is
     a new attempt, which replaces the text so far; with `prefill` it is asked to go on from the text so far
     (`point.text`); with `replayable` it delivers the same text again, and other text is a new attempt.  Any other
-    stream, or function that opens one, begins anew, as with `restart`; only a function can be opened twice.
+    stream, or function that opens one, begins anew, as with `restart`; only a function can be opened twice, and
+    any other stream is passed over then.
 
     A source that takes over says so: `Problem` carries the error of the source before it, and `Resumed` has its number
     in `source`, with the name of the error.  `when(error)` decides which errors it takes over after.  By default these

@@ -159,6 +159,24 @@ async def test_chat(tmp_path: Path, chats: list[Chat]) -> None:
     assert await remembered(tmp_path / "chat.db", "chat") == [whole, "second", whole, "first"]
 
 
+@pytest.mark.slow(reason="a lease of 10 s; `tests/streams` takes over in virtual time")
+async def test_a_chat_that_was_killed_is_continued(tmp_path: Path, chats: list[Chat]) -> None:
+    chats.append(chat := Chat(tmp_path))
+    chat.until("> ")
+    chat.say("first")
+    chat.until("word9 ")
+    chat.process.kill()
+    chat.process.wait()
+    chats.append(chat := Chat(tmp_path))
+    assert "(streaming, " in chat.until("characters)\n> ")
+    chat.say("/continue")
+    whole = "".join(f"word{number} " for number in range(40))
+    assert chat.until("\n> ") == f"(whoever wrote it may be alive: this may take 10 s)\n{whole}\n> "
+    chat.interrupt()
+    assert chat.ended() == (0, "\n")
+    assert await remembered(tmp_path / "chat.db", "chat") == [whole, "first"]
+
+
 class Page:
     """What a page shows, and where it is."""
 

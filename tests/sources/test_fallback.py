@@ -215,6 +215,23 @@ def test_when_all_fail_the_last_error_says_what_failed_before():
     assert [one.error for one in of(Problem, events)] != [last]
 
 
+def test_with_resume_a_stream_that_was_read_is_passed_over():
+    async def once():
+        yield "a"
+        raise ConnectionError
+
+    openings = iter([["b", ConnectionError()], ["whole"]])
+
+    async def again(point):
+        for item in next(openings):
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    events, error = everything(fallback(once(), restart(again)), cx.resume(3, timedelta(0)))
+    assert (error, text_of(events)) == (None, "whole")
+
+
 def test_with_resume_all_are_asked_again_from_the_first():
     a, b = Model(["a"], Http(401)), Model(["b"], ConnectionError())
 
