@@ -145,6 +145,9 @@ class ReaderMailbox(Mailbox[U], Generic[T, U]):
     A subclass overrides `deliver`, and calls `on_completed` where its part of the stream ends.
     """
 
+    patience: asyncio.TimerHandle | None = None
+    """Runs since a wait of its reader was cancelled; see `Shared._cancelled`."""
+
     def deliver(self, item: T) -> None:
         """Put in what the reader sees of an item; here the item itself."""
         self.on_next(cast("U", item))
@@ -352,9 +355,30 @@ class Shared(Generic[T, R]):
 
     def _part(self, mailbox: ReaderMailbox[T, Any]) -> None:
         """A reader has left."""
+        if mailbox.patience:
+            mailbox.patience.cancel()
+            mailbox.patience = None
+        if mailbox not in self._fan.readers:  # it had left before: nobody waited for it
+            return
         self._fan.readers = tuple(one for one in self._fan.readers if one is not mailbox)
         mailbox.gate.open()
         self._leave()
+
+    def _cancelled(self, mailbox: ReaderMailbox[T, Any]) -> None:
+        """A wait of a reader was cancelled. It may go on, but the stream does not wait for that for ever.
+
+        A reader leaves when it is dropped. The frames of a cancelled task hold it as long as anybody holds the task.
+        """
+        if mailbox.patience:
+            mailbox.patience.cancel()
+        mailbox.patience = self._flow._loop.call_later(PATIENCE, self._give_up, mailbox)
+
+    def _give_up(self, mailbox: ReaderMailbox[T, Any]) -> None:
+        mailbox.patience = None
+        reads = mailbox.reading or (mailbox.reader is not None and not mailbox.reader.done())
+        if not reads and mailbox in self._fan.readers:
+            mailbox.on_error(Stopped("this reader was cancelled, and did not read on"))
+            self._part(mailbox)
 
     def __aiter__(self) -> Reader[ReaderMailbox[T, T], T]:
         return Reader(self, ReaderMailbox[T, T])
@@ -373,6 +397,9 @@ class Shared(Generic[T, R]):
         return task.result()
 
 
+PATIENCE = 15.0
+"""Seconds after which a reader whose wait was cancelled has left, if it does not read on."""
+
 Started: TypeAlias = Callable[[Shared[Any, Any]], None]
 """Gets a pipeline that starts, with its task; may raise to refuse the start."""
 
@@ -382,7 +409,8 @@ class Reader(AsyncIterator[U], Generic[M, U]):
 
     A cancellation ends only the wait for an item: the next `anext` goes on, with no item lost or repeated. A reader
     leaves when it is dropped (a `break` drops the iterator of a loop), on any thread, or with `aclose`. One that has
-    read to the end of its mailbox has not left: the pipeline then runs to its own end. An error that ended the stream
+    read to the end of its mailbox has not left: the pipeline then runs to its own end. One whose wait was cancelled has
+    left after `PATIENCE`, unless it has read on. An error that ended the stream
     is raised again by each further `anext`. One task at a time may read; a second one that waits gets a `RuntimeError`.
 
     It is no generator, which would be finished by a cancellation, and which a loop that ends closes.
@@ -423,7 +451,9 @@ class Reader(AsyncIterator[U], Generic[M, U]):
                         raise RuntimeError(TWO_READ)
                     mailbox.reader = waiter = self._future()
                     await waiter
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and not self._parted:
+                    self._shared._cancelled(mailbox)
                 del self  # the traceback would keep a reader that is dropped from leaving
                 raise
         mailbox.reading = 1

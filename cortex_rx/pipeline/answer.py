@@ -105,6 +105,10 @@ class _TextMailbox(_Mailbox[str]):
             else:
                 self.on_next(item.text)
 
+    def on_error(self, error: Exception) -> None:
+        self._until = self._until or (self._shown, self.fold.offset)  # the stream may go on without this reader
+        super().on_error(error)
+
     def seen(self) -> tuple[int, int]:
         attempt, shown = self._until or (self._shown, self.fold.offset)
         return attempt, shown - sum(map(len, self.items))
@@ -200,7 +204,8 @@ class AnswerReader(Reader["_Mailbox[Any]", U]):
 
     A cancellation ends only the wait for an item, so `asyncio.wait_for(anext(reader), 15)` may be repeated: nothing is
     lost, and nothing comes twice.  A reader leaves when it is dropped (a `break` drops the iterator of a loop), or with
-    `await reader.aclose()`.  One task at a time may read it.
+    `await reader.aclose()`.  One that does not go on within 15 s after a cancellation has left, too: it may be held by
+    no more than its cancelled task.  One task at a time may read it.
     """
 
     __slots__ = ("_fold", "_seen")

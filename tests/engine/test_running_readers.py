@@ -255,6 +255,54 @@ def test_a_reader_starts_nothing_before_its_first_item() -> None:
         run_virtual(main())
 
 
+@pytest.mark.parametrize("others", [True, False])
+def test_a_reader_that_only_its_cancelled_task_holds_does_not_hold_the_stream(others: bool) -> None:
+    async def main() -> None:
+        async def read(into: list[int]) -> None:
+            reader = aiter(shared)  # in the frame, which the traceback of the cancelled task keeps
+            async for number in reader:
+                into.append(number)
+
+        shared = Shared(numbers(100), capacity=4, linger=1)
+        cancelled: list[int] = []
+        seen: list[int] = []
+        held = asyncio.create_task(read(cancelled))
+        going_on = asyncio.create_task(read(seen)) if others else None
+        await asyncio.sleep(2.5)
+        held.cancel()
+        await asyncio.wait({held})
+        if going_on:
+            await asyncio.wait_for(going_on, 200)
+            assert seen == list(range(100))
+            assert await shared == 99
+        else:
+            await asyncio.sleep(20)
+            with pytest.raises(Stopped):
+                await shared
+        assert cancelled == [0, 1]
+        del held
+
+    with assert_no_leaks():
+        run_virtual(main())
+
+
+def test_a_reader_that_comes_back_too_late_gets_what_had_come_and_is_told() -> None:
+    async def main() -> list[int]:
+        shared = Shared(numbers(100), capacity=4, linger=1)
+        shared.detach()
+        reader, seen = aiter(shared), []
+        with suppress(TimeoutError):
+            await asyncio.wait_for(anext(reader), 0.5)
+        await asyncio.sleep(30)
+        with pytest.raises(Stopped, match="did not read on"):
+            async for number in reader:
+                seen.append(number)
+        assert await shared == 99
+        return seen
+
+    assert run_virtual(main()) == [0, 1, 2, 3]
+
+
 def test_a_gate_counts_a_cancelled_reader_s_items_once() -> None:
     """The source is read as far ahead as for a reader that was never cancelled."""
 

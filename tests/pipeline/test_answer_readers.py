@@ -694,3 +694,34 @@ def test_what_a_reader_has_seen_and_what_follows_is_what_is_stored(
             await main(places)
 
     run_virtual(whole())
+
+
+def test_the_position_of_a_reader_that_was_given_up_stays(tmp_path: Path) -> None:
+    async def slow() -> AsyncIterator[str]:
+        for _ in range(100):
+            await asyncio.sleep(1)
+            yield "word "
+
+    async def main() -> tuple[Any, Any, str]:
+        async with Cortex(tmp_path / "m.db") as cortex:
+            answer = cortex.memory.remember_stream(
+                slow, memory_space_id="s", conversation_id="c", user_message="Why?", agent_id="helper"
+            )
+            answer.detach()
+            reader = aiter(answer)
+            await anext(reader)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(anext(reader), 0.5)
+            await asyncio.sleep(30)
+            at = reader.position
+            await answer
+            later = reader.position
+            with pytest.raises(AnswerStopped):
+                async for _ in reader:
+                    pass
+            return at, later, str(reader.position)
+
+    at, later, last = run_virtual(main())
+    assert at == later
+    assert at.offset == 5
+    assert 5 < Position.parse(last).offset < 100
