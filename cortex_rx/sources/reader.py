@@ -368,13 +368,11 @@ class SourceReader:
         """The source has ended, or its time is up."""
         progress, reason, matcher = self._progress, self._reason, self._matcher
         # A provider's stream says when the answer is complete. Without that, the answer was cut off, and it is no other
-        # text than the text read before; as little as one that brings nothing of that text.
+        # text than the text read before.
         if reason is None and self._provider_of:
             if self._reopens or matcher is not None:
                 raise StreamCutOff("the provider's stream stopped without saying that the answer is complete")
             reason = "incomplete"
-        elif reason is None and matcher is not None and not matcher.held:
-            raise StreamCutOff("a source that delivers its text again stopped before any text")
         if matcher is not None and reason != "timeout":
             yield from self._begin_attempt()  # shorter than the text read before
         yield from self._announce()

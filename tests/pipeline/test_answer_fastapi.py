@@ -116,7 +116,8 @@ async def test_a_client_that_goes_away_leaves_its_text_in_the_file(server: tuple
                     break
 
         async def kept() -> list[Any]:
-            return [row for row in (await client.get("/stored")).json() if models["long"].ends]
+            ended = bool(models["long"].ends)
+            return [row for row in (await client.get("/stored")).json() if ended]
 
         (partial,) = await until(kept)
         assert partial["is_partial"]
