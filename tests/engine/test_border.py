@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 import reactivex as rx
@@ -34,6 +35,16 @@ async def numbers(_, n=300, error=None):
 
 def source(n=300, error=None):
     return from_async_iterable(lambda point: numbers(point, n, error))
+
+
+@pytest.fixture(autouse=True)
+def ended_threads():
+    """RxPY starts a thread for each item that an `observe_on` still holds, also after its end: other tests see them."""
+    yield
+    until = time.monotonic() + 30
+    while threads := [one for one in threading.enumerate() if one.name.endswith("(run)")]:
+        assert time.monotonic() < until, threads
+        threads[0].join(1)
 
 
 async def soon(what):
@@ -90,7 +101,7 @@ async def test_a_dispose_on_another_thread_ends_the_pipeline_on_the_loop():
     async def endless(_):
         try:
             while True:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
                 yield 1
         finally:
             closed.append(threading.get_ident())
