@@ -195,7 +195,7 @@ def test_redaction_is_stored_and_the_secret_is_nowhere_in_the_file(path, snapsho
     assert stored.text == stored.memories["agent"] == stored.messages[1] == want
     raw = stored.raw()
     assert b"[redacted]" in raw and b"sk-short" in raw
-    for secret in (b"ada.b", b"example.org", b"90182", b"055", b"1234567", b"abcdefgh"):
+    for secret in (b"ada.b", b"example.org", b"90182", b"-055", b"1234567", b"abcdefgh"):
         assert secret not in raw, secret
     assert stored.trace.text(legend=True) == snapshot
 

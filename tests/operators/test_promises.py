@@ -197,10 +197,12 @@ STORING = {
 
 
 SLOW = [
+    "recover",  # the default chain with every option does that, and the next one
+    "the default chain",
     "persist_partial, with a spool",
     "finalize, after persist_partial",
     "finalize, with functions",
-    "finalize, in chunks",  # the default chain with every option does that
+    "finalize, in chunks",  # so does that chain
     "finalize, in chunks, with embeddings",
 ]
 
