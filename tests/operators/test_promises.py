@@ -199,6 +199,9 @@ STORING = {
 SLOW = [
     "recover",  # the default chain with every option does that, and the next one
     "the default chain",
+    "begin",
+    "persist_partial",
+    "finalize, with a spool",
     "persist_partial, with a spool",
     "finalize, after persist_partial",
     "finalize, with functions",

@@ -19,7 +19,7 @@ from proofs.crashes.references import REFERENCES
 
 from cortex_rx.testing import each_fault, pairs_of_faults
 
-QUICK = ["replayed", "restarted", "spooled"]
+QUICK = ["replayed", "spooled"]
 PAIRS = 200  # of each of ten reference streams
 
 OWN: dict[str, tuple[str, int, str]] = {

@@ -151,6 +151,7 @@ def test_what_is_left_in_virtual_time_fails_the_test(installed):
     result.stdout.fnmatch_lines(["E*Leaked: left behind:", "E*task forgotten: sleep()*"])
 
 
+@pytest.mark.slow(reason="another run of pytest")
 def test_what_a_plain_test_leaves_fails_it(installed):
     result = installed(
         LEAKS

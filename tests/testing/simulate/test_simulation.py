@@ -34,7 +34,7 @@ def story(sim):
 @pytest.mark.parametrize(
     "scenario",
     [
-        pytest.param(Remembering(), id="remembering"),
+        slow(Remembering(), "sixty seeds more of a scenario that `tests/proofs` runs", id="remembering"),
         slow(Writing(), "sixty seeds more of a scenario that `tests/proofs` runs", id="writing"),
     ],
 )
