@@ -265,6 +265,7 @@ async def refuses(web: httpx.AsyncClient) -> None:
     assert none.end == "STREAM_NOT_FOUND"
 
 
+@pytest.mark.slow(reason="a second server; `tests/streams` stops and continues answers")
 async def test_an_answer_is_stopped_and_continued(web: httpx.AsyncClient, tmp_path: Path) -> None:
     page = Page()
     async with web.stream("POST", "/conversations/c-1", params={"question": "Count!"}) as response:

@@ -413,6 +413,7 @@ async def remember(process, path, word, runs):
     await store.close()
 
 
+@pytest.mark.slow(reason="the crash enumeration of `tests/proofs` does so in every run")
 def test_every_effect_of_an_answer_goes_wrong_in_every_way_and_is_begun_again(tmp_path):
     """One exchange, with its question, whose text is that of one try: not mixed, not twice."""
 
