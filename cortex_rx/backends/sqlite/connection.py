@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cortex_rx.backends.sqlite.functions.memories import SQL_FUNCTIONS
+from cortex_rx.backends.sqlite.functions.search import SQL_FUNCTIONS
 from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from cortex_rx.errors import (
     NotACortexFile,

@@ -9,6 +9,7 @@ from cortex_rx.backends.sqlite.functions import (
     conversations,
     leases,
     memories,
+    search,
     stream_ends,
     stream_reads,
     stream_takeover,
@@ -24,7 +25,7 @@ Function = Callable[[Transaction, dict[str, Any]], Any]
 QUERIES: Mapping[str, Function] = {
     "memories:get": memories.get,
     "memories:list": memories.list_rows,
-    "memories:search": memories.search,
+    "memories:search": search.search,
     "memories:count": memories.count,
     "conversations:get": conversations.get,
     "conversations:list": conversations.list_rows,

@@ -1,30 +1,27 @@
-"""`memories:*`: reading, searching and deleting memories."""
+"""`memories:*`: reading and deleting memories. Searching is in `search`."""
 
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from array import array
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.functions import conversations, tokens
 from cortex_rx.backends.sqlite.text_store import Transaction
-from cortex_rx.backends.sqlite.tokenizer import in_space, phrases
 from cortex_rx.errors import InvalidArgument, MemoryNotFound
 
 __all__ = [
-    "SQL_FUNCTIONS",
     "count",
     "delete",
+    "filters",
     "forget_stream",
     "get",
     "list_rows",
     "load",
-    "search",
+    "row_of",
 ]
 
 _OPTIONAL = {
@@ -48,7 +45,7 @@ _CHUNKS = (
 )
 
 
-def _row(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
+def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
     """A memory in the form of the contract, with at most `limit` code points of its content."""
     partial = bool(row["partial"])
     is_chunk = row["chunk"] is not None
@@ -114,7 +111,7 @@ def load(tx: Transaction, space: str, question: str | None, answer: str | None) 
     rows = tx.db.execute(
         f"{_ANSWERS} WHERE memories.space = ? AND memories.id IN (?, ?) ORDER BY seq", (space, question, answer)
     )
-    return [_row(tx, row, HEAD_LENGTH) for row in rows.fetchall()]
+    return [row_of(tx, row, HEAD_LENGTH) for row in rows.fetchall()]
 
 
 def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
@@ -125,14 +122,14 @@ def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
         row = tx.db.execute(f"{_CHUNKS} WHERE chunks.space = ? AND chunks.id = ?", key).fetchone()
     if row is None or (row["partial"] and not args["includePartial"]):
         return None
-    result = _row(tx, row, None)
+    result = row_of(tx, row, None)
     if "chunkCount" in result:
         ids = tx.db.execute("SELECT id FROM chunks WHERE memory = ? ORDER BY part", (row["seq"],))
         result["chunkIds"] = [chunk["id"] for chunk in ids.fetchall()]
     return result
 
 
-def _filters(args: dict[str, Any]) -> dict[str, Any]:
+def filters(args: dict[str, Any]) -> dict[str, Any]:
     return {
         "space": args["memorySpaceId"],
         "user": args.get("userId"),
@@ -158,117 +155,16 @@ _LIST_WITH_CHUNKS = (
 def list_rows(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:list`: newest first, an answer before its chunks."""
     rows = tx.db.execute(
-        _LIST_WITH_CHUNKS if args["includeChunks"] else _LIST, {**_filters(args), "limit": args["limit"]}
+        _LIST_WITH_CHUNKS if args["includeChunks"] else _LIST, {**filters(args), "limit": args["limit"]}
     )
-    return [_row(tx, row, HEAD_LENGTH) for row in rows.fetchall()]
+    return [row_of(tx, row, HEAD_LENGTH) for row in rows.fetchall()]
 
 
 def count(tx: Transaction, args: dict[str, Any]) -> int:
     """`memories:count`."""
-    row = tx.db.execute(f"{_COUNTED}{_NARROWED}", _filters(args)).fetchone()
+    row = tx.db.execute(f"{_COUNTED}{_NARROWED}", filters(args)).fetchone()
     number: int = row[0]
     return number
-
-
-def any_tag(tags: str, wanted: str) -> bool:
-    """The SQL function `any_tag`: whether two JSON lists share an item. (SQLite's JSON functions stop at a NUL.)"""
-    return not set(json.loads(tags)).isdisjoint(json.loads(wanted))
-
-
-def _rarity(docs: int, hits: int) -> float:
-    """The SQL function `rarity`: the weight of a term that `hits` of `docs` documents have (idf, never negative)."""
-    return math.log(1 + (docs - hits + 0.5) / (hits + 0.5))
-
-
-SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": any_tag, "rarity": _rarity}
-"""The SQL functions that the statements here call, by name."""
-
-# Each term is looked up on its own. Its best document in a memory or chunk counts. Memories with more of the terms come
-# first; BM25 orders memories with equally many. Terms are given as JSON, so the statement is a constant.
-#
-# bm25() of FTS5 counts the rows and words of all memory spaces. It must not rank, since a space would see that another
-# one grows. But only bm25() knows how often a term is in a row. By its definition
-#     bm25(words, w) = c * t * w / (t * w + k), k = 1.2 * (0.25 + 0.75 * words of the row / mean words of all rows)
-# where t is that number, and c is the same for all weights w. So the share bm25(words) / bm25(words, "infinite") is
-# t / (t + k), and t = k * share / (1 - share), rounded to a whole number. From t the rank is computed anew, with the
-# mean, the rows and the hits of this space alone.
-_SEARCH = """
-WITH hits AS MATERIALIZED (
-    SELECT docs.text AS text, docs.part AS part, term.key AS term, docs.size AS size,
-        bm25(words) / bm25(words, 1e18) AS share
-    FROM json_each(:terms) AS term
-    CROSS JOIN words ON words MATCH term.value
-    CROSS JOIN docs ON docs.id = words.rowid
-), places AS (
-    SELECT text, part, term, size,
-        round(share / (1 - share) * 1.2 * (0.25 + 0.75 * size / :mean_of_all)) AS times FROM hits
-    UNION ALL
-    SELECT json_extract(value, '$[0]'), NULL, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-        json_extract(value, '$[3]') FROM json_each(:unindexed)
-), terms AS MATERIALIZED (
-    SELECT term, rarity(:docs, count(*)) AS weight FROM places GROUP BY term
-), best AS (
-    SELECT text, part, term, max(times * 2.2 / (times + 1.2 * (0.25 + 0.75 * size / :mean))) AS weight
-    FROM places GROUP BY text, part, term
-), scored AS (
-    SELECT text, part, count(*) AS matched, sum(best.weight * terms.weight) AS weight
-    FROM best CROSS JOIN terms ON terms.term = best.term GROUP BY text, part
-)
-SELECT memories.*, length, writes, touched, chunks.id AS chunk, chunks.part AS part, start, stop, overlap,
-    chunks.embedding AS own, matched, weight
-FROM scored CROSS JOIN memories ON memories.text = scored.text CROSS JOIN texts ON texts.id = memories.text
-LEFT JOIN chunks ON chunks.memory = memories.seq AND chunks.part = scored.part
-WHERE memories.space = :space AND (partial = 0 OR :partial)
-    AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)
-    AND (:importance IS NULL OR importance >= :importance) AND (:tags IS NULL OR any_tag(tags, :tags))
-ORDER BY matched DESC, weight DESC, seq DESC, chunks.part LIMIT :limit
-"""
-
-
-def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
-    """`memories:search`: best first. `_score` is between 0 and 1 and falls from row to row."""
-    terms = phrases(args["query"])
-    space = text_store.number_of(tx, args["memorySpaceId"])
-    if not terms or space is None:
-        return []
-    unindexed: list[tuple[int, int, int, int]] = []
-    if args["includePartial"]:
-        unindexed = _unindexed_terms(tx, args["memorySpaceId"], terms)
-    counts = tx.db.execute("SELECT docs, size FROM spaces WHERE id IN (0, ?) ORDER BY id", (space,)).fetchall()
-    everywhere, here = counts
-    rows = tx.db.execute(
-        _SEARCH,
-        {
-            **_filters(args),
-            "terms": json.dumps([f'"{in_space(space, term)}"' for term in terms], ensure_ascii=False),
-            "unindexed": json.dumps(unindexed),
-            "docs": here["docs"] + len({one[0] for one in unindexed}),
-            "mean": max(here["size"], 1) / max(here["docs"], 1),
-            "mean_of_all": max(everywhere["size"], 1) / max(everywhere["docs"], 1),
-            "importance": args.get("minImportance"),
-            "tags": json.dumps(args["tags"]) if "tags" in args else None,
-            "limit": args["limit"],
-        },
-    ).fetchall()
-    found: list[dict[str, Any]] = []
-    for row in rows:
-        score = (row["matched"] + row["weight"] / (1 + row["weight"])) / (len(terms) + 1)
-        found.append({**_row(tx, row, HEAD_LENGTH), "_score": score})
-    return found
-
-
-def _unindexed_terms(tx: Transaction, space: str, terms: list[str]) -> list[tuple[int, int, int, int]]:
-    """The terms in the end of each open answer, which is not indexed yet: (text, term, words, times)."""
-    open_texts = tx.db.execute("SELECT answer FROM streams WHERE space = ? AND state = 'open' ORDER BY seq", (space,))
-    unindexed: list[tuple[int, int, int, int]] = []
-    for (text,) in open_texts.fetchall():
-        words = text_store.unindexed_words(tx, text)
-        size = words.count(" ") - 1
-        for position, term in enumerate(terms):
-            times = words.count(f" {term} ")
-            if times:
-                unindexed.append((text, position, size, times))
-    return unindexed
 
 
 def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
