@@ -318,4 +318,53 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX streams_open ON streams (space, conversation_seq) WHERE state = 'open'",
         "CREATE INDEX streams_by_conversation ON streams (conversation_seq) WHERE conversation_seq IS NOT NULL",
     ),
+    (
+        # A memory may be stored alone, without a conversation and said by nobody. refs (JSON): what it refers to beyond
+        # its conversation and message. The last number is kept, so that none is used twice.
+        "PRAGMA defer_foreign_keys = ON",  # until the memories of the chunks are there again
+        "CREATE TABLE memories_before AS SELECT * FROM memories",
+        "UPDATE sqlite_sequence SET name = 'memories_before' WHERE name = 'memories'",
+        "DROP TABLE memories",
+        """CREATE TABLE memories (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            text INTEGER NOT NULL UNIQUE REFERENCES texts (id),
+            stream INTEGER REFERENCES streams (seq),
+            partial INTEGER NOT NULL,
+            content_type TEXT NOT NULL,
+            source_type TEXT NOT NULL,
+            source_user_id TEXT,
+            source_user_name TEXT,
+            source_timestamp INTEGER NOT NULL,
+            user_id TEXT,
+            agent_id TEXT,
+            participant_id TEXT,
+            role TEXT,
+            conversation TEXT,
+            message TEXT,
+            refs TEXT,
+            importance NUMERIC NOT NULL,
+            tags TEXT NOT NULL,
+            version INTEGER NOT NULL DEFAULT 1,
+            embedding BLOB,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            access_count INTEGER NOT NULL DEFAULT 0,
+            metadata TEXT,
+            chunks INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (space, id)
+        )""",
+        "UPDATE sqlite_sequence SET name = 'memories' WHERE name = 'memories_before'",
+        """INSERT INTO memories
+            SELECT seq, space, id, text, stream, partial, content_type, source_type, source_user_id, source_user_name,
+                source_timestamp, user_id, agent_id, participant_id, role, conversation, message, NULL, importance,
+                tags, version, embedding, created, updated, access_count, metadata, chunks
+            FROM memories_before""",
+        "DROP TABLE memories_before",
+        "CREATE INDEX memories_by_space ON memories (space, seq)",
+        "CREATE INDEX memories_by_stream ON memories (stream) WHERE stream IS NOT NULL",
+        # The memories around one, in the order in which they were said.
+        "CREATE INDEX memories_by_conversation ON memories (space, conversation, seq) WHERE conversation IS NOT NULL",
+    ),
 )

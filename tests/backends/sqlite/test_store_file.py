@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -500,5 +501,62 @@ async def test_a_file_of_the_third_layout_gets_its_pending_exchanges(make_store:
     assert (await store.conversation("d"))["participants"] == {"userId": "ada", "agentId": "bob"}
     await store.call("rollback", "alone too", epoch=1)
     assert await store.conversation("d") is None
+    for each in (store, new):
+        await each.backend.close()
+
+
+async def test_a_file_of_the_sixth_layout_keeps_its_memories_and_their_numbers(make_store: Any, tmp_path: Path) -> None:
+    """Its memories have chunks and streams, and the newest ones were deleted: their numbers are not used again."""
+    path = tmp_path / "memory.db"
+    with closing(sqlite3.connect(path)) as db:
+        for statement in chain.from_iterable(MIGRATIONS[:6]):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 6")
+        db.execute("INSERT INTO spaces (id, name) VALUES (1, 's')")
+        db.execute(
+            "INSERT INTO conversations (space, id, type, created, updated) VALUES ('s', 'c', 'user-agent', 5, 5)"
+        )
+        for number, text in enumerate(["why?", "first zebra", "how?", "so"], 1):
+            db.execute("INSERT INTO texts (id, space, length, touched) VALUES (?, 1, ?, 5)", (number, len(text)))
+            db.execute("INSERT INTO pieces (place, body) VALUES (?, ?)", (number << 32, text))
+        db.execute(_STREAM, (1, "st", 1, "finished", 0, 2, "mem-st"))
+        db.execute(_STREAM, (2, "other", 3, "open", 0, 4, "mem-other"))
+        db.execute(
+            "UPDATE streams SET conversation_seq = 1, question_kept = seq = 1, question_memory = 'mem-q' || seq,"
+            " question_message = 'msg-q' || seq, answer_message = 'msg-a' || seq"
+        )
+        db.execute(_MEMORY, (1, "mem-q1", 1, None))
+        db.execute(_MEMORY, (2, "mem-st", 2, 1))
+        db.execute(_MEMORY, (4, "mem-other", 4, 2))
+        db.execute("UPDATE memories SET partial = 0 WHERE seq < 3")
+        db.execute("UPDATE memories SET role = 'user', embedding = zeroblob(8) WHERE seq = 1")
+        db.execute(
+            "UPDATE memories SET chunks = 2, message = 'msg', metadata = '{\"a\": 1}', version = 3 WHERE seq = 2"
+        )
+        for part, (start, stop) in enumerate([(0, 6), (6, 11)]):
+            db.execute(
+                "INSERT INTO chunks (memory, part, space, id, start, stop, overlap) VALUES (2, ?, 's', ?, ?, ?, 0)",
+                (part, f"mem-{part}", start, stop),
+            )
+        db.execute("UPDATE sqlite_sequence SET seq = 40 WHERE name = 'memories'")
+        db.row_factory = sqlite3.Row
+        before = [dict(row) for row in db.execute("SELECT * FROM memories ORDER BY seq")]
+        db.commit()
+    store, new = make_store(path), make_store(tmp_path / "new.db")
+    await new.list()
+    listed = [row["content"] for row in await store.list(includePartial=True, includeChunks=True)]
+    assert listed == ["so", "first zebra", "first ", "zebra", "why?"]
+    with closing(sqlite3.connect(path)) as db:
+        db.row_factory = sqlite3.Row
+        after = [dict(row) for row in db.execute("SELECT * FROM memories ORDER BY seq")]
+    assert after == [{**row, "refs": None} for row in before]
+    layout = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+    assert store.sql(layout) == new.sql(layout)
+    assert store.sql("PRAGMA foreign_key_check") == [] and store.sql("PRAGMA integrity_check") == [("ok",)]
+    await store.begin("new")
+    assert max(seq for (seq,) in store.sql("SELECT seq FROM memories")) == 42
+    await store.finalize(" it is", "other", start=2)
+    assert [row["content"] for row in await store.list()] == ["so it is", "how?", "first zebra", "why?"]
     for each in (store, new):
         await each.backend.close()
