@@ -558,6 +558,21 @@ class ScoresByTheWholeStore(Wrong):
         return [{**row, "_score": 1 / self.written} for row in found] if path == "memories:search" else found
 
 
+@noticed_by("a_memory_has_its_conversation_around_it")
+class TakesTurnsOfAnyConversation(Wrong):
+    async def query(self, path, args):
+        if path != "memories:around":
+            return await super().query(path, args)
+        rows = (await self.ask("memories:list", args))[::-1]
+        ids = [row["memoryId"] for row in rows]
+        places = [(each, ids.index(each)) for each in args["memoryIds"] if each in ids]
+        turns = args.get("turns", 1)
+        return [
+            {"memoryId": each, "before": rows[max(at - turns, 0) : at], "after": rows[at + 1 : at + 1 + turns]}
+            for each, at in places
+        ]
+
+
 @noticed_by("what_was_deleted_is_gone")
 class ForgetsTheIndex(Wrong):
     gone = ()

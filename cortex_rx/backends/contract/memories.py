@@ -148,6 +148,34 @@ An answer in chunks is found only through its chunks, each at its own rank. A wo
 cuts is found in the next chunk.""",
         ),
         Function(
+            "memories:around",
+            "query",
+            Object(
+                fields(
+                    memorySpaceId=SPACE,
+                    memoryIds=ListOf(ID),
+                    turns=Optional(COUNT, 1),
+                    userId=Optional(ID),
+                    includePartial=_HIDDEN,
+                )
+            ),
+            ListOf(
+                Object(
+                    fields(memoryId=ID, before=ListOf(MEMORY), after=ListOf(MEMORY)),
+                    name="Surroundings",
+                    meaning="What stands around a memory in its conversation, in order.",
+                )
+            ),
+            """For each of the ids, in their order, the memories that stand around it in its conversation: the `turns`
+nearest before it and the `turns` nearest after it, each list in the order of the conversation. The memory itself is in
+neither. A memory without a conversation has nothing around it. Only memories that pass the filters count; an id whose
+memory does not pass them, or that the space does not have, is left out.
+
+An answer in chunks is one turn. Around a chunk are what is around its answer and, nearer than these, the `turns`
+nearest chunks of the same answer on each side.""",
+            ours=True,
+        ),
+        Function(
             "memories:count",
             "query",
             Object(

@@ -98,6 +98,43 @@ async def a_search_does_not_depend_on_other_spaces(b: Bench) -> None:
     b.same(await b.ask("memories:search", query="zebra giraffe"), first, "the search, when another space is full")
 
 
+@PROMISES.add("memories:around")
+async def a_memory_has_its_conversation_around_it(b: Bench) -> None:
+    """The nearest turns of a memory's own conversation stand around it, those that pass the filters, in order."""
+
+    async def around(*memories: str, **args: Any) -> list[tuple[list[str], list[str]]]:
+        rows = await b.ask("memories:around", memoryIds=list(memories), **args)
+        found = {
+            one["memoryId"]: [[row["content"] for row in one[side]] for side in ("before", "after")] for one in rows
+        }
+        b.same([one["memoryId"] for one in rows], [each for each in memories if each in found], "the order of the ids")
+        return [(found[each][0], found[each][1]) for each in memories if each in found]
+
+    for number, user in enumerate(("ada", "ada", "bob", "ada")):
+        await b.exchange(f"q{number}", f"a{number}", f"st{number}", userId=user)
+        await b.exchange(f"p{number}", f"b{number}", f"other{number}", conversationId="d")
+    parts = [{"start": at, "end": at + 1} for at in range(5)]
+    begun = await b.begin("long", "q4")
+    await b.finalize("vwxyz", "long", chunks=parts)
+    await b.begin("open", "q5")
+    await b.append(0, "a5", "open")
+    await b.exchange("q", "a", "theirs", memorySpaceId=b.other)
+    at = {row["content"]: row["memoryId"] for row in await b.rows(includeChunks=True)}
+    b.same(await around(at["a1"]), [(["q1"], ["q2"])], "around an answer")
+    b.same(await around(at["q1"], turns=3), [(["q0", "a0"], ["a1", "q2", "a2"])], "around a question, three turns")
+    b.same(await around(at["a1"], turns=2, userId="ada"), [(["a0", "q1"], ["q3", "a3"])], "of one user")
+    b.same(await around(at["a1"], turns=0), [([], [])], "no turns")
+    b.same(await around(at["q1"], "unknown", at["q0"]), [(["a0"], ["a1"]), ([], ["a0"])], "of several ids")
+    b.same(await around(at["a2"], userId="ada"), [], "around a memory of another user")
+    b.same(await around(at["a2"], memorySpaceId=b.other), [], "around a memory of another space")
+    b.same(await around(at["q4"]), [(["a3"], ["vwxyz"])], "around the question of an answer in chunks")
+    b.same(await around(at["x"]), [(["q4", "w"], ["y"])], "around a chunk")
+    b.same(await around(at["v"], turns=9, userId="bob"), [], "around a chunk of another user's answer")
+    b.same(await around(begun["memoryId"], includePartial=True), [(["q4"], ["a5"])], "with partial answers")
+    partial = (await b.stream("open") or {})["memoryId"]
+    b.same(await around(partial), [], "around a partial answer")
+
+
 @PROMISES.add(
     "memories:deleteMemory", "memories:get", "memories:list", "memories:search", "memories:count", "streams:get"
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import DeletedMemory, FoundMemory, Memory
+from cortex_rx.backends.contract.typed.rows import DeletedMemory, FoundMemory, Memory, Surroundings
 
 __all__ = ["Memories"]
 
@@ -82,6 +82,27 @@ class Memories:
         if include_partial is not None:
             args["includePartial"] = include_partial
         return Call(self._backend.query, "memories:search", args)
+
+    def around(
+        self,
+        *,
+        memory_space_id: str,
+        memory_ids: builtins.list[str],
+        turns: int | None = None,
+        user_id: str | None = None,
+        include_partial: bool | None = None,
+    ) -> Call[builtins.list[Surroundings]]:
+        """For each of the ids, in their order, the memories that stand around it in its conversation: the `turns`
+        nearest before it and the `turns` nearest after it, each list in the order of the conversation.
+        """
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryIds": memory_ids}
+        if turns is not None:
+            args["turns"] = turns
+        if user_id is not None:
+            args["userId"] = user_id
+        if include_partial is not None:
+            args["includePartial"] = include_partial
+        return Call(self._backend.query, "memories:around", args)
 
     def count(
         self,

@@ -34,6 +34,7 @@ __all__ = [
     "StoredTurn",
     "Stream",
     "StreamPage",
+    "Surroundings",
     "TakenStream",
 ]
 
@@ -128,6 +129,14 @@ class FoundMemory(TypedDict):
     chunkIds: NotRequired[list[str]]
     chunkMetadata: NotRequired[ChunkMetadata]
     _score: float
+
+
+class Surroundings(TypedDict):
+    """What stands around a memory in its conversation, in order."""
+
+    memoryId: str
+    before: list[Memory]
+    after: list[Memory]
 
 
 class DeletedMemory(TypedDict):

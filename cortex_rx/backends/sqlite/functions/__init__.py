@@ -26,6 +26,7 @@ QUERIES: Mapping[str, Function] = {
     "memories:get": memories.get,
     "memories:list": memories.list_rows,
     "memories:search": search.search,
+    "memories:around": memories.around,
     "memories:count": memories.count,
     "conversations:get": conversations.get,
     "conversations:list": conversations.list_rows,

@@ -14,6 +14,7 @@ from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import InvalidArgument, MemoryNotFound
 
 __all__ = [
+    "around",
     "count",
     "delete",
     "filters",
@@ -127,6 +128,43 @@ def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
         ids = tx.db.execute("SELECT id FROM chunks WHERE memory = ? ORDER BY part", (row["seq"],))
         result["chunkIds"] = [chunk["id"] for chunk in ids.fetchall()]
     return result
+
+
+_PLACE = """
+WITH place (memory, part) AS (
+    SELECT seq, NULL FROM memories WHERE space = :space AND id = :id
+    UNION ALL SELECT memory, part FROM chunks WHERE space = :space AND id = :id
+)
+SELECT seq, conversation, part FROM place CROSS JOIN memories ON seq = memory
+WHERE (partial = 0 OR :partial) AND (:user IS NULL OR user_id = :user)
+"""
+_TURNS = (
+    f"{_ANSWERS} WHERE memories.space = :space AND conversation = :conversation"
+    " AND (partial = 0 OR :partial) AND (:user IS NULL OR user_id = :user) AND seq"
+)
+_TURNS_BEFORE = f"{_TURNS} < :seq ORDER BY seq DESC LIMIT :turns"
+_TURNS_AFTER = f"{_TURNS} > :seq ORDER BY seq LIMIT :turns"
+_SIBLINGS_BEFORE = f"{_CHUNKS} WHERE memory = :seq AND part < :part ORDER BY part DESC LIMIT :turns"
+_SIBLINGS_AFTER = f"{_CHUNKS} WHERE memory = :seq AND part > :part ORDER BY part LIMIT :turns"
+
+
+def around(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
+    """`memories:around`: for each id, the nearest turns of its conversation and, for a chunk, its nearest siblings."""
+    found: list[dict[str, Any]] = []
+    for memory in args["memoryIds"]:
+        given = {**filters(args), "id": memory, "turns": args["turns"]}
+        place = tx.db.execute(_PLACE, given).fetchone()
+        if place is None:
+            continue
+        given |= dict(place)
+        before = _rows(tx, _SIBLINGS_BEFORE, given) + _rows(tx, _TURNS_BEFORE, given)
+        after = _rows(tx, _SIBLINGS_AFTER, given) + _rows(tx, _TURNS_AFTER, given)
+        found.append({"memoryId": memory, "before": before[::-1], "after": after})
+    return found
+
+
+def _rows(tx: Transaction, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row_of(tx, row, HEAD_LENGTH) for row in tx.db.execute(statement, values).fetchall()]
 
 
 def filters(args: dict[str, Any]) -> dict[str, Any]:
