@@ -30,6 +30,7 @@ from cortex_rx.backends.sqlite.connection import (
     translate_errors,
 )
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
+from cortex_rx.backends.sqlite.language import ENGLISH, language_of
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.writer import SharedWrites
 from cortex_rx.errors import StoreClosed, StoreReadOnly, StoreUnavailable
@@ -154,7 +155,7 @@ class SqliteBackend:
         )
 
     def _transaction(self, db: sqlite3.Connection) -> Transaction:
-        return Transaction(db, round(self.clock() * 1000), self._new_id)
+        return Transaction(db, round(self.clock() * 1000), self._new_id, language_of(ENGLISH))
 
     async def close(self) -> None:
         """Finish running operations and release threads, connections and the -wal file. A second call does nothing."""

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from cortex_rx.backends.sqlite.language import Language
 from cortex_rx.backends.sqlite.tokenizer import LEAD, in_space, index_text, lead_of, safe_cut
 
 __all__ = [
     "BLOCK",
     "UNCHANGED",
+    "Index",
     "TextState",
     "Transaction",
     "WriterState",
@@ -28,6 +30,7 @@ __all__ = [
     "extend",
     "finish",
     "finish_parts",
+    "index_of",
     "length_of",
     "number_of",
     "read",
@@ -44,11 +47,37 @@ BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What a function of the store works with: a connection in a transaction, the time (epoch ms), a maker of ids."""
+    """What a function of the store works with: a connection in a transaction, the time (epoch ms), a maker of ids, and
+    the language of the file."""
 
     db: sqlite3.Connection
     now: int
     new_id: Callable[[], str]
+    language: Language
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of a file, by the names of its tables and columns, which are constants.
+
+    `words`: the table of FTS5. `docs`: the table of its rows, with the columns id, text, start, stop, part, and size,
+    the number of words. `docs_of_space`, `size_of_space`: the columns of `spaces` with the sums of both. `has_stems`:
+    whether it has stems, and words as they stand; otherwise the words as they stand are all it has.
+    """
+
+    words: str
+    docs: str
+    docs_of_space: str
+    size_of_space: str
+    has_stems: bool
+
+
+_OLD = Index("words", "docs", "docs", "size", has_stems=False)
+
+
+def index_of(tx: Transaction) -> Index:
+    """The index that a search uses."""
+    return _OLD
 
 
 TextState: TypeAlias = tuple[int, int, int]

@@ -6,9 +6,9 @@ characters is a phrase: `京都` is found, but not in `東京の都`. Names like
 
 In the index each word begins with the number of its memory space, so each space has its own lists.
 
-The index can delete a text only if it gets the same words again. So the tables here are constants and do not depend on
-the Unicode version of Python: a character of a later Unicode version is part of a word. To change anything here, add a
-migration that builds the index anew.
+The tables here are constants: a character of a later Unicode version is part of a word. The index keeps the words of
+each row, so a change here leaves nothing behind when a text is deleted, but what was indexed before is found by its
+former words only: add a migration that builds the index anew.
 """
 
 from __future__ import annotations
@@ -16,9 +16,28 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
-__all__ = ["LEAD", "TERMS", "fold", "in_space", "index_text", "lead_of", "phrases", "safe_cut"]
+if TYPE_CHECKING:
+    from cortex_rx.backends.sqlite.language import Language
+
+__all__ = [
+    "LEAD",
+    "TERMS",
+    "Term",
+    "Words",
+    "fold",
+    "in_space",
+    "index_text",
+    "index_words",
+    "lead_of",
+    "phrases",
+    "query_terms",
+    "safe_cut",
+    "surfaces_in_space",
+]
 
 TERMS = 64
 """How many different terms of a query are looked for; the others are ignored."""
@@ -101,6 +120,8 @@ _token = f"{_word}|{_one}"
 _run = f"{_word}|(?:{_one})+"
 _is_single = _one
 _drop = f"[{_class(_DROPPED)}]+"
+_ACCENTS = "300-36f "
+_drop_but_accents = f"[{_class(_DROPPED.replace(_ACCENTS, ''))}]+"
 _symbol_word = r"(?<![0-9a-z])(?:[a-z]{1,12}\+\+|[a-z]{1,3}#(?![a-z]))"
 # Signs that join the parts of one word: don't, e-mail, node.js, snake_case, a@b.c. Such a word is a phrase.
 _joined = r"['’ʼ`\-‐‑._@/&·:=~\\]+"
@@ -128,9 +149,17 @@ def fold(text: str) -> str:
     if text.isascii():
         folded = text.lower()
     else:
-        folded = _re(_drop).sub("", unicodedata.normalize("NFKD", text)).casefold()
-        folded = unicodedata.normalize("NFC", _re(_drop).sub("", unicodedata.normalize("NFKD", folded)))
-        folded = _re(_letter).sub(lambda found: _LETTERS[found[0]], folded)
+        folded = _re(_letter).sub(lambda found: _LETTERS[found[0]], _without(_drop, text))
+    return _with_symbol_words(folded)
+
+
+def _without(dropped: str, text: str) -> str:
+    """A text without case and some characters, composed."""
+    text = _re(dropped).sub("", unicodedata.normalize("NFKD", text)).casefold()
+    return unicodedata.normalize("NFC", _re(dropped).sub("", unicodedata.normalize("NFKD", text)))
+
+
+def _with_symbol_words(folded: str) -> str:
     if "+" in folded or "#" in folded:
         folded = _re(_symbol_word).sub(lambda found: found[0].translate(_SYMBOL_WORDS) + " ", folded)
     return folded
@@ -151,6 +180,41 @@ def index_text(text: str) -> str:
     return " ".join(_tokens(fold(text)))
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a text. `stems`: of all words, in order. `surfaces`: the words as they stand that carry something,
+    without those of one character, of which each is its own stem."""
+
+    stems: list[str]
+    surfaces: list[str]
+
+
+def index_words(text: str, language: Language) -> Words:
+    """The words of a text, analysed in a language.
+
+    >>> from cortex_rx.backends.sqlite.language import language_of
+    >>> index_words("The memories don't fade", language_of("english"))
+    Words(stems=['the', 'memori', 'don', 't', 'fade'], surfaces=['memories', 'don', 'fade'])
+    """
+    words = _tokens(fold(text))
+    if not language.has_stems:
+        return Words(words, [])
+    stop_words = language.stop_words
+    surfaces = [word for word in words if word not in stop_words and len(word) > 1]
+    return Words(_stems(text, words, language), surfaces)
+
+
+def _stems(text: str, words: list[str], language: Language) -> list[str]:
+    """The stems of the words of a text. Made of the words with their accents, if the language has them in endings and
+    the same words are found so, as they are but for signs in odd places."""
+    if language.stems_accents and not text.isascii():
+        accented = _tokens(_with_symbol_words(_without(_drop_but_accents, text)))
+        pairs = [pair for pair in map(language.folded_and_stem, accented) if pair[0]]
+        if [word for word, _ in pairs] == words:
+            return [stem for _, stem in pairs]
+    return language.stems(words)
+
+
 def in_space(space: int, words: str) -> str:
     """Words in the form of the index: before each word the number of the memory space, and a sign that separates words
     and so is never part of one.
@@ -159,6 +223,15 @@ def in_space(space: int, words: str) -> str:
     '7¦don 7¦t 7¦panic'
     """
     return f"{space}¦{words.replace(' ', f' {space}¦')}" if words else ""
+
+
+def surfaces_in_space(space: int, words: str) -> str:
+    """Words as they stand in the form of the index. No stem equals one.
+
+    >>> surfaces_in_space(7, "memories")
+    '7¦¦memories'
+    """
+    return in_space(space, f"¦{words.replace(' ', ' ¦')}") if words else ""
 
 
 def phrases(query: str) -> list[str]:
@@ -173,6 +246,48 @@ def phrases(query: str) -> list[str]:
         if len(found) == TERMS:
             break
     return list(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a query looks for: a word, or a phrase of words separated by spaces.
+
+    `words`: folded, as they stand. `stems`: their stems. `surface`: the word as it stands, if the index has it so: a
+    memory that has the stem or the surface has the term.
+    """
+
+    words: str
+    stems: str
+    surface: str | None
+
+
+def query_terms(query: str, language: Language) -> list[Term]:
+    """The terms of a query, with different stems, at most `TERMS`. Any string is a query.
+
+    Terms that carry nothing are left out, unless there are no others.
+
+    >>> from cortex_rx.backends.sqlite.language import language_of
+    >>> for term in query_terms("Don't the memories fade? node.js", language_of("english")):
+    ...     print(term)
+    Term(words='memories', stems='memori', surface='memories')
+    Term(words='fade', stems='fade', surface='fade')
+    Term(words='node js', stems='node js', surface=None)
+    >>> [term.words for term in query_terms("To be or not", language_of("english"))]
+    ['to', 'be', 'or', 'not']
+    """
+    folded = fold(query)
+    words = _tokens(folded)
+    stem_of = dict(zip(words, _stems(query, words, language), strict=True))
+    found: dict[str, Term] = {}
+    empty: dict[str, Term] = {}  # of those that carry nothing
+    for term in _terms(folded):
+        stems = " ".join([stem_of[word] for word in term.split(" ")])
+        carries = language.carries(term)
+        of_kind = found if carries else empty
+        if stems not in of_kind and len(of_kind) < TERMS:
+            has_surface = language.has_stems and carries and len(term) > 1 and " " not in term
+            of_kind[stems] = Term(term, stems, term if has_surface else None)
+    return list((found or empty).values())
 
 
 def _terms(folded: str) -> Iterator[str]:
