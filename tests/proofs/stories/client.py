@@ -141,7 +141,7 @@ class Client:
             others = Random(f"{sim.seed} {key} {len(exchange.runs)}")  # so that the rest of the story stays as it was
             if others.random() < 0.1:
                 quiet = False
-                beside.append(asyncio.create_task(self._request_stop(run, others.uniform(0, 8))))
+                beside.append(self._story.beside(self._request_stop(run, others.uniform(0, 8))))
         note = f"{self._process.name}, {key}, {run}"
         try:
             result = await answer
@@ -237,6 +237,8 @@ class Client:
     async def _request_stop(self, run: Run, delay: float) -> None:
         """Ask the writer to stop from another connection, whoever it is by then."""
         await asyncio.sleep(delay)
+        if self._process.crashed:
+            return
         run.requested = True
         self._story.eventful = True
         backend = self._story.store()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,9 +49,11 @@ class Story:
         """The store as everybody in the story sees it."""
         return self.ledger.over(_Down(self.backend(self.sim), *self.outage))
 
-    def beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let it run until the story is over."""
-        self.clients.append(asyncio.create_task(work))
+    def beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let it run until the story is over, in none of the processes: it does not die with one."""
+        task = asyncio.create_task(work, context=Context())
+        self.clients.append(task)
+        return task
 
     async def end(self) -> None:
         """Tell the tasks beside it to end, and wait for them; their errors are raised."""
