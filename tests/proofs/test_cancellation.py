@@ -21,7 +21,7 @@ from proofs.cancellation.cases import HOWS, Case, cancelled
 from proofs.cancellation.chains import CHAINS
 
 SLOW = ("plain", "derived", "durable", "everything")  # also with a store whose writes take time
-SHORT = ("breaks", "limit", "rollback", "best-effort")  # cut off early, so with fewer places
+SHORT = ("breaks", "limit", "rollback", "best-effort", "timeout")  # cut off early, so with fewer places
 AGAIN = [how for how in HOWS if how != "shutdown"]  # a loop ends once
 
 
