@@ -27,6 +27,7 @@ __all__ = [
     "ConversationNotFound",
     "CortexError",
     "Diverged",
+    "EmbeddingMismatch",
     "EmptyAnswer",
     "EventsLost",
     "Fenced",
@@ -535,6 +536,35 @@ class TokenSuperseded(TokenError):
     """A newer resume token of the same stream was used, so this one is no longer valid."""
 
     code = "SUPERSEDED"
+
+
+class EmbeddingMismatch(StoreError):
+    """An embedding is of another model than the embeddings that the store has.
+
+    `stored_model` and `given_model` are the names; None if a name is not known. `stored_dimension` and
+    `given_dimension` are how many numbers an embedding has.
+    """
+
+    code = "EMBEDDING_MISMATCH"
+
+    def __init__(
+        self, stored_model: str | None, stored_dimension: int, given_model: str | None, given_dimension: int
+    ) -> None:
+        super().__init__(
+            f"the store has embeddings of {_model(stored_model)} with {stored_dimension} numbers, the given one is of "
+            f"{_model(given_model)} with {given_dimension}; memory.reembed moves the store to another model"
+        )
+        self.stored_model: str | None = stored_model
+        self.stored_dimension: int = stored_dimension
+        self.given_model: str | None = given_model
+        self.given_dimension: int = given_dimension
+
+    def __reduce__(self) -> tuple[type[EmbeddingMismatch], tuple[str | None, int, str | None, int]]:
+        return type(self), (self.stored_model, self.stored_dimension, self.given_model, self.given_dimension)
+
+
+def _model(name: str | None) -> str:
+    return "a model without a name" if name is None else f"the model {name!r}"
 
 
 class Diverged(StoreError):

@@ -38,6 +38,7 @@ PACKAGE = Path(cortex_rx.__file__).parent
 
 OURS: dict[str, list[Any]] = {
     "CallbackError": ["chunk", KeyError("x")],
+    "EmbeddingMismatch": ["one", 256, None, 3],
     "EventsLost": ["finalize", "Begun", "begin"],
     "Gap": [3, 5],
     "InvalidArgument": ["importance", 101, "0 to 100"],

@@ -203,6 +203,7 @@ set `mark` and `state` at the end.""",
                         userContent=Optional(TEXT),
                         userEmbedding=Optional(Embedding()),
                         agentEmbedding=Optional(Embedding()),
+                        embeddingModel=Optional(ID),
                         metadata=Optional(JsonObject()),
                         chunks=Optional(
                             ListOf(
@@ -229,11 +230,15 @@ stored already, since the stream was closed and begun again, it is completed: it
 the answer's message is put next to the question's, whatever was said after it, and the answer's memory next to the
 question's.
 
+A store has embeddings of one model. `embeddingModel` is the name of the model of those given here. An embedding of
+another name, or with another number of numbers, than the store's is an `EmbeddingMismatch`, and nothing is stored.
+Without a name only the numbers are counted.
+
 `chunks` are ranges of the answer, from 0 to its end, in order and without a gap. Each starts and ends later than the
 one before. Two neighbours may overlap. Each range becomes a memory.
 
 On a stream that was closed and not begun again it is an `IdempotencyConflict`.""",
-            errors=("StreamNotFound", "Fenced", "Diverged", "Gap", "IdempotencyConflict"),
+            errors=("StreamNotFound", "Fenced", "Diverged", "Gap", "IdempotencyConflict", "EmbeddingMismatch"),
             repeated="""With the same text, whatever the chunks, it gives what is stored, with `stored` "before".
 Another text is an `IdempotencyConflict`.""",
             ours=True,

@@ -15,6 +15,15 @@ __all__ = ["APPLICATION_ID", "MIGRATIONS"]
 APPLICATION_ID = 0x43727831
 """Marks a database as one of this package ("Crx1")."""
 
+# The number is raised in one statement: without the row, the highest number would be free again.
+_LOG_CHANGE = """CREATE TRIGGER {name} AFTER {event} BEGIN
+    UPDATE vector_changes SET number = (SELECT max(number) + 1 FROM vector_changes WHERE space = {space})
+        WHERE memory = {memory};
+    INSERT INTO vector_changes (space, number, memory)
+        SELECT {space}, coalesce((SELECT max(number) FROM vector_changes WHERE space = {space}), 0) + 1, {memory}
+        WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = {memory});
+END"""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         # The memory spaces by number: each word of the index begins with it. docs, size: the rows and words of the
@@ -366,5 +375,72 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX memories_by_stream ON memories (stream) WHERE stream IS NOT NULL",
         # The memories around one, in the order in which they were said.
         "CREATE INDEX memories_by_conversation ON memories (space, conversation, seq) WHERE conversation IS NOT NULL",
+    ),
+    (
+        # The models whose vectors are here, one for the whole file. name: '' if it is not known. state: `current` is
+        # searched; the file is being moved to `next`. `kept`: of a file from before, where a memory might have a vector
+        # of any length. `dropped`: the file was moved away from it, and its vectors are being removed.
+        """CREATE TABLE embedders (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            dimension INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('current', 'next', 'kept', 'dropped')),
+            UNIQUE (name, dimension)
+        )""",
+        "CREATE UNIQUE INDEX embedders_in_use ON embedders (state) WHERE state IN ('current', 'next')",
+        # part: the chunk; -1 is the whole memory. vector: 64-bit floats, as they were given.
+        """CREATE TABLE vectors (
+            memory INTEGER NOT NULL,
+            part INTEGER NOT NULL,
+            embedder INTEGER NOT NULL REFERENCES embedders (id),
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            vector BLOB NOT NULL,
+            UNIQUE (memory, part, embedder)
+        )""",
+        """INSERT INTO embedders (name, dimension, state)
+            SELECT '', size / 8,
+                CASE row_number() OVER (ORDER BY count(*) DESC, max(memory) DESC) WHEN 1 THEN 'current' ELSE 'kept' END
+            FROM (
+                SELECT seq AS memory, length(embedding) AS size FROM memories WHERE embedding IS NOT NULL UNION ALL
+                SELECT memory, length(embedding) FROM chunks WHERE embedding IS NOT NULL
+            ) GROUP BY size""",
+        """INSERT INTO vectors
+            SELECT memories.seq, part, embedders.id, texts.space, vector FROM (
+                SELECT seq AS memory, -1 AS part, embedding AS vector FROM memories UNION ALL
+                SELECT memory, part, embedding FROM chunks
+            ) CROSS JOIN memories ON memories.seq = memory JOIN texts ON texts.id = memories.text
+            JOIN embedders ON embedders.dimension = length(vector) / 8
+            WHERE vector IS NOT NULL ORDER BY memories.seq, part""",
+        "ALTER TABLE memories DROP COLUMN embedding",
+        "ALTER TABLE chunks DROP COLUMN embedding",
+        # Which memory's vectors, or what searches narrow them by, changed last. A number rises in its space and is
+        # never used twice, and a memory has one row, also after its deletion.
+        """CREATE TABLE vector_changes (
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            number INTEGER NOT NULL,
+            memory INTEGER NOT NULL UNIQUE,
+            PRIMARY KEY (space, number)
+        ) WITHOUT ROWID""",
+        """INSERT INTO vector_changes
+            SELECT space, row_number() OVER (PARTITION BY space ORDER BY memory), memory
+            FROM (SELECT DISTINCT space, memory FROM vectors)""",
+        *(
+            _LOG_CHANGE.format(name=name, event=event, space=f"{row}.space", memory=f"{row}.memory")
+            for name, event, row in (
+                ("vector_made", "INSERT ON vectors", "NEW"),
+                ("vector_changed", "UPDATE ON vectors", "NEW"),
+                ("vector_deleted", "DELETE ON vectors", "OLD"),
+            )
+        ),
+        _LOG_CHANGE.format(
+            name="vector_narrowed",
+            event="UPDATE OF user_id, source_type, content_type, source_timestamp, conversation, importance, tags,"
+            " created, updated, chunks ON memories WHEN EXISTS (SELECT 1 FROM vectors WHERE memory = NEW.seq)",
+            space="(SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1)",
+            memory="NEW.seq",
+        ),
+        """CREATE TRIGGER vectors_of_deleted AFTER DELETE ON memories BEGIN
+            DELETE FROM vectors WHERE memory = OLD.seq;
+        END""",
     ),
 )

@@ -35,7 +35,7 @@ async def an_exchange_is_stored_whole(b: Bench) -> None:
         usage={"total": 7},
         metadata={"m": 2},
         userEmbedding=[1.0, 2.5],
-        agentEmbedding=[0.5],
+        agentEmbedding=[0.5, 2],
     )
     b.same((result["stored"], result["contentLength"]), ("now", 7), "stored and contentLength")
     answer, question = await b.rows()
@@ -49,7 +49,7 @@ async def an_exchange_is_stored_whole(b: Bench) -> None:
         b.same(
             (row["sourceType"], row["contentType"], row["sourceTimestamp"]), ("conversation", "raw", 5), "the source"
         )
-    b.same((question["embedding"], answer["embedding"]), ([1.0, 2.5], [0.5]), "the embeddings")
+    b.same((question["embedding"], answer["embedding"]), ([1.0, 2.5], [0.5, 2]), "the embeddings")
     b.same((question["metadata"], answer["metadata"]), ({"k": 1}, {"k": 1, "m": 2}), "the metadata")
     said = await b.messages()
     b.same([(m["role"], m["content"]) for m in said], [("user", "why?"), ("agent", "Because")], "the messages")

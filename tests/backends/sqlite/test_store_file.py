@@ -7,6 +7,7 @@ import errno
 import os
 import sqlite3
 import stat
+from array import array
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -542,6 +543,7 @@ async def test_a_file_of_the_sixth_layout_keeps_its_memories_and_their_numbers(m
         db.execute("UPDATE sqlite_sequence SET seq = 40 WHERE name = 'memories'")
         db.row_factory = sqlite3.Row
         before = [dict(row) for row in db.execute("SELECT * FROM memories ORDER BY seq")]
+        assert [row.pop("embedding") for row in before] == [bytes(8), None, None]
         db.commit()
     store, new = make_store(path), make_store(tmp_path / "new.db")
     await new.list()
@@ -551,6 +553,7 @@ async def test_a_file_of_the_sixth_layout_keeps_its_memories_and_their_numbers(m
         db.row_factory = sqlite3.Row
         after = [dict(row) for row in db.execute("SELECT * FROM memories ORDER BY seq")]
     assert after == [{**row, "refs": None} for row in before]
+    assert (await store.get("mem-q1"))["embedding"] == [0.0]
     layout = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     assert store.sql(layout) == new.sql(layout)
     assert store.sql("PRAGMA foreign_key_check") == [] and store.sql("PRAGMA integrity_check") == [("ok",)]
@@ -558,5 +561,48 @@ async def test_a_file_of_the_sixth_layout_keeps_its_memories_and_their_numbers(m
     assert max(seq for (seq,) in store.sql("SELECT seq FROM memories")) == 42
     await store.finalize(" it is", "other", start=2)
     assert [row["content"] for row in await store.list()] == ["so it is", "how?", "first zebra", "why?"]
+    for each in (store, new):
+        await each.backend.close()
+
+
+async def test_a_file_of_the_seventh_layout_keeps_all_its_embeddings(make_store: Any, tmp_path: Path) -> None:
+    """Two numbers are the most frequent length. Those of other lengths are kept, and not searched."""
+    path = tmp_path / "memory.db"
+    given = {1: [0.5, 2.0], 2: [1.0, 2.0, 3.0], 3: None, 4: [4.0]}
+    of_chunks: list[list[float] | None] = [[-1e300, 1.0], None]
+    with closing(sqlite3.connect(path)) as db:
+        for statement in chain.from_iterable(MIGRATIONS[:7]):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 7")
+        db.execute("INSERT INTO spaces (id, name) VALUES (1, 's'), (2, 't')")
+        for seq, vector in given.items():
+            db.execute("INSERT INTO texts (id, space, length, touched) VALUES (?, ?, 4, 5)", (seq, 1 + (seq == 4)))
+            db.execute("INSERT INTO pieces (place, body) VALUES (?, 'text')", (seq << 32,))
+            db.execute(_MEMORY, (seq, f"mem-{seq}", seq, None))
+            blob = None if vector is None else array("d", vector).tobytes()
+            db.execute("UPDATE memories SET partial = 0, embedding = ? WHERE seq = ?", (blob, seq))
+        db.execute("UPDATE memories SET space = 't' WHERE seq = 4")
+        db.execute("UPDATE memories SET chunks = 2 WHERE seq = 3")
+        for part, vector in enumerate(of_chunks):
+            db.execute(
+                "INSERT INTO chunks (memory, part, space, id, start, stop, overlap, embedding)"
+                " VALUES (3, ?, 's', ?, ?, ?, 0, ?)",
+                (part, f"chunk-{part}", 2 * part, 2 * part + 2, vector and array("d", vector).tobytes()),
+            )
+        db.commit()
+    store, new = make_store(path), make_store(tmp_path / "new.db")
+    await new.list()
+    for seq, vector in given.items():
+        row = await store.get(f"mem-{seq}", memorySpaceId="t" if seq == 4 else "s")
+        assert row.get("embedding") == vector
+    assert [(await store.get(f"chunk-{part}")).get("embedding") for part in (0, 1)] == of_chunks
+    assert store.sql("SELECT name, dimension, state FROM embedders ORDER BY dimension") == [
+        ("", 1, "kept"), ("", 2, "current"), ("", 3, "kept")
+    ]  # fmt: skip
+    assert store.sql("SELECT * FROM vector_changes") == [(1, 1, 1), (1, 2, 2), (1, 3, 3), (2, 1, 4)]
+    layout = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+    assert store.sql(layout) == new.sql(layout)
+    assert store.sql("PRAGMA foreign_key_check") == [] and store.sql("PRAGMA integrity_check") == [("ok",)]
     for each in (store, new):
         await each.backend.close()

@@ -145,13 +145,14 @@ class Streams:
         user_content: str | None = None,
         user_embedding: builtins.list[float] | None = None,
         agent_embedding: builtins.list[float] | None = None,
+        embedding_model: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         chunks: builtins.list[Range] | None = None,
     ) -> Call[StoredExchange]:
         """Appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else
         `Gap`).
 
-        Raises `StreamNotFound`, `Fenced`, `Diverged`, `Gap`, `IdempotencyConflict`.
+        Raises `StreamNotFound`, `Fenced`, `Diverged`, `Gap`, `IdempotencyConflict`, `EmbeddingMismatch`.
         """
         args: dict[str, Any] = {
             "streamId": stream_id,
@@ -172,6 +173,8 @@ class Streams:
             args["userEmbedding"] = user_embedding
         if agent_embedding is not None:
             args["agentEmbedding"] = agent_embedding
+        if embedding_model is not None:
+            args["embeddingModel"] = embedding_model
         if metadata is not None:
             args["metadata"] = metadata
         if chunks is not None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from array import array
 from collections.abc import Mapping
 from typing import Any
 
-from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite import text_store, vectors
 from cortex_rx.backends.sqlite.functions import conversations
 from cortex_rx.backends.sqlite.text_store import Transaction
 
@@ -26,11 +25,10 @@ INCOMPLETE = "incomplete"
 _ADD = (
     "INSERT INTO memories (seq, space, id, text, stream, partial, content_type, source_type, source_user_id,"
     " source_user_name, source_timestamp, user_id, agent_id, participant_id, role, conversation, message,"
-    " importance, tags,"
-    " embedding, created, updated, metadata)"
+    " importance, tags, created, updated, metadata)"
     " SELECT {seq}, space, :id, :text, :stream, :partial, :content_type, 'conversation', user_id, user_name,"
     " started, user_id,"
-    " agent_id, participant_id, :role, conversation, :message, importance, :tags, :embedding, created, :now, metadata"
+    " agent_id, participant_id, :role, conversation, :message, importance, :tags, created, :now, metadata"
     " FROM streams WHERE seq = :of"
 )
 # Two numbers are taken: the one before the answer's is for the question, which becomes a memory later.
@@ -53,7 +51,6 @@ def add_partial(tx: Transaction, stream: sqlite3.Row | Mapping[str, Any], seq: i
             "role": "agent",
             "message": None,
             "tags": stream["tags"],
-            "embedding": None,
             "now": tx.now,
         },
     )
@@ -122,11 +119,10 @@ def _complete_memory(
     """Turn the partial memory into the memory of the answer, and index its text."""
     chunks = args.get("chunks", [])
     tx.db.execute(
-        "UPDATE memories SET partial = 0, message = ?, embedding = ?, metadata = ?, chunks = ?, updated = ?"
+        "UPDATE memories SET partial = 0, message = ?, metadata = ?, chunks = ?, updated = ?"
         " WHERE space = ? AND id = ?",
         (
             stream["answer_message"],
-            _floats(args.get("agentEmbedding")),
             metadata,
             len(chunks),
             tx.now,
@@ -134,25 +130,33 @@ def _complete_memory(
             stream["memory"],
         ),
     )
+    embedded = "agentEmbedding" in args
+    seq = _answer_number(tx, stream) if chunks or embedded else 0
+    if embedded:
+        vectors.add(tx, seq, vectors.WHOLE, args["agentEmbedding"], args.get("embeddingModel"))
     if chunks:
-        _store_chunks(tx, stream, answer, chunks)
+        _store_chunks(tx, stream, seq, answer, args)
     else:
         text_store.finish(tx, answer)
 
 
-def _store_chunks(tx: Transaction, stream: sqlite3.Row, answer: int, chunks: list[dict[str, Any]]) -> None:
+def _answer_number(tx: Transaction, stream: sqlite3.Row) -> int:
+    """The number of the answer's memory."""
+    row = tx.db.execute("SELECT seq FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["memory"]))
+    return int(row.fetchone()["seq"])
+
+
+def _store_chunks(tx: Transaction, stream: sqlite3.Row, seq: int, answer: int, args: dict[str, Any]) -> None:
     """Store the chunks of an answer as memories. From now on the answer is found through them."""
-    seq = tx.db.execute(
-        "SELECT seq FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["memory"])
-    ).fetchone()["seq"]
+    chunks: list[dict[str, Any]] = args["chunks"]
     last = 0
     for part, chunk in enumerate(chunks):
-        start, stop, vector = chunk["start"], chunk["end"], _floats(chunk.get("embedding"))
+        start, stop = chunk["start"], chunk["end"]
         tx.db.execute(
-            "INSERT INTO chunks (memory, part, space, id, start, stop, overlap, embedding) VALUES (?, ?, ?, ?,"
-            " ?, ?, ?, ?)",
-            (seq, part, stream["space"], f"mem-{tx.new_id()}", start, stop, start < last, vector),
+            "INSERT INTO chunks (memory, part, space, id, start, stop, overlap) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (seq, part, stream["space"], f"mem-{tx.new_id()}", start, stop, start < last),
         )
+        vectors.add(tx, seq, part, chunk.get("embedding"), args.get("embeddingModel"))
         last = stop
     text_store.finish_parts(tx, answer, ((chunk["start"], chunk["end"]) for chunk in chunks))
 
@@ -179,10 +183,6 @@ def store_unanswered(tx: Transaction, stream: sqlite3.Row, outcome: str, reason:
 def _metadata(stream: sqlite3.Row) -> dict[str, Any]:
     metadata: dict[str, Any] = json.loads(stream["metadata"] or "{}")
     return metadata
-
-
-def _floats(embedding: list[float] | None) -> bytes | None:
-    return None if embedding is None else array("d", embedding).tobytes()
 
 
 def _json(value: dict[str, Any]) -> str | None:
@@ -212,7 +212,6 @@ def _remember_question(
         "content_type": "raw" if summary is None else "summarized",
         "stream": stream["seq"] if alone else None,
         "tags": stream["tags"] if tags is None else tags,
-        "embedding": _floats(args.get("userEmbedding")),
         "now": tx.now,
     }
     text = int(stream["question"]) if summary is None else text_store.create(tx, stream["space"], summary)
@@ -223,12 +222,13 @@ def _remember_question(
         text_store.finish(tx, text)
         tx.db.execute(
             "UPDATE memories SET text = :text, content_type = :content_type, stream = :stream, tags = :tags,"
-            " embedding = :embedding, updated = :now WHERE seq = :seq",
+            " updated = :now WHERE seq = :seq",
             {**made, "text": text, "seq": there["seq"]},
         )
+        vectors.replace(tx, there["seq"], vectors.WHOLE, args.get("userEmbedding"), args.get("embeddingModel"))
         return
     text_store.finish(tx, text)
-    tx.db.execute(
+    stored = tx.db.execute(
         _ADD_QUESTION,
         {
             **made,
@@ -240,3 +240,4 @@ def _remember_question(
             "message": stream["question_message"],
         },
     )
+    vectors.add(tx, stored.lastrowid or 0, vectors.WHOLE, args.get("userEmbedding"), args.get("embeddingModel"))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from array import array
 from typing import Any
 
 from cortex_rx.backends.base import HEAD_LENGTH
-from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite import text_store, vectors
 from cortex_rx.backends.sqlite.functions import conversations, tokens
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import InvalidArgument, MemoryNotFound
@@ -37,11 +36,10 @@ _OPTIONAL = {
 # A chunk is read as the row of its answer, with its own columns.
 _ANSWERS = (
     "SELECT memories.*, length, writes, touched, NULL AS chunk, NULL AS part, NULL AS start, NULL AS stop,"
-    " NULL AS overlap, NULL AS own FROM memories CROSS JOIN texts ON texts.id = memories.text"
+    " NULL AS overlap FROM memories CROSS JOIN texts ON texts.id = memories.text"
 )
 _CHUNKS = (
-    "SELECT memories.*, length, writes, touched, chunks.id AS chunk, part, start, stop, overlap,"
-    " chunks.embedding AS own"
+    "SELECT memories.*, length, writes, touched, chunks.id AS chunk, part, start, stop, overlap"
     " FROM memories CROSS JOIN texts ON texts.id = memories.text CROSS JOIN chunks ON chunks.memory = memories.seq"
 )
 
@@ -76,9 +74,9 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
     for key, column in _OPTIONAL.items():
         if row[column] is not None:
             result[key] = row[column]
-    embedding = row["own" if is_chunk else "embedding"]
+    embedding = vectors.of(tx, row["seq"], row["part"] if is_chunk else vectors.WHOLE)
     if embedding is not None:
-        result["embedding"] = array("d", embedding).tolist()
+        result["embedding"] = embedding
     if row["metadata"] is not None:
         result["metadata"] = json.loads(row["metadata"])
     if partial:

@@ -61,7 +61,7 @@ WITH hits AS MATERIALIZED (
     FROM best CROSS JOIN terms ON terms.term = best.term GROUP BY text, part
 )
 SELECT memories.*, length, writes, touched, chunks.id AS chunk, chunks.part AS part, start, stop, overlap,
-    chunks.embedding AS own, matched, weight
+    matched, weight
 FROM scored CROSS JOIN memories ON memories.text = scored.text CROSS JOIN texts ON texts.id = memories.text
 LEFT JOIN chunks ON chunks.memory = memories.seq AND chunks.part = scored.part
 WHERE memories.space = :space AND (partial = 0 OR :partial)

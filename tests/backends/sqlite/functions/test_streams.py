@@ -37,7 +37,7 @@ async def test_an_exchange_is_stored_to_the_letter(store: Any) -> None:
         usage={"total": 7},
         metadata={"m": 1},
         userEmbedding=[1, 2.5],
-        agentEmbedding=[0.1],
+        agentEmbedding=[0.1, -3],
     )
     common = {
         "memorySpaceId": "s", "sourceType": "conversation", "sourceTimestamp": 5, "sourceUserId": "ada",
@@ -53,7 +53,7 @@ async def test_an_exchange_is_stored_to_the_letter(store: Any) -> None:
     }  # fmt: skip
     answer = {
         **common, "memoryId": "mem-001", "content": "Because", "contentLength": 7, "messageRole": "agent",
-        "embedding": [0.1],
+        "embedding": [0.1, -3.0],
         "conversationRef": {"conversationId": "c", "messageIds": ["msg-003"]}, "metadata": {"k": [1, None], "m": 1},
     }  # fmt: skip
     assert result == {
