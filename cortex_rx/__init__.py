@@ -4,6 +4,7 @@ from cortex_rx import operators
 from cortex_rx.api import Cortex
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.chain import Chain, Operator, Sink, Step
+from cortex_rx.embedding import Embedder, local_embedder
 from cortex_rx.engine import run, stream
 from cortex_rx.errors import CortexError
 from cortex_rx.events import BuiltinEvent, Delta, Ended, StreamEvent
@@ -31,6 +32,7 @@ __all__ = [
     "Cortex",
     "CortexError",
     "Delta",
+    "Embedder",
     "Ended",
     "EnhancedRememberStreamResult",
     "MemoryEntry",
@@ -58,6 +60,7 @@ __all__ = [
     "fallback",
     "from_stream",
     "is_transient",
+    "local_embedder",
     "operators",
     "prefill",
     "remember",

@@ -32,6 +32,7 @@ from pydantic import BaseModel
 import cortex_rx
 from cortex_rx import (
     Cortex,
+    Embedder,
     Spool,
     SqliteBackend,
     Turn,
@@ -288,6 +289,8 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "error": lambda world: ConnectionError(),
     "DeadLetters.add.path": lambda world: "memories:deleteMemory",
     "plan": lambda world: "1 fail",
+    "function": lambda world: lambda text: [1.0],
+    "texts": lambda world: ["Hello"],
 }
 """A value that a parameter of this name accepts, where it must be given."""
 
@@ -317,6 +320,7 @@ OWNERS: Mapping[str, Callable[[World], Any]] = {
     "AsyncQueue": lambda world: stream_utils.AsyncQueue(),
     "RollingContextWindow": lambda world: stream_utils.RollingContextWindow(),
     "Plan": lambda world: testing.Plan(),
+    "Embedder": lambda world: Embedder(lambda text: [1.0]),
 }
 """Whose methods are called."""
 
@@ -517,6 +521,7 @@ ACCEPTED: Mapping[str, set[str]] = {
     "RememberParams.agent_response": ANY_TEXT,
     "RememberStreamParams.user_message": ANY_TEXT,
     "MemoryAPI.search.query": ANY_TEXT,
+    "Embedder.embed_query.query": ANY_TEXT,
     "DeadLetters.add.cause": ANY_TEXT,
     "RollingContextWindow.add.chunk": ANY_TEXT | {"surrogate"},  # it is kept in memory only
     "marbles.lane": ANY_TEXT,

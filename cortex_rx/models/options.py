@@ -16,13 +16,14 @@ None means the default.  Times are milliseconds, lengths code points.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
 from cortex_rx import validation as check
+from cortex_rx.embedding.embedder import GenerateEmbedding, checked_function
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, ids, parse
 from cortex_rx.models.hooks import StreamHooks
@@ -33,7 +34,6 @@ __all__ = [
     "STREAMING_OPTIONS",
     "ConversationFilter",
     "ConversationType",
-    "Embed",
     "ExtractContent",
     "FailureStrategy",
     "HistoryPage",
@@ -59,8 +59,6 @@ FailureStrategy: TypeAlias = Literal["store-partial", "rollback", "retry", "best
 """What becomes of a stream that fails."""
 ExtractContent: TypeAlias = Callable[[str, str], str | Awaitable[str | None] | None]
 """Maps (question, answer) to the text to remember in place of the question; None keeps the question.  Sync or async."""
-Embed: TypeAlias = Callable[[str], Sequence[float] | Awaitable[Sequence[float] | None] | None]
-"""The embedding of a text, or None.  Sync or async."""
 
 _MOST = 2**53  # a larger number loses its last digits when it travels as a float
 
@@ -82,6 +80,7 @@ def _hooks(field: str, value: object) -> StreamHooks | None:
 
 
 _CALLABLE = Accepts(check.optional(check.callback))
+_EMBEDDER = Accepts(check.optional(checked_function))
 _IMPORTANCE = Accepts(check.importance)
 _STREAM = Accepts(_stream)
 _METADATA = Accepts(check.json_mapping)
@@ -284,8 +283,8 @@ class _Exchange(Options):
     metadata: Annotated[Mapping[str, Any], _METADATA] = {}
     extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
     """Maps (question, answer) to the text to remember in place of the question."""
-    generate_embedding: Annotated[Embed | None, _CALLABLE] = None
-    """Maps the text of a memory to its embedding."""
+    generate_embedding: Annotated[GenerateEmbedding | None, _EMBEDDER] = None
+    """An `Embedder`, or a function from the text of a memory to its vector.  By default, that of the client."""
     idempotency_key: _OptionalName = None
     """Exchanges with the same key in one memory space are the same exchange, stored once."""
 
@@ -335,7 +334,7 @@ class ResumeStreamParams(Options):
     tags: Annotated[tuple[str, ...] | None, Accepts(check.names)] = None
     metadata: Annotated[Mapping[str, Any] | None, _METADATA] = None
     extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
-    generate_embedding: Annotated[Embed | None, _CALLABLE] = None
+    generate_embedding: Annotated[GenerateEmbedding | None, _EMBEDDER] = None
 
     @classmethod
     def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:

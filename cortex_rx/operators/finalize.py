@@ -5,6 +5,7 @@ from __future__ import annotations
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
+from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder
 from cortex_rx.engine import beside
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import (
@@ -22,7 +23,7 @@ from cortex_rx.events import (
     Rewound,
 )
 from cortex_rx.models.records import SHORTEST_CHUNK
-from cortex_rx.operators._support.embedding import Embed, Extract
+from cortex_rx.operators._support.embedding import Extract
 from cortex_rx.operators._support.finalizer import Finalizer
 from cortex_rx.spool.spool import Spool, checked_spool
 
@@ -44,7 +45,7 @@ _READS = (Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Ended
 def finalize(
     backend: Backend,
     extract_content: Extract | None = None,
-    generate_embedding: Embed | None = None,
+    generate_embedding: GenerateEmbedding | None = None,
     max_single_memory_size: int | None = None,
     incremental_embeddings: bool = False,
     spool: Spool | None = None,
@@ -75,16 +76,17 @@ def finalize(
     there and delivered later, and the error says where. `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream
     as they are.
 
-    `extract_content(question, answer)` returns the text that is remembered of the question. `generate_embedding(text)`
-    returns the embedding of each memory. Both may be async. If one fails, or takes more than 30 s, there is a
-    `Problem`, and the exchange is stored without its result.
+    `extract_content(question, answer)` returns the text that is remembered of the question, and may be async.
+    `generate_embedding`, an `Embedder` or a function from a text to its vector, sync or async, gets the whole content
+    of each memory, and of each chunk. If one fails, or takes more than 30 s, there is a `Problem`, and the exchange is
+    stored without its result.
 
     An answer of more than `max_single_memory_size` code points (at least 32) is stored in chunks, each a memory of its
     own: the chunks of `chunk(..., max_length=...)` upstream. The answer is found through them, and reads back whole. 16
     bytes per chunk are held until the end. If a chunk is longer, or the chunks are not the whole answer, there is a
-    `Problem` (`NOT_CHUNKED`), and the answer is one memory. Embeddings of chunks are asked for four at a time; a
-    function that is not async is called in a thread. With `incremental_embeddings` they are asked for while the answer
-    streams, as soon as it is longer than one memory may be.
+    `Problem` (`NOT_CHUNKED`), and the answer is one memory. Embeddings are asked for by four calls at a time; a
+    function that is not async is called on a thread. With `incremental_embeddings` those of chunks are asked for while
+    the answer streams, as soon as it is longer than one memory may be.
 
     Commonly used for: making an answer a memory.
 
@@ -96,14 +98,14 @@ def finalize(
     """
     backend = checked_backend("backend", backend)
     check.optional(check.callback)("extract_content", extract_content)
-    check.optional(check.callback)("generate_embedding", generate_embedding)
+    embedder = as_embedder(generate_embedding)
     check.optional(checked_spool)("spool", spool)
     most = check.optional(check.whole(SHORTEST_CHUNK))("max_single_memory_size", max_single_memory_size)
     check.flag("incremental_embeddings", incremental_embeddings)
-    if incremental_embeddings and (most is None or generate_embedding is None):
+    if incremental_embeddings and (most is None or embedder is None):
         accepted = "False, unless max_single_memory_size and generate_embedding are given"
         raise InvalidArgument("incremental_embeddings", incremental_embeddings, accepted)
-    finalizer = Finalizer(backend, extract_content, generate_embedding, most, incremental_embeddings, spool)
+    finalizer = Finalizer(backend, extract_content, embedder, most, incremental_embeddings, spool)
     wants = frozenset({*_READS, Chunked} if most else _READS)
     interval = _INTERVAL_OF_CHUNKS if incremental_embeddings else _INTERVAL
     return beside(finalizer.run, interval, capacity=_BATCH, wants=wants, gated=False)

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from cortex_rx import operators as cx
 from cortex_rx.backends.base import Backend
 from cortex_rx.chain import Chain, Step
+from cortex_rx.embedding.embedder import GenerateEmbedding
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import StreamingOptions, parse
 from cortex_rx.spool.spool import Spool
@@ -26,7 +27,7 @@ def default_chain(
     options: StreamingOptions | Mapping[str, Any] | None = None,
     *,
     extract_content: Callable[..., Any] | None = None,
-    generate_embedding: Callable[..., Any] | None = None,
+    generate_embedding: GenerateEmbedding | None = None,
     spool: Spool | None = None,
 ) -> Chain:
     """The chain that `remember_stream` runs with these options, as a value that can be taken apart and recomposed.

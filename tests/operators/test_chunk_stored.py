@@ -17,6 +17,7 @@ from reactivex import Observer
 from cortex_rx import Cortex, default_chain, from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
+from cortex_rx.embedding import Embedder
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import ChainOrderError, InvalidArgument, MissingExtra, StoreUnavailable, UnsupportedOption
 from cortex_rx.events import Chunked, Ended, Opened, Problem, Remembered
@@ -316,7 +317,45 @@ def test_embeddings_come_after_the_end_four_at_a_time(lab):
     outcome, (_, chunks) = lab.run(main)
     (end,) = outcome.times(Ended)
     assert all(at >= end for at, _ in embedding.asked) and embedding.most == 4
-    assert outcome.ended_at == pytest.approx(end + 2 + -(-len(chunks) // 4))
+    assert outcome.ended_at == pytest.approx(end + -(-(2 + len(chunks)) // 4)), "with the question and the answer"
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_a_function_that_takes_lists_is_asked_for_few(lab, size, incremental):
+    """Never for more texts than it takes, for each text once, and for no more lists than are needed."""
+    asked = []
+
+    def embed(texts):
+        asked.append(texts)
+        return [(len(text), 1) for text in texts]
+
+    async def main():
+        embedder = Embedder(embed, batch_size=size)
+        chain = storing(lab.store, generate_embedding=embedder, incremental_embeddings=incremental)
+        return await lab.play(lab.source(*slowly()), chain), await stored(lab)
+
+    outcome, (answer, chunks) = lab.run(main)
+    assert outcome.codes == [] and answer["embedding"] == [float(len(TEXT)), 1.0]
+    assert [chunk["embedding"] for chunk in chunks] == [[float(len(chunk["content"])), 1.0] for chunk in chunks]
+    texts = ["What is it?", TEXT, *(chunk["content"] for chunk in chunks)]
+    assert sorted(text for batch in asked for text in batch) == sorted(texts)
+    assert max(map(len, asked)) <= size
+    if not incremental:
+        assert len(asked) == -(-len(texts) // size)
+
+
+def test_a_list_that_fails_is_one_problem(lab):
+    async def embed(texts):
+        raise LookupError("no such model")
+
+    async def main():
+        chain = storing(lab.store, generate_embedding=Embedder(embed, batch_size=100))
+        return await lab.play(lab.source(*slowly()), chain), await stored(lab)
+
+    outcome, (answer, chunks) = lab.run(main)
+    assert outcome.error is None and outcome.codes == ["LookupError"]
+    assert not any("embedding" in row for row in (answer, *chunks))
 
 
 def test_incremental_embeddings_come_while_the_answer_streams(lab):

@@ -12,6 +12,7 @@ from reactivex import Observer
 from cortex_rx import from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
+from cortex_rx.embedding import Embedder
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import (
     EmptyAnswer,
@@ -180,6 +181,12 @@ def test_a_function_that_fails_is_a_problem_and_the_exchange_is_stored_without(l
         ({"generate_embedding": lambda _: [float("inf")]}, 2),
         ({"generate_embedding": lambda _: ["a"]}, 2),
         ({"generate_embedding": lambda _: 0.5}, 2),
+        ({"generate_embedding": lambda _: "123"}, 2),
+        ({"generate_embedding": lambda _: ["1", "2"]}, 2),
+        ({"generate_embedding": lambda _: [[1.0, 2.0]]}, 2),
+        ({"generate_embedding": Embedder(lambda _: [1.0, 2.0], dimension=3)}, 2),
+        ({"generate_embedding": Embedder(lambda texts: [[1.0]] * (len(texts) - 1), batch_size=9)}, 1),
+        ({"generate_embedding": Embedder(lambda texts: [[1.0] * (at + 1) for at in range(2)], batch_size=9)}, 1),
     ],
 )
 def test_what_a_function_gives_and_no_store_takes_does_not_cost_the_exchange(lab, given, problems):
@@ -204,6 +211,21 @@ def test_one_embedding_that_fails_does_not_cost_the_other(lab):
     assert "embedding" not in question
     assert answer["embedding"] == [1.0]
     assert len(outcome.of(Problem)) == 1
+
+
+def test_no_vector_of_a_blank_text_is_asked_for(lab):
+    """An answer of tool calls alone has no text; providers refuse an empty one."""
+    asked = []
+
+    def embed(text):
+        asked.append(text)
+        return [1.0]
+
+    async def main():
+        source = lab.events(lab.opened, 0.1, Custom("tool_calls", [{"id": "1"}]), lab.ended("", "tool_calls", deltas=0))
+        return await lab.play(source, plain(lab.store, generate_embedding=embed))
+
+    assert (lab.run(main).codes, asked) == ([], ["What is it?"])
 
 
 def test_the_functions_are_not_asked_of_an_empty_answer(lab):

@@ -4,52 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from cortex_rx.backends.contract.typed.rows import Range
+from cortex_rx.embedding.embedder import AT_ONCE, Embedder
 from cortex_rx.engine import Inbox
 from cortex_rx.engine.scheduler import ForeignCancellation, cancelled_by_us, unlisted
-from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Chunked, Problem, Replayed, Rewound, StreamEvent
 from cortex_rx.folds.exchange import Exchange
 from cortex_rx.folds.position import Move
 
 _CALL = 30.0  # seconds that a function of the caller may take
 _LATE_CALL = 1.0  # the same when the stream was stopped
-_AT_ONCE = 4  # embeddings of chunks that are asked for at a time
 _WAITING = 64  # chunks that wait for theirs while the answer streams
+_QUESTION, _ANSWER = "userEmbedding", "agentEmbedding"
 
-__all__ = ["ChunkEmbedder", "Embed", "Extract", "enrich"]
+__all__ = ["ExchangeEmbedder", "Extract", "enrich"]
 
 Extract: TypeAlias = Callable[[str, str], "str | Awaitable[str | None] | None"]
 """From the question and the answer to the text that is remembered of the question; None leaves it as it is."""
-Embed: TypeAlias = Callable[[str], "Sequence[float] | Awaitable[Sequence[float] | None] | None"]
-"""From a text to its embedding."""
+_Text: TypeAlias = tuple[str | int, str]
+"""A text to embed, and what it is: the argument that takes its vector, or the start of a chunk."""
 
 
-class ChunkEmbedder:
-    """Gets the embeddings of chunks, a few at a time: with `look` while the answer streams, the rest at its end.
+class ExchangeEmbedder:
+    """Gets the embeddings of an exchange, by a few calls at a time: those of chunks with `look` while the answer
+    streams, the rest at its end."""
 
-    A function that is not async is called in a thread, so it blocks nothing.
-    """
-
-    def __init__(self, inbox: Inbox[StreamEvent], embed: Embed | None) -> None:
-        self.embed: Embed | None = embed
+    def __init__(self, inbox: Inbox[StreamEvent], embedder: Embedder | None) -> None:
+        self._embedder = embedder
         self._inbox = inbox
         self._tasks: set[asyncio.Task[None]] = set()
         self._begin(0)
 
     def _begin(self, text: int) -> None:
         self._text_of = text  # which text: chunks of another one are ignored
-        self._found: dict[int, list[float]] = {}  # by the start of the chunk, as below
-        self._todo: deque[tuple[int, str]] = deque()
+        self._found: dict[str | int, list[float]] = {}
+        self._failed: dict[str | int, Exception] = {}
+        self._first: deque[_Text] = deque()
+        self._todo: deque[_Text] = deque()
         self._taken: set[int] = set()
-        self._rest: Iterator[tuple[int, str]] = iter(())
-        self._error: Exception | None = None
+        self._rest: Iterator[_Text] = iter(())
         self._given_up = False
 
     async def look(self, events: list[StreamEvent], exchange: Exchange, most: int) -> None:
@@ -68,49 +65,65 @@ class ChunkEmbedder:
         if exchange.end > most:
             self._start(len(self._tasks) + len(self._todo))
 
-    async def finish(self, chunks: list[Range], answer: str) -> Exception | None:
-        """Give each chunk its embedding; return the first error if some have none because of it."""
+    async def finish(self, args: dict[str, Any], question: str, answer: str) -> list[Exception]:
+        """Add the embeddings to the arguments; return what failed, once each: of the chunks the first error."""
+        if self._embedder is None:
+            return []
+        chunks = args.get("chunks", ())
+        if not chunks:
+            self._todo.clear()  # the answer is stored as one memory
+        self._first.extend(((_QUESTION, args.get("userContent", question)), (_ANSWER, answer)))
         self._rest = (
             (chunk["start"], answer[chunk["start"] : chunk["end"]])
             for chunk in chunks
             if chunk["start"] not in self._taken
         )
-        self._start(len(chunks))
-        if self._tasks:
+        self._start(len(self._first) + len(chunks))
+        while self._tasks:
             await asyncio.wait(self._tasks)
+        args.update({name: self._found[name] for name in (_QUESTION, _ANSWER) if name in self._found})
         for chunk in chunks:
             if vector := self._found.get(chunk["start"]):
                 chunk["embedding"] = vector
-        return self._error
+        of_chunks = [error for what, error in self._failed.items() if isinstance(what, int)]
+        failed = [self._failed[name] for name in (_QUESTION, _ANSWER) if name in self._failed] + of_chunks[:1]
+        return list({id(error): error for error in failed}.values())
 
     def _start(self, most: int) -> None:
-        while len(self._tasks) < min(most, _AT_ONCE):
+        while len(self._tasks) < min(most, AT_ONCE):
             task = unlisted(asyncio.create_task(self._ask()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _ask(self) -> None:
-        while not self._given_up and not self._inbox.disposed:
-            if (one := self._todo.popleft() if self._todo else next(self._rest, None)) is None:
-                return
+        assert self._embedder is not None
+        while batch := self._take(self._embedder.batch_size or 1):
             try:
-                if (vector := await awaited(self._inbox, self._call(one[1]))) is not None:
-                    self._found[one[0]] = numbers(vector)
+                vectors = await awaited(self._inbox, self._embedder.embed([text for _, text in batch]))
+                self._found.update({what: vector for (what, _), vector in zip(batch, vectors, strict=True) if vector})
+                continue
             except Exception as error:
-                self._error = self._error or error
+                failure = error
                 self._given_up |= isinstance(error, TimeoutError)  # or each chunk would wait as long
             except asyncio.CancelledError:
                 if cancelled_by_us():
                     raise
-                self._error = self._error or ForeignCancellation("generate_embedding")
+                failure = ForeignCancellation("generate_embedding")
+            self._failed.update({what: failure for what, _ in batch})
 
-    async def _call(self, text: str) -> Any:
-        embed = self.embed
-        assert embed is not None
-        if inspect.iscoroutinefunction(embed):
-            return await embed(text)
-        value = await asyncio.get_running_loop().run_in_executor(None, embed, text)
-        return await value if inspect.isawaitable(value) else value
+    def _take(self, most: int) -> list[_Text]:
+        """The next texts for one call: the question and the answer in any case, chunks while there is time."""
+        batch: list[_Text] = []
+        while len(batch) < most and (one := self._next()):
+            batch.append(one)
+        return batch
+
+    def _next(self) -> _Text | None:
+        if self._first:
+            return self._first.popleft()
+        if self._given_up or self._inbox.disposed:
+            return None
+        return self._todo.popleft() if self._todo else next(self._rest, None)
 
     async def close(self) -> None:
         """Start no more calls, and cancel those in progress."""
@@ -135,31 +148,17 @@ async def enrich(
     question: str,
     answer: str,
     extract: Extract | None,
-    vectors: ChunkEmbedder,
+    embedder: ExchangeEmbedder,
 ) -> AsyncGenerator[Problem, None]:
     """Add the results of the caller's functions to `args`. A failure or a timeout is a `Problem`, and is left out."""
-    embed = vectors.embed
     try:
         if extract and (content := await awaited(inbox, extract(question, answer))) is not None:
             content.encode()  # else the store would refuse the exchange for a lone surrogate, or for what is no text
             args["userContent"] = content
     except Exception as error:
         yield Problem.of("finalization", error, recoverable=True)
-    for key, text in (("userEmbedding", args.get("userContent", question)), ("agentEmbedding", answer)):
-        try:
-            if embed and (vector := await awaited(inbox, embed(text))) is not None:
-                args[key] = numbers(vector)
-        except Exception as error:
-            yield Problem.of("finalization", error, recoverable=True)
-    if embed and args.get("chunks") and (failed := await vectors.finish(args["chunks"], answer)):
+    for failed in await embedder.finish(args, question, answer):
         yield Problem.of("finalization", failed, recoverable=True)
-
-
-def numbers(vector: Iterable[float]) -> list[float]:
-    numbers = [float(number) for number in vector]
-    if not numbers or not all(map(math.isfinite, numbers)):
-        raise InvalidArgument("generate_embedding", "a vector", "one or more finite numbers")
-    return numbers
 
 
 async def awaited(inbox: Inbox[StreamEvent], value: Any) -> Any:

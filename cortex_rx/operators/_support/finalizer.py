@@ -10,12 +10,13 @@ from typing import Any
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed.rows import StoredExchange
+from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine import End, Inbox
 from cortex_rx.errors import BrokenPipeline, ChainOrderError, EmptyAnswer, NotStored
 from cortex_rx.events import Opened, Problem, Remembered, StreamEvent
 from cortex_rx.folds.exchange import Exchange
 from cortex_rx.models.records import MemoryEntry
-from cortex_rx.operators._support.embedding import ChunkEmbedder, Embed, Extract, enrich
+from cortex_rx.operators._support.embedding import ExchangeEmbedder, Extract, enrich
 from cortex_rx.operators._support.writing import log_problem, while_streaming
 from cortex_rx.retry.judge import is_transient, judge
 from cortex_rx.spool.spool import Spool, spool_call
@@ -31,14 +32,14 @@ class Finalizer:
 
     backend: Backend
     extract_content: Extract | None
-    generate_embedding: Embed | None
+    embedder: Embedder | None
     max_memory_size: int | None
     incremental_embeddings: bool
     spool: Spool | None
 
     async def run(self, inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         """Store the exchange once its answer has ended; emit `Remembered`."""
-        async with ChunkEmbedder(inbox, self.generate_embedding) as embedder:
+        async with ExchangeEmbedder(inbox, self.embedder) as embedder:
             exchange = Exchange(whole=self._calls_functions)
             async for batch in inbox:
                 exchange.absorb(batch)
@@ -73,7 +74,7 @@ class Finalizer:
     @property
     def _calls_functions(self) -> bool:
         """Whether functions of the caller are called with the answer, which must be whole for them."""
-        return self.extract_content is not None or self.generate_embedding is not None
+        return self.extract_content is not None or self.embedder is not None
 
     def _add_chunks(self, args: dict[str, Any], exchange: Exchange) -> Problem | None:
         """Add the chunks of a long answer to the arguments, or return why it is stored as one memory."""
