@@ -146,8 +146,8 @@ class Cortex:
 
         `timeout` defaults to the client's `close_timeout`; 0 stops all at once.  Until then a stream runs on while a
         caller reads or awaits it, or if it is detached.  A stream that nobody uses is stopped when its `linger` is
-        over.  What a stopped stream has shown is stored, for which 8 s are left at most.  Its source has 0.5 s to be
-        closed; then the closing is cancelled.
+        over.  What a stopped stream has shown is stored: a store that fails is asked again for 6 s, and a call is cut
+        off after 8 s.  Its source has 0.5 s to be closed; then the closing is cancelled.
 
         The streams no longer wait for their readers, which may still read what has come.  Streams on another event loop
         are not touched.  A second call does nothing.  A stream that is started afterwards raises `StoreClosed`.  When

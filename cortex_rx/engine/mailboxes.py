@@ -117,6 +117,7 @@ class Inbox(AsyncIterator[list[T]]):
         self.end: End | None = None
         self.error: Exception | None = None
         self.disposed: bool = False  # whether the subscription was disposed, maybe after the end
+        self.disposed_at: float = math.inf  # when, by the clock of the flow
         self._on_dispose: asyncio.Event | None = None  # made for the first that waits
         self.flow: FlowScheduler = flow
         self.upstream: FlowScheduler = flow  # the flow of everything upstream, for a worker of `beside(joins=True)`
@@ -144,7 +145,7 @@ class Inbox(AsyncIterator[list[T]]):
 
     def dispose(self) -> None:
         """The subscription is disposed: no more items will pass, and the worker flushes."""
-        self.disposed = True
+        self.disposed, self.disposed_at = True, min(self.disposed_at, self.flow.time())
         if self._on_dispose:
             self._on_dispose.set()
         self.finish(End.CANCELLED)

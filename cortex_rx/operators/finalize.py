@@ -72,9 +72,9 @@ def finalize(
     exchange, another text is an `IdempotencyConflict`. An answer that is blank, calls no tools and is no refusal fails
     with `EmptyAnswer`; the question is kept, marked unanswered. A refusal is stored like any other answer; its message
     says so (`finishReason`: `refusal`). If the store fails four times in two seconds, the stream fails with
-    `NotStored`, which carries the text that is not durable. With a `spool`, everything that was not stored is kept
-    there and delivered later, and the error says where. `Fenced`, `Diverged`, `Gap` and `StreamNotFound` end the stream
-    as they are.
+    `NotStored`, which carries the text that is not durable. A stream that is stopped goes on trying for 6 s. With a
+    `spool`, everything that was not stored is kept there and delivered later, and the error says where. `Fenced`,
+    `Diverged`, `Gap` and `StreamNotFound` end the stream as they are.
 
     `extract_content(question, answer)` returns the text that is remembered of the question, and may be async.
     `generate_embedding`, an `Embedder` or a function from a text to its vector, sync or async, gets the whole content

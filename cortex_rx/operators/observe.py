@@ -17,7 +17,7 @@ from cortex_rx.operators._support.hook_runner import LATE, HookRunner
 
 __all__ = ["observe"]
 
-_FLUSH = LIMIT - LATE - 0.5  # seconds after a stop that `on_end` waits for the steps upstream
+_FLUSH = LIMIT - LATE - 0.25  # seconds after a stop that `on_end` waits for the steps upstream
 
 
 @operator(needs=[Opened], reads=READS, emits=[Problem], captures_text=True)
@@ -66,7 +66,7 @@ def observe(
     `Problem` and a line in the log. The end of the stream waits for the call in progress and for the remaining calls,
     those of each hook together no longer than `call_timeout`. Calls that are left out then are logged. A stream that is
     stopped waits one second for all calls, and cancels them. `on_end` is called last, when the steps upstream have
-    flushed, or 6.5 s after a stop; it has a second of its own then, however the other hooks hang. A sync hook runs in
+    flushed, or 6.75 s after a stop; it has a second of its own then, however the other hooks hang. A sync hook runs in
     the event loop, so it must not block. A hook that awaits its own answer waits for itself, until `call_timeout`.
 
     With `on_chunk` or `on_complete` it holds the text of the answer once (**unbounded**), else only numbers.

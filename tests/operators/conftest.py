@@ -20,7 +20,7 @@ from cortex_rx import from_stream, run
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.engine import FlowScheduler, passing
 from cortex_rx.engine.frames import from_async_iterable
-from cortex_rx.errors import StoreUnavailable
+from cortex_rx.errors import StoreBusy, StoreUnavailable
 from cortex_rx.events import Delta, Ended, Opened, Problem, StreamEvent
 from cortex_rx.models.turn import Turn
 from cortex_rx.testing import EPOCH, Trace, VirtualLoop, assert_no_leaks, run_virtual
@@ -97,6 +97,17 @@ class Store:
                 raise StoreUnavailable("the store is down")
 
         self.rule(name, failing)
+
+    def lock(self, name: str, until: float) -> None:
+        """Another process holds the file until then: a call waits 1 s for it, as SQLite does."""
+
+        async def waiting(_: Call) -> None:
+            left = until - asyncio.get_running_loop().time()
+            await asyncio.sleep(min(max(left, 0.0), 1.0))
+            if left > 1.0:
+                raise StoreBusy("another process holds the file")
+
+        self.rule(name, waiting)
 
     def stall(self, name: str, since: float = 0.0) -> asyncio.Event:
         """From then on no call returns before the event is set."""

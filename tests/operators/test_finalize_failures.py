@@ -360,7 +360,7 @@ def test_cancelled_after_ended_and_the_store_is_away(lab, caplog, hangs):
             await asyncio.sleep(0.05)
         return asyncio.get_running_loop().time()
 
-    assert lab.run(main) < 5
+    assert 6.0 <= lab.run(main) <= 6.06
     (error,) = flows[0].flush_errors
     assert isinstance(error, NotStored)
     assert "NotStored" in caplog.text

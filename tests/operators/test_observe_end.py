@@ -387,6 +387,6 @@ def test_it_is_called_although_another_hook_hangs_and_the_store_stalls(stubborn:
     took = run_virtual(main())
     ((at, event),) = events
     assert took < 9.1
-    assert at - 0.705 == pytest.approx(6.5, abs=0.05)
+    assert at - 0.705 == pytest.approx(6.75, abs=0.05)
     assert (event.outcome, event.stopped, event.length) == ("kept", "stopped", 350)
     assert event.stored_length == pytest.approx(250, abs=10)

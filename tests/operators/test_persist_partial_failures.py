@@ -135,6 +135,30 @@ def test_a_stalled_store_holds_no_reader_up_within_the_bound(lab):
     assert memories[1] == ("agent", outcome.text)
 
 
+@pytest.mark.parametrize(
+    ("busy", "stopped", "lasts"), [("begin", 2.5, 6.15), ("append", 1.5, 6.0), ("finalize", 2.5, 6.15)]
+)
+def test_a_store_that_is_busy_for_6_s_at_a_stop_loses_nothing(lab, busy, stopped, lasts):
+    """Nobody would hear what became of the text, so tries go on."""
+    lab.store.lock(busy, until=stopped + lasts)
+    shown = []
+
+    async def main():
+        first, second, third = lab.deltas("It ", "is ", "here.")
+        source = lab.events(lab.opened, 0.1, first, 0.9, second, 1.0, third, lab.ended("It is here."), 60.0)
+        chain = whole(lab.store, 250)
+        task = asyncio.create_task(lab.play(source, chain, watch=shown.append, traced=False))
+        await asyncio.sleep(stopped)
+        task.cancel()
+        await asyncio.wait({task})
+        return await lab.partial(), await lab.contents()
+
+    partial, memories = lab.run(main)
+    text = "".join(event.text for event in shown if type(event) is Delta)
+    assert partial == text != ""
+    assert memories == ([("user", "What is it?"), ("agent", text)] if busy == "finalize" else [])
+
+
 # --- what only this stream can be told --------------------------------------------------------------------------------
 
 

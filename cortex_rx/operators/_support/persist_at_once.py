@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.engine import End, Inbox
@@ -12,6 +13,7 @@ from cortex_rx.events import Problem, StreamEvent
 from cortex_rx.operators._support.pending import PendingText
 from cortex_rx.operators._support.writing import begin_stream, log_problem, while_streaming
 from cortex_rx.retry.judge import is_transient, judge
+from cortex_rx.retry.pauses import retrying
 from cortex_rx.retry.table import Verdict
 from cortex_rx.spool.spool import Spool
 
@@ -77,7 +79,8 @@ class PersistAtOnce:
         """The stream was cancelled before the store could begin. The text was shown, so it is kept all the same."""
         assert self._pending.opened is not None
         try:
-            self._pending.absorb([await begin_stream(self._backend, self._pending.opened)])
+            ask = partial(begin_stream, self._backend, self._pending.opened)
+            self._pending.absorb([await retrying(ask, while_streaming(self._inbox))])
         except Exception as error:
             if not is_transient(error):
                 raise

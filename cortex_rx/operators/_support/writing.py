@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
-from itertools import chain, takewhile
+from itertools import takewhile
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import BegunStream, Lease
 from cortex_rx.engine import Inbox
+from cortex_rx.engine.scheduler import LIMIT
 from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling
 from cortex_rx.streams.takeover import LEASE, TOKEN_TTL, token_hash
@@ -20,6 +22,9 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 
 MAX_PENDING = 1_048_576
 """What may wait for a stalled store before the source waits too, as `event_cost` counts: about bytes."""
+
+_LAST_TRY = LIMIT - 2.0
+"""Seconds after a stop in which a try may begin. It then ends in time, also if SQLite waits 1 s for a lock."""
 
 _OVERHEAD = 240.0  # bytes of an event beside its text, measured with tracemalloc
 
@@ -87,11 +92,19 @@ def milliseconds(time: timedelta) -> int:
 def while_streaming(inbox: Inbox[StreamEvent]) -> Backoff:
     """Pauses between tries: 0.1 s, doubled up to 5 s, while the stream runs.
 
-    After its end there are three more tries, because a stopped stream must end soon.
+    After its end there are three more tries: then the caller gets the text with the error. Nobody gets it when the
+    stream was stopped: then tries go on, the last of them at `_LAST_TRY`.
     """
 
     async def rest(seconds: float) -> None:
         await (inbox.rest(seconds) if inbox.end is None else asyncio.sleep(seconds))
 
-    pauses = takewhile(lambda _: inbox.end is None, doubling(0.1, 5.0))
-    return Backoff(chain(pauses, SHORT_PAUSES), rest)
+    def pauses() -> Iterator[float]:
+        yield from takewhile(lambda _: inbox.end is None, doubling(0.1, 5.0))
+        yield from takewhile(lambda _: not inbox.disposed, SHORT_PAUSES)
+        for pause in doubling(0.1, 0.5):
+            if not inbox.disposed or (left := inbox.disposed_at + _LAST_TRY - inbox.flow.time()) <= 0:
+                return
+            yield min(pause, left)
+
+    return Backoff(pauses(), rest)
