@@ -302,6 +302,7 @@ class Answer:
         started: Started | None = None,
         backend: Backend | None = None,
         spool: Spool | None = None,
+        chain: Operator | None = None,
     ) -> None:
         check.instance(Observable, "an Observable of events")("source", source)
         source = guarded(source, "the Answer", ESSENTIAL, may_be_empty=True)
@@ -311,7 +312,7 @@ class Answer:
         check.optional(checked_spool)("spool", spool)
         self._fold = ResultFold()
         self._backend, self._spool = backend, spool
-        self._chain: Operator | None = None  # held, so that the answers that run now can share it
+        self._chain = chain  # held, so that the answers that run now can share it
         self._shared: Shared[StreamEvent, EnhancedRememberStreamResult] = Shared(
             source, self._fold, linger=pause, started=partial(_start, started, self._fold)
         )

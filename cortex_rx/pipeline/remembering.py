@@ -98,9 +98,7 @@ def remember_stream(
         if inspect.iscoroutine(response_stream):
             response_stream.close()  # it was refused and will not be awaited, so suppress Python's warning
         raise
-    answer = Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool)
-    answer._chain = chosen
-    return answer
+    return Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool, chain=chosen)
 
 
 def _resumes(params: object) -> bool:
