@@ -497,7 +497,8 @@ def _start(started: Started | None, fold: ResultFold, shared: Shared[Any, Any]) 
 
     def over(task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, Stopped):
-            log.warning("stream %s ended with %s", fold.opened and fold.opened.stream_id, type(error).__name__)
+            stream = fold.opened.stream_id if fold.opened else getattr(error, "stream_id", None)
+            log.warning("stream %s ended with %s", stream or "(not opened)", type(error).__name__)
 
     if started:
         started(shared)

@@ -204,9 +204,7 @@ class _InThread(AsyncIterator[T]):
             self._left = not closing.done()
             if self._left:
                 closing.cancel()
-                log.warning(
-                    "a read of the source did not return within %s s; the source is closed when it does", CLOSING
-                )
+                log.warning("a read of the source did not return in time; the source is closed when it does")
         if not self._left:
             closing.result()
 

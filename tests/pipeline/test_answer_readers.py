@@ -492,7 +492,9 @@ def test_begun_uses_the_stream_while_it_waits_and_then_the_reader_has_linger_to_
     played(tmp_path, main)
 
 
-def test_begun_raises_what_the_stream_is_refused_with_before_anything_is_read(tmp_path: Path) -> None:
+def test_begun_raises_what_the_stream_is_refused_with_before_anything_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main(places: Places) -> None:
         client = places.client()
         asked: list[str] = []
@@ -522,6 +524,9 @@ def test_begun_raises_what_the_stream_is_refused_with_before_anything_is_read(tm
         with pytest.raises(AnswerStopped):
             await (stopped := again(**TURN)).stop()
             await stopped.begun()
+        stream = begun.stream_id
+        for said in ("(not opened) ended with TokenUnknown", f"{stream} ended with StillOwned"):
+            assert caplog.messages.count(f"stream {said}") == 2, "every end in the log says of which stream"
 
     played(tmp_path, main)
 

@@ -582,7 +582,7 @@ async def test_a_read_that_hangs_is_left_to_its_thread_which_closes(kit, monkeyp
         came = await kit.read(source, cx.timeout(idle=timedelta(milliseconds=50)))
         assert came.texts == ["a"] and type(came.error) is StreamTimeout
         assert not source.closed.is_set()
-        assert "a read of the source did not return within 0.05 s" in caplog.text
+        assert "a read of the source did not return in time" in caplog.text
         source.go.set()
         assert await asyncio.to_thread(source.closed.wait, 10)
     assert ("the source could not be closed: OSError" in caplog.text) == fails
