@@ -33,7 +33,6 @@ DEFAULT_SPOOL = "cortex-spool.db"
 STORE, SPOOL = "CORTEX_STORE", "CORTEX_SPOOL"
 LINGER_SECONDS, CLOSE_SECONDS = "CORTEX_LINGER", "CORTEX_CLOSE_TIMEOUT"
 CLOSE_TIMEOUT = timedelta(seconds=10)  # with the 8 s that a flush may take, well under the 30 s that Kubernetes grants
-
 CLOSING = 0.5  # seconds that the sources of stopped streams may take to be closed
 
 

@@ -410,8 +410,8 @@ class Reader(AsyncIterator[U], Generic[M, U]):
     A cancellation ends only the wait for an item: the next `anext` goes on, with no item lost or repeated. A reader
     leaves when it is dropped (a `break` drops the iterator of a loop), on any thread, or with `aclose`. One that has
     read to the end of its mailbox has not left: the pipeline then runs to its own end. One whose wait was cancelled has
-    left after `PATIENCE`, unless it has read on. An error that ended the stream
-    is raised again by each further `anext`. One task at a time may read; a second one that waits gets a `RuntimeError`.
+    left after `PATIENCE`, unless it has read on. An error that ended the stream is raised again by each further
+    `anext`. One task at a time may read; a second one that waits gets a `RuntimeError`.
 
     It is no generator, which would be finished by a cancellation, and which a loop that ends closes.
     """

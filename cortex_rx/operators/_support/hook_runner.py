@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from cortex_rx.engine import Inbox
-from cortex_rx.engine.scheduler import FlowTask, ForeignCancellation, unlisted
+from cortex_rx.engine.scheduler import ForeignCancellation, unlisted
 from cortex_rx.events import Problem, StreamEvent
 from cortex_rx.models.hooks import (
     Accumulated,
@@ -65,10 +65,6 @@ _NAMES: dict[type[Any], str] = {
 }
 
 
-def _nothing(*_: object) -> None:
-    """How the task of the calls is stopped when its loop ends: not at all, for as long as a flush may take."""
-
-
 def _uncancel() -> None:
     while (task := asyncio.current_task()) and task.cancelling():
         task.uncancel()
@@ -114,7 +110,7 @@ class HookRunner:
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task that goes on when the loop ends: the calls that wait are made."""
-        return FlowTask(work, asyncio.get_running_loop(), _nothing, stop=_nothing)
+        return unlisted(asyncio.ensure_future(work))
 
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
