@@ -25,7 +25,7 @@ def text() -> str:
     """The whole file, one case per line."""
     functions: list[str] = []
     for path, function in FUNCTIONS.items():
-        base = {field.name: _plain(field.type) for field in function.args.fields if field.required}
+        base = _plain(function.args)
         accepted, refused = _cases(function.args, base)
         lines = [f'"kind": "{function.kind}"', f'"call": {json.dumps(base, ensure_ascii=True)}']
         for name, cases in (("accepted", accepted), ("refused", refused)):
@@ -79,6 +79,8 @@ def _plain(kind: types.Type) -> Any:
             return least or 0
         case types.ListOf():
             return []
+        case types.Object():
+            return {field.name: _plain(field.type) for field in kind.fields if field.required}
         case _:
             return _accepted(kind)[0]
 
@@ -108,7 +110,10 @@ def _accepted(kind: types.Type) -> list[Any]:
             return [[], [{"start": 0, "end": 1}], overlapping]
         case types.ListOf(item):
             return [[], _accepted(item)]
-        case types.Object() | types.Nullable():
+        case types.Object():
+            plain = _plain(kind)
+            return [plain, *({**plain, one.name: value} for one in kind.fields for value in _accepted(one.type))]
+        case types.Nullable():
             raise NotImplementedError(kind)
 
 
@@ -164,5 +169,12 @@ def _refused(kind: types.Type) -> Iterator[Any]:
                 yield [{"start": 0, "end": 3}, two]
         case types.ListOf(item):
             yield from ("x", 7, {"0": "x"}, *([value] for value in _refused(item)))
-        case types.Object() | types.Nullable():
+        case types.Object():
+            plain = _plain(kind)
+            yield from ("x", 7, [], [plain], {**plain, "surprise": 1})
+            for one in kind.fields:
+                if one.required:
+                    yield {name: value for name, value in plain.items() if name != one.name}
+                yield from ({**plain, one.name: value} for value in _refused(one.type))
+        case types.Nullable():
             raise NotImplementedError(kind)

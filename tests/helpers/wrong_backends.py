@@ -573,6 +573,50 @@ class TakesTurnsOfAnyConversation(Wrong):
         ]
 
 
+@noticed_by("one_memory_is_stored")
+class LosesReferences(Wrong):
+    async def mutation(self, path, args):
+        lost = "mutableRef" if path == "memories:store" else ""
+        return await super().mutation(path, {key: value for key, value in args.items() if key != lost})
+
+
+@noticed_by("ids_are_made_and_contents_are_whole")
+class NamesMemoriesByTheirContent(Wrong):
+    async def mutation(self, path, args):
+        named = {"memoryId": f"mem-{args['content'][:20]}", **args} if path == "memories:store" else args
+        return await super().mutation(path, named)
+
+
+@noticed_by("ids_are_made_and_contents_are_whole")
+class CutsLongMemories(Wrong):
+    async def mutation(self, path, args):
+        cut = {**args, "content": args["content"][:65_536]} if path == "memories:store" else args
+        return await super().mutation(path, cut)
+
+
+@noticed_by("a_memory_id_is_stored_once")
+class KeepsTheFirst(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except IdempotencyConflict:
+            row = path == "memories:store" and await self.ask("memories:get", args, memoryId=args["memoryId"])
+            if not row:
+                raise
+            return row
+
+
+@noticed_by("a_memory_id_is_stored_once", "an_exchange_keeps_its_memory_ids")
+class StoresUnderAnotherId(Wrong):
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except IdempotencyConflict:
+            if path != "memories:store":
+                raise
+            return await super().mutation(path, {key: value for key, value in args.items() if key != "memoryId"})
+
+
 @noticed_by("what_was_deleted_is_gone")
 class ForgetsTheIndex(Wrong):
     gone = ()

@@ -10,9 +10,10 @@ stream or conversation id may mean different things in two spaces. So `memorySpa
 the stock contract lets it be left out.
 
 A mutation is one transaction, all or nothing, and is durable when it returns. Sending it again succeeds, changes
-nothing and gives the same result. So a client whose answer was lost repeats the call. There are three exceptions.
-`begin` without a `claim` begins anew each time. A result with `stored` says "before" the second time. A repeated
-`deleteMemory` raises `MemoryNotFound`, which then means success.
+nothing and gives the same result. So a client whose answer was lost repeats the call. There are four exceptions.
+`begin` without a `claim` begins anew each time. `store` without a `memoryId` stores another memory each time. A result
+with `stored` says "before" the second time. A repeated `deleteMemory` raises `MemoryNotFound`, which then means
+success.
 
 Failures are the `StoreError`s of `cortex_rx.errors`. Only a `StoreUnavailable` is worth trying again. A missing,
 unknown or wrong argument is an `InvalidArgument` that names it, before anything is stored. None, a lone surrogate and a

@@ -12,12 +12,14 @@ from cortex_rx.backends.contract.types import (
     Embedding,
     Flag,
     Function,
+    Json,
     JsonObject,
     ListOf,
     Nullable,
     Number,
     Object,
     OneOf,
+    OnlyWith,
     Optional,
     Table,
     fields,
@@ -27,52 +29,65 @@ __all__ = ["MEMORY", "MEMORY_FIELDS", "TABLE"]
 
 _HIDDEN = Optional(Flag(), False)
 
-MEMORY_FIELDS = fields(
-    memoryId=ID,
-    memorySpaceId=ID,
-    content=TEXT,
-    contentLength=COUNT,
-    contentType=OneOf(("raw", "summarized")),
-    sourceType=OneOf(("conversation",)),
-    sourceUserId=Optional(ID),
-    sourceUserName=Optional(TEXT),
-    sourceTimestamp=TIME,
-    userId=Optional(ID),
-    agentId=Optional(ID),
-    participantId=Optional(ID),
-    messageRole=OneOf(("user", "agent")),
-    conversationRef=Object(fields(conversationId=ID, messageIds=ListOf(ID)), name="ConversationRef"),
-    importance=Number(0, 100),
-    tags=ListOf(TEXT),
-    version=COUNT,
-    embedding=Optional(Embedding()),
-    createdAt=TIME,
-    updatedAt=TIME,
-    accessCount=COUNT,
-    isPartial=Flag(),
-    partialMetadata=Optional(
-        Object(
-            fields(userMessage=TEXT, streamId=ID, streamStartTime=TIME, updates=COUNT),
-            name="PartialMetadata",
-            meaning="Of a partial memory: its stream, its question, and the number of writes.",
-        )
+_CONTENT_TYPE = OneOf(("raw", "summarized", "fact"))
+_SOURCE_TYPE = OneOf(("conversation", "system", "tool", "a2a", "fact-extraction"))
+_ROLE = OneOf(("user", "agent", "system"))
+_REFERENCES = fields(
+    conversationRef=Optional(Object(fields(conversationId=ID, messageIds=ListOf(ID)), name="ConversationRef")),
+    immutableRef=Optional(Object(fields(type=ID, id=ID, version=Optional(COUNT)), name="ImmutableRef")),
+    mutableRef=Optional(Object(fields(namespace=ID, key=ID, snapshotValue=Json(), snapshotAt=TIME), name="MutableRef")),
+)
+
+MEMORY_FIELDS = (
+    *fields(
+        memoryId=ID,
+        memorySpaceId=ID,
+        content=TEXT,
+        contentLength=COUNT,
+        contentType=_CONTENT_TYPE,
+        sourceType=_SOURCE_TYPE,
+        sourceUserId=Optional(ID),
+        sourceUserName=Optional(TEXT),
+        sourceTimestamp=TIME,
+        userId=Optional(ID),
+        agentId=Optional(ID),
+        participantId=Optional(ID),
+        messageRole=Optional(_ROLE),
     ),
-    metadata=Optional(JsonObject()),
-    chunkCount=Optional(COUNT),
-    chunkIds=Optional(ListOf(ID)),
-    chunkMetadata=Optional(
-        Object(
-            fields(
-                parentMemoryId=ID,
-                chunkIndex=COUNT,
-                totalChunks=COUNT,
-                startOffset=OFFSET,
-                endOffset=OFFSET,
-                hasOverlap=Flag(),
-            ),
-            name="ChunkMetadata",
-            meaning="Of a chunk: which part of which answer it is.",
-        )
+    *_REFERENCES,
+    *fields(
+        importance=Number(0, 100),
+        tags=ListOf(TEXT),
+        version=COUNT,
+        embedding=Optional(Embedding()),
+        createdAt=TIME,
+        updatedAt=TIME,
+        accessCount=COUNT,
+        isPartial=Flag(),
+        partialMetadata=Optional(
+            Object(
+                fields(userMessage=TEXT, streamId=ID, streamStartTime=TIME, updates=COUNT),
+                name="PartialMetadata",
+                meaning="Of a partial memory: its stream, its question, and the number of writes.",
+            )
+        ),
+        metadata=Optional(JsonObject()),
+        chunkCount=Optional(COUNT),
+        chunkIds=Optional(ListOf(ID)),
+        chunkMetadata=Optional(
+            Object(
+                fields(
+                    parentMemoryId=ID,
+                    chunkIndex=COUNT,
+                    totalChunks=COUNT,
+                    startOffset=OFFSET,
+                    endOffset=OFFSET,
+                    hasOverlap=Flag(),
+                ),
+                name="ChunkMetadata",
+                meaning="Of a chunk: which part of which answer it is.",
+            )
+        ),
     ),
 )
 MEMORY = Object(
@@ -87,7 +102,8 @@ TABLE = Table(
     "memories",
     """Filters act before the limit. `list`, `search` and the memories in a mutation's result have at most the first
 65,536 code points of a content (and of `partialMetadata.userMessage`); `contentLength` is the full length. "Newest
-first" means the order in which the exchanges began, an answer before its question, whatever the clock says.
+first" means the order in which the exchanges began, an answer before its question, whatever the clock says. A memory
+that was stored alone stands where it was stored.
 
 Partial rows show in `get`, `list`, `search` and `count` only with `includePartial`.
 
@@ -189,6 +205,49 @@ nearest chunks of the same answer on each side.""",
             ),
             COUNT,
             """How many memories there are. With `includeChunks`, chunks count beside their answer.""",
+        ),
+        Function(
+            "memories:store",
+            "mutation",
+            Object(
+                (
+                    *fields(
+                        memorySpaceId=SPACE,
+                        content=TEXT,
+                        contentType=_CONTENT_TYPE,
+                        sourceType=_SOURCE_TYPE,
+                        importance=Number(0, 100),
+                        tags=ListOf(TEXT),
+                        memoryId=Optional(ID),
+                        sourceUserId=Optional(ID),
+                        sourceUserName=Optional(TEXT),
+                        sourceTimestamp=Optional(TIME),
+                        userId=Optional(ID),
+                        agentId=Optional(ID),
+                        participantId=Optional(ID),
+                        messageRole=Optional(_ROLE),
+                    ),
+                    *_REFERENCES,
+                    *fields(
+                        embedding=Optional(Embedding()), embeddingModel=Optional(ID), metadata=Optional(JsonObject())
+                    ),
+                ),
+                rules=(OnlyWith("embeddingModel", "embedding"),),
+            ),
+            MEMORY,
+            """Stores one memory: any text, with what is known of it. It is found like those of exchanges, and follows
+in its conversation on what was stored there before. The conversation and the messages that `conversationRef` names need
+not be there, and are not made; nor is what `immutableRef` and `mutableRef` name. `sourceTimestamp` is when the text
+came into being, by default now. The `embedding`, of the model `embeddingModel`, must be of the store's model, as in
+`streams:finalize`.
+
+A `memoryId` of the client's makes the call safe to repeat. Without it a new id is made. The same id with the same
+content, owner (userId, agentId, participantId) and conversation is the same memory, and is returned as it is; other
+arguments are not compared. Otherwise the id is taken, and it is an `IdempotencyConflict`: by another memory, a chunk,
+or an exchange, also by one that has not stored its memory yet.""",
+            errors=("IdempotencyConflict", "EmbeddingMismatch"),
+            repeated="""With a `memoryId` it gives the stored memory. Without one it stores another memory. After
+`deleteMemory` it stores the memory anew.""",
         ),
         Function(
             "memories:deleteMemory",

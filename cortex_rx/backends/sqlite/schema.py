@@ -443,4 +443,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             DELETE FROM vectors WHERE memory = OLD.seq;
         END""",
     ),
+    (
+        # The streams that may get the memory of their answer again: its id is not free for another one.
+        """CREATE INDEX streams_unanswered ON streams (space, memory)
+            WHERE state = 'empty' OR (state = 'finished' AND reason = 'incomplete')""",
+    ),
 )

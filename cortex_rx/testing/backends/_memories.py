@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cortex_rx.errors import ConversationNotFound, MemoryNotFound, StreamNotFound
+from cortex_rx.errors import ConversationNotFound, IdempotencyConflict, MemoryNotFound, StreamNotFound
 from cortex_rx.testing.backends.bench import Bench
 from cortex_rx.testing.backends.promise import Collected
 
@@ -133,6 +133,104 @@ async def a_memory_has_its_conversation_around_it(b: Bench) -> None:
     b.same(await around(begun["memoryId"], includePartial=True), [(["q4"], ["a5"])], "with partial answers")
     partial = (await b.stream("open") or {})["memoryId"]
     b.same(await around(partial), [], "around a partial answer")
+
+
+_WHOLE: dict[str, Any] = {
+    "content": "The tool measured 21 degrees\0 in Ångström's room",
+    "contentType": "fact",
+    "sourceType": "tool",
+    "sourceUserId": "probe",
+    "sourceUserName": "The probe",
+    "sourceTimestamp": 12_345,
+    "userId": "ada",
+    "agentId": "helper",
+    "participantId": "p",
+    "messageRole": "system",
+    "conversationRef": {"conversationId": "c", "messageIds": ["msg-2", "msg-1", "msg-2"]},
+    "immutableRef": {"type": "reading", "id": "r-1", "version": 3},
+    "mutableRef": {"namespace": "rooms", "key": "21", "snapshotValue": {"a\0": [None, 1.5]}, "snapshotAt": 9},
+    "importance": 62.5,
+    "tags": ["room", "", "room"],
+    "embedding": [0.5, -1.25],
+    "metadata": {"unit": "°C", "raw": {"value": None}},
+}
+_BARE: dict[str, Any] = {"contentType": "raw", "sourceType": "system", "importance": 0, "tags": []}
+
+
+@PROMISES.add("memories:store", "memories:get", "memories:list", "memories:search", "memories:count")
+async def one_memory_is_stored(b: Bench) -> None:
+    """A memory that is stored alone has all that it was given, and is listed, counted and found like the others."""
+    stored = await b.do("memories:store", memoryId="whole", **_WHOLE)
+    b.same({key: stored.get(key) for key in _WHOLE}, _WHOLE, "what memories:store gives")
+    b.same((stored["memoryId"], stored["memorySpaceId"], stored["isPartial"]), ("whole", b.space, False), "the rest")
+    b.same(await b.memory("whole"), stored, "memories:get")
+    bare = await b.do("memories:store", memoryId="bare", content="", **_BARE)
+    b.same({key: bare.get(key) for key in _WHOLE}, {**dict.fromkeys(_WHOLE), "content": "", **_BARE,
+        "sourceTimestamp": bare["createdAt"]}, "one with nothing but what is required")  # fmt: skip
+    await b.do("memories:store", memoryId="theirs", memorySpaceId=b.other, **_WHOLE)
+    b.same(await b.rows(), [bare, stored], "the list, newest first")
+    b.same([row["memoryId"] for row in await b.rows(userId="ada")], ["whole"], "the list of one user")
+    b.same([row["memoryId"] for row in await b.rows(sourceType="system")], ["bare"], "the list of one source")
+    b.same([row["memoryId"] for row in await b.rows(conversationId="c")], ["whole"], "the list of the conversation")
+    b.same(await b.ask("memories:count"), 2, "the count")
+    b.same(await b.ask("memories:count", sourceType="tool"), 1, "the count of one source")
+    b.same(await b.found("ANGSTROM degrees"), [_WHOLE["content"]], "the search")
+    b.same(await b.found("angstrom", tags=["room"], minImportance=62.5, sourceType="tool"), [_WHOLE["content"]],
+        "the search with filters")  # fmt: skip
+    b.same(await b.found("angstrom", sourceType="system"), [], "the search for another source")
+    b.same(await b.ask("conversations:get", conversationId="c"), None, "the conversation, which is not made")
+
+
+@PROMISES.add("memories:store", "memories:get")
+async def ids_are_made_and_contents_are_whole(b: Bench) -> None:
+    """Without a memoryId each memory gets an id of its own; a content of any length is stored whole."""
+    long = "0123456789 " * 20_000
+    made = [await b.do("memories:store", content=text, **_BARE) for text in ("same", "same", long)]
+    b.same(len({row["memoryId"] for row in made}), 3, "how many ids were made")
+    b.same([row["contentLength"] for row in made], [4, 4, len(long)], "the lengths")
+    b.same(len(made[2]["content"]), 65_536, "how much of a long content the result has")
+    row = await b.memory(made[2]["memoryId"])
+    b.same(row and row["content"] == long, True, "whether memories:get gives all of it")
+
+
+@PROMISES.add("memories:store", "memories:deleteMemory")
+async def a_memory_id_is_stored_once(b: Bench) -> None:
+    """A memoryId with the same content, owner and conversation is the same memory; with another it is refused."""
+    first = await b.do("memories:store", memoryId="whole", **_WHOLE)
+    b.same(await b.do("memories:store", memoryId="whole", **{**_WHOLE, "importance": 1}), first, "the second time")
+    b.same(await b.rows(), [first], "what is stored")
+    others: list[dict[str, Any]] = [
+        {"content": "another"}, {"content": _WHOLE["content"] + "s"}, {"userId": "bob"}, {"agentId": "other"},
+        {"participantId": "q"}, {"conversationRef": {"conversationId": "d", "messageIds": []}},
+    ]  # fmt: skip
+    for other in others:
+        call = b.do("memories:store", memoryId="whole", **{**_WHOLE, **other})
+        await b.refused(IdempotencyConflict, call, f"another {next(iter(other))} under this id")
+    b.same(await b.rows(), [first], "what is stored after the refusals")
+    await b.do("memories:deleteMemory", memoryId="whole")
+    b.same(await b.rows(), [], "what is stored after its deletion")
+    b.same(await b.found("degrees"), [], "the search after its deletion")
+    await b.do("memories:store", memoryId="whole", **{**_WHOLE, "content": "anew"})
+    b.same([row["content"] for row in await b.rows()], ["anew"], "what is stored anew")
+
+
+@PROMISES.add("memories:store", "streams:begin", "streams:finalize", "streams:close")
+async def an_exchange_keeps_its_memory_ids(b: Bench) -> None:
+    """The ids of an exchange are taken: of its chunks, before its memories are stored, and when it was closed."""
+    taken: list[str] = []
+    for stream in ("open", "closed", "chunked"):
+        taken += (await b.begin(stream, f"{stream}?", conversationId=stream))["memoryIds"]
+    await b.end(stream="closed")
+    await b.finalize("answer", "chunked", chunks=[{"start": 0, "end": 3}, {"start": 3, "end": 6}])
+    chunks = [row["memoryId"] for row in await b.rows(includeChunks=True) if "chunkMetadata" in row]
+    b.same(len(chunks), 2, "the number of chunks")
+    for memory in (*taken, *chunks):
+        call = b.do("memories:store", memoryId=memory, content="mine", **_BARE)
+        await b.refused(IdempotencyConflict, call, "the id of an exchange")
+    await b.finalize("answer", "open")
+    begun = await b.begin("closed", "closed?", conversationId="closed")
+    await b.finalize("answer", "closed", epoch=begun["epoch"], attempt=begun["attempt"])
+    b.same({row["memoryId"] for row in await b.rows()}, set(taken), "what is stored in the end")
 
 
 @PROMISES.add(

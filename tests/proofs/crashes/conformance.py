@@ -3,11 +3,12 @@
 
 `kept(promise, path, plan)` tries one promise of the contract.  The backend that the suite is given repeats a write that
 has failed, with the same arguments, as our operators do; after a crash it goes on with a new backend over the same
-file.  The promise must hold, and the second answer must be the one that was lost.  Three functions are not repeated
+file.  The promise must hold, and the second answer must be the one that was lost.  Four functions are not repeated
 blindly, since the contract says so:
 
 * `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has
   none.
+* `memories:store` without a `memoryId` stores another memory each time.  The client gives an id likewise.
 * `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer
   was lost is told `before`, though it was himself; only that differs.
 * `memories:deleteMemory` of what is deleted is `MemoryNotFound`; for a client that repeats it, that is a success.
@@ -94,6 +95,8 @@ class Client:
         fault = world.faults.get(len(world.effects))
         if path == "streams:begin" and "claim" not in args:
             args = {**args, "claim": f"call {next(world.claims)}"}
+        if path == "memories:store" and "memoryId" not in args:
+            args = {**args, "memoryId": f"call {next(world.claims)}"}
         if fault is None:
             return await backend.mutation(path, args)
         world.hit[fault.kind] += 1

@@ -6,11 +6,20 @@ Written by docs/generate.py (make docs) from the contract's data: edit that.
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import DeletedMemory, FoundMemory, Memory, Surroundings
+from cortex_rx.backends.contract.typed.rows import (
+    ConversationRef,
+    DeletedMemory,
+    FoundMemory,
+    ImmutableRef,
+    Memory,
+    MutableRef,
+    Surroundings,
+)
 
 __all__ = ["Memories"]
 
@@ -124,6 +133,72 @@ class Memories:
         if include_chunks is not None:
             args["includeChunks"] = include_chunks
         return Call(self._backend.query, "memories:count", args)
+
+    def store(
+        self,
+        *,
+        memory_space_id: str,
+        content: str,
+        content_type: Literal["raw", "summarized", "fact"],
+        source_type: Literal["conversation", "system", "tool", "a2a", "fact-extraction"],
+        importance: float,
+        tags: builtins.list[str],
+        memory_id: str | None = None,
+        source_user_id: str | None = None,
+        source_user_name: str | None = None,
+        source_timestamp: int | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        participant_id: str | None = None,
+        message_role: Literal["user", "agent", "system"] | None = None,
+        conversation_ref: ConversationRef | None = None,
+        immutable_ref: ImmutableRef | None = None,
+        mutable_ref: MutableRef | None = None,
+        embedding: builtins.list[float] | None = None,
+        embedding_model: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Call[Memory]:
+        """Stores one memory: any text, with what is known of it.
+
+        Raises `IdempotencyConflict`, `EmbeddingMismatch`.
+        """
+        args: dict[str, Any] = {
+            "memorySpaceId": memory_space_id,
+            "content": content,
+            "contentType": content_type,
+            "sourceType": source_type,
+            "importance": importance,
+            "tags": tags,
+        }
+        if memory_id is not None:
+            args["memoryId"] = memory_id
+        if source_user_id is not None:
+            args["sourceUserId"] = source_user_id
+        if source_user_name is not None:
+            args["sourceUserName"] = source_user_name
+        if source_timestamp is not None:
+            args["sourceTimestamp"] = source_timestamp
+        if user_id is not None:
+            args["userId"] = user_id
+        if agent_id is not None:
+            args["agentId"] = agent_id
+        if participant_id is not None:
+            args["participantId"] = participant_id
+        if message_role is not None:
+            args["messageRole"] = message_role
+        if conversation_ref is not None:
+            args["conversationRef"] = conversation_ref
+        if immutable_ref is not None:
+            args["immutableRef"] = immutable_ref
+        if mutable_ref is not None:
+            args["mutableRef"] = mutable_ref
+        if embedding is not None:
+            args["embedding"] = embedding
+        if embedding_model is not None:
+            args["embeddingModel"] = embedding_model
+        if metadata is not None:
+            args["metadata"] = metadata
+        return Call(self._backend.mutation, "memories:store", args)
 
     def delete_memory(self, *, memory_space_id: str, memory_id: str) -> Call[DeletedMemory]:
         """Removes the memory, and its words from the index.

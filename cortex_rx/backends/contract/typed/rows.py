@@ -17,12 +17,14 @@ __all__ = [
     "DeletedMemory",
     "FoundMemory",
     "History",
+    "ImmutableRef",
     "InterruptedStream",
     "IssuedToken",
     "Lease",
     "ListedStream",
     "Memory",
     "Message",
+    "MutableRef",
     "PartialMetadata",
     "Participants",
     "PendingExchange",
@@ -42,6 +44,19 @@ __all__ = [
 class ConversationRef(TypedDict):
     conversationId: str
     messageIds: list[str]
+
+
+class ImmutableRef(TypedDict):
+    type: str
+    id: str
+    version: NotRequired[int]
+
+
+class MutableRef(TypedDict):
+    namespace: str
+    key: str
+    snapshotValue: Any
+    snapshotAt: int
 
 
 class PartialMetadata(TypedDict):
@@ -73,16 +88,18 @@ class Memory(TypedDict):
     memorySpaceId: str
     content: str
     contentLength: int
-    contentType: Literal["raw", "summarized"]
-    sourceType: Literal["conversation"]
+    contentType: Literal["raw", "summarized", "fact"]
+    sourceType: Literal["conversation", "system", "tool", "a2a", "fact-extraction"]
     sourceUserId: NotRequired[str]
     sourceUserName: NotRequired[str]
     sourceTimestamp: int
     userId: NotRequired[str]
     agentId: NotRequired[str]
     participantId: NotRequired[str]
-    messageRole: Literal["user", "agent"]
-    conversationRef: ConversationRef
+    messageRole: NotRequired[Literal["user", "agent", "system"]]
+    conversationRef: NotRequired[ConversationRef]
+    immutableRef: NotRequired[ImmutableRef]
+    mutableRef: NotRequired[MutableRef]
     importance: float
     tags: list[str]
     version: int
@@ -105,16 +122,18 @@ class FoundMemory(TypedDict):
     memorySpaceId: str
     content: str
     contentLength: int
-    contentType: Literal["raw", "summarized"]
-    sourceType: Literal["conversation"]
+    contentType: Literal["raw", "summarized", "fact"]
+    sourceType: Literal["conversation", "system", "tool", "a2a", "fact-extraction"]
     sourceUserId: NotRequired[str]
     sourceUserName: NotRequired[str]
     sourceTimestamp: int
     userId: NotRequired[str]
     agentId: NotRequired[str]
     participantId: NotRequired[str]
-    messageRole: Literal["user", "agent"]
-    conversationRef: ConversationRef
+    messageRole: NotRequired[Literal["user", "agent", "system"]]
+    conversationRef: NotRequired[ConversationRef]
+    immutableRef: NotRequired[ImmutableRef]
+    mutableRef: NotRequired[MutableRef]
     importance: float
     tags: list[str]
     version: int

@@ -39,6 +39,7 @@ QUERIES: Mapping[str, Function] = {
 }
 
 MUTATIONS: Mapping[str, Function] = {
+    "memories:store": memories.store,
     "memories:deleteMemory": memories.delete,
     "streams:begin": streams.begin,
     "streams:append": streams.append,

@@ -1,4 +1,4 @@
-"""`memories:*`: reading and deleting memories. Searching is in `search`."""
+"""`memories:*`: storing, reading and deleting memories. Searching is in `search`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.sqlite import text_store, vectors
 from cortex_rx.backends.sqlite.functions import conversations, tokens
 from cortex_rx.backends.sqlite.text_store import Transaction
-from cortex_rx.errors import InvalidArgument, MemoryNotFound
+from cortex_rx.errors import IdempotencyConflict, InvalidArgument, MemoryNotFound
 
 __all__ = [
     "around",
@@ -22,6 +22,7 @@ __all__ = [
     "list_rows",
     "load",
     "row_of",
+    "store",
 ]
 
 _OPTIONAL = {
@@ -30,6 +31,7 @@ _OPTIONAL = {
     "userId": "user_id",
     "agentId": "agent_id",
     "participantId": "participant_id",
+    "messageRole": "role",
 }
 
 
@@ -58,11 +60,6 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
         "contentType": row["content_type"],
         "sourceType": row["source_type"],
         "sourceTimestamp": row["source_timestamp"],
-        "messageRole": row["role"],
-        "conversationRef": {
-            "conversationId": row["conversation"],
-            "messageIds": [row["message"]] if row["message"] is not None else [],
-        },
         "importance": row["importance"],
         "tags": json.loads(row["tags"]),
         "version": row["version"],
@@ -74,6 +71,12 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
     for key, column in _OPTIONAL.items():
         if row[column] is not None:
             result[key] = row[column]
+    refs: dict[str, Any] = {} if row["refs"] is None else json.loads(row["refs"])
+    if row["conversation"] is not None:
+        messages = [row["message"]] if row["message"] is not None else []
+        messages += refs.pop("messageIds", [])
+        result["conversationRef"] = {"conversationId": row["conversation"], "messageIds": messages}
+    result |= refs
     embedding = vectors.of(tx, row["seq"], row["part"] if is_chunk else vectors.WHOLE)
     if embedding is not None:
         result["embedding"] = embedding
@@ -201,6 +204,72 @@ def count(tx: Transaction, args: dict[str, Any]) -> int:
     row = tx.db.execute(f"{_COUNTED}{_NARROWED}", filters(args)).fetchone()
     number: int = row[0]
     return number
+
+
+_STORE = (
+    "INSERT INTO memories (space, id, text, partial, content_type, source_type, source_user_id, source_user_name,"
+    " source_timestamp, user_id, agent_id, participant_id, role, conversation, message, refs, importance, tags,"
+    " created, updated, metadata) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+# A chunk; an exchange whose memories are not stored yet; one that was closed without an answer, and may get one.
+_TAKEN = (
+    "SELECT EXISTS (SELECT 1 FROM chunks WHERE space = ?1 AND id = ?2)"
+    " OR EXISTS (SELECT 1 FROM streams WHERE space = ?1 AND question_memory = ?2 AND state = 'open')"
+    " OR EXISTS (SELECT 1 FROM streams WHERE space = ?1 AND memory = ?2"
+    " AND (state = 'empty' OR (state = 'finished' AND reason = 'incomplete')))"
+)
+
+
+def store(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`memories:store`: one memory that belongs to no exchange."""
+    space = args["memorySpaceId"]
+    if "memoryId" in args and (there := _stored_before(tx, args)) is not None:
+        return row_of(tx, there, HEAD_LENGTH)
+    memory = args["memoryId"] if "memoryId" in args else f"mem-{tx.new_id()}"
+    conversation: dict[str, Any] = args.get("conversationRef", {})
+    messages: list[str] = conversation.get("messageIds", [])
+    refs: dict[str, Any] = {name: args[name] for name in ("immutableRef", "mutableRef") if name in args}
+    if messages[1:]:
+        refs["messageIds"] = messages[1:]
+    text = text_store.create(tx, space, args["content"])
+    text_store.finish(tx, text)
+    made = tx.db.execute(
+        _STORE,
+        (
+            *(space, memory, text, args["contentType"], args["sourceType"]),
+            *(args.get("sourceUserId"), args.get("sourceUserName"), args.get("sourceTimestamp", tx.now)),
+            *(args.get("userId"), args.get("agentId"), args.get("participantId"), args.get("messageRole")),
+            *(conversation.get("conversationId"), messages[0] if messages else None),
+            json.dumps(refs, ensure_ascii=False) if refs else None,
+            *(args["importance"], json.dumps(args["tags"], ensure_ascii=False)),
+            *(tx.now, tx.now, text_store.as_json(args, "metadata")),
+        ),
+    )
+    vectors.add(tx, made.lastrowid or 0, vectors.WHOLE, args.get("embedding"), args.get("embeddingModel"))
+    (stored,) = load(tx, space, memory, None)
+    return stored
+
+
+def _stored_before(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row | None:
+    """The memory that this call has stored before; None if the id is free. Raises `IdempotencyConflict` otherwise."""
+    key = (args["memorySpaceId"], args["memoryId"])
+    row: sqlite3.Row | None = tx.db.execute(f"{_ANSWERS} WHERE memories.space = ? AND memories.id = ?", key).fetchone()
+    if row is None:
+        if tx.db.execute(_TAKEN, key).fetchone()[0]:
+            raise IdempotencyConflict("the id is that of a chunk or of an exchange")
+        return None
+    same = (
+        not row["partial"]
+        and row["user_id"] == args.get("userId")
+        and row["agent_id"] == args.get("agentId")
+        and row["participant_id"] == args.get("participantId")
+        and row["conversation"] == args.get("conversationRef", {}).get("conversationId")
+        and row["length"] == len(args["content"])
+        and text_store.compare(tx, row["text"], 0, args["content"])
+    )
+    if not same:
+        raise IdempotencyConflict("another content, owner or conversation is stored under this memory id")
+    return row
 
 
 def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
