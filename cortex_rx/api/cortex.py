@@ -19,6 +19,7 @@ from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.backends.base import is_backend
+from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Shared
 from cortex_rx.errors import InvalidArgument, StoreClosed, UnsupportedOption
 from cortex_rx.pipeline.answer import LINGER
@@ -48,6 +49,9 @@ class Cortex:
     a file beside the store, or False for none.  The default is True for a remote store, else False.  Dead letters are
     kept in the file in any case.
 
+    `generate_embedding` embeds what is remembered, unless a call says otherwise: an `Embedder`, or a function from a
+    text to its vector; `embedding_model` is the name of its model.
+
     Nothing is opened before its first use.  Use `async with Cortex(...) as cortex`, or call `close()`.  Otherwise a
     warning in the log tells how many streams were still running at the end of the program.
 
@@ -73,6 +77,8 @@ class Cortex:
         linger: timedelta | None = None,
         close_timeout: timedelta | None = None,
         spool: str | os.PathLike[str] | Spool | bool | None = None,
+        generate_embedding: GenerateEmbedding | None = None,
+        embedding_model: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         if environ is not None:
@@ -98,7 +104,13 @@ class Cortex:
         self._running: dict[asyncio.Task[Any], Shared[Any, Any]] = {}
         self._closed = False
         kept_in = self._spool if self._spooling else None
-        self.memory: MemoryAPI = MemoryAPI(self._backend, linger=linger, started=self._started, spool=kept_in)
+        self.memory: MemoryAPI = MemoryAPI(
+            self._backend,
+            linger=linger,
+            started=self._started,
+            spool=kept_in,
+            embedder=as_embedder(generate_embedding, embedding_model),
+        )
         """The memories: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
         self.conversations: ConversationsAPI = ConversationsAPI(self._backend)
         """The conversations: `get`, `list`, `count`, `get_history`."""

@@ -11,6 +11,7 @@ from cortex_rx.backends import Backend
 from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
+from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import StillOwned
 from cortex_rx.models.options import (
@@ -120,12 +121,16 @@ class MemoryAPI:
         linger: timedelta = LINGER,
         started: Started | None = None,
         spool: Spool | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         self._backend: Backend = checked_backend("backend", backend)
         check.seconds(zero=True)("linger", linger)
         check.optional(check.function)("started", started)
         check.optional(checked_spool)("spool", spool)
+        check.optional(check.instance(Embedder, "an Embedder"))("embedder", embedder)
         self._linger, self._started, self._spool = linger, started, spool
+        self.embedder: Embedder | None = embedder
+        """What embeds memories and queries, unless a call says otherwise."""
 
     def remember_stream(
         self,
@@ -160,6 +165,7 @@ class MemoryAPI:
             linger=self._linger if linger is None else linger,
             started=self._started,
             spool=self._spool,
+            embedder=self.embedder,
             **params,
         )
 
@@ -167,7 +173,14 @@ class MemoryAPI:
         self, params: RememberParams | Mapping[str, Any] | None = None, **keywords: Any
     ) -> RememberResult:
         """Remember an exchange whose answer is complete: `cortex_rx.remember` on this backend."""
-        return await remember(params, backend=self._backend, started=self._started, spool=self._spool, **keywords)
+        return await remember(
+            params,
+            backend=self._backend,
+            started=self._started,
+            spool=self._spool,
+            embedder=self.embedder,
+            **keywords,
+        )
 
     def follow(
         self,

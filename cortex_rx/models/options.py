@@ -285,6 +285,8 @@ class _Exchange(Options):
     """Maps (question, answer) to the text to remember in place of the question."""
     generate_embedding: Annotated[GenerateEmbedding | None, _EMBEDDER] = None
     """An `Embedder`, or a function from the text of a memory to its vector.  By default, that of the client."""
+    embedding_model: _OptionalName = None
+    """The name of the model of `generate_embedding`, if that is a function."""
     idempotency_key: _OptionalName = None
     """Exchanges with the same key in one memory space are the same exchange, stored once."""
 
@@ -335,6 +337,7 @@ class ResumeStreamParams(Options):
     metadata: Annotated[Mapping[str, Any] | None, _METADATA] = None
     extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
     generate_embedding: Annotated[GenerateEmbedding | None, _EMBEDDER] = None
+    embedding_model: _OptionalName = None
 
     @classmethod
     def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from cortex_rx import operators as cx
 from cortex_rx.backends.base import Backend
 from cortex_rx.chain import Chain, Step
-from cortex_rx.embedding.embedder import GenerateEmbedding
+from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import StreamingOptions, parse
 from cortex_rx.spool.spool import Spool
@@ -19,7 +19,7 @@ __all__ = ["default_chain", "shared_chain"]
 
 
 _RETRIES = 3
-_shared: WeakValueDictionary[tuple[int, int], Chain] = WeakValueDictionary()
+_shared: WeakValueDictionary[tuple[int, int, int], Chain] = WeakValueDictionary()
 
 
 def default_chain(
@@ -78,16 +78,16 @@ def default_chain(
     return Chain(steps)
 
 
-def shared_chain(backend: Backend, spool: Spool | None) -> Chain:
-    """`default_chain(backend, spool=spool)`: the same one for all streams, as long as somebody holds it.
+def shared_chain(backend: Backend, spool: Spool | None, embedder: Embedder | None) -> Chain:
+    """The `default_chain` of these three, without options: the same one for all streams, as long as somebody holds it.
 
     Its steps hold no state of a stream. To make them anew took a third of the time of making an `Answer`, and 45
     objects, which each garbage collection examined.
     """
-    key = id(backend), id(spool)  # the chain holds both, so these are no other's while it lives
+    key = id(backend), id(spool), id(embedder)  # the chain holds them, so these are no other's while it lives
     found = _shared.get(key)
     if found is None:
-        found = _shared[key] = default_chain(backend, spool=spool)
+        found = _shared[key] = default_chain(backend, generate_embedding=embedder, spool=spool)
     return found
 
 

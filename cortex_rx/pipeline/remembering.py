@@ -12,6 +12,7 @@ from reactivex import Observable
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend
 from cortex_rx.chain import Operator
+from cortex_rx.embedding.embedder import Embedder, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
@@ -38,6 +39,7 @@ def remember_stream(
     make_id: Callable[[], str] = new_id,
     started: Started | None = None,
     spool: Spool | None = None,
+    embedder: Embedder | None = None,
     **params: Any,
 ) -> Answer:
     """Stream an answer into memory: every token is shown at once, and the exchange is remembered.
@@ -57,7 +59,7 @@ def remember_stream(
     `take_over=True` takes the stream over at once.  For a finished stream, the answer gives the stored result.
 
     With a `spool`, the default chain keeps in it what the store cannot take, for `spool.drain(backend)` to deliver
-    later.
+    later.  It embeds with the `embedder`, unless the parameters give a `generate_embedding`.
 
     Raises `InvalidArgument` at once for any value that does not fit.
 
@@ -91,7 +93,7 @@ def remember_stream(
             given = parse(RememberStreamParams, first, **params)
             turn = given.turn()
         source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
-        chosen = _chosen(given, backend, options, chain, spool)
+        chosen = _chosen(given, backend, options, chain, spool, embedder)
         pipeline = chosen(source)
         check.instance(Observable, "an operator: a function from an observable to an observable")("chain", pipeline)
     except BaseException:
@@ -112,16 +114,18 @@ def _chosen(
     options: StreamingOptions | Mapping[str, Any] | None,
     chain: Operator | None,
     spool: Spool | None,
+    embedder: Embedder | None,
 ) -> Operator:
     """The given chain, or the default one."""
+    own = _embedder(given, embedder)
     if chain is None and options is None and given.extract_content is None and given.generate_embedding is None:
-        return shared_chain(backend, spool)
+        return shared_chain(backend, spool, own)
     if chain is None:
         return default_chain(
             backend,
             options,
             extract_content=given.extract_content,
-            generate_embedding=given.generate_embedding,
+            generate_embedding=own,
             spool=spool,
         )
     if options is not None:
@@ -133,6 +137,14 @@ def _chosen(
     return chain
 
 
+def _embedder(
+    given: RememberStreamParams | ResumeStreamParams | RememberParams, default: Embedder | None
+) -> Embedder | None:
+    """The embedder that the parameters say, else the default one."""
+    check.optional(check.instance(Embedder, "an Embedder"))("embedder", default)
+    return as_embedder(given.generate_embedding, given.embedding_model) or default
+
+
 async def remember(
     params: RememberParams | Mapping[str, Any] | None = None,
     *,
@@ -140,6 +152,7 @@ async def remember(
     make_id: Callable[[], str] = new_id,
     started: Started | None = None,
     spool: Spool | None = None,
+    embedder: Embedder | None = None,
     **keywords: Any,
 ) -> RememberResult:
     """Remember an exchange whose answer is complete: the same chain as `remember_stream`, with one piece of text.
@@ -168,7 +181,7 @@ async def remember(
         backend,
         {"store_partial_response": False},
         extract_content=given.extract_content,
-        generate_embedding=given.generate_embedding,
+        generate_embedding=_embedder(given, embedder),
         spool=spool,
     ).without("measure")
     answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started, backend=backend)

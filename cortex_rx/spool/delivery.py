@@ -5,17 +5,21 @@ Only repeatable calls are made. Each has the same claim each time, so a lost ans
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict, StreamNotFound
 from cortex_rx.spool.file import PIECE, Entry
 
 __all__ = ["deliver"]
+
+log: logging.Logger = logging.getLogger("cortex_rx")
 
 _LEASE = 10_000  # ms: no other writer should take the stream over during delivery
 
@@ -30,7 +34,7 @@ async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
     the stream. `Diverged`, `Gap`, `IdempotencyConflict`: another text is stored.
     """
     if entry.begin is None:
-        await Call(backend.mutation, entry.path, entry.args)
+        await _call(backend, entry, entry.args)
         return
     answer = _Answer(backend, entry, entry.begin, pieces)
     if answer.epoch is not None:
@@ -51,7 +55,7 @@ class _Answer:
 
     def __init__(self, backend: Backend, entry: Entry, begin: dict[str, Any], pieces: Pieces) -> None:
         self._backend = backend
-        self._path, self._args = entry.path, entry.args
+        self._entry, self._path, self._args = entry, entry.path, entry.args
         self._streams, self._stream, self._space = Streams(backend), begin["streamId"], entry.space
         self._piece = pieces
         self.epoch: int | None = entry.args.get("epoch")
@@ -115,7 +119,7 @@ class _Answer:
     async def send(self, texts: Texts, epoch: int, attempt: int, start: int) -> None:
         """Send the text piece by piece, the last piece with the call that had failed."""
         if self._path == "streams:close":
-            await Call(self._backend.mutation, self._path, self._args | {"epoch": epoch})
+            await _call(self._backend, self._entry, self._args | {"epoch": epoch})
             return
         last = ""
         async with aclosing(texts):
@@ -133,7 +137,18 @@ class _Answer:
                     start += len(last)
                 last = text
         rest = {"epoch": epoch, "attempt": attempt, "start": start, "text": last}
-        await Call(self._backend.mutation, self._path, self._args | rest)
+        await _call(self._backend, self._entry, self._args | rest)
+
+
+async def _call(backend: Backend, entry: Entry, args: dict[str, Any]) -> None:
+    """Make the call of the entry; without its embeddings if the store refuses them, since its model has changed."""
+    try:
+        await Call(backend.mutation, entry.path, args)
+    except Exception as error:
+        if not refuses_embeddings(error, args):
+            raise
+        log.warning("spool: delivered without embeddings: %s (stream %s)", type(error).__name__, entry.stream)
+        await Call(backend.mutation, entry.path, without_embeddings(args))
 
 
 def _other(state: str) -> Exception:

@@ -56,5 +56,9 @@ class Call(Generic[T]):
             # Not this task was cancelled, but one of a store's client, by whoever cancels all tasks of the loop.
             raise StoreUnavailable("the call was cancelled within the store; it may be repeated") from error
 
+    def with_args(self, args: dict[str, Any]) -> Call[T]:
+        """The same function with other arguments."""
+        return Call(self._function, self.path, args)
+
     def __repr__(self) -> str:  # without values: they may hold text of a user
         return f"<{self.path} {', '.join(self.args)}>"

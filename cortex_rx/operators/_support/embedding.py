@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from cortex_rx.backends.contract.embeddings import without_embeddings
 from cortex_rx.embedding.embedder import AT_ONCE, Embedder
 from cortex_rx.engine import Inbox
 from cortex_rx.engine.scheduler import ForeignCancellation, cancelled_by_us, unlisted
@@ -85,6 +86,8 @@ class ExchangeEmbedder:
         for chunk in chunks:
             if vector := self._found.get(chunk["start"]):
                 chunk["embedding"] = vector
+        if self._embedder.model and without_embeddings(args) != args:
+            args["embeddingModel"] = self._embedder.model
         of_chunks = [error for what, error in self._failed.items() if isinstance(what, int)]
         failed = [self._failed[name] for name in (_QUESTION, _ANSWER) if name in self._failed] + of_chunks[:1]
         return list({id(error): error for error in failed}.values())

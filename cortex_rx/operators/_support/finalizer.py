@@ -9,6 +9,7 @@ from typing import Any
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
+from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.backends.contract.typed.rows import StoredExchange
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine import End, Inbox
@@ -90,7 +91,10 @@ class Finalizer:
     async def _store(
         self, inbox: Inbox[StreamEvent], opened: Opened, call: Call[StoredExchange], empty: bool
     ) -> AsyncGenerator[StreamEvent, None]:
-        """Send the call, with retries; emit a `Problem` for the first failure, and `Remembered`."""
+        """Send the call, with retries; emit a `Problem` for the first failure, and `Remembered`.
+
+        If the store refuses the embeddings, the call is sent without them, which is a `Problem`, too.
+        """
         backoff, reported = while_streaming(inbox), False
         try:
             while True:
@@ -100,6 +104,10 @@ class Finalizer:
                 except Exception as error:
                     if judge(error).verdict.of_exchange:
                         raise
+                    if refuses_embeddings(error, call.args):
+                        call = call.with_args(without_embeddings(call.args))
+                        yield log_problem(Problem.of("finalization", error, recoverable=True), opened)
+                        continue
                     if is_transient(error) and not reported:
                         reported = True
                         yield log_problem(Problem.of("finalization", error, recoverable=True), opened)
