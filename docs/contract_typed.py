@@ -173,11 +173,15 @@ def _rows() -> str:
         "from typing import Any, Literal, NotRequired, TypedDict",
         f"__all__ = {sorted(objects())}",
     ]
+    before: list[types.Object] = []
     for one in objects().values():
-        lines += [f"class {one.name}(TypedDict):"]
+        # A row that begins with all fields of another one, and has more, has that as its base.
+        base = next((row for row in before if row.fields == one.fields[:-1][: len(row.fields)]), None)
+        before.append(one)
+        lines += [f"class {one.name}({base.name if base else 'TypedDict'}):"]
         if one.meaning:
             lines += [_docstring("    ", one.meaning), ""]
-        for field in one.fields:
+        for field in one.fields[len(base.fields) if base else 0 :]:
             kind = _hint(field.type, result=True)
             lines.append(f"    {field.name}: {kind if field.required else f'NotRequired[{kind}]'}")
     return _formatted("\n".join(lines))

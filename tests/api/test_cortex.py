@@ -110,16 +110,14 @@ async def detached(cortex: Cortex, source: Any, seen: list[str]) -> None:
     raise KeyError("while a detached answer runs")
 
 
-@pytest.mark.parametrize("leave", [raising, cancelled, detached])
-@pytest.mark.parametrize("source", [endless, silent, deaf])
-def test_an_exception_stops_all_at_once_and_what_was_shown_is_stored(
-    leave: Callable[..., Coroutine[Any, Any, None]], source: Any, tmp_path: Path
-) -> None:
+def left_by(leave: Callable[..., Coroutine[Any, Any, None]], source: Any, path: Path) -> tuple[str, str, float]:
+    """What was shown before the block was left by an exception, what is stored of it, and the seconds between."""
+
     async def main() -> tuple[list[str], float]:
         seen: list[str] = []
         since = 0.0
         with pytest.raises((KeyError, asyncio.CancelledError)):
-            async with assert_no_leaks(), Cortex(tmp_path / "m.db") as cortex:
+            async with assert_no_leaks(), Cortex(path) as cortex:
                 try:
                     await leave(cortex, source, seen)
                 finally:
@@ -127,10 +125,19 @@ def test_an_exception_stops_all_at_once_and_what_was_shown_is_stored(
         return seen, now() - since
 
     seen, took = run_virtual(main())
-    assert took < 0.1
-    ((partial, text),) = run_virtual(kept(tmp_path / "m.db")).values()
+    ((partial, text),) = run_virtual(kept(path)).values()
     assert partial
-    assert text.startswith("".join(seen) or "word ")
+    return "".join(seen), text, took
+
+
+@pytest.mark.parametrize("leave", [raising, cancelled, detached])
+@pytest.mark.parametrize("source", [endless, silent, deaf])
+def test_an_exception_stops_all_at_once_and_what_was_shown_is_stored(
+    leave: Callable[..., Coroutine[Any, Any, None]], source: Any, tmp_path: Path
+) -> None:
+    seen, text, took = left_by(leave, source, tmp_path / "m.db")
+    assert took < 0.1
+    assert text.startswith(seen or "word ")
     assert len(text) <= 5 * 71, "nothing was read on"
 
 
@@ -175,22 +182,9 @@ class InManager(HangsInClosing):
 def test_a_source_that_hangs_in_its_closing_does_not_hold_who_leaves_by_an_exception(
     leave: Callable[..., Coroutine[Any, Any, None]], source: Any, tmp_path: Path
 ) -> None:
-    async def main() -> tuple[list[str], float]:
-        seen: list[str] = []
-        since = 0.0
-        with pytest.raises((KeyError, asyncio.CancelledError)):
-            async with assert_no_leaks(), Cortex(tmp_path / "m.db") as cortex:
-                try:
-                    await leave(cortex, source, seen)
-                finally:
-                    since = now()
-        return seen, now() - since
-
-    seen, took = run_virtual(main())
+    seen, text, took = left_by(leave, source, tmp_path / "m.db")
     assert took < 0.6
-    ((partial, text),) = run_virtual(kept(tmp_path / "m.db")).values()
-    assert partial
-    assert text.startswith("".join(seen) or "word ")
+    assert text.startswith(seen or "word ")
 
 
 def test_a_text_that_has_ended_is_remembered_at_an_exception_though_its_source_hangs_in_its_closing(

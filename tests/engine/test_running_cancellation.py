@@ -8,6 +8,7 @@ import asyncio
 import itertools
 
 import pytest
+from helpers.staged import StagedCase
 from reactivex import operators as ops
 
 from cortex_rx.engine import End, run, stage, stream
@@ -22,19 +23,11 @@ def up_to(times):
     return lambda error, retry: 0 if retry <= times else None
 
 
-class Case:
+class Case(StagedCase):
     """One pipeline, with all that can be known of it afterwards."""
 
     def __init__(self, kit, pause, delay):
-        self.source, self.store = kit.Source(N, pause), kit.Store(2, delay)
-        self.passed, self.shown = [], []
-        self.staged = kit.Closing()
-
-    async def slowly(self, items):
-        async with self.staged():
-            async for x in items:
-                await asyncio.sleep(0)
-                yield x
+        super().__init__(kit, kit.Source(N, pause), kit.Store(2, delay))
 
     def pipeline(self):
         return from_async_iterable(self.source).pipe(

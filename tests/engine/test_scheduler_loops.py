@@ -9,6 +9,7 @@ import threading
 
 import pytest
 import reactivex as rx
+from helpers.staged import StagedCase
 from reactivex import operators as ops
 
 from cortex_rx.engine import End, run, stage, stream
@@ -21,21 +22,9 @@ def up_to(times):
     return lambda error, retry: 0 if retry <= times else None
 
 
-class Case:
+class Case(StagedCase):
     def __init__(self, kit, n=10**6):
-        self.source, self.store, self.staged, self.passed, self.shown = (
-            kit.Source(n, 0.01),
-            kit.Store(3, 0.02),
-            kit.Closing(),
-            [],
-            [],
-        )
-
-    async def slowly(self, items):
-        async with self.staged():
-            async for x in items:
-                await asyncio.sleep(0)
-                yield x
+        super().__init__(kit, kit.Source(n, 0.01), kit.Store(3, 0.02))
 
     def pipeline(self):
         return from_async_iterable(self.source).pipe(

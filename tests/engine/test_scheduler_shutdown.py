@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from helpers.staged import StagedCase
 from reactivex import operators as ops
 
 from cortex_rx.engine import End, beside, run, stage, stream
@@ -13,16 +14,10 @@ from cortex_rx.testing import Deadlock, assert_no_leaks, run_virtual
 from cortex_rx.testing.leaks import left_on_loop
 
 
-class Case:
+class Case(StagedCase):
     def __init__(self, kit, pause=0.01, delay=0.02, n=10**6):
-        self.source, self.store, self.staged = kit.Source(n, pause), kit.Store(3, delay), kit.Closing()
-        self.passed, self.shown, self.errors = [], [], []
-
-    async def slowly(self, items):
-        async with self.staged():
-            async for x in items:
-                await asyncio.sleep(0)
-                yield x
+        super().__init__(kit, kit.Source(n, pause), kit.Store(3, delay))
+        self.errors = []
 
     def pipeline(self):
         return from_async_iterable(self.source).pipe(

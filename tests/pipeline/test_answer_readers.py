@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from helpers.lanes import examples
+from helpers.scripts import played as script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,17 +63,11 @@ class Places:
 
 def source(*items: Any) -> Any:
     """Text, pauses and errors; after an error, the next opening goes on behind it."""
-    left = list(items)
+    left = iter(items)
 
     async def opened(_: Any = None) -> AsyncIterator[str]:
-        while left:
-            item = left.pop(0)
-            if isinstance(item, Exception):
-                raise item
-            if isinstance(item, int | float):
-                await asyncio.sleep(item)
-            else:
-                yield item
+        async for item in script(left):
+            yield item
 
     return opened
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from helpers.scripts import played as script
 from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import operators as ops
@@ -35,17 +36,10 @@ class Model:
     closed: int = 0
 
     async def __call__(self, point):
-        import asyncio
-
         self.points.append(point)
         try:
-            for item in self.openings[len(self.points) - 1]:
-                if isinstance(item, Exception):
-                    raise item
-                if isinstance(item, int | float):
-                    await asyncio.sleep(item)
-                else:
-                    yield item
+            async for item in script(self.openings[len(self.points) - 1]):
+                yield item
         finally:
             self.closed += 1
 

@@ -12,9 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from helpers.scripts import model
 from reactivex import operators as ops
 
-from cortex_rx import Cortex, SqliteBackend, Turn, default_chain, from_stream, remember_stream, run
+from cortex_rx import Answer, Cortex, SqliteBackend, Turn, default_chain, from_stream, remember_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.errors import (
     EmptyAnswer,
@@ -48,21 +49,6 @@ TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada", tags=
 GONE = ConnectionResetError()
 
 
-def model(*items: Any, points: list[Any] | None = None) -> Any:
-    async def opened(point: Any) -> Any:
-        if points is not None:
-            points.append(point)
-        for item in items:
-            if isinstance(item, Exception):
-                raise item
-            if isinstance(item, int | float):
-                await asyncio.sleep(item)
-            else:
-                yield item
-
-    return opened
-
-
 @pytest.fixture
 def store(tmp_path: Any) -> Any:
     """A new object on the same file, as another process has it; its clock is that of the loop."""
@@ -94,6 +80,15 @@ async def interrupted(backend: Any, source: Any, chain: Any = None) -> str:
     await backend.close()
     assert caught.value.resume_token
     return caught.value.resume_token
+
+
+async def dead_writer(store: Any) -> Answer:
+    """An answer of a process that died after 4 s. Such a process writes no more: its store is cut off."""
+    answer = remember_stream(replayable(model("Hello ", 1000)), backend=store, **PARAMS)
+    answer.detach()
+    await asyncio.sleep(4.0)
+    await store.close()
+    return answer
 
 
 WHOLE = ([("Hello Ada!", False), ("What is it?", False)], [("user", "What is it?"), ("agent", "Hello Ada!")])
@@ -619,11 +614,7 @@ def test_a_writer_that_died_is_waited_for_until_its_lease_runs_out(store: Any) -
     async def main() -> None:
         loop = asyncio.get_running_loop()
         one, two = store(), store()
-        # A process that dies writes no more: its store is cut off.
-        answer = remember_stream(replayable(model("Hello ", 1000)), backend=one, **PARAMS)
-        answer.detach()
-        await asyncio.sleep(4.0)
-        await one.close()
+        answer = await dead_writer(one)
         started = loop.time()
         taken = remember_stream(
             replayable(model("Hello ", "Ada!")), backend=two, memory_space_id="space", resume_from=answer.resume_token
@@ -641,10 +632,7 @@ def test_an_event_says_until_when_a_writer_that_died_is_waited_for(store: Any) -
     async def main() -> None:
         loop = asyncio.get_running_loop()
         one, two = store(), store()
-        answer = remember_stream(replayable(model("Hello ", 1000)), backend=one, **PARAMS)
-        answer.detach()
-        await asyncio.sleep(4.0)
-        await one.close()
+        answer = await dead_writer(one)
         key = {"memorySpaceId": "space", "streamId": answer.stream_id}
         until = (await two.query("streams:get", key))["leaseUntil"] / 1000
         started = loop.time()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from helpers.lanes import slow_but
+from helpers.scripts import model
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,21 +85,6 @@ class SlowRedacted(Redacted):
     async def feed(self, text: str) -> str:
         await asyncio.sleep(1)
         return Redacted.feed(self, text)
-
-
-def model(*items: Any, points: list[Any] | None = None) -> Any:
-    async def opened(point: Any) -> Any:
-        if points is not None:
-            points.append(point)
-        for item in items:
-            if isinstance(item, Exception):
-                raise item
-            if isinstance(item, int | float):
-                await asyncio.sleep(item)
-            else:
-                yield item
-
-    return opened
 
 
 @pytest.fixture

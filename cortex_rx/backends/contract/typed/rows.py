@@ -115,38 +115,9 @@ class Memory(TypedDict):
     chunkMetadata: NotRequired[ChunkMetadata]
 
 
-class FoundMemory(TypedDict):
+class FoundMemory(Memory):
     """A memory and its score."""
 
-    memoryId: str
-    memorySpaceId: str
-    content: str
-    contentLength: int
-    contentType: Literal["raw", "summarized", "fact"]
-    sourceType: Literal["conversation", "system", "tool", "a2a", "fact-extraction"]
-    sourceUserId: NotRequired[str]
-    sourceUserName: NotRequired[str]
-    sourceTimestamp: int
-    userId: NotRequired[str]
-    agentId: NotRequired[str]
-    participantId: NotRequired[str]
-    messageRole: NotRequired[Literal["user", "agent", "system"]]
-    conversationRef: NotRequired[ConversationRef]
-    immutableRef: NotRequired[ImmutableRef]
-    mutableRef: NotRequired[MutableRef]
-    importance: float
-    tags: list[str]
-    version: int
-    embedding: NotRequired[list[float]]
-    createdAt: int
-    updatedAt: int
-    accessCount: int
-    isPartial: bool
-    partialMetadata: NotRequired[PartialMetadata]
-    metadata: NotRequired[dict[str, Any]]
-    chunkCount: NotRequired[int]
-    chunkIds: NotRequired[list[str]]
-    chunkMetadata: NotRequired[ChunkMetadata]
     _score: float
 
 
@@ -396,23 +367,11 @@ class InterruptedStream(TypedDict):
     lastError: NotRequired[str]
 
 
-class ListedStream(TypedDict):
+class ListedStream(InterruptedStream):
     """A stream: `length` code points of `attempt` are stored. `userMessage` has its first 65,536 code points. `owned`
     says if a lease runs.
     """
 
-    streamId: str
-    memoryId: str
-    conversationId: str
-    messageIds: list[str]
-    memoryIds: list[str]
-    attempt: int
-    length: int
-    userMessage: str
-    createdAt: int
-    updatedAt: int
-    leaseUntil: NotRequired[int]
-    lastError: NotRequired[str]
     state: Literal["open", "finished", "empty"]
     owned: bool
     reason: NotRequired[str]
