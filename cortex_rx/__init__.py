@@ -10,12 +10,15 @@ from cortex_rx.errors import CortexError
 from cortex_rx.events import BuiltinEvent, Delta, Ended, StreamEvent
 from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamEndEvent, StreamHooks
 from cortex_rx.models.options import RememberParams, RememberStreamParams, SearchOptions, StreamingOptions
+from cortex_rx.models.recall_options import RecallOptions
+from cortex_rx.models.recalled import RecallResult
 from cortex_rx.models.records import MemoryEntry, StreamError, StreamMetrics
 from cortex_rx.models.results import EnhancedRememberStreamResult, RememberResult
 from cortex_rx.models.turn import Turn
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember, remember_stream
+from cortex_rx.recollection import recall
 from cortex_rx.retry.judge import is_transient
 from cortex_rx.sources.model_stream import ResumeFrom, fallback, from_stream, prefill, replayable, restart
 from cortex_rx.spool import Spool
@@ -39,6 +42,8 @@ __all__ = [
     "Operator",
     "Position",
     "ProgressEvent",
+    "RecallOptions",
+    "RecallResult",
     "RememberParams",
     "RememberResult",
     "RememberStreamParams",
@@ -63,6 +68,7 @@ __all__ = [
     "local_embedder",
     "operators",
     "prefill",
+    "recall",
     "remember",
     "remember_stream",
     "replayable",

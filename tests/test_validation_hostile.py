@@ -502,6 +502,10 @@ ACCEPTED: Mapping[str, set[str]] = {
     "StreamingOptions.retry_delay": ZERO,
     "StreamingOptions.max_retry_after": ZERO,
     "SearchOptions.min_importance": ZERO,
+    "RecallOptions.min_importance": ZERO,
+    "RecallOptions.turns": ZERO,
+    "RecallOptions.newest": ZERO,
+    "RecallOptions.facts": {"class", "async"},  # a protocol says how it is called
     "RememberParams.importance": ZERO,
     "RememberStreamParams.importance": ZERO,
     "Turn.importance": ZERO,
@@ -522,6 +526,8 @@ ACCEPTED: Mapping[str, set[str]] = {
     "RememberStreamParams.user_message": ANY_TEXT,
     "MemoryAPI.search.query": ANY_TEXT,
     "Embedder.embed_query.query": ANY_TEXT,
+    "MemoryAPI.recall.query": ANY_TEXT,
+    "recall.query": ANY_TEXT,
     "DeadLetters.add.cause": ANY_TEXT,
     "RollingContextWindow.add.chunk": ANY_TEXT | {"surrogate"},  # it is kept in memory only
     "marbles.lane": ANY_TEXT,

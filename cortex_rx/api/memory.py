@@ -24,10 +24,13 @@ from cortex_rx.models.options import (
     ids,
     parse,
 )
+from cortex_rx.models.recall_options import RecallOptions
+from cortex_rx.models.recalled import RecallResult
 from cortex_rx.models.records import MemoryEntry, Record
 from cortex_rx.models.results import RememberResult, StoredConversation
 from cortex_rx.pipeline.answer import LINGER, Answer
 from cortex_rx.pipeline.remembering import remember, remember_stream
+from cortex_rx.recollection import recall
 from cortex_rx.sources.model_stream import Provider
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Follower, Position, follow
@@ -258,6 +261,16 @@ class MemoryAPI:
         space, narrowed = ids(memory_space_id=memory_space_id), parse(SearchOptions, options).keywords()
         rows = await Memories(self._backend).search(**space, query=query, **narrowed)
         return [MemoryEntry.from_row(row) for row in rows]
+
+    async def recall(
+        self,
+        memory_space_id: str,
+        query: str,
+        options: RecallOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> RecallResult:
+        """What a model should know before it answers: `cortex_rx.recall` on this backend."""
+        return await recall(self._backend, memory_space_id, query, options, **keywords)
 
     async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
         """The memory with its whole content, or None if the memory space has no memory with this id.

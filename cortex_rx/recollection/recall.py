@@ -1,0 +1,165 @@
+"""`recall`: what a model should know of a memory space before it answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from cortex_rx import validation as check
+from cortex_rx.backends.base import Backend, checked_backend
+from cortex_rx.backends.contract.typed import Memories
+from cortex_rx.errors import CallbackError, InvalidArgument
+from cortex_rx.models.base import ids, parse
+from cortex_rx.models.recall_options import RecallOptions
+from cortex_rx.models.recalled import ContextItem, LeftOut, RecalledFact, RecallResult, Why
+from cortex_rx.models.records import MemoryEntry
+from cortex_rx.recollection.budget import Budget
+from cortex_rx.recollection.candidates import Candidate, Candidates
+
+__all__ = ["recall"]
+
+NEWEST_TURNS = 6
+
+
+async def recall(
+    backend: Backend,
+    memory_space_id: str,
+    query: str,
+    options: RecallOptions | Mapping[str, Any] | None = None,
+    **keywords: Any,
+) -> RecallResult:
+    """Recall what a memory space has for a query: what a search finds, the turns around it, facts, and newest turns.
+
+    The options are keywords, or a `RecallOptions`, or a mapping of its fields. A memory is there once, whatever the
+    reasons, and so is a text: a chunk and its answer do not repeat each other, and of equal texts one stays.
+
+    All are ranked together by shares from 0 to 1. What is found has its score, divided by the best one; a turn around
+    it half of that for each turn of distance; the newest turn of the conversation 0.9, and each turn before it 0.9 of
+    that; a fact has its own score. A memory has the best of its shares. The best are taken as long as the budget lasts;
+    a text that does not fit is cut at a word. While others wait, none takes more than half of the budget.
+
+    Raises `InvalidArgument` for an option that does not fit, a `StoreError` if the store fails, and `CallbackError` if
+    `facts` or `count_tokens` fails.
+
+    >>> import asyncio
+    >>> from cortex_rx import SqliteBackend, remember
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         await remember(backend=backend, memory_space_id="s", conversation_id="c-1", user_id="ada",
+    ...             user_name="Ada", user_message="Where was I born?", agent_response="In Lisbon, you said.")
+    ...         return await recall(backend, "s", "Lisbon", max_characters=500)
+    >>> recalled = asyncio.run(main())
+    >>> [(item.text, item.role) for item in recalled.context]
+    [('Where was I born?', 'user'), ('In Lisbon, you said.', 'agent')]
+    >>> [(one.memory.content, [reason.kind for reason in one.reasons]) for one in recalled.memories]
+    [('In Lisbon, you said.', ['found']), ('Where was I born?', ['neighbour'])]
+    """
+    checked_backend("backend", backend)
+    space = ids(memory_space_id=memory_space_id)
+    check.any_text("query", query)
+    chosen = parse(RecallOptions, options, **keywords)
+    candidates = await _gathered(Memories(backend), space, query, chosen)
+    facts = await _facts(memory_space_id, query, chosen)
+    return _result(query, chosen, candidates, facts)
+
+
+async def _gathered(memories: Memories, space: dict[str, Any], query: str, options: RecallOptions) -> Candidates:
+    """All memories that may be recalled."""
+    candidates = Candidates(options.exclude)
+    everywhere = {**space, "user_id": options.user_id, "include_partial": options.include_partial or None}
+    candidates.found(
+        [MemoryEntry.from_row(row) for row in await memories.search(**space, query=query, **options.for_search())]
+    )
+    if options.turns and (found := candidates.ids()):
+        for near in await memories.around(**everywhere, memory_ids=found, turns=options.turns):
+            before, after = ([MemoryEntry.from_row(row) for row in rows] for rows in (near["before"], near["after"]))
+            candidates.around(near["memoryId"], before, after)
+    newest = NEWEST_TURNS if options.newest is None else options.newest
+    if options.conversation_id is not None and newest:
+        limit = newest + len(options.exclude)
+        rows = await memories.list(**everywhere, conversation_id=options.conversation_id, limit=limit)
+        turns = [MemoryEntry.from_row(row) for row in rows if row["memoryId"] not in options.exclude]
+        candidates.newest(turns[:newest])
+    return candidates
+
+
+async def _facts(space: str, query: str, options: RecallOptions) -> list[RecalledFact]:
+    """What the finder of facts finds, best first."""
+    if options.facts is None:
+        return []
+    try:
+        given = options.facts(space, query, user_id=options.user_id, limit=options.limit)
+        found = list(cast("Iterable[object]", await given if inspect.isawaitable(given) else given))
+    except Exception as error:
+        raise CallbackError("facts", error) from error
+    once: dict[str, RecalledFact] = {}
+    for fact in found:
+        if not isinstance(fact, RecalledFact):
+            raise InvalidArgument("facts", f"a result with a {type(fact).__name__}", "RecalledFacts")
+        once.setdefault(fact.fact_id, fact)
+    return sorted(once.values(), key=lambda fact: -fact.score)
+
+
+def _result(query: str, options: RecallOptions, candidates: Candidates, facts: list[RecalledFact]) -> RecallResult:
+    """Rank them together, take what fits, and put it in order."""
+    unit, most = options.budget
+    budget = Budget(most, unit, options.count_tokens)
+    memories, left = candidates.ranked()
+    ranked: list[Candidate | RecalledFact] = [*memories, *(fact for fact in facts if fact.text.strip())]
+    ranked.sort(key=lambda one: -one.score)
+    fitting = budget.choose([_item(one) for one in ranked])
+    left += [_left_out(one, "budget") for one, item in zip(ranked, fitting, strict=True) if item is None]
+    chosen = [(one, item) for one, item in zip(ranked, fitting, strict=True) if item is not None]
+    while True:
+        context, contained = _in_order(chosen, candidates)
+        if not chosen or not budget.over(context):
+            break
+        left.append(_left_out(chosen.pop()[0], "budget"))
+    return RecallResult(
+        query=query,
+        memories=tuple(one.recalled() for one in memories),
+        facts=tuple(facts),
+        context=tuple(context),
+        left_out=tuple(sorted([*left, *contained], key=lambda one: -one.score)),
+        unit="characters" if unit == "characters" else "tokens",
+        budget=most,
+        used=budget.used(context),
+    )
+
+
+def _item(one: Candidate | RecalledFact) -> ContextItem:
+    if isinstance(one, Candidate):
+        return one.item()
+    return ContextItem(kind="fact", id=one.fact_id, section="facts", text=one.text, length=len(one.text))
+
+
+def _left_out(one: Candidate | RecalledFact, why: Why, of: str | None = None) -> LeftOut:
+    id = one.memory.memory_id if isinstance(one, Candidate) else one.fact_id
+    return LeftOut(id=id, score=one.score, why=why, of=of)
+
+
+def _in_order(
+    chosen: list[tuple[Candidate | RecalledFact, ContextItem]], candidates: Candidates
+) -> tuple[list[ContextItem], list[LeftOut]]:
+    """The chosen items as a model gets them, and those whose text another one contains."""
+    context = [item for one, item in chosen if isinstance(one, RecalledFact)]
+    said = {one.memory.memory_id: (one, item) for one, item in chosen if isinstance(one, Candidate)}
+    contained: list[LeftOut] = []
+    shown: dict[str, tuple[int, str]] = {}  # up to where the text of an answer is shown, and in which item
+    for one, item in sorted(said.values(), key=lambda pair: (pair[0].start, -len(pair[1].text))):
+        end, where = shown.get(one.answer, (0, ""))
+        known = min(max(end - one.start, 0), len(item.text))
+        if known < len(item.text):
+            shown[one.answer] = one.start + len(item.text), item.id
+            said[item.id] = one, item.model_copy(update={"text": item.text[known:], "start": known})
+        else:
+            contained.append(_left_out(one, "contained", where))
+            del said[item.id]
+    before: str | None = None
+    for one in candidates.in_order(one for one, _ in said.values()):
+        id = one.memory.memory_id
+        continues = before is not None and candidates.adjacent(before, id)
+        context.append(said[id][1].model_copy(update={"continues": continues}))
+        before = id
+    return context, contained
