@@ -14,6 +14,7 @@ from cortex_rx.models.recall_options import RecallOptions
 from cortex_rx.models.recalled import RecallResult
 from cortex_rx.models.records import MemoryEntry, StreamError, StreamMetrics
 from cortex_rx.models.results import EnhancedRememberStreamResult, RememberResult
+from cortex_rx.models.store_input import StoreMemoryInput
 from cortex_rx.models.turn import Turn
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.pipeline.default_chain import default_chain
@@ -53,6 +54,7 @@ __all__ = [
     "Spool",
     "SqliteBackend",
     "Step",
+    "StoreMemoryInput",
     "StreamCompleteEvent",
     "StreamEndEvent",
     "StreamError",

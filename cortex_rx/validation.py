@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Set
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -31,6 +31,7 @@ __all__ = [
     "function",
     "importance",
     "instance",
+    "items",
     "json_mapping",
     "json_value",
     "milliseconds",
@@ -43,6 +44,7 @@ __all__ = [
     "shown",
     "stream",
     "token",
+    "vector",
     "whole",
 ]
 
@@ -234,6 +236,40 @@ def importance(field: str, value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
         raise InvalidArgument(field, shown(value), "a number from 0 to 100")
     return value
+
+
+def items(field: str, value: Any, accepted: str) -> list[Any]:
+    """The items of a list, a tuple or an array.  An array says itself what they are, so NumPy need not be imported."""
+    if isinstance(value, str | bytes | bytearray | Mapping | Set):
+        raise InvalidArgument(field, type(cast("object", value)).__name__, accepted)
+    tolist = getattr(value, "tolist", None)
+    try:
+        found: Any = tolist() if callable(tolist) else list(value)
+    except TypeError:
+        raise InvalidArgument(field, shown(value), accepted) from None
+    if not isinstance(found, list):
+        raise InvalidArgument(field, shown(found), accepted)
+    return found
+
+
+def vector(field: str, value: object, numbers: str = "numbers in a vector") -> list[float]:
+    """The numbers of a vector: a list, a tuple or an array of one or more.  `numbers` says what its items must be."""
+    found = items(field, value, "a vector: a list or an array of numbers")
+    if not found:
+        raise InvalidArgument(field, "no numbers", "a vector of one or more numbers")
+    plain = [item if type(item) is float else _float(field, item, numbers) for item in found]
+    if not all(map(math.isfinite, plain)):
+        raise InvalidArgument(field, "a vector with NaN or infinity", "finite numbers")
+    return plain
+
+
+def _float(field: str, item: Any, accepted: str) -> float:
+    if not isinstance(item, bool) and hasattr(type(item), "__float__"):
+        try:
+            return float(item)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    raise InvalidArgument(field, f"an item of type {type(item).__name__}", accepted)
 
 
 # --- things -----------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""`cortex.memory`: remember, search, list, count and delete memories."""
+"""`cortex.memory`: remember, store, search, list, count and delete memories."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +14,7 @@ from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine.running import Started
-from cortex_rx.errors import StillOwned
+from cortex_rx.errors import InvalidArgument, StillOwned
 from cortex_rx.models.options import (
     MemoryFilter,
     RememberParams,
@@ -28,15 +29,17 @@ from cortex_rx.models.recall_options import RecallOptions
 from cortex_rx.models.recalled import RecallResult
 from cortex_rx.models.records import MemoryEntry, Record
 from cortex_rx.models.results import RememberResult, StoredConversation
+from cortex_rx.models.store_input import StoreMemoryInput
 from cortex_rx.pipeline.answer import LINGER, Answer
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.recollection import recall
+from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 from cortex_rx.sources.model_stream import Provider
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Follower, Position, follow
 from cortex_rx.streams.takeover import token_hash
 from cortex_rx.streams.writers import locate
-from cortex_rx.unique import new_token
+from cortex_rx.unique import new_id, new_token
 
 __all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult", "StreamEntry"]
 
@@ -184,6 +187,39 @@ class MemoryAPI:
             embedder=self.embedder,
             **keywords,
         )
+
+    async def store(
+        self, memory_space_id: str, content: str | StoreMemoryInput | Mapping[str, Any], **keywords: Any
+    ) -> MemoryEntry:
+        """Store one memory: any text, with what is known of it.  It need not belong to an exchange.
+
+        `content` is the text, and `keywords` are the other fields of a `StoreMemoryInput`; or give such a record, or a
+        mapping with its fields, as in Cortex.  A memory is stored once under its `memory_id`: the same call again gives
+        the stored one, and another content, owner or conversation is an `IdempotencyConflict`.  Without an id it gets a
+        new one.  A store that cannot be reached is asked again for two seconds.
+
+        >>> import asyncio
+        >>> from cortex_rx import Cortex
+        >>> async def main():
+        ...     async with Cortex(":memory:") as cortex:
+        ...         said = {"type": "conversation", "user_name": "Ada", "timestamp": 1_764_000_000_000}
+        ...         await cortex.memory.store("s", "Ada: I moved to Lisbon.", source=said, conversation_id="c-1")
+        ...         await cortex.memory.store("s", "The office closes at six.", tags=["hours"], importance=80)
+        ...         (found,) = await cortex.memory.search("s", "lisbon")
+        ...         return found.content, found.source_user_name, found.conversation_ref["conversationId"]
+        >>> asyncio.run(main())
+        ('Ada: I moved to Lisbon.', 'Ada', 'c-1')
+        """
+        space = ids(memory_space_id=memory_space_id)
+        if isinstance(content, str):
+            content = {"content": content}
+        elif not isinstance(content, StoreMemoryInput | Mapping) and not is_dataclass(content):
+            accepted = "a string, or a StoreMemoryInput or a mapping of its fields"
+            raise InvalidArgument("content", check.shown(content), accepted)
+        given = parse(StoreMemoryInput, content, **keywords)
+        memory = {"memory_id": f"mem-{new_id('memory')}", **given.keywords()}
+        call = Memories(self._backend).store(**space, **memory)
+        return MemoryEntry.from_row(await retrying(lambda: call, Backoff(SHORT_PAUSES)))
 
     def follow(
         self,

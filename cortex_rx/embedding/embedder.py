@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from cortex_rx import validation as check
 from cortex_rx.embedding.threads import Threads
@@ -22,6 +21,7 @@ AT_ONCE = 4
 
 _LATE = 1.0  # seconds that an async function may take to end when it is cancelled
 _FIELD = "generate_embedding"
+_NUMBERS = "numbers in a vector (a function that takes a list of texts: Embedder(function, batch_size=...))"
 _texts = check.each(check.any_text, "a list of texts")
 _threads = Threads(16)  # of the process, so that functions that never return leave no more than these behind
 
@@ -126,7 +126,7 @@ class Embedder:
             raise ForeignCancellation(_FIELD) from error
         if not self.batch_size:
             return [None if value is None else _vector(value, self.dimension)]
-        rows = _items(value, "one vector for each text, in a list or an array")
+        rows = check.items(_FIELD, value, "one vector for each text, in a list or an array")
         if len(rows) != len(texts):
             raise InvalidArgument(_FIELD, f"{len(rows)} vectors for {len(texts)} texts", "one vector for each text")
         return [None if row is None else _vector(row, self.dimension) for row in rows]
@@ -195,41 +195,12 @@ def _retrieve(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _items(value: Any, accepted: str) -> list[Any]:
-    """The items of a list, a tuple or an array. An array says itself what they are, so NumPy need not be imported."""
-    if isinstance(value, str | bytes | bytearray | Mapping | Set):
-        raise InvalidArgument(_FIELD, type(cast("object", value)).__name__, accepted)
-    tolist = getattr(value, "tolist", None)
-    try:
-        items: Any = tolist() if callable(tolist) else list(value)
-    except TypeError:
-        raise InvalidArgument(_FIELD, check.shown(value), accepted) from None
-    if not isinstance(items, list):
-        raise InvalidArgument(_FIELD, check.shown(items), accepted)
-    return items
-
-
 def _vector(value: Any, dimension: int | None) -> list[float]:
     """The numbers of a vector, checked."""
-    items = _items(value, "a vector: a list or an array of numbers")
-    if not items:
-        raise InvalidArgument(_FIELD, "no numbers", "a vector of one or more numbers")
-    numbers = [item if type(item) is float else _number(item) for item in items]
-    if not all(map(math.isfinite, numbers)):
-        raise InvalidArgument(_FIELD, "a vector with NaN or infinity", "finite numbers")
+    numbers = check.vector(_FIELD, value, _NUMBERS)
     if dimension is not None and len(numbers) != dimension:
         raise InvalidArgument(_FIELD, f"a vector of {len(numbers)} numbers", f"{dimension}, the embedder's dimension")
     return numbers
-
-
-def _number(item: Any) -> float:
-    if not isinstance(item, bool) and hasattr(type(item), "__float__"):
-        try:
-            return float(item)
-        except (TypeError, ValueError, OverflowError):
-            pass
-    accepted = "numbers in a vector (a function that takes a list of texts: Embedder(function, batch_size=...))"
-    raise InvalidArgument(_FIELD, f"an item of type {type(item).__name__}", accepted)
 
 
 def _same_dimension(vectors: list[list[float] | None]) -> None:

@@ -326,6 +326,8 @@ class MemoryEntry(Record):
     participant_id: str | None = None
     message_role: str | None = None
     conversation_ref: dict[str, Any] | None = None
+    immutable_ref: dict[str, Any] | None = None
+    mutable_ref: dict[str, Any] | None = None
     embedding: tuple[float, ...] | None = None
     partial_metadata: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None

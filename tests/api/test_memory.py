@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cortex_rx.api import DeleteResult, MemoryAPI
-from cortex_rx.backends import HEAD_LENGTH
-from cortex_rx.errors import InvalidArgument, MemoryNotFound, StoreError, UnsupportedOption
+from cortex_rx.backends import HEAD_LENGTH, SqliteBackend
+from cortex_rx.errors import (
+    IdempotencyConflict,
+    InvalidArgument,
+    MemoryNotFound,
+    StoreError,
+    StoreUnavailable,
+    UnsupportedOption,
+)
 from cortex_rx.models.options import SearchOptions
 from cortex_rx.models.records import MemoryEntry
+from cortex_rx.testing import run_virtual, wall
 
 
 @pytest.fixture
@@ -134,9 +143,76 @@ async def test_what_is_deleted_is_gone(memory: Any, remember: Any) -> None:
         await memory.delete("support", memory_id)
 
 
+async def test_what_was_stored_alone_is_found_with_all_that_belongs_to_it(memory: Any, remember: Any) -> None:
+    await remember("Where is it?", "Under the mat.")
+    given = {
+        "content": "The lever is red.",
+        "contentType": "fact",
+        "source": {"type": "conversation", "timestamp": 5, "userName": "Bob"},
+        "metadata": {"importance": 80, "tags": ["device"], "page": 3},
+        "conversationRef": {"conversationId": "c-1", "messageIds": ["msg-1"]},
+        "immutableRef": {"type": "manual", "id": "m-1"},
+        "mutableRef": {"namespace": "n", "key": "k", "snapshotValue": [1], "snapshotAt": 7},
+        "embedding": (0.5, 1),
+    }
+    stored = await memory.store("support", given, user_id="ada", message_role="system")
+    (found,) = await memory.search("support", "lever", {"tags": ["device"], "minImportance": 80, "userId": "ada"})
+    assert found.model_copy(update={"score": None}) == stored == await memory.get("support", stored.memory_id)
+    assert (stored.content_type, stored.source_type, stored.source_timestamp) == ("fact", "conversation", 5)
+    assert (stored.source_user_name, stored.user_id, stored.message_role) == ("Bob", "ada", "system")
+    assert (stored.importance, stored.tags, stored.metadata) == (80, ("device",), {"page": 3})
+    assert stored.conversation_ref == given["conversationRef"] and stored.immutable_ref == given["immutableRef"]
+    assert stored["mutableRef"] == given["mutableRef"] and stored.embedding == (0.5, 1.0)
+    await memory.store("support", "Alone.", source={"type": "tool"})
+    assert contents(await memory.list("support")) == ["Alone.", "The lever is red.", "Under the mat.", "Where is it?"]
+    assert contents(await memory.list("support", source_type="tool")) == ["Alone."]
+    assert contents(await memory.list("support", conversation_id="c-1"))[0] == "The lever is red."
+    assert await memory.count("support", source_type="conversation") == 3
+    assert (await memory.delete("support", stored.memory_id)).deleted
+    assert await memory.search("support", "lever") == []
+
+
+def test_a_store_whose_answer_was_lost_stores_nothing_twice(tmp_path: Path) -> None:
+    class Loses(SqliteBackend):
+        """Its first two answers are lost, after the write and before it."""
+
+        calls = 0
+
+        async def mutation(self, path: str, args: Any) -> Any:
+            self.calls += 1
+            if self.calls == 2:
+                raise StoreUnavailable("away")
+            result = await super().mutation(path, args)
+            if self.calls == 1:
+                raise StoreUnavailable("the answer was lost")
+            return result
+
+    async def main() -> tuple[MemoryEntry, list[MemoryEntry], int]:
+        async with Loses(tmp_path / "memory.db", clock=wall) as backend:
+            memory = MemoryAPI(backend)
+            stored = await memory.store("s", "once")
+            return stored, await memory.list("s"), backend.calls
+
+    stored, found, calls = run_virtual(main())
+    assert found == [stored] and calls == 3
+
+
+async def test_a_memory_id_means_one_memory(memory: Any) -> None:
+    first = await memory.store("support", "once", memory_id="mine", conversation_id="c-1")
+    assert await memory.store("support", "once", memory_id="mine", conversation_id="c-1", tags=["late"]) == first
+    with pytest.raises(IdempotencyConflict):
+        await memory.store("support", "twice", memory_id="mine", conversation_id="c-1")
+    assert await memory.list("support") == [first]
+    one, other = [await memory.store("support", "the same") for _ in range(2)]
+    assert one.memory_id != other.memory_id and await memory.count("support") == 3
+
+
 @pytest.mark.parametrize(
     ("call", "field"),
     [
+        (lambda m: m.store("", "x"), "memory_space_id"),
+        (lambda m: m.store("support", 5), "content"),
+        (lambda m: m.store("support", "x", importance=101), "importance"),
         (lambda m: m.search("", "x"), "memory_space_id"),
         (lambda m: m.search(None, "x"), "memory_space_id"),
         (lambda m: m.search("support", None), "query"),
