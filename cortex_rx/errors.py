@@ -34,6 +34,7 @@ __all__ = [
     "Gap",
     "IdempotencyConflict",
     "InvalidArgument",
+    "LanguageMismatch",
     "LetterNotFound",
     "MemoryNotFound",
     "MissingExtra",
@@ -451,6 +452,12 @@ class StoreTooNew(StoreError):
     """The file was written by a newer version of this package."""
 
     code = "STORE_TOO_NEW"
+
+
+class LanguageMismatch(StoreError):
+    """The index of the file is in another language than the one asked for."""
+
+    code = "LANGUAGE_MISMATCH"
 
 
 class NotACortexFile(StoreError):

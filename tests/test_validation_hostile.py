@@ -199,7 +199,7 @@ class World:
         for file in self.files:
             with closing(sqlite3.connect(file)) as db:
                 for (table,) in db.execute(
-                    "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'terms' ORDER BY name"
                 ).fetchall():
                     dumps += [f"{table} {row}" for row in db.execute(f"SELECT * FROM {table}").fetchall()]
         return dumps

@@ -95,6 +95,7 @@ _OURS = (
         _F,
         (
             *(ours.StoreInaccessible, ours.StoreReadOnly, ours.StoreTooNew, ours.NotACortexFile, ours.StoreCorrupt),
+            ours.LanguageMismatch,
             *(ours.StoreClosed, ours.UnknownFunction, ours.StoreError),
         ),
         "the store refuses until somebody repairs it",

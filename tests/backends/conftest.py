@@ -83,7 +83,7 @@ class Store:
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables, those of the index included, as another connection sees them in the file."""
         names = [name for (name,) in self.sql("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
-        return {name: self.sql(f"SELECT * FROM {name}") for name in names}
+        return {name: self.sql(f"SELECT * FROM {name}") for name in names if name != "terms"}  # see terms_places
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What another connection sees in the file."""

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from cortex_rx.backends.sqlite.functions.search import SQL_FUNCTIONS
+from cortex_rx.backends.sqlite.index_move import drop_old_if_empty
+from cortex_rx.backends.sqlite.language import ENGLISH, LANGUAGES, Language, language_of
 from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from cortex_rx.errors import (
+    LanguageMismatch,
     NotACortexFile,
     StoreBusy,
     StoreCorrupt,
@@ -38,7 +41,9 @@ __all__ = [
     "create_file",
     "is_writable",
     "keep_undo_in_memory",
+    "language_in",
     "meaning",
+    "not_waiting",
     "release",
     "retry_while_busy",
     "translate_errors",
@@ -96,6 +101,8 @@ class Settings:
     read_only: bool
     busy_timeout: float
     max_page_count: int | None
+    language: str | None = None
+    """That the file is to have, or None: its own, and English if it has none."""
 
     @property
     def opening_timeout(self) -> float:
@@ -247,7 +254,7 @@ def connect_writer(settings: Settings) -> sqlite3.Connection:
             db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT // size:d}")
             if settings.max_page_count is not None:
                 db.execute(f"PRAGMA max_page_count = {settings.max_page_count:d}")
-            retry_while_busy(lambda: _migrate(db, path), settings.opening_timeout)
+            retry_while_busy(lambda: _migrate(db, settings), settings.opening_timeout)
         except BaseException:
             release(db)
             raise
@@ -264,15 +271,30 @@ def keep_undo_in_memory(db: sqlite3.Connection, yes: bool = True) -> None:
     db.execute(f"PRAGMA temp_store = {'MEMORY' if yes else 'FILE'}")
 
 
-def _migrate(db: sqlite3.Connection, path: str) -> None:
+@contextmanager
+def not_waiting(db: sqlite3.Connection, settings: Settings) -> Generator[None, None, None]:
+    """Meanwhile, SQLite does not wait for locks."""
+    db.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {settings.busy_timeout * 1000:.0f}")
+
+
+def _migrate(db: sqlite3.Connection, settings: Settings) -> None:
     """Apply the missing migrations; another process may have applied them meanwhile."""
-    if _version(db, path) == len(MIGRATIONS):
+    if _version(db, settings.path) == len(MIGRATIONS):
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for migration in MIGRATIONS[_version(db, path) :]:
+        for migration in MIGRATIONS[_version(db, settings.path) :]:
             for statement in migration:
                 db.execute(statement)
+        drop_old_if_empty(db)
+        db.execute(
+            "INSERT INTO settings (name, value) VALUES ('language', ?) ON CONFLICT DO NOTHING",
+            (settings.language or ENGLISH,),
+        )
         db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS):d}")
         db.execute("COMMIT")
@@ -280,6 +302,20 @@ def _migrate(db: sqlite3.Connection, path: str) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def language_in(db: sqlite3.Connection, settings: Settings) -> Language:
+    """The language of the file. `LanguageMismatch` if another one was asked for."""
+    with translate_errors(settings.path):
+        name: str = db.execute("SELECT value FROM settings WHERE name = 'language'").fetchone()[0]
+    if name not in LANGUAGES:
+        raise StoreTooNew(f"{settings.path}: this package does not know the language of the file, {name!r}; update it")
+    if settings.language not in (None, name):
+        raise LanguageMismatch(
+            f"{settings.path}: the language of the file is {name!r}, not {settings.language!r}; it was set when the"
+            " file was made"
+        )
+    return language_of(name)
 
 
 def connect_reader(settings: Settings, *, alone: bool) -> sqlite3.Connection:

@@ -4,8 +4,8 @@
 changed; a change of the layout is one more migration.
 
 Each text is stored once, in pieces, whatever refers to it: a stream (its question), an attempt, a memory, a message. A
-chunk of an answer is a range of its text. `docs` says which part of a text is in the index under which row. The memory
-space comes first in every key.
+chunk of an answer is a range of its text. `documents` says which part of a text is in the index under which row. The
+memory space comes first in every key.
 """
 
 from __future__ import annotations
@@ -447,5 +447,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The streams that may get the memory of their answer again: its id is not free for another one.
         """CREATE INDEX streams_unanswered ON streams (space, memory)
             WHERE state = 'empty' OR (state = 'finished' AND reason = 'incomplete')""",
+    ),
+    (
+        # What the file knows of itself.
+        "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        # The index with stems (index.py). documents: as docs; words: what is in the row of `terms`, compressed.
+        """CREATE TABLE documents (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            text INTEGER NOT NULL REFERENCES texts (id),
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            part INTEGER,
+            size INTEGER NOT NULL,
+            words BLOB NOT NULL
+        )""",
+        "CREATE INDEX documents_by_text ON documents (text)",
+        "CREATE VIRTUAL TABLE terms USING fts5 (body, content = '', columnsize = 0, tokenize = 'ascii')",
+        # Each place of a word, in each of the two.
+        "CREATE VIRTUAL TABLE terms_places USING fts5vocab (terms, instance)",
+        "CREATE VIRTUAL TABLE words_places USING fts5vocab (words, instance)",
+        # documents, terms: the rows and words of the space in it. Row 0 has the sums of all spaces.
+        "ALTER TABLE spaces ADD COLUMN documents INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE spaces ADD COLUMN terms INTEGER NOT NULL DEFAULT 0",
+        # The index from before stays until all its documents are in the new one (index_move.py). Then `words`, `docs`
+        # and the counts spaces.docs and spaces.size are dropped, at once if there are no documents.
+        "INSERT INTO settings (name, value) VALUES ('old_index', 'searched')",
     ),
 )

@@ -26,14 +26,19 @@ from cortex_rx.backends.sqlite.connection import (
     connect_writer,
     is_writable,
     keep_undo_in_memory,
+    language_in,
+    not_waiting,
     release,
     translate_errors,
 )
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
-from cortex_rx.backends.sqlite.language import ENGLISH, language_of
+from cortex_rx.backends.sqlite.index import state_in
+from cortex_rx.backends.sqlite.index_move import STEP, IndexMove
+from cortex_rx.backends.sqlite.language import LANGUAGES, Language
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.writer import SharedWrites
 from cortex_rx.errors import StoreClosed, StoreReadOnly, StoreUnavailable
+from cortex_rx.retry.judge import is_transient
 from cortex_rx.unique import new_id
 
 __all__ = ["SqliteBackend"]
@@ -43,6 +48,7 @@ T = TypeVar("T")
 logger: logging.Logger = logging.getLogger(__name__)
 
 _READERS = 2  # threads that read, so that a search does not wait for a backup
+_MOVE_PAUSE = 1.0  # seconds until the next step of a move, if another process writes
 _FORK_WAIT = 60.0  # seconds that a fork waits for running operations
 
 _all: weakref.WeakSet[SqliteBackend] = weakref.WeakSet()
@@ -59,7 +65,9 @@ class SqliteBackend:
     that this process may not write is always opened so. `busy_timeout`: seconds that an operation waits for another
     process; then it raises `StoreBusy`, and callers such as the operators try again. Opening waits up to three times as
     long. `max_page_count`: the maximum size of the file, in pages (of 1,024 bytes in a new file); beyond it,
-    `StoreFull`. `clock`: epoch seconds. `new_id`: makes unique ids of rows.
+    `StoreFull`. `language`: of the index, whose words are stemmed: one of `LANGUAGES`; "none" leaves words as they
+    stand. It is set when the file is made, "english" if nothing is said, and kept in it; for a file with another one,
+    opening raises `LanguageMismatch`. `clock`: epoch seconds. `new_id`: makes unique ids of rows.
 
     The file is opened by the first use, not here. Use it as `async with SqliteBackend(path) as backend`, or call
     `close()`. It may be used from any number of tasks, loops and threads. Writes run one after the other; writes that
@@ -79,6 +87,7 @@ class SqliteBackend:
         read_only: bool = False,
         busy_timeout: float = 1.0,
         max_page_count: int | None = None,
+        language: str | None = None,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = _random_id,
     ) -> None:
@@ -90,11 +99,12 @@ class SqliteBackend:
         check.flag("read_only", read_only)
         check.amount("seconds", LONGEST_WAIT, zero=True)("busy_timeout", busy_timeout)
         check.optional(check.whole(1, MOST_PAGES))("max_page_count", max_page_count)
+        check.optional(check.one_of(*LANGUAGES))("language", language)
         check.function("clock", clock)
         check.function("new_id", new_id)
         # Absolute from now on, so that a change of the working directory does not matter.
         where = name if name == ":memory:" else os.path.abspath(name)
-        self._settings = Settings(where, read_only, busy_timeout, max_page_count)
+        self._settings = Settings(where, read_only, busy_timeout, max_page_count, language)
         self.clock: Callable[[], float] = clock
         """Epoch seconds, by which it says when something was stored."""
         self._new_id = new_id
@@ -104,6 +114,8 @@ class SqliteBackend:
         self._readers: list[sqlite3.Connection] = []
         self._opened = False
         self._read_only = read_only
+        self._language: Language  # of the file, when it is open
+        self._is_moving = False  # whether the file may have an old index
         self._start_threads()
         _all.add(self)
 
@@ -115,6 +127,8 @@ class SqliteBackend:
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="cortex-sqlite-write")
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="cortex-sqlite-read")
         self._writes = SharedWrites(self._start_write, self._transact, self._missed)
+        self._mover: threading.Thread | None = None  # moves an older file's index, and ends with that
+        self._stopping = threading.Event()
 
     def __repr__(self) -> str:
         return f"SqliteBackend({self._settings.path!r})"
@@ -155,7 +169,7 @@ class SqliteBackend:
         )
 
     def _transaction(self, db: sqlite3.Connection) -> Transaction:
-        return Transaction(db, round(self.clock() * 1000), self._new_id, language_of(ENGLISH))
+        return Transaction(db, round(self.clock() * 1000), self._new_id, self._language, self._is_moving)
 
     async def close(self) -> None:
         """Finish running operations and release threads, connections and the -wal file. A second call does nothing."""
@@ -164,6 +178,7 @@ class SqliteBackend:
             return
         first = not self._closed
         self._closed = True
+        self._stopping.set()
         try:
             # Shielded, so that it is completed even if this task is cancelled before it has begun.
             shutting = asyncio.get_running_loop().run_in_executor(self._write_thread, self._shut if first else _nothing)
@@ -173,6 +188,8 @@ class SqliteBackend:
                 raise
             return  # the first close has ended the thread
         self._write_thread.shutdown(wait=True)  # its last job is done, so it ends at once
+        if self._mover is not None:
+            self._mover.join()  # it waits for that thread only
 
     async def backup(self, target: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Copy the store, as it is at this moment, into the file `target`. Reads and writes go on meanwhile.
@@ -204,9 +221,12 @@ class SqliteBackend:
         await self._run(self._write_thread, self._compact)
 
     def _compact(self) -> None:
+        move = IndexMove()
+        while self._transact(lambda db: move.step(self._transaction(db))):
+            pass
         self._keep_undo_in_memory(False)  # it changes the whole index
         try:
-            self._transact(lambda db: db.execute("INSERT INTO words (words) VALUES ('optimize')").fetchall())
+            self._transact(lambda db: db.execute("INSERT INTO terms (terms) VALUES ('optimize')").fetchall())
         finally:
             self._keep_undo_in_memory(True)
         if self._writer is not None and not self._settings.in_memory:
@@ -218,6 +238,43 @@ class SqliteBackend:
         with self._writing, translate_errors(self._settings.path):
             if self._writer is not None:
                 keep_undo_in_memory(self._writer, yes)
+
+    def _start_mover(self) -> None:
+        if self._is_moving and not self._read_only and self._mover is None:
+            self._mover = threading.Thread(target=self._move_index, name="cortex-sqlite-move", daemon=True)
+            self._mover.start()
+
+    def _move_index(self) -> None:
+        """On a thread of its own: move an older file's index, step by step on the thread that writes."""
+        move, pause = IndexMove(), STEP
+        while not self._stopping.wait(pause):  # as long as a step takes
+            try:
+                if not self._write_thread.submit(self._move_step, move).result():
+                    return
+                pause = STEP
+            except RuntimeError:  # closed meanwhile
+                return
+            except Exception as error:
+                if is_transient(error):  # busy: others write
+                    pause = _MOVE_PAUSE
+                    continue
+                # The old index is searched, and the next opening goes on.
+                logger.warning("%s: the index of the older file cannot be moved now: %s", self, type(error))
+                return
+
+    def _move_step(self, move: IndexMove) -> bool:
+        with self._counted():
+            if self._closed:
+                return False
+            self._open()
+            with self._writing, translate_errors(self._settings.path):
+                if self._writer is None:
+                    return False
+                with not_waiting(self._writer, self._settings):
+                    self._is_moving = _in_transaction(
+                        self._writer, "BEGIN IMMEDIATE", lambda db: move.step(self._transaction(db))
+                    )
+            return self._is_moving
 
     def _check_open(self) -> None:
         if self._closed:
@@ -289,10 +346,19 @@ class SqliteBackend:
         with self._writing:
             if not self._opened:
                 self._read_only = not is_writable(self._settings)
+                settings = self._settings
+                opened = connect_reader(settings, alone=True) if self._read_only else connect_writer(settings)
+                try:
+                    self._language = language_in(opened, settings)
+                    self._is_moving = state_in(opened) is not None
+                    self._start_mover()
+                except BaseException:
+                    release(opened)
+                    raise
                 if self._read_only:
-                    self._readers.append(connect_reader(self._settings, alone=True))
+                    self._readers.append(opened)
                 else:
-                    self._writer = connect_writer(self._settings)
+                    self._writer = opened
                 self._opened = True
 
     def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str = "BEGIN IMMEDIATE") -> T:

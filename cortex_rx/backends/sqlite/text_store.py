@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from cortex_rx.backends.sqlite.index import Documents, remove_documents
 from cortex_rx.backends.sqlite.language import Language
-from cortex_rx.backends.sqlite.tokenizer import LEAD, in_space, index_text, lead_of, safe_cut
+from cortex_rx.backends.sqlite.tokenizer import LEAD, Words, index_words, lead_of, safe_cut
 
 __all__ = [
     "BLOCK",
     "UNCHANGED",
-    "Index",
     "TextState",
     "Transaction",
     "WriterState",
@@ -30,7 +30,6 @@ __all__ = [
     "extend",
     "finish",
     "finish_parts",
-    "index_of",
     "length_of",
     "number_of",
     "read",
@@ -47,37 +46,14 @@ BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What a function of the store works with: a connection in a transaction, the time (epoch ms), a maker of ids, and
-    the language of the file."""
+    """What a function of the store works with: a connection in a transaction, the time (epoch ms), a maker of ids, the
+    language of the file, and whether it may have an old index beside the new one."""
 
     db: sqlite3.Connection
     now: int
     new_id: Callable[[], str]
     language: Language
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index of a file, by the names of its tables and columns, which are constants.
-
-    `words`: the table of FTS5. `docs`: the table of its rows, with the columns id, text, start, stop, part, and size,
-    the number of words. `docs_of_space`, `size_of_space`: the columns of `spaces` with the sums of both. `has_stems`:
-    whether it has stems, and words as they stand; otherwise the words as they stand are all it has.
-    """
-
-    words: str
-    docs: str
-    docs_of_space: str
-    size_of_space: str
-    has_stems: bool
-
-
-_OLD = Index("words", "docs", "docs", "size", has_stems=False)
-
-
-def index_of(tx: Transaction) -> Index:
-    """The index that a search uses."""
-    return _OLD
+    is_moving: bool
 
 
 TextState: TypeAlias = tuple[int, int, int]
@@ -187,13 +163,13 @@ def extend(
         waiting = "".join(read(tx, text, indexed - lead, length)) + body
         _delete(tx, text, indexed)
         at = lead  # where in `waiting` the next document begins
-        index_of = _Index(tx, text)
+        documents = _documents(tx, text)
         while len(waiting) - at >= BLOCK:
             cut, next_lead = safe_cut(waiting, at, at + BLOCK)
             _store(tx, text, indexed, waiting[at:cut])
-            index_of.add(indexed, indexed + cut - at, waiting[at - lead : cut])
+            documents.add(indexed + cut - at, waiting[at - lead : cut])
             indexed, at, lead = indexed + cut - at, cut, next_lead
-        index_of.count()
+        documents.count()
         _store(tx, text, indexed, waiting[at:])
     length += len(body)
     tx.db.execute(
@@ -223,7 +199,7 @@ def finish(tx: Transaction, text: int) -> None:
     """Index the rest of a text that nobody writes any more, to its last word, and remove lease and mark."""
     row = tx.db.execute("SELECT length, indexed, lead, space FROM texts WHERE id = ?", (text,)).fetchone()
     length, indexed, lead = int(row[0]), int(row[1]), int(row[2])
-    index_of = _Index(tx, text, row["space"])
+    documents = _documents(tx, text, row["space"])
     waiting = ""
     have = indexed - lead
     while indexed < length:
@@ -234,12 +210,12 @@ def finish(tx: Transaction, text: int) -> None:
         while have == length or len(waiting) - at >= BLOCK:
             last = len(waiting) - at <= BLOCK
             cut, next_lead = (len(waiting), 0) if last else safe_cut(waiting, at, at + BLOCK)
-            index_of.add(indexed, indexed + cut - at, waiting[at - lead : cut])
+            documents.add(indexed + cut - at, waiting[at - lead : cut])
             indexed, at, lead = indexed + cut - at, cut, next_lead
             if last:
                 break
         waiting = waiting[at - lead :]
-    index_of.count()
+    documents.count()
     tx.db.execute(
         "UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL, failure = NULL WHERE id = ?", (text,)
     )
@@ -251,7 +227,7 @@ def finish_parts(tx: Transaction, text: int, ranges: Iterable[tuple[int, int]]) 
     A word or phrase that the end of a part cuts is found in the next part: the index has it whole there.
     """
     unindex(tx, text)
-    index_of = _Index(tx, text)
+    documents = _documents(tx, text)
     border = 0  # the end of the part before
     for part, (start, stop) in enumerate(ranges):
         have = max(0, min(start, border - LEAD))
@@ -262,71 +238,39 @@ def finish_parts(tx: Transaction, text: int, ranges: Iterable[tuple[int, int]]) 
         while at < len(body):
             last = len(body) - at <= BLOCK
             end, next_lead = (len(body), 0) if last else safe_cut(body, at, at + BLOCK)
-            index_of.add(begin + at, begin + end, body[at - lead : end], part)
+            documents.add(begin + end, body[at - lead : end], part)
             at, lead = end, next_lead
         border = stop
-    index_of.count()
+    documents.count()
     tx.db.execute(
         "UPDATE texts SET indexed = length, lead = 0, lease = 0, mark = NULL, failure = NULL WHERE id = ?", (text,)
     )
 
 
-def unindexed_words(tx: Transaction, text: int) -> str:
-    """The words of a text's end that is not indexed yet, with a space around each."""
+def unindexed_words(tx: Transaction, text: int) -> Words:
+    """The words of a text's end that is not indexed yet."""
     row = tx.db.execute("SELECT length, indexed, lead FROM texts WHERE id = ?", (text,)).fetchone()
-    return f" {index_text(''.join(read(tx, text, row[1] - row[2], row[0])))} "
+    return index_words("".join(read(tx, text, row[1] - row[2], row[0])), tx.language)
 
 
-class _Index:
-    """Adds documents of one text to the index. Call `count` at the end."""
-
-    def __init__(self, tx: Transaction, text: int, space: int | None = None) -> None:
-        self._tx = tx
-        self._text = text
-        self._space = _space_of(tx, text) if space is None else space
-        self._docs = self._size = 0
-
-    def add(self, start: int, stop: int, body: str, part: int | None = None) -> None:
-        """Add a block. `body` is the block, after the text that it repeats of the block before."""
-        repeated = len(body) - (stop - start)
-        found = index_text(body)
-        number = found.count(" ") + 1 if found else 0
-        db = self._tx.db
-        doc = db.execute(
-            "INSERT INTO docs (text, start, stop, size, part) VALUES (?, ?, ?, ?, ?)",
-            (self._text, start - repeated, stop, number, part),
-        )
-        db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (doc.lastrowid, in_space(self._space, found)))
-        self._docs += 1
-        self._size += number
-
-    def count(self) -> None:
-        """Add what was put in to the counts of the space."""
-        if self._docs:
-            _add_counts(self._tx, self._space, self._docs, self._size)
+def _documents(tx: Transaction, text: int, space: int | None = None) -> Documents:
+    return Documents(tx, text, _space_of(tx, text) if space is None else space)
 
 
 def unindex(tx: Transaction, text: int) -> None:
     """Remove a text from the index. The text itself stays."""
-    docs = tx.db.execute("SELECT id, start, stop, size FROM docs WHERE text = ?", (text,)).fetchall()
-    if not docs:
-        return
-    space = _space_of(tx, text)
-    for doc, start, stop, _ in docs:
-        body = in_space(space, index_text("".join(read(tx, text, start, stop))))
-        tx.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (doc, body))
-    tx.db.execute("DELETE FROM docs WHERE text = ?", (text,))
-    tx.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
-    _add_counts(tx, space, -len(docs), -sum(doc["size"] for doc in docs))
+    space = tx.db.execute("SELECT space FROM texts WHERE id = ?", (text,)).fetchone()
+
+    def body(start: int, stop: int) -> str:
+        return "".join(read(tx, text, start, stop))
+
+    if space is not None and remove_documents(tx, space[0], text, body):
+        tx.db.execute("UPDATE texts SET indexed = 0, lead = 0 WHERE id = ?", (text,))
 
 
 def _space_of(tx: Transaction, text: int) -> int:
     space: int = tx.db.execute("SELECT space FROM texts WHERE id = ?", (text,)).fetchone()[0]
     return space
-
-
-def _add_counts(tx: Transaction, space: int, docs: int, size: int) -> None:
-    tx.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
 
 
 # Streams do not count: the text's stream has forgotten it already, or the text is a question, which its message has.

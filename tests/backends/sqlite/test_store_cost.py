@@ -160,8 +160,8 @@ async def test_a_small_exchange_writes_few_bytes(tmp_path: Path) -> None:
         await exchange(store, number, number)
         written.append(sum(len(pages) for _, pages in store.calls) * store.frame_size())
     await store.close()
-    assert 20_000 < written[0] <= 45_000
-    assert max(written[:10]) <= 60_000
+    assert 20_000 < written[0] <= 46_000
+    assert max(written[:10]) <= 68_000  # one of them merges the index
     assert sum(written) <= 20 * 55_000
 
 

@@ -34,8 +34,8 @@ ASKED = {"memorySpaceId": SPACE, "streamId": STREAM}
 _UNREFERRED = """SELECT count(*) FROM texts WHERE id NOT IN (
     SELECT question FROM streams WHERE question IS NOT NULL UNION SELECT answer FROM streams WHERE answer IS NOT NULL
     UNION SELECT text FROM attempts UNION SELECT text FROM memories UNION SELECT text FROM messages)"""
-_COUNTED = """SELECT count(*) FROM spaces WHERE id > 0 AND (docs, size) <> (
-    SELECT count(*), coalesce(sum(docs.size), 0) FROM docs JOIN texts ON texts.id = docs.text
+_COUNTED = """SELECT count(*) FROM spaces WHERE id > 0 AND (documents, terms) <> (
+    SELECT count(*), coalesce(sum(documents.size), 0) FROM documents JOIN texts ON texts.id = text
     WHERE texts.space = spaces.id)"""
 
 
@@ -103,7 +103,7 @@ def look(path: Path, readers: Iterable[tuple[int, int]] = ()) -> tuple[Stored, A
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert db.execute("PRAGMA foreign_key_check").fetchall() == []
             if db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'texts'").fetchone()[0]:
-                db.execute("INSERT INTO words (words) VALUES ('integrity-check')").fetchall()
+                db.execute("INSERT INTO terms (terms) VALUES ('integrity-check')").fetchall()
                 assert db.execute(_UNREFERRED).fetchone() == (0,), "no text is left over"
                 assert db.execute(_COUNTED).fetchone() == (0,), "the index has what it says it has"
                 assert db.execute("SELECT space, count(*) FROM streams GROUP BY 1 HAVING count(*) > 1").fetchall() == []

@@ -235,9 +235,9 @@ def _dump(path: Path) -> str:
         tables = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
         if not tables:
             return ""
-        if ("words",) in {table[:1] for table in tables}:
+        if ("terms",) in {table[:1] for table in tables}:
             db.execute("BEGIN")
-            db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+            db.execute("INSERT INTO terms (terms) VALUES ('integrity-check')")
             db.execute("ROLLBACK")
         rows = [
             db.execute(f'SELECT * FROM "{name}"').fetchall() for name, sql in tables if "VIRTUAL" not in (sql or "")

@@ -10,8 +10,9 @@ from typing import Any
 from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.functions import memories
+from cortex_rx.backends.sqlite.index import NEW, OLD, searched, times
 from cortex_rx.backends.sqlite.text_store import Transaction
-from cortex_rx.backends.sqlite.tokenizer import in_space, phrases
+from cortex_rx.backends.sqlite.tokenizer import query_terms
 
 __all__ = ["SQL_FUNCTIONS", "any_tag", "search"]
 
@@ -30,24 +31,15 @@ SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": any_tag, "rarity":
 """The SQL functions that the statements here call, by name."""
 
 # Each term is looked up on its own. Its best document in a memory or chunk counts. Memories with more of the terms come
-# first; BM25 orders memories with equally many. Terms are given as JSON, so the statement is a constant.
-#
-# bm25() of FTS5 counts the rows and words of all memory spaces. It must not rank, since a space would see that another
-# one grows. But only bm25() knows how often a term is in a row. By its definition
-#     bm25(words, w) = c * t * w / (t * w + k), k = 1.2 * (0.25 + 0.75 * words of the row / mean words of all rows)
-# where t is that number, and c is the same for all weights w. So the share bm25(words) / bm25(words, "infinite") is
-# t / (t + k), and t = k * share / (1 - share), rounded to a whole number. From t the rank is computed anew, with the
-# mean, the rows and the hits of this space alone.
-_SEARCH = """
-WITH hits AS MATERIALIZED (
-    SELECT docs.text AS text, docs.part AS part, term.key AS term, docs.size AS size,
-        bm25(words) / bm25(words, 1e18) AS share
-    FROM json_each(:terms) AS term
-    CROSS JOIN words ON words MATCH term.value
-    CROSS JOIN docs ON docs.id = words.rowid
+# first; BM25 orders memories with equally many, with the rows and words of this space alone.
+_SEARCH_IN = {
+    found: f"""
+WITH hits AS (
+    SELECT docs.text AS text, docs.part AS part, term.key AS term, docs.size AS size, times.value AS times
+    FROM json_each(:times) AS term CROSS JOIN json_each(term.value) AS times
+    CROSS JOIN {found.docs} AS docs ON docs.id = times.key
 ), places AS (
-    SELECT text, part, term, size,
-        round(share / (1 - share) * 1.2 * (0.25 + 0.75 * size / :mean_of_all)) AS times FROM hits
+    SELECT text, part, term, size, times FROM hits
     UNION ALL
     SELECT json_extract(value, '$[0]'), NULL, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
         json_extract(value, '$[3]') FROM json_each(:unindexed)
@@ -68,29 +60,35 @@ WHERE memories.space = :space AND (partial = 0 OR :partial)
     AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)
     AND (:importance IS NULL OR importance >= :importance) AND (:tags IS NULL OR any_tag(tags, :tags))
 ORDER BY matched DESC, weight DESC, seq DESC, chunks.part LIMIT :limit
-"""
+"""  # noqa: S608
+    for found in (NEW, OLD)
+}
+
+_COUNTS = {
+    each: f"SELECT {each.docs_of_space} AS docs, {each.size_of_space} AS size FROM spaces WHERE id = ?"  # noqa: S608
+    for each in (NEW, OLD)
+}
 
 
 def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:search`: best first. `_score` is between 0 and 1 and falls from row to row."""
-    terms = phrases(args["query"])
+    index = searched(tx)
+    terms = [term.stems if index.has_stems else term.words for term in query_terms(args["query"], tx.language)]
     space = text_store.number_of(tx, args["memorySpaceId"])
     if not terms or space is None:
         return []
     unindexed: list[tuple[int, int, int, int]] = []
     if args["includePartial"]:
         unindexed = _unindexed_terms(tx, args["memorySpaceId"], terms)
-    counts = tx.db.execute("SELECT docs, size FROM spaces WHERE id IN (0, ?) ORDER BY id", (space,)).fetchall()
-    everywhere, here = counts
+    here = tx.db.execute(_COUNTS[index], (space,)).fetchone()
     rows = tx.db.execute(
-        _SEARCH,
+        _SEARCH_IN[index],
         {
             **memories.filters(args),
-            "terms": json.dumps([f'"{in_space(space, term)}"' for term in terms], ensure_ascii=False),
+            "times": json.dumps([times(tx, index, space, term) for term in terms]),
             "unindexed": json.dumps(unindexed),
             "docs": here["docs"] + len({one[0] for one in unindexed}),
             "mean": max(here["size"], 1) / max(here["docs"], 1),
-            "mean_of_all": max(everywhere["size"], 1) / max(everywhere["docs"], 1),
             "importance": args.get("minImportance"),
             "tags": json.dumps(args["tags"]) if "tags" in args else None,
             "limit": args["limit"],
@@ -108,10 +106,9 @@ def _unindexed_terms(tx: Transaction, space: str, terms: list[str]) -> list[tupl
     open_texts = tx.db.execute("SELECT answer FROM streams WHERE space = ? AND state = 'open' ORDER BY seq", (space,))
     unindexed: list[tuple[int, int, int, int]] = []
     for (text,) in open_texts.fetchall():
-        words = text_store.unindexed_words(tx, text)
-        size = words.count(" ") - 1
+        stems = text_store.unindexed_words(tx, text).stems
+        words, size = f" {' '.join(stems)} ", len(stems)
         for position, term in enumerate(terms):
-            times = words.count(f" {term} ")
-            if times:
-                unindexed.append((text, position, size, times))
+            if number := words.count(f" {term} "):
+                unindexed.append((text, position, size, number))
     return unindexed

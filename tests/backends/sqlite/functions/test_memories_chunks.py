@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite.language import language_of
 from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
-from cortex_rx.backends.sqlite.tokenizer import in_space, index_text
+from cortex_rx.backends.sqlite.tokenizer import in_space, index_words
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, MemoryNotFound
 
 TEXT = "The zebra runs. It is fast, a\u0301nd e👩\u200d👧! The lion sleeps. It is slow."
@@ -37,22 +38,23 @@ async def store_in_chunks(store: Any, text: str, *pairs: tuple[int, int], stream
 
 def counts(store: Any) -> list[tuple[int, int]]:
     """Rows and words of the index, of each space, as they are counted; checked against what is there."""
-    kept = store.sql("SELECT docs, size FROM spaces ORDER BY id")
+    kept = store.sql("SELECT documents, terms FROM spaces ORDER BY id")
     there = store.sql(
-        "SELECT count(docs.id), coalesce(sum(docs.size), 0) FROM spaces LEFT JOIN texts ON texts.space = spaces.id"
-        " LEFT JOIN docs ON docs.text = texts.id WHERE spaces.id > 0 GROUP BY spaces.id ORDER BY spaces.id"
+        "SELECT count(rows.id), coalesce(sum(rows.size), 0) FROM spaces LEFT JOIN texts ON texts.space = spaces.id"
+        " LEFT JOIN documents AS rows ON rows.text = texts.id WHERE spaces.id > 0 GROUP BY spaces.id ORDER BY spaces.id"
     )
     assert kept[1:] == there
     assert kept[0] == (sum(docs for docs, _ in there), sum(size for _, size in there))
-    assert store.sql("SELECT count(*) FROM words")[0][0] == kept[0][0]
+    rows = [row for (row,) in store.sql("SELECT DISTINCT doc FROM terms_places ORDER BY doc")]
+    assert rows == [row for (row,) in store.sql("SELECT id FROM documents WHERE size ORDER BY id")]
     return there
 
 
 def terms(store: Any) -> list[str]:
     """The words that are in the index."""
     with closing(sqlite3.connect(store.path)) as db:
-        db.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab (main, words, row)")
-        return [term for (term,) in db.execute("SELECT term FROM terms")]
+        db.execute("CREATE VIRTUAL TABLE temp.rows USING fts5vocab (main, terms, row)")
+        return [term for (term,) in db.execute("SELECT term FROM rows")]
 
 
 async def test_each_chunk_is_a_memory_of_its_own(store: Any) -> None:
@@ -237,7 +239,7 @@ async def test_a_long_chunk_is_found_wherever_the_word_is(store: Any) -> None:
         (row,) = await store.search(f"word{at}")
         assert row["chunkMetadata"]["chunkIndex"] == at // 1500
     assert len(await store.search("京都 end")) == 1
-    assert len(store.sql("SELECT 1 FROM docs WHERE part = 0")) > 1
+    assert len(store.sql("SELECT 1 FROM documents WHERE part = 0")) > 1
     assert (await store.get(row["memoryId"]))["content"] == text[half:]
 
 
@@ -387,11 +389,11 @@ def test_any_text_in_any_chunks(make_store: Any, tmp_path_factory: pytest.TempPa
             whole += chunk["content"][end - pair[0] :]
             end = pair[1]
         assert whole == text == answer["content"]
-        words = index_text(text).split()
+        words = index_words(text, language_of("english")).stems
         for number in {0, len(words) // 2, len(words) - 1} if words else ():
             if len(words[number]) <= 32:
                 # Whatever words the text has, some chunk is found by them, and no row twice.
-                rows = store.sql("SELECT docs.part FROM words JOIN docs ON docs.id = words.rowid WHERE words MATCH ?",
+                rows = store.sql("SELECT part FROM terms JOIN documents ON id = terms.rowid WHERE terms MATCH ?",
                                  f'"{in_space(1, words[number])}"')  # fmt: skip
                 assert rows and None not in [part for (part,) in rows]
         counts(store)

@@ -105,8 +105,8 @@ async def test_any_string_that_was_stored_can_be_searched_and_forgotten(store: A
     await store.delete(result["memories"][1]["memoryId"])
     await store.delete(result["memories"][0]["memoryId"])
     # The index is as if nothing had ever been in it; SQLite's own check says so too.
-    assert store.sql("SELECT count(*) FROM words_docsize") == [(0,)]
-    store.sql("INSERT INTO words (words) VALUES ('integrity-check')")
+    assert store.sql("SELECT count(*) FROM terms_places") == store.sql("SELECT count(*) FROM documents") == [(0,)]
+    store.sql("INSERT INTO terms (terms) VALUES ('integrity-check')")
 
 
 async def test_deletion_and_compact_leave_no_word_in_the_file(store: Any) -> None:
@@ -121,7 +121,7 @@ async def test_deletion_and_compact_leave_no_word_in_the_file(store: Any) -> Non
             await store.delete(row["memoryId"])
     await store.backend.compact()
     # The conversation still has the text of the finished answer; the index has no word of it.
-    assert store.sql("SELECT count(*) FROM words_data WHERE instr(block, CAST('xylophonesecret' AS BLOB))") == [(0,)]
+    assert store.sql("SELECT count(*) FROM terms_data WHERE instr(block, CAST('xylophonesecret' AS BLOB))") == [(0,)]
     await store.backend.close()
     assert b"zirconsecret" not in store.path.read_bytes()
 

@@ -15,10 +15,10 @@ K, N = (hashlib.sha256(token).hexdigest() for token in (b"k", b"n"))
 LONG = "elephant giraffe " * 3_000
 
 # Of these tables a rollback may leave something: a row without content, the numbers that were given away, the tokens
-# that say what became of the stream, and the name of the memory space.
-TOMBSTONES = ("streams", "sqlite_sequence", "tokens", "spaces")
+# that say what became of the stream, the name of the memory space, and the language of the file.
+TOMBSTONES = ("streams", "sqlite_sequence", "tokens", "spaces", "settings")
 # The index's own pages: terms that are marked as deleted stay in them until they are merged.
-PAGES = ("words_data", "words_idx", "words_docsize", "words_config")
+PAGES = ("terms_data", "terms_idx", "terms_config")
 
 
 def content(store: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def content(store: Any) -> dict[str, Any]:
 
 
 def counted(store: Any) -> list[tuple[Any, ...]]:
-    return store.sql("SELECT name, docs, size FROM spaces ORDER BY id")
+    return store.sql("SELECT name, documents, terms FROM spaces ORDER BY id")
 
 
 async def rollback(store: Any, epoch: int = 1, **more: Any) -> dict[str, Any]:

@@ -230,7 +230,7 @@ async def test_deleting_the_answer_ends_its_stream_and_keeps_the_conversation(st
     assert await store.backend.query("streams:get", {"memorySpaceId": "s", "streamId": "st"}) is None
     await store.delete(question["memoryId"])
     assert await store.found("mouse") == []
-    assert store.sql("SELECT count(*) FROM docs") == [(0,)]
+    assert store.sql("SELECT count(*) FROM documents") == [(0,)]
     assert (await store.conversation())["messages"][0]["content"] == "mouse?"
 
 
@@ -240,7 +240,7 @@ async def test_deleting_a_partial_leaves_nothing_of_it(store: Any) -> None:
     await store.begin()
     await store.append(0, "giraffe " * 2000, epoch=2, attempt=1)
     await store.delete(begun["memoryId"])
-    for table in ("texts", "pieces", "docs", "memories", "attempts"):
+    for table in ("texts", "pieces", "documents", "memories", "attempts"):
         assert store.sql(f"SELECT count(*) FROM {table}") == [(0,)]
     with pytest.raises(StreamNotFound):
         await store.append(0, "x", epoch=2, attempt=1)

@@ -1,0 +1,225 @@
+"""The index: which words a text has. Rows are put in and taken out here; which there are, `text_store` says.
+
+A row holds the stems of all words of a document, in order, so that phrases are found, and behind them the words as they
+stand. It begins each word with the number of its memory space, so each space has lists of its own.
+
+FTS5 keeps no text (`content = ''`), and forgets a row only if it is given the same words again. So `documents` keeps
+them, compressed: what is taken out is what was put in, whatever stems and folds a later version makes. FTS5 keeps no
+lengths either (`columnsize = 0`): the number of words is in `documents`, and a table of its own would be one more page
+of each write and one more look at each row that `bm25()` weighs.
+
+A file from before has an old index beside it, without stems (`words`, its rows in `docs`). It is searched until all of
+its documents are in the new one (`index_move`). Until then both are written.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from cortex_rx.backends.sqlite.tokenizer import in_space, index_text, index_words, surfaces_in_space
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.sqlite.text_store import Transaction
+
+__all__ = [
+    "EMPTIED",
+    "NEW",
+    "OLD",
+    "OLD_STATE",
+    "SEARCHED",
+    "Documents",
+    "Index",
+    "count",
+    "insert",
+    "remove_documents",
+    "searched",
+    "state_in",
+    "times",
+    "times_of_surface",
+]
+
+OLD_STATE = "old_index"
+"""The setting that says what the old index is for; there is none without an old index."""
+SEARCHED = "searched"
+EMPTIED = "emptied"
+"""All its documents are in the new one. It is neither searched nor written any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index by the names of its tables and columns, which are constants.
+
+    `words`: the table of FTS5. `places`: its table of the places of each word. `docs`: the table of its rows, with the
+    columns id, text, start, stop, part and size, the number of words of the text. `docs_of_space`, `size_of_space`: the
+    columns of `spaces` that sum them up; row 0 has the sums of all spaces. `has_stems`: it has stems, and words as they
+    stand behind a sign; otherwise it has the words as they stand.
+    """
+
+    words: str
+    places: str
+    docs: str
+    docs_of_space: str
+    size_of_space: str
+    has_stems: bool
+
+
+NEW = Index("terms", "terms_places", "documents", "documents", "terms", has_stems=True)
+OLD = Index("words", "words_places", "docs", "docs", "size", has_stems=False)
+
+
+def state_in(db: sqlite3.Connection) -> str | None:
+    """What the old index of a file is for; None if there is none."""
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (OLD_STATE,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _old_state(tx: Transaction) -> str | None:
+    return state_in(tx.db) if tx.is_moving else None
+
+
+def searched(tx: Transaction) -> Index:
+    """The index that has all documents."""
+    return OLD if _old_state(tx) == SEARCHED else NEW
+
+
+# Beyond the last place of a word in a document, which has at most two words for each of its characters.
+_PLACES = 2**20
+_DOCS = {
+    each: f"""SELECT json_group_object(doc, number) FROM (
+        SELECT doc, count(*) AS number FROM {each.places} WHERE term = ? GROUP BY doc)"""  # noqa: S608
+    for each in (NEW, OLD)
+}
+_OFFSETS = {
+    each: f"SELECT group_concat(doc * {_PLACES} + offset - ?) FROM {each.places} WHERE term = ?"  # noqa: S608
+    for each in (NEW, OLD)
+}
+
+
+def times(tx: Transaction, index: Index, space: int, words: str) -> dict[int, int]:
+    """How often a word, or a phrase of words separated by spaces, is in the documents of a space that have it."""
+    return _times(tx.db, index, in_space(space, words))
+
+
+def times_of_surface(tx: Transaction, index: Index, space: int, word: str) -> dict[int, int]:
+    """How often a word as it stands is in the documents of a space that have it."""
+    return _times(tx.db, index, surfaces_in_space(space, word))
+
+
+def _times(db: sqlite3.Connection, index: Index, words: str) -> dict[int, int]:
+    # Each result is one string, so that other threads do not get and give a turn at each row.
+    first, *others = words.split(" ")
+    if not others:
+        found: dict[str, int] = json.loads(db.execute(_DOCS[index], (first,)).fetchone()[0])
+        return {int(doc): number for doc, number in found.items()}
+
+    def places(distance: int, word: str) -> list[int]:
+        row = db.execute(_OFFSETS[index], (distance, word)).fetchone()
+        numbers: list[int] = json.loads(f"[{row[0] or ''}]")
+        return numbers
+
+    # A phrase is where its first word is, and each other word as many places further.
+    common = set(places(0, first))
+    for distance, word in enumerate(others, 1):
+        common.intersection_update(places(distance, word))
+    return Counter(place // _PLACES for place in common)
+
+
+class Documents:
+    """Puts documents of one text into the index. Call `count` at the end."""
+
+    def __init__(self, tx: Transaction, text: int, space: int) -> None:
+        self._tx = tx
+        self._text = text
+        self._space = space
+        self._has_old = _old_state(tx) == SEARCHED
+        self._docs = self._size = self._old_size = 0
+
+    def add(self, stop: int, body: str, part: int | None = None) -> None:
+        """Add the characters of the text that end at `stop`. They may repeat some of the document before."""
+        start, number = stop - len(body), None
+        if self._has_old:
+            words = index_text(body)
+            size = words.count(" ") + 1 if words else 0
+            db = self._tx.db
+            number = db.execute(
+                "INSERT INTO docs (text, start, stop, size, part) VALUES (?, ?, ?, ?, ?)",
+                (self._text, start, stop, size, part),
+            ).lastrowid
+            db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (number, in_space(self._space, words)))
+            self._old_size += size
+        self._size += insert(self._tx, self._space, number, (self._text, start, stop, part), body)
+        self._docs += 1
+
+    def count(self) -> None:
+        """Add what was put in to the counts of the space."""
+        if self._docs:
+            count(self._tx, self._space, self._docs, self._size)
+            if self._has_old:
+                _count_old(self._tx, self._space, self._docs, self._old_size)
+
+
+Place: TypeAlias = tuple[int, int, int, int | None]
+"""Where a document stands: its text, from where to where, and the part that it belongs to."""
+
+
+def insert(tx: Transaction, space: int, number: int | None, place: Place, body: str) -> int:
+    """Put a document into the new index: its number (None: the next one), its place, and what stands there. Returns
+    how many words it has, which the caller counts."""
+    words = index_words(body, tx.language)
+    stems, surfaces, size = " ".join(words.stems), " ".join(words.surfaces), len(words.stems)
+    number = tx.db.execute(
+        "INSERT INTO documents (id, text, start, stop, part, size, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (number, *place, size, zlib.compress(f"{stems}\n{surfaces}".encode())),
+    ).lastrowid
+    tx.db.execute("INSERT INTO terms (rowid, body) VALUES (?, ?)", (number, _row(space, stems, surfaces)))
+    return size
+
+
+def _row(space: int, stems: str, surfaces: str) -> str:
+    """A row of FTS5: the stems, and behind them the words as they stand."""
+    return f"{in_space(space, stems)} {surfaces_in_space(space, surfaces)}"
+
+
+def remove_documents(tx: Transaction, space: int, text: int, body: Callable[[int, int], str]) -> bool:
+    """Take the documents of a text out of the index. `body` reads the text, from one place to another. Returns whether
+    there were any."""
+    docs = tx.db.execute("SELECT id, size, words FROM documents WHERE text = ?", (text,)).fetchall()
+    for number, _, kept in docs:
+        stems, _, surfaces = zlib.decompress(kept).decode().partition("\n")
+        row = _row(space, stems, surfaces)
+        tx.db.execute("INSERT INTO terms (terms, rowid, body) VALUES ('delete', ?, ?)", (number, row))
+    if docs:
+        tx.db.execute("DELETE FROM documents WHERE text = ?", (text,))
+        count(tx, space, -len(docs), -sum(doc["size"] for doc in docs))
+    state = _old_state(tx)
+    if state == EMPTIED:
+        tx.db.execute("DELETE FROM docs WHERE text = ?", (text,))  # they refer to the text
+    return (state == SEARCHED and _remove_old(tx, space, text, body)) or bool(docs)
+
+
+def _remove_old(tx: Transaction, space: int, text: int, body: Callable[[int, int], str]) -> bool:
+    docs = tx.db.execute("SELECT id, start, stop, size FROM docs WHERE text = ?", (text,)).fetchall()
+    for number, start, stop, _ in docs:
+        row = in_space(space, index_text(body(start, stop)))
+        tx.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (number, row))
+    if docs:
+        tx.db.execute("DELETE FROM docs WHERE text = ?", (text,))
+        _count_old(tx, space, -len(docs), -sum(doc["size"] for doc in docs))
+    return bool(docs)
+
+
+def count(tx: Transaction, space: int, docs: int, size: int) -> None:
+    """Add to the counts of a space in the new index."""
+    tx.db.execute(
+        "UPDATE spaces SET documents = documents + ?, terms = terms + ? WHERE id IN (0, ?)", (docs, size, space)
+    )
+
+
+def _count_old(tx: Transaction, space: int, docs: int, size: int) -> None:
+    tx.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
