@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
@@ -12,7 +12,7 @@ from cortex_rx.backends import Backend
 from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
-from cortex_rx.embedding.embedder import Embedder
+from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument, StillOwned
 from cortex_rx.models.options import (
@@ -33,6 +33,7 @@ from cortex_rx.models.store_input import StoreMemoryInput
 from cortex_rx.pipeline.answer import LINGER, Answer
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.recollection import recall
+from cortex_rx.reembedding import Reembedded, ReembedProgress, reembed
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 from cortex_rx.sources.model_stream import Provider
 from cortex_rx.spool.spool import Spool, checked_spool
@@ -307,6 +308,27 @@ class MemoryAPI:
     ) -> RecallResult:
         """What a model should know before it answers: `cortex_rx.recall` on this backend."""
         return await recall(self._backend, memory_space_id, query, options, **keywords)
+
+    async def reembed(
+        self,
+        generate_embedding: GenerateEmbedding | None = None,
+        *,
+        embedding_model: str | None = None,
+        batch_size: int = 100,
+        on_progress: Callable[[ReembedProgress], object] | None = None,
+    ) -> Reembedded:
+        """Move the store to another embedding model, or give it its first one: `cortex_rx.reembedding.reembed` on this
+        backend, by default with the client's embedder.
+
+        When the store has been moved, this client embeds with the new model.  Other clients are to be made anew with
+        it: what they embed with the old one is stored without its vectors.
+        """
+        embedder = as_embedder(generate_embedding, embedding_model) or self.embedder
+        if embedder is None:
+            raise InvalidArgument("generate_embedding", None, "an Embedder or a function, here or at the client")
+        done = await reembed(self._backend, embedder, batch_size=batch_size, on_progress=on_progress)
+        self.embedder = embedder
+        return done
 
     async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
         """The memory with its whole content, or None if the memory space has no memory with this id.

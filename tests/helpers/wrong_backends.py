@@ -573,6 +573,28 @@ class TakesTurnsOfAnyConversation(Wrong):
         ]
 
 
+@noticed_by("a_store_is_moved_to_another_model")
+class ForgetsOldEmbeddingsAtOnce(Wrong):
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path == "memories:reembed" and result["missing"]:
+            page = await SqliteBackend.query(self, "memories:unembedded", {"model": args["model"]})
+            keys = ("memorySpaceId", "memoryId", "updatedAt")
+            vectors = [{key: row[key] for key in keys} for row in page["memories"]]
+            await SqliteBackend.mutation(self, "memories:embed", {"model": args["model"], "vectors": vectors})
+        return result
+
+
+@noticed_by("a_store_is_moved_to_another_model")
+class EmbedsWhatHasChanged(Wrong):
+    async def mutation(self, path, args):
+        if path == "memories:embed":
+            args = {**args, "vectors": [one for one in args["vectors"] if one["updatedAt"]]}
+            stored = await super().mutation(path, args)
+            return {"stored": stored["stored"] + 1}
+        return await super().mutation(path, args)
+
+
 @noticed_by("one_memory_is_stored")
 class LosesReferences(Wrong):
     async def mutation(self, path, args):

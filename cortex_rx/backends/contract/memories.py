@@ -12,6 +12,7 @@ from cortex_rx.backends.contract.types import (
     Embedding,
     Flag,
     Function,
+    Integer,
     Json,
     JsonObject,
     ListOf,
@@ -261,6 +262,71 @@ exchange is deleted by either of its `memoryIds`, and leaves its conversation as
 Chunks are deleted with their answer. To delete a single chunk is an `InvalidArgument` that names the answer.""",
             errors=("MemoryNotFound",),
             repeated="It is `MemoryNotFound`, since the memory is gone: a success for a client that repeats the call.",
+        ),
+        Function(
+            "memories:reembed",
+            "mutation",
+            Object(fields(model=ID, dimension=Integer(1))),
+            Object(
+                fields(missing=COUNT, current=Flag(), done=Flag()),
+                name="Reembedding",
+                meaning="""How far a store is moved. `missing`: how many memories and chunks have an embedding of the
+store's model, and none of the new one. `current`: whether the new one is the store's model. `done`: also that no old
+embedding is left.""",
+            ),
+            """Moves the whole store, all memory spaces, to another embedding model. The first call begins: from then
+on, embeddings of both models are taken, and searches use those of the old one. A call after which nothing is missing
+makes the model the store's own, at once; embeddings of any other are then an `EmbeddingMismatch`. Each further call
+deletes some old embeddings. A store without embeddings gets the model at once. To begin with a third model gives up the
+move to the second. To move to the store's own model gives up a move.""",
+            repeated="It goes on.",
+            ours=True,
+        ),
+        Function(
+            "memories:unembedded",
+            "query",
+            Object(fields(model=ID, after=Optional(COUNT), limit=Optional(COUNT, 100))),
+            Object(
+                fields(
+                    memories=ListOf(
+                        Object(
+                            fields(memorySpaceId=ID, memoryId=ID, content=TEXT, updatedAt=TIME),
+                            name="Unembedded",
+                            meaning="A text without an embedding.",
+                        )
+                    ),
+                    next=Optional(COUNT),
+                    left=Optional(COUNT),
+                ),
+                name="UnembeddedPage",
+                meaning="`next` is the `after` of the next page. `left`: how many there are, in the first page alone.",
+            ),
+            """The memories and chunks of all memory spaces that have no embedding of a model, with their full content,
+in the order in which they were stored. Partial rows and empty texts are left out. A page has at most `limit` of them,
+and ends after about a million code points. After the last one a page is empty.""",
+            ours=True,
+        ),
+        Function(
+            "memories:embed",
+            "mutation",
+            Object(
+                fields(
+                    model=ID,
+                    vectors=ListOf(
+                        Object(
+                            fields(memorySpaceId=SPACE, memoryId=ID, updatedAt=TIME, embedding=Optional(Embedding())),
+                            name="Vector",
+                        )
+                    ),
+                )
+            ),
+            Object(fields(stored=COUNT), name="EmbeddedMemories", meaning="How many embeddings were stored."),
+            """Stores embeddings of memories and chunks, of the model of `memories:reembed`. `updatedAt` is that of
+`memories:unembedded`: a memory that has changed since, or is gone, is passed over. Without an `embedding` the memory
+shall have none, and loses the one that it has.""",
+            errors=("EmbeddingMismatch",),
+            repeated="The same embeddings are stored.",
+            ours=True,
         ),
     ),
 )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cortex_rx.errors import ConversationNotFound, IdempotencyConflict, MemoryNotFound, StreamNotFound
+from cortex_rx.errors import (
+    ConversationNotFound,
+    EmbeddingMismatch,
+    IdempotencyConflict,
+    MemoryNotFound,
+    StreamNotFound,
+)
 from cortex_rx.testing.backends.bench import Bench
 from cortex_rx.testing.backends.promise import Collected
 
@@ -268,6 +274,53 @@ async def a_deleted_partial_stays_deleted(b: Bench) -> None:
     b.same(await b.found("elephant", includePartial=True), [], "the search")
     b.same(await b.rows(includePartial=True), [], "the list")
     b.same(await b.messages(), [], "the messages")
+
+
+@PROMISES.add("memories:reembed", "memories:unembedded", "memories:embed")
+async def a_store_is_moved_to_another_model(b: Bench) -> None:
+    """The old embeddings stay until each memory has one of the new model; then the model is the store's, for all."""
+    await b.do("memories:store", **_WHOLE | {"content": "one", "embedding": [1.0, 2.0]})
+    await b.do("memories:store", **{key: value for key, value in _WHOLE.items() if key != "embedding"})
+    await b.do("memories:store", memorySpaceId=b.other, **_WHOLE | {"content": "other", "embedding": [1.0, 2.0]})
+    await b.begin()
+    await b.append(0, "not yet")
+    model = f"model of {b.space}"
+
+    async def found() -> list[Any]:
+        rows = await b.rows() + await b.rows(memorySpaceId=b.other)
+        return [(row["content"], row.get("embedding")) for row in rows]
+
+    before = await found()
+    begun = await b.do("memories:reembed", model=model, dimension=2)
+    b.same((begun["missing"] >= 2, begun["current"], begun["done"]), (True, False, False), "the beginning")
+    contents: list[str] = []
+    page = await b.ask("memories:unembedded", model=model, limit=1)
+    left = page["left"]
+    while page["memories"]:
+        b.same(len(page["memories"]), 1, "the memories of a page")
+        row = page["memories"][0]
+        contents += [row["content"]] if row["memorySpaceId"] in (b.space, b.other) else []
+        b.same(await found() if row["memorySpaceId"] == b.space else before, before, "the embeddings meanwhile")
+        key = {name: row[name] for name in ("memorySpaceId", "memoryId", "updatedAt")}
+        vectors = [
+            {**key, "memoryId": "gone", "embedding": [7.0, 7.0]},
+            {**key, "updatedAt": 0, "embedding": [7.0, 7.0]},
+            {**key, "embedding": [3.0, 4.0]},
+        ]
+        stored = await b.do("memories:embed", model=model, vectors=vectors)
+        b.same(stored, {"stored": 1}, "what is stored, where one is gone and one has changed")
+        b.same(await b.do("memories:embed", model=model, vectors=vectors), stored, "the same again")
+        page = await b.ask("memories:unembedded", model=model, limit=1, after=page["next"])
+    b.same((contents, left >= len(contents)), (["one", _WHOLE["content"], "other"], True), "what had no embedding")
+    call = b.do("memories:embed", model="a third", vectors=[{**key, "embedding": [1.0, 2.0]}])
+    await b.refused(EmbeddingMismatch, call, "embeddings of a third model")
+    state = await b.do("memories:reembed", model=model, dimension=2)
+    b.same((state["missing"], state["current"]), (0, True), "the end")
+    while not state["done"]:
+        state = await b.do("memories:reembed", model=model, dimension=2)
+    b.same(await found(), [(content, [3.0, 4.0]) for content, _ in before], "the embeddings afterwards")
+    late = b.do("memories:store", **_WHOLE | {"embedding": [1.0, 2.0], "embeddingModel": "the old one"})
+    await b.refused(EmbeddingMismatch, late, "an embedding of another model")
 
 
 @PROMISES.add("conversations:get", "conversations:list", "conversations:count")

@@ -54,6 +54,7 @@ def check_backend(
 
     Call it in a plain test (not `async def`), since it runs its own loops. `make` returns a backend, which is closed
     again. All backends are over the same store, which need not be empty: every promise uses memory spaces of its own.
+    But one moves the store to another embedding model, so all its embeddings are replaced.
     If each backend is a store by itself, for example in memory, pass `shared=False`; then nothing checks that what is
     acknowledged is really stored. `virtual` uses virtual time, for a backend that waits only by asyncio and whose clock
     is `cortex_rx.testing.wall`. Otherwise leases take some tenths of a second of real time. `ignore` names promises

@@ -14,11 +14,15 @@ from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed.rows import (
     ConversationRef,
     DeletedMemory,
+    EmbeddedMemories,
     FoundMemory,
     ImmutableRef,
     Memory,
     MutableRef,
+    Reembedding,
     Surroundings,
+    UnembeddedPage,
+    Vector,
 )
 
 __all__ = ["Memories"]
@@ -207,3 +211,27 @@ class Memories:
         """
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id}
         return Call(self._backend.mutation, "memories:deleteMemory", args)
+
+    def reembed(self, *, model: str, dimension: int) -> Call[Reembedding]:
+        """Moves the whole store, all memory spaces, to another embedding model."""
+        args: dict[str, Any] = {"model": model, "dimension": dimension}
+        return Call(self._backend.mutation, "memories:reembed", args)
+
+    def unembedded(self, *, model: str, after: int | None = None, limit: int | None = None) -> Call[UnembeddedPage]:
+        """The memories and chunks of all memory spaces that have no embedding of a model, with their full content, in
+        the order in which they were stored.
+        """
+        args: dict[str, Any] = {"model": model}
+        if after is not None:
+            args["after"] = after
+        if limit is not None:
+            args["limit"] = limit
+        return Call(self._backend.query, "memories:unembedded", args)
+
+    def embed(self, *, model: str, vectors: builtins.list[Vector]) -> Call[EmbeddedMemories]:
+        """Stores embeddings of memories and chunks, of the model of `memories:reembed`.
+
+        Raises `EmbeddingMismatch`.
+        """
+        args: dict[str, Any] = {"model": model, "vectors": vectors}
+        return Call(self._backend.mutation, "memories:embed", args)

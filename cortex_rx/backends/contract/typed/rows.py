@@ -15,6 +15,7 @@ __all__ = [
     "ConversationRef",
     "ConversationWithMessages",
     "DeletedMemory",
+    "EmbeddedMemories",
     "FoundMemory",
     "History",
     "ImmutableRef",
@@ -29,6 +30,7 @@ __all__ = [
     "Participants",
     "PendingExchange",
     "Range",
+    "Reembedding",
     "RolledBackStream",
     "StopRequest",
     "StoredConversation",
@@ -38,6 +40,9 @@ __all__ = [
     "StreamPage",
     "Surroundings",
     "TakenStream",
+    "Unembedded",
+    "UnembeddedPage",
+    "Vector",
 ]
 
 
@@ -132,6 +137,47 @@ class Surroundings(TypedDict):
 class DeletedMemory(TypedDict):
     deleted: bool
     memoryId: str
+
+
+class Reembedding(TypedDict):
+    """How far a store is moved. `missing`: how many memories and chunks have an embedding of the store's model, and
+    none of the new one. `current`: whether the new one is the store's model. `done`: also that no old embedding is
+    left.
+    """
+
+    missing: int
+    current: bool
+    done: bool
+
+
+class Unembedded(TypedDict):
+    """A text without an embedding."""
+
+    memorySpaceId: str
+    memoryId: str
+    content: str
+    updatedAt: int
+
+
+class UnembeddedPage(TypedDict):
+    """`next` is the `after` of the next page. `left`: how many there are, in the first page alone."""
+
+    memories: list[Unembedded]
+    next: NotRequired[int]
+    left: NotRequired[int]
+
+
+class Vector(TypedDict):
+    memorySpaceId: str
+    memoryId: str
+    updatedAt: int
+    embedding: NotRequired[list[float]]
+
+
+class EmbeddedMemories(TypedDict):
+    """How many embeddings were stored."""
+
+    stored: int
 
 
 class Participants(TypedDict):

@@ -7,6 +7,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite.functions import (
     conversations,
+    embeddings,
     leases,
     memories,
     search,
@@ -28,6 +29,7 @@ QUERIES: Mapping[str, Function] = {
     "memories:search": search.search,
     "memories:around": memories.around,
     "memories:count": memories.count,
+    "memories:unembedded": embeddings.unembedded,
     "conversations:get": conversations.get,
     "conversations:list": conversations.list_rows,
     "conversations:count": conversations.count,
@@ -41,6 +43,8 @@ QUERIES: Mapping[str, Function] = {
 MUTATIONS: Mapping[str, Function] = {
     "memories:store": memories.store,
     "memories:deleteMemory": memories.delete,
+    "memories:reembed": embeddings.reembed,
+    "memories:embed": embeddings.embed,
     "streams:begin": streams.begin,
     "streams:append": streams.append,
     "streams:finalize": streams.finalize,
