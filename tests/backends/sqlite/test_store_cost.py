@@ -98,6 +98,24 @@ async def test_a_page_of_a_long_history_costs_as_much_anywhere(make_store: Any) 
     await store.backend.close()
 
 
+async def test_a_write_does_not_cost_by_what_its_space_holds(make_store: Any) -> None:
+    store = make_store(":memory:")
+    alone = {"memorySpaceId": "s", "contentType": "raw", "sourceType": "system", "importance": 50, "tags": []}
+    await store.exchange("q", "a", "st")
+    steps = counting_steps(store)
+    costs: list[int] = []
+    for round_ in range(2):
+        steps[0] = 0
+        for number in range(50):
+            await store.exchange("q", "a", f"st{round_}-{number}")
+            await store.backend.mutation("memories:store", {**alone, "content": "a"})
+        costs.append(steps[0])
+        for number in range(600 * (1 - round_)):
+            await store.backend.mutation("memories:store", {**alone, "content": "a"})
+    assert costs[1] < 1.3 * costs[0]
+    await store.backend.close()
+
+
 class Traced:
     """A backend whose mutations note their statements, without those that FTS5 makes of its own."""
 
@@ -123,7 +141,7 @@ class Traced:
 
 
 async def test_an_exchange_costs_as_many_statements_as_it_must(tmp_path: Path) -> None:
-    """In an old conversation 11, 5 and 24; in a new one 12, 5 and 24."""
+    """In an old conversation 11, 5 and 27; in a new one 12, 5 and 27."""
     store = Traced(SqliteBackend(tmp_path / "memory.db"))
     await exchange(store.backend, 0, 0, space="another")  # opens the file, and FTS5 its tables
     for at, conversation in enumerate((1, 1, 2)):
@@ -139,12 +157,13 @@ async def test_an_exchange_costs_as_many_statements_as_it_must(tmp_path: Path) -
         )
         assert store.calls[1] == ("streams:append", "BEGIN SELECT INSERT UPDATE COMMIT")
         # The stream; the conversation, both messages; the index of the question, its memory; the stream, the memory,
-        # the index of the answer; what is told of it: the stream, both memories, their texts.
+        # which a trigger looks at, the index of the answer; what is told of it: the stream, both memories, their texts
+        # and vectors.
         assert store.calls[2:] == [
             (
                 "streams:finalize",
-                "BEGIN SELECT UPDATE INSERT SELECT SELECT INSERT INSERT UPDATE UPDATE INSERT UPDATE UPDATE SELECT"
-                " SELECT INSERT INSERT UPDATE UPDATE SELECT SELECT SELECT SELECT COMMIT",
+                "BEGIN SELECT UPDATE INSERT SELECT SELECT INSERT INSERT UPDATE UPDATE INSERT UPDATE UPDATE UPDATE"
+                " SELECT SELECT INSERT INSERT UPDATE UPDATE SELECT SELECT SELECT SELECT SELECT SELECT COMMIT",
             )
         ]
     await store.close()

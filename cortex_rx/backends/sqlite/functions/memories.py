@@ -111,7 +111,9 @@ def _partial_metadata(tx: Transaction, row: sqlite3.Row) -> dict[str, Any]:
 def load(tx: Transaction, space: str, question: str | None, answer: str | None) -> list[dict[str, Any]]:
     """The stored memories of a question and its answer, in this order, with cut contents."""
     rows = tx.db.execute(
-        f"{_ANSWERS} WHERE memories.space = ? AND memories.id IN (?, ?) ORDER BY seq", (space, question, answer)
+        # The +: or SQLite would go through all memories of the space in this order.
+        f"{_ANSWERS} WHERE memories.space = ? AND memories.id IN (?, ?) ORDER BY +seq",
+        (space, question, answer),
     )
     return [row_of(tx, row, HEAD_LENGTH) for row in rows.fetchall()]
 
