@@ -21,7 +21,7 @@ from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.recollection import recall
 from cortex_rx.retry.judge import is_transient
-from cortex_rx.sources.model_stream import ResumeFrom, fallback, from_stream, prefill, replayable, restart
+from cortex_rx.sources.model_stream import ResumeFrom, fallback, from_stream, prefill, recalling, replayable, restart
 from cortex_rx.spool import Spool
 from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
@@ -71,6 +71,7 @@ __all__ = [
     "operators",
     "prefill",
     "recall",
+    "recalling",
     "remember",
     "remember_stream",
     "replayable",

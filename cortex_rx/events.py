@@ -23,6 +23,7 @@ from typing import Any, ClassVar, TypeAlias, final, get_args
 from pydantic import ConfigDict, TypeAdapter
 
 from cortex_rx.errors import CortexError, InvalidArgument
+from cortex_rx.models.recalled import RecallResult
 from cortex_rx.models.records import ContentChunk, MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Usage
 from cortex_rx.models.source_position import SourcePosition
 from cortex_rx.models.turn import Turn
@@ -42,6 +43,7 @@ __all__ = [
     "Ownership",
     "PartialStored",
     "Problem",
+    "Recalled",
     "Remembered",
     "Replayed",
     "Resumed",
@@ -161,6 +163,20 @@ class Begun(HoldsToken, StreamEvent):
     """The ids under which question and answer are or will be messages of the conversation."""
     memory_ids: tuple[str, ...] = ()
     """The ids under which question and answer are or will be memories."""
+
+
+@final
+@dataclass(slots=True)
+class Recalled(StreamEvent):
+    """What the model is given of the memory: see `recalling`.
+
+    It comes once, before the first event of the model. A source that is reopened gets the same again.
+    """
+
+    result: RecallResult
+    """What was recalled, why, and what was left out. `result.format_for_llm()` is the text for the model."""
+    at: float
+    """Seconds since `Opened`, when the recall had ended."""
 
 
 @final
@@ -409,6 +425,7 @@ BuiltinEvent: TypeAlias = (
     Opened
     | Waiting
     | Begun
+    | Recalled
     | Replayed
     | SourceReplayed
     | Delta

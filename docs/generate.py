@@ -26,7 +26,7 @@ import rooms_page
 import scenes
 
 import cortex_rx
-from cortex_rx import Turn, events, from_stream
+from cortex_rx import SqliteBackend, Turn, events, from_stream, recalling
 from cortex_rx import operators as cx
 from cortex_rx.chain import Step
 
@@ -132,7 +132,11 @@ def operators_page(operators: dict[str, Any], steps: dict[str, Step], drawings: 
 def events_page(steps: dict[str, Step]) -> str:
     turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
     source: Any = from_stream([], turn=turn)  # what `declare` has said of it
-    emitted = {"from_stream": source._cortex_declared.emits} | {name: step.emits for name, step in steps.items()}
+    recalls: Any = from_stream(recalling(SqliteBackend(":memory:"), lambda recalled: []), turn=turn)
+    plain = source._cortex_declared.emits
+    emitted = {"from_stream": plain, "recalling": recalls._cortex_declared.emits - plain} | {
+        name: step.emits for name, step in steps.items()
+    }
     kinds: tuple[type[events.StreamEvent], ...] = get_args(events.BuiltinEvent)
 
     def who(kind: type, sets: dict[str, frozenset[type[events.StreamEvent]]]) -> str:

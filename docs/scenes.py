@@ -94,6 +94,7 @@ LETTERS: dict[type, str] = {
     events.Opened: "O",
     events.Waiting: "L",
     events.Begun: "B",
+    events.Recalled: "G",
     events.Replayed: "Y",
     events.SourceReplayed: "Z",
     events.Ended: "E",

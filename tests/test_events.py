@@ -26,6 +26,7 @@ from cortex_rx.events import (
     Ownership,
     PartialStored,
     Problem,
+    Recalled,
     Remembered,
     Replayed,
     Resumed,
@@ -36,6 +37,14 @@ from cortex_rx.events import (
     Waiting,
     from_json,
     to_json,
+)
+from cortex_rx.models.recalled import (
+    ContextItem,
+    LeftOut,
+    RecalledFact,
+    RecalledMemory,
+    RecallReason,
+    RecallResult,
 )
 from cortex_rx.models.records import ContentChunk, MemoryEntry, ProgressiveFact, StreamMetrics, Usage
 from cortex_rx.models.turn import Turn
@@ -52,7 +61,7 @@ value = st.recursive(
 document = st.dictionaries(text, value, max_size=3)
 
 
-def record(kind, **parts):
+def record(kind, /, **parts):
     """A record of these fields (not by `builds`, which would add those that it has under their other names)."""
     return st.fixed_dictionaries(parts).map(lambda values: kind(**values))
 
@@ -74,6 +83,20 @@ memory = record(
     updated_at=number, embedding=st.none() | st.lists(number, max_size=3).map(tuple), metadata=st.none() | document,
     conversation_ref=st.none() | document, score=st.none() | number, user_id=st.none() | text,
 )  # fmt: skip
+reason = record(
+    RecallReason, kind=st.sampled_from(["found", "neighbour", "newest"]), score=number, of=st.none() | text,
+    distance=st.none() | count,
+)  # fmt: skip
+recalled = record(
+    RecallResult, query=text,
+    memories=st.lists(record(RecalledMemory, memory=memory, score=number, reasons=st.tuples(reason)), max_size=2)
+    .map(tuple),
+    facts=st.lists(record(RecalledFact, fact_id=text, text=text, score=number), max_size=2).map(tuple),
+    context=st.lists(record(ContextItem, kind=st.sampled_from(["fact", "memory"]), id=text, text=text, start=count,
+     length=count, name=st.none() | text, said_at=st.none() | number), max_size=2).map(tuple),
+    left_out=st.lists(record(LeftOut, id=text, score=number, why=st.just("budget")), max_size=2).map(tuple),
+    unit=st.sampled_from(["tokens", "characters"]), budget=count, used=count,
+)  # fmt: skip
 metrics = record(
     StreamMetrics, start_time=number, first_chunk_latency=st.none() | number, total_chunks=count,
     tokens_from=st.sampled_from(["provider", "estimate"]),
@@ -89,6 +112,7 @@ STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
      st.none() | text),
     Waiting: st.builds(Waiting, text, number),
     Begun: st.builds(Begun, text, count, count, st.none() | text, st.booleans()),
+    Recalled: st.builds(Recalled, recalled, number),
     Replayed: st.builds(Replayed, text, count, count, count),
     SourceReplayed: st.builds(SourceReplayed, text, count, number),
     Delta: st.builds(Delta, text, count, count, count, number),
@@ -198,7 +222,7 @@ def test_an_unknown_type_is_refused_with_what_is_known():
     assert "'Rated'" in str(caught.value)
     for kind in STRATEGIES:
         assert kind.__name__ in str(caught.value)
-    with pytest.raises(InvalidArgument, match=r"Problem, Rated, Remembered"):
+    with pytest.raises(InvalidArgument, match=r"Problem, Rated, Recalled, Remembered"):
         from_json({"type": "Liked"}, Rated)
     for wrong in ({}, {"type": None}, {"type": ["Delta"]}):
         with pytest.raises(InvalidArgument):

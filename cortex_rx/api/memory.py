@@ -35,7 +35,7 @@ from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.recollection import recall
 from cortex_rx.reembedding import Reembedded, ReembedProgress, reembed
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
-from cortex_rx.sources.model_stream import Provider
+from cortex_rx.sources.model_stream import Fallback, Provider, Recalling, Reopenable, recalling
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Follower, Position, follow
 from cortex_rx.streams.takeover import token_hash
@@ -329,6 +329,18 @@ class MemoryAPI:
         done = await reembed(self._backend, embedder, batch_size=batch_size, on_progress=on_progress)
         self.embedder = embedder
         return done
+
+    def recalling(
+        self,
+        factory: Reopenable | Fallback | Callable[[RecallResult], Any],
+        options: RecallOptions | Mapping[str, Any] | None = None,
+        *,
+        time_limit: timedelta = timedelta(seconds=1),
+        **keywords: Any,
+    ) -> Recalling:
+        """A source that recalls for the turn's question before it asks the model: `cortex_rx.recalling` on this
+        backend."""
+        return recalling(self._backend, factory, options, time_limit=time_limit, **keywords)
 
     async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
         """The memory with its whole content, or None if the memory space has no memory with this id.

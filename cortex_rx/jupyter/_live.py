@@ -19,6 +19,7 @@ from cortex_rx.events import (
     Opened,
     PartialStored,
     Problem,
+    Recalled,
     Replayed,
     Rewound,
     StreamEvent,
@@ -64,6 +65,8 @@ class Live:
         """The length of the durable text, as far as the stream has reported it."""
         self.problems: tuple[str, ...] = ()
         """The codes of the failures beside the stream, each once."""
+        self.recalled: int | None = None
+        """How many texts of the memory the model was given; None if nothing was recalled for it."""
         self.metrics: StreamMetrics | None = None
         self.notes: tuple[str, ...] = ()
         """What is waited for; at the end the outcome, and how to find the memory."""
@@ -85,6 +88,8 @@ class Live:
                 self._last, self.deltas, self.characters = at, event.index + 1, event.offset + len(text)
                 self.tail = (self.tail + text)[-TAIL:]
                 self.state = "streaming"
+            case Recalled(result=result):
+                self.recalled = len(result.context)
             case Waiting(reason=reason, until=until):
                 self.notes = (f"waiting until {datetime.fromtimestamp(until, UTC):%H:%M:%S} UTC: {reason}",)
             case Opened() if self.notes:
@@ -140,6 +145,8 @@ class Live:
                 parts.append(f"first text after {self._first * 1000:,.0f} ms")
             if self._last >= 0.1:  # a shorter time gives no useful rate
                 parts.append(f"{self.characters / self._last:,.0f} characters/s")
+        if self.recalled is not None:
+            parts.append(f"{self.recalled:,} texts recalled")
         if self.problems:
             parts.append(f"problems: {', '.join(self.problems)}")
         return ", ".join(parts)

@@ -39,10 +39,10 @@ class RecallOptions(SearchOptions):
 
     >>> RecallOptions(user_id="ada", max_characters=4_000).budget
     ('characters', 4000)
-    >>> RecallOptions(newest=2)
+    >>> RecallOptions(max_tokens=1_000, max_characters=4_000)
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: newest: got 2; accepted: None, unless conversation_id is given
+    cortex_rx.errors.InvalidArgument: max_tokens: got 1000; accepted: None, if max_characters is given
     """
 
     conversation_id: Annotated[str | None, Accepts(check.optional(check.name))] = None
@@ -69,8 +69,6 @@ class RecallOptions(SearchOptions):
         for name, other in (("max_tokens", "max_characters"), ("count_tokens", "max_characters")):
             if name in values and other in values:
                 raise InvalidArgument(name, check.shown(values[name]), f"None, if {other} is given")
-        if "newest" in values and "conversation_id" not in values:
-            raise InvalidArgument("newest", check.shown(values["newest"]), "None, unless conversation_id is given")
         return values
 
     @property

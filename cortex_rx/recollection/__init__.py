@@ -2,7 +2,7 @@
 
 from cortex_rx.models.recall_options import FactFinder, RecallOptions
 from cortex_rx.models.recalled import ContextItem, LeftOut, RecalledFact, RecalledMemory, RecallReason, RecallResult
-from cortex_rx.recollection.recall import recall
+from cortex_rx.recollection.gathering import recall
 
 __all__ = [
     "ContextItem",

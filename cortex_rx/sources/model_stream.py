@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
+from functools import partial
 from typing import Any, TypeAlias
 
 from reactivex import Observable
@@ -23,6 +24,7 @@ from cortex_rx.events import (
     Opened,
     Ownership,
     Problem,
+    Recalled,
     Replayed,
     Resumed,
     SourceReplayed,
@@ -34,6 +36,7 @@ from cortex_rx.sources.fallback import Fallback, fallback
 from cortex_rx.sources.opening import SingleUse, check_stream
 from cortex_rx.sources.providers import Finish, Piece, Provider, openai_chat
 from cortex_rx.sources.reader import SourceReader
+from cortex_rx.sources.recalling import Recalling, recalling
 from cortex_rx.sources.reopening import Reopenable, ResumePoint, SourceProgress, prefill, replayable, restart
 from cortex_rx.streams.takeover import ResumeFrom, TakenOverStream, take_over
 
@@ -42,6 +45,7 @@ __all__ = [
     "Finish",
     "Piece",
     "Provider",
+    "Recalling",
     "Reopenable",
     "ResumeFrom",
     "ResumePoint",
@@ -51,6 +55,7 @@ __all__ = [
     "new_id",
     "openai_chat",
     "prefill",
+    "recalling",
     "replayable",
     "restart",
     "stream_id_of",
@@ -66,6 +71,7 @@ Source: TypeAlias = (
     | Callable[[], AbstractAsyncContextManager[Any]]
     | Reopenable
     | Fallback
+    | Recalling
 )
 """The sources that `from_stream` accepts."""
 
@@ -121,7 +127,8 @@ def from_stream(
     A factory wrapped in `replayable`, `prefill` or `restart` says how its source is reopened. Then `resume` may stand
     in the chain, and each `Delta` has its position in the source. The factory is called with a `ResumePoint`.
 
-    `fallback(a, b, ...)` is a source that asks the next model when one fails.
+    `fallback(a, b, ...)` is a source that asks the next model when one fails. `recalling(backend, factory)` recalls
+    what the memory has for the turn's question, and gives it to the factory.
 
     With `resume`, a `ResumeFrom`, a stream that began in another process is taken over before the model is asked: first
     `Opened`, then `Replayed` with the stored text, then the rest. While the former writer may be alive, `Waiting` says
@@ -143,9 +150,11 @@ def from_stream(
     >>> asyncio.run(run(from_stream(model, turn=turn).pipe(cx.last())))
     Ended(reason='stop', offset=9, index=2, usage=None)
     """
-    declared = source if isinstance(source, Reopenable | Fallback) else None
+    recaller = source if isinstance(source, Recalling) else None
+    asked = source.source if isinstance(source, Recalling) else source
+    declared = asked if isinstance(asked, Reopenable | Fallback) else None
     if declared is None:
-        check_stream(source)
+        check_stream(asked)
     check.optional(check.function)("provider", provider)
     check.function("make_id", make_id)
     if resume is not None and turn is not None:
@@ -155,12 +164,14 @@ def from_stream(
     check.optional(check.instance(ResumeFrom, "a ResumeFrom"))("resume", resume)
     if resume and declared is None:
         raise NotResumable(_DECLARE)
-    reads = SingleUse(source) if declared is None else declared
+    reads = SingleUse(asked) if declared is None else declared
     kinds: tuple[type[StreamEvent], ...] = (Opened, Delta, Ended, Custom, Problem)
     if declared is not None:
         kinds = (*kinds, Replayed, Resumed, SourceReplayed)
     if resume is not None:
         kinds = (*kinds, Waiting)
+    if recaller is not None:
+        kinds = (*kinds, Recalled)
     me = object()
 
     def events(flow: FlowScheduler) -> AsyncGenerator[StreamEvent, None]:
@@ -171,9 +182,26 @@ def from_stream(
         point = flow.reopen_state or ReopenState()
         progress: SourceProgress = point.memo.setdefault(me, _progress(declared))
         first = _first(progress, flow, turn, make_id, resume)
-        return SourceReader(reads, progress, flow, provider).events(first)
+        if recaller is None:
+            return SourceReader(reads, progress, flow, provider).events(first)
+        opened = SingleUse(partial(_give_recalled, asked, progress)) if isinstance(reads, SingleUse) else reads
+        prepare = partial(_recall, recaller, progress, flow)
+        return SourceReader(opened, progress, flow, provider, prepare).events(first)
 
     return source_of_events(pull(events), kinds)
+
+
+def _give_recalled(factory: Any, progress: SourceProgress) -> Any:
+    return factory(progress.recalled)
+
+
+async def _recall(recaller: Recalling, progress: SourceProgress, flow: FlowScheduler) -> tuple[StreamEvent, ...]:
+    """Recall once; the event that says what."""
+    if progress.recalled is not None:
+        return ()
+    assert progress.first is not None
+    progress.recalled, event = await recaller.recall(progress.first, flow, progress.base)
+    return (event,)
 
 
 def _progress(declared: Reopenable | Fallback | None) -> SourceProgress:
@@ -199,7 +227,8 @@ async def _first(
     if resume is None:
         assert turn is not None
         progress.base, progress.begun = flow.time(), True
-        yield Opened(turn, stream_id_of(turn, make_id), flow.wall())
+        progress.first = Opened(turn, stream_id_of(turn, make_id), flow.wall())
+        yield progress.first
         return
     async with aclosing(take_over(resume, flow)) as taking:
         async for taken in taking:
@@ -216,7 +245,7 @@ def _taken_over(progress: SourceProgress, flow: FlowScheduler, taken: TakenOverS
         raise EmptyAnswer("the stream was closed without an answer; the question is kept as unanswered")
     progress.base, progress.begun = flow.time() - max(0.0, flow.wall() - taken.started), True
     ownership = Ownership(taken.memory_id, taken.epoch, taken.attempt, taken.message_ids, taken.memory_ids)
-    opened = Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
+    opened = progress.first = Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
     replayed = Replayed(taken.text, len(taken.text), taken.index, taken.attempt, taken.mark)
     if taken.ended is not None:
         return [opened, replayed, Ended(taken.ended, replayed.offset, taken.index, taken.usage)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from itertools import takewhile
@@ -39,7 +39,10 @@ class SourceReader:
         progress: SourceProgress,
         flow: FlowScheduler,
         provider: Provider | None = None,
+        prepare: Callable[[], Awaitable[Iterable[StreamEvent]]] | None = None,
     ) -> None:
+        self._prepare = prepare  # done before the source is opened; its events come with the first of the source
+        self._held: tuple[StreamEvent, ...] = ()
         self._fallback = source if isinstance(source, Fallback) else None
         self._at = 0  # the source of a fallback that is read
         self._failed: list[Exception] = []  # what the sources before it failed with
@@ -75,6 +78,9 @@ class SourceReader:
         plain = isinstance(self._source, SingleUse)
         short = plain and bare
         again, progress.opened = progress.opened, True
+        if self._prepare is not None and (held := tuple(await self._prepare())):
+            self._held, short = held, False
+        thrown: asyncio.CancelledError | None = None
         while True:
             opening = self._next_opening(again)
             before = progress.offset, progress.attempt
@@ -93,6 +99,15 @@ class SourceReader:
                                     else:
                                         await self._rest(items)
                                     continue
+                                if self._held:
+                                    short = plain and bare
+                                    for event in self._release():
+                                        try:
+                                            yield event
+                                        except asyncio.CancelledError as error:
+                                            if error is not flow.thrown:
+                                                raise
+                                            thrown = error  # after the item, which has been read
                                 silent = True
                                 for piece in (item,) if bare and type(item) is str else self._pieces_in(item):
                                     if plain and type(piece) is str and piece.isascii() and not self._carried:
@@ -107,6 +122,9 @@ class SourceReader:
                                     self._take_cursor()
                                 if silent:
                                     await self._rest(items)
+                                if thrown is not None:
+                                    interruption, thrown = thrown, None
+                                    raise interruption
                             break
                         except asyncio.CancelledError as error:
                             if error is not flow.thrown and (not self._resting or cancelled_by_us()):
@@ -114,6 +132,8 @@ class SourceReader:
                             self._resting = False
                             items = await interrupted(items, error)
                 except SourceTimedOut as error:
+                    for event in self._release():
+                        yield event
                     if not error.policy.clean:
                         late = StreamTimeout(error.which, getattr(error.policy, error.which))
                         late.__cause__ = error
@@ -126,6 +146,8 @@ class SourceReader:
                         raise late from error
                     self._reason = "timeout"
                 except Exception as error:
+                    for event in self._release():
+                        yield event
                     if again and before == (progress.offset, progress.attempt) and self._switch_factory(error):
                         continue
                     if problem := await self._fall_back(error, stack):
@@ -135,6 +157,12 @@ class SourceReader:
                     for event in self._flush_on_failure():
                         yield event
                     raise
+                for event in self._release():
+                    try:
+                        yield event
+                    except asyncio.CancelledError as error:
+                        if error is not flow.thrown:
+                            raise  # else nothing of the source runs that it could be meant for
                 try:
                     for event in self._finish():
                         yield event
@@ -151,6 +179,11 @@ class SourceReader:
                 what = f"closing the source failed with {type(failed).__name__}; the answer is whole"
                 yield Problem("streaming", "NOT_CLOSED", what, is_transient(failed), failed)
             return
+
+    def _release(self) -> tuple[StreamEvent, ...]:
+        """The events that were held until the source was asked."""
+        held, self._held = self._held, ()
+        return held
 
     async def _fall_back(self, error: Exception, stack: Resources) -> Problem | None:
         """Close the source that failed, and go over to the next one. None if there is none for this error."""
@@ -213,7 +246,7 @@ class SourceReader:
             self._trim = whole_text[len(text) :]
         cursor = progress.resume_cursor(source)
         retry, cause = point.retry + progress.takeovers, self._failed[-1] if self._failed else point.cause
-        return ResumePoint(progress.offset, progress.attempt, retry, cause, cursor, text or None)
+        return ResumePoint(progress.offset, progress.attempt, retry, cause, cursor, text or None, progress.recalled)
 
     def _switch_factory(self, error: Exception) -> bool:
         """Whether the provider refused the beginning of an answer, and is asked by the other factory now."""

@@ -8,6 +8,8 @@ from io import StringIO
 from typing import Any, Literal
 
 from cortex_rx import validation as check
+from cortex_rx.events import Opened
+from cortex_rx.models.recalled import RecallResult
 from cortex_rx.models.records import Usage
 from cortex_rx.models.source_position import PrefixHash, PrefixMatcher, SourcePosition
 
@@ -21,6 +23,7 @@ class ResumePoint:
     `offset` code points of attempt `attempt` have been read. `retry` counts the reopenings; 0 is the first opening.
     `cause` is the error that ended the last one. `cursor` is the provider's last cursor, for `replayable(...,
     cursor=True)`. `text` is the text read so far, for `prefill` only, without the white space at its end.
+    `recalled` is what was recalled for the question, in a `recalling`.
     """
 
     offset: int = 0
@@ -29,6 +32,7 @@ class ResumePoint:
     cause: Exception | None = None
     cursor: Any = None
     text: str | None = None
+    recalled: RecallResult | None = None
 
 
 Factory = Callable[[ResumePoint], Any]
@@ -121,6 +125,10 @@ class SourceProgress:
     """How often another source of a `fallback` has taken over."""
     keeps_text: bool = False
     """The text is kept, for a source that is asked to go on from it."""
+    first: Opened | None = None
+    """The event with which the stream began here."""
+    recalled: RecallResult | None = None
+    """What was recalled for the question; None if nothing has been recalled yet."""
 
     def __post_init__(self) -> None:
         if self.keeps_text or (self.how and self.how.how == "prefill"):

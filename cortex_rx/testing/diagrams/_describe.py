@@ -13,6 +13,7 @@ from cortex_rx.events import (
     Opened,
     PartialStored,
     Problem,
+    Recalled,
     Remembered,
     Replayed,
     Resumed,
@@ -50,6 +51,8 @@ def describe(value: object) -> str:
             return f"Waiting: {shorten(reason)}"
         case Begun(memory_id=memory, epoch=epoch, attempt=attempt):
             return f"Begun {memory} epoch {epoch}{_again(attempt)}"
+        case Recalled(result=result):
+            return f"Recalled {len(result.context)} texts, {result.used:,} {result.unit}"
         case Replayed(text=text, offset=offset, attempt=attempt):
             return f"Replayed {shorten(text)} to @{offset}{_again(attempt)}"
         case Delta(text=text, offset=offset, attempt=attempt):

@@ -59,6 +59,8 @@ async def recall(
     space = ids(memory_space_id=memory_space_id)
     check.any_text("query", query)
     chosen = parse(RecallOptions, options, **keywords)
+    if chosen.newest is not None and chosen.conversation_id is None:
+        raise InvalidArgument("newest", chosen.newest, "None, unless conversation_id is given")
     candidates = await _gathered(Memories(backend), space, query, chosen)
     facts = await _facts(memory_space_id, query, chosen)
     return _result(query, chosen, candidates, facts)
