@@ -36,6 +36,7 @@ from cortex_rx.backends.sqlite.index import state_in
 from cortex_rx.backends.sqlite.index_move import STEP, IndexMove
 from cortex_rx.backends.sqlite.language import LANGUAGES, Language
 from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.backends.sqlite.vectors import MatrixCache
 from cortex_rx.backends.sqlite.writer import SharedWrites
 from cortex_rx.errors import StoreClosed, StoreReadOnly, StoreUnavailable
 from cortex_rx.retry.judge import is_transient
@@ -49,6 +50,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 _READERS = 2  # threads that read, so that a search does not wait for a backup
 _MOVE_PAUSE = 1.0  # seconds until the next step of a move, if another process writes
+_VECTOR_CACHE = 256 * 2**20
 _FORK_WAIT = 60.0  # seconds that a fork waits for running operations
 
 _all: weakref.WeakSet[SqliteBackend] = weakref.WeakSet()
@@ -67,7 +69,9 @@ class SqliteBackend:
     long. `max_page_count`: the maximum size of the file, in pages (of 1,024 bytes in a new file); beyond it,
     `StoreFull`. `language`: of the index, whose words are stemmed: one of `LANGUAGES`; "none" leaves words as they
     stand. It is set when the file is made, "english" if nothing is said, and kept in it; for a file with another one,
-    opening raises `LanguageMismatch`. `clock`: epoch seconds. `new_id`: makes unique ids of rows.
+    opening raises `LanguageMismatch`. `vector_cache`: the most bytes of memory in which vectors are kept for searches
+    by embedding; the memory spaces that were not searched for the longest time go first. `clock`: epoch seconds.
+    `new_id`: makes unique ids of rows.
 
     The file is opened by the first use, not here. Use it as `async with SqliteBackend(path) as backend`, or call
     `close()`. It may be used from any number of tasks, loops and threads. Writes run one after the other; writes that
@@ -88,6 +92,7 @@ class SqliteBackend:
         busy_timeout: float = 1.0,
         max_page_count: int | None = None,
         language: str | None = None,
+        vector_cache: int = _VECTOR_CACHE,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = _random_id,
     ) -> None:
@@ -100,6 +105,7 @@ class SqliteBackend:
         check.amount("seconds", LONGEST_WAIT, zero=True)("busy_timeout", busy_timeout)
         check.optional(check.whole(1, MOST_PAGES))("max_page_count", max_page_count)
         check.optional(check.one_of(*LANGUAGES))("language", language)
+        check.whole()("vector_cache", vector_cache)
         check.function("clock", clock)
         check.function("new_id", new_id)
         # Absolute from now on, so that a change of the working directory does not matter.
@@ -108,6 +114,7 @@ class SqliteBackend:
         self.clock: Callable[[], float] = clock
         """Epoch seconds, by which it says when something was stored."""
         self._new_id = new_id
+        self._matrices = MatrixCache(vector_cache)
         self._closed = False
         self._writing = threading.Lock()  # held while a transaction runs; inline executors may run on several threads
         self._writer: sqlite3.Connection | None = None
@@ -169,7 +176,8 @@ class SqliteBackend:
         )
 
     def _transaction(self, db: sqlite3.Connection) -> Transaction:
-        return Transaction(db, round(self.clock() * 1000), self._new_id, self._language, self._is_moving)
+        now = round(self.clock() * 1000)
+        return Transaction(db, now, self._new_id, self._language, self._is_moving, self._matrices)
 
     async def close(self) -> None:
         """Finish running operations and release threads, connections and the -wal file. A second call does nothing."""
@@ -400,6 +408,7 @@ class SqliteBackend:
                     # The writes are durable in the -wal file; the next process that opens the file moves them.
                     logger.info("%s: no checkpoint at close: %s", self, error)
                 release(writer)
+        self._matrices.clear()
 
     # SQLite keeps the locks of a file per process, in tables that a child inherits although the locks are not its own.
     # So a connection that is open at a fork makes even a new connection of the child unsafe. Hence none is open at a

@@ -11,11 +11,14 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cortex_rx.backends.sqlite.index import Documents, remove_documents
 from cortex_rx.backends.sqlite.language import Language
 from cortex_rx.backends.sqlite.tokenizer import LEAD, Words, index_words, lead_of, safe_cut
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.sqlite.vectors import MatrixCache
 
 __all__ = [
     "BLOCK",
@@ -47,13 +50,14 @@ BLOCK = 4096
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a function of the store works with: a connection in a transaction, the time (epoch ms), a maker of ids, the
-    language of the file, and whether it may have an old index beside the new one."""
+    language of the file, whether it may have an old index beside the new one, and the vectors in memory."""
 
     db: sqlite3.Connection
     now: int
     new_id: Callable[[], str]
     language: Language
     is_moving: bool
+    matrices: MatrixCache
 
 
 TextState: TypeAlias = tuple[int, int, int]
