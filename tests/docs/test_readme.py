@@ -60,11 +60,13 @@ def test_the_example_with_stock_rx_runs(tmp_path: Path, monkeypatch: pytest.Monk
     assert shown.getvalue().splitlines() == ["Lisbon.", "It ", "is ", "in ", "Lisbon."]
 
 
-def test_the_interactive_example_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interactive_examples_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (example,) = (block for block in blocks() if block.startswith(">>>"))
-    test = doctest.DocTestParser().get_doctest(example, {}, "README", "README.md", 0)
-    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+    examples = [block for block in blocks() if block.startswith(">>>")]
+    assert len(examples) == 2
+    for example in examples:
+        test = doctest.DocTestParser().get_doctest(example, {}, "README", "README.md", 0)
+        assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
 
 
 def test_the_files_that_it_names_exist() -> None:
