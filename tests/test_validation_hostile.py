@@ -530,6 +530,7 @@ ACCEPTED: Mapping[str, set[str]] = {
     "MemoryAPI.store.content": ANY_TEXT,
     "StoreMemoryInput.content": ANY_TEXT,
     "Embedder.embed_query.query": ANY_TEXT,
+    "Embedder.embed_text.text": ANY_TEXT,
     "MemoryAPI.recall.query": ANY_TEXT,
     "recall.query": ANY_TEXT,
     "DeadLetters.add.cause": ANY_TEXT,
