@@ -453,6 +453,7 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "remember_stream": TURN,
     "MemoryAPI.remember": {**TURN, "agent_response": "Hello"},
     "MemoryAPI.remember_stream": TURN,
+    "MemoryAPI.reembed": {"generate_embedding": Embedder(lambda text: [1.0], "model")},
     "Turn": TURN,
     "observe": {"on_chunk": print},
     "timeout": {"idle": timedelta(seconds=1)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import timedelta
@@ -10,8 +11,10 @@ from typing import Any, Literal, TypeAlias
 from cortex_rx import validation as check
 from cortex_rx.backends import Backend
 from cortex_rx.backends.base import checked_backend
+from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
+from cortex_rx.embedding.attempts import text_embedding
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument, StillOwned
@@ -41,6 +44,8 @@ from cortex_rx.streams.follow import Follower, Position, follow
 from cortex_rx.streams.takeover import token_hash
 from cortex_rx.streams.writers import locate
 from cortex_rx.unique import new_id, new_token
+
+log: logging.Logger = logging.getLogger("cortex_rx")
 
 __all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult", "StreamEntry"]
 
@@ -199,6 +204,10 @@ class MemoryAPI:
         the stored one, and another content, owner or conversation is an `IdempotencyConflict`.  Without an id it gets a
         new one.  A store that cannot be reached is asked again for two seconds.
 
+        The content is embedded by its `generate_embedding`, else by the client's.  If that fails, takes more than 30 s,
+        or is of another model than the store's, the memory is stored without a vector, and a warning is logged.  An
+        `embedding` of another model is an `EmbeddingMismatch`.
+
         >>> import asyncio
         >>> from cortex_rx import Cortex
         >>> async def main():
@@ -219,8 +228,18 @@ class MemoryAPI:
             raise InvalidArgument("content", check.shown(content), accepted)
         given = parse(StoreMemoryInput, content, **keywords)
         memory = {"memory_id": f"mem-{new_id('memory')}", **given.keywords()}
+        if embedder := given.embedder(self.embedder):
+            memory |= await text_embedding(embedder, given.content)
         call = Memories(self._backend).store(**space, **memory)
-        return MemoryEntry.from_row(await retrying(lambda: call, Backoff(SHORT_PAUSES)))
+        try:
+            stored = await retrying(lambda: call, Backoff(SHORT_PAUSES))
+        except Exception as error:
+            if embedder is None or not refuses_embeddings(error, call.args):
+                raise
+            log.warning("a memory is stored without an embedding: %s", type(error).__name__)
+            bare = call.with_args(without_embeddings(call.args))
+            stored = await retrying(lambda: bare, Backoff(SHORT_PAUSES))
+        return MemoryEntry.from_row(stored)
 
     def follow(
         self,

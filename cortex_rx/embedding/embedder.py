@@ -19,6 +19,9 @@ __all__ = ["Embedder", "GenerateEmbedding", "as_embedder", "checked_function"]
 AT_ONCE = 4
 """Calls of one function at a time, for one exchange or one list of texts."""
 
+TEXT_TIMEOUT = 30.0
+"""Seconds that the vector of a text to be stored may take."""
+
 _LATE = 1.0  # seconds that an async function may take to end when it is cancelled
 _FIELD = "generate_embedding"
 _NUMBERS = "numbers in a vector (a function that takes a list of texts: Embedder(function, batch_size=...))"
@@ -99,11 +102,22 @@ class Embedder:
         >>> asyncio.run(Embedder(embed).embed_query("Lisbon"))
         [6.0, 1.0]
         """
-        task = asyncio.create_task(self.embed([check.any_text("query", query)]))
+        return await self._one(check.any_text("query", query), self.query_timeout.total_seconds())
+
+    async def embed_text(self, text: str) -> list[float] | None:
+        """The vector of a text that is to be stored. Raises `TimeoutError` after 30 s, as `embed_query` does.
+
+        >>> asyncio.run(Embedder(lambda text: [float(len(text)), 1.0]).embed_text("Lisbon"))
+        [6.0, 1.0]
+        """
+        return await self._one(check.any_text("text", text), TEXT_TIMEOUT)
+
+    async def _one(self, text: str, seconds: float) -> list[float] | None:
+        task = asyncio.create_task(self.embed([text]))
         try:
-            await asyncio.wait({task}, timeout=self.query_timeout.total_seconds())
+            await asyncio.wait({task}, timeout=seconds)
             if not task.done():
-                raise TimeoutError("the query was not embedded in time")
+                raise TimeoutError("the text was not embedded in time")
             return task.result()[0]
         finally:
             if not task.done():

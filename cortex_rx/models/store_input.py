@@ -16,6 +16,7 @@ from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 from cortex_rx import validation as check
+from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, parse
 from cortex_rx.models.options import SourceType
@@ -132,8 +133,11 @@ class StoreMemoryInput(Options):
     mutable_ref: Annotated[MutableRef | None, _record(MutableRef)] = None
     embedding: Annotated[list[float] | None, Accepts(check.optional(check.vector))] = None
     """Its vector: a list, a tuple or an array of numbers."""
+    generate_embedding: Annotated[GenerateEmbedding | None, Accepts(check.optional(checked_function))] = None
+    """An `Embedder`, or a function from the content to its vector, where no `embedding` is given.  By default, that of
+    the client."""
     embedding_model: Annotated[str | None, _OPTIONAL_NAME] = None
-    """The name of the model that made `embedding`."""
+    """The name of the model that made `embedding`, or of `generate_embedding`, if that is a function."""
     memory_id: Annotated[str | None, _OPTIONAL_NAME] = None
     """Its id, by default a new one.  A memory with the same id, content, owner and conversation is stored once."""
 
@@ -148,9 +152,18 @@ class StoreMemoryInput(Options):
         for name, value in known.items():
             _add(values, name, value)
         named = super()._named(values)
-        if named.get("embedding_model") is not None and named.get("embedding") is None:
-            raise InvalidArgument("embedding_model", "a name", "None, unless embedding is given")
+        given_by = [name for name in ("embedding", "generate_embedding") if named.get(name) is not None]
+        if named.get("embedding_model") is not None and not given_by:
+            raise InvalidArgument("embedding_model", "a name", "None, unless embedding or generate_embedding is given")
+        if len(given_by) == 2:
+            raise InvalidArgument("generate_embedding", "a function, and an embedding", "one of them")
         return named
+
+    def embedder(self, default: Embedder | None) -> Embedder | None:
+        """What embeds the content: its own or the default one; None if its embedding is given, or for none."""
+        if self.embedding is not None:
+            return None
+        return as_embedder(self.generate_embedding, self.embedding_model) or default
 
     def keywords(self) -> dict[str, Any]:
         """The memory as keywords of the typed call `memories:store`.  Raises `InvalidArgument` if its source is a
@@ -162,6 +175,7 @@ class StoreMemoryInput(Options):
         values = {
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
             **refs,
+            "embedding_model": None if self.embedding is None else self.embedding_model,
             "source_type": source.type,
             "source_timestamp": source.timestamp,
             "source_user_id": source.user_id,
@@ -174,7 +188,7 @@ class StoreMemoryInput(Options):
 
 _AS_THEY_ARE = (
     *("content", "content_type", "importance", "user_id", "agent_id", "participant_id", "message_role", "memory_id"),
-    *("embedding", "embedding_model"),
+    "embedding",
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cortex_rx import Cortex, Embedder
 from cortex_rx import operators as cx
-from cortex_rx.errors import InvalidArgument
+from cortex_rx.errors import EmbeddingMismatch, InvalidArgument
 from cortex_rx.pipeline.default_chain import shared_chain
 
 TURN = {"memory_space_id": "support", "conversation_id": "c-1", "user_message": "Where?", "agent_id": "helper"}
@@ -99,3 +99,42 @@ async def test_streams_of_one_client_share_their_chain_and_embedder() -> None:
         assert shared_chain(cortex.backend, None, MINE) is chain
         assert shared_chain(cortex.backend, None, OTHER) is not chain
         assert dict(chain["finalize"].args)["generate_embedding"] is MINE
+
+
+# --- one memory -------------------------------------------------------------------------------------------------------
+
+
+def fails(text: str) -> list[float]:
+    raise LookupError("no such model: the private text")
+
+
+async def test_a_memory_that_is_stored_alone_is_embedded_too() -> None:
+    async with Cortex(":memory:", generate_embedding=MINE) as cortex:
+        store = cortex.memory.store
+        assert (await store("support", "By the client.")).embedding == (1.0, 2.0)
+        assert (await store("support", "By the call.", generate_embedding=OTHER)).embedding == (3.0, 4.0)
+        named = await store("support", "By a function.", generate_embedding=lambda text: [5, 6], embedding_model="mine")
+        assert named.embedding == (5.0, 6.0)
+        assert (await store("support", "Given.", embedding=[7, 8], embedding_model="mine")).embedding == (7.0, 8.0)
+        assert (await store("support", " ")).embedding is None, "there is nothing to embed"
+        for given in ({"embedding": [7, 8], "generate_embedding": MINE}, {"generate_embedding": 5}):
+            with pytest.raises(InvalidArgument, match="generate_embedding"):
+                await store("support", "Both.", **given)
+        with pytest.raises(EmbeddingMismatch):
+            await store("support", "Given.", embedding=[7, 8], embedding_model="other")
+        assert await cortex.memory.count("support") == 5
+
+
+@pytest.mark.parametrize(
+    "embedder", [fails, lambda text: ["x"], Embedder(lambda text: [1.0, 2.0], "other"), lambda text: [1.0]]
+)
+async def test_an_embedding_that_fails_or_is_refused_costs_no_memory(caplog: Any, embedder: Any) -> None:
+    async with Cortex(":memory:", generate_embedding=MINE) as cortex:
+        await cortex.memory.store("support", "The first decides on the model.")
+        for _ in range(2):
+            given = {"memory_id": "mine", "generate_embedding": embedder}
+            stored = await cortex.memory.store("support", "The second.", **given)
+            assert (stored.content, stored.embedding) == ("The second.", None)
+        assert await cortex.memory.count("support") == 2
+    assert "a memory is stored without an embedding" in caplog.text
+    assert "private" not in caplog.text and "second" not in caplog.text

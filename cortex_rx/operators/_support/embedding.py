@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from cortex_rx.backends.contract.embeddings import without_embeddings
-from cortex_rx.embedding.embedder import AT_ONCE, Embedder
+from cortex_rx.embedding.embedder import AT_ONCE, TEXT_TIMEOUT, Embedder
 from cortex_rx.engine import Inbox
 from cortex_rx.engine.scheduler import ForeignCancellation, cancelled_by_us, unlisted
 from cortex_rx.events import Chunked, Problem, Replayed, Rewound, StreamEvent
 from cortex_rx.folds.exchange import Exchange
 from cortex_rx.folds.position import Move
 
-_CALL = 30.0  # seconds that a function of the caller may take
+_CALL = TEXT_TIMEOUT  # seconds that a function of the caller may take
 _LATE_CALL = 1.0  # the same when the stream was stopped
 _WAITING = 64  # chunks that wait for theirs while the answer streams
 _QUESTION, _ANSWER = "userEmbedding", "agentEmbedding"
