@@ -186,19 +186,22 @@ _NARROWED = (
     " WHERE memories.space = :space AND (partial = 0 OR :partial)"
     " AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)"
 )
-_IN_CONVERSATION = f"{_NARROWED} AND (:conversation IS NULL OR conversation = :conversation)"
-_LIST = f"{_ANSWERS}{_IN_CONVERSATION} ORDER BY seq DESC LIMIT :limit"
-_LIST_WITH_CHUNKS = (
+_IN_CONVERSATION = f"{_NARROWED} AND conversation = :conversation"  # by an index of its own
+_LIST = f"{_ANSWERS}{_NARROWED} ORDER BY seq DESC LIMIT :limit"
+_LIST_WITH_CHUNKS = f"{_ANSWERS}{_NARROWED} UNION ALL {_CHUNKS}{_NARROWED} ORDER BY seq DESC, part LIMIT :limit"
+_LIST_OF = f"{_ANSWERS}{_IN_CONVERSATION} ORDER BY seq DESC LIMIT :limit"
+_LIST_OF_WITH_CHUNKS = (
     f"{_ANSWERS}{_IN_CONVERSATION} UNION ALL {_CHUNKS}{_IN_CONVERSATION} ORDER BY seq DESC, part LIMIT :limit"
 )
 
 
 def list_rows(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:list`: newest first, an answer before its chunks."""
-    rows = tx.db.execute(
-        _LIST_WITH_CHUNKS if args["includeChunks"] else _LIST, {**filters(args), "limit": args["limit"]}
-    )
-    return [row_of(tx, row, HEAD_LENGTH) for row in rows.fetchall()]
+    if "conversationId" in args:
+        statement = _LIST_OF_WITH_CHUNKS if args["includeChunks"] else _LIST_OF
+    else:
+        statement = _LIST_WITH_CHUNKS if args["includeChunks"] else _LIST
+    return _rows(tx, statement, {**filters(args), "limit": args["limit"]})
 
 
 def count(tx: Transaction, args: dict[str, Any]) -> int:

@@ -1,4 +1,5 @@
-"""`memories:around`: the turns around a memory, by position, against a list that is cut by hand."""
+"""`memories:around`: the turns around a memory, by position, against a list that is cut by hand. And how a
+conversation is read."""
 
 from __future__ import annotations
 
@@ -55,11 +56,11 @@ async def test_the_turns_around_are_a_slice_of_the_conversation(
 async def test_the_index_of_conversations_finds_them(tmp_path: Path, make_store: Any) -> None:
     store = make_store(tmp_path / "memory.db")
     await store.exchange("q", "a", "st")
-    for statement in (memories._TURNS_BEFORE, memories._TURNS_AFTER):
+    for statement in (memories._TURNS_BEFORE, memories._TURNS_AFTER, memories._LIST_OF):
         plain = statement.replace(":space", "'s'").replace(":conversation", "'c'").replace(":seq", "5")
-        for name in (":partial", ":user", ":turns"):
+        for name in (":partial", ":user", ":source", ":turns", ":limit"):
             plain = plain.replace(name, "1")
         plan = [row[3] for row in store.sql(f"EXPLAIN QUERY PLAN {plain}")]
-        assert any("memories_by_conversation (space=? AND conversation=? AND seq" in step for step in plan), plan
+        assert any("memories_by_conversation (space=? AND conversation=?" in step for step in plan), plan
         assert not any("TEMP B-TREE" in step for step in plan), plan
     await store.backend.close()
