@@ -41,6 +41,7 @@ __all__ = [
     "one_of",
     "optional",
     "seconds",
+    "share",
     "shown",
     "stream",
     "token",
@@ -235,6 +236,13 @@ def importance(field: str, value: object) -> int | float:
     """0 to 100."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
         raise InvalidArgument(field, shown(value), "a number from 0 to 100")
+    return value
+
+
+def share(field: str, value: object) -> int | float:
+    """0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidArgument(field, shown(value), "a number from 0 to 1")
     return value
 
 

@@ -94,7 +94,12 @@ def _accepted(kind: types.Type) -> list[Any]:
         case types.Integer(least, most):
             return [least, float(least + 1), min(most, _EXACT)]
         case types.Number(least, most):
-            return [0 if least is None else least, 1e300 if most is None else most, 0.5, 7]
+            return [
+                0 if least is None else least,
+                1e300 if most is None else most,
+                0.5,
+                7 if most is None or most >= 7 else 1,
+            ]
         case types.OneOf(values):
             return list(values)
         case types.Flag():

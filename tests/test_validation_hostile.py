@@ -504,6 +504,13 @@ ACCEPTED: Mapping[str, set[str]] = {
     "StreamingOptions.retry_delay": ZERO,
     "StreamingOptions.max_retry_after": ZERO,
     "SearchOptions.min_importance": ZERO,
+    **{
+        f"SearchOptions.{time}_{side}": ZERO
+        for time in ("created", "updated", "source")
+        for side in ("after", "before")
+    },
+    "SearchOptions.min_score": ZERO,
+    "SearchOptions.offset": ZERO,
     "RecallOptions.min_importance": ZERO,
     "RecallOptions.turns": ZERO,
     "RecallOptions.newest": ZERO,

@@ -305,16 +305,22 @@ class MemoryAPI:
         )
 
     async def search(
-        self, memory_space_id: str, query: str, options: SearchOptions | Mapping[str, Any] | None = None
+        self,
+        memory_space_id: str,
+        query: str,
+        options: SearchOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
     ) -> _Memories:
-        """The memories that match `query`, best first, each with a `score`.  The words may be in any script.
+        """The memories that match `query`, best first, each with a `score` between 0 and 1.
 
-        For an answer stored in chunks, the chunks are found; their `chunk_metadata` names the answer.  At most
-        `options.limit` (20) are returned.  `content` is at most the first 65,536 code points, and `content_length` the
-        true length.
+        `options` are a `SearchOptions`, a mapping of its fields, or keywords, and may be mixed.  The words may be in
+        any script.  A memory also counts for what is said around it in its conversation, and may be found for that
+        alone; `neighbours=False` searches each memory by itself.  For an answer stored in chunks, the chunks are found;
+        their `chunk_metadata` names the answer.  At most `limit` (20) are returned.  `content` is at most the first
+        65,536 code points, and `content_length` the true length.
         """
         check.any_text("query", query)
-        space, narrowed = ids(memory_space_id=memory_space_id), parse(SearchOptions, options).keywords()
+        space, narrowed = ids(memory_space_id=memory_space_id), parse(SearchOptions, options, **keywords).keywords()
         rows = await Memories(self._backend).search(**space, query=query, **narrowed)
         return [MemoryEntry.from_row(row) for row in rows]
 

@@ -16,6 +16,7 @@ from cortex_rx.models.hooks import (
 )
 from cortex_rx.models.options import (
     STREAMING_OPTIONS,
+    ContentType,
     ConversationFilter,
     ConversationType,
     ExtractContent,
@@ -59,7 +60,6 @@ from cortex_rx.models.results import (
     StoredConversation,
 )
 from cortex_rx.models.store_input import (
-    ContentType,
     ConversationRef,
     ImmutableRef,
     MemorySource,

@@ -7,11 +7,11 @@ None means the default.  Times are milliseconds, lengths code points.
 
     >>> parse(SearchOptions, {"minImportance": 60, "tags": ["billing"]}).keywords()
     {'tags': ['billing'], 'min_importance': 60, 'limit': 20}
-    >>> parse(SearchOptions, {"minImportence": 60})
+    >>> parse(MemoryFilter, {"userIt": "ada"})
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: SearchOptions: got 'minImportence'; accepted: min_importance (the closest), or one
-    of user_id, tags, source_type, min_importance, limit, include_partial
+    cortex_rx.errors.InvalidArgument: MemoryFilter: got 'userIt'; accepted: user_id (the closest), or one
+    of user_id, source_type, conversation_id, limit, include_partial, include_chunks
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from cortex_rx.models.turn import TURN_CHECKS, Turn
 
 __all__ = [
     "STREAMING_OPTIONS",
+    "ContentType",
     "ConversationFilter",
     "ConversationType",
     "ExtractContent",
@@ -53,6 +54,8 @@ __all__ = [
 
 SourceType: TypeAlias = Literal["conversation", "system", "tool", "a2a", "fact-extraction"]
 """Where a memory comes from."""
+ContentType: TypeAlias = Literal["raw", "summarized", "fact"]
+"""What a content is: a text as it was, a summary, or a fact."""
 ConversationType: TypeAlias = Literal["user-agent", "agent-agent"]
 """Who takes part in a conversation."""
 FailureStrategy: TypeAlias = Literal["store-partial", "rollback", "retry", "best-effort"]
@@ -92,6 +95,7 @@ _Tags = Annotated[tuple[str, ...], Accepts(check.names)]
 _Flag = Annotated[bool, Accepts(check.flag)]
 _Limit = Annotated[int, Accepts(check.whole(1, _MOST))]
 _OptionalLimit = Annotated[int | None, Accepts(check.optional(check.whole(1, _MOST)))]
+_Time = Annotated[int | None, Accepts(check.optional(check.whole(0, _MOST)))]
 _Source = Annotated[SourceType | None, Accepts(check.optional(check.one_of(*get_args(SourceType))))]
 
 
@@ -369,9 +373,10 @@ _FILTER = "this version's search has no such filter"
 
 
 class SearchOptions(Options):
-    """The filters of a memory search.  All filters apply before the limit.
+    """The filters and the ranking of a memory search.  All filters apply before the limit.
 
-    Cortex's options that this version's search lacks are refused by name.
+    Times are epoch milliseconds: "after" is at this time or later, "before" is earlier.  Cortex's options that this
+    version's search lacks are refused by name.
 
     >>> SearchOptions(user_id="ada", limit=5).keywords()
     {'user_id': 'ada', 'limit': 5}
@@ -380,28 +385,50 @@ class SearchOptions(Options):
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
         **dict.fromkeys(
             [
-                *("embedding", "participant_id", "importance", "created_before", "created_after", "updated_before"),
-                *("updated_after", "last_accessed_before", "last_accessed_after", "access_count", "version"),
-                *("content_type", "min_score", "sort_by"),
+                *("embedding", "participant_id", "importance", "last_accessed_before", "last_accessed_after"),
+                *("access_count", "version", "sort_by"),
             ],
             ((None,), _FILTER),
         ),
         **dict.fromkeys(["boost_importance", "boost_recent", "boost_popular", "enrich_conversation"], (_NONE, _FILTER)),
-        "offset": ((None, 0), _FILTER),
-        "tag_match": ((None, "any"), "a memory with any of the tags is found"),
         "sort_order": ((None, "desc"), "the best match comes first"),
         "strategy": ((None, "auto", "keyword"), "this version searches by words"),
     }
 
     user_id: _OptionalName = None
     tags: _Tags = ()
-    """Any of these."""
+    tag_match: Annotated[Literal["any", "all"], Accepts(check.one_of("any", "all"))] = "any"
+    """Whether a memory must have any of the tags, or all."""
     source_type: _Source = None
+    content_type: Annotated[ContentType | None, Accepts(check.optional(check.one_of(*get_args(ContentType))))] = None
     min_importance: Annotated[int | float | None, _IMPORTANCE] = None
     """0 to 100."""
+    conversation_id: _OptionalName = None
+    created_after: _Time = None
+    created_before: _Time = None
+    updated_after: _Time = None
+    updated_before: _Time = None
+    source_after: _Time = None
+    """When it was said."""
+    source_before: _Time = None
+    neighbours: _Flag = True
+    """Whether a memory also counts for what is said around it in its conversation."""
+    min_score: Annotated[float | None, Accepts(check.optional(check.share))] = None
+    """0 to 1."""
     limit: _Limit = 20
+    offset: Annotated[int, Accepts(check.whole())] = 0
+    """How many of the best to leave out: those of the pages before."""
     include_partial: _Flag = False
     """Also find answers that still stream."""
+
+    def keywords(self) -> dict[str, Any]:
+        """The options as keywords of a typed call, without those that have their default, but for the limit."""
+        values = {
+            name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if name == "limit" or getattr(self, name) != field.default
+        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 class MemoryFilter(Options):

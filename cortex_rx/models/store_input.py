@@ -19,11 +19,10 @@ from cortex_rx import validation as check
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, parse
-from cortex_rx.models.options import SourceType
+from cortex_rx.models.options import ContentType, SourceType
 from cortex_rx.models.spelling import to_camel
 
 __all__ = [
-    "ContentType",
     "ConversationRef",
     "ImmutableRef",
     "MemorySource",
@@ -32,8 +31,6 @@ __all__ = [
     "StoreMemoryInput",
 ]
 
-ContentType: TypeAlias = Literal["raw", "summarized", "fact"]
-"""What a content is: a text as it was, a summary, or a fact."""
 MessageRole: TypeAlias = Literal["user", "agent", "system"]
 """Who said it."""
 

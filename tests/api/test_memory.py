@@ -38,7 +38,7 @@ async def test_what_was_remembered_is_found_with_its_score_and_all_that_belongs_
         "How do I reset it?", "Press the small lever.", importance=0, tags=["device"], agent_id="helper"
     )
     await remember("What does it weigh?", "Two kilograms.")
-    (found,) = await memory.search("support", "lever")
+    (found,) = await memory.search("support", "lever", neighbours=False)
     assert found.content == "Press the small lever." and found.content_length == len(found.content)
     assert found.score is not None and 0 < found.score <= 1
     assert (found.memory_id, found.importance, found.tags) == (stored["memories"][1]["memoryId"], 0, ("device",))
@@ -52,7 +52,7 @@ async def test_a_search_gives_the_best_first_and_filters_before_it_limits(memory
     for number in range(5):
         await remember(f"Question {number}?", f"The lamp is number {number}.", user_id="bob", user_name="Bob")
     await remember("And the red lamp?", "The red lamp is upstairs.", tags=["red"], importance=90)
-    best = await memory.search("support", "red lamp")
+    best = await memory.search("support", "red lamp", neighbours=False)
     assert contents(best)[:2] in (
         ["And the red lamp?", "The red lamp is upstairs."],
         ["The red lamp is upstairs.", "And the red lamp?"],
@@ -60,6 +60,9 @@ async def test_a_search_gives_the_best_first_and_filters_before_it_limits(memory
     scores = [entry.score for entry in best]
     assert len(scores) == 7 and scores == sorted(scores, reverse=True)
     assert len(await memory.search("support", "lamp", {"limit": 3})) == 3
+    assert len(await memory.search("support", "lamp", {"offset": 3}, limit=4)) == 4  # keywords beside the options
+    around = await memory.search("support", "red lamp")
+    assert set(contents(best)) < set(contents(around)) and "Question 0?" in contents(around)
     only = {"The red lamp is upstairs.", "And the red lamp?"}
     for options in (
         SearchOptions(user_id="ada", limit=2),
@@ -78,7 +81,7 @@ async def test_any_string_is_a_query(memory: Any, remember: Any, query: str) -> 
     text = f"It says: {query}."
     await remember("Well?", text)
     words = any(letter.isalnum() or not letter.isascii() for letter in query)
-    assert contents(await memory.search("support", query)) == ([text] if words else [])
+    assert contents(await memory.search("support", query, neighbours=False)) == ([text] if words else [])
 
 
 async def test_a_memory_space_never_sees_the_memories_of_another(memory: Any, remember: Any) -> None:

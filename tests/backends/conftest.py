@@ -66,7 +66,9 @@ class Store:
         return await self.backend.query("memories:list", {"memorySpaceId": "s", **more})
 
     async def search(self, query: str, **more: Any) -> list[dict[str, Any]]:
-        return await self.backend.query("memories:search", {"memorySpaceId": "s", "query": query, **more})
+        """By the memories' own words, unless said otherwise."""
+        args = {"memorySpaceId": "s", "query": query, "neighbours": False}
+        return await self.backend.query("memories:search", {**args, **more})
 
     async def found(self, query: str, **more: Any) -> list[str]:
         return [row["content"] for row in await self.search(query, **more)]

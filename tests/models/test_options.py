@@ -388,19 +388,11 @@ def test_the_rest_of_an_exchange_is_checked_too(field: str, value: object) -> No
 THEIRS = {
     "embedding": ([0.1, 0.2], None),
     "participant_id": ("phone", None),
-    "tag_match": ("all", "any"),
     "importance": (50, None),
-    "created_before": (1, None),
-    "created_after": (1, None),
-    "updated_before": (1, None),
-    "updated_after": (1, None),
     "last_accessed_before": (1, None),
     "last_accessed_after": (1, None),
     "access_count": (1, None),
     "version": (1, None),
-    "content_type": ("raw", None),
-    "offset": (10, None),
-    "min_score": (0.5, None),
     "sort_by": ("createdAt", None),
     "sort_order": ("asc", "desc"),
     "strategy": ("semantic", None),
@@ -421,14 +413,43 @@ def test_a_search_option_of_cortex_that_ours_lacks_is_refused_by_name(name: str)
 
 def test_keywords_are_what_a_typed_call_takes() -> None:
     everything = SearchOptions(
-        user_id="ada", tags=("a", "b"), source_type="tool", min_importance=0, limit=1, include_partial=True
+        user_id="ada",
+        tags=("a", "b"),
+        tag_match="all",
+        source_type="tool",
+        content_type="fact",
+        min_importance=0,
+        conversation_id="c",
+        created_after=0,
+        created_before=2,
+        updated_after=3,
+        updated_before=4,
+        source_after=5,
+        source_before=6,
+        neighbours=False,
+        min_score=0,
+        limit=1,
+        offset=7,
+        include_partial=True,
     )
     assert everything.keywords() == {
         "user_id": "ada",
         "tags": ["a", "b"],
+        "tag_match": "all",
         "source_type": "tool",
+        "content_type": "fact",
         "min_importance": 0,
+        "conversation_id": "c",
+        "created_after": 0,
+        "created_before": 2,
+        "updated_after": 3,
+        "updated_before": 4,
+        "source_after": 5,
+        "source_before": 6,
+        "neighbours": False,
+        "min_score": 0,
         "limit": 1,
+        "offset": 7,
         "include_partial": True,
     }
     assert SearchOptions().keywords() == {"limit": 20}
@@ -441,6 +462,12 @@ def test_keywords_are_what_a_typed_call_takes() -> None:
     [
         (lambda: SearchOptions(source_type="mail"), "source_type"),  # type: ignore[arg-type]
         (lambda: SearchOptions(min_importance=-1), "min_importance"),
+        (lambda: SearchOptions(tag_match="none"), "tag_match"),  # type: ignore[arg-type]
+        (lambda: SearchOptions(content_type="poem"), "content_type"),  # type: ignore[arg-type]
+        (lambda: SearchOptions(min_score=1.1), "min_score"),
+        (lambda: SearchOptions(offset=-1), "offset"),
+        (lambda: SearchOptions(created_after=-1), "created_after"),
+        (lambda: SearchOptions(source_before=0.5), "source_before"),  # type: ignore[arg-type]
         (lambda: SearchOptions(user_id=""), "user_id"),
         (lambda: MemoryFilter(limit=0), "limit"),
         (lambda: ConversationFilter(type="group"), "type"),  # type: ignore[arg-type]

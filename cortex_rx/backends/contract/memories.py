@@ -146,20 +146,43 @@ found by its own id.""",
                     query=TEXT,
                     userId=Optional(ID),
                     tags=Optional(ListOf(TEXT)),
+                    tagMatch=Optional(OneOf(("any", "all")), "any"),
                     sourceType=Optional(ID),
+                    contentType=Optional(ID),
                     minImportance=Optional(Number()),
+                    conversationId=Optional(ID),
+                    createdAfter=Optional(TIME),
+                    createdBefore=Optional(TIME),
+                    updatedAfter=Optional(TIME),
+                    updatedBefore=Optional(TIME),
+                    sourceAfter=Optional(TIME),
+                    sourceBefore=Optional(TIME),
+                    neighbours=Optional(Flag(), True),
+                    minScore=Optional(Number(0, 1)),
                     limit=Optional(COUNT, 20),
+                    offset=Optional(OFFSET, 0),
                     includePartial=_HIDDEN,
                 )
             ),
             ListOf(_FOUND),
-            """Memories that have words of the query, best first; with `tags` only those that have any of the tags.
+            """Memories that have words of the query, best first, without the first `offset` of them.
+
+`tags`: only those that have any of the tags, or all with `tagMatch` "all". The times: `created`, `updated`, and
+`source` for the time when it was said (`sourceTimestamp`); "after" is at this time or later, "before" is earlier.
+`minScore`: only those with at least this score.
 
 Any string is a query. Case and accents of a word do not matter. A word with a sign in it (`don't`, `node.js`) is a
 phrase; so are adjacent characters of a script that puts no spaces between words. `C++` and `C#` are words. A memory
-that has one of the words is found, once; memories with more of the words come first. `_score` is between 0 and 1. The
-first 64 different words count. A query without a word finds nothing. What is stored in another memory space has no
-influence on what is found, its order and its scores.
+that has one of the words is found, once. A rare word counts more than a frequent one, and more in a short memory than
+in a long one (BM25). The first 64 different words count. A query without a word finds nothing. What is stored in
+another memory space has no influence on what is found, its order and its scores.
+
+With `neighbours` a memory also counts for what is said around it, since a turn is answered by the turns before and
+after it: the score takes in that of the best of the nearest memories of its conversation. A memory without any of the
+words may be found so. The chunks of an answer stand in its place, and are neighbours of each other by their order.
+Memories that are left out by `userId`, and partial ones, are no neighbours; the other filters only narrow what is
+returned. `_score` is between 0 and 1: the share of what a perfect match would get. Of equal memories the newest comes
+first.
 
 An answer in chunks is found only through its chunks, each at its own rank. A word or phrase that the end of a chunk
 cuts is found in the next chunk.""",

@@ -154,8 +154,9 @@ class Bench:
         return found
 
     async def found(self, query: str, **more: Any) -> list[str]:
-        """`memories:search`; the contents"""
-        return [row["content"] for row in await self.ask("memories:search", query=query, **more)]
+        """`memories:search`, by the memories' own words unless said otherwise; the contents"""
+        args = {"query": query, "neighbours": False, **more}
+        return [row["content"] for row in await self.ask("memories:search", **args)]
 
     async def messages(self, conversation: str = "c", **more: Any) -> list[Row]:
         """The messages of a conversation; none if it is not there."""

@@ -75,23 +75,59 @@ class Memories:
         query: str,
         user_id: str | None = None,
         tags: builtins.list[str] | None = None,
+        tag_match: Literal["any", "all"] | None = None,
         source_type: str | None = None,
+        content_type: str | None = None,
         min_importance: float | None = None,
+        conversation_id: str | None = None,
+        created_after: int | None = None,
+        created_before: int | None = None,
+        updated_after: int | None = None,
+        updated_before: int | None = None,
+        source_after: int | None = None,
+        source_before: int | None = None,
+        neighbours: bool | None = None,
+        min_score: float | None = None,
         limit: int | None = None,
+        offset: int | None = None,
         include_partial: bool | None = None,
     ) -> Call[builtins.list[FoundMemory]]:
-        """Memories that have words of the query, best first; with `tags` only those that have any of the tags."""
+        """Memories that have words of the query, best first, without the first `offset` of them."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "query": query}
         if user_id is not None:
             args["userId"] = user_id
         if tags is not None:
             args["tags"] = tags
+        if tag_match is not None:
+            args["tagMatch"] = tag_match
         if source_type is not None:
             args["sourceType"] = source_type
+        if content_type is not None:
+            args["contentType"] = content_type
         if min_importance is not None:
             args["minImportance"] = min_importance
+        if conversation_id is not None:
+            args["conversationId"] = conversation_id
+        if created_after is not None:
+            args["createdAfter"] = created_after
+        if created_before is not None:
+            args["createdBefore"] = created_before
+        if updated_after is not None:
+            args["updatedAfter"] = updated_after
+        if updated_before is not None:
+            args["updatedBefore"] = updated_before
+        if source_after is not None:
+            args["sourceAfter"] = source_after
+        if source_before is not None:
+            args["sourceBefore"] = source_before
+        if neighbours is not None:
+            args["neighbours"] = neighbours
+        if min_score is not None:
+            args["minScore"] = min_score
         if limit is not None:
             args["limit"] = limit
+        if offset is not None:
+            args["offset"] = offset
         if include_partial is not None:
             args["includePartial"] = include_partial
         return Call(self._backend.query, "memories:search", args)

@@ -14,6 +14,7 @@ from cortex_rx.errors import IdempotencyConflict, InvalidArgument, MemoryNotFoun
 
 __all__ = [
     "around",
+    "at",
     "count",
     "delete",
     "filters",
@@ -168,6 +169,15 @@ def around(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _rows(tx: Transaction, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
     return [row_of(tx, row, HEAD_LENGTH) for row in tx.db.execute(statement, values).fetchall()]
+
+
+def at(tx: Transaction, seq: int, part: int) -> dict[str, Any]:
+    """The memory of this number, or this chunk of it (-1: not a chunk), with cut content."""
+    if part < 0:
+        row = tx.db.execute(f"{_ANSWERS} WHERE memories.seq = ?", (seq,)).fetchone()
+    else:
+        row = tx.db.execute(f"{_CHUNKS} WHERE memories.seq = ? AND part = ?", (seq, part)).fetchone()
+    return row_of(tx, row, HEAD_LENGTH)
 
 
 def filters(args: dict[str, Any]) -> dict[str, Any]:

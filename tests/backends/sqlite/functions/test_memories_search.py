@@ -330,5 +330,7 @@ async def test_whole_numbers_may_come_as_floats(store: Any) -> None:
 async def test_an_unknown_function_is_named_with_those_there_are(store: Any) -> None:
     with pytest.raises(UnknownFunction, match="no query 'streams:begin'; there are: streams:get"):
         await store.backend.query("streams:begin", {})
-    with pytest.raises(UnknownFunction, match="no mutation 'memories:store'; there are: memories:deleteMemory"):
-        await store.backend.mutation("memories:store", {})
+    with pytest.raises(
+        UnknownFunction, match="no mutation 'memories:keep'; there are: memories:store, memories:deleteMemory"
+    ):
+        await store.backend.mutation("memories:keep", {})
