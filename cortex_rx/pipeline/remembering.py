@@ -141,8 +141,11 @@ def _embedder(
     given: RememberStreamParams | ResumeStreamParams | RememberParams, default: Embedder | None
 ) -> Embedder | None:
     """The embedder that the parameters say, else the default one."""
-    check.optional(check.instance(Embedder, "an Embedder"))("embedder", default)
-    return as_embedder(given.generate_embedding, given.embedding_model) or default
+    if default is not None:
+        check.instance(Embedder, "an Embedder")("embedder", default)
+    if given.generate_embedding is None and given.embedding_model is None:
+        return default
+    return as_embedder(given.generate_embedding, given.embedding_model)
 
 
 async def remember(

@@ -312,6 +312,8 @@ async def a_store_is_moved_to_another_model(b: Bench) -> None:
         b.same(await b.do("memories:embed", model=model, vectors=vectors), stored, "the same again")
         page = await b.ask("memories:unembedded", model=model, limit=1, after=page["next"])
     b.same((contents, left >= len(contents)), (["one", _WHOLE["content"], "other"], True), "what had no embedding")
+    there = await b.rows()
+    key = {name: there[0][name] for name in ("memorySpaceId", "memoryId", "updatedAt")}
     call = b.do("memories:embed", model="a third", vectors=[{**key, "embedding": [1.0, 2.0]}])
     await b.refused(EmbeddingMismatch, call, "embeddings of a third model")
     state = await b.do("memories:reembed", model=model, dimension=2)
