@@ -291,21 +291,34 @@ class _Stretch:
         group = conversation[self.starts]
         self.group: Any = np.where(group < 0, -1 - np.arange(len(group)), group)  # without a conversation: its own
         self.peaks: Floats = np.maximum.reduceat(own, self.starts) if len(rows) else own
-        self.beside: Floats = self._near_units()[self.unit]
+        self.beside: Floats = self._near_units()
+        around = np.maximum(self._best_ahead(self.peaks, self.group), self._best_ahead(*self._reversed())[::-1])
         if len(self.starts) < len(rows):
+            self.beside, around = self.beside[self.unit], around[self.unit]
             np.maximum(self.beside, self._near_siblings(), out=self.beside)
-        around = self._best_around()[self.unit]
-        scores: Any = kernel.whole(own, self.beside, around)
+        scores = kernel.whole(own, self.beside, around)
         self.scores: Floats = np.where((own > 0) | (self.beside > 0), scores, 0).astype(np.float32)
 
     def _near_units(self) -> Floats:
         """What the best neighbour of each unit gives."""
         best = np.zeros_like(self.peaks)
         for distance, weight in enumerate(self.kernel.near[: max(len(best) - 1, 0)], 1):
-            given = np.float32(weight) * self.peaks
-            same = self.group[distance:] == self.group[:-distance]
-            np.maximum(best[distance:], given[:-distance], out=best[distance:], where=same)
-            np.maximum(best[:-distance], given[distance:], out=best[:-distance], where=same)
+            given = np.float32(weight) * (self.group[distance:] == self.group[:-distance])
+            np.maximum(best[distance:], given * self.peaks[:-distance], out=best[distance:])
+            np.maximum(best[:-distance], given * self.peaks[distance:], out=best[:-distance])
+        return best
+
+    def _reversed(self) -> tuple[Floats, Any]:
+        return self.peaks[::-1], self.group[::-1]
+
+    def _best_ahead(self, peaks: Floats, group: Any) -> Floats:
+        """The best score from each unit up to `span` positions ahead. Each step looks at up to twice as many."""
+        best, reach = peaks, 1
+        while reach <= self.kernel.span and reach < len(peaks):
+            step = min(reach, self.kernel.span + 1 - reach)
+            longer = best.copy()
+            np.maximum(longer[:-step], best[step:] * (group[step:] == group[:-step]), out=longer[:-step])
+            best, reach = longer, reach + step
         return best
 
     def _near_siblings(self) -> Floats:
@@ -318,28 +331,6 @@ class _Stretch:
             np.maximum(best[step:], weight * self.own[:-step], out=best[step:])
             np.maximum(best[:-step], weight * self.own[step:], out=best[:-step])
         return best
-
-    def _best_around(self) -> Floats:
-        """The best score within `span` positions of each unit, its own included."""
-        span, count = self.kernel.span, len(self.peaks)
-        if not span or not count:
-            return self.peaks
-        at = np.arange(count)
-        begins = np.flatnonzero(np.concatenate([[True], self.group[1:] != self.group[:-1]]))
-        which = np.searchsorted(begins, at, side="right") - 1
-        first = np.maximum(at - span, begins[which])
-        last = np.minimum(at + span, np.append(begins[1:], count)[which] - 1)
-        # best[k][i]: the best of 2**k positions from i on. Two such runs cover any range.
-        best = [self.peaks]
-        while 2 << (len(best) - 1) <= 2 * span + 1:
-            step = 1 << (len(best) - 1)
-            longer = best[-1].copy()
-            np.maximum(longer[:-step], longer[step:], out=longer[:-step])
-            best.append(longer)
-        power = np.frexp(last - first + 1)[1] - 1
-        table = np.stack(best)
-        found: Floats = np.maximum(table[power, first], table[power, last + 1 - (1 << power)])
-        return found
 
     def neighbour(self, position: int) -> tuple[int, int] | None:
         """The position of the row that gives most to another one, and its distance; None if none gives anything."""
