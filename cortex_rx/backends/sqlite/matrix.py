@@ -15,14 +15,15 @@ import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from cortex_rx.backends.sqlite.ranking import Kernel
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["Arm", "Kernel", "Neighbour", "SpaceMatrix", "Why", "unit_row", "unit_rows"]
+__all__ = ["Arm", "Neighbour", "SpaceMatrix", "Why", "unit_row", "unit_rows"]
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -66,20 +67,6 @@ _BOUNDS = (
     ("sourceBefore", "said", True),
 )
 _EQUAL = (("conversationId", "conversation"), ("sourceType", "source"), ("contentType", "content"))
-
-
-class Kernel(Protocol):
-    """What the memories around one count: `near` by distance, and the best within `span` positions `around`."""
-
-    @property
-    def near(self) -> tuple[float, ...]: ...
-    @property
-    def around(self) -> float: ...
-    @property
-    def span(self) -> int: ...
-    def whole(self, own: Any, near: Any, around: Any) -> Any:
-        """The score: `near` is weighted already, `around` is the best score itself. Of numbers or of arrays."""
-        ...
 
 
 def unit_rows(given: npt.NDArray[np.float64]) -> Floats:
@@ -296,7 +283,8 @@ class _Stretch:
         if len(self.starts) < len(rows):
             self.beside, around = self.beside[self.unit], around[self.unit]
             np.maximum(self.beside, self._near_siblings(), out=self.beside)
-        scores = kernel.whole(own, self.beside, around)
+        whole: Any = kernel.whole  # of arrays as of numbers: it only adds, multiplies and divides
+        scores = whole(own, self.beside, around)
         self.scores: Floats = np.where((own > 0) | (self.beside > 0), scores, 0).astype(np.float32)
 
     def _near_units(self) -> Floats:

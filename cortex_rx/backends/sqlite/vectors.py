@@ -17,7 +17,8 @@ from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import EmbeddingMismatch, MissingExtra
 
 if TYPE_CHECKING:
-    from cortex_rx.backends.sqlite.matrix import Arm, Kernel, SpaceMatrix
+    from cortex_rx.backends.sqlite.matrix import Arm, SpaceMatrix
+    from cortex_rx.backends.sqlite.ranking import Kernel
 
 __all__ = ["WHOLE", "MatrixCache", "add", "arm", "embedder_for", "of", "replace"]
 

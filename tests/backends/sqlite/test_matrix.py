@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +18,13 @@ from hypothesis import strategies as st
 
 from cortex_rx.backends.sqlite import matrix, text_store, vectors
 from cortex_rx.backends.sqlite.matrix import SpaceMatrix
+from cortex_rx.backends.sqlite.ranking import ALONE, TALK, Kernel
 from cortex_rx.errors import EmbeddingMismatch, InvalidArgument
 
-
-@dataclass(frozen=True)
-class Weights:
-    """A kernel, by its definition."""
-
-    near: tuple[float, ...]
-    around: float
-    span: int
-
-    @property
-    def first(self) -> float:
-        return self.near[0] if self.near else 0.0
-
-    def whole(self, own: Any, near: Any, around: Any) -> Any:
-        return (own + near + self.around * around) / (1 + self.first + self.around)
+NEAR = Kernel((0.5, 0.3), 0.4, 2)
 
 
-NEAR, ALONE = Weights((0.5, 0.3), 0.4, 2), Weights((), 0.0, 0)
-TALK = Weights((0.7, 0.49, 0.343, 0.24, 0.168), 0.2, 20)
-
-
-async def arm(store: Any, vector: list[float], kernel: Weights = NEAR, space: str = "s", **args: Any) -> Any:
+async def arm(store: Any, vector: list[float], kernel: Kernel = NEAR, space: str = "s", **args: Any) -> Any:
     """What a vector finds, in a transaction of its own. None if there is nothing to search."""
 
     def read(db: Any) -> Any:
@@ -91,7 +73,7 @@ def matches(row: dict[str, Any], args: dict[str, Any]) -> bool:
     )
 
 
-async def brute(store: Any, query: list[float], kernel: Weights, args: dict[str, Any]) -> dict[tuple[int, int], float]:
+async def brute(store: Any, query: list[float], kernel: Kernel, args: dict[str, Any]) -> dict[tuple[int, int], float]:
     """The scores of all places that are found, from the rows of the contract."""
     numbers = dict(store.sql("SELECT id, seq FROM memories"))
     rows: dict[tuple[int, int], dict[str, Any]] = {}
@@ -200,7 +182,7 @@ def law(make_store: Any, steps: Any, searches: Any) -> None:
         for store in stores:
             await store.backend.close()
 
-    async def check(store: Any, query: list[float], args: dict[str, Any], kernel: Weights) -> None:
+    async def check(store: Any, query: list[float], args: dict[str, Any], kernel: Kernel) -> None:
         want = await brute(store, query, kernel, args)
         found = await arm(store, query, kernel, **args)
         if found is None:
@@ -224,7 +206,7 @@ def law(make_store: Any, steps: Any, searches: Any) -> None:
         asyncio.run(main(Path(folder) / "memory.db"))
 
 
-def check_why(found: Any, place: tuple[int, int], kernel: Weights, want: dict[tuple[int, int], float]) -> None:
+def check_why(found: Any, place: tuple[int, int], kernel: Kernel, want: dict[tuple[int, int], float]) -> None:
     """The parts of a score, and that the neighbour that is named gives its share."""
     why = found.why(*place)
     total = 1 + kernel.first + kernel.around
