@@ -63,6 +63,7 @@ def when(milliseconds: float) -> str:
     ('2025-11-24 16:00 UTC', '')
     """
     try:
-        return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+        at = datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
+        return f"{at.isoformat(' ', 'minutes')} UTC"
     except (ValueError, OverflowError, OSError):
         return ""

@@ -165,12 +165,13 @@ def bare_frame(sections: Iterable[Section]) -> str:
     return "\n".join((HEAD, *(f"\n{_TITLES[section]}" for section in sections), "", END))
 
 
-def lines_of(number: int, item: ContextItem) -> list[str]:
-    """The lines of one item in the frame."""
+def lines_of(number: int, item: ContextItem, text: str | None = None) -> list[str]:
+    """The lines of one item in the frame, as it is or with another text."""
+    text = item.text if text is None else text
     lines = [] if item.continues else [""]
-    lines += [f"[{number}] {_about(item)}", quote(item.text)]
-    if item.cut:
-        shown = f"{len(item.text):,}" if item.start else f"the first {len(item.text):,}"
+    lines += [f"[{number}] {_about(item)}", quote(text)]
+    if item.start + len(text) < item.length:
+        shown = f"{len(text):,}" if item.start else f"the first {len(text):,}"
         lines.append(f"(only {shown} of {item.length:,} characters)")
     return lines
 

@@ -13,7 +13,7 @@ __all__ = ["Budget", "counter", "cut_at_word", "estimate_tokens"]
 SHARE = 0.5
 """How much of the budget one text may take while others wait."""
 LEAST = 40
-"""The fewest code points that a text is cut to. Less of it says nothing."""
+"""The fewest code points that a text is cut to, but for a part of a word. Less of it says nothing."""
 LONGEST = 8
 """The most code points of one text that are shown for each token of the budget: few tokens are longer."""
 
@@ -105,19 +105,20 @@ class Budget:
         """The item, cut to what fits into `room`, and what it takes. None if that is too little."""
         if room <= 0:
             return None, 0
-        longest = cut_at_word(item.text, self._longest)
-        whole = item.model_copy(update={"text": longest})
-        if (cost := self._cost(whole)) <= room:
-            return whole, cost
-        least, most = 0, min(len(longest), room * (self._longest // self._most))
-        while least < most:
-            middle = (least + most + 1) // 2
-            if self._cost(item.model_copy(update={"text": cut_at_word(longest, middle)})) <= room:
-                least = middle
-            else:
-                most = middle - 1
-        cut = item.model_copy(update={"text": cut_at_word(longest, least)})
-        return (cut, self._cost(cut)) if len(cut.text) >= LEAST else (None, 0)
+        text = cut_at_word(item.text, self._longest)
+        if (cost := self._cost(item, text)) > room:
+            least, most = LEAST, min(len(text), room * (self._longest // self._most))
+            if most < least or self._cost(item, cut_at_word(text, least)) > room:
+                return None, 0
+            while least < most:
+                middle = (least + most + 1) // 2
+                if self._cost(item, cut_at_word(text, middle)) <= room:
+                    least = middle
+                else:
+                    most = middle - 1
+            text = cut_at_word(text, least)
+            cost = self._cost(item, text)
+        return (item if len(text) == len(item.text) else item.model_copy(update={"text": text})), cost
 
-    def _cost(self, item: ContextItem) -> int:
-        return self._count("\n".join(lines_of(99, item)) + "\n")
+    def _cost(self, item: ContextItem, text: str) -> int:
+        return self._count("\n".join(lines_of(99, item, text)) + "\n")
