@@ -81,6 +81,4 @@ class RecallOptions(SearchOptions):
     def for_search(self) -> dict[str, Any]:
         """The keywords of the search."""
         given = self.keywords()
-        names = [name for name in SearchOptions.model_fields if name in given and name != "conversation_id"]
-        # What stands around a memory that was found is added by `recall` itself.
-        return {name: given[name] for name in names} | {"neighbours": False}
+        return {name: given[name] for name in SearchOptions.model_fields if name in given and name != "conversation_id"}

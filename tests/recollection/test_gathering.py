@@ -40,7 +40,8 @@ class Talk:
         return begun["memoryIds"]
 
     async def recall(self, query: str, **more: Any) -> RecallResult:
-        return await recall(self.backend, "s", query, **more)
+        """Without what a search itself finds by what is said around it, unless a test asks for it."""
+        return await recall(self.backend, "s", query, **{"neighbours": False, **more})
 
 
 @asynccontextmanager
@@ -90,6 +91,18 @@ async def test_what_is_found_what_stands_around_it_and_the_newest_turns(talk: Ta
     assert result.left_out == () and result.facts == ()
     centre = result.memories[0].memory.memory_id
     assert {reason.of for one in result.memories for reason in one.reasons if reason.kind == "neighbour"} == {centre}
+
+
+async def test_a_search_by_neighbours_finds_more(talk: Talk) -> None:
+    for number in range(4):
+        await talk.exchange(f"q{number}", f"a{number}", "before")
+    await talk.exchange("the zebra?", "it runs", "before")
+    result = await talk.recall("zebra", neighbours=True)
+    kinds = {text: [kind for kind, _ in reasons] for text, reasons in why(result).items()}
+    assert texts(result)[-3:] == ["a3", "the zebra?", "it runs"]
+    assert kinds["the zebra?"][0] == "found" and {*kinds["it runs"]} == {"found", "neighbour"}
+    alone = await talk.recall("zebra", turns=0)
+    assert texts(alone) == ["the zebra?"]
 
 
 async def test_a_memory_is_there_once_with_all_its_reasons(talk: Talk) -> None:
@@ -269,7 +282,7 @@ async def test_the_client_recalls() -> None:
     async with Cortex(":memory:") as cortex:
         params = {"memory_space_id": "s", "conversation_id": "c", "user_id": "ada", "user_name": "Ada"}
         await cortex.memory.remember(**params, user_message="the zebra?", agent_response="it runs")
-        result = await cortex.memory.recall("s", "zebra", {"maxTokens": 300}, turns=0)
+        result = await cortex.memory.recall("s", "zebra", {"maxTokens": 300}, turns=0, neighbours=False)
         assert texts(result) == ["the zebra?"] and result["budget"] == 300
         assert RecallResult.model_validate_json(result.model_dump_json()) == result
 
@@ -296,7 +309,9 @@ async def test_the_laws(exchanges: list[tuple[str, str, str, bool]], most: int, 
             )
             order[conversation] += await talk.exchange(question, answer, conversation, chunks=cuts)
         newest = data.draw(st.integers(1, 5))
-        result = await talk.recall("zebra yes", conversation_id="c", newest=newest, **{unit: most})
+        neighbours = data.draw(st.booleans())
+        options: dict[str, Any] = {"conversation_id": "c", "newest": newest, "neighbours": neighbours, unit: most}
+        result = await talk.recall("zebra yes", **options)
         shown = result.format_for_llm()
         # The budget holds, for the text that a model gets.
         count = len if unit == "max_characters" else estimate_tokens
