@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from math import inf
+from math import inf, isfinite
 from re import compile as pattern
 from typing import Any, Literal, cast
 
@@ -161,6 +161,10 @@ def _embedding(field: str, value: object) -> list[float]:
     items = _items(field, value, "a list of numbers")
     if not items:
         raise InvalidArgument(field, "an empty list", "a list of at least one number")
+    if set(map(type, items)) == {float}:
+        numbers = cast("list[float]", items)
+        if all(map(isfinite, numbers)):
+            return list(numbers)  # as it nearly always is; a tenth of the time, on the caller's event loop
     return [float(number(f"{field}[{index}]", item)) for index, item in enumerate(items)]
 
 
