@@ -36,6 +36,7 @@ __all__ = [
     "Documents",
     "Index",
     "count",
+    "having_pair",
     "insert",
     "remove_documents",
     "searched",
@@ -109,6 +110,17 @@ def times(tx: Transaction, index: Index, space: int, words: str) -> dict[int, in
 def times_of_surface(tx: Transaction, index: Index, space: int, word: str) -> dict[int, int]:
     """How often a word as it stands is in the documents of a space that have it."""
     return _times(tx.db, index, surfaces_in_space(space, word))
+
+
+_PAIR = {each: f"SELECT group_concat(rowid) FROM {each.words} WHERE {each.words} MATCH ?" for each in (NEW, OLD)}  # noqa: S608
+
+
+def having_pair(tx: Transaction, index: Index, space: int, words: str) -> list[int]:
+    """The documents of a space in which these words follow each other. FTS5 finds them without a list of the places of
+    each word, which is long if one of them carries nothing."""
+    row = tx.db.execute(_PAIR[index], (f'"{in_space(space, words)}"',)).fetchone()
+    found: list[int] = json.loads(f"[{row[0] or ''}]")
+    return found
 
 
 def _times(db: sqlite3.Connection, index: Index, words: str) -> dict[int, int]:

@@ -12,10 +12,19 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 __all__ = [
+    "AFTER",
     "ALONE",
     "AROUND",
+    "BEFORE",
+    "BY_ITSELF",
+    "DECAY",
+    "IN_TALK",
     "K1",
     "NEAR",
+    "PAIR",
+    "REACH",
+    "SEEDS",
+    "SHARE",
     "SPAN",
     "SURFACE",
     "TALK",
@@ -23,6 +32,7 @@ __all__ = [
     "Kernel",
     "Key",
     "Postings",
+    "Spread",
     "key_of",
     "most",
     "part_weights",
@@ -35,11 +45,27 @@ B = 0.4
 """How much the length of a memory counts: 0 not at all, 1 in full."""
 SURFACE = 0.25
 """How much a word as it stands counts besides its stem."""
+REACH = 5
+"""Positions in a conversation, in both directions, within which memories are neighbours."""
+DECAY = 0.75
+"""What a neighbour counts of what one counts that is a position nearer."""
+BEFORE: tuple[float, ...] = tuple(0.65 * DECAY**distance for distance in range(REACH))
+"""What a term counts that is said before a memory, by distance: what answers a turn follows it."""
+AFTER: tuple[float, ...] = tuple(0.45 * DECAY**distance for distance in range(REACH))
+"""What a term counts that is said after a memory."""
+SHARE = 0.2
+"""What the best score in the conversation counts besides: a memory in a talk about the matter answers better."""
+PAIR = 0.3
+"""How much two words count that follow each other in the query and in the memory, besides the words themselves."""
+SEEDS = 100
+"""How many memories are looked at, at least, with the memories around them: those that have the best words of their
+own. 40 were enough to lose nothing."""
+
 # Weights fall with the distance, so none is above the first.
 NEAR: tuple[float, ...] = (0.7, 0.49, 0.343, 0.24, 0.168)
-"""What the score of a neighbour counts, by its distance in the conversation: 1, 2 ... positions."""
+"""Of vectors: what the score of a neighbour counts, by its distance in the conversation: 1, 2 ... positions."""
 AROUND = 0.2
-"""What the best score within `SPAN` positions counts besides: a memory in a talk about the matter answers better."""
+"""Of vectors: what the best score within `SPAN` positions counts besides."""
 SPAN = 20
 """Positions in a conversation, in both directions."""
 
@@ -94,7 +120,8 @@ def part_weights(
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What the memories around one count: `near` by distance, and the best within `span` positions `around`."""
+    """Of vectors: what the memories around one count, `near` by distance, and the best within `span` positions
+    `around`."""
 
     near: tuple[float, ...]
     around: float
@@ -105,50 +132,55 @@ class Kernel:
         """What the nearest neighbour counts."""
         return self.near[0] if self.near else 0.0
 
-    @property
-    def reach(self) -> int:
-        """The distance within which a neighbour is found by what another memory says."""
-        return len(self.near)
-
     def whole(self, own: float, near: float, around: float) -> float:
         """The score: `near` is weighted already, `around` is the best score itself."""
         return (own + near + self.around * around) / (1 + self.first + self.around)
-
-    def least(self, score: float, best: float) -> float:
-        """What a memory, or one of its neighbours, has at least of its own if it reaches `score`, where nothing has
-        more than `best`. (A little less, since sums are rounded.)"""
-        total = 1 + self.first + self.around
-        return (score * total - self.around * best) / (1 + self.first) - 1e-9
-
-    def nearest(self, scores: Sequence[float], at: int) -> tuple[float, int]:
-        """What the best neighbour of position `at` gives, and how far it is (negative: before); (0, 0) if none."""
-        best = (0.0, 0)
-        for distance, weight in enumerate(self.near, 1):
-            for place in (-distance, distance):
-                if 0 <= at + place < len(scores) and weight * scores[at + place] > best[0]:
-                    best = (weight * scores[at + place], place)
-        return best
-
-    def near_all(self, scores: Sequence[float]) -> list[float]:
-        """What the best neighbour gives, for all positions."""
-        found = [0.0] * len(scores)
-        last = len(scores) - 1
-        for at, score in enumerate(scores):
-            if score:
-                for distance, weight in enumerate(self.near, 1):
-                    given = weight * score
-                    if at >= distance and given > found[at - distance]:
-                        found[at - distance] = given
-                    if at + distance <= last and given > found[at + distance]:
-                        found[at + distance] = given
-        return found
-
-    def best_around(self, scores: Sequence[float], at: int) -> float:
-        """The best score within `span` positions, that of `at` included."""
-        return max(scores[max(at - self.span, 0) : at + self.span + 1])
 
 
 TALK = Kernel(NEAR, AROUND, SPAN)
 """With the neighbours."""
 ALONE = Kernel((), 0.0, 0)
+"""Each memory by its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What memories get from those around them for a word: `before` and `after`, by distance, the weights of those that
+    stand there; and what the best score of the conversation counts besides.
+
+    For each word a memory gets its own weight or that of the best neighbour, whichever is more. So a memory that has
+    all words of a query itself is not behind one that has half of them beside another half.
+    """
+
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    share: float
+
+    @property
+    def reach(self) -> int:
+        """The distance within which memories are neighbours."""
+        return max(len(self.before), len(self.after))
+
+    def near_all(self, weights: Sequence[float]) -> list[float]:
+        """What each position gets from its best neighbour.
+
+        >>> Spread((0.5,), (0.25,), 0.0).near_all([0.0, 8.0, 1.0])
+        [2.0, 0.25, 4.0]
+        """
+        found = [0.0] * len(weights)
+        last = len(weights) - 1
+        for at, weight in enumerate(weights):
+            if weight:
+                for distance, factor in enumerate(self.before[: last - at], 1):
+                    if (given := factor * weight) > found[at + distance]:
+                        found[at + distance] = given
+                for distance, factor in enumerate(self.after[:at], 1):
+                    if (given := factor * weight) > found[at - distance]:
+                        found[at - distance] = given
+        return found
+
+
+IN_TALK = Spread(BEFORE, AFTER, SHARE)
+"""With the neighbours."""
+BY_ITSELF = Spread((), (), 0.0)
 """Each memory by its own words."""

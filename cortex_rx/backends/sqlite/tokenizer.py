@@ -34,6 +34,7 @@ __all__ = [
     "index_words",
     "lead_of",
     "phrases",
+    "query_pairs",
     "query_terms",
     "safe_cut",
     "surfaces_in_space",
@@ -288,6 +289,31 @@ def query_terms(query: str, language: Language) -> list[Term]:
             has_surface = language.has_stems and carries and len(term) > 1 and " " not in term
             of_kind[stems] = Term(term, stems, term if has_surface else None)
     return list((found or empty).values())
+
+
+def query_pairs(query: str, language: Language) -> list[tuple[str, str]]:
+    """Two words each that follow each other in a query: as they stand, and their stems. At most `TERMS`.
+
+    One of the two carries something, unless no word does. Those that are a term of the query, or a part of one, are
+    left out.
+
+    >>> from cortex_rx.backends.sqlite.language import language_of
+    >>> query_pairs("What is the colour of her hair?", language_of("english"))
+    [('the colour', 'the colour'), ('colour of', 'colour of'), ('her hair', 'her hair')]
+    """
+    words = _tokens(fold(query))
+    stems = _stems(query, words, language)
+    carries = [language.carries(word) for word in words]
+    terms = [f" {term.stems} " for term in query_terms(query, language)]
+    found: dict[str, str] = {}
+    for at in range(len(words) - 1):
+        pair = f"{stems[at]} {stems[at + 1]}"
+        in_term = any(f" {pair} " in term for term in terms)
+        if not in_term and (carries[at] or carries[at + 1] or not any(carries)):
+            found.setdefault(pair, f"{words[at]} {words[at + 1]}")
+        if len(found) == TERMS:
+            break
+    return [(both, pair) for pair, both in found.items()]
 
 
 def _terms(folded: str) -> Iterator[str]:

@@ -16,10 +16,22 @@ from typing import Any, TypeAlias
 
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.functions import filters, memories
-from cortex_rx.backends.sqlite.index import NEW, OLD, Index, searched, times, times_of_surface
-from cortex_rx.backends.sqlite.ranking import ALONE, SURFACE, TALK, Kernel, Key, Postings, key_of, most, part_weights
+from cortex_rx.backends.sqlite.index import NEW, OLD, Index, having_pair, searched, times, times_of_surface
+from cortex_rx.backends.sqlite.ranking import (
+    BY_ITSELF,
+    IN_TALK,
+    PAIR,
+    SEEDS,
+    SURFACE,
+    Key,
+    Postings,
+    Spread,
+    key_of,
+    most,
+    part_weights,
+)
 from cortex_rx.backends.sqlite.text_store import Transaction
-from cortex_rx.backends.sqlite.tokenizer import Term, query_terms
+from cortex_rx.backends.sqlite.tokenizer import Term, query_pairs, query_terms
 
 __all__ = ["SQL_FUNCTIONS", "TextArm", "search"]
 
@@ -40,29 +52,32 @@ _COUNTS = {
     each: f"SELECT {each.docs_of_space} AS docs, {each.size_of_space} AS size FROM spaces WHERE id = ?"  # noqa: S608
     for each in _INDEXES
 }
-# head: the first memory of the conversation, which stands for it; a memory without one stands for itself.
 _FOUND = f"""
-SELECT group_concat(memories.seq), group_concat(coalesce(
-    (SELECT min(seq) FROM memories AS first INDEXED BY memories_by_conversation
-        WHERE first.space = memories.space AND first.conversation = memories.conversation
-            AND first.conversation IS NOT NULL), -seq))
-FROM json_each(:texts) CROSS JOIN memories ON memories.text = json_each.value
+SELECT group_concat(memories.seq) FROM json_each(:texts) CROSS JOIN memories ON memories.text = json_each.value
 WHERE memories.space = :space AND {filters.VISIBLE}
 """  # noqa: S608
-# The memories around some: the windows of :span memories on both sides.
+# The memories around some: the windows of :span memories on both sides. head: the first memory of the conversation,
+# which stands for it; a memory without one stands for itself.
 _WINDOWS = f"""
-SELECT group_concat(mine.seq), group_concat(memories.seq), group_concat(memories.text), group_concat(memories.chunks)
-FROM json_each(:seqs) AS wanted CROSS JOIN memories AS mine ON mine.seq = wanted.value
-CROSS JOIN memories ON memories.seq IN (
+SELECT group_concat(coalesce(head, mine)), group_concat(mine), group_concat(memories.seq), group_concat(memories.text),
+    group_concat(memories.chunks)
+FROM (
+    SELECT mine.seq AS mine, mine.conversation AS talk, (
+        SELECT min(seq) FROM memories INDEXED BY memories_by_conversation
+        WHERE memories.space = :space AND memories.conversation = mine.conversation
+            AND memories.conversation IS NOT NULL
+    ) AS head
+    FROM json_each(:seqs) AS wanted CROSS JOIN memories AS mine ON mine.seq = wanted.value
+) CROSS JOIN memories ON memories.seq IN (
     SELECT seq FROM (
         SELECT seq FROM memories INDEXED BY memories_by_conversation
-        WHERE memories.space = :space AND memories.conversation = mine.conversation AND memories.seq <= mine.seq
+        WHERE memories.space = :space AND memories.conversation = talk AND memories.seq <= mine
             AND memories.conversation IS NOT NULL AND {filters.VISIBLE} ORDER BY seq DESC LIMIT :span + 1
     ) UNION ALL SELECT seq FROM (
         SELECT seq FROM memories INDEXED BY memories_by_conversation
-        WHERE memories.space = :space AND memories.conversation = mine.conversation AND memories.seq > mine.seq
+        WHERE memories.space = :space AND memories.conversation = talk AND memories.seq > mine
             AND memories.conversation IS NOT NULL AND {filters.VISIBLE} ORDER BY seq LIMIT :span
-    ) UNION ALL SELECT mine.seq WHERE mine.conversation IS NULL
+    ) UNION ALL SELECT mine WHERE talk IS NULL
 )
 """  # noqa: S608
 _MATCHING = f"""
@@ -100,21 +115,21 @@ class _Stretch:
 
 @dataclass(frozen=True, slots=True)
 class _Sought:
-    """A word or phrase that the index is asked for: of which term, and how much it counts. `stems`: what is looked
-    for in a text that is not indexed yet."""
+    """A word or phrase that the index is asked for: of which term it is (None: two words that follow each other), and
+    how much it counts. `stems`: what is looked for in a text that is not indexed yet."""
 
-    term: int
+    term: int | None
     words: str
     stems: str
     share: float
-    is_surface: bool
+    is_surface: bool = False
 
 
 def _sought(index: Index, number: int, term: Term) -> list[_Sought]:
     """What the index has of a term."""
     if not index.has_stems:
-        return [_Sought(number, term.words, term.stems, 1.0, is_surface=False)]
-    stems = [_Sought(number, term.stems, term.stems, 1.0, is_surface=False)]
+        return [_Sought(number, term.words, term.stems, 1.0)]
+    stems = [_Sought(number, term.stems, term.stems, 1.0)]
     return (
         stems
         if term.surface is None
@@ -123,29 +138,32 @@ def _sought(index: Index, number: int, term: Term) -> list[_Sought]:
 
 
 def _times(tx: Transaction, index: Index, space: int, sought: _Sought) -> dict[int, int]:
-    """How often a word or phrase is in the documents that have it."""
+    """How often a word or phrase is in the documents that have it; two words that follow each other count once."""
+    if sought.term is None:
+        return dict.fromkeys(having_pair(tx, index, space, sought.words), 1)
     return (times_of_surface if sought.is_surface else times)(tx, index, space, sought.words)
 
 
 class TextArm:
     """What the words of a query find in a memory space, best first.
 
-    A memory's score is that of its own words and of those around it. To look up the place of each memory that has a
-    word would take too long. So they are visited by the score of their own words, best first, until none of the others
-    can be better.
+    To look up the place of each memory that has a word would take too long. So those are looked at that have the best
+    words of their own, and the memories around them: what gets much from a neighbour has a neighbour that has much.
     """
 
-    def __init__(self, tx: Transaction, args: Mapping[str, Any], kernel: Kernel) -> None:
-        self._tx, self._kernel, self._index = tx, kernel, searched(tx)
+    def __init__(self, tx: Transaction, args: Mapping[str, Any], spread: Spread) -> None:
+        self._tx, self._spread, self._index = tx, spread, searched(tx)
         self._values = filters.values(args)
         self._narrows = filters.narrows(args)
-        self._terms = query_terms(args["query"], tx.language)
-        self._gained: list[tuple[_Sought, dict[Key, float]]] = []  # what the keys get for each word or phrase
+        self._query: str = args["query"]
+        self._terms = query_terms(self._query, tx.language)
+        self._gained: dict[int, dict[Key, float]] = {}  # by term: what the keys get for it
+        self._for_pairs: dict[Key, float] = {}
         self._own: dict[Key, float] = {}
-        self._parts: dict[int, dict[int, float]] = {}  # by text: the parts that have words of the query
-        self._top = 0.0  # nothing has more of its own
-        self._scores: dict[Place, float] = {}
-        self._seen: dict[int, list[tuple[int, int]]] = {}  # by conversation: ranges of numbers
+        self._parts: dict[int, list[int]] = {}  # by text: the parts that have words of the query
+        self._found: dict[Place, float] = {}  # what was looked at: the sum of its terms
+        self._heads: dict[int, tuple[int, int]] = {}  # by memory: its conversation, and its text
+        self._best: dict[int, float] = {}  # by conversation: the best sum
         space = text_store.number_of(tx, args["memorySpaceId"])
         if self._terms and space is not None:
             self._gather(space)
@@ -154,6 +172,8 @@ class TextArm:
         """Find the documents that have the terms, and what each key gets for its own words."""
         here = self._tx.db.execute(_COUNTS[self._index], (space,)).fetchone()
         sought = [one for number, term in enumerate(self._terms) for one in _sought(self._index, number, term)]
+        pairs = query_pairs(self._query, self._tx.language)
+        sought += [_Sought(None, stems if self._index.has_stems else words, stems, PAIR) for words, stems in pairs]
         found_in = [_times(self._tx, self._index, space, one) for one in sought]
         keys: dict[int, Key] = {}
         sizes: dict[int, int] = {}
@@ -163,17 +183,20 @@ class TextArm:
         for doc, key, size in zip(*map(_numbers, found), strict=True):
             keys[doc], sizes[doc] = key, size
         highest = [most(docs, len(have), one.share) for one, have in zip(sought, found_in, strict=True)]
-        perfect = sum(highest)
+        # What a perfect match would get. A pair that is nowhere is none of its pairs.
+        perfect = sum(
+            weight * (1 if one.term is None else 1 + self._spread.share)
+            for one, have, weight in zip(sought, found_in, highest, strict=True)
+            if have or one.term is not None
+        )
         postings = [Postings(have, weight / perfect) for have, weight in zip(found_in, highest, strict=True)]
         mean = max(here["size"], 1) / max(here["docs"], 1)
-        own = self._own
         for one, gained in zip(sought, part_weights(postings, keys, sizes, mean), strict=True):
-            self._gained.append((one, gained))
-            for key, weight in gained.items():
-                own[key] = own.get(key, 0.0) + weight
-        for key, score in own.items():
+            _add(self._own, gained)
+            _add(self._for_pairs if one.term is None else self._gained.setdefault(one.term, {}), gained)
+        for key in self._own:
             if part := key & _PART:
-                self._parts.setdefault(key >> 32, {})[part - 1] = score
+                self._parts.setdefault(key >> 32, []).append(part - 1)
         self._keep_conversation()
 
     def _add_unindexed(
@@ -202,112 +225,122 @@ class TextArm:
     def best(self, count: int, floor: float = 0.0) -> list[Place]:
         """The best `count` memories and chunks that match the filters and have at least the score `floor`. Of equal
         ones the newest comes first, and a chunk before the next one."""
-        left, size = self._own, 64
-        while left and count:
-            batch = heapq.nlargest(size, left.items(), key=itemgetter(1))
-            self._top = self._top or batch[0][1]
-            for start in range(0, len(batch), 256):
-                self._visit([key >> 32 for key, _ in batch[start : start + 256]], floor)
-            if len(self._scores) >= count:
-                floor = max(floor, heapq.nlargest(count, self._scores.values())[-1])
-            least, visited = self._kernel.least(floor, self._top), dict(batch)
-            left = {key: own for key, own in left.items() if own >= least and key not in visited}
-            size *= 4
-        best = heapq.nsmallest(count, self._scores.items(), key=lambda one: (-one[1], -one[0][0], one[0][1]))
-        return [place for place, score in best if score >= floor]
+        self._look_around(self._seeds(max(SEEDS, 2 * count)))
+        scored = [(place, score) for place in self._matching(self._found) if (score := self.score(place)) >= floor]
+        best = heapq.nsmallest(count, scored, key=lambda one: (-one[1], -one[0][0], one[0][1]))
+        return [place for place, _ in best]
 
     def score(self, place: Place) -> float:
         """The score of a memory or chunk that `best` has found, or `add` was told of; 0 if nothing speaks for it."""
-        return self._scores.get(place, 0.0)
+        terms = self._found.get(place)
+        if terms is None:
+            return 0.0
+        seq, part = place
+        head, text = self._heads[seq]
+        pairs = self._for_pairs.get(key_of(text, None if part == WHOLE else part), 0.0)
+        return min(terms + pairs + self._spread.share * self._best[head], 1.0)
 
     def add(self, seqs: Iterable[int]) -> None:
         """Find out the scores of these memories, which match the filters, and of their chunks."""
-        for stretch, _ in self._stretches(seqs):
-            self._evaluate(stretch, 0.0, self._scores)
+        self._look_around(seq for seq in seqs if seq not in self._heads)
 
-    def _visit(self, texts: Iterable[int], floor: float) -> None:
-        """Find out the scores of these texts' memories and those around them, as far as they are `floor` or more."""
-        values = self._values | {"texts": _as_list(dict.fromkeys(texts))}
-        seqs, heads = map(_numbers, self._tx.db.execute(_FOUND, values).fetchone())
-        head_of = {seq: head for seq, head in zip(seqs, heads, strict=True) if not self._is_seen(head, seq)}
-        found: dict[Place, float] = {}
-        for stretch, seq in self._stretches(head_of):
-            if not self._is_seen(head_of[seq], seq):
-                self._evaluate(stretch, floor, found)
-                self._see(head_of[seq], stretch)
-        self._scores.update(self._matching(found))
+    def _seeds(self, count: int) -> Iterable[int]:
+        """The visible memories that have the best words of their own, and those of all that match the filters."""
+        visible: list[int] = []
+        matching: list[int] = []
+        start, size = 0, count
+        while start < len(self._own) and (len(visible) < count or (self._narrows and len(matching) < count)):
+            ranked = heapq.nlargest(size, self._own.items(), key=itemgetter(1, 0))[start:]
+            values = self._values | {"texts": _as_list(dict.fromkeys(key >> 32 for key, _ in ranked))}
+            found = _numbers(self._tx.db.execute(_FOUND, values).fetchone()[0])
+            visible += found
+            matching += [seq for seq, _ in self._matching((seq, WHOLE) for seq in found)] if self._narrows else []
+            start, size = size, size * 4
+        return dict.fromkeys(visible[:count] + matching[:count])
 
-    def _is_seen(self, head: int, seq: int) -> bool:
-        return any(first <= seq <= last for first, last in self._seen.get(head, ()))
+    def _look_around(self, seqs: Iterable[int]) -> None:
+        """Find out what these memories and their neighbours get for the terms."""
+        for head, stretch in self._stretches(seqs):
+            sums = self._sums(stretch)
+            self._found |= sums
+            self._best[head] = max(self._best.get(head, 0.0), *sums.values()) if sums else self._best.get(head, 0.0)
+            self._heads |= {stretch.seqs[at]: (head, stretch.texts[at]) for at in stretch.inner}
 
-    def _see(self, head: int, stretch: _Stretch) -> None:
-        """All neighbours of the memories from here to there were looked at."""
-        inner, reach, last = stretch.inner, self._kernel.reach, len(stretch.seqs) - 1
-        first = inner.start if inner.start == 0 else inner.start + reach
-        stop = last if inner.stop > last else inner.stop - 1 - reach
-        self._seen.setdefault(head, []).append((stretch.seqs[first], stretch.seqs[stop]))
-
-    def _stretches(self, seqs: Iterable[int]) -> Iterator[tuple[_Stretch, int]]:
-        """The memories around each of these, and its number."""
-        span = self._kernel.span + 2 * self._kernel.reach
+    def _stretches(self, seqs: Iterable[int]) -> Iterator[tuple[int, _Stretch]]:
+        """The conversation of each of these memories, and the stretch around it. Those that overlap are one."""
+        reach = self._spread.reach
+        span = 2 * reach  # so that all neighbours of a neighbour are there
         values = self._values | {"seqs": _as_list(seqs), "span": span}
-        numbers = map(_numbers, self._tx.db.execute(_WINDOWS, values).fetchone())
-        for mine, rows in groupby(sorted(zip(*numbers, strict=True)), key=itemgetter(0)):
-            _, around, texts, chunks = map(list, zip(*rows, strict=True))
-            before = around.index(mine)
-            after = len(around) - 1 - before
-            first = 0 if before < span else self._kernel.span
-            stop = len(around) if after < span else len(around) - self._kernel.span
-            yield _Stretch(around, texts, chunks, range(first, stop)), mine
+        rows = sorted(zip(*map(_numbers, self._tx.db.execute(_WINDOWS, values).fetchone()), strict=True))
+        windows: list[list[tuple[int, ...]]] = [list(group) for _, group in groupby(rows, key=itemgetter(0, 1))]
+        merged: list[tuple[int, dict[int, tuple[int, ...]], int, int]] = []
+        for window in windows:
+            head, mine = window[0][:2]
+            around = {row[2]: row for row in window}
+            before = sum(seq < mine for seq in around)
+            first = 0 if before < span else reach
+            left = 0 if len(around) - 1 - before < span else reach
+            if merged and merged[-1][0] == head and min(around) <= max(merged[-1][1]):
+                known = merged[-1]
+                merged[-1] = head, known[1] | around, known[2], left
+            else:
+                merged.append((head, around, first, left))
+        for head, around, first, left in merged:
+            _, _, numbers, texts, chunks = map(list, zip(*around.values(), strict=True))
+            yield head, _Stretch(numbers, texts, chunks, range(first, len(numbers) - left))
 
-    def _peaks(self, stretch: _Stretch) -> list[float]:
-        """What each memory's own words give; of an answer in chunks, those of its best chunk."""
-        own, parts = self._own, self._parts
-        return [
-            max(parts[text].values(), default=0.0) if text in parts else own.get(text << 32, 0.0)
-            for text in stretch.texts
-        ]
-
-    def _evaluate(self, stretch: _Stretch, floor: float, found: dict[Place, float]) -> None:
-        """Find the scores of the inner memories. Below `floor` nothing is found."""
-        kernel = self._kernel
-        peaks = self._peaks(stretch)
-        near = kernel.near_all(peaks)
+    def _sums(self, stretch: _Stretch) -> dict[Place, float]:
+        """What the inner memories get for the terms."""
+        sums: dict[Place, float] = {}
+        keys = [text << 32 for text in stretch.texts]
+        chunked = [at for at, chunks in enumerate(stretch.chunks) if chunks]
+        totals = [0.0] * len(keys)
+        for gained in self._gained.values():
+            own = [gained.get(key, 0.0) for key in keys]
+            parts = {at: self._parts_of(gained, stretch.texts[at], stretch.chunks[at]) for at in chunked}
+            for at in chunked:
+                own[at] = max(parts[at])
+            if any(own):
+                near = self._spread.near_all(own)
+                totals = [
+                    total + (mine if mine > given else given)
+                    for total, mine, given in zip(totals, own, near, strict=True)
+                ]
+                for at in chunked:
+                    for part, beside in enumerate(self._spread.near_all(parts[at])):
+                        place = stretch.seqs[at], part
+                        sums[place] = sums.get(place, 0.0) + max(parts[at][part], beside, near[at])
+        inner = {stretch.seqs[at] for at in stretch.inner}
+        found = {place: total for place, total in sums.items() if total and place[0] in inner}
         for at in stretch.inner:
-            own, beside = peaks[at], near[at]
-            if not (own or beside):
-                continue
-            if kernel.whole(own, max(beside, kernel.first * own), self._top) < floor:
-                continue
-            around = kernel.best_around(peaks, at)
-            for part, mine, next_to in self._units(stretch, at, beside):
-                if mine or next_to:
-                    score = min(kernel.whole(mine, next_to, around), 1.0)
-                    if score >= floor:
-                        found[stretch.seqs[at], part] = score
+            if totals[at] and not stretch.chunks[at]:
+                found[stretch.seqs[at], WHOLE] = totals[at]
+        return found
 
-    def _units(self, stretch: _Stretch, at: int, near: float) -> Iterator[tuple[int, float, float]]:
-        """A memory, or its chunks: each with its part, its own score, and what its best neighbour gives."""
-        text, chunks = stretch.texts[at], stretch.chunks[at]
-        if not chunks:
-            yield WHOLE, self._own.get(text << 32, 0.0), near
-            return
-        parts = self._parts.get(text, {})
-        own = [parts.get(part, 0.0) for part in range(chunks)]
-        for part, beside in enumerate(self._kernel.near_all(own)):
-            yield part, own[part], max(near, beside)
+    def _parts_of(self, gained: Mapping[Key, float], text: int, chunks: int) -> list[float]:
+        """What the words of each chunk give for a term."""
+        parts = [0.0] * chunks
+        for part in self._parts.get(text, ()):
+            parts[part] = gained.get(key_of(text, part), 0.0)
+        return parts
 
-    def _matching(self, found: dict[Place, float]) -> dict[Place, float]:
+    def _matching(self, places: Iterable[Place]) -> Iterable[Place]:
         """Those that match all filters."""
-        if not self._narrows or not found:
-            return found
-        values = self._values | {"seqs": _as_list(dict.fromkeys(seq for seq, _ in found))}
+        if not self._narrows:
+            return places
+        places = list(places)
+        values = self._values | {"seqs": _as_list(dict.fromkeys(seq for seq, _ in places))}
         matching = set(_numbers(self._tx.db.execute(_MATCHING, values).fetchone()[0]))
-        return {place: score for place, score in found.items() if place[0] in matching}
+        return [place for place in places if place[0] in matching]
+
+
+def _add(sums: dict[Key, float], gained: Mapping[Key, float]) -> None:
+    for key, weight in gained.items():
+        sums[key] = sums.get(key, 0.0) + weight
 
 
 def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:search`: best first. `_score` is between 0 and 1 and falls from row to row."""
-    arm = TextArm(tx, args, TALK if args["neighbours"] else ALONE)
+    arm = TextArm(tx, args, IN_TALK if args["neighbours"] else BY_ITSELF)
     best = arm.best(args["offset"] + args["limit"], args.get("minScore", 0.0))[args["offset"] :]
     return [{**memories.at(tx, *place), "_score": arm.score(place)} for place in best]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -26,50 +26,75 @@ def all_scores(stored: list[dict[str, Any]], query: str, *, neighbours: bool) ->
     their order; each has `parts`, its texts."""
     terms = tokenizer.query_terms(query, ENGLISH)
     documents = [tokenizer.index_words(part, ENGLISH) for memory in stored for part in memory["parts"]]
-    lists = [(term.stems, "stems", 1.0) for term in terms]
-    lists += [(term.surface, "surfaces", ranking.SURFACE) for term in terms if term.surface]
     mean = max(sum(len(one.stems) for one in documents), 1) / max(len(documents), 1)
-    rarity = {}
-    for word, kind, share in lists:
-        hits = sum(word in getattr(one, kind) for one in documents)
-        rarity[word, kind] = share * math.log(1 + (len(documents) - hits + 0.5) / (hits + 0.5))
-    perfect = sum(rarity.values()) * (ranking.K1 + 1)
+    share = ranking.SHARE if neighbours else 0.0
 
-    def own(text: str) -> float:
+    def times(words: Any, kind: str, sought: str) -> int:
+        if kind == "pair":
+            return int(f" {sought} " in f" {' '.join(words.stems)} ")
+        return int(getattr(words, kind).count(sought))
+
+    def rarity(kind: str, sought: str) -> float:
+        hits = sum(times(one, kind, sought) > 0 for one in documents)
+        return 0.0 if kind == "pair" and not hits else math.log(1 + (len(documents) - hits + 0.5) / (hits + 0.5))
+
+    def own(text: str, *lists: tuple[str, str, float]) -> float:
         words = tokenizer.index_words(text, ENGLISH)
-        total = 0.0
-        for word, kind, _ in lists:
-            times = getattr(words, kind).count(word)
-            slow = ranking.K1 * (1 - ranking.B + ranking.B * len(words.stems) / mean)
-            total += rarity[word, kind] * times * (ranking.K1 + 1) / (times + slow)
-        return total / perfect
+        slow = ranking.K1 * (1 - ranking.B + ranking.B * len(words.stems) / mean)
+        return sum(
+            factor
+            * rarity(kind, sought)
+            * times(words, kind, sought)
+            * (ranking.K1 + 1)
+            / (times(words, kind, sought) + slow)
+            for kind, sought, factor in lists
+        )
 
-    found = []
+    of_terms = [
+        [("stems", term.stems, 1.0), *([("surfaces", term.surface, ranking.SURFACE)] if term.surface else [])]
+        for term in terms
+    ]
+    pairs = [("pair", stems, ranking.PAIR) for _, stems in tokenizer.query_pairs(query, ENGLISH)]
+
+    def highest(lists: list[tuple[str, str, float]]) -> float:
+        return sum(factor * rarity(kind, sought) * (ranking.K1 + 1) for kind, sought, factor in lists)
+
+    perfect = (1 + share) * sum(map(highest, of_terms)) + highest(pairs)
+
+    def weight(distance: int) -> float:
+        """What a memory counts for one that stands `distance` behind it."""
+        weights = (ranking.BEFORE if distance > 0 else ranking.AFTER) if neighbours else ()
+        return weights[abs(distance) - 1] if 0 < abs(distance) <= len(weights) else float(distance == 0)
+
+    sums: dict[tuple[int, int], float] = {}
+    talks: dict[int, list[int]] = {}
     for at, memory in enumerate(stored):
-        talk = [
-            (place, max(map(own, each["parts"])))
+        talks[at] = [
+            place
             for place, each in enumerate(stored)
             if each["visible"] and each["conversation"] == memory["conversation"] is not None or each is memory
         ]
-        here = [place for place, _ in talk].index(at)
-        near = [
-            ranking.NEAR[abs(there - here) - 1] * score
-            for there, (_, score) in enumerate(talk)
-            if 0 < abs(there - here) <= len(ranking.NEAR)
-        ]
-        around = max(score for there, (_, score) in enumerate(talk) if abs(there - here) <= ranking.SPAN)
-        for part, text in enumerate(memory["parts"]):
-            siblings = [
-                ranking.NEAR[abs(part - other) - 1] * own(sibling)
-                for other, sibling in enumerate(memory["parts"])
-                if 0 < abs(part - other) <= len(ranking.NEAR)
-            ]
-            beside = max([*near, *siblings], default=0.0)
-            score = own(text)
-            if neighbours:
-                score = (score + beside + ranking.AROUND * around) / (1 + ranking.NEAR[0] + ranking.AROUND)
-            if memory["visible"] and memory["wanted"] and (own(text) or (beside and neighbours)):
-                found.append((score, at, -part, memory["ids"][part]))
+        here = talks[at].index(at)
+        for part in range(len(memory["parts"])):
+            sums[at, part] = sum(
+                max(
+                    *(weight(part - other) * own(text, *lists) for other, text in enumerate(memory["parts"])),
+                    *(
+                        weight(here - there) * max(own(text, *lists) for text in stored[place]["parts"])
+                        for there, place in enumerate(talks[at])
+                        if place != at
+                    ),
+                    0.0,
+                )
+                for lists in of_terms
+            )
+    found = []
+    for (at, part), total in sums.items():
+        memory = stored[at]
+        best = max(each for (place, _), each in sums.items() if place in talks[at])
+        score = (total + own(memory["parts"][part], *pairs) + share * best) / perfect
+        if memory["visible"] and memory["wanted"] and total:
+            found.append((score, at, -part, memory["ids"][part]))
     return sorted(found, reverse=True)
 
 
@@ -183,29 +208,48 @@ async def quick(make_store: Any) -> AsyncIterator[Any]:
 
 
 async def test_the_first_of_a_long_conversation_are_those_of_all_its_memories(quick: Any) -> None:
-    """Beyond one window, and beyond the memories that are visited first."""
-    said = [f"{'zebra ' * (number % 7 == 0)}{'walk ' * (number % 3)}number{number}" for number in range(150)]
+    """Beyond one window."""
+    said = [f"{'zebra ' * (number % 7 == 0)}{'walk ' * (number % 3)}number{number}" for number in range(90)]
     await say(quick, *said)
     left = [{"parts": [text], "conversation": "c", "visible": True, "wanted": True, "ids": [text]} for text in said]
     expected = all_scores(left, "zebra walk", neighbours=True)
-    for limit in (1, 5, 120):
+    for limit in (1, 5, 80):
         found = await quick.search("zebra walk", neighbours=True, limit=limit)
         assert [row["_score"] for row in found] == pytest.approx([one[0] for one in expected[:limit]])
 
 
-async def test_what_cannot_be_among_the_first_is_not_visited(quick: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    visited: list[int] = []
-    visit = TextArm._visit
+async def test_only_what_is_near_the_best_words_is_looked_at(quick: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    look = TextArm._look_around
 
-    def counted(self: TextArm, texts: list[int], floor: float) -> None:
-        visited.extend(texts)
-        visit(self, texts, floor)
+    def counted(self: TextArm, seqs: Iterable[int]) -> None:
+        seqs = list(seqs)
+        looked_at.append(len(seqs))
+        look(self, seqs)
 
-    monkeypatch.setattr(TextArm, "_visit", counted)
-    await say(quick, *(f"zebra {'filler ' * 30}{number}" for number in range(200)))
+    monkeypatch.setattr(TextArm, "_look_around", counted)
+    await say(quick, *(f"zebra {'filler ' * 30}{number}" for number in range(400)), userId="ada", tags=["x"])
+    await say(quick, *(f"zebra {number}" for number in range(250)), conversation="e", userId="ada")
     for number in range(3):
-        await say(quick, "zebra", "zebra", conversation=f"d{number}")
+        await say(quick, "zebra", "zebra", conversation=f"d{number}", userId="bob")
     found = await quick.search("zebra", neighbours=True, limit=3)
-    assert {row["content"] for row in found} == {"zebra"} and len(visited) == 64
-    await quick.search("zebra", neighbours=True, limit=300)
-    assert len(visited) == 64 + 206
+    assert {row["content"] for row in found} == {"zebra"}
+    assert len(await quick.search("zebra", neighbours=True, limit=300)) == 300
+    assert looked_at == [ranking.SEEDS, 600]
+    # Filters act before: those of all that match are looked at, too, however many others have better words.
+    assert len(await quick.search("zebra", neighbours=True, limit=50, tags=["x"])) == 50
+    assert len(await quick.search("zebra", neighbours=True, limit=50, tags=["x"], userId="ada")) == 50
+    assert looked_at[2:] == [2 * ranking.SEEDS, 2 * ranking.SEEDS]
+
+
+async def test_a_match_of_all_words_is_before_most_of_them_beside_most_of_them(quick: Any) -> None:
+    await say(quick, "zebra, okapi, lion, walk", "what a day")
+    await say(quick, "zebra, okapi, lion here", "okapi, lion, walk here", "zebra, lion, walk here", conversation="d")
+    assert (await quick.search("walk lion okapi zebra", neighbours=True))[0]["content"] == "zebra, okapi, lion, walk"
+
+
+async def test_words_that_follow_each_other_as_in_the_query_are_first(quick: Any) -> None:
+    await say(quick, "the lion saw a zebra walk", "a zebra saw the lion walk", "the walk of a zebra, a lion saw")
+    assert (await quick.found("zebra saw the lion"))[0] == "a zebra saw the lion walk"
+    assert (await quick.found("lion saw a zebra"))[0] == "the lion saw a zebra walk"
+    assert (await quick.found("the lions saw"))[0] == "the lion saw a zebra walk"
