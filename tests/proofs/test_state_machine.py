@@ -46,6 +46,8 @@ FIGURES = {
     "drained": ("delivered", 3),
     "dropped": ("dropped", 0),
     "dead letters": ("dead", 1),
+    "memories stored alone": ("memories:store", 60),
+    "refused under their id": ("IdempotencyConflict said", 5),
     "memories deleted": ("memories:deleteMemory", 30),
     "follows": ("followed", 200),
     "follows rewound": ("followers got Rewound", 15),

@@ -57,6 +57,7 @@ class Judge:
         world.runs = [run for run in world.runs if not run.over]
         world.stops = [(run, task) for run, task in world.stops if not self._stop_is_over(run, task)]
         world.drains = [each for each in world.drains if not self._drain_is_over(*each)]
+        world.stores = [each for each in world.stores if not self._store_is_over(*each)]
         for follower in world.followers:
             if follower.task.done() and not follower.task.cancelled():
                 follower.task.result()
@@ -135,6 +136,20 @@ class Judge:
             return False
         error = task.exception()
         assert error is None or run.trouble or type(error) in run.refused, f"the stop of {run.name} raised {error!r}"
+        return True
+
+    def _store_is_over(self, host: Any, task: asyncio.Task[Any], id: str) -> bool:
+        """A memory was stored alone, and that was told only if the store has done so."""
+        if host.process.crashed:
+            return True
+        if not task.done():
+            return False
+        error = task.exception()
+        assert error is None or isinstance(error, StoreError), f"{id}: {error!r}"
+        if error is None:
+            entry, (space, content) = task.result(), self.world.said_alone[id]
+            told = (entry.memory_id, entry.memory_space_id, entry.content.removesuffix(" But other."))
+            assert told == (id, space, content), f"{entry}, and not {id}"
         return True
 
     def _drain_is_over(self, host: Any, task: asyncio.Task[Any]) -> bool:

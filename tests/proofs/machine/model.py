@@ -1,4 +1,5 @@
-"""What a store must hold, in plain Python: the contract of `streams:*` once more, over strings and lists.
+"""What a store must hold, in plain Python: the contract of `streams:*` and of memories that are stored alone once more,
+over strings and lists.
 
 Every write that a store does or refuses is given to the model too, which says what its answer must be, or which
 refusal; and what is in the store afterwards.  No SQL, no pieces, no index: it is short enough to be believed.
@@ -24,11 +25,12 @@ from cortex_rx.errors import (
     WrongMemorySpace,
 )
 
-__all__ = ["Model", "Row", "Stream"]
+__all__ = ["Alone", "Model", "Row", "Stream"]
 
 Args = Mapping[str, Any]
 Row = tuple[str, str, bool, str]
-"""Of a memory: its content, whose it is ("user" or "agent"), whether it is partial, its conversation."""
+"""Of a memory: its content, whose it is ("user" or "agent"; "system" was stored alone), whether it is partial, its
+conversation."""
 
 HOUR = 3_600_000
 
@@ -73,6 +75,16 @@ class Stream:
 
 
 @dataclass
+class Alone:
+    """A memory that was stored alone."""
+
+    space: str
+    id: str
+    content: str
+    conversation: str
+
+
+@dataclass
 class Token:
     space: str
     stream: Stream | None
@@ -85,8 +97,10 @@ class Model:
 
     def __init__(self) -> None:
         self.streams: dict[tuple[str, str], Stream] = {}
-        self.order: list[Stream] = []
-        """As they were begun."""
+        self.order: list[Stream | Alone] = []
+        """As they were begun, or stored."""
+        self.alone: dict[tuple[str, str], Alone] = {}
+        """The memories that were stored alone, by space and id."""
         self.talks: dict[tuple[str, str], list[tuple[Stream, str, str | None]]] = {}
         """Of each conversation the exchanges that have ended: stream, question, answer."""
         self.tokens: dict[str, Token] = {}
@@ -113,13 +127,19 @@ class Model:
         """The memories, newest first."""
         rows: list[Row] = []
         for stream in reversed(self.order):
-            if stream.space == space:
+            if isinstance(stream, Alone):
+                if stream.space == space:
+                    rows.append((stream.content, "system", False, stream.conversation))
+            elif stream.space == space:
                 is_partial = stream.state == "open"
                 if stream.answer_memory and (partial or not is_partial):
                     rows.append((stream.text, "agent", is_partial, stream.conversation))
                 if stream.question_memory:
                     rows.append((stream.question, "user", False, stream.conversation))
         return rows
+
+    def _begun(self) -> list[Stream]:
+        return [one for one in self.order if isinstance(one, Stream)]
 
     def messages(self, space: str, conversation: str) -> list[tuple[str, str]]:
         """What was said, in the order of asking."""
@@ -139,7 +159,7 @@ class Model:
         said = [places[id(stream)] for stream, _ in self._said(space, conversation)]
         return [
             (stream.id, stream.question, stream.attempt, len(stream.text), sum(at < places[id(stream)] for at in said))
-            for stream in self.order
+            for stream in self._begun()
             if (stream.space, stream.conversation, stream.state) == (space, conversation, "open")
         ]
 
@@ -147,7 +167,7 @@ class Model:
         """Ids and states of the streams of a conversation, newest first."""
         return [
             (stream.id, stream.state)
-            for stream in reversed(self.order)
+            for stream in reversed(self._begun())
             if (stream.space, stream.conversation) == (space, conversation) and not stream.gone
         ]
 
@@ -365,7 +385,22 @@ class Model:
             stream.state = "rolledBack"
         return {"streamId": stream.id, "rolledBack": True}
 
+    def _store(self, args: Args, now: int) -> dict[str, Any]:
+        key, conversation = (args["memorySpaceId"], args["memoryId"]), args["conversationRef"]["conversationId"]
+        there = self.alone.get(key)
+        if there is None:
+            there = self.alone[key] = Alone(*key, args["content"], conversation)
+            self.order.append(there)
+        elif (there.content, there.conversation) != (args["content"], conversation):
+            raise IdempotencyConflict
+        return {"memoryId": there.id, "content": there.content}
+
     def _deleteMemory(self, args: Args, now: int) -> dict[str, Any]:  # noqa: N802
+        if (alone := self.alone.pop((args["memorySpaceId"], args["memoryId"]), None)) is not None:
+            self.order.remove(alone)
+            return {"deleted": True, "memoryId": args["memoryId"]}
+        if args["memoryId"] not in self.memories:
+            raise MemoryNotFound
         stream, whose = self.memories[args["memoryId"]]
         if not (stream.answer_memory if whose == "agent" else stream.question_memory or stream.state == "open"):
             raise MemoryNotFound

@@ -368,6 +368,9 @@ class Watched:
     def _accepted(self, path: str, args: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
         """The model has taken a write: it must be of what its source has said."""
         world, run = self._world, self._run
+        if path == "memories:store" or args.get("memoryId") in world.said_alone:
+            world.counted[path] += 1
+            return
         if path == "memories:deleteMemory":
             stream, _ = world.model.memories[args["memoryId"]]
         else:

@@ -54,6 +54,10 @@ def streams(machine: Machine) -> list[str]:
     return list(machine.world.asked)
 
 
+def alone(machine: Machine) -> list[str]:
+    return list(machine.world.said_alone)
+
+
 def up(machine: Machine) -> list[str]:
     return machine.world.up()
 
@@ -72,6 +76,9 @@ IN_TRANSACTION = ["crash-within", "commit-fail", "crash-after"]
 FAULTS = ["fail", "fail-after", "crash", *IN_TRANSACTION]
 STRAYS = st.sampled_from(["old epoch", "old attempt", "another text", "gap", "same again"])
 WHOSE = st.sampled_from(["agent", "user"])
+
+
+STORED = st.sampled_from(["new", "new", "once more", "another text"])
 
 
 def act(what: str, /, **args: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
@@ -97,6 +104,7 @@ ACTS = st.one_of(
     act("write", name=one(streams), what=STRAYS),
     act("finish", name=one(streams)),
     act("remove", name=one(streams), whose=WHOSE),
+    act("store", space=st.sampled_from(SPACES), conversation=st.sampled_from(CONVERSATIONS), which=STORED),
 )
 
 
@@ -297,6 +305,13 @@ class Machine(RuleBasedStateMachine):
     resume_2, resume_3, resume_4, crash_2, drain_2 = resume, resume, resume, crash, drain
     at_once_2, at_once_3, at_once_4 = at_once, at_once, at_once
 
+    @some(up)
+    @rule(at=one(up), space=st.sampled_from(SPACES), conversation=st.sampled_from(CONVERSATIONS), which=STORED)
+    def store(self, at: str, space: str, conversation: str, which: str) -> None:
+        """A process stores a memory that belongs to no exchange."""
+        with self.step("stores asked") as world:
+            world.do(world.store(at, space, conversation, which))
+
     # --- reading, and taking away -------------------------------------------------------------------------------------
 
     @precondition(lambda self: streams(self) and len(self.world.followers) < FOLLOWERS)
@@ -326,6 +341,13 @@ class Machine(RuleBasedStateMachine):
         """The memory of its answer, or of its question."""
         with self.step("delete asked") as world:
             world.do(world.remove(stream, whose))
+
+    @some(alone)
+    @rule(id=one(alone))
+    def forget(self, id: str) -> None:
+        """Delete a memory that was stored alone."""
+        with self.step("forgets asked") as world:
+            world.do(world.forget(id))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,10 @@ class World:
         """There may be something in the spool."""
         self.drains: list[tuple[Host, asyncio.Task[Any]]] = []
         self.stops: list[tuple[Run, asyncio.Task[None]]] = []
+        self.said_alone: dict[str, tuple[str, str]] = {}
+        """Of each memory that somebody wanted to store alone, by id: its space and its content."""
+        self.stores: list[tuple[Host, asyncio.Task[Any], str]] = []
+        """Who stores them, and the id."""
         self.wrong: list[str] = []
         """What was seen to be wrong, in the words of the place where it was seen."""
         self.down = False
@@ -265,7 +269,7 @@ class World:
             await self.fault(at, fault)
         chosen, runs = list[Coroutine[Any, Any, None]](), set[str]()
         for act, args in acts:
-            if act in ("begin", "resume"):
+            if act in ("begin", "resume", "store"):
                 chosen.append(getattr(self, act)(at=at, **args))
             elif act not in ("end", "stop", "say") or args["name"] not in runs:
                 runs.add(args.get("name", ""))
@@ -396,6 +400,25 @@ class World:
                     at = Position(len(text), run.begun + attempt, run.epoch)
                     break
         self.followers.append(Follower(self, asked, at, text))
+        await asyncio.sleep(REST)
+
+    async def store(self, at: str, space: str, conversation: str, which: str) -> None:
+        """A process stores a memory alone: a new one, or the last one once more, or another text under its id."""
+        id = f"alone-{len(self.said_alone) + (which == 'new' or not self.said_alone):03}"
+        if which == "new" or id not in self.said_alone:
+            self.said_alone[id] = space, f"Alone, {id}."
+        space, content = self.said_alone[id]
+        host = self.host(at)
+        store = MemoryAPI(Faulty(Watched(self, host.backend, host), host.process)).store
+        content += " But other." if which == "another text" else ""
+        stored = store(space, content, memory_id=id, conversation_id=conversation, message_role="system")
+        self.stores.append((host, host.process.start(stored), id))
+        await asyncio.sleep(REST)
+
+    async def forget(self, id: str) -> None:
+        """Delete such a memory."""
+        with suppress(MemoryNotFound):
+            await MemoryAPI(self.direct).delete(self.said_alone[id][0], id)
         await asyncio.sleep(REST)
 
     async def leave(self) -> None:

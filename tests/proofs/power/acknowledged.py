@@ -89,6 +89,8 @@ class Ledger:
     def __init__(self, space: str, calls: Iterable[Call] = ()) -> None:
         self.space = space
         self.streams: dict[str, Told] = {}
+        self.alone: dict[str, str] = {}
+        """The memories that were stored alone, by id."""
         self._of_memory: dict[str, str] = {}
         for call in calls:
             self.add(call)
@@ -96,6 +98,10 @@ class Ledger:
     def add(self, call: Call) -> None:
         """One more call that was sent, or the same with its result."""
         path, args = call.path, call.args
+        if path == "memories:store":
+            if call.result is not None:
+                self.alone[args["memoryId"]] = args["content"]
+            return
         attempt, text = args.get("attempt", 0), args.get("text", "")
         if call.result is None:
             told = self.streams.get(args.get("streamId") or self._of_memory.get(args.get("memoryId", ""), ""))
@@ -116,5 +122,9 @@ class Ledger:
 
     async def check(self, store: SqliteBackend) -> None:
         """Whether the store has all that was acknowledged."""
+        for memory, content in self.alone.items():
+            row = await store.query("memories:get", {"memorySpaceId": self.space, "memoryId": memory})
+            assert row is not None, f"{memory} was acknowledged"
+            assert row["content"] == content, f"{memory} is stored whole"
         for stream, told in self.streams.items():
             await told.check(store, {"memorySpaceId": self.space, "streamId": stream})

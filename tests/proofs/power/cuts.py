@@ -39,6 +39,7 @@ from proofs.sharing.threads import run_threaded
 
 from cortex_rx import Spool, SqliteBackend, default_chain, remember_stream
 from cortex_rx import operators as cx
+from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.errors import (
     EmptyAnswer,
     NotStored,
@@ -110,9 +111,11 @@ async def read(disk: Disk, number: int, answer: Any, *, durable: bool = False) -
 
 
 async def stream(disk: Disk) -> None:
-    """Two exchanges, one after the other; of the second nothing is shown that is not stored."""
+    """Two exchanges, one after the other; of the second nothing is shown that is not stored. Between them a memory is
+    stored alone."""
     store = store_of(disk)
     await read(disk, 0, remember_stream(model(words(0, 14)), backend=store, **asked(0)))
+    await MemoryAPI(store).store("space", "A memory by itself. " * 300, memory_id="alone")
     durable = default_chain(store).replace("persist_partial", cx.persist_partial(store, show="durable"))
     answer = remember_stream(model(words(1, 14)), backend=store, chain=durable, **asked(1))
     await read(disk, 1, answer, durable=True)
