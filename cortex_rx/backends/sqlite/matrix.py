@@ -321,7 +321,8 @@ class _Stretch:
         return best
 
     def neighbour(self, position: int) -> tuple[int, int] | None:
-        """The position of the row that gives most to another one, and its distance; None if none gives anything."""
+        """The position of the row that gives most to another one, and its distance, negative if it stands before; None
+        if none gives anything."""
         unit = int(self.unit[position])
         found: tuple[int, int] | None = None
         best = 0.0
@@ -330,17 +331,18 @@ class _Stretch:
                 if 0 <= at < len(self.peaks) and self.group[at] == self.group[unit] and weight * self.peaks[at] > best:
                     best = weight * float(self.peaks[at])
                     stop = int(self.starts[at + 1]) if at + 1 < len(self.starts) else len(self.rows)
-                    found = int(self.starts[at] + np.argmax(self.own[self.starts[at] : stop])), distance
+                    found = int(self.starts[at] + np.argmax(self.own[self.starts[at] : stop])), at - unit
             for other in range(max(position - distance, 0), min(position + distance + 1, len(self.rows))):
-                apart = abs(int(self.part[other]) - int(self.part[position]))
-                if self.unit[other] == unit and apart == distance and weight * self.own[other] > best:
-                    best, found = weight * float(self.own[other]), (other, distance)
+                apart = int(self.part[other]) - int(self.part[position])
+                if self.unit[other] == unit and abs(apart) == distance and weight * self.own[other] > best:
+                    best, found = weight * float(self.own[other]), (other, apart)
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """The memory or chunk around another one that counts most: its place, and its distance in positions or parts."""
+    """The memory or chunk around another one that counts most: its place, and its distance in positions or parts,
+    negative if it stands before."""
 
     memory: int
     part: int

@@ -214,8 +214,10 @@ def check_why(found: Any, place: tuple[int, int], kernel: Kernel, want: dict[tup
     assert max(why.own, why.near) - 1e-4 <= around + (kernel is ALONE) <= 1 + (kernel is ALONE) + 1e-4
     assert (why.neighbour is None) == (why.near == 0)
     if why.neighbour is not None:
+        before = (why.neighbour.memory, why.neighbour.part) < place
+        assert why.neighbour.distance < 0 if before else why.neighbour.distance > 0
         other = found.why(why.neighbour.memory, why.neighbour.part)
-        assert kernel.near[why.neighbour.distance - 1] * other.own == pytest.approx(why.near, abs=1e-5)
+        assert kernel.near[abs(why.neighbour.distance) - 1] * other.own == pytest.approx(why.near, abs=1e-5)
 
 
 STORED = st.lists(st.tuples(st.booleans(), STEPS), min_size=8, max_size=16)
