@@ -4,7 +4,7 @@ A row holds the stems of all words of a document, in order, so that phrases are 
 stand. It begins each word with the number of its memory space, so each space has lists of its own.
 
 FTS5 keeps no text (`content = ''`), and forgets a row only if it is given the same words again. So `documents` keeps
-them, compressed: what is taken out is what was put in, whatever stems and folds a later version makes. FTS5 keeps no
+them, long ones compressed: what is taken out is what was put in, whatever stems and folds a later version makes. FTS5 keeps no
 lengths either (`columnsize = 0`): the number of words is in `documents`, and a table of its own would be one more page
 of each write and one more look at each row that `bm25()` weighs.
 
@@ -187,10 +187,21 @@ def insert(tx: Transaction, space: int, number: int | None, place: Place, body: 
     stems, surfaces, size = " ".join(words.stems), " ".join(words.surfaces), len(words.stems)
     number = tx.db.execute(
         "INSERT INTO documents (id, text, start, stop, part, size, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (number, *place, size, zlib.compress(f"{stems}\n{surfaces}".encode())),
+        (number, *place, size, _packed(f"{stems}\n{surfaces}")),
     ).lastrowid
     tx.db.execute("INSERT INTO terms (rowid, body) VALUES (?, ?)", (number, _row(space, stems, surfaces)))
     return size
+
+
+_SHORT = 512  # characters: compressing fewer takes as long as indexing them, and saves little
+
+
+def _packed(words: str) -> str | bytes:
+    return words if len(words) <= _SHORT else zlib.compress(words.encode(), 1)
+
+
+def _unpacked(kept: str | bytes) -> str:
+    return kept if isinstance(kept, str) else zlib.decompress(kept).decode()
 
 
 def _row(space: int, stems: str, surfaces: str) -> str:
@@ -203,7 +214,7 @@ def remove_documents(tx: Transaction, space: int, text: int, body: Callable[[int
     there were any."""
     docs = tx.db.execute("SELECT id, size, words FROM documents WHERE text = ?", (text,)).fetchall()
     for number, _, kept in docs:
-        stems, _, surfaces = zlib.decompress(kept).decode().partition("\n")
+        stems, _, surfaces = _unpacked(kept).partition("\n")
         row = _row(space, stems, surfaces)
         tx.db.execute("INSERT INTO terms (terms, rowid, body) VALUES ('delete', ?, ?)", (number, row))
     if docs:

@@ -451,7 +451,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         # What the file knows of itself.
         "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-        # The index with stems (index.py). documents: as docs; words: what is in the row of `terms`, compressed.
+        # The index with stems (index.py). documents: as docs; words: what is in the row of `terms`, a text, or
+        # compressed if it is long.
         """CREATE TABLE documents (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             text INTEGER NOT NULL REFERENCES texts (id),
