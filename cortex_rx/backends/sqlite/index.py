@@ -4,9 +4,9 @@ A row holds the stems of all words of a document, in order, so that phrases are 
 stand. It begins each word with the number of its memory space, so each space has lists of its own.
 
 FTS5 keeps no text (`content = ''`), and forgets a row only if it is given the same words again. So `documents` keeps
-them, long ones compressed: what is taken out is what was put in, whatever stems and folds a later version makes. FTS5 keeps no
-lengths either (`columnsize = 0`): the number of words is in `documents`, and a table of its own would be one more page
-of each write and one more look at each row that `bm25()` weighs.
+them, long ones compressed: what is taken out is what was put in, whatever stems and folds a later version makes. FTS5
+keeps no lengths either (`columnsize = 0`): the number of words is in `documents`, and a table of its own would be one
+more page of each write and one more look at each row that `bm25()` weighs.
 
 A file from before has an old index beside it, without stems (`words`, its rows in `docs`). It is searched until all of
 its documents are in the new one (`index_move`). Until then both are written.
@@ -54,24 +54,24 @@ EMPTIED = "emptied"
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index by the names of its tables and columns, which are constants.
+    """An index by the names of its tables, which are constants.
 
     `words`: the table of FTS5. `places`: its table of the places of each word. `docs`: the table of its rows, with the
-    columns id, text, start, stop, part and size, the number of words of the text. `docs_of_space`, `size_of_space`: the
-    columns of `spaces` that sum them up; row 0 has the sums of all spaces. `has_stems`: it has stems, and words as they
-    stand behind a sign; otherwise it has the words as they stand.
+    columns id, text, start, stop, part and size, the number of words of the text. `has_stems`: it has stems, and words
+    as they stand behind a sign; otherwise it has the words as they stand.
+
+    The columns docs and size of `spaces` count the rows and words of the index that is searched; row 0 has the sums of
+    all spaces.
     """
 
     words: str
     places: str
     docs: str
-    docs_of_space: str
-    size_of_space: str
     has_stems: bool
 
 
-NEW = Index("terms", "terms_places", "documents", "documents", "terms", has_stems=True)
-OLD = Index("words", "words_places", "docs", "docs", "size", has_stems=False)
+NEW = Index("terms", "terms_places", "documents", has_stems=True)
+OLD = Index("words", "words_places", "docs", has_stems=False)
 
 
 def state_in(db: sqlite3.Connection) -> str | None:
@@ -149,13 +149,13 @@ class Documents:
         self._tx = tx
         self._text = text
         self._space = space
-        self._has_old = _old_state(tx) == SEARCHED
+        self._state = _old_state(tx)
         self._docs = self._size = self._old_size = 0
 
     def add(self, stop: int, body: str, part: int | None = None) -> None:
         """Add the characters of the text that end at `stop`. They may repeat some of the document before."""
         start, number = stop - len(body), None
-        if self._has_old:
+        if self._state == SEARCHED:
             words = index_text(body)
             size = words.count(" ") + 1 if words else 0
             db = self._tx.db
@@ -171,9 +171,9 @@ class Documents:
     def count(self) -> None:
         """Add what was put in to the counts of the space."""
         if self._docs:
-            count(self._tx, self._space, self._docs, self._size)
-            if self._has_old:
-                _count_old(self._tx, self._space, self._docs, self._old_size)
+            count(self._tx, self._space, self._docs, self._size, self._state)
+            if self._state == SEARCHED:
+                count(self._tx, self._space, self._docs, self._old_size, None)
 
 
 Place: TypeAlias = tuple[int, int, int, int | None]
@@ -212,6 +212,7 @@ def _row(space: int, stems: str, surfaces: str) -> str:
 def remove_documents(tx: Transaction, space: int, text: int, body: Callable[[int, int], str]) -> bool:
     """Take the documents of a text out of the index. `body` reads the text, from one place to another. Returns whether
     there were any."""
+    state = _old_state(tx)
     docs = tx.db.execute("SELECT id, size, words FROM documents WHERE text = ?", (text,)).fetchall()
     for number, _, kept in docs:
         stems, _, surfaces = _unpacked(kept).partition("\n")
@@ -219,8 +220,7 @@ def remove_documents(tx: Transaction, space: int, text: int, body: Callable[[int
         tx.db.execute("INSERT INTO terms (terms, rowid, body) VALUES ('delete', ?, ?)", (number, row))
     if docs:
         tx.db.execute("DELETE FROM documents WHERE text = ?", (text,))
-        count(tx, space, -len(docs), -sum(doc["size"] for doc in docs))
-    state = _old_state(tx)
+        count(tx, space, -len(docs), -sum(doc["size"] for doc in docs), state)
     if state == EMPTIED:
         tx.db.execute("DELETE FROM docs WHERE text = ?", (text,))  # they refer to the text
     return (state == SEARCHED and _remove_old(tx, space, text, body)) or bool(docs)
@@ -233,16 +233,17 @@ def _remove_old(tx: Transaction, space: int, text: int, body: Callable[[int, int
         tx.db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (number, row))
     if docs:
         tx.db.execute("DELETE FROM docs WHERE text = ?", (text,))
-        _count_old(tx, space, -len(docs), -sum(doc["size"] for doc in docs))
+        count(tx, space, -len(docs), -sum(doc["size"] for doc in docs), None)
     return bool(docs)
 
 
-def count(tx: Transaction, space: int, docs: int, size: int) -> None:
-    """Add to the counts of a space in the new index."""
-    tx.db.execute(
-        "UPDATE spaces SET documents = documents + ?, terms = terms + ? WHERE id IN (0, ?)", (docs, size, space)
-    )
-
-
-def _count_old(tx: Transaction, space: int, docs: int, size: int) -> None:
-    tx.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))
+def count(tx: Transaction, space: int, docs: int, size: int, state: str | None) -> None:
+    """Add to the counts of a space: in the new index, given the state of the old one; None: in the one of `spaces`."""
+    if state == SEARCHED:
+        tx.db.execute(
+            "INSERT INTO moved (space, docs, size) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET docs = docs + excluded.docs, size = size + excluded.size",
+            (space, docs, size),
+        )
+    else:
+        tx.db.execute("UPDATE spaces SET docs = docs + ?, size = size + ? WHERE id IN (0, ?)", (docs, size, space))

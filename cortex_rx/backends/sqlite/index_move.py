@@ -37,9 +37,13 @@ _DROP = (
     "DROP TABLE words_places",
     "DROP TABLE words",
     "DROP TABLE docs",
-    "ALTER TABLE spaces DROP COLUMN docs",
-    "ALTER TABLE spaces DROP COLUMN size",
+    "DROP TABLE moved",
 )
+_COUNT = """
+UPDATE spaces SET (docs, size) = (
+    SELECT coalesce(sum(docs), 0), coalesce(sum(size), 0) FROM moved WHERE spaces.id IN (0, space)
+)
+"""
 
 
 class IndexMove:
@@ -70,7 +74,7 @@ class IndexMove:
                 self._found = True
                 place = (row["text"], row["start"], row["stop"], row["part"])
                 body = "".join(read(tx, row["text"], row["start"], row["stop"]))
-                count(tx, row["space"], 1, insert(tx, row["space"], row["id"], place, body))
+                count(tx, row["space"], 1, insert(tx, row["space"], row["id"], place, body), SEARCHED)
             self._done = row["id"]
             if self._clock() > until:
                 return
@@ -79,6 +83,7 @@ class IndexMove:
         if self._found:  # go through them once more, so that none is left that came in where it had been already
             self._done, self._found = 0, False
         else:
+            tx.db.execute(_COUNT)
             tx.db.execute("UPDATE settings SET value = ? WHERE name = ?", (EMPTIED, OLD_STATE))
 
     def _empty(self, db: sqlite3.Connection, until: float) -> bool:

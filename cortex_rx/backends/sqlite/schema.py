@@ -467,11 +467,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Each place of a word, in each of the two.
         "CREATE VIRTUAL TABLE terms_places USING fts5vocab (terms, instance)",
         "CREATE VIRTUAL TABLE words_places USING fts5vocab (words, instance)",
-        # documents, terms: the rows and words of the space in it. Row 0 has the sums of all spaces.
-        "ALTER TABLE spaces ADD COLUMN documents INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE spaces ADD COLUMN terms INTEGER NOT NULL DEFAULT 0",
         # The index from before stays until all its documents are in the new one (index_move.py). Then `words`, `docs`
-        # and the counts spaces.docs and spaces.size are dropped, at once if there are no documents.
+        # and this are dropped, at once if there are no documents. Until then, spaces.docs and spaces.size count the old
+        # index, and this counts the new one.
+        """CREATE TABLE moved (
+            space INTEGER PRIMARY KEY REFERENCES spaces (id),
+            docs INTEGER NOT NULL,
+            size INTEGER NOT NULL
+        )""",
         "INSERT INTO settings (name, value) VALUES ('old_index', 'searched')",
     ),
 )

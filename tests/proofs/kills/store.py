@@ -34,7 +34,7 @@ ASKED = {"memorySpaceId": SPACE, "streamId": STREAM}
 _UNREFERRED = """SELECT count(*) FROM texts WHERE id NOT IN (
     SELECT question FROM streams WHERE question IS NOT NULL UNION SELECT answer FROM streams WHERE answer IS NOT NULL
     UNION SELECT text FROM attempts UNION SELECT text FROM memories UNION SELECT text FROM messages)"""
-_COUNTED = """SELECT count(*) FROM spaces WHERE id > 0 AND (documents, terms) <> (
+_COUNTED = """SELECT count(*) FROM spaces WHERE id > 0 AND (docs, size) <> (
     SELECT count(*), coalesce(sum(documents.size), 0) FROM documents JOIN texts ON texts.id = text
     WHERE texts.space = spaces.id)"""
 

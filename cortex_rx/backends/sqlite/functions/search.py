@@ -42,15 +42,10 @@ Place: TypeAlias = tuple[int, int]
 """A memory's number and the part of it; `WHOLE`: it is not in chunks."""
 WHOLE = -1
 
-_INDEXES = (NEW, OLD)
 _DOCS = {
     each: f"""SELECT group_concat(docs.id), group_concat((text << 32) + coalesce(part + 1, 0)), group_concat(size)
         FROM json_each(?) CROSS JOIN {each.docs} AS docs ON docs.id = json_each.value"""  # noqa: S608
-    for each in _INDEXES
-}
-_COUNTS = {
-    each: f"SELECT {each.docs_of_space} AS docs, {each.size_of_space} AS size FROM spaces WHERE id = ?"  # noqa: S608
-    for each in _INDEXES
+    for each in (NEW, OLD)
 }
 _FOUND = f"""
 SELECT group_concat(memories.seq) FROM json_each(:texts) CROSS JOIN memories ON memories.text = json_each.value
@@ -170,7 +165,7 @@ class TextArm:
 
     def _gather(self, space: int) -> None:
         """Find the documents that have the terms, and what each key gets for its own words."""
-        here = self._tx.db.execute(_COUNTS[self._index], (space,)).fetchone()
+        here = self._tx.db.execute("SELECT docs, size FROM spaces WHERE id = ?", (space,)).fetchone()
         sought = [one for number, term in enumerate(self._terms) for one in _sought(self._index, number, term)]
         pairs = query_pairs(self._query, self._tx.language)
         sought += [_Sought(None, stems if self._index.has_stems else words, stems, PAIR) for words, stems in pairs]

@@ -126,7 +126,7 @@ async def test_a_question_may_stay_unanswered_more_than_once(store: Any) -> None
     await store.finalize("done", epoch=4, attempt=3, userContent="reasons wanted")
     assert await store.found("why") == [] and await store.found("reasons") == ["reasons wanted"]
     assert [m["content"] for m in (await store.conversation())["messages"]] == ["why?", "done"]
-    assert store.sql("SELECT documents, terms FROM spaces") == [(2, 3), (2, 3)]
+    assert store.sql("SELECT docs, size FROM spaces") == [(2, 3), (2, 3)]
 
 
 async def test_a_reopened_question_may_be_answered_by_tool_calls_alone(store: Any) -> None:
@@ -159,7 +159,7 @@ async def test_deleting_either_memory_of_a_reopened_question_ends_its_stream(sto
     assert store.sql("SELECT body FROM pieces") == [("why?",)]  # which the conversation has
     assert (
         store.sql("SELECT count(*) FROM documents") == [(0,)]
-        and store.sql("SELECT documents, terms FROM spaces") == [(0, 0)] * 2
+        and store.sql("SELECT docs, size FROM spaces") == [(0, 0)] * 2
     )
 
 

@@ -38,7 +38,7 @@ async def store_in_chunks(store: Any, text: str, *pairs: tuple[int, int], stream
 
 def counts(store: Any) -> list[tuple[int, int]]:
     """Rows and words of the index, of each space, as they are counted; checked against what is there."""
-    kept = store.sql("SELECT documents, terms FROM spaces ORDER BY id")
+    kept = store.sql("SELECT docs, size FROM spaces ORDER BY id")
     there = store.sql(
         "SELECT count(rows.id), coalesce(sum(rows.size), 0) FROM spaces LEFT JOIN texts ON texts.space = spaces.id"
         " LEFT JOIN documents AS rows ON rows.text = texts.id WHERE spaces.id > 0 GROUP BY spaces.id ORDER BY spaces.id"

@@ -108,7 +108,7 @@ async def test_the_rank_is_bm25_of_the_space(store: Any) -> None:
 async def test_what_a_space_has_in_the_index_is_counted(store: Any) -> None:
     first = await store.exchange("one two", "three " * 3000, "st")
     await store.exchange("four", "five", "st", memorySpaceId="t")
-    counted = "SELECT name, documents, terms FROM spaces ORDER BY id"
+    counted = "SELECT name, docs, size FROM spaces ORDER BY id"
     (all_docs, all_words), (docs, size) = (row[1:] for row in store.sql(counted)[:2])
     assert (all_docs, all_words) == (docs + 2, size + 2) and size == 3002 and docs > 4
     for memory in first["memories"]:

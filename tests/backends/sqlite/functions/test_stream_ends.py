@@ -26,7 +26,7 @@ def content(store: Any) -> dict[str, Any]:
 
 
 def counted(store: Any) -> list[tuple[Any, ...]]:
-    return store.sql("SELECT name, documents, terms FROM spaces ORDER BY id")
+    return store.sql("SELECT name, docs, size FROM spaces ORDER BY id")
 
 
 async def rollback(store: Any, epoch: int = 1, **more: Any) -> dict[str, Any]:
