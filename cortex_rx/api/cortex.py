@@ -49,6 +49,10 @@ class Cortex:
     a file beside the store, or False for none.  The default is True for a remote store, else False.  Dead letters are
     kept in the file in any case.
 
+    `language` is that of a new file's index, "english" if nothing is said: words are found in all their forms, and
+    words that carry nothing do not count. "none" takes words as they stand. The file keeps it; for a file in another
+    language the first call raises `LanguageMismatch`. A `Backend` has its own, so then it is an `InvalidArgument`.
+
     `generate_embedding` embeds what is remembered, unless a call says otherwise: an `Embedder`, or a function from a
     text to its vector; `embedding_model` is the name of its model.
 
@@ -77,6 +81,7 @@ class Cortex:
         linger: timedelta | None = None,
         close_timeout: timedelta | None = None,
         spool: str | os.PathLike[str] | Spool | bool | None = None,
+        language: str | None = None,
         generate_embedding: GenerateEmbedding | None = None,
         embedding_model: str | None = None,
         environ: Mapping[str, str] | None = None,
@@ -95,7 +100,7 @@ class Cortex:
         check.seconds(zero=True)("close_timeout", close_timeout)
         self._close_timeout = close_timeout
         self._owned = not is_backend(store)
-        self._backend: Backend = store if is_backend(store) else _open(store)
+        self._backend: Backend = _with_its_own(store, language) if is_backend(store) else _open(store, language)
         if spool is None:
             spool = given.get(SPOOL) or bool(getattr(self._backend, "remote", False))
             spool = False if spool == "off" else spool
@@ -210,13 +215,19 @@ class Cortex:
         return f"Cortex({self._backend!r})"
 
 
-def _open(store: object) -> Backend:
+def _with_its_own(store: Backend, language: str | None) -> Backend:
+    if language is not None:
+        raise InvalidArgument("language", language, "nothing with a Backend, which has its own")
+    return store
+
+
+def _open(store: object, language: str | None) -> Backend:
     if not isinstance(store, str | os.PathLike):
         raise InvalidArgument("store", type(store).__name__, "a path, ':memory:' or a Backend")
     path = check.file_path("store", store)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         raise UnsupportedOption("store", "a URL", "the path of a SQLite file; the Convex backend does not exist yet")
-    return SqliteBackend(path if path == ":memory:" else Path(path))
+    return SqliteBackend(path if path == ":memory:" else Path(path), language=language)
 
 
 def _spool(store: object, given: object, backend: Backend) -> Spool:
