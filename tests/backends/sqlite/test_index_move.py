@@ -159,7 +159,8 @@ def check_whole(path: Path) -> None:
 
 
 async def found(backend: Any, query: str, space: str = "s", **more: Any) -> list[str]:
-    rows = await backend.query("memories:search", {"memorySpaceId": space, "query": query, "limit": 50, **more})
+    args = {"memorySpaceId": space, "query": query, "limit": 50, "neighbours": False, **more}
+    rows = await backend.query("memories:search", args)
     return sorted(row["memoryId"] for row in rows)
 
 
