@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ from cortex_rx.errors import EmptyAnswer, InvalidArgument, NotResumable, StoreUn
 from cortex_rx.events import Delta, Ended, Opened, Problem, Recalled, Remembered, Replayed, Resumed, from_json, to_json
 from cortex_rx.jupyter import Live
 from cortex_rx.testing import run_virtual
+from cortex_rx.testing.diagrams._describe import describe
 
 ADA = {"user_id": "ada", "user_name": "Ada"}
 TURN = Turn("s", "c-2", "Where was I born?", **ADA)
@@ -137,6 +139,7 @@ async def test_the_model_is_asked_with_what_was_recalled_and_the_events_say_so(s
         assert [item.text for item in recalled.result.context] == ["I was born in Lisbon.", "How nice!"]
         assert recalled.result.query == TURN.user_message
         assert from_json(to_json(recalled)) == recalled
+        assert re.fullmatch("Recalled 2 texts, [0-9]+ tokens", describe(recalled))
         view = Live()
         for event in found:
             view.add(event)
