@@ -165,14 +165,14 @@ def bare_frame(sections: Iterable[Section]) -> str:
     return "\n".join((HEAD, *(f"\n{_TITLES[section]}" for section in sections), "", END))
 
 
-def lines_of(number: int, item: ContextItem, text: str | None = None) -> list[str]:
-    """The lines of one item in the frame, as it is or with another text."""
-    text = item.text if text is None else text
+def lines_of(number: int, item: ContextItem) -> list[str]:
+    """The lines of one item in the frame."""
     lines = [] if item.continues else [""]
-    lines += [f"[{number}] {_about(item)}", quote(text)]
-    if item.start + len(text) < item.length:
-        shown = f"{len(text):,}" if item.start else f"the first {len(text):,}"
-        lines.append(f"(only {shown} of {item.length:,} characters)")
+    lines += [f"[{number}] {_about(item)}", quote(item.text)]
+    if item.cut and not item.start:
+        lines.append(f"(only the first {len(item.text):,} of {item.length:,} characters)")
+    elif item.cut or (item.start and not item.continues):
+        lines.append(f"(only {len(item.text):,} of {item.length:,} characters, from {item.start:,} on)")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What fits into a budget of tokens or characters, best first. Long texts are cut at a word."""
+"""What fits into a budget of tokens or characters, best first. Of long texts a part is taken."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import cast
 
 from cortex_rx.errors import CallbackError, InvalidArgument
 from cortex_rx.models.recalled import ContextItem, bare_frame, in_frame, lines_of
+from cortex_rx.recollection.excerpts import Excerpts
 
-__all__ = ["Budget", "counter", "cut_at_word", "estimate_tokens"]
+__all__ = ["Budget", "counter", "estimate_tokens"]
 
 SHARE = 0.5
 """How much of the budget one text may take while others wait."""
@@ -49,28 +50,11 @@ def counter(unit: str, count_tokens: Callable[[str], int] | None) -> Callable[[s
     return count
 
 
-def cut_at_word(text: str, most: int) -> str:
-    """The beginning of a text, at most `most` code points, without a part of a word or of a character.
-
-    >>> cut_at_word("Lisbon and Porto", 13), cut_at_word("京都に住む", 3)
-    ('Lisbon and', '京都に')
-    """
-    if len(text) <= most:
-        return text
-    from cortex_rx.chunking.graphemes import fit  # here, for it loads `regex`
-
-    head = text[: fit(text, most)]
-    if not text[len(head)].isspace():
-        words = head.rsplit(None, 1)
-        if len(words) == 2 and 2 * len(words[0]) > len(head):  # else there are hardly any spaces
-            return words[0]
-    return head.rstrip()
-
-
 class Budget:
     """Takes items, best first, as long as there is room."""
 
-    def __init__(self, most: int, unit: str, count_tokens: Callable[[str], int] | None) -> None:
+    def __init__(self, query: str, most: int, unit: str, count_tokens: Callable[[str], int] | None) -> None:
+        self._query = query
         self._most, self._count = most, counter(unit, count_tokens)
         self._longest = most * (1 if unit == "characters" else LONGEST)
 
@@ -105,20 +89,26 @@ class Budget:
         """The item, cut to what fits into `room`, and what it takes. None if that is too little."""
         if room <= 0:
             return None, 0
-        text = cut_at_word(item.text, self._longest)
-        if (cost := self._cost(item, text)) > room:
+        excerpts = Excerpts(item.text, self._query)
+        start, text = excerpts.of(self._longest)
+        if (cost := self._cost(item, start, text)) > room:
             least, most = LEAST, min(len(text), room * (self._longest // self._most))
-            if most < least or self._cost(item, cut_at_word(text, least)) > room:
+            if most < least or self._cost(item, *excerpts.of(least)) > room:
                 return None, 0
             while least < most:
                 middle = (least + most + 1) // 2
-                if self._cost(item, cut_at_word(text, middle)) <= room:
+                if self._cost(item, *excerpts.of(middle)) <= room:
                     least = middle
                 else:
                     most = middle - 1
-            text = cut_at_word(text, least)
-            cost = self._cost(item, text)
-        return (item if len(text) == len(item.text) else item.model_copy(update={"text": text})), cost
+            start, text = excerpts.of(least)
+            cost = self._cost(item, start, text)
+        return (item if len(text) == len(item.text) else _part(item, start, text)), cost
 
-    def _cost(self, item: ContextItem, text: str) -> int:
-        return self._count("\n".join(lines_of(99, item, text)) + "\n")
+    def _cost(self, item: ContextItem, start: int, text: str) -> int:
+        shown = item if len(text) == len(item.text) else _part(item, start, text)
+        return self._count("\n".join(lines_of(99, shown)) + "\n")
+
+
+def _part(item: ContextItem, start: int, text: str) -> ContextItem:
+    return item.model_copy(update={"text": text, "start": start})

@@ -36,8 +36,9 @@ async def recall(
 
     All are ranked together by shares from 0 to 1. What is found has its score, divided by the best one; a turn around
     it half of that for each turn of distance; the newest turn of the conversation 0.9, and each turn before it 0.9 of
-    that; a fact has its own score. A memory has the best of its shares. The best are taken as long as the budget lasts;
-    a text that does not fit is cut at a word. While others wait, none takes more than half of the budget.
+    that; a fact has its own score. A memory has the best of its shares. The best are taken as long as the budget lasts.
+    Of a text that does not fit, the part is taken that has most of the query's words, cut at words. While others wait,
+    none takes more than half of the budget.
 
     Raises `InvalidArgument` for an option that does not fit, a `StoreError` if the store fails, and `CallbackError` if
     `facts` or `count_tokens` fails.
@@ -52,8 +53,8 @@ async def recall(
     >>> recalled = asyncio.run(main())
     >>> [(item.text, item.role) for item in recalled.context]
     [('Where was I born?', 'user'), ('In Lisbon, you said.', 'agent')]
-    >>> [(one.memory.content, [reason.kind for reason in one.reasons]) for one in recalled.memories]
-    [('In Lisbon, you said.', ['found']), ('Where was I born?', ['neighbour'])]
+    >>> [(one.memory.content, one.reasons[0].kind) for one in recalled.memories]
+    [('In Lisbon, you said.', 'found'), ('Where was I born?', 'found')]
     """
     checked_backend("backend", backend)
     space = ids(memory_space_id=memory_space_id)
@@ -106,7 +107,7 @@ async def _facts(space: str, query: str, options: RecallOptions) -> list[Recalle
 def _result(query: str, options: RecallOptions, candidates: Candidates, facts: list[RecalledFact]) -> RecallResult:
     """Rank them together, take what fits, and put it in order."""
     unit, most = options.budget
-    budget = Budget(most, unit, options.count_tokens)
+    budget = Budget(query, most, unit, options.count_tokens)
     memories, left = candidates.ranked()
     ranked: list[Candidate | RecalledFact] = [*memories, *(fact for fact in facts if fact.text.strip())]
     ranked.sort(key=lambda one: -one.score)
@@ -149,12 +150,13 @@ def _in_order(
     said = {one.memory.memory_id: (one, item) for one, item in chosen if isinstance(one, Candidate)}
     contained: list[LeftOut] = []
     shown: dict[str, tuple[int, str]] = {}  # up to where the text of an answer is shown, and in which item
-    for one, item in sorted(said.values(), key=lambda pair: (pair[0].start, -len(pair[1].text))):
+    for one, item in sorted(said.values(), key=lambda pair: (pair[0].start + pair[1].start, -len(pair[1].text))):
         end, where = shown.get(one.answer, (0, ""))
-        known = min(max(end - one.start, 0), len(item.text))
+        start = one.start + item.start
+        known = min(max(end - start, 0), len(item.text))
         if known < len(item.text):
-            shown[one.answer] = one.start + len(item.text), item.id
-            said[item.id] = one, item.model_copy(update={"text": item.text[known:], "start": known})
+            shown[one.answer] = start + len(item.text), item.id
+            said[item.id] = one, item.model_copy(update={"text": item.text[known:], "start": item.start + known})
         else:
             contained.append(_left_out(one, "contained", where))
             del said[item.id]

@@ -13,7 +13,7 @@ TITLES = ("Facts:", "From earlier:", "The newest turns of this conversation:")
 ITEM = re.compile(
     r'\[([0-9]+)\] (user|agent|memory|fact)(?: "([^"\n]*)")?(?:, [0-9]{1,4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC)?'
 )
-CUT = re.compile(r"\(only (?:the first )?([0-9,]+) of [0-9,]+ characters\)")
+CUT = re.compile(r"\(only (?:the first )?[0-9,]+ of [0-9,]+ characters(?:, from [0-9,]+ on)?\)")
 ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 

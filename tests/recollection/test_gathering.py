@@ -17,7 +17,7 @@ from cortex_rx import Cortex, SqliteBackend
 from cortex_rx.errors import CallbackError, InvalidArgument, StoreClosed
 from cortex_rx.models.recalled import RecalledFact, RecallResult
 from cortex_rx.recollection import recall
-from cortex_rx.recollection.budget import cut_at_word, estimate_tokens
+from cortex_rx.recollection.budget import estimate_tokens
 
 
 class Talk:
@@ -143,15 +143,15 @@ async def test_a_chunk_and_its_answer_do_not_repeat_each_other(talk: Talk) -> No
     assert {(one.why, one.of) for one in result.left_out} == {("contained", answer)} and len(result.left_out) == 3
 
 
-async def test_a_chunk_stays_where_its_answer_is_cut_before_it(talk: Talk) -> None:
+async def test_what_was_found_in_a_long_answer_is_shown_once_however_it_is_cut(talk: Talk) -> None:
     long = "zebra " * 300 + "and at the end a lion sleeps under the only tree of the plain"
     cut = len("zebra ") * 300
     await talk.exchange("tell me", long, chunks=[{"start": 0, "end": cut}, {"start": cut, "end": len(long)}])
-    result = await talk.recall("lion", conversation_id="c", max_characters=1_200)
-    assert long[cut:] in texts(result)
-    answer = next(item for item in result.context if item.section == "conversation" and item.role == "agent")
-    assert answer.cut and long.startswith(answer.text) and answer.text.endswith("zebra")
-    assert result.used <= 1_200
+    for query in ("lion", "zebra tree"):
+        result = await talk.recall(query, conversation_id="c", max_characters=1_200)
+        assert sum("under the only tree" in text for text in texts(result)) == 1
+        answers = [item for item in result.context if item.role == "agent"]
+        assert sum(len(item.text) for item in answers) < len(long) and result.used <= 1_200
 
 
 async def test_facts_are_ranked_with_the_memories_and_shown_first(talk: Talk) -> None:
@@ -216,12 +216,15 @@ async def test_long_texts_are_cut_at_a_word_and_what_is_left_goes_to_them(talk: 
     assert parse_frame(result.format_for_llm())[1].text == answer.text
 
 
-def test_a_text_is_cut_between_words_and_never_within_a_character() -> None:
-    assert cut_at_word("Lisbon and Porto", 10) == "Lisbon and"
-    assert cut_at_word("Lisbon and  Porto", 12) == "Lisbon and"
-    assert cut_at_word("Supercalifragilistic", 5) == "Super"
-    assert cut_at_word("a Supercalifragilistic", 12) == "a Supercalif"
-    assert cut_at_word("ab👩‍👩‍👧c", 4) == "ab"
+async def test_of_a_long_text_the_part_with_the_words_of_the_query_is_shown(talk: Talk) -> None:
+    long = "We spoke of the weather. " * 300 + "The zebra's name is Zoe. " + "We spoke of the news. " * 300
+    await talk.exchange("tell me all", long)
+    result = await talk.recall("What is the name of the zebra?", max_characters=1_000)
+    question, answer = result.context
+    assert (question.text, "The zebra's name is Zoe." in answer.text) == ("tell me all", True)
+    assert long[answer.start :].startswith(answer.text) and result.used <= 1_000
+    mark = f"(only {len(answer.text):,} of {len(long):,} characters, from {answer.start:,} on)"
+    assert mark in result.format_for_llm()
 
 
 async def test_tokens_are_counted_by_the_given_function(talk: Talk) -> None:
