@@ -152,12 +152,18 @@ def _parts(text: str, most: int) -> Iterator[str]:
         middle, end = start + most // 2, start + most
         cut = (
             text.rfind("\n", middle, end) + 1
-            or next((at for at in range(end, middle, -1) if _after_word(text, start, at)), 0)
+            or next((at for at in range(_last_word(text, middle, end), middle, -1) if _after_word(text, start, at)), 0)
             or start + (graphemes.fit(text[start : end + 1], most) or most)
         )
         yield text[start:cut]
         start = cut
     yield text[start:]
+
+
+def _last_word(text: str, middle: int, end: int) -> int:
+    """Where the last word begins that begins from `middle` to `end`: no later place is after a word."""
+    window = text[middle : end + 1].rstrip()
+    return middle + len(window) - len(window.rsplit(None, 1)[-1]) if window else middle
 
 
 def _after_word(text: str, start: int, at: int) -> bool:
