@@ -92,7 +92,7 @@ STATEMENTS = {
     slow_but(STATEMENTS.keys() - {"streams:close", "streams:finish"}, STATEMENTS, "statements much like `finalize`'s"),
 )
 def test_a_process_is_killed_at_every_statement(effect: str, starter: Starter, tmp_path: Path, proof: Any) -> None:
-    template, stride = furnished(tmp_path), proof.size(12, 1)
+    template, stride = furnished(tmp_path), proof.size(18, 1)
     inside, step = 0, proof.size(2, 1)
     while True:
         hits = run_case(starter, tmp_path, template, at_statement(effect, step))

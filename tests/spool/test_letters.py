@@ -26,6 +26,7 @@ from cortex_rx.errors import (
 )
 from cortex_rx.events import Problem, Remembered, StreamEvent
 from cortex_rx.spool import DeadLetters
+from cortex_rx.testing import run_virtual
 
 APPEND = {"streamId": "st", "attempt": 0, "start": 0, "text": "x"}
 
@@ -254,37 +255,48 @@ class Remote(Refusing):
 TURN = {"memory_space_id": SPACE, "conversation_id": "c-1", "user_message": "What is it?", "agent_id": "helper"}
 
 
-async def test_a_remote_store_has_a_spool_by_default(store, tmp_path, monkeypatch):
+def test_a_remote_store_has_a_spool_by_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    remote = Remote(store)
-    async with Cortex(remote, environ={}) as cortex:
-        assert cortex.spool is not None
-        with pytest.raises(Exception, match="waits in the spool") as failed:
-            await cortex.memory.remember(agent_response="It is a pen.", **TURN)
-        assert failed.value.spooled.path == str(tmp_path / "cortex-spool.db")  # type: ignore[attr-defined]
-        report = await cortex.drain_spool()
-        assert (report.left, report.delivered) == (1, ())
-        assert isinstance(report.error, StoreUnavailable)
-        remote.down = False
-        report = await cortex.drain_spool()
-        assert [one.id for one in report.delivered] == [failed.value.spooled.id]  # type: ignore[attr-defined]
-    found = await stored(tmp_path / "memory.db")
-    assert found["messages"] == [("user", "What is it?"), ("agent", "It is a pen.")]
+
+    async def main() -> None:
+        store = SqliteBackend(tmp_path / "memory.db")
+        remote = Remote(store)
+        async with Cortex(remote, environ={}) as cortex:
+            assert cortex.spool is not None
+            with pytest.raises(Exception, match="waits in the spool") as failed:
+                await cortex.memory.remember(agent_response="It is a pen.", **TURN)
+            assert failed.value.spooled.path == str(tmp_path / "cortex-spool.db")  # type: ignore[attr-defined]
+            report = await cortex.drain_spool()
+            assert (report.left, report.delivered) == (1, ())
+            assert isinstance(report.error, StoreUnavailable)
+            remote.down = False
+            report = await cortex.drain_spool()
+            assert [one.id for one in report.delivered] == [failed.value.spooled.id]  # type: ignore[attr-defined]
+        found = await stored(tmp_path / "memory.db")
+        assert found["messages"] == [("user", "What is it?"), ("agent", "It is a pen.")]
+        await store.close()
+
+    run_virtual(main())
 
 
-async def test_a_stop_that_keeps_nothing_leaves_nothing_in_the_spool(store, tmp_path):
+def test_a_stop_that_keeps_nothing_leaves_nothing_in_the_spool(tmp_path):
     async def model() -> Any:
         yield "It is "
         await asyncio.sleep(60)
 
-    spool = Spool(tmp_path / "spool.db")
-    async with Cortex(Remote(store), spool=spool) as cortex:
-        for keep in (True, False):
-            answer = cortex.memory.remember_stream(model, **TURN)
-            async for _ in answer:
-                await answer.stop(keep_partial=keep)
-                break
-            assert await spool.count() == 1, "the first one's"
+    async def main() -> None:
+        store = SqliteBackend(tmp_path / "memory.db")
+        spool = Spool(tmp_path / "spool.db")
+        async with Cortex(Remote(store), spool=spool) as cortex:
+            for keep in (True, False):
+                answer = cortex.memory.remember_stream(model, **TURN)
+                async for _ in answer:
+                    await answer.stop(keep_partial=keep)
+                    break
+                assert await spool.count() == 1, "the first one's"
+        await store.close()
+
+    run_virtual(main())
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def test_a_timer():
     run_virtual(main())
 
 
+@pytest.mark.usefixtures("no_thaw")
 async def test_an_async_generator():
     with pytest.raises(Leaked) as caught:
         async with assert_no_leaks():
@@ -64,6 +65,7 @@ async def test_a_generator_that_was_dropped_is_closed_by_the_loop():
             break
 
 
+@pytest.mark.usefixtures("no_thaw")
 def test_a_thread():
     stop = threading.Event()
     with pytest.raises(Leaked) as caught:
@@ -82,6 +84,7 @@ async def test_the_threads_of_the_loop_are_its_own():
         await asyncio.to_thread(int)
 
 
+@pytest.mark.usefixtures("no_thaw")
 def test_a_file_and_a_socket(tmp_path):
     with pytest.raises(Leaked) as caught:
         with assert_no_leaks():
@@ -97,6 +100,7 @@ def test_a_file_and_a_socket(tmp_path):
         open(tmp_path / "closed.txt", "w").close()
 
 
+@pytest.mark.usefixtures("no_thaw")
 @pytest.mark.parametrize("psutil", [True, False])
 def test_where_the_system_lists_no_descriptors(tmp_path, monkeypatch, psutil):
     monkeypatch.setattr(module, "DESCRIPTORS", ("/no/such/place",))
@@ -117,6 +121,7 @@ def test_where_the_system_lists_no_descriptors(tmp_path, monkeypatch, psutil):
     listening.close()
 
 
+@pytest.mark.usefixtures("no_thaw")
 def test_a_loop_that_was_not_closed():
     with pytest.raises(Leaked) as caught:
         with assert_no_leaks():
@@ -144,6 +149,7 @@ def test_what_was_there_before_is_no_leak(tmp_path):
     run_virtual(main())
 
 
+@pytest.mark.usefixtures("no_thaw")
 def test_the_error_of_the_body_goes_on_with_a_note(tmp_path):
     with pytest.raises(ZeroDivisionError) as caught:
         with assert_no_leaks():

@@ -129,6 +129,7 @@ LEAKS = """
 """
 
 
+@pytest.mark.usefixtures("no_thaw")
 def test_what_is_left_in_virtual_time_fails_the_test(installed):
     result = installed(
         LEAKS
@@ -151,6 +152,7 @@ def test_what_is_left_in_virtual_time_fails_the_test(installed):
     result.stdout.fnmatch_lines(["E*Leaked: left behind:", "E*task forgotten: sleep()*"])
 
 
+@pytest.mark.usefixtures("no_thaw")
 @pytest.mark.slow(reason="another run of pytest")
 def test_what_a_plain_test_leaves_fails_it(installed):
     result = installed(
@@ -191,6 +193,7 @@ def test_what_a_plain_test_leaves_fails_it(installed):
     result.stdout.fnmatch_lines(["E*open: *y (descriptor *"])
 
 
+@pytest.mark.usefixtures("no_thaw")
 @pytest.mark.parametrize(
     ("mode", "chosen"),
     [
