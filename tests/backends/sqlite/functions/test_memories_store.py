@@ -77,6 +77,12 @@ async def test_calls_at_once_with_one_id_store_one_memory(store: Any) -> None:
     assert [row["content"] for row in await store.list()] == ["content 0", "once"]
 
 
+async def test_calls_at_once_are_stored_in_the_order_in_which_they_were_made(store: Any) -> None:
+    """They are more than one transaction takes."""
+    await asyncio.gather(*(keep(store, f"turn {number}") for number in range(150)))
+    assert [row["content"] for row in await store.list(limit=150)] == [f"turn {at}" for at in reversed(range(150))]
+
+
 async def test_the_id_of_an_answer_that_may_come_again_is_taken(store: Any) -> None:
     """Its stream has ended as finished, though without a text, and may be completed."""
     begun = await store.begin()
