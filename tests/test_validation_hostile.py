@@ -499,6 +499,7 @@ ACCEPTED: Mapping[str, set[str]] = {
     "Position.attempt": ZERO,
     "Position.epoch": ZERO,
     "SqliteBackend.busy_timeout": ZERO,
+    "SqliteBackend.vector_cache": ZERO,
     "StreamingOptions.partial_response_interval": ZERO,
     "StreamingOptions.max_retries": ZERO,
     "StreamingOptions.retry_delay": ZERO,
