@@ -465,7 +465,7 @@ ENGINE = {"run.source", "stream.source", "stream.capacity"}
 """The engine knows nothing of our errors: it raises `TypeError`, which names the parameter too."""
 
 NONE, ZERO, NO_TIME, ANY_TEXT = {"None"}, {"0"}, {"no time"}, {"empty", "blank"}
-ACCEPTED: Mapping[str, set[str]] = {
+ACCEPTED: dict[str, set[str]] = {
     # None is the default of an option, and so of the parameter of an API that stands for one.
     "MemoryAPI.interrupted.limit": NONE,
     "MemoryAPI.streams.limit": NONE,
@@ -512,7 +512,6 @@ ACCEPTED: Mapping[str, set[str]] = {
     },
     "SearchOptions.min_score": ZERO,
     "SearchOptions.offset": ZERO,
-    "RecallOptions.min_importance": ZERO,
     "RecallOptions.turns": ZERO,
     "RecallOptions.newest": ZERO,
     "RecallOptions.facts": {"class", "async"},  # a protocol says how it is called
@@ -563,6 +562,11 @@ ACCEPTED: Mapping[str, set[str]] = {
     "parse_marbles.values": MAPPINGS,  # a letter may stand for anything
 }
 """What a parameter accepts beyond its annotation."""
+ACCEPTED |= {  # `recall` takes what a search takes
+    name.replace("SearchOptions", "RecallOptions"): labels
+    for name, labels in ACCEPTED.items()
+    if name.startswith("SearchOptions.")
+}
 NOTATION = {
     "Faulty.process": ["plan"],
     "Plan.parse.text": ["plan"],
