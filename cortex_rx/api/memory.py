@@ -14,7 +14,7 @@ from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
-from cortex_rx.embedding.attempts import text_embedding
+from cortex_rx.embedding.attempts import query_embedding, text_embedding
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument, StillOwned
@@ -318,9 +318,16 @@ class MemoryAPI:
         alone; `neighbours=False` searches each memory by itself.  For an answer stored in chunks, the chunks are found;
         their `chunk_metadata` names the answer.  At most `limit` (20) are returned.  `content` is at most the first
         65,536 code points, and `content_length` the true length.
+
+        If the client or the call has an embedder, the query is embedded, and the score takes in the embeddings.  If
+        that fails or is slow, the search goes on by words, unless `strategy` is "semantic".  `explain` says of each
+        memory why it was found, in its `why`.
         """
         check.any_text("query", query)
-        space, narrowed = ids(memory_space_id=memory_space_id), parse(SearchOptions, options, **keywords).keywords()
+        space, given = ids(memory_space_id=memory_space_id), parse(SearchOptions, options, **keywords)
+        narrowed = given.keywords()
+        if embedder := given.embedder(self.embedder):
+            narrowed |= await query_embedding(embedder, query, required=given.strategy == "semantic")
         rows = await Memories(self._backend).search(**space, query=query, **narrowed)
         return [MemoryEntry.from_row(row) for row in rows]
 

@@ -23,7 +23,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 from pydantic import Field
 
 from cortex_rx import validation as check
-from cortex_rx.embedding.embedder import GenerateEmbedding, checked_function
+from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, ids, parse
 from cortex_rx.models.hooks import StreamHooks
@@ -385,15 +385,29 @@ class SearchOptions(Options):
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
         **dict.fromkeys(
             [
-                *("embedding", "participant_id", "importance", "last_accessed_before", "last_accessed_after"),
-                *("access_count", "version", "sort_by"),
+                *("participant_id", "importance", "last_accessed_before", "last_accessed_after", "access_count"),
+                *("version", "sort_by"),
             ],
             ((None,), _FILTER),
         ),
         **dict.fromkeys(["boost_importance", "boost_recent", "boost_popular", "enrich_conversation"], (_NONE, _FILTER)),
         "sort_order": ((None, "desc"), "the best match comes first"),
-        "strategy": ((None, "auto", "keyword"), "this version searches by words"),
     }
+    _lacking: ClassVar[Mapping[str, str]] = {"strategy": "recent"}
+
+    strategy: Annotated[
+        Literal["auto", "keyword", "semantic"], Accepts(check.one_of("auto", "keyword", "semantic"))
+    ] = "auto"
+    """By words and by embeddings, by words alone, or by embeddings alone."""
+    embedding: Annotated[list[float] | None, Accepts(check.optional(check.vector))] = None
+    """That of the query, if the client is not to make it."""
+    generate_embedding: Annotated[GenerateEmbedding | None, _EMBEDDER] = None
+    """An `Embedder`, or a function from the query to its vector, where no `embedding` is given.  By default, that of
+    the client."""
+    embedding_model: _OptionalName = None
+    """The name of the model that made `embedding`, or of `generate_embedding`, if that is a function."""
+    alpha: Annotated[float | None, Accepts(check.optional(check.share))] = None
+    """0 to 1: what the embeddings count; the words count the rest."""
 
     user_id: _OptionalName = None
     tags: _Tags = ()
@@ -416,18 +430,34 @@ class SearchOptions(Options):
     min_score: Annotated[float | None, Accepts(check.optional(check.share))] = None
     """0 to 1."""
     limit: _Limit = 20
+    explain: _Flag = False
+    """Whether each memory says why it was found, in its `why`."""
     offset: Annotated[int, Accepts(check.whole())] = 0
     """How many of the best to leave out: those of the pages before."""
     include_partial: _Flag = False
     """Also find answers that still stream."""
 
+    @classmethod
+    def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        named = super()._named(given)
+        given_by = [name for name in ("embedding", "generate_embedding") if named.get(name) is not None]
+        if named.get("embedding_model") is not None and not given_by:
+            raise InvalidArgument("embedding_model", "a name", "None, unless embedding or generate_embedding is given")
+        if len(given_by) == 2:
+            raise InvalidArgument("generate_embedding", "a function, and an embedding", "one of them")
+        return named
+
+    def embedder(self, default: Embedder | None) -> Embedder | None:
+        """What embeds the query: its own or the default one; None if its embedding is given, or none is asked for."""
+        if self.embedding is not None or self.strategy == "keyword":
+            return None
+        return as_embedder(self.generate_embedding, self.embedding_model) or default
+
     def keywords(self) -> dict[str, Any]:
         """The options as keywords of a typed call, without those that have their default, but for the limit."""
-        values = {
-            name: getattr(self, name)
-            for name, field in type(self).model_fields.items()
-            if name == "limit" or getattr(self, name) != field.default
-        }
+        names = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        names -= {"generate_embedding", *(["embedding_model"] if self.embedding is None else [])}
+        values = {name: getattr(self, name) for name in type(self).model_fields if name in names | {"limit"}}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 

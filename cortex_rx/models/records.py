@@ -299,8 +299,9 @@ class MemoryEntry(Record):
     """A memory.  In lists and searches, `content` may be only the first 65,536 code points; `content_length` is the
     true length.
 
-    `score` is set in search results; higher is better.  For an answer stored in chunks, `chunk_count` is their number,
-    and `get` also returns their ids, in order, as `chunk_ids`.  A memory that is a chunk has `chunk_metadata`.
+    `score` is set in search results; higher is better.  `why` is set if a search was asked to explain itself.  For an
+    answer stored in chunks, `chunk_count` is their number, and `get` also returns their ids, in order, as `chunk_ids`.
+    A memory that is a chunk has `chunk_metadata`.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
@@ -335,3 +336,4 @@ class MemoryEntry(Record):
     chunk_ids: tuple[str, ...] | None = None
     chunk_metadata: ChunkMetadata | None = None
     score: float | None = Field(default=None, validation_alias=AliasChoices("score", "_score"))
+    why: dict[str, Any] | None = Field(default=None, validation_alias=AliasChoices("why", "_why"))

@@ -386,7 +386,6 @@ def test_the_rest_of_an_exchange_is_checked_too(field: str, value: object) -> No
 
 # Cortex's SearchOptions, each with a value that asks for what this version's search does not have, and its default.
 THEIRS = {
-    "embedding": ([0.1, 0.2], None),
     "participant_id": ("phone", None),
     "importance": (50, None),
     "last_accessed_before": (1, None),
@@ -395,7 +394,7 @@ THEIRS = {
     "version": (1, None),
     "sort_by": ("createdAt", None),
     "sort_order": ("asc", "desc"),
-    "strategy": ("semantic", None),
+    "strategy": ("recent", None),
     "boost_importance": (True, False),
     "boost_recent": (True, False),
     "boost_popular": (True, False),

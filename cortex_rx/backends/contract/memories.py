@@ -29,6 +29,7 @@ from cortex_rx.backends.contract.types import (
 __all__ = ["MEMORY", "MEMORY_FIELDS", "TABLE"]
 
 _HIDDEN = Optional(Flag(), False)
+_DISTANCE = Integer(min=-(2**63))
 
 _CONTENT_TYPE = OneOf(("raw", "summarized", "fact"))
 _SOURCE_TYPE = OneOf(("conversation", "system", "tool", "a2a", "fact-extraction"))
@@ -97,7 +98,34 @@ MEMORY = Object(
     meaning="""A memory. `contentLength` is the full length of its content. An answer in chunks has `chunkCount`, and in
 the result of `memories:get` also `chunkIds`.""",
 )
-_FOUND = Object((*MEMORY_FIELDS, *fields(_score=Number(0, 1))), name="FoundMemory", meaning="A memory and its score.")
+_WHY = Object(
+    fields(
+        text=Optional(Number(0, 1)),
+        terms=ListOf(Object(fields(term=TEXT, share=Number(0, 1)), name="TermShare")),
+        neighbour=Optional(Object(fields(memoryId=ID, distance=_DISTANCE, share=Number(0, 1)), name="NeighbourShare")),
+        talk=Optional(Object(fields(memoryId=ID, distance=_DISTANCE, share=Number(0, 1)), name="TalkShare")),
+        vector=Optional(
+            Object(
+                fields(
+                    share=Number(0, 1),
+                    similarity=Number(0, 1),
+                    neighbour=Optional(Object(fields(memoryId=ID, distance=_DISTANCE), name="VectorNeighbour")),
+                ),
+                name="VectorShare",
+            )
+        ),
+    ),
+    name="Why",
+    meaning="""Why a memory was found. A share says how much of the score comes from it. `text` is the share of all
+words: of its own, by `terms` of the query (folded), of the best `neighbour`, and of the best memory of the `talk`
+around it. `vector`: that of the embeddings, with the cosine `similarity` of its own, and its neighbour if that counts.
+A `distance` counts positions, or the chunks of an answer, below 0 for what stands before.""",
+)
+_FOUND = Object(
+    (*MEMORY_FIELDS, *fields(_score=Number(0, 1), _why=Optional(_WHY))),
+    name="FoundMemory",
+    meaning="A memory, its score, and why it was found.",
+)
 
 TABLE = Table(
     "memories",
@@ -144,6 +172,10 @@ found by its own id.""",
                 fields(
                     memorySpaceId=SPACE,
                     query=TEXT,
+                    strategy=Optional(OneOf(("auto", "keyword", "semantic")), "auto"),
+                    embedding=Optional(Embedding()),
+                    embeddingModel=Optional(ID),
+                    alpha=Optional(Number(0, 1)),
                     userId=Optional(ID),
                     tags=Optional(ListOf(TEXT)),
                     tagMatch=Optional(OneOf(("any", "all")), "any"),
@@ -161,8 +193,10 @@ found by its own id.""",
                     minScore=Optional(Number(0, 1)),
                     limit=Optional(COUNT, 20),
                     offset=Optional(OFFSET, 0),
+                    explain=_HIDDEN,
                     includePartial=_HIDDEN,
-                )
+                ),
+                rules=(OnlyWith("embeddingModel", "embedding"),),
             ),
             ListOf(_FOUND),
             """Memories that have words of the query, best first, without the first `offset` of them.
@@ -184,8 +218,17 @@ Memories that are left out by `userId`, and partial ones, are no neighbours; the
 returned. `_score` is between 0 and 1: the share of what a perfect match would get. Of equal memories the newest comes
 first.
 
+With an `embedding` of the query, the `strategy` "auto" ranks by words and by embeddings: a score is (1 - `alpha`) times
+the share of the best score by words, plus `alpha` times the share of the best score by embeddings. "keyword" ranks by
+words alone, "semantic" by embeddings alone: the cosine, where less than 0 counts as 0, and the neighbours as above.
+Without vectors in the space, or words in the query, "auto" ranks by the other. The embedding must be of the store's
+model, else it is an `EmbeddingMismatch`.
+
+With `explain` each row has `_why`.
+
 An answer in chunks is found only through its chunks, each at its own rank. A word or phrase that the end of a chunk
 cuts is found in the next chunk.""",
+            errors=("EmbeddingMismatch",),
         ),
         Function(
             "memories:around",

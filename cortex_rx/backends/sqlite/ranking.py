@@ -14,9 +14,11 @@ from typing import TypeAlias
 __all__ = [
     "AFTER",
     "ALONE",
+    "ALPHA",
     "AROUND",
     "BEFORE",
     "BY_ITSELF",
+    "CANDIDATES",
     "DECAY",
     "IN_TALK",
     "K1",
@@ -68,6 +70,12 @@ AROUND = 0.2
 """Of vectors: what the best score within `SPAN` positions counts besides."""
 SPAN = 20
 """Positions in a conversation, in both directions."""
+
+ALPHA = 0.3
+"""What the embeddings count in a score, if both words and embeddings find something; the words count the rest."""
+CANDIDATES = (5, 50)
+"""How many of the best by words and of the best by embeddings are compared: so many for each that is asked for, and so
+many besides."""
 
 Key: TypeAlias = int
 """What is ranked: a memory by its text, or a chunk by the text of its answer and its part."""
@@ -160,6 +168,17 @@ class Spread:
     def reach(self) -> int:
         """The distance within which memories are neighbours."""
         return max(len(self.before), len(self.after))
+
+    def nearest(self, weights: Sequence[float], at: int) -> tuple[float, int]:
+        """What one position gets from its best neighbour, and how far that is, below 0 if before; (0, 0) if nothing.
+
+        >>> Spread((0.5,), (0.25,), 0.0).nearest([0.0, 8.0, 1.0], 2)
+        (4.0, -1)
+        """
+        before = [(factor * weights[at - far], -far) for far, factor in enumerate(self.before[:at], 1)]
+        after = [(factor * weights[at + far], far) for far, factor in enumerate(self.after[: len(weights) - 1 - at], 1)]
+        best = max([*before, *after], key=lambda one: one[0], default=(0.0, 0))
+        return best if best[0] else (0.0, 0)
 
     def near_all(self, weights: Sequence[float]) -> list[float]:
         """What each position gets from its best neighbour.

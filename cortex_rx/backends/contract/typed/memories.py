@@ -73,6 +73,10 @@ class Memories:
         *,
         memory_space_id: str,
         query: str,
+        strategy: Literal["auto", "keyword", "semantic"] | None = None,
+        embedding: builtins.list[float] | None = None,
+        embedding_model: str | None = None,
+        alpha: float | None = None,
         user_id: str | None = None,
         tags: builtins.list[str] | None = None,
         tag_match: Literal["any", "all"] | None = None,
@@ -90,10 +94,22 @@ class Memories:
         min_score: float | None = None,
         limit: int | None = None,
         offset: int | None = None,
+        explain: bool | None = None,
         include_partial: bool | None = None,
     ) -> Call[builtins.list[FoundMemory]]:
-        """Memories that have words of the query, best first, without the first `offset` of them."""
+        """Memories that have words of the query, best first, without the first `offset` of them.
+
+        Raises `EmbeddingMismatch`.
+        """
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "query": query}
+        if strategy is not None:
+            args["strategy"] = strategy
+        if embedding is not None:
+            args["embedding"] = embedding
+        if embedding_model is not None:
+            args["embeddingModel"] = embedding_model
+        if alpha is not None:
+            args["alpha"] = alpha
         if user_id is not None:
             args["userId"] = user_id
         if tags is not None:
@@ -128,6 +144,8 @@ class Memories:
             args["limit"] = limit
         if offset is not None:
             args["offset"] = offset
+        if explain is not None:
+            args["explain"] = explain
         if include_partial is not None:
             args["includePartial"] = include_partial
         return Call(self._backend.query, "memories:search", args)

@@ -26,6 +26,7 @@ __all__ = [
     "Memory",
     "Message",
     "MutableRef",
+    "NeighbourShare",
     "PartialMetadata",
     "Participants",
     "PendingExchange",
@@ -40,9 +41,14 @@ __all__ = [
     "StreamPage",
     "Surroundings",
     "TakenStream",
+    "TalkShare",
+    "TermShare",
     "Unembedded",
     "UnembeddedPage",
     "Vector",
+    "VectorNeighbour",
+    "VectorShare",
+    "Why",
 ]
 
 
@@ -120,10 +126,53 @@ class Memory(TypedDict):
     chunkMetadata: NotRequired[ChunkMetadata]
 
 
+class TermShare(TypedDict):
+    term: str
+    share: float
+
+
+class NeighbourShare(TypedDict):
+    memoryId: str
+    distance: int
+    share: float
+
+
+class TalkShare(TypedDict):
+    memoryId: str
+    distance: int
+    share: float
+
+
+class VectorNeighbour(TypedDict):
+    memoryId: str
+    distance: int
+
+
+class VectorShare(TypedDict):
+    share: float
+    similarity: float
+    neighbour: NotRequired[VectorNeighbour]
+
+
+class Why(TypedDict):
+    """Why a memory was found. A share says how much of the score comes from it. `text` is the share of all words: of
+    its own, by `terms` of the query (folded), of the best `neighbour`, and of the best memory of the `talk` around it.
+    `vector`: that of the embeddings, with the cosine `similarity` of its own, and its neighbour if that counts. A
+    `distance` counts positions, or the chunks of an answer, below 0 for what stands before.
+    """
+
+    text: NotRequired[float]
+    terms: list[TermShare]
+    neighbour: NotRequired[NeighbourShare]
+    talk: NotRequired[TalkShare]
+    vector: NotRequired[VectorShare]
+
+
 class FoundMemory(Memory):
-    """A memory and its score."""
+    """A memory, its score, and why it was found."""
 
     _score: float
+    _why: NotRequired[Why]
 
 
 class Surroundings(TypedDict):

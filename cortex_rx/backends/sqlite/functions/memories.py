@@ -20,6 +20,7 @@ __all__ = [
     "filters",
     "forget_stream",
     "get",
+    "id_of",
     "list_rows",
     "load",
     "row_of",
@@ -171,13 +172,22 @@ def _rows(tx: Transaction, statement: str, values: dict[str, Any]) -> list[dict[
     return [row_of(tx, row, HEAD_LENGTH) for row in tx.db.execute(statement, values).fetchall()]
 
 
-def at(tx: Transaction, seq: int, part: int) -> dict[str, Any]:
-    """The memory of this number, or this chunk of it (-1: not a chunk), with cut content."""
+def id_of(tx: Transaction, seq: int, part: int) -> str | None:
+    """The id of the memory of this number, or of this chunk of it (-1: not a chunk)."""
+    if part < 0:
+        row = tx.db.execute("SELECT id FROM memories WHERE seq = ?", (seq,)).fetchone()
+    else:
+        row = tx.db.execute("SELECT id FROM chunks WHERE memory = ? AND part = ?", (seq, part)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def at(tx: Transaction, seq: int, part: int) -> dict[str, Any] | None:
+    """The memory of this number, or this chunk of it (-1: not a chunk), with cut content; None if it is not there."""
     if part < 0:
         row = tx.db.execute(f"{_ANSWERS} WHERE memories.seq = ?", (seq,)).fetchone()
     else:
         row = tx.db.execute(f"{_CHUNKS} WHERE memories.seq = ? AND part = ?", (seq, part)).fetchone()
-    return row_of(tx, row, HEAD_LENGTH)
+    return None if row is None else row_of(tx, row, HEAD_LENGTH)
 
 
 def filters(args: dict[str, Any]) -> dict[str, Any]:

@@ -12,17 +12,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite import text_store, vectors
 from cortex_rx.backends.sqlite.functions import filters, memories
 from cortex_rx.backends.sqlite.index import NEW, OLD, Index, having_pair, searched, times, times_of_surface
 from cortex_rx.backends.sqlite.ranking import (
+    ALONE,
+    ALPHA,
     BY_ITSELF,
+    CANDIDATES,
     IN_TALK,
     PAIR,
     SEEDS,
     SURFACE,
+    TALK,
     Key,
     Postings,
     Spread,
@@ -32,6 +36,11 @@ from cortex_rx.backends.sqlite.ranking import (
 )
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.tokenizer import Term, query_pairs, query_terms
+from cortex_rx.backends.sqlite.vectors import WHOLE
+from cortex_rx.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.sqlite.matrix import Arm
 
 __all__ = ["SQL_FUNCTIONS", "TextArm", "search"]
 
@@ -40,7 +49,6 @@ SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": filters.any_tag, "
 
 Place: TypeAlias = tuple[int, int]
 """A memory's number and the part of it; `WHOLE`: it is not in chunks."""
-WHOLE = -1
 
 _DOCS = {
     each: f"""SELECT group_concat(docs.id), group_concat((text << 32) + coalesce(part + 1, 0)), group_concat(size)
@@ -158,7 +166,7 @@ class TextArm:
         self._parts: dict[int, list[int]] = {}  # by text: the parts that have words of the query
         self._found: dict[Place, float] = {}  # what was looked at: the sum of its terms
         self._heads: dict[int, tuple[int, int]] = {}  # by memory: its conversation, and its text
-        self._best: dict[int, float] = {}  # by conversation: the best sum
+        self._best: dict[int, tuple[float, Place]] = {}  # by conversation: the best sum, and whose it is
         space = text_store.number_of(tx, args["memorySpaceId"])
         if self._terms and space is not None:
             self._gather(space)
@@ -233,11 +241,57 @@ class TextArm:
         seq, part = place
         head, text = self._heads[seq]
         pairs = self._for_pairs.get(key_of(text, None if part == WHOLE else part), 0.0)
-        return min(terms + pairs + self._spread.share * self._best[head], 1.0)
+        return min(terms + pairs + self._spread.share * self._best[head][0], 1.0)
 
     def add(self, seqs: Iterable[int]) -> None:
         """Find out the scores of these memories, which match the filters, and of their chunks."""
         self._look_around(seq for seq in seqs if seq not in self._heads)
+
+    def why(self, place: Place, factor: float) -> dict[str, Any]:
+        """What the score of a memory or chunk consists of: the parts of the score, each times `factor`."""
+        seq, part = place
+        why: dict[str, Any] = {"text": min(self.score(place) * factor, 1.0), "terms": []}
+        if place not in self._found:
+            return why
+        (_, stretch), *_ = self._stretches([seq])
+        at = stretch.seqs.index(seq)
+        key = key_of(stretch.texts[at], None if part == WHOLE else part)
+        for term, gained in self._gained.items():
+            weight, other, distance = gained.get(key, 0.0), place, 0
+            for given, neighbour, away in self._neighbours(gained, stretch, at, part):
+                if given > weight:
+                    weight, other, distance = given, neighbour, away
+            if weight:
+                one: dict[str, Any] = {"term": self._terms[term].words, "share": min(weight * factor, 1.0)}
+                if other != place:
+                    one["neighbour"] = {**self._named(other), "distance": distance}
+                why["terms"].append(one)
+        why["terms"].sort(key=itemgetter("share"), reverse=True)
+        if pairs := self._for_pairs.get(key, 0.0):
+            why["pairs"] = min(pairs * factor, 1.0)
+        best, where = self._best[self._heads[seq][0]]
+        if talk := self._spread.share * best:
+            why["talk"] = {**self._named(where), "share": min(talk * factor, 1.0)}
+        return why
+
+    def _neighbours(
+        self, gained: Mapping[Key, float], stretch: _Stretch, at: int, part: int
+    ) -> Iterator[tuple[float, Place, int]]:
+        """The best neighbour for a term among the turns, and among the chunks: what it gives, its place, its distance."""
+        parts = [self._parts_of(gained, *one) for one in zip(stretch.texts, stretch.chunks, strict=True)]
+        own = [
+            max(of_chunks) if of_chunks else gained.get(text << 32, 0.0)
+            for text, of_chunks in zip(stretch.texts, parts, strict=True)
+        ]
+        given, distance = self._spread.nearest(own, at)
+        there = at + distance
+        yield given, (stretch.seqs[there], parts[there].index(own[there]) if parts[there] else WHOLE), abs(distance)
+        if part != WHOLE:
+            given, distance = self._spread.nearest(parts[at], part)
+            yield given, (stretch.seqs[at], part + distance), abs(distance)
+
+    def _named(self, place: Place) -> dict[str, Any]:
+        return {"memoryId": memories.id_of(self._tx, *place)}
 
     def _seeds(self, count: int) -> Iterable[int]:
         """The visible memories that have the best words of their own, and those of all that match the filters."""
@@ -258,7 +312,9 @@ class TextArm:
         for head, stretch in self._stretches(seqs):
             sums = self._sums(stretch)
             self._found |= sums
-            self._best[head] = max(self._best.get(head, 0.0), *sums.values()) if sums else self._best.get(head, 0.0)
+            if sums:
+                best = max(zip(sums.values(), sums, strict=True))
+                self._best[head] = max(self._best.get(head, best), best)
             self._heads |= {stretch.seqs[at]: (head, stretch.texts[at]) for at in stretch.inner}
 
     def _stretches(self, seqs: Iterable[int]) -> Iterator[tuple[int, _Stretch]]:
@@ -334,8 +390,75 @@ def _add(sums: dict[Key, float], gained: Mapping[Key, float]) -> None:
         sums[key] = sums.get(key, 0.0) + weight
 
 
+class _Ranking:
+    """The arms of a search, and how their scores become one: each arm's scores, divided by its best, by its weight."""
+
+    def __init__(self, tx: Transaction, args: Mapping[str, Any], space: int) -> None:
+        self._tx = tx
+        strategy, embedding = args["strategy"], args.get("embedding")
+        in_talk: bool = args["neighbours"]
+        self._vector: Arm | None = None
+        if embedding is not None and strategy != "keyword":
+            self._vector = vectors.arm(
+                tx, space, embedding, args, TALK if in_talk else ALONE, args.get("embeddingModel")
+            )
+        self._text = None if strategy == "semantic" else TextArm(tx, args, IN_TALK if in_talk else BY_ITSELF)
+        self._of_text, self._of_vector = 1.0, 1.0
+        self._alpha = args.get("alpha", ALPHA)
+
+    def best(self, count: int, least: float) -> list[tuple[Place, float]]:
+        """The best places and their scores. Of equal ones the newest comes first."""
+        if self._vector is None or not self._vector.top:
+            self._vector = None
+            return (
+                [] if self._text is None else [(place, self._score(place)) for place in self._text.best(count, least)]
+            )
+        wanted = CANDIDATES[0] * count + CANDIDATES[1]
+        by_text = [] if self._text is None else self._text.best(wanted)
+        by_vector = self._vector.best(wanted)
+        if self._text is None or not by_text:
+            self._text = None
+        else:
+            self._text.add({seq for seq, _ in set(by_vector).difference(by_text)})
+            self._of_text = (1 - self._alpha) / max(map(self._text.score, by_text))
+            self._of_vector = self._alpha / self._vector.top
+        scores = {place: self._score(place) for place in (*by_text, *by_vector)}
+        ranked = sorted(scores, key=lambda place: (-scores[place], -place[0], place[1]))
+        return [(place, scores[place]) for place in ranked[:count] if scores[place] >= least and scores[place]]
+
+    def _score(self, place: Place) -> float:
+        by_text = 0.0 if self._text is None else self._text.score(place) * self._of_text
+        by_vector = 0.0 if self._vector is None else self._vector.score(*place) * self._of_vector
+        return min(by_text + by_vector, 1.0)
+
+    def why(self, place: Place, score: float) -> dict[str, Any]:
+        """Why a memory was found: `_why` of the contract."""
+        why: dict[str, Any] = {"terms": []}
+        if self._text is not None:
+            why |= self._text.why(place, self._of_text / score)
+        if self._vector is not None:
+            found = self._vector.why(*place)
+            share = self._vector.score(*place) * self._of_vector / score
+            why["vector"] = {"share": min(share, 1.0), "similarity": min(max(found.own, 0.0), 1.0)}
+            if found.neighbour is not None and found.near:
+                neighbour = found.neighbour
+                memory = memories.id_of(self._tx, neighbour.memory, neighbour.part)
+                if memory is not None:
+                    why["vector"]["neighbour"] = {"memoryId": memory, "distance": neighbour.distance}
+        return why
+
+
 def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:search`: best first. `_score` is between 0 and 1 and falls from row to row."""
-    arm = TextArm(tx, args, IN_TALK if args["neighbours"] else BY_ITSELF)
-    best = arm.best(args["offset"] + args["limit"], args.get("minScore", 0.0))[args["offset"] :]
-    return [{**memories.at(tx, *place), "_score": arm.score(place)} for place in best]
+    if args["strategy"] == "semantic" and "embedding" not in args:
+        raise InvalidArgument("embedding", None, 'the embedding of the query, with the strategy "semantic"')
+    space = text_store.number_of(tx, args["memorySpaceId"])
+    if space is None:
+        return []
+    ranking = _Ranking(tx, args, space)
+    found: list[dict[str, Any]] = []
+    for place, score in ranking.best(args["offset"] + args["limit"], args.get("minScore", 0.0))[args["offset"] :]:
+        row = memories.at(tx, *place)
+        if row is not None:
+            found.append({**row, "_score": score, **({"_why": ranking.why(place, score)} if args["explain"] else {})})
+    return found
