@@ -106,6 +106,8 @@ def _rule(rule: types.Rule) -> str:
             return f"`{field}` only together with `{other}`."
         case types.Differs(field, other):
             return f"`{field}` is another one than `{other}`."
+        case types.Needs(field, value, other):
+            return f"Where `{field}` is `{value}`, `{other}` is required."
         case types.Covers(field, length):
             return f"`{field}` end at `{length}`."
 

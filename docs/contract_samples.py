@@ -39,6 +39,7 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
     accepted: list[Case] = [{}]
     refused: list[Case] = []
     partners = {rule.field: rule.other for rule in args.rules if isinstance(rule, types.OnlyWith)}
+    needs = {(rule.field, rule.value): rule.other for rule in args.rules if isinstance(rule, types.Needs)}
     covers = {rule.field: rule.length for rule in args.rules if isinstance(rule, types.Covers)}
     kinds = {field.name: field.type for field in args.fields}
     for field in args.fields:
@@ -48,7 +49,9 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
         for value in _accepted(field.type):
             if name in covers and value:
                 beside = {covers[name]: value[-1]["end"]}
-            accepted.append({"with": {**beside, name: value}})
+            other = needs.get((name, value)) if isinstance(value, str) else None
+            needed = {} if other is None else {other: _accepted(kinds[other])[0]}
+            accepted.append({"with": {**beside, **needed, name: value}})
         if field.required:
             refused.append({"field": name, "without": [name]})
         for value in _refused(field.type):
@@ -60,6 +63,8 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
                 refused.append({"field": name, "with": {name: _accepted(kinds[name])[0]}})
             case types.Differs(name, other):
                 refused.append({"field": name, "with": {name: base[other]}})
+            case types.Needs(name, value, other):
+                refused.append({"field": other, "with": {name: value}})
             case types.Covers(name, length):
                 ranges = [{"start": 0, "end": 5}]
                 refused += [{"field": name, "with": {length: end, name: ranges}} for end in (0, 4, 6)]

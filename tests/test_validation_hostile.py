@@ -511,8 +511,10 @@ ACCEPTED: dict[str, set[str]] = {
         for side in ("after", "before")
     },
     "SearchOptions.min_score": ZERO,
+    "SearchOptions.alpha": ZERO,
     "SearchOptions.offset": ZERO,
     "RecallOptions.turns": ZERO,
+    "RecallOptions.alpha": ZERO,
     "RecallOptions.newest": ZERO,
     "RecallOptions.facts": {"class", "async"},  # a protocol says how it is called
     "StoreMemoryInput.importance": ZERO,

@@ -328,6 +328,8 @@ class MemoryAPI:
         narrowed = given.keywords()
         if embedder := given.embedder(self.embedder):
             narrowed |= await query_embedding(embedder, query, required=given.strategy == "semantic")
+        elif given.strategy == "semantic" and given.embedding is None:
+            raise InvalidArgument("embedding", None, 'an embedding of the query, or an embedder, with "semantic"')
         rows = await Memories(self._backend).search(**space, query=query, **narrowed)
         return [MemoryEntry.from_row(row) for row in rows]
 

@@ -235,6 +235,9 @@ def _keep(rule: types.Rule, args: dict[str, Any]) -> None:
         case types.Differs(field, other):
             if field in args and args[field] == args[other]:
                 raise InvalidArgument(field, f"the value of {other}", f"another value than that of {other}")
+        case types.Needs(field, value, other):
+            if args.get(field) == value and other not in args:
+                raise InvalidArgument(other, "nothing", f"a value; it is required where {field} is {value!r}")
         case types.Covers(field, length):
             if args.get(field) and args[field][-1]["end"] != args[length]:
                 end = args[field][-1]["end"]

@@ -16,6 +16,7 @@ from cortex_rx.backends.contract.types import (
     Json,
     JsonObject,
     ListOf,
+    Needs,
     Nullable,
     Number,
     Object,
@@ -29,7 +30,6 @@ from cortex_rx.backends.contract.types import (
 __all__ = ["MEMORY", "MEMORY_FIELDS", "TABLE"]
 
 _HIDDEN = Optional(Flag(), False)
-_DISTANCE = Integer(min=-(2**63))
 
 _CONTENT_TYPE = OneOf(("raw", "summarized", "fact"))
 _SOURCE_TYPE = OneOf(("conversation", "system", "tool", "a2a", "fact-extraction"))
@@ -98,28 +98,27 @@ MEMORY = Object(
     meaning="""A memory. `contentLength` is the full length of its content. An answer in chunks has `chunkCount`, and in
 the result of `memories:get` also `chunkIds`.""",
 )
+_NEIGHBOUR = Object(fields(memoryId=ID, distance=COUNT), name="CountedNeighbour")
 _WHY = Object(
     fields(
         text=Optional(Number(0, 1)),
-        terms=ListOf(Object(fields(term=TEXT, share=Number(0, 1)), name="TermShare")),
-        neighbour=Optional(Object(fields(memoryId=ID, distance=_DISTANCE, share=Number(0, 1)), name="NeighbourShare")),
-        talk=Optional(Object(fields(memoryId=ID, distance=_DISTANCE, share=Number(0, 1)), name="TalkShare")),
+        terms=ListOf(
+            Object(fields(term=TEXT, share=Number(0, 1), neighbour=Optional(_NEIGHBOUR)), name="TermShare"),
+        ),
+        pairs=Optional(Number(0, 1)),
+        talk=Optional(Object(fields(memoryId=ID, share=Number(0, 1)), name="TalkShare")),
         vector=Optional(
             Object(
-                fields(
-                    share=Number(0, 1),
-                    similarity=Number(0, 1),
-                    neighbour=Optional(Object(fields(memoryId=ID, distance=_DISTANCE), name="VectorNeighbour")),
-                ),
-                name="VectorShare",
+                fields(share=Number(0, 1), similarity=Number(0, 1), neighbour=Optional(_NEIGHBOUR)), name="VectorShare"
             )
         ),
     ),
     name="Why",
     meaning="""Why a memory was found. A share says how much of the score comes from it. `text` is the share of all
-words: of its own, by `terms` of the query (folded), of the best `neighbour`, and of the best memory of the `talk`
-around it. `vector`: that of the embeddings, with the cosine `similarity` of its own, and its neighbour if that counts.
-A `distance` counts positions, or the chunks of an answer, below 0 for what stands before.""",
+words: of the `terms` of the query (folded), which it has itself or from a `neighbour`; of the `pairs` of words that
+follow each other in both; and of the best memory in the `talk` around it. `vector`: that of the embeddings, with the
+cosine `similarity` of its own, and its neighbour if that counts. A `distance` counts positions, or the chunks of an
+answer.""",
 )
 _FOUND = Object(
     (*MEMORY_FIELDS, *fields(_score=Number(0, 1), _why=Optional(_WHY))),
@@ -196,7 +195,7 @@ found by its own id.""",
                     explain=_HIDDEN,
                     includePartial=_HIDDEN,
                 ),
-                rules=(OnlyWith("embeddingModel", "embedding"),),
+                rules=(OnlyWith("embeddingModel", "embedding"), Needs("strategy", "semantic", "embedding")),
             ),
             ListOf(_FOUND),
             """Memories that have words of the query, best first, without the first `offset` of them.

@@ -35,6 +35,7 @@ __all__ = [
     "Json",
     "JsonObject",
     "ListOf",
+    "Needs",
     "Nullable",
     "Number",
     "Object",
@@ -176,6 +177,15 @@ class Differs:
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """Where `field` is `value`, `other` is given."""
+
+    field: str
+    value: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
 class Covers:
     """The ranges in `field`, if there are any, end at the number in `length`."""
 
@@ -186,7 +196,7 @@ class Covers:
 Type: TypeAlias = (
     Text | TokenHash | Integer | Number | OneOf | Flag | Json | JsonObject | Embedding | ListOf | Object | Nullable
 )
-Rule: TypeAlias = OnlyWith | Differs | Covers
+Rule: TypeAlias = OnlyWith | Differs | Needs | Covers
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ __all__ = [
     "Conversation",
     "ConversationRef",
     "ConversationWithMessages",
+    "CountedNeighbour",
     "DeletedMemory",
     "EmbeddedMemories",
     "FoundMemory",
@@ -26,7 +27,6 @@ __all__ = [
     "Memory",
     "Message",
     "MutableRef",
-    "NeighbourShare",
     "PartialMetadata",
     "Participants",
     "PendingExchange",
@@ -46,7 +46,6 @@ __all__ = [
     "Unembedded",
     "UnembeddedPage",
     "Vector",
-    "VectorNeighbour",
     "VectorShare",
     "Why",
 ]
@@ -126,44 +125,39 @@ class Memory(TypedDict):
     chunkMetadata: NotRequired[ChunkMetadata]
 
 
+class CountedNeighbour(TypedDict):
+    memoryId: str
+    distance: int
+
+
 class TermShare(TypedDict):
     term: str
     share: float
-
-
-class NeighbourShare(TypedDict):
-    memoryId: str
-    distance: int
-    share: float
+    neighbour: NotRequired[CountedNeighbour]
 
 
 class TalkShare(TypedDict):
     memoryId: str
-    distance: int
     share: float
-
-
-class VectorNeighbour(TypedDict):
-    memoryId: str
-    distance: int
 
 
 class VectorShare(TypedDict):
     share: float
     similarity: float
-    neighbour: NotRequired[VectorNeighbour]
+    neighbour: NotRequired[CountedNeighbour]
 
 
 class Why(TypedDict):
     """Why a memory was found. A share says how much of the score comes from it. `text` is the share of all words: of
-    its own, by `terms` of the query (folded), of the best `neighbour`, and of the best memory of the `talk` around it.
-    `vector`: that of the embeddings, with the cosine `similarity` of its own, and its neighbour if that counts. A
-    `distance` counts positions, or the chunks of an answer, below 0 for what stands before.
+    the `terms` of the query (folded), which it has itself or from a `neighbour`; of the `pairs` of words that follow
+    each other in both; and of the best memory in the `talk` around it. `vector`: that of the embeddings, with the
+    cosine `similarity` of its own, and its neighbour if that counts. A `distance` counts positions, or the chunks of an
+    answer.
     """
 
     text: NotRequired[float]
     terms: list[TermShare]
-    neighbour: NotRequired[NeighbourShare]
+    pairs: NotRequired[float]
     talk: NotRequired[TalkShare]
     vector: NotRequired[VectorShare]
 

@@ -37,7 +37,6 @@ from cortex_rx.backends.sqlite.ranking import (
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.tokenizer import Term, query_pairs, query_terms
 from cortex_rx.backends.sqlite.vectors import WHOLE
-from cortex_rx.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from cortex_rx.backends.sqlite.matrix import Arm
@@ -277,7 +276,7 @@ class TextArm:
     def _neighbours(
         self, gained: Mapping[Key, float], stretch: _Stretch, at: int, part: int
     ) -> Iterator[tuple[float, Place, int]]:
-        """The best neighbour for a term among the turns, and among the chunks: what it gives, its place, its distance."""
+        """The best neighbour for a term among the turns, and among the chunks: what it gives, where, how far."""
         parts = [self._parts_of(gained, *one) for one in zip(stretch.texts, stretch.chunks, strict=True)]
         own = [
             max(of_chunks) if of_chunks else gained.get(text << 32, 0.0)
@@ -444,14 +443,12 @@ class _Ranking:
                 neighbour = found.neighbour
                 memory = memories.id_of(self._tx, neighbour.memory, neighbour.part)
                 if memory is not None:
-                    why["vector"]["neighbour"] = {"memoryId": memory, "distance": neighbour.distance}
+                    why["vector"]["neighbour"] = {"memoryId": memory, "distance": abs(neighbour.distance)}
         return why
 
 
 def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:search`: best first. `_score` is between 0 and 1 and falls from row to row."""
-    if args["strategy"] == "semantic" and "embedding" not in args:
-        raise InvalidArgument("embedding", None, 'the embedding of the query, with the strategy "semantic"')
     space = text_store.number_of(tx, args["memorySpaceId"])
     if space is None:
         return []
