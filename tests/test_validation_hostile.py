@@ -514,7 +514,6 @@ ACCEPTED: dict[str, set[str]] = {
     "SearchOptions.alpha": ZERO,
     "SearchOptions.offset": ZERO,
     "RecallOptions.turns": ZERO,
-    "RecallOptions.alpha": ZERO,
     "RecallOptions.newest": ZERO,
     "RecallOptions.facts": {"class", "async"},  # a protocol says how it is called
     "StoreMemoryInput.importance": ZERO,
