@@ -39,7 +39,7 @@ from cortex_rx.folds.result import ResultFold
 from cortex_rx.jupyter._live import Live as View
 from cortex_rx.models.hooks import StreamHooks
 from cortex_rx.models.records import ContentChunk
-from cortex_rx.operators._support.embedding import ChunkEmbedder
+from cortex_rx.operators._support.embedding import ExchangeEmbedder
 from cortex_rx.operators._support.hook_feed import HookFeed
 from cortex_rx.operators._support.pending import PendingText
 from cortex_rx.operators._support.recovery import Recovery
@@ -212,7 +212,7 @@ def test_the_folds_of_the_operators_agree(events, sizes):
             drained(tail, stored)
     meter, view, seen = Meter(CLOCK, None), View(), Recovery("rollback", backend)
     note, _ = seen.watch(lambda event: None, CLOCK, lambda error: None)
-    looking, vectors = Exchange(whole=False), ChunkEmbedder(CLOCK, len)
+    looking, vectors = Exchange(whole=False), ExchangeEmbedder(CLOCK, None)
     told = []
     watch = HookFeed(CLOCK, StreamHooks(on_complete=print, on_progress=print), told.append, 0.0, None)
     for event in events:
@@ -261,7 +261,7 @@ def looked(vectors, exchange, events):
 @pytest.mark.parametrize("event", [Rewound(0, 2), Rewound(1, 0), Replayed("ab", 2, 1, 0)])
 def test_no_vector_is_asked_for_a_chunk_that_was_cut_off_within_one_batch(event):
     chunk = ContentChunk(content="bcd", chunk_index=0, start_offset=1, end_offset=4, has_overlap=False)
-    exchange, vectors = Exchange(whole=False), ChunkEmbedder(CLOCK, len)
+    exchange, vectors = Exchange(whole=False), ExchangeEmbedder(CLOCK, None)
     looked(vectors, exchange, [*CUT[:3], Chunked(chunk, 0), event])
     assert not vectors._todo and not vectors._taken and exchange.chunks(1000) == []
 
