@@ -444,24 +444,20 @@ def test_numpy_is_loaded_where_there_are_vectors_to_search_and_is_named_if_it_is
     import asyncio, sys
     sys.modules["numpy"] = None  # it cannot be imported
     from cortex_rx import SqliteBackend, errors
-    from cortex_rx.backends.sqlite import text_store, vectors
     async def main():
         async with SqliteBackend(sys.argv[1]) as backend:
-            async def search():
-                def read(db):
-                    tx = backend._transaction(db)
-                    return vectors.arm(tx, text_store.number_of(tx, "s"), [1.0], {}, None)
-                return await backend._read(read)
+            async def search(**more):
+                args = {"memorySpaceId": "s", "query": "zebra", **more}
+                return [row["memoryId"] for row in await backend.query("memories:search", args)]
             async def put(name, **more):
                 await backend.mutation("memories:store", {"memorySpaceId": "s", "memoryId": name, "content": "zebra",
                     "contentType": "raw", "sourceType": "system", "importance": 50, "tags": [], **more})
             await put("a")
-            assert await search() is None
+            assert await search(embedding=[1.0]) == ["a"]
             await put("b", embedding=[1.0])
-            found = await backend.query("memories:search", {"memorySpaceId": "s", "query": "zebra"})
-            assert len(found) == 2
+            assert await search() == ["b", "a"]
             try:
-                await search()
+                await search(embedding=[1.0])
             except errors.MissingExtra as error:
                 print(error)
     asyncio.run(main())
