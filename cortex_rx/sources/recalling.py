@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -99,7 +99,8 @@ def recalling(
     process, it is what was recalled first; a process that takes the stream over recalls anew.
 
     The options are those of `recall`, as keywords, a `RecallOptions` or a mapping; the conversation is that of the
-    turn. The memories of the exchange itself are never recalled, also if an earlier run has stored them.
+    turn. With a `generate_embedding` the question is embedded, for half of the `time_limit` at most. The memories of
+    the exchange itself are never recalled, also if an earlier run has stored them.
 
     `Recalled` follows `Opened` (in a stream that was taken over, what was stored of it), and comes with the first event
     of the model: the model is asked as soon as the recall has ended, and waits for nothing else. A recall that fails,
@@ -127,5 +128,9 @@ def recalling(
     chosen = parse(RecallOptions, options, **keywords)
     if chosen.conversation_id is not None:
         raise InvalidArgument("conversation_id", chosen.conversation_id, "None: it is the conversation of the turn")
+    seconds = check.seconds()("time_limit", time_limit)
     kept = {name: getattr(chosen, name) for name in chosen.model_fields_set}
-    return Recalling(backend, factory, kept, check.seconds()("time_limit", time_limit))
+    if embedder := chosen.embedder(None):  # a slow one shall cost the vectors, not the recall
+        soon = min(embedder.query_timeout, time_limit / 2)
+        kept |= {"generate_embedding": replace(embedder, query_timeout=soon), "embedding_model": None}
+    return Recalling(backend, factory, kept, seconds)
