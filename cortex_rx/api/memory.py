@@ -370,7 +370,7 @@ class MemoryAPI:
     ) -> Recalling:
         """A source that recalls for the turn's question before it asks the model: `cortex_rx.recalling` on this
         backend."""
-        return recalling(self._backend, factory, options, time_limit=time_limit, **keywords)
+        return recalling(self._backend, factory, options, embedder=self.embedder, time_limit=time_limit, **keywords)
 
     async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
         """The memory with its whole content, or None if the memory space has no memory with this id.

@@ -12,6 +12,7 @@ from typing import Any
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.engine.deadline import within
 from cortex_rx.engine.scheduler import cancelled_by_us, failure_of
@@ -88,6 +89,7 @@ def recalling(
     factory: Reopenable | Fallback | Callable[[RecallResult], Any],
     options: RecallOptions | Mapping[str, Any] | None = None,
     *,
+    embedder: Embedder | None = None,
     time_limit: timedelta = timedelta(seconds=1),
     **keywords: Any,
 ) -> Recalling:
@@ -99,7 +101,7 @@ def recalling(
     process, it is what was recalled first; a process that takes the stream over recalls anew.
 
     The options are those of `recall`, as keywords, a `RecallOptions` or a mapping; the conversation is that of the
-    turn. With a `generate_embedding` the question is embedded, for half of the `time_limit` at most. The memories of
+    turn. An embedder, also one in the options, gets half of the `time_limit` for the question. The memories of
     the exchange itself are never recalled, also if an earlier run has stored them.
 
     `Recalled` follows `Opened` (in a stream that was taken over, what was stored of it), and comes with the first event
@@ -128,9 +130,10 @@ def recalling(
     chosen = parse(RecallOptions, options, **keywords)
     if chosen.conversation_id is not None:
         raise InvalidArgument("conversation_id", chosen.conversation_id, "None: it is the conversation of the turn")
+    check.optional(check.instance(Embedder, "an Embedder"))("embedder", embedder)
     seconds = check.seconds()("time_limit", time_limit)
     kept = {name: getattr(chosen, name) for name in chosen.model_fields_set}
-    if embedder := chosen.embedder(None):  # a slow one shall cost the vectors, not the recall
-        soon = min(embedder.query_timeout, time_limit / 2)
-        kept |= {"generate_embedding": replace(embedder, query_timeout=soon), "embedding_model": None}
+    if embeds := chosen.embedder(embedder):  # a slow one shall cost the vectors, not the recall
+        soon = min(embeds.query_timeout, time_limit / 2)
+        kept |= {"generate_embedding": replace(embeds, query_timeout=soon), "embedding_model": None}
     return Recalling(backend, factory, kept, seconds)
