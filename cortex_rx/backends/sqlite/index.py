@@ -91,9 +91,9 @@ def searched(tx: Transaction) -> Index:
 
 # Beyond the last place of a word in a document, which has at most two words for each of its characters.
 _PLACES = 2**20
+# A document is there once for each time.
 _DOCS = {
-    each: f"""SELECT json_group_object(doc, number) FROM (
-        SELECT doc, count(*) AS number FROM {each.places} WHERE term = ? GROUP BY doc)"""  # noqa: S608
+    each: f"SELECT group_concat(doc) FROM {each.places} WHERE term = ?"  # noqa: S608
     for each in (NEW, OLD)
 }
 _OFFSETS = {
@@ -127,8 +127,8 @@ def _times(db: sqlite3.Connection, index: Index, words: str) -> dict[int, int]:
     # Each result is one string, so that other threads do not get and give a turn at each row.
     first, *others = words.split(" ")
     if not others:
-        found: dict[str, int] = json.loads(db.execute(_DOCS[index], (first,)).fetchone()[0])
-        return {int(doc): number for doc, number in found.items()}
+        docs: list[int] = json.loads(f"[{db.execute(_DOCS[index], (first,)).fetchone()[0] or ''}]")
+        return Counter(docs)
 
     def places(distance: int, word: str) -> list[int]:
         row = db.execute(_OFFSETS[index], (distance, word)).fetchone()
