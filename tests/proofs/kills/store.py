@@ -140,7 +140,11 @@ async def _space(backend: SqliteBackend, readers: Iterable[tuple[int, int]]) -> 
         messages=[(message["role"], message["content"]) for message in messages],
         marked=any("unanswered" in message.get("metadata", {}) for message in messages),
         incomplete=any(message.get("metadata", {}).get("incomplete") for message in messages),
-        found=len(await backend.query("memories:search", where | {"query": "answer", "includePartial": True})),
+        found=len(
+            await backend.query(
+                "memories:search", where | {"query": "answer", "includePartial": True, "neighbours": False}
+            )
+        ),
     )
     assert stored.marked == any("unanswered" in row["tags"] for row in rows)
     assert conversation is None or conversation["messageCount"] == len(messages)
