@@ -15,7 +15,8 @@ Its modules, from the outside in:
   `stream_takeover`, who writes a stream and how another writer goes on with it; `stream_reads`; and `stream_ends`, for
   streams that nobody goes on with.
 * `text_store`: texts in pieces. An answer of any length is appended, finalised, listed and searched without being whole
-  in memory. `tokenizer`: how texts become the terms of the full-text index.
+  in memory. `index`: which words they have; `tokenizer`, `language`: how texts become words and stems, and queries
+  terms. `index_move`: how an older file gets this index.
 * `connection`, `schema`: opening, checking and migrating the file. `backup`: copying it.
 
 Durability: WAL with `synchronous=FULL`. What a mutation has returned survives a crash of the process and of the

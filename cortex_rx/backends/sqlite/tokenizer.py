@@ -33,7 +33,6 @@ __all__ = [
     "index_text",
     "index_words",
     "lead_of",
-    "phrases",
     "query_pairs",
     "query_terms",
     "safe_cut",
@@ -235,20 +234,6 @@ def surfaces_in_space(space: int, words: str) -> str:
     return in_space(space, f"¦{words.replace(' ', ' ¦')}") if words else ""
 
 
-def phrases(query: str) -> list[str]:
-    """The terms of a query. Each is a word, or a phrase of words separated by spaces. Any string is a query.
-
-    >>> phrases("What is it? don't C++ 京都 NEAR( *")
-    ['what', 'is', 'it', 'don t', 'c＋＋', '京 都', 'near']
-    """
-    found: dict[str, None] = {}
-    for term in _terms(fold(query)):
-        found[term] = None
-        if len(found) == TERMS:
-            break
-    return list(found)
-
-
 @dataclass(frozen=True, slots=True)
 class Term:
     """What a query looks for: a word, or a phrase of words separated by spaces.
@@ -275,6 +260,8 @@ def query_terms(query: str, language: Language) -> list[Term]:
     Term(words='node js', stems='node js', surface=None)
     >>> [term.words for term in query_terms("To be or not", language_of("english"))]
     ['to', 'be', 'or', 'not']
+    >>> [term.words for term in query_terms("What is it? don't C++ 京都 NEAR( *", language_of("none"))]
+    ['what', 'is', 'it', 'don t', 'c＋＋', '京 都', 'near']
     """
     folded = fold(query)
     words = _tokens(folded)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import subprocess
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.lanes import examples
+from helpers.lanes import examples, slow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -186,7 +188,8 @@ async def test_an_older_file_moves_by_itself(old: Path) -> None:
     check_whole(old)
 
 
-async def test_each_moment_is_a_file_that_works(stepped: None, old: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [4, slow(1, "each moment, not each fourth")])
+async def test_each_moment_is_a_file_that_works(stepped: None, old: Path, tmp_path: Path, every: int) -> None:
     """Whatever step a kill comes after, the next process finds all, alone or for reading only, and goes on."""
     backend = SqliteBackend(old)
     for query, there in BEFORE.items():
@@ -195,6 +198,8 @@ async def test_each_moment_is_a_file_that_works(stepped: None, old: Path, tmp_pa
     while more:
         more = step()
         moments += 1
+        if moments % every:
+            continue
         copy = tmp_path / f"{moments}" / "old.db"
         copy.parent.mkdir()
         for file in old.parent.glob("old.db*"):
@@ -336,6 +341,43 @@ async def test_compact_completes_the_move_and_leaves_no_word(stepped: None, old:
     await backend.close()
     check_whole(old)
     assert b"xylophonesecret" not in old.read_bytes()
+
+
+MOVES = """
+import asyncio, sys, time
+from cortex_rx.backends import SqliteBackend
+from cortex_rx.backends.sqlite.index_move import IndexMove
+step = IndexMove.step
+def slow(self, tx):
+    more = step(self, tx)
+    print("step", flush=True)
+    time.sleep(0.05)  # so that the kill comes before the commit, too
+    return more
+IndexMove.step = slow
+tick = iter(range(10**9))
+IndexMove.__init__.__defaults__ = (lambda: next(tick),)
+async def main():
+    async with SqliteBackend(sys.argv[1]) as backend:
+        await backend.query("memories:count", {"memorySpaceId": "s"})
+        backend._mover.join()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow(reason="programs that are killed")
+async def test_a_killed_process_loses_nothing(old: Path) -> None:
+    for kills in range(4):
+        with subprocess.Popen([sys.executable, "-c", MOVES, str(old)], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            for _ in range(1 + 2 * kills):
+                assert process.stdout.readline() == b"step\n"
+            process.kill()
+        async with SqliteBackend(old, read_only=True) as reader:
+            assert await found(reader, "memory") == BEFORE["memory"]
+    async with SqliteBackend(old) as backend:
+        await backend.compact()
+        assert await found(backend, "memory") == AFTER["memory"]
+    check_whole(old)
 
 
 async def test_a_busy_file_is_moved_later(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
