@@ -69,7 +69,7 @@ class Cortex:
     ...         await cortex.memory.remember(
     ...             memory_space_id="support", conversation_id="c-1", user_message="Where is my parcel?",
     ...             agent_response="It is in Lisbon.", user_id="ada", user_name="Ada")
-    ...         return [found.content for found in await cortex.memory.search("support", "lisbon")]
+    ...         return [found.content for found in await cortex.memory.search("support", "lisbon", limit=1)]
     >>> asyncio.run(main())
     ['It is in Lisbon.']
     """

@@ -14,7 +14,7 @@ from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
-from cortex_rx.embedding.attempts import query_embedding, text_embedding
+from cortex_rx.embedding.attempts import text_embedding
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument, StillOwned
@@ -36,6 +36,7 @@ from cortex_rx.models.store_input import StoreMemoryInput
 from cortex_rx.pipeline.answer import LINGER, Answer
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.recollection import recall
+from cortex_rx.recollection.finding import find
 from cortex_rx.reembedding import Reembedded, ReembedProgress, reembed
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 from cortex_rx.sources.model_stream import Fallback, Provider, Recalling, Reopenable, recalling
@@ -325,12 +326,7 @@ class MemoryAPI:
         """
         check.any_text("query", query)
         space, given = ids(memory_space_id=memory_space_id), parse(SearchOptions, options, **keywords)
-        narrowed = given.keywords()
-        if embedder := given.embedder(self.embedder):
-            narrowed |= await query_embedding(embedder, query, required=given.strategy == "semantic")
-        elif given.strategy == "semantic" and given.embedding is None:
-            raise InvalidArgument("embedding", None, 'an embedding of the query, or an embedder, with "semantic"')
-        rows = await Memories(self._backend).search(**space, query=query, **narrowed)
+        rows = await find(self._backend, space, query, given, given.keywords(), self.embedder)
         return [MemoryEntry.from_row(row) for row in rows]
 
     async def recall(
@@ -341,7 +337,7 @@ class MemoryAPI:
         **keywords: Any,
     ) -> RecallResult:
         """What a model should know before it answers: `cortex_rx.recall` on this backend."""
-        return await recall(self._backend, memory_space_id, query, options, **keywords)
+        return await recall(self._backend, memory_space_id, query, options, embedder=self.embedder, **keywords)
 
     async def reembed(
         self,
@@ -374,7 +370,7 @@ class MemoryAPI:
     ) -> Recalling:
         """A source that recalls for the turn's question before it asks the model: `cortex_rx.recalling` on this
         backend."""
-        return recalling(self._backend, factory, options, time_limit=time_limit, **keywords)
+        return recalling(self._backend, factory, options, embedder=self.embedder, time_limit=time_limit, **keywords)
 
     async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
         """The memory with its whole content, or None if the memory space has no memory with this id.

@@ -310,6 +310,7 @@ class Answer:
         check.optional(check.function)("started", started)
         check.optional(checked_backend)("backend", backend)
         check.optional(checked_spool)("spool", spool)
+        check.optional(check.function)("chain", chain)
         self._fold = ResultFold()
         self._backend, self._spool = backend, spool
         self._chain = chain  # held, so that the answers that run now can share it

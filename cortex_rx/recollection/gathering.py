@@ -9,6 +9,7 @@ from typing import Any, cast
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Memories
+from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.errors import CallbackError, InvalidArgument
 from cortex_rx.models.base import ids, parse
 from cortex_rx.models.recall_options import RecallOptions
@@ -16,6 +17,7 @@ from cortex_rx.models.recalled import ContextItem, LeftOut, RecalledFact, Recall
 from cortex_rx.models.records import MemoryEntry
 from cortex_rx.recollection.budget import Budget
 from cortex_rx.recollection.candidates import Candidate, Candidates
+from cortex_rx.recollection.finding import find
 
 __all__ = ["recall"]
 
@@ -27,6 +29,8 @@ async def recall(
     memory_space_id: str,
     query: str,
     options: RecallOptions | Mapping[str, Any] | None = None,
+    *,
+    embedder: Embedder | None = None,
     **keywords: Any,
 ) -> RecallResult:
     """Recall what a memory space has for a query: what a search finds, the turns around it, facts, and newest turns.
@@ -39,6 +43,9 @@ async def recall(
     that; a fact has its own score. A memory has the best of its shares. The best are taken as long as the budget lasts.
     Of a text that does not fit, the part is taken that has most of the query's words, cut at words. While others wait,
     none takes more than half of the budget.
+
+    The query is embedded once, by the `generate_embedding` of the options, else by the `embedder`. If that fails, or is
+    slow, the search goes by words, and the log says so.
 
     Raises `InvalidArgument` for an option that does not fit, a `StoreError` if the store fails, and `CallbackError` if
     `facts` or `count_tokens` fails.
@@ -57,23 +64,26 @@ async def recall(
     [('In Lisbon, you said.', 'found'), ('Where was I born?', 'found')]
     """
     checked_backend("backend", backend)
+    check.optional(check.instance(Embedder, "an Embedder"))("embedder", embedder)
     space = ids(memory_space_id=memory_space_id)
     check.any_text("query", query)
     chosen = parse(RecallOptions, options, **keywords)
     if chosen.newest is not None and chosen.conversation_id is None:
         raise InvalidArgument("newest", chosen.newest, "None, unless conversation_id is given")
-    candidates = await _gathered(Memories(backend), space, query, chosen)
+    candidates = await _gathered(backend, space, query, chosen, embedder)
     facts = await _facts(memory_space_id, query, chosen)
     return _result(query, chosen, candidates, facts)
 
 
-async def _gathered(memories: Memories, space: dict[str, Any], query: str, options: RecallOptions) -> Candidates:
+async def _gathered(
+    backend: Backend, space: dict[str, Any], query: str, options: RecallOptions, embedder: Embedder | None
+) -> Candidates:
     """All memories that may be recalled."""
+    memories = Memories(backend)
     candidates = Candidates(options.exclude)
     everywhere = {**space, "user_id": options.user_id, "include_partial": options.include_partial or None}
-    candidates.found(
-        [MemoryEntry.from_row(row) for row in await memories.search(**space, query=query, **options.for_search())]
-    )
+    best = await find(backend, space, query, options, options.for_search(), embedder)
+    candidates.found([MemoryEntry.from_row(row) for row in best])
     if options.turns and (found := candidates.ids()):
         for near in await memories.around(**everywhere, memory_ids=found, turns=options.turns):
             before, after = ([MemoryEntry.from_row(row) for row in rows] for rows in (near["before"], near["after"]))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
+from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.engine.deadline import within
 from cortex_rx.engine.scheduler import cancelled_by_us, failure_of
@@ -88,6 +89,7 @@ def recalling(
     factory: Reopenable | Fallback | Callable[[RecallResult], Any],
     options: RecallOptions | Mapping[str, Any] | None = None,
     *,
+    embedder: Embedder | None = None,
     time_limit: timedelta = timedelta(seconds=1),
     **keywords: Any,
 ) -> Recalling:
@@ -99,7 +101,8 @@ def recalling(
     process, it is what was recalled first; a process that takes the stream over recalls anew.
 
     The options are those of `recall`, as keywords, a `RecallOptions` or a mapping; the conversation is that of the
-    turn. The memories of the exchange itself are never recalled, also if an earlier run has stored them.
+    turn. An embedder, also one in the options, gets half of the `time_limit` for the question. The memories of
+    the exchange itself are never recalled, also if an earlier run has stored them.
 
     `Recalled` follows `Opened` (in a stream that was taken over, what was stored of it), and comes with the first event
     of the model: the model is asked as soon as the recall has ended, and waits for nothing else. A recall that fails,
@@ -127,5 +130,10 @@ def recalling(
     chosen = parse(RecallOptions, options, **keywords)
     if chosen.conversation_id is not None:
         raise InvalidArgument("conversation_id", chosen.conversation_id, "None: it is the conversation of the turn")
+    check.optional(check.instance(Embedder, "an Embedder"))("embedder", embedder)
+    seconds = check.seconds()("time_limit", time_limit)
     kept = {name: getattr(chosen, name) for name in chosen.model_fields_set}
-    return Recalling(backend, factory, kept, check.seconds()("time_limit", time_limit))
+    if embeds := chosen.embedder(embedder):  # a slow one shall cost the vectors, not the recall
+        soon = min(embeds.query_timeout, time_limit / 2)
+        kept |= {"generate_embedding": replace(embeds, query_timeout=soon), "embedding_model": None}
+    return Recalling(backend, factory, kept, seconds)

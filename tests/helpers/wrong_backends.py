@@ -537,6 +537,47 @@ class SearchesSubstrings(Wrong):
         return [{**row, "_score": 0.5} for row in rows if args["query"].lower() in row["content"].lower()]
 
 
+class Without(Wrong):
+    """Ignores some arguments of a search."""
+
+    ignored = ()
+
+    async def query(self, path, args):
+        if path == "memories:search":
+            args = {key: value for key, value in args.items() if key not in self.ignored}
+        return await super().query(path, args)
+
+
+@noticed_by("a_search_narrows_and_turns_pages")
+class TakesAnyTag(Without):
+    ignored = ("tagMatch",)
+
+
+@noticed_by("a_search_narrows_and_turns_pages")
+class BeginsEachPageAnew(Without):
+    ignored = ("offset",)
+
+
+@noticed_by("a_search_narrows_and_turns_pages")
+class SearchesAtAnyTime(Without):
+    ignored = ("createdAfter", "createdBefore", "updatedBefore", "sourceAfter")
+
+
+@noticed_by("a_turn_is_found_by_its_neighbours")
+class AlwaysTakesNeighbours(Without):
+    ignored = ("neighbours",)
+
+
+@noticed_by("embeddings_count_in_a_search")
+class SearchesByWordsAlone(Without):
+    ignored = ("embedding", "embeddingModel", "alpha", "strategy")
+
+
+@noticed_by("embeddings_count_in_a_search")
+class WeighsAsItLikes(Without):
+    ignored = ("alpha",)
+
+
 @noticed_by("any_string_is_a_query")
 class ReadsQueriesAsSyntax(Wrong):
     async def query(self, path, args):

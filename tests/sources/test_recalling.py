@@ -196,6 +196,32 @@ async def test_a_slow_recall_is_a_problem_and_the_model_is_asked_without_it(stor
 
 
 @virtual
+async def test_the_question_is_embedded_and_a_slow_embedder_costs_no_recall(store: Slow, model: Model) -> None:
+    asked: list[str] = []
+    pause = 0.0
+
+    async def embed(text: str) -> list[float]:
+        asked.append(text)
+        await asyncio.sleep(pause)
+        return [1.0, 0.0]
+
+    async with Cortex(store, generate_embedding=embed, embedding_model="flat") as cortex:
+        await cortex.memory.store("s", "Ada comes from the coast.", embedding=[1.0, 0.0], embedding_model="flat")
+        for source in (
+            cortex.memory.recalling(model.words),
+            recalling(store, model.words, generate_embedding=embed, embedding_model="flat"),
+        ):
+            await events(source)
+            assert "Ada comes from the coast." in [item.text for item in model.given[-1].context]
+        assert asked == [TURN.user_message] * 2
+        pause = 60.0
+        found = await events(cortex.memory.recalling(model.words))
+        assert kinds(found)[:2] == ["Opened", "Recalled"] and isinstance(found[1], Recalled)
+        assert found[1].at == pytest.approx(0.5, abs=0.01)
+        assert [item.text for item in model.given[-1].context] == ["I was born in Lisbon.", "How nice!"]
+
+
+@virtual
 async def test_a_recall_that_fails_is_a_problem_without_a_users_text(store: Slow, model: Model) -> None:
     for error in (StoreUnavailable("away"), ValueError("a private text"), asyncio.CancelledError()):
         store.error = error  # type: ignore[assignment]

@@ -83,6 +83,63 @@ async def words_are_found(b: Bench) -> None:
 
 
 @PROMISES.add("memories:search")
+async def a_search_narrows_and_turns_pages(b: Bench) -> None:
+    """A search has the filters of a memory, all of its tags, its times, pages, and a least score."""
+    await _three(b)
+    rows = {row["content"]: row for row in await b.rows()}
+    later = rows["third answer"]["createdAt"]
+    found: list[tuple[dict[str, Any], set[str]]] = [
+        ({"tags": ["a", "c"], "tagMatch": "all"}, {"third answer"}),
+        ({"conversationId": "d"}, {"second answer"}),
+        ({"contentType": "fact"}, set()),
+        ({"createdBefore": 0}, set()),
+        ({"createdAfter": later + 1}, set()),
+        ({"updatedBefore": 0}, set()),
+        ({"sourceAfter": 2**62}, set()),
+        ({"sourceBefore": 2**62, "minImportance": 90}, {"second answer"}),
+        ({"minScore": 1}, set()),
+    ]
+    for args, contents in found:
+        b.same(set(await b.found("answer", **args)), contents, f"the search with {args}")
+    whole = await b.found("answer")
+    b.same([*await b.found("answer", limit=2), *await b.found("answer", offset=2)], whole, "two pages")
+
+
+@PROMISES.add("memories:search")
+async def a_turn_is_found_by_its_neighbours(b: Bench) -> None:
+    """A memory is found by what is said around it in its conversation, behind what has the words itself, and only so
+    far as neighbours are asked for; the neighbours are those that the filters of user and partials let through."""
+    await b.exchange("where is the zebra?", "over the hill")
+    await b.exchange("and the sun?", "in the sky", "st2", conversationId="d")
+    first = await b.found("zebra", neighbours=True, limit=1)
+    b.same(first, ["where is the zebra?"], "the best with neighbours")
+    b.same(set(await b.found("zebra", neighbours=True)), {*first, "over the hill"}, "all with neighbours")
+    b.same(await b.found("zebra"), first, "without neighbours")
+    b.same(await b.found("zebra", neighbours=True, userId="bob"), [], "of another user")
+    why = [row["_why"]["terms"] for row in await b.ask("memories:search", query="zebra", explain=True)]
+    b.same([[term["term"] for term in terms] for terms in why], [["zebra"], ["zebra"]], "the terms that explain it")
+    b.same(["neighbour" in terms[0] for terms in why], [False, True], "whether a neighbour explains it")
+
+
+@PROMISES.add("memories:search", "memories:store")
+async def embeddings_count_in_a_search(b: Bench) -> None:
+    """By "semantic" the nearest embedding comes first; "auto" weighs words and embeddings by alpha; "keyword" takes
+    words alone. An embedding of another model is refused."""
+    said = {"zebra": [1.0, 0.0], "a striped horse": [0.0, 1.0]}
+    for number, (content, embedding) in enumerate(said.items()):
+        ref = {"conversationRef": {"conversationId": f"c{number}", "messageIds": []}}
+        vector = {"embedding": embedding, "embeddingModel": "m"}
+        await b.do("memories:store", content=content, **_BARE, **ref, **vector)
+    near = {"embedding": [0.1, 1.0], "embeddingModel": "m"}
+    b.same(await b.found("zebra", strategy="keyword", **near), ["zebra"], "by words")
+    b.same((await b.found("zebra", strategy="semantic", **near))[0], "a striped horse", "the nearest")
+    b.same((await b.found("zebra", alpha=0.9, **near))[0], "a striped horse", "the first, if embeddings weigh more")
+    b.same((await b.found("zebra", alpha=0.1, **near))[0], "zebra", "the first, if words weigh more")
+    other = b.found("zebra", **{**near, "embeddingModel": "other"})
+    await b.refused(EmbeddingMismatch, other, "a search by the embedding of another model")
+
+
+@PROMISES.add("memories:search")
 async def any_string_is_a_query(b: Bench) -> None:
     """Any string is a query; one without a word finds nothing."""
     await b.exchange("near and far", "not the answer")

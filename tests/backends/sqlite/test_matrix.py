@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ async def put(store: Any, name: str, vector: list[float] | None, **more: Any) ->
     args = {"memorySpaceId": "s", "content": name, "contentType": "raw", "sourceType": "system", "importance": 50}
     given = {} if vector is None else {"embedding": vector}
     await store.backend.mutation("memories:store", {**args, "tags": [], "memoryId": name, **given, **more})
+
+
+async def at_once(writes: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    """Do many writes in few transactions, in this order."""
+    await asyncio.gather(*writes)
 
 
 def said(conversation: str) -> dict[str, Any]:
@@ -258,8 +264,7 @@ async def test_a_search_reads_what_has_changed_and_copies_nothing(
     store: Any, make_store: Any, rows_read: list[int]
 ) -> None:
     other = make_store(store.path, new_id=iter(f"o{number}" for number in range(99)).__next__)
-    for number in range(70):
-        await put(store, f"m{number}", [1.0, float(number)], **said(f"c{number % 3}"))
+    await at_once(put(store, f"m{number}", [1.0, float(number)], **said(f"c{number % 3}")) for number in range(70))
     assert await names(store, await arm(store, [1.0, 0.0], ALONE), 1) == ["m0"]
     assert rows_read == [70]
     known = store.backend._matrices.of(1).matrix
@@ -332,8 +337,8 @@ async def test_the_cache_is_bounded_and_the_space_that_was_not_used_longest_goes
     store = make_store(tmp_path / "memory.db", vector_cache=200_000)
     spaces = ["s", "t", "u"]
     for space in spaces:
-        for number in range(80):
-            await put(store, f"{space}{number}", [1.0, *map(float, range(99)), float(number)], memorySpaceId=space)
+        vector = [1.0, *map(float, range(100))]
+        await at_once(put(store, f"{space}{number}", vector, memorySpaceId=space) for number in range(80))
     query = [1.0] * 101
     for space in ("s", "t", "s", "t"):
         await arm(store, query, space=space)
@@ -352,9 +357,11 @@ async def test_a_space_that_is_larger_than_the_cache_is_searched_without_being_k
     make_store: Any, tmp_path: Path
 ) -> None:
     stores = [make_store(tmp_path / "memory.db", vector_cache=size) for size in (10_000, 10_000_000)]
-    for number in range(300):
-        vector = [math.sin(number * index) for index in range(1, 9)]
-        await put(stores[0], f"m{number}", vector, **said(f"c{number % 7}"), tags=[f"t{number % 2}"])
+    given = [[math.sin(number * index) for index in range(1, 9)] for number in range(300)]
+    await at_once(
+        put(stores[0], f"m{number}", vector, **said(f"c{number % 7}"), tags=[f"t{number % 2}"])
+        for number, vector in enumerate(given)
+    )
     query = [1.0, 2.0, 3.0, 4.0, 0.0, -1.0, -2.0, 0.5]
     for kernel in (NEAR, ALONE):
         small, large = [await arm(store, query, kernel, tags=["t1"]) for store in stores]
@@ -378,8 +385,7 @@ async def test_nothing_in_another_space_changes_a_score_or_an_order(store: Any) 
     def vector(number: int) -> list[float]:
         return [math.sin(number * index) for index in range(1, 11)]
 
-    for number in range(60):
-        await put(store, f"m{number}", vector(number), **said(f"c{number % 4}"))
+    await at_once(put(store, f"m{number}", vector(number), **said(f"c{number % 4}")) for number in range(60))
 
     async def results() -> list[Any]:
         results: list[Any] = []
@@ -390,14 +396,13 @@ async def test_nothing_in_another_space_changes_a_score_or_an_order(store: Any) 
         return results
 
     before = await results()
-    for number in range(60):
-        await put(store, f"o{number}", vector(77 + number), memorySpaceId="t", **said(f"c{number % 4}"))
-        if number % 2:
-            args = {"memorySpaceId": "t", "memoryId": f"o{number}"}
-            await store.backend.mutation("memories:deleteMemory", args)
-        if number % 20 == 0:
-            assert await results() == before
-            await arm(store, vector(number), space="t")
+    others = range(60)
+    await at_once(
+        put(store, f"o{number}", vector(77 + number), memorySpaceId="t", **said(f"c{number % 4}")) for number in others
+    )
+    assert await results() == before
+    await arm(store, vector(77), space="t")
+    await at_once(store.delete(f"o{number}", memorySpaceId="t") for number in others[::2])
     assert await results() == before, "to the last digit"
     assert all(memory > 60 for memory, _ in (await arm(store, vector(77), space="t")).best(100))
 
@@ -439,24 +444,20 @@ def test_numpy_is_loaded_where_there_are_vectors_to_search_and_is_named_if_it_is
     import asyncio, sys
     sys.modules["numpy"] = None  # it cannot be imported
     from cortex_rx import SqliteBackend, errors
-    from cortex_rx.backends.sqlite import text_store, vectors
     async def main():
         async with SqliteBackend(sys.argv[1]) as backend:
-            async def search():
-                def read(db):
-                    tx = backend._transaction(db)
-                    return vectors.arm(tx, text_store.number_of(tx, "s"), [1.0], {}, None)
-                return await backend._read(read)
+            async def search(**more):
+                args = {"memorySpaceId": "s", "query": "zebra", **more}
+                return [row["memoryId"] for row in await backend.query("memories:search", args)]
             async def put(name, **more):
                 await backend.mutation("memories:store", {"memorySpaceId": "s", "memoryId": name, "content": "zebra",
                     "contentType": "raw", "sourceType": "system", "importance": 50, "tags": [], **more})
             await put("a")
-            assert await search() is None
+            assert await search(embedding=[1.0]) == ["a"]
             await put("b", embedding=[1.0])
-            found = await backend.query("memories:search", {"memorySpaceId": "s", "query": "zebra"})
-            assert len(found) == 2
+            assert await search() == ["b", "a"]
             try:
-                await search()
+                await search(embedding=[1.0])
             except errors.MissingExtra as error:
                 print(error)
     asyncio.run(main())

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["MATCHES", "VISIBLE", "any_tag", "every_tag", "narrows", "values"]
+__all__ = ["ARGUMENTS", "MATCHES", "VISIBLE", "any_tag", "every_tag", "narrows", "values"]
 
 VISIBLE = "(NOT memories.partial OR :partial) AND (:user IS NULL OR memories.user_id = :user)"
 """Whose memories, and whether those of open answers: what else is stored changes no rank."""
@@ -31,7 +31,7 @@ MATCHES = (
 )
 """All filters. One whose value is NULL lets all memories through."""
 
-_BY_ARGUMENT = {
+ARGUMENTS: Mapping[str, str] = {
     "sourceType": "source",
     "conversationId": "conversation",
     "contentType": "content_type",
@@ -43,12 +43,13 @@ _BY_ARGUMENT = {
     "sourceAfter": "source_after",
     "sourceBefore": "source_before",
 }
+"""Arguments of `memories:search`, and the values that they give."""
 _TAGS = {"any": "any_tag", "all": "every_tag"}
 
 
 def values(args: Mapping[str, Any]) -> dict[str, Any]:
     """The values of `MATCHES`, and the memory space, from the arguments of a function."""
-    found: dict[str, Any] = {name: args.get(argument) for argument, name in _BY_ARGUMENT.items()}
+    found: dict[str, Any] = {name: args.get(argument) for argument, name in ARGUMENTS.items()}
     found |= dict.fromkeys(_TAGS.values())
     if "tags" in args:
         found[_TAGS[args.get("tagMatch", "any")]] = json.dumps(args["tags"])
@@ -57,7 +58,7 @@ def values(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def narrows(args: Mapping[str, Any]) -> bool:
     """Whether `MATCHES` lets fewer memories through than `VISIBLE`."""
-    return "tags" in args or not _BY_ARGUMENT.keys().isdisjoint(args)
+    return "tags" in args or not ARGUMENTS.keys().isdisjoint(args)
 
 
 def any_tag(tags: str, wanted: str) -> bool:

@@ -126,3 +126,49 @@ async def test_a_number_is_not_taken_for_a_space(store: Any) -> None:
             found = await store.search(query, memorySpaceId=f"space-{number}")
             assert [row["content"] for row in found] == [f"{number} ¦ 1¦zebra {number}¦zebra"], query
     assert await store.search("zebra", memorySpaceId="space-13") == []
+
+
+async def test_nothing_in_another_space_changes_what_embeddings_and_words_find_together(store: Any) -> None:
+    """Neither ranks, scores and reasons, nor the candidates of either: also where only one of them has any."""
+
+    async def keep(space: str, number: int, text: str) -> None:
+        await store.backend.mutation(
+            "memories:store",
+            {
+                "memorySpaceId": space,
+                "content": text,
+                "contentType": "raw",
+                "sourceType": "system",
+                "importance": 50,
+                "tags": [],
+                "memoryId": f"{space}{number}",
+                "userId": "ada",
+                "embedding": [math.sin(number * index) for index in range(1, 6)],
+                "conversationRef": {"conversationId": f"c{number % 3}", "messageIds": []},
+            },
+        )
+
+    for number in range(24):
+        await keep("s", number, f"the merger {number} of {'rain' if number % 5 else 'snow'}")
+
+    async def results() -> list[Any]:
+        found: list[Any] = []
+        for query, number in (("merger rain", 7), ("snow", 40), ("nothing of it", 3), ("rain", 0)):
+            vector = [math.sin(number * index) for index in range(1, 6)]
+            for strategy in ("auto", "semantic", "keyword"):
+                for neighbours in (True, False):
+                    given = {"strategy": strategy, "neighbours": neighbours, "embedding": vector, "limit": 8}
+                    rows = await store.search(query, explain=True, **given)
+                    found.append([(row["memoryId"], row["_score"], row["_why"]) for row in rows])
+        return found
+
+    before = await results()
+    assert sum(map(len, before)) > 80 and all(0 < score <= 1 for rows in before for _, score, _ in rows)
+    for number in range(40):
+        await keep("t", number, "merger of snow and rain " * (1 + number % 4))
+        if number == 20:
+            assert await results() == before
+    assert await results() == before
+    for number in range(0, 40, 2):
+        await store.delete(f"t{number}", memorySpaceId="t")
+    assert await results() == before
