@@ -181,7 +181,7 @@ def test_an_embedding_that_never_comes_does_not_keep_the_answer_from_being_store
             at = asyncio.get_running_loop().time()
             return at, [m.content for m in await cortex.memory.list("s")], len(errors)
 
-    assert run_virtual(main(stop=False)) == (pytest.approx(60.05, abs=0.1), [text(5), "Where is it?"], 2)
+    assert run_virtual(main(stop=False)) == (pytest.approx(30.05, abs=0.1), [text(5), "Where is it?"], 2)
     at, kept, _ = run_virtual(main(stop=True))
     assert kept == [text(5), "Where is it?"]
     assert at < 5

@@ -194,7 +194,7 @@ def index_words(text: str, language: Language) -> Words:
 
     >>> from cortex_rx.backends.sqlite.language import language_of
     >>> index_words("The memories don't fade", language_of("english"))
-    Words(stems=['the', 'memori', 'don', 't', 'fade'], surfaces=['memories', 'fade'])
+    Words(stems=['the', 'memori', 'don', 't', 'fade'], surfaces=['memories', 'don', 'fade'])
     """
     words = _tokens(fold(text))
     if not language.has_stems:

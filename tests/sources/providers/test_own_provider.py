@@ -46,7 +46,7 @@ async def test_an_answer_of_it_is_stored():
             tokens, provider=own, memory_space_id="s", conversation_id="c", user_message="Does it?", agent_id="helper"
         )
         assert (result.full_response, result.finish_reason, result.usage.output_tokens) == ("It works", "stop", 2)
-        assert [memory.content for memory in await cortex.memory.search("s", "works")] == ["It works"]
+        assert [memory.content for memory in await cortex.memory.search("s", "works", neighbours=False)] == ["It works"]
 
 
 async def test_what_it_does_not_know_the_others_may(kit):
