@@ -63,7 +63,8 @@ def embedder_for(tx: Transaction, model: str | None, dimension: int) -> int:
     """The number of the model of a vector that is to be stored. `model` is its name; None: only the length is checked.
 
     The first vector of a file decides on its model. A file that does not know the name of its model learns it from the
-    first vector of the same length that comes with a name. `EmbeddingMismatch` for any other model.
+    first vector of the same length that comes with a name, but for that of a model to which a move was given up: the
+    move says that it is another one. `EmbeddingMismatch` for any other model.
     """
     in_use = _in_use(tx)
     current = in_use.get("current")
@@ -73,8 +74,9 @@ def embedder_for(tx: Transaction, model: str | None, dimension: int) -> int:
             return int(row["id"])
     if current is not None:
         if not current["name"] and current["dimension"] == dimension:
-            tx.db.execute("UPDATE embedders SET name = ? WHERE id = ?", (model, current["id"]))
-            return int(current["id"])
+            learnt = tx.db.execute("UPDATE OR IGNORE embedders SET name = ? WHERE id = ?", (model, current["id"]))
+            if learnt.rowcount:
+                return int(current["id"])
         if tx.db.execute("SELECT 1 FROM vectors LIMIT 1").fetchone() is not None:
             raise EmbeddingMismatch(current["name"] or None, current["dimension"], model, dimension)
         tx.db.execute("DELETE FROM embedders")  # nothing is left of what it was for

@@ -63,6 +63,17 @@ async def test_the_first_name_names_the_model_of_a_file_that_does_not_know_it(st
         await exchange(store, "d", [1.0, 2.0], model="maxi")
 
 
+async def test_a_move_that_was_given_up_names_no_model(store: Any) -> None:
+    await exchange(store, "a", [1.0, 2.0])
+    for model in ("mini", "maxi"):
+        await store.backend.mutation("memories:reembed", {"model": model, "dimension": 2})
+    before = embedders(store)
+    with pytest.raises(EmbeddingMismatch, match="a model without a name with 2 numbers, .* 'mini' with 2"):
+        await exchange(store, "b", [1.0, 2.0], model="mini")
+    assert embedders(store) == before
+    await store.finalize("Because", "b")
+
+
 async def test_a_file_without_vectors_takes_any_model(store: Any) -> None:
     stored = await exchange(store, "a", [1.0, 2.0], model="mini")
     with pytest.raises(EmbeddingMismatch):
