@@ -118,6 +118,8 @@ class Embedder:
             await asyncio.wait({task}, timeout=seconds)
             if not task.done():
                 raise TimeoutError("the text was not embedded in time")
+            if task.cancelled():  # by the function: nobody else knows the task
+                raise ForeignCancellation(_FIELD)
             return task.result()[0]
         finally:
             if not task.done():

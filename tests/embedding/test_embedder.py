@@ -274,6 +274,16 @@ def test_an_async_one_that_calls_itself_off_has_failed():
         run_virtual(Embedder(embed).embed_query("one"))
 
 
+@pytest.mark.parametrize("method", ["embed_query", "embed_text"])
+def test_an_async_one_that_cancels_its_task_has_failed(method):
+    async def embed(text):
+        asyncio.current_task().cancel()
+        await asyncio.sleep(1)
+
+    with pytest.raises(ForeignCancellation):
+        run_virtual(getattr(Embedder(embed), method)("one"))
+
+
 # --- how long it may take ---------------------------------------------------------------------------------------------
 
 
