@@ -60,7 +60,7 @@ class RecallOptions(SearchOptions):
     facts: Annotated[FactFinder | None, Accepts(check.optional(check.callback))] = None
     """Finds facts, which are ranked and shown with the memories."""
     exclude: Annotated[tuple[str, ...], Accepts(check.names)] = ()
-    """The ids of memories that are not recalled: those that the model has already."""
+    """The ids of memories that are not recalled, nor their chunks: those that the model has already."""
 
     @classmethod
     def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:

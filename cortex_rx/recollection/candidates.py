@@ -75,8 +75,8 @@ class Candidate:
 class Candidates:
     """Memories from several sources, brought together by their ids.
 
-    `runs` are memories that stand one after the other in a conversation. They tell the order of what was stored in the
-    same millisecond.
+    Those of `exclude` are left out, and their chunks. `runs` are memories that stand one after the other in a
+    conversation. They tell the order of what was stored in the same millisecond.
     """
 
     def __init__(self, exclude: Iterable[str] = ()) -> None:
@@ -87,7 +87,10 @@ class Candidates:
 
     def add(self, memory: MemoryEntry, reason: RecallReason) -> None:
         """Add a memory, or one more reason for it."""
-        if memory.memory_id in self._exclude or not memory.content.strip():
+        part = memory.chunk_metadata
+        if memory.memory_id in self._exclude or (part and part.parent_memory_id in self._exclude):
+            return
+        if not memory.content.strip():
             return
         one = self._by_id.get(memory.memory_id)
         if one is None:

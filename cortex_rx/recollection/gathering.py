@@ -82,7 +82,7 @@ async def _gathered(
     memories = Memories(backend)
     candidates = Candidates(options.exclude)
     everywhere = {**space, "user_id": options.user_id, "include_partial": options.include_partial or None}
-    best = await find(backend, space, query, options, options.for_search(), embedder)
+    best = await find(backend, space, query, options, options.for_search(), embedder, frozenset(options.exclude))
     candidates.found([MemoryEntry.from_row(row) for row in best])
     if options.turns and (found := candidates.ids()):
         for near in await memories.around(**everywhere, memory_ids=found, turns=options.turns):
@@ -110,6 +110,8 @@ async def _facts(space: str, query: str, options: RecallOptions) -> list[Recalle
     for fact in found:
         if not isinstance(fact, RecalledFact):
             raise InvalidArgument("facts", f"a result with a {type(fact).__name__}", "RecalledFacts")
+        if not 0 <= fact.score <= 1:  # NaN is refused, too: it has no place in an order
+            raise InvalidArgument("facts", f"a score of {fact.score:g}", "scores of 0 to 1")
         once.setdefault(fact.fact_id, fact)
     return sorted(once.values(), key=lambda fact: -fact.score)
 

@@ -206,6 +206,25 @@ async def test_what_is_excluded_is_not_recalled(talk: Talk) -> None:
     assert not {question, answer} & {one.memory.memory_id for one in result.memories}
 
 
+async def test_the_limit_counts_what_is_left_without_what_is_excluded(talk: Talk) -> None:
+    for number in range(4):
+        await talk.exchange(f"zebra {number}", "it runs")
+    found = [one.memory.memory_id for one in (await talk.recall("zebra", turns=0)).memories]
+    for limit, offset in ((1, 0), (2, 0), (2, 1), (20, 0)):
+        rest = await talk.recall("zebra", turns=0, limit=limit, offset=offset, exclude=found[:2])
+        assert [one.memory.memory_id for one in rest.memories] == found[2:][offset : offset + limit]
+
+
+async def test_with_an_answer_its_chunks_are_excluded(talk: Talk) -> None:
+    chunks = [{"start": at, "end": at + 9} for at in range(0, 90, 9)]
+    await talk.exchange("an older zebra", "yes")
+    _, answer = await talk.exchange("and?", "".join(f"zebra n{at} " for at in range(10)), chunks=chunks)
+    assert len((await talk.recall("zebra", turns=0)).memories) > 2
+    for more in ({"limit": 1, "turns": 0}, {"turns": 5}, {"conversation_id": "c"}):
+        result = await talk.recall("zebra", exclude=[answer], **more)
+        assert "an older zebra" in texts(result) and "zebra n" not in result.format_for_llm()
+
+
 async def test_long_texts_are_cut_at_a_word_and_what_is_left_goes_to_them(talk: Talk) -> None:
     await talk.exchange("the zebra?", "word " * 5_000)
     result = await talk.recall("zebra", max_characters=3_000)
@@ -255,6 +274,10 @@ async def test_failures_are_named(talk: Talk) -> None:
     assert "private" not in str(caught.value)
     with pytest.raises(InvalidArgument, match="facts: got 'a result with a str'"):
         await talk.recall("zebra", facts=lambda *_, **__: ["a private text"])
+    for score in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InvalidArgument, match="facts: got 'a score of"):
+            fact = RecalledFact(fact_id="f", text="a private text", score=score)
+            await talk.recall("zebra", facts=lambda *_, fact=fact, **__: [fact])
     for wrong in (
         {"max_tokens": 5, "max_characters": 5},
         {"newest": 3},

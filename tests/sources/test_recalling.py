@@ -162,6 +162,23 @@ async def test_the_exchange_itself_is_not_recalled(store: Slow, model: Model) ->
 
 
 @virtual
+async def test_nor_is_its_answer_in_chunks(store: Slow, model: Model) -> None:
+    keyed = {**PARAMS, "idempotency_key": "k"}
+
+    def long(recalled: RecallResult) -> list[str]:
+        model.given.append(recalled)
+        return ["I was told that you were born in Lisbon. "] * 9
+
+    async with Cortex(store) as cortex:
+        for _ in range(2):
+            source = cortex.memory.recalling(long)
+            result = await cortex.memory.remember_stream(source, {"max_single_memory_size": 100}, **keyed)
+        assert result.memories[1].chunk_count
+    for given in model.given:
+        assert [item.text for item in given.context] == ["I was born in Lisbon.", "How nice!"]
+
+
+@virtual
 async def test_a_question_that_was_kept_without_an_answer_is_not_recalled_for_itself(store: Slow, model: Model) -> None:
     keyed = {**PARAMS, "idempotency_key": "k"}
     async with Cortex(store) as cortex:
