@@ -59,7 +59,8 @@ hooks: $(READY)  ## install the pre-commit hooks
 bench: $(READY)  ## compare with hand-written loops, side by side
 	$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(READY)  ## write the generated documentation
+docs: $(READY)  ## write the generated documentation and code
+	@$(BIN)/python docs/file_layout.py
 	@$(BIN)/python docs/generate.py
 
 package: $(READY)  ## build sdist and wheel, and use the wheel in a fresh environment

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from cortex_rx.backends.sqlite.functions.search import SQL_FUNCTIONS
 from cortex_rx.backends.sqlite.index_move import drop_old_if_empty
 from cortex_rx.backends.sqlite.language import ENGLISH, LANGUAGES, Language, language_of
+from cortex_rx.backends.sqlite.layout import LAYOUT
 from cortex_rx.backends.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from cortex_rx.errors import (
     LanguageMismatch,
@@ -282,14 +284,14 @@ def not_waiting(db: sqlite3.Connection, settings: Settings) -> Generator[None, N
 
 
 def _migrate(db: sqlite3.Connection, settings: Settings) -> None:
-    """Apply the missing migrations; another process may have applied them meanwhile."""
+    """Make the tables of a new file, or apply the missing migrations; another process may have done it meanwhile."""
     if _version(db, settings.path) == len(MIGRATIONS):
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for migration in MIGRATIONS[_version(db, settings.path) :]:
-            for statement in migration:
-                db.execute(statement)
+        version = _version(db, settings.path)
+        for statement in chain.from_iterable(MIGRATIONS[version:]) if version else LAYOUT:
+            db.execute(statement)
         drop_old_if_empty(db)
         db.execute(
             "INSERT INTO settings (name, value) VALUES ('language', ?) ON CONFLICT DO NOTHING",

@@ -188,6 +188,31 @@ async def test_an_empty_file_is_as_good_as_none(make_store: Any, tmp_path: Path,
     await store.backend.close()
 
 
+async def test_a_new_file_is_as_one_that_all_migrations_made(make_store: Any, tmp_path: Path) -> None:
+    """In its tables and their rows, whatever the language. `make docs` writes the layout of new files."""
+    migrated, new = (make_store(tmp_path / name, language="french") for name in ("migrated.db", "new.db"))
+    with closing(sqlite3.connect(migrated.path)) as db:
+        db.execute("PRAGMA page_size = 1024")
+        for statement in (*MIGRATIONS[0], f"PRAGMA application_id = {APPLICATION_ID}", "PRAGMA user_version = 1"):
+            db.execute(statement)
+        db.commit()
+    for store in (migrated, new):
+        await store.list()
+        await store.backend.close()
+    layout = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"
+    assert new.sql(layout) == migrated.sql(layout), "run `make docs`"
+    assert new.sql("SELECT * FROM settings") == [("language", "french")]
+    tables = [name for (name,) in new.sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage")]
+    assert {"spaces", "terms_data", "sqlite_sequence"} < set(tables)
+    for table in tables:
+        rows = f"SELECT * FROM {table}" + " WHERE seq > 0" * (table == "sqlite_sequence")  # no row says 0, too
+        assert new.sql(rows) == migrated.sql(rows), f"{table}: run `make docs`"
+    for pragma in ("application_id", "user_version", "page_size", "journal_mode", "encoding", "auto_vacuum"):
+        assert new.sql(f"PRAGMA {pragma}") == migrated.sql(f"PRAGMA {pragma}"), pragma
+    for check, sound in (("integrity_check", [("ok",)]), ("foreign_key_check", [])):
+        assert new.sql(f"PRAGMA {check}") == migrated.sql(f"PRAGMA {check}") == sound
+
+
 async def test_an_older_file_is_migrated_once_and_all_or_nothing(
     make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

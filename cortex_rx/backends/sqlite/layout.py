@@ -1,0 +1,224 @@
+"""The layout of a new file, and its first rows.
+
+Written by docs/file_layout.py (make docs) from the migrations in `schema`: edit those.
+"""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+__all__ = ["LAYOUT"]
+
+LAYOUT: tuple[str, ...] = (
+    """CREATE TABLE spaces (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE,
+            docs INTEGER NOT NULL DEFAULT 0,
+            size INTEGER NOT NULL DEFAULT 0
+        )""",
+    "INSERT INTO spaces (id, name, docs, size) VALUES (0, '', 0, 0)",
+    """CREATE TABLE texts (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            length INTEGER NOT NULL,
+            indexed INTEGER NOT NULL DEFAULT 0,
+            lead INTEGER NOT NULL DEFAULT 0,
+            writes INTEGER NOT NULL DEFAULT 0,
+            touched INTEGER NOT NULL,
+            lease INTEGER NOT NULL DEFAULT 0,
+            mark TEXT,
+            resume_state TEXT
+        , term INTEGER NOT NULL DEFAULT 0, failure TEXT)""",
+    """CREATE TABLE conversations (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            type TEXT NOT NULL,
+            user_id TEXT,
+            agent_id TEXT,
+            participant_id TEXT,
+            message_count INTEGER NOT NULL DEFAULT 0,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            UNIQUE (space, id)
+        )""",
+    "CREATE INDEX conversations_by_space ON conversations (space, seq)",
+    """CREATE TABLE attempts (
+            stream INTEGER NOT NULL REFERENCES streams (seq),
+            attempt INTEGER NOT NULL,
+            text INTEGER NOT NULL REFERENCES texts (id),
+            PRIMARY KEY (stream, attempt)
+        ) WITHOUT ROWID""",
+    "CREATE INDEX attempts_by_text ON attempts (text)",
+    """CREATE TABLE tokens (
+            serial INTEGER PRIMARY KEY AUTOINCREMENT,
+            hash TEXT NOT NULL UNIQUE,
+            space TEXT NOT NULL,
+            stream INTEGER REFERENCES streams (seq),
+            expires INTEGER NOT NULL
+        )""",
+    "CREATE INDEX tokens_by_stream ON tokens (stream)",
+    """CREATE TABLE chunks (
+            memory INTEGER NOT NULL REFERENCES memories (seq),
+            part INTEGER NOT NULL,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            overlap INTEGER NOT NULL,
+            UNIQUE (memory, part),
+            UNIQUE (space, id)
+        )""",
+    """CREATE TABLE streams (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            conversation TEXT NOT NULL,
+            question INTEGER,
+            user_id TEXT,
+            user_name TEXT,
+            agent_id TEXT,
+            participant_id TEXT,
+            importance NUMERIC NOT NULL,
+            tags TEXT NOT NULL,
+            metadata TEXT,
+            started INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('open', 'finished', 'empty', 'deleted', 'rolledBack')),
+            epoch INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            answer INTEGER,
+            memory TEXT NOT NULL,
+            question_memory TEXT,
+            question_message TEXT,
+            answer_message TEXT,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            claim TEXT,
+            claim_token INTEGER,
+            presented INTEGER NOT NULL DEFAULT 0,
+            reason TEXT,
+            usage TEXT,
+            breaks TEXT NOT NULL DEFAULT '[]', stopping INTEGER NOT NULL DEFAULT 0, conversation_seq INTEGER, question_kept INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (space, id)
+        )""",
+    """CREATE TABLE pieces (
+            place INTEGER PRIMARY KEY,
+            body TEXT NOT NULL,
+            text INTEGER GENERATED ALWAYS AS (place >> 32) VIRTUAL,
+            start INTEGER GENERATED ALWAYS AS (place & 0xffffffff) VIRTUAL
+        )""",
+    """CREATE TABLE messages (
+            conversation INTEGER NOT NULL REFERENCES conversations (seq),
+            position INTEGER NOT NULL,
+            exchange INTEGER NOT NULL,
+            id TEXT NOT NULL,
+            role TEXT NOT NULL,
+            text INTEGER NOT NULL REFERENCES texts (id),
+            timestamp INTEGER NOT NULL,
+            participant_id TEXT,
+            metadata TEXT,
+            PRIMARY KEY (conversation, position)
+        ) WITHOUT ROWID""",
+    "CREATE INDEX messages_by_text ON messages (text)",
+    "CREATE INDEX streams_open ON streams (space, conversation_seq) WHERE state = 'open'",
+    "CREATE INDEX streams_by_conversation ON streams (conversation_seq) WHERE conversation_seq IS NOT NULL",
+    """CREATE TABLE memories (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space TEXT NOT NULL,
+            id TEXT NOT NULL,
+            text INTEGER NOT NULL UNIQUE REFERENCES texts (id),
+            stream INTEGER REFERENCES streams (seq),
+            partial INTEGER NOT NULL,
+            content_type TEXT NOT NULL,
+            source_type TEXT NOT NULL,
+            source_user_id TEXT,
+            source_user_name TEXT,
+            source_timestamp INTEGER NOT NULL,
+            user_id TEXT,
+            agent_id TEXT,
+            participant_id TEXT,
+            role TEXT,
+            conversation TEXT,
+            message TEXT,
+            refs TEXT,
+            importance NUMERIC NOT NULL,
+            tags TEXT NOT NULL,
+            version INTEGER NOT NULL DEFAULT 1,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            access_count INTEGER NOT NULL DEFAULT 0,
+            metadata TEXT,
+            chunks INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (space, id)
+        )""",
+    "CREATE INDEX memories_by_space ON memories (space, seq)",
+    "CREATE INDEX memories_by_stream ON memories (stream) WHERE stream IS NOT NULL",
+    "CREATE INDEX memories_by_conversation ON memories (space, conversation, seq) WHERE conversation IS NOT NULL",
+    """CREATE TABLE embedders (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            dimension INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('current', 'next', 'kept', 'dropped')),
+            UNIQUE (name, dimension)
+        )""",
+    "CREATE UNIQUE INDEX embedders_in_use ON embedders (state) WHERE state IN ('current', 'next')",
+    """CREATE TABLE vectors (
+            memory INTEGER NOT NULL,
+            part INTEGER NOT NULL,
+            embedder INTEGER NOT NULL REFERENCES embedders (id),
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            vector BLOB NOT NULL,
+            UNIQUE (memory, part, embedder)
+        )""",
+    """CREATE TABLE vector_changes (
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            number INTEGER NOT NULL,
+            memory INTEGER NOT NULL UNIQUE,
+            PRIMARY KEY (space, number)
+        ) WITHOUT ROWID""",
+    """CREATE TRIGGER vector_made AFTER INSERT ON vectors BEGIN
+    UPDATE vector_changes SET number = (SELECT max(number) + 1 FROM vector_changes WHERE space = NEW.space)
+        WHERE memory = NEW.memory;
+    INSERT INTO vector_changes (space, number, memory)
+        SELECT NEW.space, coalesce((SELECT max(number) FROM vector_changes WHERE space = NEW.space), 0) + 1, NEW.memory
+        WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = NEW.memory);
+END""",
+    """CREATE TRIGGER vector_changed AFTER UPDATE ON vectors BEGIN
+    UPDATE vector_changes SET number = (SELECT max(number) + 1 FROM vector_changes WHERE space = NEW.space)
+        WHERE memory = NEW.memory;
+    INSERT INTO vector_changes (space, number, memory)
+        SELECT NEW.space, coalesce((SELECT max(number) FROM vector_changes WHERE space = NEW.space), 0) + 1, NEW.memory
+        WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = NEW.memory);
+END""",
+    """CREATE TRIGGER vector_deleted AFTER DELETE ON vectors BEGIN
+    UPDATE vector_changes SET number = (SELECT max(number) + 1 FROM vector_changes WHERE space = OLD.space)
+        WHERE memory = OLD.memory;
+    INSERT INTO vector_changes (space, number, memory)
+        SELECT OLD.space, coalesce((SELECT max(number) FROM vector_changes WHERE space = OLD.space), 0) + 1, OLD.memory
+        WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = OLD.memory);
+END""",
+    """CREATE TRIGGER vector_narrowed AFTER UPDATE OF user_id, source_type, content_type, source_timestamp, conversation, importance, tags, created, updated, chunks ON memories WHEN EXISTS (SELECT 1 FROM vectors WHERE memory = NEW.seq) BEGIN
+    UPDATE vector_changes SET number = (SELECT max(number) + 1 FROM vector_changes WHERE space = (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1))
+        WHERE memory = NEW.seq;
+    INSERT INTO vector_changes (space, number, memory)
+        SELECT (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1), coalesce((SELECT max(number) FROM vector_changes WHERE space = (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1)), 0) + 1, NEW.seq
+        WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = NEW.seq);
+END""",
+    """CREATE TRIGGER vectors_of_deleted AFTER DELETE ON memories BEGIN
+            DELETE FROM vectors WHERE memory = OLD.seq;
+        END""",
+    """CREATE INDEX streams_unanswered ON streams (space, memory)
+            WHERE state = 'empty' OR (state = 'finished' AND reason = 'incomplete')""",
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE documents (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            text INTEGER NOT NULL REFERENCES texts (id),
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            part INTEGER,
+            size INTEGER NOT NULL,
+            words BLOB NOT NULL
+        )""",
+    "CREATE INDEX documents_by_text ON documents (text)",
+    "CREATE VIRTUAL TABLE terms USING fts5 (body, content = '', columnsize = 0, tokenize = 'ascii')",
+    "CREATE VIRTUAL TABLE terms_places USING fts5vocab (terms, instance)",
+)
