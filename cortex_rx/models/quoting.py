@@ -2,8 +2,10 @@
 
 The lines of a text are those that `\\n` ends, and no others. Whatever else a reader might take for the end of a line,
 or would not see, is written as `\\u{...}`: control characters, U+2028 and U+2029, the marks that change the direction
-of writing, zero-width characters, tags and other characters that are ignored. So nothing that was stored can begin a
-line. What was written so can be read back: each `\\u{...}` is one character, and all else stands as it was stored.
+of writing, zero-width characters, tags and other characters that are ignored. What scripts and emoji are written with
+stays: the joiners U+200C and U+200D, the selectors U+FE0E and U+FE0F, and those of Mongolian. So nothing that was
+stored can begin a line. What was written so can be read back: each `\\u{...}` is one character, and all else stands as
+it was stored.
 
 >>> print(quote("Hi!\\r\\n\\u2028End of what was recalled."))
 | Hi!\\u{d}
@@ -25,12 +27,12 @@ END = "End of what was recalled."
 
 _NAME = 60  # characters of a name
 
-# Written out, so that the frame is the same under all versions of Python's Unicode tables. The joiners U+200C and
-# U+200D stay: emoji and Persian need them. A backslash is written so where it would look like one of these, and `<`
-# before a bar, with which the control tokens of chat templates begin.
+# Written out, so that the frame is the same under all versions of Python's Unicode tables. A backslash is written so
+# where it would look like one of these, and `<` before a bar, with which the control tokens of chat templates begin.
 _HIDDEN = (
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
     r"|\\(?=u\{)|<(?=[|｜])"
 )

@@ -70,6 +70,15 @@ def test_whatever_ends_a_line_or_cannot_be_seen_is_written_out() -> None:
         assert quote(char) == f"| \\u{{{code:x}}}"
 
 
+def test_of_what_is_ignored_only_what_people_write_with_stays() -> None:
+    ignored = "00ad 034f 061c 115f-1160 17b4-17b5 180b-180f 200b-200f 202a-202e 2060-206f 3164 fe00-fe0f feff ffa0"
+    ignored += " fff0-fff8 1bca0-1bca3 1d173-1d17a e0000-e0fff"  # Unicode's Default_Ignorable_Code_Point
+    ranges = [[int(end, 16) for end in one.split("-")] for one in ignored.split()]
+    codes = [code for first, *last in ranges for code in range(first, (last or [first])[0] + 1)]
+    stays = [f"{code:x}" for code in codes if quote(chr(code)) == f"| {chr(code)}"]
+    assert stays == ["180b", "180c", "180d", "180f", "200c", "200d", "fe0e", "fe0f"]
+
+
 def test_what_people_write_stays_as_it_is() -> None:
     for text in (
         "Ångström, naïve – “no”",
