@@ -28,6 +28,7 @@ __all__ = [
     "SEEDS",
     "SHARE",
     "SPAN",
+    "STEPS",
     "SURFACE",
     "TALK",
     "B",
@@ -76,6 +77,10 @@ ALPHA = 0.3
 CANDIDATES = (5, 50)
 """How many of the best by words and of the best by embeddings are compared: so many for each that is asked for, and so
 many besides."""
+
+STEPS = (20, 4)
+"""How many places the first step of a ranking gives, and how many times as many each step after it. So pages that reach
+beyond a step begin with what the step has given: what is looked at depends on the step, and not on the page."""
 
 Key: TypeAlias = int
 """What is ranked: a memory by its text, or a chunk by the text of its answer and its part."""

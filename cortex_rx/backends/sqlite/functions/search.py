@@ -25,6 +25,7 @@ from cortex_rx.backends.sqlite.ranking import (
     IN_TALK,
     PAIR,
     SEEDS,
+    STEPS,
     SURFACE,
     TALK,
     Key,
@@ -86,6 +87,7 @@ _MATCHING = f"""
 SELECT group_concat(memories.seq) FROM json_each(:seqs) CROSS JOIN memories ON memories.seq = json_each.value
 WHERE {filters.MATCHES}
 """  # noqa: S608
+_ALL_MATCHING = f"SELECT group_concat(seq) FROM memories WHERE memories.space = :space AND {filters.MATCHES}"  # noqa: S608
 _TEXTS_OF_CONVERSATION = f"""
 SELECT group_concat(text) FROM memories INDEXED BY memories_by_conversation
 WHERE memories.space = :space AND conversation = :conversation AND conversation IS NOT NULL AND {filters.VISIBLE}
@@ -227,8 +229,13 @@ class TextArm:
     def best(self, count: int, floor: float = 0.0) -> list[Place]:
         """The best `count` memories and chunks that match the filters and have at least the score `floor`. Of equal
         ones the newest comes first, and a chunk before the next one."""
-        self._look_around(self._seeds(max(SEEDS, 2 * count)))
-        scored = [(place, score) for place in self._matching(self._found) if (score := self.score(place)) >= floor]
+        seeds = max(SEEDS, 2 * count)
+        self._look_around(self._seeds(seeds))
+        matching = list(self._matching(self._found))
+        if len(matching) < count and seeds < len(self._own):  # some may match that only have a word beside them
+            self._look_around(self._all())
+            matching = list(self._matching(self._found))
+        scored = [(place, score) for place in matching if (score := self.score(place)) >= floor]
         best = heapq.nsmallest(count, scored, key=lambda one: (-one[1], -one[0][0], one[0][1]))
         return [place for place, _ in best]
 
@@ -305,6 +312,16 @@ class TextArm:
             matching += [seq for seq, _ in self._matching((seq, WHOLE) for seq in found)] if self._narrows else []
             start, size = size, size * 4
         return dict.fromkeys(visible[:count] + matching[:count])
+
+    def _all(self) -> list[int]:
+        """All memories that have words, or all that match the filters, whichever are fewer. Whatever is found is one of
+        them, or around one of them."""
+        if self._narrows:
+            matching = _numbers(self._tx.db.execute(_ALL_MATCHING, self._values).fetchone()[0])
+            if len(matching) < len(self._own):
+                return matching
+        values = self._values | {"texts": _as_list(dict.fromkeys(key >> 32 for key in self._own))}
+        return _numbers(self._tx.db.execute(_FOUND, values).fetchone()[0])
 
     def _look_around(self, seqs: Iterable[int]) -> None:
         """Find out what these memories and their neighbours get for the terms."""
@@ -405,7 +422,25 @@ class _Ranking:
         self._of_text, self._of_vector = 1.0, 1.0
         self._alpha = args.get("alpha", ALPHA)
 
-    def best(self, count: int, least: float) -> list[tuple[Place, float]]:
+    def first(self, count: int, least: float) -> list[tuple[Place, float]]:
+        """The first `count` places, or a few more, and their scores.
+
+        How much is looked at grows in steps that no page changes, and each step only adds places behind those of the
+        steps before. So pages of any size fit together.
+        """
+        found: dict[Place, float] = {}
+        step = STEPS[0]
+        while len(found) < count:
+            ranked = self._best(step, least)
+            lowest = min(found.values(), default=1.0)
+            added = [(place, min(score, lowest)) for place, score in ranked if place not in found]
+            found |= added[: step - len(found)]
+            if len(ranked) < step:
+                break
+            step *= STEPS[1]
+        return list(found.items())
+
+    def _best(self, count: int, least: float) -> list[tuple[Place, float]]:
         """The best places and their scores. Of equal ones the newest comes first."""
         if self._vector is None or not self._vector.top:
             self._vector = None
@@ -430,9 +465,10 @@ class _Ranking:
         by_vector = 0.0 if self._vector is None else self._vector.score(*place) * self._of_vector
         return min(by_text + by_vector, 1.0)
 
-    def why(self, place: Place, score: float) -> dict[str, Any]:
+    def why(self, place: Place) -> dict[str, Any]:
         """Why a memory was found: `_why` of the contract."""
         why: dict[str, Any] = {"terms": []}
+        score = self._score(place)
         if self._text is not None:
             why |= self._text.why(place, self._of_text / score)
         if self._vector is not None:
@@ -454,8 +490,9 @@ def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     ranking = _Ranking(tx, args, space)
     found: list[dict[str, Any]] = []
-    for place, score in ranking.best(args["offset"] + args["limit"], args.get("minScore", 0.0))[args["offset"] :]:
+    start, stop = args["offset"], args["offset"] + args["limit"]
+    for place, score in ranking.first(stop, args.get("minScore", 0.0))[start:stop]:
         row = memories.at(tx, *place)
         if row is not None:
-            found.append({**row, "_score": score, **({"_why": ranking.why(place, score)} if args["explain"] else {})})
+            found.append({**row, "_score": score, **({"_why": ranking.why(place)} if args["explain"] else {})})
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections.abc import AsyncIterator, Iterable
 from itertools import accumulate, pairwise
 from typing import Any
@@ -235,11 +236,11 @@ async def test_only_what_is_near_the_best_words_is_looked_at(quick: Any, monkeyp
     found = await quick.search("zebra", neighbours=True, limit=3)
     assert {row["content"] for row in found} == {"zebra"}
     assert len(await quick.search("zebra", neighbours=True, limit=300)) == 300
-    assert looked_at == [ranking.SEEDS, 600]
+    assert looked_at == [ranking.SEEDS, ranking.SEEDS, 160, 640]
     # Filters act before: those of all that match are looked at, too, however many others have better words.
     assert len(await quick.search("zebra", neighbours=True, limit=50, tags=["x"])) == 50
     assert len(await quick.search("zebra", neighbours=True, limit=50, tags=["x"], userId="ada")) == 50
-    assert looked_at[2:] == [2 * ranking.SEEDS, 2 * ranking.SEEDS]
+    assert looked_at[4:] == 2 * [2 * ranking.SEEDS, 320]
 
 
 async def test_a_match_of_all_words_is_before_most_of_them_beside_most_of_them(quick: Any) -> None:
@@ -253,3 +254,38 @@ async def test_words_that_follow_each_other_as_in_the_query_are_first(quick: Any
     assert (await quick.found("zebra saw the lion"))[0] == "a zebra saw the lion walk"
     assert (await quick.found("lion saw a zebra"))[0] == "the lion saw a zebra walk"
     assert (await quick.found("the lions saw"))[0] == "the lion saw a zebra walk"
+
+
+async def test_pages_of_a_search_fit_together(quick: Any) -> None:
+    """Whatever their size, and however many more memories are looked at for the later ones."""
+    chosen = random.Random(6)
+    for talk in range(40):
+        said = [" ".join(chosen.choices(WORDS + [f"word{n}" for n in range(30)], k=8)) for _ in range(20)]
+        await say(quick, *(f"{text} {talk}-{at}" for at, text in enumerate(said)), conversation=f"d{talk}", tags=["y"])
+        await say(quick, f"{said[0]} {talk}-x", conversation=f"d{talk}", tags=["x"])
+    args: dict[str, Any]
+    for args in ({}, {"tags": ["x"]}, {"minScore": 0.2}, {"neighbours": False}):
+        args = {"neighbours": True, "limit": 150} | args
+        whole = await quick.search("okapi lion", explain=True, **args)
+        pages = [await quick.search("okapi lion", **args | {"limit": 30, "offset": at}) for at in range(0, 150, 30)]
+        assert [row["content"] for page in pages for row in page] == [row["content"] for row in whole]
+        assert len({row["content"] for row in whole}) == len(whole) > 20
+        scores = [row["_score"] for row in whole]
+        assert scores == sorted(scores, reverse=True) and scores[-1] >= args.get("minScore", 0)
+        for why in (row["_why"] for row in whole):
+            shares = [
+                *(term["share"] for term in why["terms"]),
+                why.get("pairs", 0),
+                why.get("talk", {"share": 0})["share"],
+            ]
+            assert sum(shares) == pytest.approx(1)
+
+
+async def test_a_filter_lets_all_through_that_match_however_many_others_have_the_words(quick: Any) -> None:
+    """Also those that only have a word beside them."""
+    await say(quick, *("zebra" for _ in range(250)), conversation="d")
+    await say(quick, f"zebra {'filler ' * 30}", conversation="e")
+    await say(quick, "over the hill", "in the wood", conversation="e", tags=["x"])
+    for limit in (2, 50):
+        found = await quick.found("zebra", neighbours=True, tags=["x"], limit=limit)
+        assert found == ["over the hill", "in the wood"]
