@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 __all__ = ["Excerpts", "cut_at_word"]
 
@@ -35,14 +36,15 @@ def cut_at_word(text: str, most: int) -> str:
     return head.rstrip()
 
 
-def _stems(query: str) -> set[str]:
+@lru_cache(maxsize=1)  # one query is asked of many texts
+def _stems(query: str) -> frozenset[str]:
     found: set[str] = set()
     for word in re.findall(r"\w+", query):
         if word[0] >= IDEOGRAPHS:
             found |= {word[at : at + 2] for at in range(max(len(word) - 1, 1))}
         else:
             found.add(word[:STEM].casefold())
-    return found
+    return frozenset(found)
 
 
 class Excerpts:
@@ -79,26 +81,49 @@ class Excerpts:
         if self._hits is None:
             self._hits = list(self._found())
         often = Counter(word for *_, word in self._hits)
-        best, first = _weight({word for _, end, word in self._hits if end <= most - SIGNS}, often), 0
+        worth = {word: _ONE // count for word, count in often.items()}
+        best, first = sum(worth[word] for word in {word for _, end, word in self._hits if end <= most - SIGNS}), 0
         there: Counter[str] = Counter()
-        left = 0
+        weight = left = 0
         for _, end, word in self._hits:
+            weight += 0 if there[word] else worth[word]
             there[word] += 1
             while self._hits[left][0] < end - most * (1 - LEAD) + SIGNS and self._hits[left][1] < end:
-                there[self._hits[left][2]] -= 1
+                gone = self._hits[left][2]
+                there[gone] -= 1
+                weight -= 0 if there[gone] else worth[gone]
                 left += 1
-            weight = _weight((one for one, count in there.items() if count), often)
             if weight > best:
                 best, first = weight, self._hits[left][0]
         return first
 
     def _found(self) -> Iterator[tuple[int, int, str]]:
-        """Where the words of the query are: beginning, end, and what of them is looked for."""
-        stems = sorted(_stems(self._query))
-        places = (rf"(\b{re.escape(stem)})\w*" if stem < IDEOGRAPHS else f"({re.escape(stem)})" for stem in stems)
-        for hit in re.finditer("|".join(places), self._text, re.IGNORECASE) if stems else ():
-            yield hit.start(), hit.end(), stems[(hit.lastindex or 1) - 1]
+        """Where the words of the query are: beginning, end, and what of them is looked for.
+
+        Each word of the text is looked up once, so a long query takes no longer than a short one.
+        """
+        stems = _stems(self._query)
+        pairs = any(stem >= IDEOGRAPHS for stem in stems)
+        for hit in re.finditer(r"\w+", self._text) if stems else ():
+            word = hit[0]
+            stem = next((stem for stem in _beginnings(word) if stem in stems), None)
+            if stem is not None:
+                yield hit.start(), hit.end(), stem
+            elif pairs and not word.isascii():
+                at = 0
+                while at < len(word):
+                    pair = next((pair for pair in (word[at : at + 2], word[at]) if pair in stems), "")
+                    if pair >= IDEOGRAPHS:
+                        yield hit.start() + at, hit.start() + at + len(pair), pair
+                        at += len(pair)
+                    else:
+                        at += 1
 
 
-def _weight(words: Iterable[str], often: Counter[str]) -> float:
-    return sum(1 / often[word] for word in words)
+_ONE = 2**40
+"""What a word counts that is in a text once. Whole numbers, so that what is added can be taken away exactly."""
+
+
+def _beginnings(word: str) -> Iterable[str]:
+    """What may be looked for of a word: the shortest first."""
+    return () if word[0] >= IDEOGRAPHS else (word[:count].casefold() for count in range(1, min(STEM, len(word)) + 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from helpers.lanes import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,3 +43,22 @@ def test_a_word_of_the_query_is_in_it_wherever_it_stands(
     text = " ".join(["of the old town"] * before + [word] + ["of the old town"] * after)
     _, part = Excerpts(text, f"{query} of the").of(most)
     assert word in part
+
+
+def test_a_long_query_takes_no_longer_than_a_short_one() -> None:
+    words = [f"{number:05}x" for number in range(20_000, 26_000)]
+    text = " ".join(words)
+    steps = 0
+
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    part = Excerpts(text, " ".join(words[::2]))
+    sys.setprofile(count)
+    try:
+        for most in (100, 1_000, 10_000):
+            assert len(part.of(most)[1]) <= most
+    finally:
+        sys.setprofile(None)
+    assert steps < 60 * len(words)  # calls: not one for each word of the text and each of the query
