@@ -3,6 +3,8 @@
 A test that is marked `slow`, with a reason, is left out unless `--all` is given or the test is named by itself.  The
 end of a run says how many were left out, and why.  A third of the examples of a property is run then.
 
+The files of the tests are in memory where there is room for them.
+
 A proof runs a slice of its cases, or all of them with `--torture`.  Its counts are printed at the end.  With
 `--torture` they are written to `docs/proofs.json`, from which docs/proofs.md is made.
 """
@@ -10,6 +12,8 @@ A proof runs a slice of its cases, or all of them with `--torture`.  Its counts 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import Counter
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -64,7 +68,14 @@ def runs_all(config: pytest.Config) -> bool:
     return any(map(config.getoption, options)) or any("::" in each for each in config.args)
 
 
+SHM = Path("/dev/shm")
+ROOM = 2 * 2**30  # bytes; a whole run needs 1 GB if nothing is removed meanwhile
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    # Tests make, sync and remove thousands of small files, which takes time on a disk.
+    if SHM.is_dir() and os.access(SHM, os.W_OK) and shutil.disk_usage(SHM).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(SHM))
     if not runs_all(config):
         settings.register_profile("a third", settings.get_profile(settings.get_current_profile_name()), max_examples=34)
         settings.load_profile("a third")
