@@ -33,6 +33,7 @@ __all__ = [
     "OLD",
     "OLD_STATE",
     "SEARCHED",
+    "DocumentCache",
     "Documents",
     "Index",
     "count",
@@ -110,6 +111,42 @@ def times(tx: Transaction, index: Index, space: int, words: str) -> dict[int, in
 def times_of_surface(tx: Transaction, index: Index, space: int, word: str) -> dict[int, int]:
     """How often a word as it stands is in the documents of a space that have it."""
     return _times(tx.db, index, surfaces_in_space(space, word))
+
+
+# The bits of a key that say which part: ranking.key_of.
+_PLACES_OF_DOCS = {
+    each: f"""SELECT group_concat(docs.id), group_concat((text << 32) + coalesce(part + 1, 0)), group_concat(size)
+        FROM json_each(?) CROSS JOIN {each.docs} AS docs ON docs.id = json_each.value"""  # noqa: S608
+    for each in (NEW, OLD)
+}
+
+
+class DocumentCache:
+    """What searches need of the documents that they found last: the key of each, and its number of words.
+
+    To look them up takes longer than to sum their weights: they lie between the words of all documents. What is here
+    never becomes wrong: a document does not change, and its number is not used again. It is at most `most` documents.
+    """
+
+    def __init__(self, most: int = 100_000) -> None:
+        self.most: int = most
+        self._known: dict[Index, dict[int, tuple[int, int]]] = {NEW: {}, OLD: {}}
+
+    def look_up(self, tx: Transaction, index: Index, docs: list[int]) -> list[tuple[int, int]]:
+        """The key and the number of words of each of these documents."""
+        known = self._known[index]
+        if missing := sorted(doc for doc in docs if doc not in known):
+            row = tx.db.execute(_PLACES_OF_DOCS[index], (f"[{','.join(map(str, missing))}]",)).fetchone()
+            ids, keys, sizes = (json.loads(f"[{joined or ''}]") for joined in row)
+            known.update(zip(ids, zip(keys, sizes, strict=True), strict=True))
+        found = [known[doc] for doc in docs]
+        if len(known) > self.most:
+            self._known[index] = {}  # another thread may still read from the one before
+        return found
+
+    def clear(self) -> None:
+        """Let all of them go."""
+        self._known = {NEW: {}, OLD: {}}
 
 
 _PAIR = {each: f"SELECT group_concat(rowid) FROM {each.words} WHERE {each.words} MATCH ?" for each in (NEW, OLD)}  # noqa: S608

@@ -121,13 +121,11 @@ def part_weights(
     fixed, slope = K1 * (1 - B), K1 * B / mean
     slowness = {doc: fixed + slope * size for doc, size in sizes.items()}
     for one in postings:
-        best: dict[Key, float] = {}
         whole = one.most
-        for doc, times in one.times.items():
-            weight = whole * times / (times + slowness[doc])
-            key = keys[doc]
-            if weight > best.get(key, 0.0):
-                best[key] = weight
+        best = {keys[doc]: whole * times / (times + slowness[doc]) for doc, times in one.times.items()}
+        if len(best) < len(one.times):  # several documents have the same key
+            for doc, times in one.times.items():
+                best[keys[doc]] = max(best[keys[doc]], whole * times / (times + slowness[doc]))
         yield best
 
 

@@ -32,7 +32,7 @@ from cortex_rx.backends.sqlite.connection import (
     translate_errors,
 )
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
-from cortex_rx.backends.sqlite.index import state_in
+from cortex_rx.backends.sqlite.index import DocumentCache, state_in
 from cortex_rx.backends.sqlite.index_move import STEP, IndexMove
 from cortex_rx.backends.sqlite.language import LANGUAGES, Language
 from cortex_rx.backends.sqlite.text_store import Transaction
@@ -115,6 +115,7 @@ class SqliteBackend:
         """Epoch seconds, by which it says when something was stored."""
         self._new_id = new_id
         self._matrices = MatrixCache(vector_cache)
+        self._documents = DocumentCache()
         self._closed = False
         self._writing = threading.Lock()  # held while a transaction runs; inline executors may run on several threads
         self._writer: sqlite3.Connection | None = None
@@ -177,7 +178,7 @@ class SqliteBackend:
 
     def _transaction(self, db: sqlite3.Connection) -> Transaction:
         now = round(self.clock() * 1000)
-        return Transaction(db, now, self._new_id, self._language, self._is_moving, self._matrices)
+        return Transaction(db, now, self._new_id, self._language, self._is_moving, self._matrices, self._documents)
 
     async def close(self) -> None:
         """Finish running operations and release threads, connections and the -wal file. A second call does nothing."""
@@ -409,6 +410,7 @@ class SqliteBackend:
                     logger.info("%s: no checkpoint at close: %s", self, error)
                 release(writer)
         self._matrices.clear()
+        self._documents.clear()
 
     # SQLite keeps the locks of a file per process, in tables that a child inherits although the locks are not its own.
     # So a connection that is open at a fork makes even a new connection of the child unsafe. Hence none is open at a

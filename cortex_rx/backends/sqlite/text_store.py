@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cortex_rx.backends.sqlite.index import Documents, remove_documents
+from cortex_rx.backends.sqlite.index import DocumentCache, Documents, remove_documents
 from cortex_rx.backends.sqlite.language import Language
 from cortex_rx.backends.sqlite.tokenizer import LEAD, Words, index_words, lead_of, safe_cut
 
@@ -50,7 +50,8 @@ BLOCK = 4096
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a function of the store works with: a connection in a transaction, the time (epoch ms), a maker of ids, the
-    language of the file, whether it may have an old index beside the new one, and the vectors in memory."""
+    language of the file, whether it may have an old index beside the new one, and the vectors and documents in memory.
+    """
 
     db: sqlite3.Connection
     now: int
@@ -58,6 +59,7 @@ class Transaction:
     language: Language
     is_moving: bool
     matrices: MatrixCache
+    documents: DocumentCache
 
 
 TextState: TypeAlias = tuple[int, int, int]

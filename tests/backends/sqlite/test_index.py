@@ -69,6 +69,41 @@ async def test_a_rank_counts_a_phrase_where_it_is(tmp_path: Path) -> None:
         assert index.times(tx, index.NEW, 1, "node") == index.times_of_surface(tx, index.NEW, 1, "node") == {1: 4}
 
 
+async def test_a_document_is_looked_up_once_while_few_are_kept(tmp_path: Path) -> None:
+    async with SqliteBackend(tmp_path / "memory.db") as backend:
+        for content in ("one", "one two", "one two three", "one two three four"):
+            await keep(backend, content)
+        tx = backend._transaction(backend._writer)  # type: ignore[arg-type]
+        asked: list[str] = []
+        tx.db.set_trace_callback(asked.append)
+        cache = index.DocumentCache(most=3)
+        first, second, third, fourth = (((text + 1) << 32, text + 1) for text in range(4))
+        assert cache.look_up(tx, index.NEW, [2, 1]) == [second, first] and len(asked) == 1
+        assert cache.look_up(tx, index.NEW, [1, 2]) == [first, second] and len(asked) == 1
+        assert cache.look_up(tx, index.NEW, [3, 1]) == [third, first] and len(asked) == 2
+        assert "[3]" in asked[-1]
+        assert cache.look_up(tx, index.NEW, [4, 1, 2, 3]) == [fourth, first, second, third] and len(asked) == 3
+        assert cache.look_up(tx, index.NEW, [1]) == [first] and len(asked) == 4  # there were too many
+
+
+async def test_what_another_backend_stores_and_deletes_is_ranked_as_it_is(tmp_path: Path) -> None:
+    """Although this one keeps what it knows of the documents from its searches before."""
+    path = tmp_path / "memory.db"
+    async with SqliteBackend(path) as backend, SqliteBackend(path) as other:
+        gone = await keep(backend, "zebra zebra")
+        await keep(backend, "zebra and much else that nobody wants to know")
+        assert len(await found(backend, "zebra")) == 2
+        await other.mutation("memories:deleteMemory", {"memorySpaceId": "s", "memoryId": gone})
+        await keep(other, "zebra, said shortly")
+        query = {"memorySpaceId": "s", "query": "zebra"}
+        rows = await backend.query("memories:search", query)
+        assert [row["content"] for row in rows] == [
+            "zebra, said shortly",
+            "zebra and much else that nobody wants to know",
+        ]
+        assert rows == await other.query("memories:search", query)
+
+
 async def test_a_file_keeps_its_language(tmp_path: Path) -> None:
     path = tmp_path / "memory.db"
     async with SqliteBackend(path, language="german") as backend:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cortex_rx.backends.sqlite import text_store, vectors
 from cortex_rx.backends.sqlite.functions import filters, memories
-from cortex_rx.backends.sqlite.index import NEW, OLD, Index, having_pair, searched, times, times_of_surface
+from cortex_rx.backends.sqlite.index import Index, having_pair, searched, times, times_of_surface
 from cortex_rx.backends.sqlite.ranking import (
     ALONE,
     ALPHA,
@@ -50,11 +50,6 @@ SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": filters.any_tag, "
 Place: TypeAlias = tuple[int, int]
 """A memory's number and the part of it; `WHOLE`: it is not in chunks."""
 
-_DOCS = {
-    each: f"""SELECT group_concat(docs.id), group_concat((text << 32) + coalesce(part + 1, 0)), group_concat(size)
-        FROM json_each(?) CROSS JOIN {each.docs} AS docs ON docs.id = json_each.value"""  # noqa: S608
-    for each in (NEW, OLD)
-}
 _FOUND = f"""
 SELECT group_concat(memories.seq) FROM json_each(:texts) CROSS JOIN memories ON memories.text = json_each.value
 WHERE memories.space = :space AND {filters.VISIBLE}
@@ -182,9 +177,8 @@ class TextArm:
         keys: dict[int, Key] = {}
         sizes: dict[int, int] = {}
         docs = here["docs"] + self._add_unindexed(sought, found_in, keys, sizes)
-        wanted = sorted(set().union(*found_in).difference(keys))
-        found = self._tx.db.execute(_DOCS[self._index], (_as_list(wanted),)).fetchone()
-        for doc, key, size in zip(*map(_numbers, found), strict=True):
+        wanted = list(set().union(*found_in).difference(keys))
+        for doc, (key, size) in zip(wanted, self._tx.documents.look_up(self._tx, self._index, wanted), strict=True):
             keys[doc], sizes[doc] = key, size
         highest = [most(docs, len(have), one.share) for one, have in zip(sought, found_in, strict=True)]
         # What a perfect match would get. A pair that is nowhere is none of its pairs.
@@ -196,8 +190,15 @@ class TextArm:
         postings = [Postings(have, weight / perfect) for have, weight in zip(found_in, highest, strict=True)]
         mean = max(here["size"], 1) / max(here["docs"], 1)
         for one, gained in zip(sought, part_weights(postings, keys, sizes, mean), strict=True):
+            if one.term is None:
+                _add(self._for_pairs, gained)
+            elif one.term in self._gained:
+                _add(self._gained[one.term], gained)
+            else:
+                self._gained[one.term] = gained
+        self._own = dict(self._for_pairs)
+        for gained in self._gained.values():
             _add(self._own, gained)
-            _add(self._for_pairs if one.term is None else self._gained.setdefault(one.term, {}), gained)
         for key in self._own:
             if part := key & _PART:
                 self._parts.setdefault(key >> 32, []).append(part - 1)
@@ -305,8 +306,11 @@ class TextArm:
         matching: list[int] = []
         start, size = 0, count
         while start < len(self._own) and (len(visible) < count or (self._narrows and len(matching) < count)):
-            ranked = heapq.nlargest(size, self._own.items(), key=itemgetter(1, 0))[start:]
-            values = self._values | {"texts": _as_list(dict.fromkeys(key >> 32 for key, _ in ranked))}
+            # Numbers are compared faster than pairs.
+            least = min(heapq.nlargest(size, self._own.values()))
+            best = [(score, key) for key, score in self._own.items() if score >= least]
+            ranked = sorted(best, reverse=True)[start:size]
+            values = self._values | {"texts": _as_list(dict.fromkeys(key >> 32 for _, key in ranked))}
             found = _numbers(self._tx.db.execute(_FOUND, values).fetchone()[0])
             visible += found
             matching += [seq for seq, _ in self._matching((seq, WHOLE) for seq in found)] if self._narrows else []
