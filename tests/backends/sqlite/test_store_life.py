@@ -10,7 +10,8 @@ import threading
 import uuid
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -232,17 +233,16 @@ async def test_a_backup_that_fails_leaves_no_half_file(
 async def test_a_cancelled_backup_stops_and_leaves_no_half_file(
     store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class UntilCancelled(threading.Event):
-        def is_set(self) -> bool:  # asked between two steps of the copy, on its thread
-            return self.wait(60)
+    def copy_until_cancelled(db: Any, path: str, target: str, overwrite: bool, cancelled: threading.Event) -> None:
+        waits = SimpleNamespace(is_set=lambda: cancelled.wait(60))  # asked between two steps, on the copy's thread
+        backup.copy_database(db, path, target, overwrite, cast(Any, waits))
 
     await store.exchange("q", "a " * 200_000, "st")
     monkeypatch.setattr(backup, "_STEP", 1)
-    monkeypatch.setattr("cortex_rx.backends.sqlite.store.threading.Event", UntilCancelled)
+    monkeypatch.setattr("cortex_rx.backends.sqlite.store.copy_database", copy_until_cancelled)
     copying = asyncio.ensure_future(store.backend.backup(tmp_path / "copy.db"))
     while not [file for file in tmp_path.iterdir() if file.name.endswith(".partial")]:
         await asyncio.sleep(0)
-    monkeypatch.undo()
     copying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await copying
