@@ -7,6 +7,7 @@ makes it dies before or after it.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,12 +27,14 @@ SHARDS = 8
 def test_every_promise_under_every_fault(tmp_path: Path, shard: int, proof: Any) -> None:
     counts: Counter[str] = Counter()
     promises = PROMISES[shard::SHARDS]
+    # Each case has a file of its own: what is true of a whole store takes longer with all that cases before have left.
+    files = (tmp_path / f"{number}.db" for number in itertools.count())
     for at, promise in enumerate(promises):
-        effects, hit = kept(promise, tmp_path / "memory.db")
+        effects, hit = kept(promise, next(files))
         assert not hit
         plans = list(each_fault(len(effects), KINDS))
         for plan in plans[proof.size(at % 6, 0) :: proof.size(6, 1)]:  # five kinds: each sixth is of another one
-            _, hit = kept(promise, tmp_path / "memory.db", plan)
+            _, hit = kept(promise, next(files), plan)
             assert hit.total() == 1, f"{plan} of {promise} did not happen"
             counts += hit
             counts["cases"] += 1
