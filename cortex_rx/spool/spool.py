@@ -127,7 +127,8 @@ class Spool:
     async def put(self, opened: Opened, operator: str, path: str, args: Mapping[str, Any]) -> Spooled:
         """Keep a call of a stream that the store could not take: the function's `path` and its arguments.
 
-        Without an `epoch` among them, or with 0, the stream was not begun. The entry is durable when this returns.
+        Without an `epoch` among them, or with 0, the stream was not begun. The entry is durable when this returns, and
+        when a cancellation ends it: it waits for the write, which nobody repeats. A second one does not wait.
         """
         text: str = args.get("text", "")
         rest = {name: value for name, value in args.items() if name != "text" and (name != "epoch" or value)}
@@ -141,7 +142,12 @@ class Spool:
             begin=opened.arguments(),
             began=opened.at,
         )
-        return Spooled(self.path, await self.run(add))
+        writing = asyncio.get_running_loop().run_in_executor(None, add)
+        try:
+            return Spooled(self.path, await asyncio.shield(writing))
+        except asyncio.CancelledError:
+            await asyncio.wait({writing})
+            raise
 
     async def forget(self, opened: Opened, epoch: int = 0) -> int:
         """Remove the entries of an answer that was stopped and is not wanted. Returns how many there were.
