@@ -206,12 +206,16 @@ def index_words(text: str, language: Language) -> Words:
 
 def _stems(text: str, words: list[str], language: Language) -> list[str]:
     """The stems of the words of a text. Made of the words with their accents, if the language has them in endings and
-    the same words are found so, as they are but for signs in odd places."""
+    the same words are found so, as they are but for signs in odd places: what stands between spaces there is stemmed
+    without accents."""
     if language.stems_accents and not text.isascii():
         accented = _tokens(_with_symbol_words(_without(_drop_but_accents, text)))
         pairs = [pair for pair in map(language.folded_and_stem, accented) if pair[0]]
         if [word for word, _ in pairs] == words:
             return [stem for _, stem in pairs]
+        pieces = text.split()
+        if len(pieces) > 1:
+            return [stem for piece in pieces for stem in _stems(piece, _tokens(fold(piece)), language)]
     return language.stems(words)
 
 

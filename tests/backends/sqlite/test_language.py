@@ -49,6 +49,15 @@ def test_forms_of_a_word_have_one_stem(name: str, words: str) -> None:
         assert len(set(index_words(form, language).stems)) == 1
 
 
+def test_a_sign_in_an_odd_place_costs_no_other_word_its_stem() -> None:
+    french = language_of("french")
+    (term,) = query_terms("l'employée", french)
+    for odd in ("É#", "é++", "ᾳ"):
+        stems = index_words(f"{odd} l'employée,\u2003 les données {odd}", french).stems
+        assert stems[1:-1] == index_words("l'employée, les données", french).stems
+        assert f" {term.stems} " in f" {' '.join(stems)} "
+
+
 @given(_TEXTS, st.sampled_from(["english", "russian", "french", "arabic", "hindi", "none"]))
 def test_what_was_found_as_it_stands_is_found(text: str, name: str) -> None:
     language = language_of(name)
