@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from cortex_rx.embedding.threads import Threads
 from cortex_rx.engine.scheduler import AbnormalEnd, ForeignCancellation, cancelled_by_us
 from cortex_rx.errors import InvalidArgument
 
-__all__ = ["Embedder", "GenerateEmbedding", "as_embedder", "checked_function"]
+__all__ = ["Embedder", "GenerateEmbedding", "as_embedder", "check_embedding", "checked_function"]
 
 AT_ONCE = 4
 """Calls of one function at a time, for one exchange or one list of texts."""
@@ -223,3 +223,20 @@ def _same_dimension(vectors: list[list[float] | None]) -> None:
     lengths = sorted({len(vector) for vector in vectors if vector})
     if len(lengths) > 1:
         raise InvalidArgument(_FIELD, f"vectors of {lengths[0]} and of {lengths[-1]} numbers", "one dimension")
+
+
+def check_embedding(given: Mapping[str, Any]) -> None:
+    """Refuse options that give both a vector and what makes it, or the name of a model and neither.
+
+    >>> check_embedding({"embedding_model": "lengths"})
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: embedding_model: got 'lengths'; accepted:
+    None, unless embedding or generate_embedding is given
+    """
+    given_by = [name for name in ("embedding", _FIELD) if given.get(name) is not None]
+    if given.get("embedding_model") is not None and not given_by:
+        accepted = "None, unless embedding or generate_embedding is given"
+        raise InvalidArgument("embedding_model", str(given["embedding_model"]), accepted)
+    if len(given_by) == 2:
+        raise InvalidArgument(_FIELD, "a function, and an embedding", "one of them")

@@ -23,7 +23,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 from pydantic import Field
 
 from cortex_rx import validation as check
-from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
+from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, check_embedding, checked_function
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, ids, parse
 from cortex_rx.models.hooks import StreamHooks
@@ -440,11 +440,7 @@ class SearchOptions(Options):
     @classmethod
     def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         named = super()._named(given)
-        given_by = [name for name in ("embedding", "generate_embedding") if named.get(name) is not None]
-        if named.get("embedding_model") is not None and not given_by:
-            raise InvalidArgument("embedding_model", "a name", "None, unless embedding or generate_embedding is given")
-        if len(given_by) == 2:
-            raise InvalidArgument("generate_embedding", "a function, and an embedding", "one of them")
+        check_embedding(named)
         return named
 
     def embedder(self, default: Embedder | None) -> Embedder | None:

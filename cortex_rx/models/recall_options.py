@@ -14,7 +14,7 @@ from cortex_rx.models.recalled import RecalledFact
 __all__ = ["CountTokens", "FactFinder", "RecallOptions"]
 
 CountTokens = Callable[[str], int]
-"""The number of tokens in a text, by the tokenizer of a model. It is called on the event loop."""
+"""The number of tokens in a text, by the tokenizer of a model. It is called on a thread."""
 
 _MOST = 2**53
 _OptionalCount = Annotated[int | None, Accepts(check.optional(check.whole(0, 10_000)))]

@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 from cortex_rx import validation as check
-from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
+from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, check_embedding, checked_function
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, parse
 from cortex_rx.models.options import ContentType, SourceType
@@ -149,11 +149,7 @@ class StoreMemoryInput(Options):
         for name, value in known.items():
             _add(values, name, value)
         named = super()._named(values)
-        given_by = [name for name in ("embedding", "generate_embedding") if named.get(name) is not None]
-        if named.get("embedding_model") is not None and not given_by:
-            raise InvalidArgument("embedding_model", "a name", "None, unless embedding or generate_embedding is given")
-        if len(given_by) == 2:
-            raise InvalidArgument("generate_embedding", "a function, and an embedding", "one of them")
+        check_embedding(named)
         return named
 
     def embedder(self, default: Embedder | None) -> Embedder | None:

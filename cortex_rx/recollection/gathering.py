@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -72,7 +73,8 @@ async def recall(
         raise InvalidArgument("newest", chosen.newest, "None, unless conversation_id is given")
     candidates = await _gathered(backend, space, query, chosen, embedder)
     facts = await _facts(memory_space_id, query, chosen)
-    return _result(query, chosen, candidates, facts)
+    # Long texts take long to rank and to cut, and no token waits for them.
+    return await asyncio.to_thread(_result, query, chosen, candidates, facts)
 
 
 async def _gathered(

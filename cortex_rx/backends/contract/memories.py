@@ -204,7 +204,8 @@ found by its own id.""",
 `source` for the time when it was said (`sourceTimestamp`); "after" is at this time or later, "before" is earlier.
 `minScore`: only those with at least this score.
 
-Any string is a query. Case and accents of a word do not matter. A word with a sign in it (`don't`, `node.js`) is a
+Any string is a query. Case and accents of a word do not matter; in a phrase they do, where the language has accents in
+its endings (not in English). A word with a sign in it (`don't`, `node.js`) is a
 phrase; so are adjacent characters of a script that puts no spaces between words. `C++` and `C#` are words. A memory
 that has one of the words is found, once. A rare word counts more than a frequent one, and more in a short memory than
 in a long one (BM25). The first 64 different words count. A query without a word finds nothing. What is stored in

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["ARGUMENTS", "MATCHES", "VISIBLE", "any_tag", "every_tag", "narrows", "values"]
 
 VISIBLE = "(NOT memories.partial OR :partial) AND (:user IS NULL OR memories.user_id = :user)"
-"""Whose memories, and whether those of open answers: what else is stored changes no rank."""
+"""Whose memories, and whether those of open answers: no other memory is found, or is a neighbour of one."""
 
 _UPDATED = (
     "CASE WHEN memories.partial THEN max(memories.updated, (SELECT touched FROM texts WHERE id = memories.text))"
