@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -244,6 +245,20 @@ async def test_of_a_long_text_the_part_with_the_words_of_the_query_is_shown(talk
     assert long[answer.start :].startswith(answer.text) and result.used <= 1_000
     mark = f"(only {len(answer.text):,} of {len(long):,} characters, from {answer.start:,} on)"
     assert mark in result.format_for_llm()
+
+
+async def test_texts_are_ranked_and_cut_beside_the_loop(talk: Talk) -> None:
+    """Long texts take long, and the tokens of a running answer wait for nothing."""
+    await talk.exchange("Where is the zebra?", "zebra " * 1000)
+    threads: set[int] = set()
+
+    def count(text: str) -> int:
+        threads.add(threading.get_ident())
+        return len(text.split())
+
+    result = await talk.recall("zebra", max_tokens=100, count_tokens=count)
+    assert 0 < result.used <= 100
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_tokens_are_counted_by_the_given_function(talk: Talk) -> None:
