@@ -231,12 +231,12 @@ def check_embedding(given: Mapping[str, Any]) -> None:
     >>> check_embedding({"embedding_model": "lengths"})
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.InvalidArgument: embedding_model: got 'lengths'; accepted:
+    cortex_rx.errors.InvalidArgument: embedding_model: got 'str'; accepted:
     None, unless embedding or generate_embedding is given
     """
     given_by = [name for name in ("embedding", _FIELD) if given.get(name) is not None]
     if given.get("embedding_model") is not None and not given_by:
         accepted = "None, unless embedding or generate_embedding is given"
-        raise InvalidArgument("embedding_model", str(given["embedding_model"]), accepted)
+        raise InvalidArgument("embedding_model", check.shown(given["embedding_model"]), accepted)
     if len(given_by) == 2:
         raise InvalidArgument(_FIELD, "a function, and an embedding", "one of them")

@@ -117,8 +117,14 @@ class Spool:
         return f"Spool({self._given!r})"
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run a function that uses the file, on a thread."""
-        return await asyncio.get_running_loop().run_in_executor(None, work)
+        """Run a function that uses the file, on a thread. It is completed when a cancellation comes meanwhile, which is
+        raised then; a second cancellation does not wait."""
+        working = asyncio.get_running_loop().run_in_executor(None, work)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait({working})
+            raise
 
     async def count(self) -> int:
         """How many entries wait to be delivered, without dead letters."""
@@ -128,7 +134,7 @@ class Spool:
         """Keep a call of a stream that the store could not take: the function's `path` and its arguments.
 
         Without an `epoch` among them, or with 0, the stream was not begun. The entry is durable when this returns, and
-        when a cancellation ends it: it waits for the write, which nobody repeats. A second one does not wait.
+        when a first cancellation ends it.
         """
         text: str = args.get("text", "")
         rest = {name: value for name, value in args.items() if name != "text" and (name != "epoch" or value)}
@@ -142,12 +148,7 @@ class Spool:
             begin=opened.arguments(),
             began=opened.at,
         )
-        writing = asyncio.get_running_loop().run_in_executor(None, add)
-        try:
-            return Spooled(self.path, await asyncio.shield(writing))
-        except asyncio.CancelledError:
-            await asyncio.wait({writing})
-            raise
+        return Spooled(self.path, await self.run(add))
 
     async def forget(self, opened: Opened, epoch: int = 0) -> int:
         """Remove the entries of an answer that was stopped and is not wanted. Returns how many there were.

@@ -270,7 +270,10 @@ class _Stretch:
     """
 
     def __init__(self, kernel: Kernel, rows: Numbers, memory: Any, part: Any, conversation: Any, own: Floats) -> None:
-        self.kernel, self.rows, self.part, self.own = kernel, rows, part, own
+        self.kernel: Kernel = kernel
+        self.rows: Numbers = rows
+        self.part: Any = part
+        self.own: Floats = own
         first = np.ones(len(rows), np.bool_)
         first[1:] = memory[1:] != memory[:-1]
         self.starts: Numbers = np.flatnonzero(first)
