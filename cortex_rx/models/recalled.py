@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from cortex_rx.models.quoting import END, HEAD, in_quotes, quote, when
+from cortex_rx.models.quoting import END, HEAD, day, in_quotes, quote, when
 from cortex_rx.models.records import MemoryEntry, Record
 
 __all__ = [
@@ -71,20 +71,25 @@ class RecalledMemory(Record):
 
 
 class RecalledFact(Record):
-    """A fact that was recalled. `score` (0 to 1) ranks it among the memories; `memory_ids`: what it was found in."""
+    """A fact that was recalled. `score` (0 to 1) ranks it among the memories; `memory_ids`: what it was found in.
+
+    `since` and `until` (epoch milliseconds) say when it is true. Without `until` it still is.
+    """
 
     fact_id: str
     text: str
     score: float
     confidence: float | None = None
     memory_ids: tuple[str, ...] = ()
+    since: float | None = None
+    until: float | None = None
 
 
 class ContextItem(Record):
     """A text that a model gets: `text` is what is shown of a content of `length` code points, from `start` on.
 
-    `section`: where it stands. `continues`: it was said directly after the item before it. `said_at` is epoch
-    milliseconds.
+    `section`: where it stands. `continues`: it was said directly after the item before it. `said_at`, and the `since`
+    and `until` of a fact, are epoch milliseconds.
     """
 
     kind: Literal["fact", "memory"]
@@ -97,6 +102,8 @@ class ContextItem(Record):
     role: Literal["user", "agent"] | None = None
     name: str | None = None
     said_at: float | None = None
+    since: float | None = None
+    until: float | None = None
 
     @property
     def cut(self) -> bool:
@@ -183,4 +190,7 @@ def _about(item: ContextItem) -> str:
         said[0] += f" {in_quotes(item.name)}"
     if item.said_at is not None:
         said.append(when(item.said_at))
+    for word, time in (("since", item.since), ("until", item.until)):
+        if time is not None and (date := day(time)):
+            said.append(f"{word} {date}")
     return ", ".join(filter(None, said))
