@@ -54,6 +54,7 @@ __all__ = [
     "SearchFactsOptions",
     "StoreFactParams",
     "Tense",
+    "Time",
 ]
 
 FactType: TypeAlias = Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"]
@@ -97,7 +98,8 @@ def _time(field: str, value: object) -> int:
     return int(check.whole(0, _INT64)(field, value))
 
 
-_Time = Annotated[int | None, Accepts(check.optional(_time))]
+Time: TypeAlias = Annotated[int | None, Accepts(check.optional(_time))]
+"""Of an option: epoch milliseconds, or a `datetime` with a time zone; or None."""
 _Kind = Annotated[FactType, Accepts(check.one_of(*get_args(FactType)))]
 _OptionalKind = Annotated[FactType | None, Accepts(check.optional(check.one_of(*get_args(FactType))))]
 _Polarity = Annotated[Polarity | None, Accepts(check.optional(check.one_of(*get_args(Polarity))))]
@@ -134,9 +136,9 @@ class _Said(Options):
     tense: _Tense = None
     """If left out, it is read from the text."""
     tags: _Tags = ()
-    valid_from: _Time = None
+    valid_from: Time = None
     """Since when it is true. By default, since it was said."""
-    valid_until: _Time = None
+    valid_until: Time = None
     metadata: _Metadata = None
     cardinality: Annotated[Literal["one", "many"] | None, Accepts(check.optional(check.one_of("one", "many")))] = None
     """Whether the subject has one object of this predicate at a time, or many. By default, as the predicate is known to
@@ -229,7 +231,7 @@ class FactUpdate(Options):
     fact: _OptionalName = None
     confidence: _OptionalShare = None
     tags: _OptionalTags = None
-    valid_until: _Time = None
+    valid_until: Time = None
     metadata: _Metadata = None
     """It replaces the metadata."""
     subject: _OptionalName = None
@@ -238,7 +240,7 @@ class FactUpdate(Options):
     qualifier: _OptionalName = None
     polarity: _Polarity = None
     tense: _Tense = None
-    valid_from: _Time = None
+    valid_from: Time = None
 
     def keywords(self) -> dict[str, Any]:
         """The changes as keywords of a typed call. An empty list of tags is a change."""
@@ -348,18 +350,18 @@ class _Filters(Options):
     source_type: Annotated[FactSourceType | None, Accepts(check.optional(check.one_of(*get_args(FactSourceType))))] = (
         None
     )
-    created_before: _Time = None
-    created_after: _Time = None
-    updated_before: _Time = None
-    updated_after: _Time = None
+    created_before: Time = None
+    created_after: Time = None
+    updated_before: Time = None
+    updated_after: Time = None
     version: _Count = None
     include_superseded: _Flag = False
     """Also find facts that another has superseded."""
-    valid_at: _Time = None
+    valid_at: Time = None
     """Only facts that are true at this time, among those that are found."""
-    as_of: _Time = None
+    as_of: Time = None
     """The facts that were true at this time, also those that are superseded since."""
-    known_at: _Time = None
+    known_at: Time = None
     """The facts as the memory space knew them at this time."""
     metadata: _Metadata = None
     """Only facts whose metadata has these values."""
