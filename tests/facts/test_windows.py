@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from cortex_rx.facts.windows import OVERLAP, THRESHOLD, Window, Windows
 
 BITS = [
-    "a", "The ", "fox ", "e.g.", "Dr. ", " ", "  ", "\n", "\n\n", ".", ". ", "! ", "? ", ".” ", "。", "你好", '"', "(", ")",
-    "3.14", "- ", "# ", "`", "```\n", "x" * 50, "\ud800", "👩\u200d", "Ada lives in Leeds. ", "She is 40! So\nwhat? ",
+    "a", "The ", "fox ", "e.g.", "Dr. ", " ", "  ", "\n", "\n\n", ".", ". ", "! ", "? ", ".” ", "。", "你好",
+    '"', "(", ")", "3.14", "- ", "# ", "`", "```\n", "x" * 50, "\ud800", "👩\u200d",
+    "Ada lives in Leeds. ", "She is 40! So\nwhat? ",
 ]  # fmt: skip
 texts = st.lists(st.sampled_from(BITS), max_size=80).map("".join)
 MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
