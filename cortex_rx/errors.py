@@ -30,6 +30,7 @@ __all__ = [
     "EmbeddingMismatch",
     "EmptyAnswer",
     "EventsLost",
+    "FactNotFound",
     "Fenced",
     "Gap",
     "IdempotencyConflict",
@@ -604,6 +605,12 @@ class StreamNotFound(StoreError, LookupError):
     """The memory space has no stream with this id, or its memory was deleted, or it was rolled back."""
 
     code = "STREAM_NOT_FOUND"
+
+
+class FactNotFound(StoreError, LookupError):
+    """The memory space has no fact with this id."""
+
+    code = "FACT_NOT_FOUND"
 
 
 class MemoryNotFound(StoreError, LookupError):

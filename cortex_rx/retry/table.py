@@ -101,7 +101,11 @@ _OURS = (
         "the store refuses until somebody repairs it",
     ),
     Rule(_F, (ours.EmbeddingMismatch,), "its embeddings are of another model"),
-    Rule(_F, (ours.MemoryNotFound, ours.ConversationNotFound, ours.LetterNotFound), "it does not exist"),
+    Rule(
+        _F,
+        (ours.MemoryNotFound, ours.FactNotFound, ours.ConversationNotFound, ours.LetterNotFound),
+        "it does not exist",
+    ),
     Rule(_F, (ours.RetryAfterTooLong,), "the provider asks for a longer pause than the limit"),
     Rule(_F, (ours.StreamTooLong, ours.EmptyAnswer), "a retry would not change the answer"),
     Rule(_F, (ours.QueueClosed, ours.TextDiverged), "it was closed, or the text began again, for good"),
