@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias, final, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
 
 from pydantic import ConfigDict, TypeAdapter
 
 from cortex_rx.errors import CortexError, InvalidArgument
+from cortex_rx.models.facts import FactRecord, FactRevision
 from cortex_rx.models.recalled import RecallResult
 from cortex_rx.models.records import ContentChunk, MemoryEntry, Phase, ProgressiveFact, StreamMetrics, Usage
 from cortex_rx.models.source_position import SourcePosition
@@ -295,10 +296,32 @@ class PartialStored(StreamEvent):
 @final
 @dataclass(slots=True)
 class FactsExtracted(StreamEvent):
-    """Facts were found or revised."""
+    """A piece of text was read for facts: the question, or the answer from `start` to `stop`.
+
+    Until the exchange is stored, its facts are provisional: they are in no list, and what they supersede is decided
+    with `Remembered`.  They are gone if the text begins anew.
+    """
 
     facts: tuple[ProgressiveFact, ...]
-    """The facts, each with what happened to it."""
+    """The facts that it says."""
+    side: Literal["question", "answer"] = "answer"
+    """Which text it is of."""
+    start: int = 0
+    """Where the piece begins, without the text that it repeats for context."""
+    stop: int = 0
+    """Where it ends."""
+    attempt: int = 0
+    """Of the answer: the attempt of its deltas."""
+    at: float = 0.0
+    """Seconds since `Opened`."""
+    stored: bool = True
+    """Whether the facts are in the store.  If not, `finalize` stores them."""
+    error: str | None = None
+    """The code of the error, if the piece must be read again later."""
+    rows: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
+    """The facts as `finalize` stores them, if they are not stored; in this process only."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
 
 
 @final
@@ -399,6 +422,10 @@ class Remembered(StreamEvent):
     """The memories of the question and of the answer; of a long text only the beginning."""
     stored_before: bool = False
     """An earlier run had stored it already."""
+    facts: tuple[FactRecord, ...] = ()
+    """The facts that the exchange says, as they stand now."""
+    fact_revisions: tuple[FactRevision, ...] = ()
+    """What each of its statements did."""
 
 
 @final
@@ -455,6 +482,7 @@ _HERE: dict[type[StreamEvent], set[str]] = {
     Begun: {"token"},
     Replayed: {"mark"},
     Delta: {"mark"},
+    FactsExtracted: {"rows"},
     Problem: {"error"},
 }
 """The fields that stay in this process."""

@@ -38,6 +38,7 @@ from cortex_rx.events import (
     from_json,
     to_json,
 )
+from cortex_rx.models.facts import FactRecord, FactRevision, FactSourceRef
 from cortex_rx.models.recalled import (
     ContextItem,
     LeftOut,
@@ -83,6 +84,16 @@ memory = record(
     updated_at=number, embedding=st.none() | st.lists(number, max_size=3).map(tuple), metadata=st.none() | document,
     conversation_ref=st.none() | document, score=st.none() | number, user_id=st.none() | text,
 )  # fmt: skip
+place = record(FactSourceRef, conversation_id=name, message_ids=st.lists(name, max_size=2).map(tuple), start=count)
+stored = record(
+    FactRecord, fact_id=text, memory_space_id=text, fact=text, fact_type=st.just("identity"), confidence=number,
+    source_type=st.just("conversation"), created_at=number, updated_at=number, subject=st.none() | text,
+    sources=st.lists(place, max_size=2).map(tuple), metadata=st.none() | document, known_until=st.none() | number,
+)  # fmt: skip
+revision = record(
+    FactRevision, action=st.sampled_from(["ADD", "UPDATE", "SUPERSEDE", "NONE"]), fact_id=text,
+    about=st.none() | text, similar=st.lists(text, max_size=2).map(tuple),
+)  # fmt: skip
 reason = record(
     RecallReason, kind=st.sampled_from(["found", "neighbour", "newest"]), score=number, of=st.none() | text,
     distance=st.none() | count,
@@ -119,14 +130,17 @@ STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     Ended: st.builds(Ended, text, count, count, st.none() | usage),
     Chunked: st.builds(Chunked, chunk, count),
     PartialStored: st.builds(PartialStored, offset=count, index=count, attempt=count, at=number),
-    FactsExtracted: st.builds(FactsExtracted, st.lists(fact, max_size=3).map(tuple)),
+    FactsExtracted: st.builds(FactsExtracted, st.lists(fact, max_size=3).map(tuple),
+     st.sampled_from(["question", "answer"]), count, count, count, number, st.booleans(), st.none() | text,
+     st.just(({"fact": "x"},))),
     Resumed: st.builds(Resumed, count, count, count, text),
     Rewound: st.builds(Rewound, count, count),
     Interrupted: st.builds(Interrupted, count, count),
     RolledBack: st.builds(RolledBack, text, st.none() | text),
     Problem: st.builds(Problem, phase, text, text, st.booleans()),
     Remembered: st.builds(Remembered, text, st.lists(text, max_size=2).map(tuple),
-     st.lists(memory, max_size=2).map(tuple), st.booleans()),
+     st.lists(memory, max_size=2).map(tuple), st.booleans(), st.lists(stored, max_size=2).map(tuple),
+     st.lists(revision, max_size=2).map(tuple)),
     Measured: st.builds(Measured, metrics),
     Custom: st.builds(Custom, text, value),
 }  # fmt: skip

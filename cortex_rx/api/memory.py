@@ -302,7 +302,6 @@ class MemoryAPI:
         return RememberResult(
             conversation=StoredConversation.from_row(stored["conversation"]),
             memories=tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
-            facts=(),
         )
 
     async def search(

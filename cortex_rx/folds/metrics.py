@@ -17,6 +17,7 @@ from cortex_rx.events import (
     Opened,
     PartialStored,
     Problem,
+    Remembered,
     Replayed,
     Resumed,
     Rewound,
@@ -98,6 +99,8 @@ class Meter:
             self.errors += 1
         elif isinstance(event, FactsExtracted):
             self.facts += len(event.facts)
+        elif isinstance(event, Remembered):
+            self.facts = len(event.facts) or self.facts
         elif isinstance(event, Resumed):
             self.retries += 1
             self._text(event)

@@ -34,8 +34,8 @@ The rules, for every fold:
 * `Rewound` sets them too.  In the same attempt, the text is cut back to its offset and never grows.  In another
   attempt, the text begins again there.  That attempt may be older, if the newer text was never stored.  Apart from
   `Replayed`, it is the only event after which attempts can be lower.
-* `PartialStored` and `Chunked` of another attempt are skipped, since they describe another text.  (A fold that counts
-  writes counts them all.)
+* `PartialStored`, `Chunked` and `FactsExtracted` of another attempt are skipped, since they describe another text.  (A
+  fold that counts writes counts them all.)  What was read from the question belongs to every text.
 * `Ended` is the end of this text.  A text that begins again, or is cut back, has not ended.
 * `Begun` gives the store's number for attempt 0; see `TextPosition.stored_attempt`.
 """
@@ -51,6 +51,7 @@ from cortex_rx.events import (
     Chunked,
     Delta,
     Ended,
+    FactsExtracted,
     PartialStored,
     Replayed,
     Resumed,
@@ -77,7 +78,7 @@ class Move(Enum):
 
 
 _attempt = attrgetter("attempt")
-_OF_A_TEXT = (Delta, Resumed, SourceReplayed, PartialStored, Chunked, Replayed, Rewound)
+_OF_A_TEXT = (Delta, Resumed, SourceReplayed, PartialStored, Chunked, FactsExtracted, Replayed, Rewound)
 
 
 class TextPosition:
@@ -117,8 +118,9 @@ class TextPosition:
             if event.attempt == self.attempt:
                 return Move.GOES_ON
             return Move.ANEW if event.attempt > self.attempt else Move.OTHER
-        if isinstance(event, (PartialStored, Chunked)):
-            return Move.GOES_ON if event.attempt == self.attempt else Move.OTHER
+        if isinstance(event, (PartialStored, Chunked, FactsExtracted)):
+            of_question = isinstance(event, FactsExtracted) and event.side == "question"
+            return Move.GOES_ON if of_question or event.attempt == self.attempt else Move.OTHER
         if isinstance(event, Replayed):
             return Move.ANEW
         return Move.CUT if event.attempt == self.attempt else Move.ANEW

@@ -107,9 +107,9 @@ class ResultFold:
         "_before",
         "_begun",
         "_buffer",
-        "_early",
         "_errors",
         "_facts",
+        "_found",
         "_measured",
         "_opened",
         "_position",
@@ -127,15 +127,15 @@ class ResultFold:
         self._position = TextPosition()
         self._before = 0, 0
         self._begin("")
+        self._found: set[str] = set()  # the ids of facts
+        self._facts: dict[str, list[ProgressiveFact]] = {"question": [], "answer": []}  # found before the end
         self._retries = 0
-        self._early = 0  # facts that were found before the end of the text
         self._waiting: Waiting | None = None
         self._opened: Opened | None = None
         self._begun: Begun | None = None
         self._measured: Measured | None = None
         self._remembered: Remembered | None = None
         self._stored: list[PartialStored] = []
-        self._facts: list[ProgressiveFact] = []
         self._errors: list[StreamError] = []
 
     @property
@@ -210,6 +210,7 @@ class ResultFold:
             self._before = before
         if move is Move.ANEW:
             self._begin(event.text if isinstance(event, Replayed) else "")
+            self._facts["answer"] = []
         elif move is Move.CUT:
             self._begin(self.text[: position.offset])
         if isinstance(event, Delta):
@@ -222,9 +223,10 @@ class ResultFold:
         elif isinstance(event, Problem):
             self._errors.append(self._error(event))
         elif isinstance(event, FactsExtracted):
-            self._facts.extend(event.facts)
-            if self.ended is None:
-                self._early = len(self._facts)
+            if move is not Move.OTHER:
+                self._found |= {fact.fact_id for fact in event.facts}
+                if self.ended is None:
+                    self._facts[event.side].extend(event.facts)
         elif isinstance(event, Opened):
             self._opened = event
         elif isinstance(event, Waiting):
@@ -247,19 +249,21 @@ class ResultFold:
         if remembered is None:
             raise NotStored(f"no Remembered event came for this exchange: {self._why_not()}", self.text)
         history = tuple(self._update(event) for event in self._stored)
+        found = (*self._facts["question"], *self._facts["answer"])
         measured = self._measured
         return EnhancedRememberStreamResult(
             conversation=StoredConversation(
                 conversation_id=remembered.conversation_id, message_ids=remembered.message_ids
             ),
             memories=remembered.memories,
-            facts=tuple({fact.fact_id: fact for fact in self._facts}.values()),
+            facts=remembered.facts,
+            fact_revisions=remembered.fact_revisions,
             full_response=self.text,
             stream_metrics=measured.metrics if measured else self._counts(),
             progressive_processing=ProgressiveProcessing(
-                facts_extracted_during_stream=tuple(self._facts[: self._early]), partial_storage_history=history
+                facts_extracted_during_stream=found, partial_storage_history=history
             )
-            if history or self._early
+            if history or found
             else None,
             errors=tuple(self._errors) or None,
             performance=insights(measured.metrics) if measured else None,
@@ -321,7 +325,7 @@ drops events"
             total_bytes=len(self.text.encode(errors="surrogatepass")),
             total_characters=self.offset,
             average_chunk_size=self.offset / self.index if self.index else 0,
-            facts_extracted=len(self._facts),
+            facts_extracted=len(self._remembered.facts if self._remembered else ()) or len(self._found),
             partial_updates=len(self._stored),
             error_count=len(self._errors),
             retry_count=self._retries,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import Field
 
+from cortex_rx.models.facts import FactRecord, FactRevision
 from cortex_rx.models.records import (
     MemoryEntry,
     PartialUpdate,
@@ -49,17 +50,21 @@ class PerformanceInsights(Record):
 
 
 class RememberResult(Record):
-    """The result of `remember`: where the exchange is stored, and what is remembered of it."""
+    """The result of `remember`: where the exchange is stored, and what is remembered of it.
+
+    `facts` are those that the exchange says, as they stand now; `fact_revisions` what each of its statements did.
+    """
 
     conversation: StoredConversation
     memories: tuple[MemoryEntry, ...]
-    facts: tuple[ProgressiveFact, ...]
+    facts: tuple[FactRecord, ...] = ()
+    fact_revisions: tuple[FactRevision, ...] = ()
 
 
 class EnhancedRememberStreamResult(RememberResult):
     """The result of `remember_stream`.
 
-    `memories` holds the question and the answer, `facts` the facts as last revised.  Without `measure` in the chain,
+    `memories` holds the question and the answer.  Without `measure` in the chain,
     `stream_metrics` holds only counts and sizes (its times and rates stay 0 or None), and `performance` is None.
     `progressive_processing` is None if nothing was stored or found before the end; `errors` is None if nothing failed.
     `recovered` is True if the source was reopened, or if the stream failed and its text became the answer
@@ -92,4 +97,9 @@ class EnhancedRememberStreamResult(RememberResult):
 
     def plain(self) -> RememberResult:
         """The part that `remember` returns."""
-        return RememberResult(conversation=self.conversation, memories=self.memories, facts=self.facts)
+        return RememberResult(
+            conversation=self.conversation,
+            memories=self.memories,
+            facts=self.facts,
+            fact_revisions=self.fact_revisions,
+        )

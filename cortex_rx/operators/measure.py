@@ -16,6 +16,7 @@ from cortex_rx.events import (
     Opened,
     PartialStored,
     Problem,
+    Remembered,
     Replayed,
     Resumed,
     StreamEvent,
@@ -27,7 +28,7 @@ __all__ = ["measure"]
 
 @operator(
     needs=[Opened],
-    reads=[Replayed, Delta, Ended, PartialStored, FactsExtracted, Resumed, Problem],
+    reads=[Replayed, Delta, Ended, PartialStored, FactsExtracted, Resumed, Problem, Remembered],
     emits=[Measured],
 )
 def measure(every: timedelta | None = None, price: float | None = None) -> Operator:

@@ -31,6 +31,7 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.folds.result import ResultFold, StreamError, insights
+from cortex_rx.models.facts import FactRecord, FactRevision
 from cortex_rx.models.options import STREAMING_OPTIONS
 from cortex_rx.models.records import MemoryEntry, PartialUpdate, ProgressiveFact, StreamMetrics, Usage
 from cortex_rx.models.results import EnhancedRememberStreamResult, PerformanceInsights
@@ -58,7 +59,23 @@ def memory(memory_id: str, content: str) -> MemoryEntry:
     )
 
 
-REMEMBERED = Remembered("c-1", ("msg-1", "msg-2"), (memory("mem-0", "What is it?"), memory("mem-1", "It is a test.")))
+def stored(fact_id: str) -> FactRecord:
+    return FactRecord(
+        fact_id=fact_id,
+        memory_space_id="support",
+        fact=f"the fact {fact_id}",
+        fact_type="knowledge",
+        confidence=80,
+        source_type="conversation",
+        created_at=1.0,
+        updated_at=1.0,
+    )
+
+
+MEMORIES = memory("mem-0", "What is it?"), memory("mem-1", "It is a test.")
+REMEMBERED = Remembered("c-1", ("msg-1", "msg-2"), MEMORIES)
+REVISED = FactRevision(action="SUPERSEDE", fact_id="f-1", about="f-0")
+WITH_FACTS = Remembered("c-1", ("msg-1", "msg-2"), MEMORIES, facts=(stored("f-1"),), fact_revisions=(REVISED,))
 
 
 def fact(fact_id: str, confidence: float = 80) -> ProgressiveFact:
@@ -93,7 +110,7 @@ WHOLE: list[StreamEvent] = [
     PartialStored(13, 4, 0, at=3.0),
     Ended("stop", offset=13, index=4, usage=Usage(output_tokens=5)),
     FactsExtracted((fact("f-3"),)),
-    REMEMBERED,
+    WITH_FACTS,
 ]
 
 
@@ -110,7 +127,8 @@ def test_the_result_of_a_whole_stream() -> None:
     assert result.model_dump() == {
         "conversation": {"conversation_id": "c-1", "message_ids": ("msg-1", "msg-2")},
         "memories": tuple(entry.model_dump() for entry in REMEMBERED.memories),
-        "facts": (fact("f-1", 90).model_dump(), fact("f-2").model_dump(), fact("f-3").model_dump()),
+        "facts": (stored("f-1").model_dump(),),
+        "fact_revisions": (REVISED.model_dump(),),
         "full_response": "It is a test.",
         "stream_metrics": metrics.model_dump(),
         "progressive_processing": {
@@ -151,7 +169,7 @@ def test_it_is_read_by_attribute_and_by_key_in_both_spellings() -> None:
     assert result["progressiveProcessing"]["partialStorageHistory"][0]["contentLength"] == 7
     assert result["errors"][0]["partialDataSaved"] is result["errors"][0].partial_data_saved is True
     assert result["streamMetrics"]["totalChunks"] == 4
-    assert result.get("resumeToken") is None and "resumeToken" in result and "factRevisions" not in result
+    assert result.get("resumeToken") is None and "resumeToken" in result and "graphSyncEvents" not in result
     as_cortex = dict(result)
     assert as_cortex["fullResponse"] == "It is a test." and "full_response" not in as_cortex
     with pytest.raises(KeyError):
@@ -167,8 +185,18 @@ def test_a_stream_in_which_nothing_else_happened_says_so() -> None:
 
 
 def test_facts_that_are_found_after_the_end_are_facts_but_not_progressive() -> None:
-    result = folded(OPENED, Ended("stop", 0, 0), FactsExtracted((fact("f-1"),)), REMEMBERED).result()
-    assert result.facts == (fact("f-1"),) and result.progressive_processing is None
+    result = folded(OPENED, Ended("stop", 0, 0), FactsExtracted((fact("f-1"),)), WITH_FACTS).result()
+    assert result.facts == (stored("f-1"),) and result.progressive_processing is None
+    assert result.plain().facts == result.facts and result.plain().fact_revisions == (REVISED,)
+
+
+def test_facts_of_a_text_that_began_anew_are_not_of_this_stream() -> None:
+    asked = FactsExtracted((fact("f-0"),), side="question")
+    of_old, of_new = (FactsExtracted((fact(f"f-{attempt}"),), attempt=attempt) for attempt in (1, 2))
+    events = [OPENED, asked, *deltas("a", attempt=1), of_old, *deltas("b", attempt=2), of_old, of_new, REMEMBERED]
+    processing = folded(*events).result().progressive_processing
+    assert processing is not None
+    assert [one.fact_id for one in processing.facts_extracted_during_stream] == ["f-0", "f-2"]
 
 
 def test_without_measure_counts_are_there_and_times_are_not() -> None:
@@ -190,7 +218,7 @@ def test_without_measure_counts_are_there_and_times_are_not() -> None:
         total_bytes=13,
         total_characters=13,
         average_chunk_size=3.25,
-        facts_extracted=4,
+        facts_extracted=1,
         partial_updates=2,
         error_count=1,
         estimated_tokens=5,
@@ -201,7 +229,7 @@ def test_without_measure_counts_are_there_and_times_are_not() -> None:
 def test_what_remember_returns() -> None:
     result = folded(*WHOLE).result()
     plain = result.plain()
-    assert set(plain.keys()) == {"conversation", "memories", "facts"}
+    assert set(plain.keys()) == {"conversation", "memories", "facts", "factRevisions"}
     assert (plain.conversation, plain.memories, plain.facts) == (result.conversation, result.memories, result.facts)
 
 
@@ -260,25 +288,25 @@ class Naive:
     def __init__(self) -> None:
         self.text, self.attempt = "", 0
         self.stored: list[int] = []
-        self.facts: dict[str, ProgressiveFact] = {}
+        self.facts: list[ProgressiveFact] = []
         self.errors: list[tuple[str, int]] = []
 
     def add(self, event: StreamEvent) -> None:
         match event:
             case Delta():
                 if event.attempt > self.attempt:
-                    self.text, self.attempt = "", event.attempt
+                    self.text, self.attempt, self.facts = "", event.attempt, []
                 if event.attempt == self.attempt:
                     self.text += event.text
             case Replayed():
-                self.text, self.attempt = event.text, event.attempt
+                self.text, self.attempt, self.facts = event.text, event.attempt, []
             case Resumed():
                 if event.attempt > self.attempt:
-                    self.text, self.attempt = "", event.attempt
+                    self.text, self.attempt, self.facts = "", event.attempt, []
             case PartialStored():
                 self.stored.append(event.offset)
             case FactsExtracted():
-                self.facts |= {one.fact_id: one for one in event.facts}
+                self.facts += event.facts if event.attempt == self.attempt else ()
             case Problem():
                 self.errors.append((event.code, len(self.text)))
 
@@ -290,7 +318,9 @@ EVENT = st.one_of(
     st.builds(lambda text, attempt: Replayed(text, len(text), 0, attempt), TEXT, st.integers(0, 2)),
     st.builds(Resumed, st.just(1), st.integers(0, 2), st.just(0), st.just("reset")),
     st.builds(PartialStored, st.integers(0, 9), st.just(0), st.just(0), st.just(0.0)),
-    st.builds(lambda key, sure: FactsExtracted((fact(key, sure),)), st.sampled_from("abc"), st.integers(0, 100)),
+    st.builds(
+        lambda key, attempt: FactsExtracted((fact(key),), attempt=attempt), st.sampled_from("abc"), st.integers(0, 2)
+    ),
     st.builds(Problem, st.just("storage"), st.sampled_from(["A", "B"]), st.just("m"), st.booleans()),
     st.builds(Custom, st.just("citation")),
 )
@@ -317,9 +347,9 @@ def test_the_fold_equals_a_naive_one_however_the_text_is_cut_and_read(events: li
     fold.add(REMEMBERED)
     result = fold.result()
     assert result.full_response == naive.text
-    assert result.facts == tuple(naive.facts.values())
     assert [(one.code, one.context.bytes_processed) for one in result.errors or ()] == naive.errors
     processing = result.progressive_processing
+    assert list(processing.facts_extracted_during_stream if processing else ()) == naive.facts
     assert [one.content_length for one in processing.partial_storage_history] == naive.stored if processing else True
 
 

@@ -113,7 +113,7 @@ class HookFeed:
         elif isinstance(event, PartialStored):
             self._progress("storage")
         elif isinstance(event, FactsExtracted):
-            self._facts.update(fact.fact_id for fact in event.facts)
+            self._facts |= {fact.fact_id for fact in event.facts}
             self._progress("fact-extraction")
         elif isinstance(event, Problem):
             if self._hooks.on_error:
@@ -122,6 +122,7 @@ class HookFeed:
             self.ended_after = self._elapsed()
             self._progress("finalization", always=True)
         elif isinstance(event, Remembered):
+            self._facts = {fact.fact_id for fact in event.facts} or self._facts
             self._progress("finalization", always=True)
         elif isinstance(event, Opened):
             self._opened, self._opened_at = self._time(), event.at

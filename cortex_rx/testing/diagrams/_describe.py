@@ -65,8 +65,9 @@ def describe(value: object) -> str:
             return f"Chunked {shorten(chunk.content)} @{chunk.start_offset}-{chunk.end_offset}{_again(attempt)}"
         case PartialStored(offset=offset):
             return f"PartialStored @{offset}"
-        case FactsExtracted(facts=facts):
-            return f"FactsExtracted {', '.join(shorten(fact.fact) for fact in facts)}"
+        case FactsExtracted(facts=facts, side=side, start=start, stop=stop, attempt=attempt):
+            of = f"{side} @{start}-{stop}{_again(attempt)}"
+            return f"FactsExtracted {of} {', '.join(shorten(fact.fact) for fact in facts)}".rstrip()
         case Resumed(retry=retry, attempt=attempt, offset=offset, cause=cause, source=source):
             which = "" if source is None else f", source {source}"
             return f"Resumed, retry {retry}{which} @{offset}{_again(attempt)}: {shorten(cause)}"
