@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 from cortex_rx import validation as check
+from cortex_rx.embedding.calling import call_function, within
 from cortex_rx.embedding.threads import Threads
-from cortex_rx.engine.scheduler import AbnormalEnd, ForeignCancellation, cancelled_by_us
 from cortex_rx.errors import InvalidArgument
 
 __all__ = ["Embedder", "GenerateEmbedding", "as_embedder", "check_embedding", "checked_function"]
@@ -22,7 +21,6 @@ AT_ONCE = 4
 TEXT_TIMEOUT = 30.0
 """Seconds that the vector of a text to be stored may take."""
 
-_LATE = 1.0  # seconds that an async function may take to end when it is cancelled
 _FIELD = "generate_embedding"
 _NUMBERS = "numbers in a vector (a function that takes a list of texts: Embedder(function, batch_size=...))"
 _texts = check.each(check.any_text, "a list of texts")
@@ -113,33 +111,12 @@ class Embedder:
         return await self._one(check.any_text("text", text), TEXT_TIMEOUT)
 
     async def _one(self, text: str, seconds: float) -> list[float] | None:
-        task = asyncio.create_task(self.embed([text]))
-        try:
-            await asyncio.wait({task}, timeout=seconds)
-            if not task.done():
-                raise TimeoutError("the text was not embedded in time")
-            if task.cancelled():  # by the function: nobody else knows the task
-                raise ForeignCancellation(_FIELD)
-            return task.result()[0]
-        finally:
-            if not task.done():
-                task.cancel()
-                task.add_done_callback(_retrieve)
-                await asyncio.wait({task}, timeout=_LATE)
+        return (await within(seconds, self.embed([text]), _FIELD))[0]
 
     async def _call(self, texts: list[str]) -> list[list[float] | None]:
         """Call the function once."""
         argument: Any = texts if self.batch_size else texts[0]
-        try:
-            if _is_async(self.function):
-                value = await self.function(argument)
-            else:
-                value = await asyncio.get_running_loop().run_in_executor(_threads, _contained, self.function, argument)
-                value = await value if inspect.isawaitable(value) else value
-        except asyncio.CancelledError as error:
-            if cancelled_by_us():
-                raise
-            raise ForeignCancellation(_FIELD) from error
+        value = await call_function(_FIELD, _threads, self.function, argument)
         if not self.batch_size:
             return [None if value is None else _vector(value, self.dimension)]
         rows = check.items(_FIELD, value, "one vector for each text, in a list or an array")
@@ -179,22 +156,6 @@ def as_embedder(function: GenerateEmbedding | None, model: str | None = None) ->
     return replace(function, model=model)
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
-
-
-def _contained(function: Callable[..., Any], argument: object) -> Any:
-    """Call a function on a thread. What ends a program there must not end the loop that waits for it."""
-    try:
-        return function(argument)
-    except StopIteration as error:  # a future cannot carry it
-        raise AbnormalEnd("generate_embedding raised StopIteration") from error
-    except Exception:
-        raise
-    except BaseException as error:
-        raise AbnormalEnd(f"generate_embedding raised {type(error).__name__}") from error
-
-
 async def _all(works: list[Any]) -> None:
     """Run them side by side; the first error ends them all and is raised as it is."""
     try:
@@ -203,12 +164,6 @@ async def _all(works: list[Any]) -> None:
                 group.create_task(work)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Nobody asks for the error any more; Python would log it, with what text it holds."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _vector(value: Any, dimension: int | None) -> list[float]:

@@ -27,8 +27,8 @@ class Threads(Executor):
     2
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, name: str = "cortex_rx-embedder") -> None:
+        self._most, self._name = most, name
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
@@ -49,7 +49,7 @@ class Threads(Executor):
             self._running += start
         future.add_done_callback(lambda done: self._take_back(call) if done.cancelled() else None)
         if start:
-            threading.Thread(target=self._run, name="cortex_rx-embedder", daemon=True).start()
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
         return future
 
     def _take_back(self, call: tuple[Future[Any], Callable[[], Any]]) -> None:
