@@ -178,13 +178,22 @@ def _rows() -> str:
         # A row that begins with all fields of another one, and has more, has that as its base.
         base = next((row for row in before if row.fields == one.fields[:-1][: len(row.fields)]), None)
         before.append(one)
+        if any(keyword.iskeyword(field.name) for field in one.fields):  # such a name cannot stand in a class
+            lines += [f"{one.name} = TypedDict({one.name!r}, {{"]
+            lines += [f"{field.name!r}: {_field_hint(field)}," for field in one.fields]
+            lines += ["})", *([_docstring("", one.meaning), ""] if one.meaning else [])]
+            continue
         lines += [f"class {one.name}({base.name if base else 'TypedDict'}):"]
         if one.meaning:
             lines += [_docstring("    ", one.meaning), ""]
         for field in one.fields[len(base.fields) if base else 0 :]:
-            kind = _hint(field.type, result=True)
-            lines.append(f"    {field.name}: {kind if field.required else f'NotRequired[{kind}]'}")
+            lines.append(f"    {field.name}: {_field_hint(field)}")
     return _formatted("\n".join(lines))
+
+
+def _field_hint(field: types.Field) -> str:
+    kind = _hint(field.type, result=True)
+    return kind if field.required else f"NotRequired[{kind}]"
 
 
 def _formatted(code: str) -> str:

@@ -83,9 +83,10 @@ class Store:
         return await self.backend.query("conversations:get", {"memorySpaceId": space, "conversationId": conversation})
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All rows of all tables, those of the index included, as another connection sees them in the file."""
+        """All rows of all tables, those of the index included, as another connection sees them in the file. What is in
+        the tables of FTS5 is in the tables of their places."""
         names = [name for (name,) in self.sql("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
-        return {name: self.sql(f"SELECT * FROM {name}") for name in names if name != "terms"}  # see terms_places
+        return {name: self.sql(f"SELECT * FROM {name}") for name in names if name not in ("terms", "fact_terms")}
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What another connection sees in the file."""

@@ -39,7 +39,9 @@ __all__ = [
     "count",
     "having_pair",
     "insert",
+    "kept_row",
     "remove_documents",
+    "row_of",
     "searched",
     "state_in",
     "times",
@@ -220,14 +222,26 @@ Place: TypeAlias = tuple[int, int, int, int | None]
 def insert(tx: Transaction, space: int, number: int | None, place: Place, body: str) -> int:
     """Put a document into the new index: its number (None: the next one), its place, and what stands there. Returns
     how many words it has, which the caller counts."""
-    words = index_words(body, tx.language)
-    stems, surfaces, size = " ".join(words.stems), " ".join(words.surfaces), len(words.stems)
+    kept, row, size = row_of(tx, space, body)
     number = tx.db.execute(
         "INSERT INTO documents (id, text, start, stop, part, size, words) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (number, *place, size, _packed(f"{stems}\n{surfaces}")),
+        (number, *place, size, kept),
     ).lastrowid
-    tx.db.execute("INSERT INTO terms (rowid, body) VALUES (?, ?)", (number, _row(space, stems, surfaces)))
+    tx.db.execute("INSERT INTO terms (rowid, body) VALUES (?, ?)", (number, row))
     return size
+
+
+def row_of(tx: Transaction, space: int, body: str) -> tuple[str | bytes, str, int]:
+    """A document's words as they are kept, its row of FTS5, and how many words it has."""
+    words = index_words(body, tx.language)
+    stems, surfaces = " ".join(words.stems), " ".join(words.surfaces)
+    return _packed(f"{stems}\n{surfaces}"), _row(space, stems, surfaces), len(words.stems)
+
+
+def kept_row(space: int, kept: str | bytes) -> str:
+    """The row of FTS5 of words that were kept."""
+    stems, _, surfaces = _unpacked(kept).partition("\n")
+    return _row(space, stems, surfaces)
 
 
 _SHORT = 512  # characters: compressing fewer takes as long as indexing them, and saves little
@@ -252,8 +266,7 @@ def remove_documents(tx: Transaction, space: int, text: int, body: Callable[[int
     state = _old_state(tx)
     docs = tx.db.execute("SELECT id, size, words FROM documents WHERE text = ?", (text,)).fetchall()
     for number, _, kept in docs:
-        stems, _, surfaces = _unpacked(kept).partition("\n")
-        row = _row(space, stems, surfaces)
+        row = kept_row(space, kept)
         tx.db.execute("INSERT INTO terms (terms, rowid, body) VALUES ('delete', ?, ?)", (number, row))
     if docs:
         tx.db.execute("DELETE FROM documents WHERE text = ?", (text,))

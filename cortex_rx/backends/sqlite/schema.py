@@ -477,4 +477,163 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "INSERT INTO settings (name, value) VALUES ('old_index', 'searched')",
     ),
+    (
+        # Facts (facts/). A statement is what one text said, and never changes; a fact is folded from the statements of
+        # one slot. spaces.known: the time of the last transaction that made a statement known or closed one; it never
+        # falls. facts, fact_size: the documents and words of the index of facts, as docs and size.
+        "ALTER TABLE spaces ADD COLUMN known INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE spaces ADD COLUMN facts INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE spaces ADD COLUMN fact_size INTEGER NOT NULL DEFAULT 0",
+        # own: the id of the fact that it makes if it is alone; fact: the id of the one that it supports, since it is
+        # known; belief: that one's row, also when the statement is closed. stream, side, attempt, start, stop: the
+        # range of a text from which it was read; signature: by it a stream has a statement once. messages (JSON),
+        # memory: the sources. valid_from: NULL if it was not given, until the statement is known. said: when. known:
+        # NULL while it is provisional. until: when it was found to be wrong, and replaced by that fact. slot, value,
+        # merge: how it is folded. rewrites: its text is that of the fact. action, about: what it did when it became
+        # known.
+        """CREATE TABLE statements (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            own TEXT NOT NULL,
+            fact TEXT,
+            belief INTEGER,
+            stream INTEGER,
+            side TEXT CHECK (side IN ('question', 'answer')),
+            attempt INTEGER,
+            start INTEGER,
+            stop INTEGER,
+            signature TEXT NOT NULL,
+            conversation TEXT,
+            messages TEXT NOT NULL,
+            memory TEXT,
+            source_type TEXT NOT NULL,
+            user_id TEXT,
+            participant_id TEXT,
+            body TEXT NOT NULL,
+            fact_type TEXT NOT NULL,
+            confidence NUMERIC NOT NULL,
+            subject TEXT,
+            predicate TEXT,
+            qualifier TEXT,
+            object TEXT,
+            polarity TEXT NOT NULL,
+            tense TEXT NOT NULL,
+            tags TEXT NOT NULL,
+            metadata TEXT,
+            valid_from INTEGER,
+            valid_until INTEGER,
+            said INTEGER,
+            known INTEGER,
+            until INTEGER,
+            replaced TEXT,
+            replaces TEXT,
+            slot TEXT NOT NULL,
+            value TEXT NOT NULL,
+            merge TEXT NOT NULL,
+            rewrites INTEGER NOT NULL DEFAULT 0,
+            action TEXT,
+            about TEXT,
+            version INTEGER NOT NULL DEFAULT 1,
+            created INTEGER NOT NULL,
+            UNIQUE (space, own)
+        )""",
+        "CREATE INDEX statements_by_slot ON statements (space, slot)",
+        "CREATE INDEX statements_by_belief ON statements (belief) WHERE belief IS NOT NULL",
+        "CREATE INDEX statements_by_memory ON statements (space, memory) WHERE memory IS NOT NULL",
+        """CREATE INDEX statements_by_conversation ON statements (space, conversation)
+            WHERE conversation IS NOT NULL""",
+        "CREATE INDEX statements_by_stream ON statements (stream, side, signature) WHERE stream IS NOT NULL",
+        """CREATE TABLE statement_messages (
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            message TEXT NOT NULL,
+            statement INTEGER NOT NULL,
+            PRIMARY KEY (space, message, statement)
+        ) WITHOUT ROWID""",
+        # known_until: when it was found to be wrong. closed: NULL while it holds.
+        """CREATE TABLE facts (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            id TEXT NOT NULL,
+            slot TEXT NOT NULL,
+            body TEXT NOT NULL,
+            fact_type TEXT NOT NULL,
+            confidence NUMERIC NOT NULL,
+            subject TEXT,
+            predicate TEXT,
+            qualifier TEXT,
+            object TEXT,
+            polarity TEXT NOT NULL,
+            tense TEXT NOT NULL,
+            source_type TEXT NOT NULL,
+            user_id TEXT,
+            participant_id TEXT,
+            tags TEXT NOT NULL,
+            metadata TEXT,
+            valid_from INTEGER,
+            valid_until INTEGER,
+            known_from INTEGER NOT NULL,
+            known_until INTEGER,
+            closed TEXT CHECK (closed IN ('changed', 'wrong')),
+            supersedes TEXT,
+            superseded_by TEXT,
+            version INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            UNIQUE (space, id)
+        )""",
+        "CREATE INDEX facts_by_space ON facts (space, seq)",
+        "CREATE INDEX facts_by_slot ON facts (space, slot)",
+        "CREATE INDEX facts_by_subject ON facts (space, subject, predicate) WHERE subject IS NOT NULL",
+        "CREATE INDEX facts_by_user ON facts (space, user_id) WHERE user_id IS NOT NULL",
+        # What may be alike: hashes of a fact's subject and predicate, and those of its MinHash.
+        """CREATE TABLE fact_bands (
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            band INTEGER NOT NULL,
+            fact INTEGER NOT NULL,
+            PRIMARY KEY (space, band, fact)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX fact_bands_by_fact ON fact_bands (fact)",
+        # The index of facts: as documents, terms and terms_places; text: the row of the fact.
+        """CREATE TABLE fact_documents (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            text INTEGER NOT NULL REFERENCES facts (seq),
+            part INTEGER,
+            size INTEGER NOT NULL,
+            words BLOB NOT NULL
+        )""",
+        "CREATE INDEX fact_documents_by_text ON fact_documents (text)",
+        "CREATE VIRTUAL TABLE fact_terms USING fts5 (body, content = '', columnsize = 0, tokenize = 'ascii')",
+        "CREATE VIRTUAL TABLE fact_places USING fts5vocab (fact_terms, instance)",
+        # model: its name, '' if it is not known. vector: 64-bit floats, as they were given.
+        """CREATE TABLE statement_vectors (
+            statement INTEGER PRIMARY KEY,
+            model TEXT NOT NULL,
+            vector BLOB NOT NULL
+        )""",
+        # How far a text of a stream was read for facts. What could not be read is in the queue; memory: its own.
+        """CREATE TABLE extractions (
+            stream INTEGER NOT NULL,
+            side TEXT NOT NULL CHECK (side IN ('question', 'answer')),
+            attempt INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            PRIMARY KEY (stream, side)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE extraction_queue (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            space INTEGER NOT NULL REFERENCES spaces (id),
+            stream INTEGER NOT NULL,
+            side TEXT NOT NULL CHECK (side IN ('question', 'answer')),
+            attempt INTEGER NOT NULL,
+            start INTEGER NOT NULL,
+            stop INTEGER NOT NULL,
+            memory TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('queued', 'dead')),
+            tries INTEGER NOT NULL,
+            error TEXT,
+            created INTEGER NOT NULL,
+            UNIQUE (stream, side, start)
+        )""",
+        "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
+        "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
+    ),
 )

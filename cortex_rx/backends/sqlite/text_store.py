@@ -34,6 +34,7 @@ __all__ = [
     "finish",
     "finish_parts",
     "length_of",
+    "number_for",
     "number_of",
     "read",
     "read_text",
@@ -79,6 +80,15 @@ def number_of(tx: Transaction, space: str) -> int | None:
     """The number of a memory space; None if nothing was ever stored in it."""
     row = tx.db.execute("SELECT id FROM spaces WHERE name = ?", (space,)).fetchone()
     return None if row is None else int(row[0])
+
+
+def number_for(tx: Transaction, space: str) -> int:
+    """The number of a memory space, in which something is to be stored."""
+    number = number_of(tx, space)
+    if number is None:
+        number = tx.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,)).lastrowid
+        assert number is not None
+    return number
 
 
 def create(tx: Transaction, space: str, body: str = "", writer_state: WriterState = UNCHANGED) -> int:

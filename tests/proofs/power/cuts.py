@@ -238,9 +238,9 @@ def _dump(path: Path) -> str:
         tables = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
         if not tables:
             return ""
-        if ("terms",) in {table[:1] for table in tables}:
+        for index in {"terms", "fact_terms"} & {name for name, _ in tables}:
             db.execute("BEGIN")
-            db.execute("INSERT INTO terms (terms) VALUES ('integrity-check')")
+            db.execute(f"INSERT INTO {index} ({index}) VALUES ('integrity-check')")
             db.execute("ROLLBACK")
         rows = [
             db.execute(f'SELECT * FROM "{name}"').fetchall() for name, sql in tables if "VIRTUAL" not in (sql or "")

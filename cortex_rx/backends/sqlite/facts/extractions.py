@@ -1,0 +1,90 @@
+"""How far the texts of a stream were read for facts, and what is to be read yet."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from cortex_rx.backends.sqlite.text_store import Transaction
+
+__all__ = ["begin_anew", "drop", "drop_memory", "enqueue", "is_registered", "progress", "queued", "read_up_to", "take"]
+
+
+def progress(tx: Transaction, stream: int) -> dict[str, int]:
+    """How far each side of the stream was read, or is in the queue; nothing if the stream is not read for facts."""
+    rows = tx.db.execute("SELECT side, stop FROM extractions WHERE stream = ?", (stream,)).fetchall()
+    return {row["side"]: int(row["stop"]) for row in rows}
+
+
+def is_registered(tx: Transaction, stream: int) -> bool:
+    """Whether the stream is read for facts."""
+    return tx.db.execute("SELECT 1 FROM extractions WHERE stream = ?", (stream,)).fetchone() is not None
+
+
+def read_up_to(tx: Transaction, stream: int, side: str, attempt: int, stop: int) -> None:
+    """Note that a side was read up to here. It never goes back but for another attempt."""
+    tx.db.execute(
+        "INSERT INTO extractions (stream, side, attempt, stop) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET attempt = excluded.attempt,"
+        " stop = CASE WHEN attempt = excluded.attempt THEN max(stop, excluded.stop) ELSE excluded.stop END",
+        (stream, side, attempt, stop),
+    )
+
+
+def enqueue(
+    tx: Transaction,
+    space: int,
+    stream: sqlite3.Row,
+    side: str,
+    window: tuple[int, int],
+    *,
+    error: str | None = None,
+    tries: int = 0,
+    dead: bool = False,
+) -> None:
+    """Put a window into the queue; one that is there gets the error and the tries."""
+    memory = stream["question_memory"] if side == "question" else stream["memory"]
+    attempt = stream["attempt"] if side == "answer" else 0
+    tx.db.execute(
+        "INSERT INTO extraction_queue (space, stream, side, attempt, start, stop, memory, state, tries, error, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, side, start) DO UPDATE SET"
+        " stop = excluded.stop, state = excluded.state, tries = excluded.tries, error = excluded.error",
+        (space, stream["seq"], side, attempt, *window, memory, "dead" if dead else "queued", tries, error, tx.now),
+    )
+
+
+def queued(tx: Transaction, stream: int, side: str, window: tuple[int, int]) -> sqlite3.Row | None:
+    """The row of the queue that begins with this window."""
+    found: sqlite3.Row | None = tx.db.execute(
+        "SELECT * FROM extraction_queue WHERE stream = ? AND side = ? AND start = ? AND stop >= ?",
+        (stream, side, *window),
+    ).fetchone()
+    return found
+
+
+def take(tx: Transaction, row: sqlite3.Row, stop: int) -> None:
+    """Take the beginning of a window, up to `stop`, out of the queue."""
+    if stop < row["stop"]:
+        tx.db.execute("UPDATE extraction_queue SET start = ? WHERE id = ?", (stop, row["id"]))
+    else:
+        tx.db.execute("DELETE FROM extraction_queue WHERE id = ?", (row["id"],))
+
+
+def begin_anew(tx: Transaction, stream: int, attempt: int) -> None:
+    """The text of the answer begins anew: nothing of it was read."""
+    tx.db.execute(
+        "UPDATE extractions SET attempt = ?, stop = 0 WHERE stream = ? AND side = 'answer'", (attempt, stream)
+    )
+    tx.db.execute("DELETE FROM extraction_queue WHERE stream = ? AND side = 'answer'", (stream,))
+
+
+def drop(tx: Transaction, stream: int, sides: Sequence[str] = ("question", "answer")) -> None:
+    """Forget what was read of a stream, and what was to be read."""
+    for side in sides:
+        tx.db.execute("DELETE FROM extractions WHERE stream = ? AND side = ?", (stream, side))
+        tx.db.execute("DELETE FROM extraction_queue WHERE stream = ? AND side = ?", (stream, side))
+
+
+def drop_memory(tx: Transaction, space: int, memory: str) -> None:
+    """Read no more of the text of a memory that is deleted."""
+    tx.db.execute("DELETE FROM extraction_queue WHERE space = ? AND memory = ?", (space, memory))

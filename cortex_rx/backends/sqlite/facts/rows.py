@@ -1,0 +1,92 @@
+"""Facts in the form of the contract."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cortex_rx.backends.sqlite.facts.statements import having
+from cortex_rx.backends.sqlite.text_store import Transaction
+
+__all__ = ["fact_row", "load", "number_of_fact", "sources_of"]
+
+_OPTIONAL = {
+    "userId": "user_id",
+    "participantId": "participant_id",
+    "subject": "subject",
+    "predicate": "predicate",
+    "object": "object",
+    "qualifier": "qualifier",
+    "validFrom": "valid_from",
+    "validUntil": "valid_until",
+    "knownUntil": "known_until",
+    "closed": "closed",
+    "supersedes": "supersedes",
+    "supersededBy": "superseded_by",
+}
+
+
+def fact_row(
+    space: str, fact: Mapping[str, Any] | sqlite3.Row, updated: int, rows: Iterable[sqlite3.Row]
+) -> dict[str, Any]:
+    """A fact by its columns, and the statements that support it, in the order in which they became known."""
+    sources = sources_of(rows)
+    return {
+        "factId": fact["id"],
+        "memorySpaceId": space,
+        "fact": fact["body"],
+        "factType": fact["fact_type"],
+        "confidence": fact["confidence"],
+        "sourceType": fact["source_type"],
+        "polarity": fact["polarity"],
+        "tense": fact["tense"],
+        "tags": json.loads(fact["tags"]),
+        "sources": sources,
+        "knownFrom": fact["known_from"],
+        "version": fact["version"],
+        "createdAt": fact["created"],
+        "updatedAt": updated,
+        **{name: fact[column] for name, column in _OPTIONAL.items() if fact[column] is not None},
+        **({} if fact["metadata"] is None else {"metadata": json.loads(fact["metadata"])}),
+        **({"sourceRef": sources[0]} if sources else {}),
+    }
+
+
+def sources_of(rows: Iterable[sqlite3.Row]) -> list[dict[str, Any]]:
+    """Where a fact was said: each place once."""
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        source: dict[str, Any] = {
+            "conversationId": row["conversation"],
+            "messageIds": json.loads(row["messages"]) or None,
+            "memoryId": row["memory"],
+            "start": row["start"],
+            "end": row["stop"],
+        }
+        plain = {name: value for name, value in source.items() if value is not None}
+        if plain and plain not in found:
+            found.append(plain)
+    return found
+
+
+def number_of_fact(tx: Transaction, space: int | None, fact: str) -> int | None:
+    """The row of the fact with this id. A fact that became one with another is that one."""
+    row = tx.db.execute("SELECT seq FROM facts WHERE space = ? AND id = ?", (space, fact)).fetchone()
+    if row is None:
+        row = tx.db.execute(
+            "SELECT belief AS seq FROM statements WHERE space = ? AND own = ? AND known IS NOT NULL", (space, fact)
+        ).fetchone()
+    return None if row is None else int(row["seq"])
+
+
+def load(tx: Transaction, space: str, numbers: Iterable[int]) -> list[dict[str, Any]]:
+    """The facts with these numbers, in this order, without those that are gone."""
+    found: list[dict[str, Any]] = []
+    for number in numbers:
+        fact = tx.db.execute("SELECT * FROM facts WHERE seq = ?", (number,)).fetchone()
+        if fact is not None:
+            rows = sorted(having(tx, "belief = ?", (number,)), key=lambda row: (row["known"], row["seq"]))
+            found.append(fact_row(space, fact, fact["updated"], rows))
+    return found
