@@ -108,6 +108,8 @@ def _rule(rule: types.Rule) -> str:
             return f"`{field}` is another one than `{other}`."
         case types.Needs(field, value, other):
             return f"Where `{field}` is `{value}`, `{other}` is required."
+        case types.Either(field, other):
+            return f"Either `{field}` or `{other}`."
         case types.Covers(field, length):
             return f"`{field}` end at `{length}`."
 

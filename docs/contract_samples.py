@@ -41,6 +41,7 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
     partners = {rule.field: rule.other for rule in args.rules if isinstance(rule, types.OnlyWith)}
     needs = {(rule.field, rule.value): rule.other for rule in args.rules if isinstance(rule, types.Needs)}
     covers = {rule.field: rule.length for rule in args.rules if isinstance(rule, types.Covers)}
+    either = {rule.other: rule.field for rule in args.rules if isinstance(rule, types.Either)}
     kinds = {field.name: field.type for field in args.fields}
     for field in args.fields:
         name, beside = field.name, Case()
@@ -51,7 +52,8 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
                 beside = {covers[name]: value[-1]["end"]}
             other = needs.get((name, value)) if isinstance(value, str) else None
             needed = {} if other is None else {other: _accepted(kinds[other])[0]}
-            accepted.append({"with": {**beside, **needed, name: value}})
+            without = {"without": [either[name]]} if name in either else {}
+            accepted.append({"with": {**beside, **needed, name: value}, **without})
         if field.required:
             refused.append({"field": name, "without": [name]})
         for value in _refused(field.type):
@@ -65,6 +67,9 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
                 refused.append({"field": name, "with": {name: base[other]}})
             case types.Needs(name, value, other):
                 refused.append({"field": other, "with": {name: value}})
+            case types.Either(name, other):
+                refused.append({"field": name, "without": [name]})
+                refused.append({"field": other, "with": {other: _accepted(kinds[other])[0]}})
             case types.Covers(name, length):
                 ranges = [{"start": 0, "end": 5}]
                 refused += [{"field": name, "with": {length: end, name: ranges}} for end in (0, 4, 6)]
@@ -85,7 +90,8 @@ def _plain(kind: types.Type) -> Any:
         case types.ListOf():
             return []
         case types.Object():
-            return {field.name: _plain(field.type) for field in kind.fields if field.required}
+            one = {rule.field for rule in kind.rules if isinstance(rule, types.Either)}
+            return {field.name: _plain(field.type) for field in kind.fields if field.required or field.name in one}
         case _:
             return _accepted(kind)[0]
 

@@ -199,7 +199,8 @@ class World:
         for file in self.files:
             with closing(sqlite3.connect(file)) as db:
                 for (table,) in db.execute(
-                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'terms' ORDER BY name"
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('terms', 'fact_terms')"
+                    " ORDER BY name"
                 ).fetchall():
                     dumps += [f"{table} {row}" for row in db.execute(f"SELECT * FROM {table}").fetchall()]
         return dumps
@@ -453,6 +454,7 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "remember_stream": TURN,
     "MemoryAPI.remember": {**TURN, "agent_response": "Hello"},
     "MemoryAPI.remember_stream": TURN,
+    "MemoryAPI.forget": {"memory_id": "m-1"},
     "MemoryAPI.reembed": {"generate_embedding": Embedder(lambda text: [1.0], "model")},
     "Turn": TURN,
     "observe": {"on_chunk": print},

@@ -19,6 +19,8 @@ from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedde
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument, StillOwned
 from cortex_rx.models.options import (
+    DeleteMemoryOptions,
+    ForgetOptions,
     MemoryFilter,
     RememberParams,
     SearchOptions,
@@ -31,7 +33,7 @@ from cortex_rx.models.options import (
 from cortex_rx.models.recall_options import RecallOptions
 from cortex_rx.models.recalled import RecallResult
 from cortex_rx.models.records import MemoryEntry, Record
-from cortex_rx.models.results import RememberResult, StoredConversation
+from cortex_rx.models.results import ForgetResult, RememberResult, StoredConversation
 from cortex_rx.models.store_input import StoreMemoryInput
 from cortex_rx.pipeline.answer import LINGER, Answer
 from cortex_rx.pipeline.remembering import remember, remember_stream
@@ -56,10 +58,12 @@ _Memories: TypeAlias = list[MemoryEntry]  # inside the class, `list` is a method
 
 
 class DeleteResult(Record):
-    """What was deleted."""
+    """What was deleted. `fact_ids` are the facts that only this memory said."""
 
     deleted: bool
     memory_id: str
+    facts_deleted: int
+    fact_ids: tuple[str, ...]
 
 
 class InterruptedStream(Record):
@@ -401,13 +405,63 @@ class MemoryAPI:
         ).keywords()
         return await Memories(self._backend).count(**ids(memory_space_id=memory_space_id), **narrowed)
 
-    async def delete(self, memory_space_id: str, memory_id: str) -> DeleteResult:
+    async def delete(
+        self,
+        memory_space_id: str,
+        memory_id: str,
+        options: DeleteMemoryOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> DeleteResult:
         """Delete a memory, and with an answer its chunks.  The messages of the conversation stay.
+
+        What facts say of it goes too, unless `cascade_delete_facts` is False: a fact that only this memory says is
+        gone, one with other sources has what these say.  `forget` also takes the message.
 
         Raises `MemoryNotFound`, and `InvalidArgument` for a chunk, which can only be deleted with its answer.
         """
         memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
-        return DeleteResult.from_row(await Memories(self._backend).delete_memory(**memory))
+        keeps = not parse(DeleteMemoryOptions, options, **keywords).cascade_delete_facts
+        call = Memories(self._backend).delete_memory(**memory, cascade_delete_facts=False if keeps else None)
+        return DeleteResult.from_row(await call)
+
+    async def forget(
+        self,
+        memory_space_id: str,
+        memory_id: str | None = None,
+        options: ForgetOptions | Mapping[str, Any] | None = None,
+        *,
+        message_id: str | None = None,
+        **keywords: Any,
+    ) -> ForgetResult:
+        """Forget a memory, or what is remembered of a message; give one of the two ids.
+
+        The memory is deleted, and the facts that come from it alone are retracted.  The message stays in its
+        conversation.  With `erase=True` the message is deleted too, and what facts have of it, as if it had never been
+        said: also `known_at` an earlier time nobody finds it.  A fact with other sources has what these say.
+
+        Raises `MemoryNotFound` if there is nothing to forget, and `InvalidArgument` for a chunk, which can only be
+        forgotten with its answer.
+
+        >>> import asyncio
+        >>> from cortex_rx import Cortex
+        >>> async def main():
+        ...     async with Cortex(":memory:") as cortex:
+        ...         said = {"user_message": "My PIN is 4711.", "agent_response": "Please keep it to yourself."}
+        ...         turn = {"conversation_id": "c-1", "user_id": "ada", "user_name": "Ada"}
+        ...         stored = await cortex.memory.remember(memory_space_id="s", **said, **turn)
+        ...         await cortex.memory.forget("s", stored.memories[0].memory_id, erase=True)
+        ...         conversation = await cortex.conversations.get("s", "c-1")
+        ...         return [message.content for message in conversation.messages]
+        >>> asyncio.run(main())
+        ['Please keep it to yourself.']
+        """
+        space, given = ids(memory_space_id=memory_space_id), parse(ForgetOptions, options, **keywords)
+        named = {"memory_id": memory_id, "message_id": message_id}
+        target = ids(**{name: id for name, id in named.items() if id is not None})
+        if len(target) != 1:
+            raise InvalidArgument("memory_id", "both ids" if target else None, "one of memory_id and message_id")
+        forgotten = await Memories(self._backend).forget(**space, **target, erase=given.erase or None)
+        return ForgetResult.from_row(forgotten)
 
     async def list(
         self,

@@ -35,8 +35,10 @@ __all__ = [
     "ContentType",
     "ConversationFilter",
     "ConversationType",
+    "DeleteMemoryOptions",
     "ExtractContent",
     "FailureStrategy",
+    "ForgetOptions",
     "HistoryPage",
     "MemoryFilter",
     "OptionEffect",
@@ -467,6 +469,42 @@ class MemoryFilter(Options):
     include_partial: _Flag = False
     include_chunks: _Flag = False
     """Include the chunks of answers, beside the answers."""
+
+
+_NO_GRAPH = (_NONE, "its operator, sync_graph, does not exist yet")
+
+
+class DeleteMemoryOptions(Options):
+    """What goes with a memory that is deleted."""
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {"sync_to_graph": _NO_GRAPH}
+
+    cascade_delete_facts: _Flag = True
+    """Whether what facts say of it goes too."""
+
+
+class ForgetOptions(Options):
+    """What goes with a memory that is forgotten.
+
+    >>> ForgetOptions(erase=True).erase
+    True
+    >>> ForgetOptions(deleteEntireConversation=True)
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.UnsupportedOption: delete_entire_conversation: got True; accepted: None or False; erase=True
+    deletes the message of the memory
+    """
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        "sync_to_graph": _NO_GRAPH,
+        **dict.fromkeys(
+            ("delete_conversation", "delete_entire_conversation"),
+            (_NONE, "erase=True deletes the message of the memory"),
+        ),
+    }
+
+    erase: _Flag = False
+    """Whether its message is deleted too, and what facts have of it, as if it had never been said."""
 
 
 class ConversationFilter(Options):

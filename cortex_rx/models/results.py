@@ -20,6 +20,7 @@ from cortex_rx.models.records import (
 
 __all__ = [
     "EnhancedRememberStreamResult",
+    "ForgetResult",
     "PerformanceInsights",
     "ProgressiveProcessing",
     "RememberResult",
@@ -47,6 +48,20 @@ class PerformanceInsights(Record):
     bottlenecks: tuple[str, ...]
     recommendations: tuple[str, ...]
     cost_estimate: float | None = None
+
+
+class ForgetResult(Record):
+    """What was forgotten: whether memories were, how many messages, and which facts hold no more.
+
+    `restorable`: the messages are still in their conversation.
+    """
+
+    memory_deleted: bool
+    conversation_deleted: bool
+    messages_deleted: int
+    facts_deleted: int
+    fact_ids: tuple[str, ...]
+    restorable: bool
 
 
 class RememberResult(Record):

@@ -19,6 +19,7 @@ from cortex_rx.errors import (
 )
 from cortex_rx.models.options import SearchOptions
 from cortex_rx.models.records import MemoryEntry
+from cortex_rx.models.results import ForgetResult
 from cortex_rx.testing import run_virtual, wall
 
 
@@ -139,11 +140,41 @@ async def test_what_is_deleted_is_gone(memory: Any, remember: Any) -> None:
     stored = await remember("Where is it?", "Under the mat.")
     memory_id = stored["memories"][1]["memoryId"]
     deleted = await memory.delete("support", memory_id)
-    assert deleted == DeleteResult(deleted=True, memory_id=memory_id) and deleted["memoryId"] == memory_id
+    assert (
+        deleted == DeleteResult(deleted=True, memory_id=memory_id, facts_deleted=0, fact_ids=())
+        and deleted["memoryId"] == memory_id
+    )
     assert await memory.get("support", memory_id) is None and await memory.search("support", "mat") == []
     assert contents(await memory.list("support")) == ["Where is it?"]
     with pytest.raises(MemoryNotFound):
         await memory.delete("support", memory_id)
+
+
+async def test_what_is_forgotten_is_gone_and_its_message_stays_unless_it_is_erased(memory: Any, remember: Any) -> None:
+    stored = await remember("Where is it?", "Under the mat.")
+    question, answer = (row["memoryId"] for row in stored["memories"])
+    none = {"memory_deleted": True, "conversation_deleted": False, "facts_deleted": 0, "fact_ids": ()}
+    forgotten = await memory.forget("support", question)
+    assert forgotten == ForgetResult(**none, messages_deleted=0, restorable=True)
+    assert contents(await memory.list("support")) == ["Under the mat."]
+    message = stored["conversation"]["messageIds"][0]
+    erased = await memory.forget("support", message_id=message, options={"erase": True})
+    assert erased == ForgetResult(**none | {"memory_deleted": False}, messages_deleted=1, restorable=False)
+    erased = await memory.forget("support", answer, erase=True)
+    assert erased["conversationDeleted"] and await memory.list("support") == []
+    with pytest.raises(MemoryNotFound):
+        await memory.forget("support", answer, erase=True)
+
+
+async def test_one_id_says_what_is_forgotten(memory: Any) -> None:
+    for ids in ({}, {"memory_id": "m", "message_id": "n"}):
+        with pytest.raises(InvalidArgument, match="one of memory_id and message_id"):
+            await memory.forget("support", **ids)
+    for option in ("delete_conversation", "deleteEntireConversation", "sync_to_graph"):
+        with pytest.raises(UnsupportedOption):
+            await memory.forget("support", "m", {option: True})
+    with pytest.raises(UnsupportedOption):
+        await memory.delete("support", "m", sync_to_graph=True)
 
 
 async def test_what_was_stored_alone_is_found_with_all_that_belongs_to_it(memory: Any, remember: Any) -> None:

@@ -696,6 +696,12 @@ class ForgetsTheIndex(Wrong):
         return found
 
 
+@noticed_by("what_is_erased_was_never_said")
+class ErasesNothing(Wrong):
+    async def mutation(self, path, args):
+        return await super().mutation(path, {**args, "erase": False} if path == "memories:forget" else args)
+
+
 @noticed_by("a_deleted_partial_stays_deleted")
 class WritesToWhatIsGone(Wrong):
     async def mutation(self, path, args):

@@ -238,6 +238,11 @@ def _keep(rule: types.Rule, args: dict[str, Any]) -> None:
         case types.Needs(field, value, other):
             if args.get(field) == value and other not in args:
                 raise InvalidArgument(other, "nothing", f"a value; it is required where {field} is {value!r}")
+        case types.Either(field, other):
+            if field not in args and other not in args:
+                raise InvalidArgument(field, "nothing", f"a value here or in {other}")
+            if field in args and other in args:
+                raise InvalidArgument(other, "a value", f"no value where {field} is given")
         case types.Covers(field, length):
             if args.get(field) and args[field][-1]["end"] != args[length]:
                 end = args[field][-1]["end"]

@@ -9,6 +9,7 @@ from cortex_rx.backends.contract.types import (
     SPACE,
     TEXT,
     TIME,
+    Either,
     Embedding,
     Flag,
     Function,
@@ -319,15 +320,55 @@ or an exchange, also by one that has not stored its memory yet.""",
         Function(
             "memories:deleteMemory",
             "mutation",
-            Object(fields(memorySpaceId=SPACE, memoryId=ID)),
-            Object(fields(deleted=Flag(), memoryId=ID), name="DeletedMemory"),
+            Object(fields(memorySpaceId=SPACE, memoryId=ID, cascadeDeleteFacts=Optional(Flag(), True))),
+            Object(fields(deleted=Flag(), memoryId=ID, factsDeleted=OFFSET, factIds=ListOf(ID)), name="DeletedMemory"),
             """Removes the memory, and its words from the index. The messages of its conversation stay as they are. A
 text that no message refers to is deleted. With the memory of an answer, also a partial one, or of a question without an
 answer, its stream is deleted, with the text of its attempts; its tokens lead to no stream any more. So a pending
 exchange is deleted by either of its `memoryIds`, and leaves its conversation as by a rollback.
-Chunks are deleted with their answer. To delete a single chunk is an `InvalidArgument` that names the answer.""",
+Chunks are deleted with their answer. To delete a single chunk is an `InvalidArgument` that names the answer.
+
+What facts say of it is removed, also from what was known before: a fact that only this memory says is gone
+(`factIds`), one with other sources has what these say. With `cascadeDeleteFacts` false, facts stay as they are, and
+still name this memory. What was not extracted yet is not extracted any more.""",
             errors=("MemoryNotFound",),
             repeated="It is `MemoryNotFound`, since the memory is gone: a success for a client that repeats the call.",
+        ),
+        Function(
+            "memories:forget",
+            "mutation",
+            Object(
+                fields(
+                    memorySpaceId=SPACE, memoryId=Optional(ID), messageId=Optional(ID), erase=Optional(Flag(), False)
+                ),
+                rules=(Either("memoryId", "messageId"),),
+            ),
+            Object(
+                fields(
+                    memoryDeleted=Flag(),
+                    conversationDeleted=Flag(),
+                    messagesDeleted=OFFSET,
+                    factsDeleted=OFFSET,
+                    factIds=ListOf(ID),
+                    restorable=Flag(),
+                ),
+                name="Forgotten",
+                meaning="""What was forgotten. `factIds` are the facts that hold no more, or are gone. `restorable`:
+the messages are still there.""",
+            ),
+            """Forgets a memory, or what is remembered of a message: the memory of its exchange, and those that were
+stored alone and name no other message. One that names others too stays, without this one.
+
+The memories are deleted as by `deleteMemory`. A fact that comes from them alone is retracted. So it is in no list, and
+`knownAt` still finds it. The message stays in its conversation.
+
+With `erase`, the message of the exchange is deleted too, and its stream: a late writer gets `StreamNotFound`. Later
+messages move up, and a conversation without messages is deleted. Statements that came from the memory or the message
+are removed, as if they had never been said, also from `knownAt`. A fact with other sources has what these say, with
+their confidence. An exchange that has not ended is erased whole. Erasing also takes what is left of a memory that was
+deleted before.""",
+            errors=("MemoryNotFound",),
+            repeated="It is `MemoryNotFound`, since nothing is left: a success for a client that repeats the call.",
         ),
         Function(
             "memories:reembed",

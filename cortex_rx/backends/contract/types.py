@@ -27,6 +27,7 @@ __all__ = [
     "TIME",
     "Covers",
     "Differs",
+    "Either",
     "Embedding",
     "Field",
     "Flag",
@@ -186,6 +187,14 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class Either:
+    """One of `field` and `other` is given, and not both."""
+
+    field: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
 class Covers:
     """The ranges in `field`, if there are any, end at the number in `length`."""
 
@@ -196,7 +205,7 @@ class Covers:
 Type: TypeAlias = (
     Text | TokenHash | Integer | Number | OneOf | Flag | Json | JsonObject | Embedding | ListOf | Object | Nullable
 )
-Rule: TypeAlias = OnlyWith | Differs | Needs | Covers
+Rule: TypeAlias = OnlyWith | Differs | Needs | Either | Covers
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,7 @@ class SqliteBackend:
         self._keep_undo_in_memory(False)  # it changes the whole index
         try:
             self._transact(lambda db: db.execute("INSERT INTO terms (terms) VALUES ('optimize')").fetchall())
+            self._transact(lambda db: db.execute("INSERT INTO fact_terms (fact_terms) VALUES ('optimize')").fetchall())
         finally:
             self._keep_undo_in_memory(True)
         if self._writer is not None and not self._settings.in_memory:

@@ -398,7 +398,7 @@ class Model:
     def _deleteMemory(self, args: Args, now: int) -> dict[str, Any]:  # noqa: N802
         if (alone := self.alone.pop((args["memorySpaceId"], args["memoryId"]), None)) is not None:
             self.order.remove(alone)
-            return {"deleted": True, "memoryId": args["memoryId"]}
+            return {"deleted": True, "memoryId": args["memoryId"], "factsDeleted": 0, "factIds": []}
         if args["memoryId"] not in self.memories:
             raise MemoryNotFound
         stream, whose = self.memories[args["memoryId"]]
@@ -411,7 +411,7 @@ class Model:
             stream.answer_memory = False
         if whose == "agent" or alone:
             self._forget(stream)
-        return {"deleted": True, "memoryId": args["memoryId"]}
+        return {"deleted": True, "memoryId": args["memoryId"], "factsDeleted": 0, "factIds": []}
 
     def _forget(self, stream: Stream) -> None:
         stream.state, stream.answer_memory, stream.lease = "deleted", False, 0

@@ -15,6 +15,7 @@ from cortex_rx.backends.contract.typed.rows import (
     ConversationRef,
     DeletedMemory,
     EmbeddedMemories,
+    Forgotten,
     FoundMemory,
     ImmutableRef,
     Memory,
@@ -258,13 +259,39 @@ class Memories:
             args["metadata"] = metadata
         return Call(self._backend.mutation, "memories:store", args)
 
-    def delete_memory(self, *, memory_space_id: str, memory_id: str) -> Call[DeletedMemory]:
+    def delete_memory(
+        self, *, memory_space_id: str, memory_id: str, cascade_delete_facts: bool | None = None
+    ) -> Call[DeletedMemory]:
         """Removes the memory, and its words from the index.
 
         Raises `MemoryNotFound`.
         """
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id}
+        if cascade_delete_facts is not None:
+            args["cascadeDeleteFacts"] = cascade_delete_facts
         return Call(self._backend.mutation, "memories:deleteMemory", args)
+
+    def forget(
+        self,
+        *,
+        memory_space_id: str,
+        memory_id: str | None = None,
+        message_id: str | None = None,
+        erase: bool | None = None,
+    ) -> Call[Forgotten]:
+        """Forgets a memory, or what is remembered of a message: the memory of its exchange, and those that were stored
+        alone and name no other message.
+
+        Raises `MemoryNotFound`.
+        """
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id}
+        if memory_id is not None:
+            args["memoryId"] = memory_id
+        if message_id is not None:
+            args["messageId"] = message_id
+        if erase is not None:
+            args["erase"] = erase
+        return Call(self._backend.mutation, "memories:forget", args)
 
     def reembed(self, *, model: str, dimension: int) -> Call[Reembedding]:
         """Moves the whole store, all memory spaces, to another embedding model."""

@@ -17,6 +17,7 @@ __all__ = [
     "CountedNeighbour",
     "DeletedMemory",
     "EmbeddedMemories",
+    "Forgotten",
     "FoundMemory",
     "History",
     "ImmutableRef",
@@ -180,6 +181,21 @@ class Surroundings(TypedDict):
 class DeletedMemory(TypedDict):
     deleted: bool
     memoryId: str
+    factsDeleted: int
+    factIds: list[str]
+
+
+class Forgotten(TypedDict):
+    """What was forgotten. `factIds` are the facts that hold no more, or are gone. `restorable`: the messages are still
+    there.
+    """
+
+    memoryDeleted: bool
+    conversationDeleted: bool
+    messagesDeleted: int
+    factsDeleted: int
+    factIds: list[str]
+    restorable: bool
 
 
 class Reembedding(TypedDict):

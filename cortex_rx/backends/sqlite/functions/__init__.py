@@ -8,6 +8,7 @@ from typing import Any
 from cortex_rx.backends.sqlite.functions import (
     conversations,
     embeddings,
+    forgetting,
     leases,
     memories,
     search,
@@ -42,7 +43,8 @@ QUERIES: Mapping[str, Function] = {
 
 MUTATIONS: Mapping[str, Function] = {
     "memories:store": memories.store,
-    "memories:deleteMemory": memories.delete,
+    "memories:deleteMemory": forgetting.delete,
+    "memories:forget": forgetting.forget,
     "memories:reembed": embeddings.reembed,
     "memories:embed": embeddings.embed,
     "streams:begin": streams.begin,

@@ -24,6 +24,7 @@ __all__ = [
     "add_messages",
     "count",
     "enter",
+    "erase_message",
     "get",
     "history",
     "leave",
@@ -111,6 +112,22 @@ def remove_message(tx: Transaction, stream: sqlite3.Row, text: int, message: str
     """Remove a message of a stream, with this text and id. Later messages move up."""
     conversation = stream["conversation_seq"]
     position, _ = _kept(tx, stream, text, message)
+    _remove(tx, conversation, position)
+
+
+def erase_message(tx: Transaction, conversation: int, message: str) -> int | None:
+    """Remove a message from a conversation, by its id. Later messages move up. Returns its text, which stays; None if
+    it is not there."""
+    row = tx.db.execute(
+        "SELECT position, text FROM messages WHERE conversation = ? AND id = ?", (conversation, message)
+    ).fetchone()
+    if row is None:
+        return None
+    _remove(tx, conversation, row["position"])
+    return int(row["text"])
+
+
+def _remove(tx: Transaction, conversation: int, position: int) -> None:
     tx.db.execute("DELETE FROM messages WHERE conversation = ? AND position = ?", (conversation, position))
     _shift(tx, conversation, position + 1, -1)
     _count(tx, conversation, -1)

@@ -16,13 +16,15 @@ __all__ = [
     "around",
     "at",
     "count",
-    "delete",
     "filters",
     "forget_stream",
     "get",
     "id_of",
+    "is_there",
     "list_rows",
     "load",
+    "missing",
+    "remove",
     "row_of",
     "store",
 ]
@@ -297,42 +299,52 @@ def _stored_before(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row | None:
     return row
 
 
-def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    """`memories:deleteMemory`: deletes the memory, its chunks, their words in the index, and its text if no message
-    refers to it. A single chunk is not deleted.
+def is_there(tx: Transaction, space: str, memory: str) -> bool:
+    """Whether there is a memory with this id, which is no chunk, or a pending exchange that will make it."""
+    found = tx.db.execute(
+        "SELECT EXISTS (SELECT 1 FROM memories WHERE space = ?1 AND id = ?2) OR EXISTS (SELECT 1 FROM streams"
+        " WHERE space = ?1 AND question_memory = ?2 AND state = 'open' AND NOT question_kept)",
+        (space, memory),
+    )
+    return bool(found.fetchone()[0])
+
+
+def missing(tx: Transaction, space: str, memory: str) -> Exception:
+    """Why there is no memory with this id to delete: a chunk is only deleted with its answer."""
+    answer = tx.db.execute(
+        "SELECT memories.id FROM chunks JOIN memories ON memories.seq = chunks.memory"
+        " WHERE chunks.space = ? AND chunks.id = ?",
+        (space, memory),
+    ).fetchone()
+    if answer is not None:
+        return InvalidArgument("memoryId", memory, f"{answer['id']}, its answer: a chunk is deleted only with it")
+    return MemoryNotFound("no memory with this id in the memory space")
+
+
+def remove(tx: Transaction, space: str, memory: str) -> None:
+    """Delete a memory, its chunks, their words in the index, and its text if no message refers to it. A single chunk is
+    not deleted.
 
     With the memory of an answer, its stream and the texts of former attempts are deleted. With the memory of an
     unanswered question, also the text that was written since it was asked again. With either memory of an exchange
     that has not ended, all of it is deleted, also if that of the question is not stored yet.
     """
-    row = tx.db.execute(
-        "SELECT seq, text, stream FROM memories WHERE space = ? AND id = ?", (args["memorySpaceId"], args["memoryId"])
-    ).fetchone()
+    row = tx.db.execute("SELECT seq, text, stream FROM memories WHERE space = ? AND id = ?", (space, memory)).fetchone()
     if row is None:
         asked = tx.db.execute(
             "SELECT seq FROM streams WHERE space = ? AND question_memory = ? AND state = 'open' AND NOT question_kept",
-            (args["memorySpaceId"], args["memoryId"]),
+            (space, memory),
         ).fetchone()
-        if asked is not None:
-            forget_stream(tx, asked["seq"])
-            return {"deleted": True, "memoryId": args["memoryId"]}
-        answer = tx.db.execute(
-            "SELECT memories.id FROM chunks JOIN memories ON memories.seq = chunks.memory"
-            " WHERE chunks.space = ? AND chunks.id = ?",
-            (args["memorySpaceId"], args["memoryId"]),
-        ).fetchone()
-        if answer is not None:
-            raise InvalidArgument(
-                "memoryId", args["memoryId"], f"{answer['id']}, its answer: a chunk is deleted only with it"
-            )
-        raise MemoryNotFound("no memory with this id in the memory space")
+        if asked is None:
+            raise missing(tx, space, memory)
+        forget_stream(tx, asked["seq"])
+        return
     text_store.unindex(tx, row["text"])
     tx.db.execute("DELETE FROM chunks WHERE memory = ?", (row["seq"],))
     tx.db.execute("DELETE FROM memories WHERE seq = ?", (row["seq"],))
     if row["stream"] is not None:
         forget_stream(tx, row["stream"])
     text_store.drop(tx, row["text"])
-    return {"deleted": True, "memoryId": args["memoryId"]}
 
 
 def forget_stream(tx: Transaction, stream: int, *, leaves: bool = False) -> None:

@@ -249,7 +249,7 @@ async def test_deleting_the_answer_deletes_its_chunks_and_their_words(store: Any
     result = await store_in_chunks(store, TEXT, *CUTS)
     memory = result["memories"][1]["memoryId"]
     chunks = (await store.get(memory))["chunkIds"]
-    assert await store.delete(memory) == {"deleted": True, "memoryId": memory}
+    assert await store.delete(memory) == {"deleted": True, "memoryId": memory, "factsDeleted": 0, "factIds": []}
     await store.delete(result["memories"][0]["memoryId"])
     assert counts(store) == before and store.sql("SELECT * FROM chunks") == []
     assert await store.found("zebra lion") == ["the zebra stays"]

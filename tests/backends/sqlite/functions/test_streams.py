@@ -219,7 +219,9 @@ async def test_deleting_the_answer_ends_its_stream_and_keeps_the_conversation(st
     answer = "elephant " * 3000
     await store.exchange("mouse?", answer, "st")
     (stored, question) = await store.list()
-    assert await store.delete(stored["memoryId"]) == {"deleted": True, "memoryId": stored["memoryId"]}
+    assert await store.delete(stored["memoryId"]) == {
+        "deleted": True, "memoryId": stored["memoryId"], "factsDeleted": 0, "factIds": [],
+    }  # fmt: skip
     assert await store.found("elephant") == [] and await store.found("mouse") == ["mouse?"]
     assert [m["content"] for m in (await store.conversation())["messages"]] == ["mouse?", answer]
     for late in (store.begin(question="mouse?"), store.append(0, "x"), store.finalize(answer)):
