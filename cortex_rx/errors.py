@@ -30,6 +30,7 @@ __all__ = [
     "EmbeddingMismatch",
     "EmptyAnswer",
     "EventsLost",
+    "ExtractionFailed",
     "FactNotFound",
     "Fenced",
     "Gap",
@@ -326,6 +327,32 @@ class RetryAfterTooLong(CortexError):
 
     def __reduce__(self) -> tuple[type[RetryAfterTooLong], tuple[float, float]]:
         return type(self), (self.seconds, self.most)
+
+
+class ExtractionFailed(CortexError):
+    """A model's output does not have all the facts of a text.
+
+    `reason` says why: "length", "refused", "provider", "cut off", "not JSON" or "another schema".
+    """
+
+    code = "EXTRACTION_FAILED"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the facts are not complete: {_INCOMPLETE.get(reason, reason)}")
+        self.reason: str = reason
+
+    def __reduce__(self) -> tuple[type[ExtractionFailed], tuple[str]]:
+        return type(self), (self.reason,)
+
+
+_INCOMPLETE = {
+    "length": "the model's output reached its limit",
+    "refused": "the model, or a filter of its provider, refused",
+    "provider": "the model's provider reports an error",
+    "cut off": "the model's output ends before its end",
+    "not JSON": "the model's output is no JSON",
+    "another schema": "the model's output has no list of facts",
+}
 
 
 class ResumableStreamError(CortexError):

@@ -16,6 +16,7 @@ from cortex_rx.streams.stopping import AnswerStopped
         (errors.InvalidArgument("importance", 101, "0 to 100"), "importance: got 101; accepted: 0 to 100"),
         (errors.UnsupportedOption("chunk_size", 5, "None"), "chunk_size: got 5; accepted: None"),
         (errors.Gap(end=3, start=5), "a write at 5 would leave a gap: 3 code points are stored"),
+        (errors.ExtractionFailed("length"), "the facts are not complete: the model's output reached its limit"),
         (errors.NotStored("the disk is full", "the answer"), "the disk is full"),
         (errors.NotStored("the store is down", "text", 3, errors.Spooled("s.db", "1")), "the store is down"),
         (

@@ -59,6 +59,7 @@ _OURS = (
     ),
     Rule(_T, (ours.StreamCutOff,), "the connection was cut"),
     Rule(_T, (ours.SpoolBusy,), "the other drainer will finish"),
+    Rule(_T, (ours.ExtractionFailed,), "a model's next output may be complete"),
     Rule(
         Verdict.CARRIED,
         (ours.StreamTimeout,),

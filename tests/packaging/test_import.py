@@ -47,7 +47,7 @@ SELDOM = {
     "chunks": {"regex", "sentencex"},
     "notebooks": {"IPython", "cortex_rx.jupyter", "html"},
     "tests": {"pytest", "hypothesis", "cortex_rx.testing"},
-    "providers and servers": {"openai", "anthropic", "fastapi", "httpx"},
+    "providers and servers": {"openai", "anthropic", "fastapi", "httpx", "pydantic_ai"},
     "calls of a store": {"cortex_rx.backends.contract.checks", "cortex_rx.backends.contract.types"},
     "errors, backups and `last`": {"difflib", "tempfile", "reactivex.operators"},
 }
