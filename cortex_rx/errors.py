@@ -32,6 +32,7 @@ __all__ = [
     "EventsLost",
     "ExtractionFailed",
     "FactNotFound",
+    "FactRetracted",
     "Fenced",
     "Gap",
     "IdempotencyConflict",
@@ -638,6 +639,21 @@ class FactNotFound(StoreError, LookupError):
     """The memory space has no fact with this id."""
 
     code = "FACT_NOT_FOUND"
+
+
+class FactRetracted(StoreError):
+    """The fact was retracted before, so it cannot be corrected.  `corrected_by` is the fact that took its place; None
+    if there is none."""
+
+    code = "FACT_RETRACTED"
+
+    def __init__(self, corrected_by: str | None = None) -> None:
+        instead = "" if corrected_by is None else f"; {corrected_by} took its place"
+        super().__init__(f"the fact was retracted{instead}")
+        self.corrected_by: str | None = corrected_by
+
+    def __reduce__(self) -> tuple[type[FactRetracted], tuple[str | None]]:
+        return type(self), (self.corrected_by,)
 
 
 class MemoryNotFound(StoreError, LookupError):

@@ -128,7 +128,7 @@ def _accepted(kind: types.Type) -> list[Any]:
             return [[], _accepted(item)]
         case types.Object():
             plain = _plain(kind)
-            return [plain, *({**plain, one.name: value} for one in kind.fields for value in _accepted(one.type))]
+            return [{**plain, **case.get("with", {})} for case in _cases(kind, plain)[0]]
         case types.Nullable():
             raise NotImplementedError(kind)
 
@@ -161,7 +161,7 @@ def _refused(kind: types.Type) -> Iterator[Any]:
             if most is not None:
                 yield most + 0.5
         case types.OneOf(values):
-            yield from ("", values[0].upper(), f"{values[0]} ", 0)
+            yield from ("", values[0].swapcase(), f"{values[0]} ", 0)
         case types.Flag():
             yield from (0, 1, "true")
         case types.Json():
@@ -187,10 +187,9 @@ def _refused(kind: types.Type) -> Iterator[Any]:
             yield from ("x", 7, {"0": "x"}, *([value] for value in _refused(item)))
         case types.Object():
             plain = _plain(kind)
-            yield from ("x", 7, [], [plain], {**plain, "surprise": 1})
-            for one in kind.fields:
-                if one.required:
-                    yield {name: value for name, value in plain.items() if name != one.name}
-                yield from ({**plain, one.name: value} for value in _refused(one.type))
+            yield from ("x", 7, [], [plain])
+            for case in _cases(kind, plain)[1]:
+                given = {**plain, **case.get("with", {})}
+                yield {name: value for name, value in given.items() if name not in case.get("without", ())}
         case types.Nullable():
             raise NotImplementedError(kind)

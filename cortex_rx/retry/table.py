@@ -107,6 +107,7 @@ _OURS = (
         (ours.MemoryNotFound, ours.FactNotFound, ours.ConversationNotFound, ours.LetterNotFound),
         "it does not exist",
     ),
+    Rule(_F, (ours.FactRetracted,), "another fact took its place, or none"),
     Rule(_F, (ours.RetryAfterTooLong,), "the provider asks for a longer pause than the limit"),
     Rule(_F, (ours.StreamTooLong, ours.EmptyAnswer), "a retry would not change the answer"),
     Rule(_F, (ours.QueueClosed, ours.TextDiverged), "it was closed, or the text began again, for good"),

@@ -9,6 +9,7 @@ import unicodedata
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import (
     Diverged,
+    FactRetracted,
     Fenced,
     Gap,
     IdempotencyConflict,
@@ -976,3 +977,180 @@ class NeverRaisesTheEpoch(Wrong):
         except Fenced:
             return {"end": 0}
         return {**result, "epoch": 1} if path == "streams:begin" else result
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+
+class WrongFacts(Wrong):
+    """Changes the arguments of a function of facts (`args_of`), or its result (`result_of`)."""
+
+    def args_of(self, path, args):
+        return args
+
+    async def result_of(self, path, args, result):
+        return result
+
+    async def query(self, path, args):
+        args = self.args_of(path, args) if path.startswith("facts:") else args
+        return await self.result_of(path, args, await super().query(path, args))
+
+    async def mutation(self, path, args):
+        args = self.args_of(path, args) if path.startswith("facts:") else args
+        return await self.result_of(path, args, await super().mutation(path, args))
+
+
+@noticed_by("said_twice_is_one_fact", "a_strategy_says_what_is_one_fact")
+class StoresEachStatement(WrongFacts):
+    def args_of(self, path, args):
+        return {**args, "deduplication": "none"} if path == "facts:store" else args
+
+
+@noticed_by("said_twice_is_one_fact")
+class MergesWhatIsSimilar(WrongFacts):
+    """It does not look at polarity."""
+
+    def args_of(self, path, args):
+        return {**args, "polarity": "positive"} if path == "facts:store" else args
+
+
+@noticed_by("said_twice_is_one_fact")
+class CountsAMessageTwice(WrongFacts):
+    numbers = itertools.count()
+
+    def args_of(self, path, args):
+        if path != "facts:store" or "sourceRef" not in args:
+            return args
+        return {**args, "sourceRef": {**args["sourceRef"], "messageIds": [f"m{next(self.numbers)}"]}}
+
+
+@noticed_by("a_fact_with_an_id_is_stored_once")
+class MakesItsOwnFactIds(WrongFacts):
+    def args_of(self, path, args):
+        return {name: value for name, value in args.items() if path != "facts:store" or name != "factId"}
+
+
+@noticed_by("a_new_value_closes_the_old_one")
+class BelievesEverything(WrongFacts):
+    def args_of(self, path, args):
+        return {**args, "revise": False} if path == "facts:store" else args
+
+
+@noticed_by("a_new_value_closes_the_old_one")
+class LetsThePastEndThePresent(WrongFacts):
+    def args_of(self, path, args):
+        return {**args, "tense": "present"} if path == "facts:store" else args
+
+
+@noticed_by("the_order_of_times_decides")
+class BelievesWhatComesLast(WrongFacts):
+    """The order of arrival decides."""
+
+    times = itertools.count(1000)
+
+    def args_of(self, path, args):
+        return {**args, "validFrom": next(self.times)} if path == "facts:store" else args
+
+
+@noticed_by("a_correction_takes_the_place")
+class ForgetsTheUser(WrongFacts):
+    """As Cortex 0.11 does."""
+
+    async def result_of(self, path, args, result):
+        if path == "facts:update":
+            result.pop("userId", None)
+        return result
+
+
+@noticed_by("a_correction_takes_the_place")
+class ForksTheChain(WrongFacts):
+    """As Cortex 0.11 does."""
+
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except FactRetracted as error:
+            return await self.do(path, args, factId=error.corrected_by)
+
+
+@noticed_by("what_is_retracted_is_in_no_list", "known_at_gives_what_was_known")
+class ListsWhatIsRetracted(WrongFacts):
+    """As Cortex 0.11 does."""
+
+    async def result_of(self, path, args, result):
+        if path == "facts:deleteFact":
+            self.gone = (*getattr(self, "gone", ()), await self.ask("facts:get", args, factId=args["factId"]))
+        if path in ("facts:list", "facts:search"):
+            shown = [{**row, "_score": 0.0} if path == "facts:search" else row for row in getattr(self, "gone", ())]
+            result = result + shown
+        return result
+
+
+@noticed_by("known_at_gives_what_was_known")
+class KnowsOnlyToday(WrongFacts):
+    def args_of(self, path, args):
+        return {name: value for name, value in args.items() if name != "knownAt"}
+
+
+@noticed_by("facts_are_filtered")
+class TakesAnyPredicate(WrongFacts):
+    def args_of(self, path, args):
+        left = {"facts:list": "predicate", "facts:count": "memoryId", "facts:search": "metadata"}.get(path)
+        return {name: value for name, value in args.items() if name != left}
+
+
+@noticed_by("facts_are_sorted_and_paged")
+class TakesALimitOf0ForNone(WrongFacts):
+    def args_of(self, path, args):
+        return {name: value for name, value in args.items() if name != "limit" or value}
+
+
+@noticed_by("facts_are_found_by_words")
+class FindsAllFacts(WrongFacts):
+    async def result_of(self, path, args, result):
+        if path == "facts:search" and not result:
+            return [{**row, "_score": 0.0} for row in await self.ask("facts:list", args)]
+        return result
+
+
+@noticed_by("facts_of_another_space_are_not_there")
+class GivesFactsOfAnySpace(WrongFacts):
+    spaces = ()
+
+    async def result_of(self, path, args, result):
+        self.spaces = (*self.spaces, args["memorySpaceId"])
+        if path == "facts:get" and result is None:
+            for space in self.spaces:
+                result = result or await SqliteBackend.query(self, path, {**args, "memorySpaceId": space})
+        return result
+
+
+@noticed_by("a_history_has_all_versions")
+class GivesOnlyWhatWasBefore(WrongFacts):
+    async def result_of(self, path, args, result):
+        if path == "facts:getHistory":
+            ids = [row["factId"] for row in result]
+            return result[: ids.index(args["factId"]) + 1] if args["factId"] in ids else result
+        return result
+
+
+@noticed_by("facts_become_one")
+class CountsUnknownFacts(WrongFacts):
+    """As Cortex 0.11 does."""
+
+    async def result_of(self, path, args, result):
+        if path == "facts:consolidate":
+            result["mergedCount"] = len(args["factIds"]) - 1
+        return result
+
+
+@noticed_by("facts_are_exported")
+class QuotesOnlyTexts(WrongFacts):
+    """As Cortex 0.11 does."""
+
+    async def result_of(self, path, args, result):
+        if path == "facts:exportFacts" and args["format"] == "csv":
+            rows = await self.ask("facts:list", args)
+            lines = [f'{row["factId"]},"{row["fact"]}",{row.get("object", "")},{row["tags"]}' for row in rows]
+            result["data"] = "\n".join(["factId,fact,object,tags", *lines])
+        return result

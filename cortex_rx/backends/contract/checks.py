@@ -218,7 +218,7 @@ def _object(kind: types.Object) -> Check:
             if name not in checked:
                 raise InvalidArgument(f"{field}.{name}" if field else name, "nothing", "a value; it is required")
         for rule in rules:
-            _keep(rule, checked)
+            _keep(rule, checked, f"{field}." if field else "")
         for name, partner, default in defaults:
             if name not in checked and (partner is None or partner in checked):
                 checked[name] = default
@@ -227,23 +227,29 @@ def _object(kind: types.Object) -> Check:
     return check
 
 
-def _keep(rule: types.Rule, args: dict[str, Any]) -> None:
+def _keep(rule: types.Rule, args: dict[str, Any], within: str) -> None:
     match rule:
         case types.OnlyWith(field, other):
             if field in args and other not in args:
-                raise InvalidArgument(field, args[field], f"a value only together with {other}")
+                raise InvalidArgument(f"{within}{field}", args[field], f"a value only together with {other}")
         case types.Differs(field, other):
             if field in args and args[field] == args[other]:
-                raise InvalidArgument(field, f"the value of {other}", f"another value than that of {other}")
+                raise InvalidArgument(
+                    f"{within}{field}", f"the value of {other}", f"another value than that of {other}"
+                )
         case types.Needs(field, value, other):
             if args.get(field) == value and other not in args:
-                raise InvalidArgument(other, "nothing", f"a value; it is required where {field} is {value!r}")
+                raise InvalidArgument(
+                    f"{within}{other}", "nothing", f"a value; it is required where {field} is {value!r}"
+                )
         case types.Either(field, other):
             if field not in args and other not in args:
-                raise InvalidArgument(field, "nothing", f"a value here or in {other}")
+                raise InvalidArgument(f"{within}{field}", "nothing", f"a value here or in {other}")
             if field in args and other in args:
-                raise InvalidArgument(other, "a value", f"no value where {field} is given")
+                raise InvalidArgument(f"{within}{other}", "a value", f"no value where {field} is given")
         case types.Covers(field, length):
             if args.get(field) and args[field][-1]["end"] != args[length]:
                 end = args[field][-1]["end"]
-                raise InvalidArgument(field, f"an end at {end}", f"ranges that end at {args[length]} ({length})")
+                raise InvalidArgument(
+                    f"{within}{field}", f"an end at {end}", f"ranges that end at {args[length]} ({length})"
+                )

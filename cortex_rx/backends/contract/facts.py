@@ -14,6 +14,7 @@ from cortex_rx.backends.contract.types import (
     Function,
     JsonObject,
     ListOf,
+    Needs,
     Nullable,
     Number,
     Object,
@@ -43,6 +44,11 @@ _SOURCE = Object(
     meaning="What a fact was read from: the code points of the memory from `start` to `end` (excluded).",
 )
 _TRIPLE = fields(subject=Optional(ID), predicate=Optional(ID), object=Optional(ID), qualifier=Optional(ID))
+_DECISION = Object(
+    fields(action=OneOf(("ADD", "UPDATE", "SUPERSEDE", "NONE")), factId=Optional(ID)),
+    rules=tuple(Needs("action", action, "factId") for action in ("UPDATE", "SUPERSEDE", "NONE")),
+    name="FactDecision",
+)
 FACT_INPUT = (
     *fields(fact=ID, factType=_TYPE, confidence=_PERCENT),
     *_TRIPLE,
@@ -55,7 +61,7 @@ FACT_INPUT = (
         cardinality=Optional(OneOf(("one", "many"))),
         embedding=Optional(Embedding()),
         embeddingModel=Optional(ID),
-        decision=Optional(Object(fields(action=OneOf(("ADD", "UPDATE", "SUPERSEDE", "NONE")), factId=Optional(ID)))),
+        decision=Optional(_DECISION),
     ),
 )
 """The arguments that say what a statement says; those that have tags add them."""
@@ -150,17 +156,17 @@ TABLE = Table(
 texts is one fact with two sources. Of a predicate that has one object at a time, a newer statement ends the fact
 before: this one is *closed*, never deleted. What was said of the past or the future ends nothing.
 
-Without other arguments, functions give the facts that hold. `includeSuperseded` adds those that others have superseded,
-and those that a negation has ended. `asOf` gives the facts that were true at that time, whatever has superseded them
+Without other arguments, functions give the facts that nothing has closed. `includeSuperseded` adds those that have a
+`supersededBy`. `asOf` gives the facts that were true at that time, whatever has superseded them
 since; `validAt` only narrows. `knownAt` gives the facts as the space knew them at that time: with the statements that
 it knew then. What was retracted is only there with a `knownAt` before that, in `facts:get` and in
-`facts:getHistory`.
+`facts:getHistory`; what was corrected also with `includeSuperseded`.
 
-Filters act before the page; all must fit. `subject`, `predicate` and `object` are compared as they were given.
-`tags`: any of them, or all with `tagMatch` "all". `metadata`: a fact has these values under these keys.
-`conversationId` and `memoryId`: one of the sources is there. "after" is at this time or later, "before" is earlier. An
-unsorted list is in the order in which the facts were made; with `sortBy` and without `sortOrder` the highest comes
-first. Equal facts stay in that order.""",
+Filters act before the page; all must fit. `subject` and `object` are compared as they were given; a `predicate` also
+fits in another spelling ("livesIn", "lives in"), or by another name of it. `tags`: any of them, or all with `tagMatch`
+"all". `metadata`: a fact has these values under these keys. `conversationId` and `memoryId`: one of the sources is
+there. "after" is at this time or later, "before" is earlier. An unsorted list is in the order in which the facts were
+made; with `sortBy` and without `sortOrder` the highest comes first. Equal facts stay in that order.""",
     (
         Function(
             "facts:store",
@@ -188,7 +194,7 @@ conversation, messages and memory that `sourceRef` names need not be there.
 
 A `factId` of the client's makes the call safe to repeat. The same id with the same text, triple and owner is the same
 statement, and nothing is stored. Otherwise it is an `IdempotencyConflict`.""",
-            errors=("IdempotencyConflict", "EmbeddingMismatch", "FactNotFound"),
+            errors=("IdempotencyConflict",),
             repeated="""With a `factId` it gives the fact. Without one it is one more statement of the same fact, and
 only another message raises its confidence.""",
         ),
@@ -212,10 +218,10 @@ only another message raises its confidence.""",
             ),
             FACT,
             """Corrects a fact. It is closed as wrong, and a copy with these changes takes its place: under a new id,
-with the next `version`, the same sources and the same owner. `metadata` replaces the former. A fact that was retracted
-or corrected before is an `InvalidArgument` that names the one to correct, if there is one.""",
-            errors=("FactNotFound",),
-            repeated="""It is an `InvalidArgument`, since the fact has been corrected: it names the correction.""",
+with the next `version`, the same sources and the same owner. `metadata` replaces the former. A fact that was
+retracted or corrected before cannot be corrected.""",
+            errors=("FactNotFound", "FactRetracted"),
+            repeated="""It is `FactRetracted`, which names the correction.""",
         ),
         Function(
             "facts:deleteFact",
@@ -300,8 +306,9 @@ header, every field quoted, and an apostrophe before a text that a spreadsheet w
                 meaning="`mergedCount` facts became one with the kept fact.",
             ),
             """Makes facts one. The kept fact gets the sources of the others, which are closed as wrong, and the rounded
-mean of all confidences. Ids that are not of a fact which holds in this memory space are passed over, and not counted.
-`keepFactId` is one of `factIds`, else it is an `InvalidArgument`; it must hold, else it is a `FactNotFound`.""",
+mean of all confidences. Ids that are not of an open fact of this memory space and of the same user are passed over, and
+not counted.
+The kept fact must be open, else it is a `FactNotFound`.""",
             errors=("FactNotFound",),
             repeated="It gives 0 merged facts, and changes nothing.",
         ),

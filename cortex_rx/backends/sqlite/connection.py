@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from cortex_rx.backends.sqlite.functions.search import SQL_FUNCTIONS
+from cortex_rx.backends.sqlite.functions.sql_functions import add_functions
 from cortex_rx.backends.sqlite.index_move import drop_old_if_empty
 from cortex_rx.backends.sqlite.language import ENGLISH, LANGUAGES, Language, language_of
 from cortex_rx.backends.sqlite.layout import LAYOUT
@@ -145,8 +145,7 @@ def _connect(settings: Settings, options: str) -> sqlite3.Connection:
     try:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = ON")
-        for name, function in SQL_FUNCTIONS.items():
-            db.create_function(name, 2, function, deterministic=True)
+        add_functions(db)
     except BaseException:
         release(db)
         raise

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EMPTIED",
+    "FACTS",
     "NEW",
     "OLD",
     "OLD_STATE",
@@ -75,6 +76,9 @@ class Index:
 
 NEW = Index("terms", "terms_places", "documents", has_stems=True)
 OLD = Index("words", "words_places", "docs", has_stems=False)
+FACTS = Index("fact_terms", "fact_places", "fact_documents", has_stems=True)
+"""That of facts, whose texts are the rows of facts. `spaces` counts it in facts and fact_size."""
+_ALL = (NEW, OLD, FACTS)
 
 
 def state_in(db: sqlite3.Connection) -> str | None:
@@ -97,11 +101,11 @@ _PLACES = 2**20
 # A document is there once for each time.
 _DOCS = {
     each: f"SELECT group_concat(doc) FROM {each.places} WHERE term = ?"  # noqa: S608
-    for each in (NEW, OLD)
+    for each in _ALL
 }
 _OFFSETS = {
     each: f"SELECT group_concat(doc * {_PLACES} + offset - ?) FROM {each.places} WHERE term = ?"  # noqa: S608
-    for each in (NEW, OLD)
+    for each in _ALL
 }
 
 
@@ -119,7 +123,7 @@ def times_of_surface(tx: Transaction, index: Index, space: int, word: str) -> di
 _PLACES_OF_DOCS = {
     each: f"""SELECT group_concat(docs.id), group_concat((text << 32) + coalesce(part + 1, 0)), group_concat(size)
         FROM json_each(?) CROSS JOIN {each.docs} AS docs ON docs.id = json_each.value"""  # noqa: S608
-    for each in (NEW, OLD)
+    for each in _ALL
 }
 
 
@@ -132,7 +136,7 @@ class DocumentCache:
 
     def __init__(self, most: int = 100_000) -> None:
         self.most: int = most
-        self._known: dict[Index, dict[int, tuple[int, int]]] = {NEW: {}, OLD: {}}
+        self._known: dict[Index, dict[int, tuple[int, int]]] = {each: {} for each in _ALL}
 
     def look_up(self, tx: Transaction, index: Index, docs: list[int]) -> list[tuple[int, int]]:
         """The key and the number of words of each of these documents."""
@@ -148,10 +152,10 @@ class DocumentCache:
 
     def clear(self) -> None:
         """Let all of them go."""
-        self._known = {NEW: {}, OLD: {}}
+        self._known = {each: {} for each in _ALL}
 
 
-_PAIR = {each: f"SELECT group_concat(rowid) FROM {each.words} WHERE {each.words} MATCH ?" for each in (NEW, OLD)}  # noqa: S608
+_PAIR = {each: f"SELECT group_concat(rowid) FROM {each.words} WHERE {each.words} MATCH ?" for each in _ALL}  # noqa: S608
 
 
 def having_pair(tx: Transaction, index: Index, space: int, words: str) -> list[int]:

@@ -314,6 +314,7 @@ END""",
     "CREATE INDEX facts_by_slot ON facts (space, slot)",
     "CREATE INDEX facts_by_subject ON facts (space, subject, predicate) WHERE subject IS NOT NULL",
     "CREATE INDEX facts_by_user ON facts (space, user_id) WHERE user_id IS NOT NULL",
+    "CREATE INDEX facts_by_successor ON facts (space, superseded_by) WHERE superseded_by IS NOT NULL",
     """CREATE TABLE fact_bands (
             space INTEGER NOT NULL REFERENCES spaces (id),
             band INTEGER NOT NULL,

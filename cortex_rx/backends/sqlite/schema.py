@@ -585,6 +585,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX facts_by_slot ON facts (space, slot)",
         "CREATE INDEX facts_by_subject ON facts (space, subject, predicate) WHERE subject IS NOT NULL",
         "CREATE INDEX facts_by_user ON facts (space, user_id) WHERE user_id IS NOT NULL",
+        "CREATE INDEX facts_by_successor ON facts (space, superseded_by) WHERE superseded_by IS NOT NULL",
         # What may be alike: hashes of a fact's subject and predicate, and those of its MinHash.
         """CREATE TABLE fact_bands (
             space INTEGER NOT NULL REFERENCES spaces (id),

@@ -14,7 +14,7 @@ from cortex_rx.backends.contract.samples import Sample
 from cortex_rx.backends.contract.tables import FUNCTIONS
 from cortex_rx.testing.virtual import VirtualLoop
 
-__all__ = ["Bench", "Mismatch"]
+__all__ = ["Bench", "Mismatch", "Row"]
 
 Row = dict[str, Any]
 _shorten = reprlib.Repr()
@@ -176,6 +176,7 @@ class Bench:
         for space in (self.space, self.other):
             where = {"memorySpaceId": space}
             seen += await self.rows(**where, includePartial=True)
+            seen += await self.ask("facts:list", **where, includeSuperseded=True)
             for row in await self.ask("conversations:list", **where):
                 seen.append(await self.ask("conversations:get", **where, conversationId=row["conversationId"]))
             for stream in ("st", "st2"):

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.testing.backends import _conversations, _exchanges, _forgetting, _leases, _memories, _partials
+from cortex_rx.testing.backends import (
+    _conversations,
+    _exchanges,
+    _facts,
+    _forgetting,
+    _leases,
+    _memories,
+    _partials,
+)
 from cortex_rx.testing.backends.promise import BackendPromise
 from cortex_rx.testing.operators._judge import BrokenPromise
 
@@ -19,6 +27,7 @@ BACKEND_PROMISES: tuple[BackendPromise, ...] = (
     *_exchanges.PROMISES,
     *_conversations.PROMISES,
     *_memories.PROMISES,
+    *_facts.PROMISES,
     *_forgetting.PROMISES,
     *_leases.PROMISES,
 )

@@ -18,7 +18,10 @@ from cortex_rx.testing.virtual import run_virtual
 __all__ = ["BackendPromise", "Collected"]
 
 LIMIT = 60.0  # seconds for one promise; most take some milliseconds
-_PROMISES = ("_partials.py", "_exchanges.py", "_conversations.py", "_memories.py", "_forgetting.py", "_leases.py")
+_PROMISES = (
+    *("_partials.py", "_exchanges.py", "_conversations.py", "_memories.py", "_facts.py", "_forgetting.py"),
+    "_leases.py",
+)
 _runs = itertools.count(1)
 
 

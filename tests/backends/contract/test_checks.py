@@ -45,7 +45,7 @@ def test_a_function_is_described_whole(path: str) -> None:
 
 def test_it_is_plain_data() -> None:
     plain = json.loads(json.dumps(as_json(TABLES)))
-    assert [table["name"] for table in plain] == ["memories", "conversations", "streams"]
+    assert [table["name"] for table in plain] == ["memories", "conversations", "facts", "streams"]
     assert plain[0]["functions"][0]["args"]["fields"][2] == {
         "is": "Field", "name": "includePartial", "type": {"is": "Flag"}, "required": False, "default": False,
     }  # fmt: skip

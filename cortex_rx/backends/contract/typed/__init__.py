@@ -6,7 +6,8 @@
 """
 
 from cortex_rx.backends.contract.typed.conversations import Conversations
+from cortex_rx.backends.contract.typed.facts import Facts
 from cortex_rx.backends.contract.typed.memories import Memories
 from cortex_rx.backends.contract.typed.streams import Streams
 
-__all__ = ["Conversations", "Memories", "Streams"]
+__all__ = ["Conversations", "Facts", "Memories", "Streams"]

@@ -11,13 +11,19 @@ __all__ = [
     "Appended",
     "BegunStream",
     "ChunkMetadata",
+    "Consolidation",
     "Conversation",
     "ConversationRef",
     "ConversationWithMessages",
     "CountedNeighbour",
     "DeletedMemory",
     "EmbeddedMemories",
+    "Fact",
+    "FactDecision",
+    "FactExport",
+    "FactSource",
     "Forgotten",
+    "FoundFact",
     "FoundMemory",
     "History",
     "ImmutableRef",
@@ -33,6 +39,7 @@ __all__ = [
     "PendingExchange",
     "Range",
     "Reembedding",
+    "RetractedFact",
     "RolledBackStream",
     "StopRequest",
     "StoredConversation",
@@ -308,6 +315,84 @@ class History(TypedDict):
     total: int
     hasMore: bool
     conversationId: str
+
+
+class FactDecision(TypedDict):
+    action: Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]
+    factId: NotRequired[str]
+
+
+class FactSource(TypedDict):
+    """What a fact was read from: the code points of the memory from `start` to `end` (excluded)."""
+
+    conversationId: NotRequired[str]
+    messageIds: NotRequired[list[str]]
+    memoryId: NotRequired[str]
+    start: NotRequired[int]
+    end: NotRequired[int]
+
+
+class Fact(TypedDict):
+    """A fact. `validFrom` and `validUntil` (excluded) say when it was true, `knownFrom` and `knownUntil` when the
+    memory space has known it. `closed`: it does not hold any more, since it "changed" or since it was "wrong";
+    `supersededBy` is the fact that holds instead, if there is one. `sources` are all places where it was said,
+    `sourceRef` is the first. `confidence` counts each message once.
+    """
+
+    factId: str
+    memorySpaceId: str
+    fact: str
+    factType: Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"]
+    confidence: float
+    sourceType: Literal["conversation", "system", "tool", "manual", "a2a"]
+    userId: NotRequired[str]
+    participantId: NotRequired[str]
+    subject: NotRequired[str]
+    predicate: NotRequired[str]
+    object: NotRequired[str]
+    qualifier: NotRequired[str]
+    polarity: Literal["positive", "negative"]
+    tense: Literal["past", "present", "future"]
+    tags: list[str]
+    metadata: NotRequired[dict[str, Any]]
+    sourceRef: NotRequired[FactSource]
+    sources: list[FactSource]
+    validFrom: NotRequired[int]
+    validUntil: NotRequired[int]
+    knownFrom: int
+    knownUntil: NotRequired[int]
+    closed: NotRequired[Literal["changed", "wrong"]]
+    supersedes: NotRequired[str]
+    supersededBy: NotRequired[str]
+    version: int
+    createdAt: int
+    updatedAt: int
+
+
+class RetractedFact(TypedDict):
+    deleted: bool
+    factId: str
+
+
+class FoundFact(Fact):
+    """A fact and its score in a search."""
+
+    _score: float
+
+
+class FactExport(TypedDict):
+    format: Literal["json", "jsonld", "csv"]
+    data: str
+    count: int
+    exportedAt: int
+
+
+class Consolidation(TypedDict):
+    """`mergedCount` facts became one with the kept fact."""
+
+    consolidated: bool
+    keptFactId: str
+    mergedCount: int
 
 
 class BegunStream(TypedDict):

@@ -13,7 +13,7 @@ from cortex_rx.backends.sqlite.facts.statements import having
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.timeline import revision
 
-__all__ = ["erase", "publish", "retract", "revisions_of", "show", "withdraw"]
+__all__ = ["erase", "publish", "replaced_by", "retract", "revisions_of", "show", "withdraw"]
 
 
 def show(tx: Transaction, space: int, numbers: Sequence[int], said: int | None = None) -> None:
@@ -60,6 +60,13 @@ def retract(tx: Transaction, space: int, fact: int, replaced: str | None = None)
     tx.db.executemany(
         "UPDATE statements SET until = ?, replaced = ? WHERE seq = ?", [(known, replaced, row["seq"]) for row in rows]
     )
+    refold(tx, space, statements.slots_of(rows))
+
+
+def replaced_by(tx: Transaction, space: int, fact: int, other: str) -> None:
+    """Say of a fact that was retracted, by its row, which fact replaced it."""
+    rows = having(tx, "belief = ? AND until IS NOT NULL", (fact,))
+    tx.db.executemany("UPDATE statements SET replaced = ? WHERE seq = ?", [(other, row["seq"]) for row in rows])
     refold(tx, space, statements.slots_of(rows))
 
 

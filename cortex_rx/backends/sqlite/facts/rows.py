@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cortex_rx.backends.sqlite.facts.statements import having
 from cortex_rx.backends.sqlite.text_store import Transaction
 
 __all__ = ["fact_row", "load", "number_of_fact", "sources_of"]
@@ -81,12 +80,22 @@ def number_of_fact(tx: Transaction, space: int | None, fact: str) -> int | None:
     return None if row is None else int(row["seq"])
 
 
+# Of a fact that was retracted they are closed, of any other those that are not.
+_STATEMENTS = """
+SELECT statements.* FROM json_each(?) CROSS JOIN facts ON facts.seq = json_each.value
+    CROSS JOIN statements ON belief = facts.seq
+WHERE (until IS NULL) = (closed IS NOT 'wrong') ORDER BY statements.known, statements.seq
+"""
+
+
 def load(tx: Transaction, space: str, numbers: Iterable[int]) -> list[dict[str, Any]]:
     """The facts with these numbers, in this order, without those that are gone."""
-    found: list[dict[str, Any]] = []
-    for number in numbers:
-        fact = tx.db.execute("SELECT * FROM facts WHERE seq = ?", (number,)).fetchone()
-        if fact is not None:
-            rows = sorted(having(tx, "belief = ?", (number,)), key=lambda row: (row["known"], row["seq"]))
-            found.append(fact_row(space, fact, fact["updated"], rows))
-    return found
+    numbers = list(numbers)
+    wanted = (json.dumps(numbers),)
+    facts = tx.db.execute("SELECT facts.* FROM json_each(?) CROSS JOIN facts ON facts.seq = json_each.value", wanted)
+    by_number = {fact["seq"]: fact for fact in facts.fetchall()}
+    said: dict[int, list[sqlite3.Row]] = {}
+    for row in tx.db.execute(_STATEMENTS, wanted).fetchall():
+        said.setdefault(row["belief"], []).append(row)
+    found = (by_number[number] for number in numbers if number in by_number)
+    return [fact_row(space, fact, fact["updated"], said.get(fact["seq"], ())) for fact in found]

@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.normal import Keys, Signature, Strategy, apart, keys, signature
 
-__all__ = ["Origin", "Policy", "add", "advance", "delete", "having", "in_stream", "restated", "slots_of"]
+__all__ = ["Origin", "Policy", "add", "advance", "delete", "having", "in_stream", "restated", "said_by", "slots_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from cortex_rx.backends.sqlite import text_store, vectors
 from cortex_rx.backends.sqlite.functions import filters, memories
 from cortex_rx.backends.sqlite.index import Index, having_pair, searched, times, times_of_surface
+from cortex_rx.backends.sqlite.language import Language
 from cortex_rx.backends.sqlite.ranking import (
     ALONE,
     ALPHA,
@@ -42,10 +43,7 @@ from cortex_rx.backends.sqlite.vectors import WHOLE
 if TYPE_CHECKING:
     from cortex_rx.backends.sqlite.matrix import Arm
 
-__all__ = ["SQL_FUNCTIONS", "TextArm", "search"]
-
-SQL_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"any_tag": filters.any_tag, "every_tag": filters.every_tag}
-"""The SQL functions that the statements here call, by name."""
+__all__ = ["Sought", "TextArm", "search", "sought_for", "times_of"]
 
 Place: TypeAlias = tuple[int, int]
 """A memory's number and the part of it; `WHOLE`: it is not in chunks."""
@@ -113,7 +111,7 @@ class _Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sought:
+class Sought:
     """A word or phrase that the index is asked for: of which term it is (None: two words that follow each other), and
     how much it counts. `stems`: what is looked for in a text that is not indexed yet."""
 
@@ -124,19 +122,26 @@ class _Sought:
     is_surface: bool = False
 
 
-def _sought(index: Index, number: int, term: Term) -> list[_Sought]:
+def _of_term(index: Index, number: int, term: Term) -> list[Sought]:
     """What the index has of a term."""
     if not index.has_stems:
-        return [_Sought(number, term.words, term.stems, 1.0)]
-    stems = [_Sought(number, term.stems, term.stems, 1.0)]
+        return [Sought(number, term.words, term.stems, 1.0)]
+    stems = [Sought(number, term.stems, term.stems, 1.0)]
     return (
         stems
         if term.surface is None
-        else [*stems, _Sought(number, term.surface, term.surface, SURFACE, is_surface=True)]
+        else [*stems, Sought(number, term.surface, term.surface, SURFACE, is_surface=True)]
     )
 
 
-def _times(tx: Transaction, index: Index, space: int, sought: _Sought) -> dict[int, int]:
+def sought_for(index: Index, query: str, language: Language) -> list[Sought]:
+    """What the index is asked for by a query: its terms, and the pairs of words that follow each other."""
+    sought = [one for number, term in enumerate(query_terms(query, language)) for one in _of_term(index, number, term)]
+    pairs = query_pairs(query, language)
+    return sought + [Sought(None, stems if index.has_stems else words, stems, PAIR) for words, stems in pairs]
+
+
+def times_of(tx: Transaction, index: Index, space: int, sought: Sought) -> dict[int, int]:
     """How often a word or phrase is in the documents that have it; two words that follow each other count once."""
     if sought.term is None:
         return dict.fromkeys(having_pair(tx, index, space, sought.words), 1)
@@ -170,10 +175,8 @@ class TextArm:
     def _gather(self, space: int) -> None:
         """Find the documents that have the terms, and what each key gets for its own words."""
         here = self._tx.db.execute("SELECT docs, size FROM spaces WHERE id = ?", (space,)).fetchone()
-        sought = [one for number, term in enumerate(self._terms) for one in _sought(self._index, number, term)]
-        pairs = query_pairs(self._query, self._tx.language)
-        sought += [_Sought(None, stems if self._index.has_stems else words, stems, PAIR) for words, stems in pairs]
-        found_in = [_times(self._tx, self._index, space, one) for one in sought]
+        sought = sought_for(self._index, self._query, self._tx.language)
+        found_in = [times_of(self._tx, self._index, space, one) for one in sought]
         keys: dict[int, Key] = {}
         sizes: dict[int, int] = {}
         docs = here["docs"] + self._add_unindexed(sought, found_in, keys, sizes)
@@ -205,7 +208,7 @@ class TextArm:
         self._keep_conversation()
 
     def _add_unindexed(
-        self, sought: list[_Sought], times: list[dict[int, int]], keys: dict[int, Key], sizes: dict[int, int]
+        self, sought: list[Sought], times: list[dict[int, int]], keys: dict[int, Key], sizes: dict[int, int]
     ) -> int:
         """Add the ends of the open answers, which are not indexed yet, if they are asked for: as documents with numbers
         below 0. Returns how many have a term."""

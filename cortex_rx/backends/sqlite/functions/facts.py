@@ -1,0 +1,241 @@
+"""`facts:*`: storing, correcting, retracting and reading single facts. `fact_lists` and `fact_search` find them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from cortex_rx.backends.sqlite import text_store
+from cortex_rx.backends.sqlite.facts import changes
+from cortex_rx.backends.sqlite.facts.rows import load, number_of_fact
+from cortex_rx.backends.sqlite.facts.statements import Origin, Policy, add, having, restated, said_by
+from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.beliefs.normal import STRATEGIES, keys
+from cortex_rx.errors import FactNotFound, FactRetracted, IdempotencyConflict
+
+__all__ = ["consolidate", "delete", "get", "history", "store", "update"]
+
+_SAID = (
+    *("fact", "factType", "confidence", "subject", "predicate", "object", "qualifier", "polarity", "tense", "tags"),
+    *("validFrom", "validUntil", "metadata", "cardinality", "embedding", "embeddingModel", "decision", "factId"),
+)
+
+
+def store(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`facts:store`: one statement that belongs to no stream."""
+    space = text_store.number_for(tx, args["memorySpaceId"])
+    number = _stored_before(tx, space, args)
+    if number is None:
+        source: dict[str, Any] = args.get("sourceRef", {})
+        origin = Origin(
+            source_type=args["sourceType"],
+            user_id=args.get("userId"),
+            participant_id=args.get("participantId"),
+            conversation=source.get("conversationId"),
+            messages=tuple(source.get("messageIds", ())),
+            memory=source.get("memoryId"),
+            start=source.get("start"),
+            stop=source.get("end"),
+            said=tx.now,
+        )
+        said = {name: args[name] for name in _SAID if name in args}
+        (number,) = add(tx, space, [said], origin, Policy(args["deduplication"], args["revise"]))
+        changes.show(tx, space, [number])
+    return _loaded(tx, args, _supported(tx, number))
+
+
+def _stored_before(tx: Transaction, space: int, args: dict[str, Any]) -> int | None:
+    """The number of the statement that this call has stored before; None if the id is free. Raises
+    `IdempotencyConflict` otherwise."""
+    if "factId" not in args:
+        return None
+    row = tx.db.execute("SELECT * FROM statements WHERE space = ? AND own = ?", (space, args["factId"])).fetchone()
+    if row is None:
+        return None
+    same = row["belief"] is not None and all(
+        row[column] == args.get(name)
+        for name, column in (
+            *(("fact", "body"), ("subject", "subject"), ("predicate", "predicate"), ("object", "object")),
+            *(("qualifier", "qualifier"), ("userId", "user_id"), ("participantId", "participant_id")),
+        )
+    )
+    if not same:
+        raise IdempotencyConflict("another text, triple or owner is stored under this fact id")
+    return int(row["seq"])
+
+
+def _supported(tx: Transaction, statement: int) -> sqlite3.Row:
+    """The row of the fact that a statement supports."""
+    row: sqlite3.Row = tx.db.execute(
+        "SELECT facts.* FROM statements CROSS JOIN facts ON facts.seq = belief WHERE statements.seq = ?", (statement,)
+    ).fetchone()
+    return row
+
+
+def _loaded(tx: Transaction, args: dict[str, Any], row: sqlite3.Row) -> dict[str, Any]:
+    return load(tx, args["memorySpaceId"], [row["seq"]])[0]
+
+
+def _find(tx: Transaction, space: int | None, fact: str) -> sqlite3.Row | None:
+    """The row of a fact by its id; None if the memory space has none."""
+    number = number_of_fact(tx, space, fact)
+    row: sqlite3.Row | None = tx.db.execute("SELECT * FROM facts WHERE seq = ?", (number,)).fetchone()
+    return row
+
+
+def _there(tx: Transaction, args: dict[str, Any]) -> tuple[int, sqlite3.Row]:
+    """The number of the memory space and the row of the fact that a call is about. Raises `FactNotFound`."""
+    space = text_store.number_of(tx, args["memorySpaceId"])
+    row = _find(tx, space, args["factId"])
+    if space is None or row is None:
+        raise FactNotFound("no fact with this id in the memory space")
+    return space, row
+
+
+def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
+    """`facts:get`."""
+    row = _find(tx, text_store.number_of(tx, args["memorySpaceId"]), args["factId"])
+    return None if row is None else _loaded(tx, args, row)
+
+
+def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`facts:deleteFact`: retracts the fact."""
+    space, row = _there(tx, args)
+    if row["closed"] != "wrong":
+        changes.retract(tx, space, row["seq"])
+    return {"deleted": True, "factId": row["id"]}
+
+
+# --- correcting -------------------------------------------------------------------------------------------------------
+
+_CHANGES = (
+    *("fact", "confidence", "subject", "predicate", "object", "qualifier", "polarity", "tense", "tags"),
+    *("validFrom", "validUntil", "metadata"),
+)
+
+
+def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`facts:update`: retracts the fact and says it again, corrected, once for each of its sources."""
+    space, row = _there(tx, args)
+    if row["closed"] == "wrong":
+        raise FactRetracted(row["superseded_by"])
+    changed = {name: args[name] for name in _CHANGES if name in args}
+    said = _open_statements(tx, row)
+    before = _words(said)
+    base, _ = restated(before)
+    fact, policy = _corrected(before, base, changed, row)
+    confidence = changed.get("confidence", row["confidence"])
+    origins = [replace(restated(one)[1], version=row["version"] + 1, replaces=row["id"]) for one in said]
+    given = [{**fact, **_times(restated(one)[0], changed)} for one in said]
+    numbers = [add(tx, space, [one], origin, policy)[0] for one, origin in zip(given, origins, strict=True)]
+    _set_confidence(tx, numbers[-1], confidence)
+    changes.retract(tx, space, row["seq"])
+    changes.show(tx, space, numbers)
+    made = _supported(tx, numbers[-1])
+    changes.replaced_by(tx, space, row["seq"], made["id"])
+    return _loaded(tx, args, _supported(tx, numbers[-1]))
+
+
+def _open_statements(tx: Transaction, fact: sqlite3.Row) -> list[sqlite3.Row]:
+    """The statements of a fact that are not closed, in the order in which they became known."""
+    said = having(tx, "belief = ? AND until IS NULL", (fact["seq"],))
+    return sorted(said, key=lambda one: (one["known"], one["seq"]))
+
+
+def _words(said: Sequence[sqlite3.Row]) -> sqlite3.Row:
+    """The statement whose words a fact has."""
+    return next((one for one in reversed(said) if one["rewrites"]), said[0])
+
+
+def _times(given: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    """When a statement is true: as it was said, unless that is what changes."""
+    return {
+        name: value for name in ("validFrom", "validUntil") if (value := {**given, **changed}.get(name)) is not None
+    }
+
+
+def _corrected(
+    before: sqlite3.Row, base: dict[str, Any], changed: dict[str, Any], row: sqlite3.Row
+) -> tuple[dict[str, Any], Policy]:
+    """A statement with changes, and how it becomes a fact: as before."""
+    fact = {name: value for name, value in base.items() if name not in ("validFrom", "validUntil")}
+    fact["tags"] = json.loads(row["tags"])
+    if "fact" in changed:
+        # What was read from the text is read from the new one; what was given stays.
+        read = said_by({name: value for name, value in fact.items() if name not in ("polarity", "tense")})
+        for name in ("polarity", "tense"):
+            if getattr(read, name) == fact[name]:
+                del fact[name]
+    fact |= changed
+    if said_by(fact) == said_by(base):
+        return {**fact, "decision": {"action": "NONE", "factId": row["id"]}}, Policy()
+    for cardinality, strategy, revise in product(("one", "many"), STRATEGIES, (True, False)):
+        said = said_by({**base, "cardinality": cardinality})
+        found = keys(said, strategy, own=before["own"], owner=before["user_id"], revise=revise)
+        if (found.slot, found.value, found.merge) == (before["slot"], before["value"], before["merge"]):
+            # All its statements are one fact again, whatever the strategy says of the next ones.
+            return {**fact, "cardinality": cardinality}, Policy("structural", revise)
+    return fact, Policy()
+
+
+def _set_confidence(tx: Transaction, statement: int, confidence: float) -> None:
+    """Make the last statement of a fact say how sure the fact is, whatever was said before."""
+    tx.db.execute("UPDATE statements SET rewrites = 1, confidence = ? WHERE seq = ?", (confidence, statement))
+
+
+def consolidate(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`facts:consolidate`: the kept fact is said again, once for each source of the others, which are retracted."""
+    keep: str = args["keepFactId"]
+    space, kept = _there(tx, {**args, "factId": keep})
+    if kept["closed"] is not None:
+        raise FactNotFound("the fact to keep is closed")
+    found = (_find(tx, space, fact) for fact in dict.fromkeys(args["factIds"]) if fact != keep)
+    others = [row for row in found if row and row["closed"] is None and row["user_id"] == kept["user_id"]]
+    if others:
+        _merge(tx, space, kept, others)
+    return {"consolidated": True, "keptFactId": keep, "mergedCount": len(others)}
+
+
+def _merge(tx: Transaction, space: int, kept: sqlite3.Row, others: Sequence[sqlite3.Row]) -> None:
+    fact, _ = restated(_words(_open_statements(tx, kept)))
+    fact["decision"] = {"action": "NONE", "factId": kept["id"]}
+    numbers: list[int] = []
+    for other in others:
+        for one in _open_statements(tx, other):
+            given, origin = restated(one)
+            if kept["valid_from"] is not None:  # or it could be a source of what was believed before
+                fact["validFrom"] = max(kept["valid_from"], given.get("validFrom", 0))
+            numbers += add(tx, space, [fact], replace(origin, version=kept["version"]), Policy())
+    _set_confidence(tx, numbers[-1], round(sum(row["confidence"] for row in (kept, *others)) / (1 + len(others))))
+    for other in others:
+        changes.retract(tx, space, other["seq"], kept["id"])
+    changes.show(tx, space, numbers)
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+def history(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
+    """`facts:getHistory`: the facts to which a fact is linked, each once."""
+    space = text_store.number_of(tx, args["memorySpaceId"])
+    found: dict[str, sqlite3.Row] = {}
+    todo = [args["factId"]]
+    while todo:
+        row = _find(tx, space, fact) if (fact := todo.pop()) not in found else None
+        if row is not None:
+            found[fact] = row
+            before = tx.db.execute(
+                "SELECT id FROM facts WHERE space = ? AND superseded_by = ? AND superseded_by IS NOT NULL",
+                (space, fact),
+            )
+            todo += [other for other in (row["supersedes"], row["superseded_by"]) if other is not None]
+            todo += [other["id"] for other in before.fetchall()]
+    return load(tx, args["memorySpaceId"], [row["seq"] for row in sorted(found.values(), key=_age)])
+
+
+def _age(row: sqlite3.Row) -> tuple[int, int]:
+    return (row["created"] if row["valid_from"] is None else row["valid_from"], row["seq"])
