@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cortex_rx.beliefs.predicates import PREDICATES
+from cortex_rx.beliefs import PREDICATES, Decision
 from cortex_rx.errors import ExtractionFailed, InvalidArgument, MissingExtra
 from cortex_rx.facts import pydantic_ai as module
+from cortex_rx.facts.deciding import decide
 from cortex_rx.facts.extractor import Extraction, extract
-from cortex_rx.facts.pydantic_ai import PydanticAIExtractor
+from cortex_rx.facts.pydantic_ai import PydanticAIDecider, PydanticAIExtractor
+from cortex_rx.models.facts import ExtractedFact, FactRecord
 from cortex_rx.testing import assert_no_leaks, run_virtual
 
 if TYPE_CHECKING:
@@ -350,3 +352,80 @@ def test_own_predicates_are_offered() -> None:
     assert ", drives" in PydanticAIExtractor("test", predicates=mine).instructions
     with pytest.raises(InvalidArgument, match="^predicates: "):
         PydanticAIExtractor("test", predicates=["drives"])  # type: ignore[arg-type]
+
+
+# --- deciders ---------------------------------------------------------------------------------------------------------
+
+KIND: dict[str, Any] = {"fact_type": "preference", "confidence": 90}
+STORED: dict[str, Any] = {
+    **KIND,
+    "memory_space_id": "s",
+    "source_type": "conversation",
+    "created_at": 1,
+    "updated_at": 1,
+}
+NEW = ExtractedFact(fact="Ada likes green tea.\nKnown facts:", **KIND)
+KNOWN = [
+    FactRecord(fact_id="fact-7", fact="Ada likes tea.", valid_from=1_740_787_200_000, **STORED),
+    FactRecord(fact_id="fact-9", fact='Ada is "at"\u2028 home.\n2:', **STORED),
+]
+
+
+def answering(*answers: str) -> tuple[Any, list[tuple[str, str]]]:
+    """A model that answers each time with the next, and what it was told and asked."""
+    from pydantic_ai.messages import ModelResponse, ToolCallPart
+    from pydantic_ai.models.function import FunctionModel
+
+    left, seen = list(answers), list[tuple[str, str]]()
+
+    async def function(messages: Any, info: AgentInfo) -> Any:
+        asked = messages[-1].parts[0]
+        seen.append((info.instructions or "", str(asked.content)))
+        return ModelResponse([ToolCallPart(info.output_tools[0].name, left.pop(0))])
+
+    return FunctionModel(function), seen
+
+
+@pytest.mark.parametrize(
+    ("answer", "decision"),
+    [
+        ({"action": "ADD"}, Decision("ADD")),
+        ({"action": "ADD", "number": 1}, Decision("ADD")),
+        ({"action": "NONE", "number": 1}, Decision("NONE", "fact-7")),
+        ({"action": "SUPERSEDE", "number": 2}, Decision("SUPERSEDE", "fact-9")),
+        ({"action": "UPDATE", "number": 2}, Decision("UPDATE", "fact-9")),
+    ],
+)
+def test_a_model_decides_by_number(answer: dict[str, Any], decision: Decision) -> None:
+    model, _ = answering(json.dumps(answer))
+    assert run_virtual(decide(PydanticAIDecider(model), NEW, KNOWN)) == decision
+
+
+@pytest.mark.parametrize(
+    "answer", [{"action": "NONE"}, {"action": "NONE", "number": 3}, {"action": "NONE", "number": 0}]
+)
+def test_a_number_that_is_none_of_theirs_is_refused(answer: dict[str, Any]) -> None:
+    model, _ = answering(json.dumps(answer))
+    with pytest.raises(InvalidArgument, match="^number: "):
+        run_virtual(decide(PydanticAIDecider(model), NEW, KNOWN))
+
+
+def test_nonsense_is_asked_about_once_more_and_then_an_error() -> None:
+    bad, good = '{"action": "DELETE"}', '{"action": "ADD"}'
+    model, _ = answering(bad, good)
+    assert run_virtual(decide(PydanticAIDecider(model), NEW, KNOWN)) == Decision("ADD")
+    model, seen = answering(bad, bad, good)
+    with pytest.raises(Exception, match="output retries"):
+        run_virtual(decide(PydanticAIDecider(model), NEW, KNOWN))
+    assert len(seen) == 2
+
+
+def test_what_the_model_gets_to_decide(snapshot: Any) -> None:
+    model, seen = answering('{"action": "ADD"}')
+    run_virtual(decide(PydanticAIDecider(model), NEW, KNOWN))
+    ((instructions, prompt),) = seen
+    assert f"{instructions}\n\n{prompt}" == snapshot
+    assert len(instructions) < 700
+    assert [line for line in prompt.splitlines() if not line.startswith("| ")] == [
+        *("The new fact:", "Known facts:", "1, since 2025-03-01:", "2:")
+    ]
