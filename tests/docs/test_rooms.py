@@ -16,6 +16,7 @@ ELSEWHERE = ("benchmarks", "docs", "examples", "proofs")
 OF_A_ROOM = {
     "engine/test_garbage.py",
     "facts/test_labels.py",
+    "facts/test_pairs.py",
     "jupyter/test_kernel.py",
     "operators/test_capacity.py",
     "operators/test_import.py",

@@ -8,6 +8,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from cortex_rx.beliefs import PREDICATES
+
 DATA = Path(__file__).parent / "data"
 STATED = {"preferences", "identity", "relations", "places", "dates"}
 ALIKE = 0.7
@@ -61,6 +63,12 @@ def test_what_a_label_says_stands_in_its_sentence() -> None:
             assert fact.get("qualifier", "").casefold() in text, one
             # "My cousin and her wife": the role stands in the sentence, the possessive is made.
             assert fact["subject"] == "user" or fact["subject"].split("'s ")[-1].casefold() in text, one
+
+
+def test_the_sentences_have_known_predicates_in_their_first_direction() -> None:
+    used = {fact["predicate"] for one in SENTENCES for fact in one["facts"]}
+    assert used <= set(PREDICATES)
+    assert used & {"child_of", "managed_by", "created_by", "has_part"} == set()
 
 
 def test_the_pairs_are_of_each_kind_and_differ() -> None:
