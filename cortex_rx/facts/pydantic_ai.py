@@ -81,6 +81,7 @@ SCHEMA: dict[str, Any] = {
 }
 """The JSON schema of what the model is asked for."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FINISHED_BY: dict[str | None, str] = {"length": "length", "content_filter": "refused", "error": "provider"}
 
 
@@ -236,7 +237,8 @@ def _prompt(user_message: str, text: str) -> str:
 
 
 def _with_times(item: Any) -> Any:
-    """A fact of the model as one of ours: without what it left empty, and with times for days."""
+    """A fact of the model as one of ours: without what it left empty, and with times for days. What was true before
+    1970 is true since then."""
     if not isinstance(item, dict):
         return item
     given = cast("dict[str, Any]", item)
@@ -246,7 +248,7 @@ def _with_times(item: Any) -> Any:
             at = datetime.fromisoformat(fact[name])
         except (TypeError, ValueError):
             continue  # it is refused by its name
-        fact[name] = at if at.tzinfo else at.replace(tzinfo=UTC)
+        fact[name] = max(at if at.tzinfo else at.replace(tzinfo=UTC), _EPOCH)
     return fact
 
 
@@ -294,11 +296,11 @@ class _Output:
                 self._part(event.index, None).begin(event.part.content)
             elif event.part.part_kind == "tool-call":
                 self._part(event.index, event.part.tool_name).begin(event.part.args)
-        elif event.event_kind == "part_delta":
+        elif event.event_kind == "part_delta" and (part := self._parts.get(event.index)) is not None:
             if event.delta.part_delta_kind == "text":
-                self._parts[event.index].feed(event.delta.content_delta)
+                part.feed(event.delta.content_delta)
             elif event.delta.part_delta_kind == "tool_call":
-                self._parts[event.index].feed(event.delta.args_delta)
+                part.feed(event.delta.args_delta)
         elif event.event_kind == "final_result":
             self._final.add(event.tool_name)
         for part in self._parts.values():

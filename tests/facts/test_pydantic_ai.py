@@ -229,6 +229,22 @@ def test_what_a_model_leaves_empty_is_left_out_and_days_are_times() -> None:
     assert (found.valid_from, found.valid_until) == (1_704_067_200_000, 1_735_686_000_000)
 
 
+def test_what_is_true_since_before_there_were_times_is_true_since_then() -> None:
+    fact = {"fact": "Ada was born in 1815.", "fact_type": "identity", "confidence": 90, "valid_from": "1815-12-10"}
+    found = got(playing(json.dumps({"facts": [fact]})))
+    assert (found.facts[0].valid_from, found.error) == (0, None)
+
+
+def test_calls_of_tools_that_the_provider_runs_are_passed_over() -> None:
+    from pydantic_ai.messages import NativeToolCallPart, PartDeltaEvent, PartStartEvent, ToolCallPartDelta
+
+    output = module._Output()
+    begun = PartStartEvent(index=0, part=NativeToolCallPart("web_search", "{", tool_call_id="c"))
+    more = PartDeltaEvent(index=0, delta=ToolCallPartDelta(args_delta=OUTPUT[1:], tool_call_id="c"))
+    assert [*output.take(begun), *output.take(more)] == []
+    assert output.is_final
+
+
 async def test_several_calls_of_the_tool_are_all_read() -> None:
     async def stream(messages: Any, info: AgentInfo) -> AsyncIterator[Any]:
         name, half = info.output_tools[0].name, [json.dumps({"facts": FACTS[:10]}), json.dumps({"facts": FACTS[10:]})]
