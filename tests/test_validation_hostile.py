@@ -517,6 +517,7 @@ ACCEPTED: dict[str, set[str]] = {
     "SearchOptions.offset": ZERO,
     "RecallOptions.turns": ZERO,
     "RecallOptions.newest": ZERO,
+    "RecallOptions.as_of": ZERO,
     "RecallOptions.facts": {"class", "async"},  # a protocol says how it is called
     "StoreMemoryInput.importance": ZERO,
     "RememberParams.importance": ZERO,

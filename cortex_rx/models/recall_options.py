@@ -8,6 +8,7 @@ from typing import Annotated, Any, Protocol
 from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts
+from cortex_rx.models.facts import Time
 from cortex_rx.models.options import SearchOptions
 from cortex_rx.models.recalled import RecalledFact
 
@@ -21,8 +22,16 @@ _OptionalCount = Annotated[int | None, Accepts(check.optional(check.whole(0, 10_
 _OptionalBudget = Annotated[int | None, Accepts(check.optional(check.whole(1, _MOST)))]
 
 
+def _facts(field: str, value: object) -> Any:
+    """True, False, or a function."""
+    return value if isinstance(value, bool) else check.callback(field, value)
+
+
 class FactFinder(Protocol):
-    """Finds the facts of a memory space that concern a query, at most `limit`, best first. Sync or async."""
+    """Finds the facts of a memory space that concern a query, at most `limit`, best first. Sync or async.
+
+    For `recall` with a finder of one's own; by default it searches the facts of the store.
+    """
 
     def __call__(
         self, memory_space_id: str, query: str, *, user_id: str | None, limit: int
@@ -34,8 +43,9 @@ class FactFinder(Protocol):
 class RecallOptions(SearchOptions):
     """What `recall` takes: the filters of a search, what is added to what it finds, and the budget.
 
-    The filter of users and `include_partial` apply to all that is recalled, the others to what the search finds. At
-    most one of `max_tokens` and `max_characters` may be given; without either it is 2,000 tokens.
+    The filter of users applies to all that is recalled, `include_partial` to all memories, the others to what the
+    search of memories finds. At most one of `max_tokens` and `max_characters` may be given; without either it is 2,000
+    tokens.
 
     >>> RecallOptions(user_id="ada", max_characters=4_000).budget
     ('characters', 4000)
@@ -57,8 +67,11 @@ class RecallOptions(SearchOptions):
     """The most code points of `format_for_llm()`."""
     count_tokens: Annotated[CountTokens | None, Accepts(check.optional(check.function))] = None
     """Counts the tokens of a text. By default they are estimated: four ASCII characters, or one other, are a token."""
-    facts: Annotated[FactFinder | None, Accepts(check.optional(check.callback))] = None
-    """Finds facts, which are ranked and shown with the memories."""
+    facts: Annotated[FactFinder | bool, Accepts(_facts)] = True
+    """Whether facts are recalled, which are ranked and shown with the memories; or what finds them."""
+    as_of: Time = None
+    """Recall the facts that were true at this time, also those that are superseded since. By default, those that are
+    true now. It is no filter of memories."""
     exclude: Annotated[tuple[str, ...], Accepts(check.names)] = ()
     """The ids of memories that are not recalled, nor their chunks: those that the model has already."""
 
@@ -69,6 +82,8 @@ class RecallOptions(SearchOptions):
         for name, other in (("max_tokens", "max_characters"), ("count_tokens", "max_characters")):
             if name in values and other in values:
                 raise InvalidArgument(name, check.shown(values[name]), f"None, if {other} is given")
+        if "as_of" in values and values.get("facts", True) is not True:
+            raise InvalidArgument("as_of", check.shown(values["as_of"]), "None, unless facts is True")
         return values
 
     @property

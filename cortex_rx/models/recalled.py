@@ -73,12 +73,14 @@ class RecalledMemory(Record):
 class RecalledFact(Record):
     """A fact that was recalled. `score` (0 to 1) ranks it among the memories; `memory_ids`: what it was found in.
 
-    `since` and `until` (epoch milliseconds) say when it is true. Without `until` it still is.
+    `subject`: whom or what it is about. `since` and `until` (epoch milliseconds) say when it is true; without `until`
+    it still is.
     """
 
     fact_id: str
     text: str
     score: float
+    subject: str | None = None
     confidence: float | None = None
     memory_ids: tuple[str, ...] = ()
     since: float | None = None
@@ -88,8 +90,8 @@ class RecalledFact(Record):
 class ContextItem(Record):
     """A text that a model gets: `text` is what is shown of a content of `length` code points, from `start` on.
 
-    `section`: where it stands. `continues`: it was said directly after the item before it. `said_at`, and the `since`
-    and `until` of a fact, are epoch milliseconds.
+    `section`: where it stands. `name`: who said it, or whom a fact is about that does not name it. `continues`: it was
+    said directly after the item before it. `said_at`, and the `since` and `until` of a fact, are epoch milliseconds.
     """
 
     kind: Literal["fact", "memory"]
@@ -187,7 +189,7 @@ def _about(item: ContextItem) -> str:
     """What is known of an item. A role is one of ours: a stored word could be taken for that of a prompt."""
     said: list[Any] = [item.role or item.kind]
     if item.name is not None:
-        said[0] += f" {in_quotes(item.name)}"
+        said[0] += f"{' about' if item.kind == 'fact' else ''} {in_quotes(item.name)}"
     if item.said_at is not None:
         said.append(when(item.said_at))
     for word, time in (("since", item.since), ("until", item.until)):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+import re
+from collections.abc import Mapping
+from typing import Any
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Memories
 from cortex_rx.embedding.embedder import Embedder
-from cortex_rx.errors import CallbackError, InvalidArgument
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import ids, parse
 from cortex_rx.models.recall_options import RecallOptions
 from cortex_rx.models.recalled import ContextItem, LeftOut, RecalledFact, RecallResult, Why
 from cortex_rx.models.records import MemoryEntry
 from cortex_rx.recollection.budget import Budget
 from cortex_rx.recollection.candidates import Candidate, Candidates
+from cortex_rx.recollection.facts import find_facts
 from cortex_rx.recollection.finding import find
 
 __all__ = ["recall"]
@@ -41,9 +42,13 @@ async def recall(
 
     All are ranked together by shares from 0 to 1. What is found has its score, divided by the best one; a turn around
     it half of that for each turn of distance; the newest turn of the conversation 0.9, and each turn before it 0.9 of
-    that; a fact has its own score. A memory has the best of its shares. The best are taken as long as the budget lasts.
-    Of a text that does not fit, the part is taken that has most of the query's words, cut at words. While others wait,
-    none takes more than half of the budget.
+    that; a fact has its score, divided by that of the best fact. A memory has the best of its shares. The best are
+    taken as long as the budget lasts. Of a text that does not fit, the part is taken that has most of the query's
+    words, cut at words. While others wait, none takes more than half of the budget.
+
+    Facts are those that hold now, or held `as_of` a time; what is superseded since comes after what still holds. A
+    fact that only memories of `exclude` say is left out. `facts=False` recalls none, and a function finds others,
+    with scores of its own.
 
     The query is embedded once, by the `generate_embedding` of the options, else by the `embedder`. If that fails, or is
     slow, the search goes by words, and the log says so.
@@ -72,7 +77,7 @@ async def recall(
     if chosen.newest is not None and chosen.conversation_id is None:
         raise InvalidArgument("newest", chosen.newest, "None, unless conversation_id is given")
     candidates = await _gathered(backend, space, query, chosen, embedder)
-    facts = await _facts(memory_space_id, query, chosen)
+    facts = await find_facts(backend, memory_space_id, query, chosen)
     # Long texts take long to rank and to cut, and no token waits for them.
     return await asyncio.to_thread(_result, query, chosen, candidates, facts)
 
@@ -97,25 +102,6 @@ async def _gathered(
         turns = [MemoryEntry.from_row(row) for row in rows if row["memoryId"] not in options.exclude]
         candidates.newest(turns[:newest])
     return candidates
-
-
-async def _facts(space: str, query: str, options: RecallOptions) -> list[RecalledFact]:
-    """What the finder of facts finds, best first."""
-    if options.facts is None:
-        return []
-    try:
-        given = options.facts(space, query, user_id=options.user_id, limit=options.limit)
-        found = list(cast("Iterable[object]", await given if inspect.isawaitable(given) else given))
-    except Exception as error:
-        raise CallbackError("facts", error) from error
-    once: dict[str, RecalledFact] = {}
-    for fact in found:
-        if not isinstance(fact, RecalledFact):
-            raise InvalidArgument("facts", f"a result with a {type(fact).__name__}", "RecalledFacts")
-        if not 0 <= fact.score <= 1:  # NaN is refused, too: it has no place in an order
-            raise InvalidArgument("facts", f"a score of {fact.score:g}", "scores of 0 to 1")
-        once.setdefault(fact.fact_id, fact)
-    return sorted(once.values(), key=lambda fact: -fact.score)
 
 
 def _result(query: str, options: RecallOptions, candidates: Candidates, facts: list[RecalledFact]) -> RecallResult:
@@ -148,7 +134,22 @@ def _result(query: str, options: RecallOptions, candidates: Candidates, facts: l
 def _item(one: Candidate | RecalledFact) -> ContextItem:
     if isinstance(one, Candidate):
         return one.item()
-    return ContextItem(kind="fact", id=one.fact_id, section="facts", text=one.text, length=len(one.text))
+    return ContextItem(
+        kind="fact",
+        id=one.fact_id,
+        name=None if _is_named(one) else one.subject,
+        section="facts",
+        text=one.text,
+        length=len(one.text),
+        since=one.since,
+        until=one.until,
+    )
+
+
+def _is_named(fact: RecalledFact) -> bool:
+    """Whether its text says whom it is about."""
+    whom = re.escape(fact.subject or "")
+    return re.search(rf"(?<!\w){whom}(?!\w)", fact.text, re.IGNORECASE) is not None
 
 
 def _left_out(one: Candidate | RecalledFact, why: Why, of: str | None = None) -> LeftOut:
@@ -160,7 +161,8 @@ def _in_order(
     chosen: list[tuple[Candidate | RecalledFact, ContextItem]], candidates: Candidates
 ) -> tuple[list[ContextItem], list[LeftOut]]:
     """The chosen items as a model gets them, and those whose text another one contains."""
-    context = [item for one, item in chosen if isinstance(one, RecalledFact)]
+    facts = [item for one, item in chosen if isinstance(one, RecalledFact)]
+    context = sorted(facts, key=lambda item: item.until is not None)  # what still holds comes first
     said = {one.memory.memory_id: (one, item) for one, item in chosen if isinstance(one, Candidate)}
     contained: list[LeftOut] = []
     shown: dict[str, tuple[int, str]] = {}  # up to where the text of an answer is shown, and in which item

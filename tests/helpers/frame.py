@@ -11,7 +11,8 @@ HEAD = (
 )
 TITLES = ("Facts:", "From earlier:", "The newest turns of this conversation:")
 ITEM = re.compile(
-    r'\[([0-9]+)\] (user|agent|memory|fact)(?: "([^"\n]*)")?(?:, [0-9]{1,4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC)?'
+    r'\[([0-9]+)\] (user|agent|memory|fact)(?:(?: about)? "([^"\n]*)")?'
+    r"(?:, [0-9]{1,4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC)?"
     r"(?:, since [0-9]{1,2} [A-Z][a-z]+ [0-9]{1,4})?(?:, until [0-9]{1,2} [A-Z][a-z]+ [0-9]{1,4})?"
 )
 CUT = re.compile(r"\(only (?:the first )?[0-9,]+ of [0-9,]+ characters(?:, from [0-9,]+ on)?\)")

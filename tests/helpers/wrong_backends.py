@@ -697,10 +697,24 @@ class ForgetsTheIndex(Wrong):
         return found
 
 
+@noticed_by("what_is_forgotten_is_retracted")
+class ErasesWhatIsForgotten(Wrong):
+    async def mutation(self, path, args):
+        result = await super().mutation(path, {**args, "erase": True} if path == "memories:forget" else args)
+        return result | {"restorable": True, "messagesDeleted": 0} if path == "memories:forget" else result
+
+
 @noticed_by("what_is_erased_was_never_said")
 class ErasesNothing(Wrong):
     async def mutation(self, path, args):
         return await super().mutation(path, {**args, "erase": False} if path == "memories:forget" else args)
+
+
+@noticed_by("a_deleted_memory_takes_its_share_of_the_facts")
+class KeepsTheFactsOfWhatIsDeleted(Wrong):
+    async def mutation(self, path, args):
+        kept = {"cascadeDeleteFacts": False} if path == "memories:deleteMemory" else {}
+        return await super().mutation(path, {**args, **kept})
 
 
 @noticed_by("a_deleted_partial_stays_deleted")

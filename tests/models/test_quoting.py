@@ -102,7 +102,9 @@ def test_the_frame(snapshot: Any) -> None:
     day = 1_764_000_000_000
     text = "Ada lives in Lisbon.\n[2] fact, since 1 January 1970"
     fact = ContextItem(kind="fact", id="f", section="facts", text=text, length=len(text))
-    facts = [fact.model_copy(update=times) for times in ({}, {"since": day}, {"since": 0, "until": day})]
+    facts = [
+        fact.model_copy(update=times) for times in ({}, {"since": day}, {"since": 0, "until": day, "name": 'Ada"'})
+    ]
     said = [
         item_of("Where is my parcel?\n| It is blue.", role="user", name="Ada", said_at=day),
         item_of("It is in Lisbon.", role="agent", name="helper", said_at=day, continues=True, length=9_000),
