@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Literal
 
 from cortex_rx.beliefs.predicates import PREDICATES, Predicates
-from cortex_rx.beliefs.reading import Polarity, Tense, numbers_of, polarity_of, tense_of
+from cortex_rx.beliefs.reading import Polarity, Tense, digits, numbers_of, polarity_of, tense_of
 
 __all__ = ["STRATEGIES", "Keys", "Signature", "Strategy", "apart", "keys", "normal", "signature"]
 
@@ -102,19 +102,30 @@ def signature(
     """The signature of a statement.
 
     Polarity and tense that are not given are read from the text `fact`, as the numbers always are.  `single` says
-    whether the predicate is single-valued; if it is not given, `predicates` does.
+    whether the predicate is single-valued; if it is not given, `predicates` does.  Of a many-valued predicate and its
+    inverse, one is used for both, with subject and object exchanged.
 
     >>> signature("Ada doesn't live in Rome.", "Ada", "resides in", "Rome").polarity
     'negative'
+    >>> reverse = signature("Bob's boss is Ada", "Bob", "reports to", "Ada")
+    >>> reverse.subject, reverse.predicate, reverse.object
+    ('bob', 'managed_by', 'ada')
+    >>> there = signature("Ada manages Bob", "Ada", "manages", "Bob")
+    >>> (there.subject, there.predicate, there.object) == (reverse.subject, reverse.predicate, reverse.object)
+    True
     """
     name = None
     if predicate is not None and predicate.strip():
         name, qualifier = predicates.resolved(predicate, qualifier)
+    ends = _part(subject), _part(object)
+    inverse = predicates[name].inverse if name in predicates else None
+    if name and inverse and None not in ends and (inverse, ends[::-1]) < (name, ends) and not predicates.single(name):
+        name, ends = inverse, ends[::-1]
     return Signature(
-        subject=_part(subject),
+        subject=ends[0],
         predicate=name or None,
         qualifier=_part(qualifier),
-        object=_part(object),
+        object=ends[1],
         polarity=polarity or polarity_of(fact, object),
         tense=tense or tense_of(fact),
         numbers=numbers_of(fact),
@@ -124,7 +135,7 @@ def signature(
 
 
 def _part(text: str | None) -> str | None:
-    return (normal(text) or None) if text is not None else None
+    return (normal(digits(text)) or None) if text is not None else None
 
 
 @dataclass(frozen=True, slots=True)

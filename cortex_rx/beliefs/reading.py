@@ -11,7 +11,7 @@ import unicodedata
 from itertools import pairwise
 from typing import Final, Literal
 
-__all__ = ["POLARITIES", "TENSES", "Polarity", "Tense", "numbers_of", "polarity_of", "tense_of"]
+__all__ = ["POLARITIES", "TENSES", "Polarity", "Tense", "digits", "numbers_of", "polarity_of", "tense_of"]
 
 Polarity = Literal["positive", "negative"]
 """Whether a statement says that something is so, or that it is not."""
@@ -21,12 +21,16 @@ Tense = Literal["past", "present", "future"]
 POLARITIES: Final[tuple[Polarity, ...]] = ("positive", "negative")
 TENSES: Final[tuple[Tense, ...]] = ("past", "present", "future")
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_WORD = re.compile(r"[^\s.,;:!?()\[\]\"“”„«»…।。、/\-]+")  # `\w` would end at the vowel signs of Indic scripts
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'''''")
 
 
 def _words(*lines: str) -> list[str]:
     return " ".join(lines).split()
+
+
+def _words_of(text: str) -> list[str]:
+    return [word.strip("'") for word in _WORD.findall(text)]
 
 
 def _folded(text: str) -> str:
@@ -75,7 +79,7 @@ def polarity_of(text: str, about: str | None = None) -> Polarity:
     plain = _HARMLESS.sub(" ", _folded(text))
     if about and (part := _folded(about).strip()):
         plain = next((each for each in _clauses(plain) if part in each), plain)
-    denies = any(word in _NEGATIVE or word.endswith("n't") for word in _WORD.findall(plain))
+    denies = any(word in _NEGATIVE or word.endswith("n't") for word in _words_of(plain))
     return "negative" if denies or _ATTACHED.search(plain) or _QUIT.search(plain) else "positive"
 
 
@@ -95,7 +99,7 @@ _TIMES = "|".join(
     )
 )
 _FUTURE = re.compile(
-    r"\b(?:will|shall|won't|wont|gonna|tomorrow|upcoming|in the future|going to be|about to)\b|\w'll\b"
+    r"\b(?:will|shall|won't|wont|gonna|tomorrow|soon|upcoming|in the future|going to be|about to)\b|\w'll\b"
     rf"|(?:\b(?:am|is|are)|'m|'s|'re) (?:not )?going to (?!the\b|an?\b)[a-z]|\bnext (?:{_TIMES})\b"
 )
 _ORIGIN = re.compile(  # says in the past tense what holds for good
@@ -115,6 +119,7 @@ _CHANGES = frozenset(  # verbs whose past says what holds now
     _words(
         "moved started began became joined switched changed turned got adopted married stopped quit ceased retired",
         "relocated graduated decided learned learnt renamed enrolled transferred converted promoted",
+        "founded established created invented",
     )
 )
 _IRREGULAR = frozenset(
@@ -148,7 +153,7 @@ def tense_of(text: str) -> Tense:
         return "past"
     if _ORIGIN.search(plain):
         return "present"
-    for word in _WORD.findall(plain):
+    for word in _words_of(plain):
         if word in _NOW or word in _CHANGES or word.endswith(("'s", "'re", "'m", "'ve")):
             return "present"
         if word in _IRREGULAR or (len(word) > 3 and word.endswith("ed") and word not in _NOT_PAST):
@@ -196,6 +201,9 @@ _NUMBER = re.compile(
     r"|(?P<word>[^\W\d_]+)",
     re.IGNORECASE,
 )
+_CARDINAL = "|".join((*_SMALL, *_TENS, *_SCALES))
+_CARDINALS = re.compile(rf"\b(?:{_CARDINAL})(?:[\s-]+(?:and\s+)?(?:{_CARDINAL}))*\b", re.IGNORECASE)
+_MOST = 10**18  # a larger number is two
 _PRONOUN = frozenset(_words("no the this that which each every another any some"))  # before "one"
 
 
@@ -238,6 +246,15 @@ def numbers_of(text: str) -> tuple[str, ...]:
     return tuple(found + words.end())
 
 
+def digits(text: str) -> str:
+    """The text with its number words in digits.
+
+    >>> digits("Twenty-one cats and two dogs")
+    '21 cats and 2 dogs'
+    """
+    return _CARDINALS.sub(lambda found: " ".join(numbers_of(found[0])), text)
+
+
 class _Words:
     """A number that is written in words, or in digits and a word: "2 million"."""
 
@@ -258,6 +275,8 @@ class _Words:
         ended: list[str] = []
         if (scale := _SCALES.get(word)) is not None:
             value = 1 if self._open is None else self._open
+            if self._done + value * scale > _MOST:
+                ended, value = self.end(), 1
             if scale == 100:
                 self._open = value * scale
             else:

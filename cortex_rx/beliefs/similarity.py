@@ -24,14 +24,15 @@ BANDS: int = _PERMUTATIONS // _ROWS
 """How many bands a text has."""
 
 _LONGEST = 4_096  # characters of a normal text that count; a fact is a sentence
-_PRIME = 2**61 - 1
+_MASK = 2**32 - 1
 
 
 def _number(name: str) -> int:
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) % (_PRIME - 1) + 1
+    return int.from_bytes(blake2b(name.encode(), digest_size=4).digest())
 
 
-_MIXED = [(_number(f"factor {each}"), _number(f"summand {each}")) for each in range(_PERMUTATIONS)]
+# An odd factor and a summand permute all numbers of 32 bits.
+_MIXED = [(_number(f"factor {each}") | 1, _number(f"summand {each}")) for each in range(_PERMUTATIONS)]
 
 
 def shingles(text: str) -> frozenset[str]:
@@ -60,13 +61,13 @@ def bands(text: str) -> list[int]:
     >>> len(bands("Ada likes tea")), set(bands("Ada likes tea")) == set(bands("ada likes the tea.")), bands("")
     (8, True, [])
     """
-    found = [crc32(each.encode("utf-8", "surrogatepass")) + 1 for each in shingles(text)]
+    found = [crc32(each.encode("utf-8", "surrogatepass")) for each in shingles(text)]
     if not found:
         return []
-    least = [min([(factor * each + summand) % _PRIME for each in found]) for factor, summand in _MIXED]
+    least = [min([factor * each + summand & _MASK for each in found]) for factor, summand in _MIXED]
     return [_band(at, least[at * _ROWS : (at + 1) * _ROWS]) for at in range(BANDS)]
 
 
 def _band(at: int, row: list[int]) -> int:
-    written = b"".join(each.to_bytes(8) for each in (at, *row))
+    written = b"".join(each.to_bytes(4) for each in (at, *row))
     return int.from_bytes(blake2b(written, digest_size=8).digest()) >> 1

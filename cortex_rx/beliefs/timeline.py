@@ -143,18 +143,17 @@ def confidence(statements: Sequence[Statement]) -> float:
     anew.  `statements` are in the order in which they became known.
     """
     begin = max((at for at, each in enumerate(statements) if each.rewrites), default=0)
-    sources: list[tuple[set[str], float]] = []
+    source: dict[str, list[float]] = {}  # by message; those of one source share a list
     for each in statements[begin:]:
-        names, best = set(each.messages), each.confidence
-        apart = []
-        for others, other in sources:
-            if names & others or not (names or others):
-                names |= others
-                best = max(best, other)
-            else:
-                apart.append((others, other))
-        sources = [*apart, (names, best)]
-    found = sorted(best for _, best in sources)
+        names = each.messages or ("",)
+        mine = source.setdefault(names[0], [])
+        mine.append(each.confidence)
+        for name in names[1:]:
+            others = source.setdefault(name, mine)
+            if others is not mine:
+                mine += others
+                source.update({key: mine for key, held in source.items() if held is others})
+    found = sorted(max(held) for held in {id(held): held for held in source.values()}.values())
     return found[0] if len(found) == 1 else round(100 - 100 * math.prod(1 - best / 100 for best in found))
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,12 +25,11 @@ def test_bands_are_what_sqlite_can_hold(text: str) -> None:
     assert all(0 <= each < 2**63 for each in bands(text))
 
 
-@pytest.mark.parametrize("seed", ["0", "1"])
-def test_the_bands_are_the_same_in_every_process(seed: str) -> None:
+def test_the_bands_are_the_same_in_every_process() -> None:
     code = "from cortex_rx.beliefs.similarity import bands; print(bands('Ada likes green tea'))"
     said = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONHASHSEED": seed},
+        env={**os.environ, "PYTHONHASHSEED": "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"},
         capture_output=True,
         check=True,
         text=True,
@@ -43,7 +41,7 @@ def test_how_many_are_nominated() -> None:
     """By how much the texts overlap; the banding formula 1 - (1 - s^4)^8 says what to expect."""
     words = [f"w{at:03d}" for at in range(400)]
     shares: dict[str, list[bool]] = {"alike": [], "different": []}
-    for at in range(0, 360, 2):
+    for at in range(0, 360, 5):
         text = " ".join(words[at : at + 30])
         alike = " ".join([*words[at : at + 28], "x1", "x2"])
         different = " ".join([*words[at : at + 8], *(f"y{each}{at}" for each in range(22))])

@@ -149,6 +149,34 @@ def test_two_facts_that_were_one_have_two_ids() -> None:
     assert [each.fact_id for each in fold([said.all[1], said.all[2]])] == ["f3", "f1"]
 
 
+def test_two_facts_that_were_one_have_two_ids_when_its_first_statement_is_forgotten() -> None:
+    said = Said()
+    said("Rome", 10), said("Rome", 20, fact="f1"), said("Rome", 40, fact="f1"), said("Paris", 30)
+    assert [each.fact_id for each in fold(said.all[1:])] == ["f1", "f4", "f3"]
+
+
+def test_an_id_stays_with_the_statement_whose_own_it_is() -> None:
+    """Also where one that joined it has a lower number, since its stream began before and was finalized later."""
+    said = Said()
+    said("Rome", 10, known=5, fact="f2"), said("Rome", 30, known=5, fact="f2"), said("Paris", 20, known=6)
+    assert [each.fact_id for each in fold(said.all)] == ["f1", "f3", "f2"]
+
+
+def test_who_is_told_last_is_who_joined() -> None:
+    said = Said()
+    late, first = said("Rome", 10, known=5, fact=None), said("Rome", 20, known=5)
+    (belief,) = fold(said.all)
+    assert [each.own for each in belief.statements] == ["f2", "f1"]
+    assert revision([belief], late) == Revision("NONE", "f2", None)
+    assert revision([belief], first).action == "ADD"
+
+
+def test_a_new_fact_has_the_id_of_who_was_known_first() -> None:
+    said = Said()
+    said("Rome", 20, fact=None, known=1), said("Rome", 10, fact=None, known=2)
+    assert [each.fact_id for each in fold(said.all)] == ["f1"]
+
+
 def test_one_message_does_not_make_a_fact_surer() -> None:
     said = Said()
     said("Rome", 10, confidence=80)
