@@ -118,7 +118,7 @@ def signature(
     if predicate is not None and predicate.strip():
         name, qualifier = predicates.resolved(predicate, qualifier)
     ends = _part(subject), _part(object)
-    inverse = predicates[name].inverse if name in predicates else None
+    inverse = predicates[name].inverse if name is not None and name in predicates else None
     if name and inverse and None not in ends and (inverse, ends[::-1]) < (name, ends) and not predicates.single(name):
         name, ends = inverse, ends[::-1]
     return Signature(
