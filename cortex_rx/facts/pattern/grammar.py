@@ -122,7 +122,7 @@ class Grammar:
         if end == at:
             return None
         named = all(self.text.capital(one) or self.low(one) in ("of", ".") for one in range(at, end))
-        if not named and start == at and not self._bare_plural(at, end):
+        if not named and start == at:
             return None
         if at == start and at == 0 and self._is_common(self.low(at)):
             return None
@@ -132,40 +132,10 @@ class Grammar:
         subject = Subject(text, end, "person" if person else "thing", noun=text)
         return self._belonging(subject)
 
-    def _bare_plural(self, at: int, end: int) -> bool:
-        return False
-
     @staticmethod
     def _is_common(low: str) -> bool:
         """Whether a word at the begin of a sentence is probably no name."""
-        return (
-            low in lex.ADVERBS
-            or low in lex.OPENERS
-            or low in lex.DETERMINERS
-            or low in lex.AUXILIARIES
-            or low in lex.WH
-            or low in lex.SUBORDINATORS
-            or low in lex.CONDITIONALS
-            or low in lex.HEDGES
-            or low in lex.PREPOSITIONS
-            or low in lex.TIMES
-            or low
-            in (
-                "last",
-                "next",
-                "every",
-                "not",
-                "nobody",
-                "everyone",
-                "everybody",
-                "someone",
-                "people",
-                "let",
-                "both",
-                "each",
-                "most",
-            )
-        )
+        return low in lex.COMMON or (low.endswith("ing") and len(low) > 5)
 
     def _noun_end(self, at: int, *, named: bool = False) -> int:
         """Where the noun phrase of a subject ends: before a verb, an adverb, or what cannot be part of it."""
@@ -342,6 +312,9 @@ class Grammar:
                 while self.low(after) in lex.ADVERBS or self.low(after) in NEGATIVE:
                     after += 1
                 nearby = self._forms(after)
+                known = bool(nearby) or self.low(after) in ("got", "been")
+                if not known and (self.low(after - 1) == "not" or self._is_participle(after)):
+                    return None  # a perfect of a verb that no rule knows
                 if self.low(after) == "got" and low != "had":
                     negative |= any(self.low(one) in NEGATIVE for one in range(at, after))
                     return Verb("have", after + 1, tense, negative, modal)
@@ -369,14 +342,19 @@ class Grammar:
             if perfect:
                 continue
             if "base" in names or "third" in names:
-                return self._done(
-                    Verb(lemma, at + 1, tense, negative, modal, form="base" if "base" in names else "third", used=used)
-                )
+                form = "helped" if helped or used else "base" if "base" in names else "third"
+                return self._done(Verb(lemma, at + 1, tense, negative, modal, form=form, used=used))
             if "past" in names and not helped:
                 return self._done(Verb(lemma, at + 1, "past", negative, modal, form="past"))
             if bare and names & {"ing", "participle"}:
                 return self._done(Verb(lemma, at + 1, tense, negative, modal, form="ing"))
         return None
+
+    def _is_participle(self, at: int) -> bool:
+        """Whether a word looks like the participle of a verb that no rule knows: "has joined a club"."""
+        word, after = self.low(at), self.low(at + 1)
+        governs = after in lex.DETERMINERS | lex.OWNERS | lex.DEMONSTRATIVES | lex.PREPOSITIONS
+        return word.endswith(("ed", "en", "wn", "ught")) and governs
 
     def _infinitive(self, at: int) -> bool:
         """Whether "to" is followed by a verb here, not by a place."""

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from cortex_rx.facts.pattern import lexicon as lex
 from cortex_rx.facts.pattern.measures import age, amount, date, email, number, phone, zone
-from cortex_rx.facts.pattern.names import given, itself, name, organisation, place, school, somewhere, work
+from cortex_rx.facts.pattern.names import given, itself, name, organisation, place, school, site, somewhere, work
 from cortex_rx.facts.pattern.phrases import Found, Text, doing, noun
-from cortex_rx.facts.pattern.things import bought, infinitive, lasting, project, thing
+from cortex_rx.facts.pattern.things import bought, infinitive, lasting, played, project, thing
 from cortex_rx.facts.pattern.traits import (
     acquaintance,
     being_ill,
@@ -29,8 +29,17 @@ from cortex_rx.facts.pattern.traits import (
 __all__ = ["KINDS"]
 
 
+_ADJECTIVAL = ("ic", "al", "ive", "ous", "ful", "ern", "ish", "ese", "ian", "red", "white", "green", "black", "dark")
 LONGEST = 20
 """Items of a list that are read."""
+
+
+def _is_one(text: Text, at: int, end: int, other: int, last: int) -> bool:
+    """Whether "and" is within a value: "sharing skills and time", "books on art and war", "classical and pop music"."""
+    gerund, same = text.low(at).endswith("ing") and end > at + 1, text.low(other).endswith("ing")
+    linked = any(text.low(one) in lex.PREPOSITIONS for one in range(at, end))
+    adjective = end == at + 1 and last > other + 1 and text.low(at).endswith(_ADJECTIVAL) and not text.capital(at)
+    return ((gerund or linked) and not same) or adjective
 
 
 def joined(one: Callable[[Text, int], Found]) -> Callable[[Text, int], Found]:
@@ -53,10 +62,14 @@ def joined(one: Callable[[Text, int], Found]) -> Callable[[Text, int], Found]:
             after += joined
             if text.low(after) in ("also", "both"):
                 after += 1
-            if text.starts(after) or (more := one(text, after)) is None:
+            if text.starts(after):
+                break
+            if (more := one(text, after)) is None:
+                if joined and len(listed) > len(values):
+                    return None  # a list whose end is not understood
                 break
             pair = f"{text.low(reached - 1)} {text.low(more[1] - 1)}"
-            if joined and pair in lex.PAIRS:
+            if joined and (pair in lex.PAIRS or _is_one(text, at, reached, after, more[1])):
                 listed[-1] = f"{listed[-1]} {text.low(after - 1)} {more[0][0]}"
             else:
                 listed += more[0]
@@ -75,11 +88,13 @@ KINDS: dict[str, Callable[[Text, int], Found]] = {
     "things": joined(thing),
     "noun": noun,
     "lasting": joined(lasting),
+    "played": joined(played),
     "name": name,
     "names": joined(name),
     "given": given,
     "place": place,
     "places": joined(place),
+    "site": site,
     "date": date,
     "number": number,
     "age": age,

@@ -33,7 +33,7 @@ ADVERBS = words(
     "normally often sometimes originally formerly previously once finally even ever either personally honestly "
     "genuinely happily proudly officially basically technically much deeply strongly completely fully secretly "
     "obviously clearly typically regularly severely mildly highly extremely rather too temporarily permanently "
-    "eventually soon kind sort"
+    "eventually soon kind sort hard fast well"
 )
 # What may stand before a clause.
 OPENERS = words(
@@ -47,8 +47,8 @@ TRAILERS = words(
     "too also now anymore either already again lately instead though today yesterday tomorrow tonight nowadays "
     "please thanks thank right here there everywhere ago yet still currently always never sometimes often usually "
     "recently especially particularly mainly mostly since until every last next then than rather not more most less "
-    "least best better worst very so just only well anyway otherwise alone together twice once first lol btw "
-    "sorry however except apart when called named each"
+    "least best better worst very so just only well anyway otherwise alone together twice once first lol btw sorry "
+    "however except apart when called named each afterwards later online offline "
 )
 TIMES = words(
     "morning mornings evening evenings afternoon afternoons night nights day days week weeks weekend weekends month "
@@ -164,14 +164,16 @@ TITLES = words("dr mr mrs ms prof sir lady saint st")
 PAIRS = frozenset(
     ["mac cheese", "rock roll", "salt pepper", "fish chips", "black white", "arts crafts", "bed breakfast", "gin tonic",
      "salt vinegar", "butter jelly", "research development", "rhythm blues", "drum bass", "bread butter", "cut paste",
-     "ham eggs", "bacon eggs", "war peace", "dungeons dragons", "trial error", "pros cons", "rice beans"]
+     "friends family", "family friends", "ham eggs", "bacon eggs", "war peace", "dungeons dragons", "trial error",
+     "pros cons", "rice beans"]
 )  # fmt: skip
 # What stands in the talk itself, not in anybody's life: "I like the second option".
 DEICTIC = words(
     "option options version versions answer answers idea ideas way ways one ones example examples part parts draft "
-    "drafts suggestion suggestions paragraph paragraphs step steps document report message file files code text reply "
-    "question questions explanation sound sentence sentences title list result results approach solution proposal "
-    "plan email tone style thought look response function page table section chapter summary link number wording"
+    "drafts suggestion suggestions paragraph paragraphs step steps document report message file files code text "
+    "reply question questions explanation sound sentence sentences title list result results approach solution "
+    "proposal plan email tone style thought look role compliment point effort response function page table section "
+    "chapter summary link number wording "
 )
 # What of somebody's has a place.
 BUILDINGS = words(
@@ -190,6 +192,10 @@ ASIDES = frozenset(["if you ask me", "if i remember correctly", "if i may say so
 # What begins a phrase of time or place before a subject: "on Sundays I".
 LEADING = words("in on at since during after before for from last next this every these most once")
 INTERROGATIVE = WH | AUXILIARIES - {"'s"} | {"any"}
+# What a sentence begins with that is no name.
+COMMON = (
+    ADVERBS | OPENERS | DETERMINERS | AUXILIARIES | WH | SUBORDINATORS | CONDITIONALS | HEDGES | PREPOSITIONS | TIMES
+) | words("last next every not nobody everyone everybody someone people let both each most")
 
 
 def is_occupation(word: str) -> bool:

@@ -9,6 +9,10 @@ __all__ = ["age", "amount", "date", "email", "number", "phone", "zone"]
 
 _NUMBERED = lex.words("years year yrs yo")
 
+_CURRENCIES = lex.words(
+    "dollar dollars euro euros pound pounds cent cents pence quid bucks yen yuan rupee rupees franc francs kroner "
+    "krona kronor crowns zloty rubles pesos reais lira rand won usd eur gbp chf"
+)
 _ZONES = lex.words("UTC GMT CET CEST EET EST EDT CST CDT MST MDT PST PDT BST IST JST AEST AEDT Pacific Eastern")
 
 
@@ -94,6 +98,9 @@ def amount(text: Text, at: int) -> Found:
             break
         end += 1
     if end == first:
+        return None
+    signed = any(text.low(one)[:1] in "$€£¥" for one in range(first, end))
+    if not signed and text.low(end) not in _CURRENCIES:
         return None
     end = phrase_end(text, end, frozenset()) if not ends(text, end) and text.low(end) not in lex.ARTICLES else end
     return [text.between(first, end)], end

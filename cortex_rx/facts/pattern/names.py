@@ -105,6 +105,13 @@ def _over(text: Text, at: int) -> bool:
     return text.low(at) not in ("and", "or", "is", "was", "'s") and (text.kind(at) != "word" or ends(text, at))
 
 
+def site(text: Text, at: int) -> Found:
+    """A place by its name, as a thing is somewhere: "Peru", "the Alps"; not "`docs/`", not "the table"."""
+    found = place(text, at) if text.capital(at + (text.low(at) == "the")) else None
+    quoted = found is not None and any(text.kind(one) == "quote" for one in range(at, found[1]))
+    return None if quoted else found
+
+
 def organisation(text: Text, at: int) -> Found:
     """An employer, a school, a club: by its name, or "a bank", "the local hospital"."""
     if text.low(at) in ("home", "it", "night", "nights", "weekends"):

@@ -10,6 +10,10 @@ from cortex_rx.facts.pattern.words import Token
 
 __all__ = ["Found", "Text", "bare", "doing", "ends", "is_timely", "is_word", "is_year", "noun", "phrase_end", "points"]
 
+_AFTERWARDS = lex.words(
+    "too also today tomorrow tonight again soon please instead next this last every now then ago when"
+)
+_AMOUNTS = lex.words("lot lots bit couple few kind kinds sort sorts type types load loads ton tons bunch variety range")
 _LINKS = lex.words("of with without about by from for")
 
 
@@ -35,7 +39,16 @@ class Text:
         """The text of some tokens, on one line."""
         if stop <= start:
             return ""
-        return " ".join(self.source[self.tokens[start].start : self.tokens[stop - 1].stop].split()).strip("\"'“”‘’`")
+        return " ".join(self.source[self.tokens[start].start : self.tokens[stop - 1].stop].split())
+
+    def said(self, start: int, stop: int) -> str:
+        """The same, with the quotation marks at both ends."""
+        if stop <= start:
+            return ""
+        begin = self.tokens[start].start - (self.tokens[start].kind == "quote")
+        return " ".join(
+            self.source[begin : self.tokens[stop - 1].stop + (self.tokens[stop - 1].kind == "quote")].split()
+        )
 
 
 Found = tuple[list[str], int] | None
@@ -80,12 +93,14 @@ def phrase_end(text: Text, at: int, links: frozenset[str] = _LINKS) -> int:
     start = at
     while (text.low(at) in lex.DETERMINERS or text.low(at) in lex.OWNERS) and text.kind(at) != "quote":
         at += 1
-        if text.low(at) in ("lot", "lots", "bit", "few", "couple"):
-            if text.low(at) not in ("few",) and text.low(at + 1) != "of":
-                return start
-            at += 1 + (text.low(at + 1) == "of")
+        if text.low(at) in _AMOUNTS and text.low(at + 1) == "of":
+            at += 2
+        elif text.low(at) in ("lot", "bit"):
+            return start
     if text.low(at) in lex.DEMONSTRATIVES | {"no"} and text.kind(at) != "quote":
         return start
+    if text.kind(at) == "quote":
+        return at + 1
     first = at
     gerund = text.low(at).endswith("ing") and len(text.low(at)) > 4 and not text.capital(at)
     while at < len(text.tokens):
@@ -109,7 +124,7 @@ def bare(text: Text, at: int, end: int) -> str:
     """The phrase without its article."""
     while at < end - 1 and text.low(at) in lex.DETERMINERS and not _titled(text, at):
         at += 1
-        if text.low(at) in ("lot", "lots", "bit", "couple") and text.low(at + 1) == "of":
+        if text.low(at) in _AMOUNTS and text.low(at + 1) == "of":
             at += 2
     return text.between(at, end)
 
@@ -139,7 +154,7 @@ def doing(text: Text, at: int) -> Found:
         return None
     end = start
     while end < len(text.tokens) and text.kind(end) in ("word", "number", "quote"):
-        if end > start and (text.low(end) in lex.CONJUNCTIONS | lex.SUBORDINATORS | lex.TRAILERS):
+        if end > start and text.low(end) in lex.CONJUNCTIONS | lex.SUBORDINATORS | _AFTERWARDS:
             break
         if end > start and text.low(end) in lex.PREPOSITIONS and is_timely(text, end):
             break

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cortex_rx.facts.pattern import lexicon as lex
 from cortex_rx.facts.pattern.grammar import USER, Grammar, Subject, Verb
 from cortex_rx.facts.pattern.kinds import KINDS
-from cortex_rx.facts.pattern.phrases import phrase_end
+from cortex_rx.facts.pattern.phrases import bare, phrase_end, points
 from cortex_rx.facts.pattern.rule import Element, Group, Rule, Slot, Word
 from cortex_rx.facts.pattern.segments import segments
 from cortex_rx.facts.pattern.words import Token, forms
@@ -20,6 +20,7 @@ __all__ = ["Reader", "Stated"]
 EVENTS = lex.words("born_on born_in founded founded_on created bought visited happened_on")
 MADE = frozenset(["relation", "managers"])
 """Kinds of values that need more than the words: whose they are."""
+_NO_QUALIFIERS = lex.words("thing things one ones part parts way time place person")
 LONGEST = 300  # characters of a clause; what is longer was not read as it was meant
 _FAVORITE = re.compile(r"\bfavou?rite (?=\S)", re.IGNORECASE)
 
@@ -112,8 +113,8 @@ class _Segment:
             end -= 1
         first, last = self._span
         if begin <= first or first == last:
-            return self._text.between(begin, end)
-        return f"{self._text.between(first, last)} {self._text.between(begin, end)}"
+            return self._text.said(begin, end)
+        return f"{self._text.said(first, last)} {self._text.said(begin, end)}"
 
     # --- clauses ------------------------------------------------------------------------------------------------------
 
@@ -149,7 +150,8 @@ class _Segment:
         if low == "when" and at == 0:
             verb = self._grammar.verb(self._grammar.subjects(1)[1])
             if verb is not None and verb.tense == "past":
-                at += 1
+                facts, end = self._clause(1, first=False)
+                return [one for one in facts if one.tense == "past"], end
         low = self._low(at)
         if low in ("when", "until", "before", "after", "once", "unless", "whenever", "where", "how", "what", "why"):
             return [], at + 1
@@ -245,7 +247,8 @@ class _Segment:
             return facts, max(end, at + 1)
         if self._grammar.who != "i":
             return [], at + 1
-        if verb is not None and verb.form in ("past", "ing") and verb.lemma != "be":
+        spoken = any(self._low(one) in lex.AUXILIARIES for one in range(at, self._length))
+        if verb is not None and (verb.form == "past" or (verb.form == "ing" and not spoken)) and verb.lemma != "be":
             facts, end = self._matched([Subject(USER, at)], verb, at)
             return facts, max(end, at + 1)
         if self._low(at) in ("allergic", "born", "married", "based", "fluent", "fond", "vegan", "vegetarian"):
@@ -267,7 +270,7 @@ class _Segment:
         return Stated(one, predicate, two, tense=tense)
 
     def _favorite(self, at: int) -> tuple[list[Stated], int] | None:
-        """ "Dune is my favorite book", with any noun phrase as its subject."""
+        """What is somebody's favorite, where that comes first: "Dune is my favorite book"."""
         end = phrase_end(self._text, at)
         verb = self._grammar.verb(end) if end > at and self._low(end) in lex.AUXILIARIES else None
         if verb is None or verb.lemma != "be" or verb.negative or verb.modal:
@@ -278,13 +281,14 @@ class _Segment:
         rules = self._reader.rules("be", head=True)
         rule = next((one for one in rules if one.heads[-1] == frozenset("*")), None)
         qualifier, after = self._kind_of(_FAVORITE.split(owned.noun, maxsplit=1)[-1], owned.end)
-        found = KINDS["things"](self._text, at)
-        if rule is None or found is None or found[1] != end:
+        if rule is None or points(self._text, at, end) or qualifier in _NO_QUALIFIERS:
             return None
-        return _by(rule, (Stated(owned.owner, "favorite", one, qualifier, tense=verb.tense) for one in found[0])), after
+        return _by(
+            rule, [Stated(owned.owner, "favorite", bare(self._text, at, end), qualifier, tense=verb.tense)]
+        ), after
 
     def _cleft(self, at: int) -> tuple[list[Stated], int] | None:
-        """ "What I like most is silence", "The thing that I hate is noise"."""
+        """What is liked, where that comes last: "What I like most is silence", "The thing that I hate is noise"."""
         start = next((one for one in range(at + 1, at + 5) if self._low(one) == self._grammar.who), 0)
         if self._low(at) not in ("the", "what") or not start:
             return None
@@ -363,7 +367,7 @@ class _Segment:
     def _follow(self, bound: list[_Bound], facts: list[Stated]) -> None:
         """Remember of whom a relative clause after the value is: "a sister who lives in Leeds"."""
         last = bound[-1] if bound else None
-        if last is not None and last.slot.kind == "kin" and facts:
+        if self._subjects and last is not None and last.slot.kind == "kin" and facts:
             noun = last.values[-1].lower().rpartition(" ")[2]
             self._subjects = [Subject(f"{self._subjects[-1].label}'s {noun}", -1, owner=USER, noun=noun)]
 
@@ -382,15 +386,24 @@ class _Segment:
             return False
         if (rule.only == "perfect" and not verb.perfect) or (rule.only == "past" and verb.tense != "past"):
             return False
+        if rule.only == "simple" and (verb.progressive or verb.tense == "future" or verb.form == "ing"):
+            return False
+        if verb.form == "base" and verb.lemma != "be" and self._singular(subject):
+            return False  # "Sounds like fun"
         if rule.only == "future" and verb.tense != "future" and (verb.tense == "past" or not verb.progressive):
             return False
-        if rule.habit and verb.tense == "past" and not verb.used:
+        once = verb.tense == "past" or (verb.perfect and not verb.progressive and not verb.negative)
+        if rule.habit and once and not verb.used:
             return False
         if rule.subject == "user" and subject.text != USER:
             return False
         if verb.form == "base" and verb.lemma == "found":  # "found" is the past of "find"
             return False
         return not (rule.negated == "must" and not verb.negative) and not (rule.negated == "must not" and verb.negative)
+
+    def _singular(self, subject: Subject) -> bool:
+        """Whether a subject is one person or thing by its name, so that its verb ends with "s"."""
+        return subject.text != USER and not subject.owner and len(self._subjects) == 1 and " " not in subject.text
 
     def _headed(self, rule: Rule, subject: Subject) -> bool:
         """Whether what belongs to somebody is what the rule is about."""
@@ -441,12 +454,18 @@ class _Segment:
                 continue
             if element.kind == "managers":
                 me = ("me",) if self._grammar.who == "i" else ("you",)
-                found = ([USER], at + 1) if self._low(at) in me else KINDS["name"](self._text, at)
+                found = (
+                    ([USER], at + 1)
+                    if self._low(at) in me
+                    else KINDS["name"](self._text, at)
+                    if self._text.capital(at)
+                    else None
+                )
             elif element.kind == "given" and not self._grammar.shouted:
                 found = KINDS["name"](self._text, at)
             else:
                 found = KINDS[element.kind](self._text, at)
-            if found is None or not all(found[0]):
+            if found is None or not all(found[0]) or self._low(found[1] - 1) in lex.PREPOSITIONS:
                 return None
             if self._low(found[1]) == "'s":
                 return None
@@ -468,7 +487,7 @@ class _Segment:
             who = subject.owner
             if rule.heads[-1] == frozenset("*"):
                 qualifier = _FAVORITE.split(subject.noun, maxsplit=1)[-1]
-                if qualifier == subject.noun:
+                if qualifier == subject.noun or qualifier in _NO_QUALIFIERS:
                     return
         for one in bound:
             predicate = one.slot.predicate

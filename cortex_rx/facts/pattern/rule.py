@@ -63,14 +63,14 @@ class Rule:
     """Whether the verb is negated. If it must be, the fact is positive: "I can't stand noise"."""
     modals: frozenset[str] = frozenset()
     """The modal verbs with which it still states something: "I can speak Welsh"."""
-    only: Literal["", "past", "perfect", "future"] = ""
-    """The tense in which it states something: "I have been to Rome"."""
+    only: Literal["", "simple", "past", "perfect", "future"] = ""
+    """The tense in which it states something: "I have been to Rome". "simple": neither the future nor "I'm loving"."""
     imperative: bool = False
     """Also as a request: "Call me Ada"."""
     tense: Literal["", "past", "present", "future"] = ""
     """The tense that it states whatever the verb's form; "present" also of the past: "moved to"."""
     habit: bool = False
-    """Of the past it states something only with "used to": "I ate the cake" is no habit."""
+    """It states something of the past only with "used to": "I ate the cake" and "I have eaten" are no habit."""
     momentary: bool = False
     """What it states happens at once: in the present progressive it is to come ("I'm visiting Rome in May")."""
     verbs: frozenset[str] = field(init=False)

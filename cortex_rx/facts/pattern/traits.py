@@ -150,6 +150,9 @@ def kin(text: Text, at: int) -> Found:
     """Relatives one has: "a sister", "three sisters"."""
     end = phrase_end(text, at, frozenset())
     for last in range(at, end):
+        vague = lex.RELATIONS.get(text.low(last), ("",))[0] in ("friend_of", "colleague_of")
+        if vague and text.low(last + 1) not in ("called", "named"):
+            return None  # who has no friends?
         if text.low(last) in lex.RELATIONS and (last + 1 == end or text.capital(last + 1)):
             return [bare(text, at, last + 1)], last + 1
     return None

@@ -15,6 +15,7 @@ from benchmarks.labels import Counts, judge, labelled, wilson
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.facts.extractor import extract
 from cortex_rx.facts.pattern import RULES, PatternExtractor, Rule
+from cortex_rx.facts.pattern.words import forms
 
 EXTRACT = PatternExtractor()
 
@@ -110,7 +111,10 @@ def test_rules_of_ones_own_are_read_and_others_refused() -> None:
             PatternExtractor([rule, wrong])
 
 
-WORDS = sorted({word for rule in RULES for example in rule.reads for word in example.split(" -> ")[0].split()})
+WORDS = sorted(
+    {word for rule in RULES for example in rule.reads for word in example.split(" -> ")[0].split()}
+    | {word for rule in RULES for verb in rule.verbs for word in forms(verb)}
+)
 MARKS = [",", ".", "?", "'", '"', "“", "”", "(", ")", "\n", "`", "```\n", "> ", "- ", "\ud800", "\x00", "1.", "’s", ";"]
 
 

@@ -93,9 +93,10 @@ RULES = (
     Rule(
         "write|compose|create|invent|paint {created:work}",
         ("George Eliot wrote Middlemarch. -> George Eliot created Middlemarch",),
-        ("Write a poem.", "I wrote a lot."),
+        ("Write a poem.", "I wrote a lot.", "You write `feed`."),
         "knowledge",
         80,
+        only="past",
     ),
     Rule(
         "be ?a|an part of {part_of:place}",
@@ -108,7 +109,7 @@ RULES = (
     Rule(
         "cost {costs:amount}",
         ("The flat costs 1,450 dollars a month. -> flat costs 1,450 dollars a month",),
-        ("It costs a lot.", "The mistake cost me my job."),
+        ("It costs a lot.", "The number costs 1 % of the file.", "The mistake cost me my job."),
         "knowledge",
         88,
         subject="any",

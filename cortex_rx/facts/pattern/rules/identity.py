@@ -204,6 +204,7 @@ RULES = (
         ("I learned a lot.", "Learn Korean!", "I learned that the hard way."),
         KIND,
         85,
+        habit=True,
     ),
     Rule(
         "be allergic to {allergic_to:things}",

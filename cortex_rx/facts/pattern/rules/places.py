@@ -51,7 +51,7 @@ RULES = (
         92,
     ),
     Rule(
-        "be to {visited:places}",
+        "be to {visited:somewhere}",
         (
             "I've been to Japan and Peru. -> user visited Japan; user visited Peru",
             "I have never been to Oslo. -> -user visited Oslo",
@@ -62,7 +62,7 @@ RULES = (
         only="perfect",
     ),
     Rule(
-        "visit {visited:places}",
+        "visit {visited:somewhere}",
         ("My parents visited Petra in 2018. -> user's parents visited Petra",),
         ("Visit the settings page.", "I visited my doctor."),
         "event",
@@ -94,7 +94,7 @@ RULES = (
         momentary=True,
     ),
     Rule(
-        "be ?located|situated in {located_in:place}",
+        "be ?located|situated in {located_in:site}",
         (
             "Machu Picchu is in Peru. -> Machu Picchu located_in Peru",
             "The office is located in Lille. -> office located_in Lille",

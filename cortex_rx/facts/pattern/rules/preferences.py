@@ -8,15 +8,24 @@ KIND = "preference"
 
 RULES = (
     Rule(
-        "like|love|enjoy|adore|appreciate {likes:things}",
+        "like|love|enjoy|adore {likes:things}",
         (
             "I really like green tea and coffee. -> user likes green tea; user likes coffee",
             "My brother doesn't like jazz anymore. -> -user's brother likes jazz",
         ),
-        ("I would like a coffee.", "Would you like tea?", "I like it.", "What I like is none of your business."),
+        (
+            "I would like a coffee.",
+            "Would you like tea?",
+            "I like it.",
+            "Sounds like fun.",
+            "I'm loving the sun.",
+            "I like the progress you made.",
+            "What I like is none of your business.",
+        ),
         KIND,
         90,
         habit=True,
+        only="simple",
     ),
     Rule(
         "be ?a|an ?big|huge|great|massive|keen|total|die-hard|lifelong fan|lover|fond|enthusiast of {likes:things}",
@@ -42,6 +51,7 @@ RULES = (
         ("Hate speech is banned.", "I would hate that.", "I hate to ask."),
         KIND,
         90,
+        only="simple",
     ),
     Rule(
         "stand|bear|abide|tolerate {dislikes:things}",
@@ -65,6 +75,7 @@ RULES = (
         ("Do you prefer tea?", "I would prefer a table outside.", "I prefer it."),
         KIND,
         90,
+        only="simple",
     ),
     Rule(
         "be {favorite:things}",
@@ -110,7 +121,7 @@ RULES = (
         habit=True,
     ),
     Rule(
-        "play {plays:things}",
+        "play {plays:played}",
         ("My son plays the cello. -> user's son plays cello", "I used to play chess. -> user plays chess past"),
         ("Play some jazz.", "It plays no role.", "I play with the kids."),
         KIND,

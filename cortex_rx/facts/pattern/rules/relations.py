@@ -66,6 +66,7 @@ RULES = (
         ("I have a brotherly feeling.", "Have a baby carrot.", "Do I have a sister?"),
         KIND,
         85,
+        habit=True,
     ),
     Rule(
         "have|own|keep {has_pet:pets} [ called|named {has_name:names} ]",
@@ -112,6 +113,7 @@ RULES = (
         ("I work with a laptop.", "It works with Windows."),
         KIND,
         75,
+        habit=True,
     ),
     Rule(
         "be ?a|an|the ?founding|paid-up|active|lifelong member of {member_of:organisation}",
@@ -133,5 +135,6 @@ RULES = (
         ("It works on my machine.", "I work on Mondays.", "I'm working on it."),
         "knowledge",
         80,
+        habit=True,
     ),
 )
