@@ -954,6 +954,61 @@ class RollsAnswersBack(Wrong):
             return {"streamId": args["streamId"], "rolledBack": True}
 
 
+# --- facts of a stream ------------------------------------------------------------------------------------------------
+
+
+@noticed_by("facts_are_visible_when_the_stream_ends")
+class DropsTheTail(Wrong):
+    async def mutation(self, path, args):
+        if path == "streams:finalize" and "extractions" in args:
+            args = {**args, "extractions": []}
+        return await super().mutation(path, args)
+
+
+@noticed_by("a_window_is_committed_once")
+class CommitsOnlyTheOffset(Wrong):
+    """The facts of a window are stored by another call, which may never come."""
+
+    async def mutation(self, path, args):
+        if path == "facts:commit" and "error" not in args:
+            args = {**args, "facts": []}
+        return await super().mutation(path, args)
+
+
+@noticed_by("only_the_owner_commits_facts")
+class TakesFactsOfAnyAttempt(Wrong):
+    async def mutation(self, path, args):
+        if path == "facts:commit":
+            args = {name: value for name, value in args.items() if name != "attempt"}
+        return await super().mutation(path, args)
+
+
+@noticed_by("what_was_not_read_is_queued")
+class TakesAFailureForDone(Wrong):
+    """A window that failed is done, with 0 facts."""
+
+    async def mutation(self, path, args):
+        if path == "facts:commit":
+            args = {name: value for name, value in args.items() if name not in ("error", "tries", "dead")}
+        return await super().mutation(path, args)
+
+
+@noticed_by("facts_go_with_what_they_were_read_from")
+class KeepsFactsOfNothing(Wrong):
+    async def mutation(self, path, args):
+        if path == "memories:deleteMemory":
+            args = {**args, "cascadeDeleteFacts": False}
+        return await super().mutation(path, args)
+
+
+@noticed_by("a_stream_has_so_many_facts")
+class CutsManyFacts(Wrong):
+    async def mutation(self, path, args):
+        if path == "facts:commit":
+            args = {**args, "facts": args["facts"][:1_000]}
+        return await super().mutation(path, args)
+
+
 # --- what no single promise is about, but several notice --------------------------------------------------------------
 
 

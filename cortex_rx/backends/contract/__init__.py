@@ -8,7 +8,8 @@ offsets count code points.
 Every function takes the memory space it works in and sees no other. An id of another space counts as unknown. The same
 stream or conversation id may mean different things in two spaces. So `memorySpaceId` is required everywhere, also where
 the stock contract lets it be left out. Only the functions that move a store to another embedding model work on the
-whole store: `memories:reembed`, `memories:unembedded` and `memories:embed`.
+whole store: `memories:reembed`, `memories:unembedded` and `memories:embed`; and `facts:queued` may, since one worker
+reads for all spaces.
 
 A mutation is one transaction, all or nothing, and is durable when it returns. Sending it again succeeds, changes
 nothing and gives the same result. So a client whose answer was lost repeats the call. There are four exceptions.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cortex_rx.backends.base import HEAD_LENGTH
+from cortex_rx.backends.contract.fact_commits import EXTRACTIONS, PUBLISHED
 from cortex_rx.backends.contract.memories import MEMORY
 from cortex_rx.backends.contract.types import (
     ATTEMPT,
@@ -58,17 +59,21 @@ _TURN = fields(
     metadata=Optional(JsonObject()),
 )
 
-_STORED = fields(
-    conversation=Object(fields(conversationId=ID, messageIds=ListOf(ID)), name="StoredConversation"),
-    memories=ListOf(MEMORY),
-    contentLength=COUNT,
-    stored=OneOf(("now", "before")),
+_STORED = (
+    fields(
+        conversation=Object(fields(conversationId=ID, messageIds=ListOf(ID)), name="StoredConversation"),
+        memories=ListOf(MEMORY),
+        contentLength=COUNT,
+        stored=OneOf(("now", "before")),
+    )
+    + PUBLISHED
 )
 _RESULT = Object(
     _STORED,
     name="StoredExchange",
     meaning="""What is stored of a stream that has ended: both messages and both memories, or of a closed stream the
-question alone. `stored` says whether this call stored it.""",
+question alone. `stored` says whether this call stored it. Of a stream that is read for facts (`facts:commit`):
+`facts`, those that it supports, and `revisions`, what each of its statements did.""",
 )
 _ENDED = fields(reason=Optional(TEXT), usage=Optional(JsonObject()))
 _KEPT = fields(mark=Optional(Json()), resumeState=Optional(Json()))
@@ -155,8 +160,8 @@ stream:
 * Closed without an answer: it is opened again, in the same way and with the same memoryId. Its question stays where it
   is, marked, until the stream is finalised.
 * Finished: it stays as it is. With `completes`, a stream that ended with the reason "incomplete" is opened again like a
-  closed one: its answer leaves the conversation and the memories and becomes an attempt. It stays as it is if the
-  memory of its question was deleted.
+  closed one: its answer leaves the conversation and the memories and becomes an attempt; the facts that were read from
+  it are removed, as if they had never been said. It stays as it is if the memory of its question was deleted.
 * Deleted: `StreamNotFound`.
 * Rolled back: it is made anew, at a higher epoch and attempt 0.
 
@@ -180,8 +185,8 @@ stream:
             """Adds to the text of an attempt. Its key is (stream, attempt, start). The part that overlaps the stored
 text is compared (`Diverged` if it differs); the rest is appended. A `start` beyond the end is a `Gap`. Another epoch
 than the stream's is `Fenced`. A finished or closed stream accepts text that it has; text that differs or goes beyond it
-is an `IdempotencyConflict`. An `attempt` above the stream's current one begins its text anew, at 0; one below it is
-`Fenced`.
+is an `IdempotencyConflict`. An `attempt` above the stream's current one begins its text anew, at 0, and removes the
+facts that were read from the former text; one below it is `Fenced`.
 
 `mark` and `state` are any JSON. They are stored with the text if the write reaches its end, and replace the stored
 values. None clears a value; left out, it stays. A new attempt has neither. `text` may be "": to renew the lease, or to
@@ -212,6 +217,7 @@ set `mark` and `state` at the end.""",
                             )
                         ),
                     ),
+                    *EXTRACTIONS,
                 ),
                 rules=(Covers("chunks", "length"),),
             ),
@@ -237,6 +243,12 @@ Without a name only the numbers are counted.
 `chunks` are ranges of the answer, from 0 to its end, in order and without a gap. Each starts and ends later than the
 one before. Two neighbours may overlap. Each range becomes a memory.
 
+What was read for facts becomes visible: what it supersedes is decided now. `extractions` are windows that were not
+committed, in order (`facts:commit`); what lies between them and was not read enters the queue, and so does the rest of
+the question and of the answer. A window with which the stream would have more than 1,000 statements is given up: it is
+in the queue as `dead`, with the error TOO_MANY_FACTS. Without `extractions`, this is so for a stream that was committed
+to.
+
 On a stream that was closed and not begun again it is an `IdempotencyConflict`.""",
             errors=("StreamNotFound", "Fenced", "Diverged", "Gap", "IdempotencyConflict", "EmbeddingMismatch"),
             repeated="""With the same text, whatever the chunks, it gives what is stored, with `stored` "before".
@@ -252,8 +264,8 @@ Another text is an `IdempotencyConflict`.""",
             _RESULT,
             """Keeps the question of a stream without an answer. Its message gets the metadata {unanswered: outcome},
 its memory the tag `unanswered`. The partial row is deleted, also if an attempt had written text. `reason` becomes the
-message's `finishReason`. If the question is stored already, no second one is made. On a stream that has an answer it is
-an `IdempotencyConflict`.""",
+message's `finishReason`. If the question is stored already, no second one is made. The facts of the question become
+visible, those of the text are removed. On a stream that has an answer it is an `IdempotencyConflict`.""",
             errors=("StreamNotFound", "Fenced", "IdempotencyConflict"),
             repeated='It gives what is stored, with `stored` "before", and changes nothing.',
             ours=True,
@@ -356,7 +368,8 @@ what is stored, takes nothing over and supersedes no token.""",
             _RESULT,
             """Ends a stream without a running lease, under a new epoch; while one runs it is `StillOwned`. The stored
 text becomes the answer, with the reason "incomplete" and {incomplete: True} in the metadata of its message and memory.
-If the text is blank, the question is kept as unanswered, with the outcome "interrupted".""",
+If the text is blank, the question is kept as unanswered, with the outcome "interrupted". The facts become visible as by
+`finalize` or `close`.""",
             errors=("StreamNotFound", "StillOwned"),
             repeated='Of a stream that has ended it gives what is stored, with `stored` "before".',
             ours=True,
@@ -367,10 +380,10 @@ If the text is blank, the question is kept as unanswered, with the outcome "inte
             Object(_WRITER),
             Object(fields(streamId=ID, rolledBack=Flag()), name="RolledBackStream"),
             """Removes a stream that has no answer: the question (if the stream was closed before, also from the
-conversation), the text of all attempts, and the memories. A conversation that is left without a message and without an
-open stream is removed too. A finished stream is an `IdempotencyConflict`. The id and the
-epoch stay, so that late writers get `StreamNotFound`, or `Fenced` once the stream was begun anew. `get` gives None from
-then on.""",
+conversation), the text of all attempts, the memories, and the facts that were read from it. A conversation that is left
+without a message and without an open stream is removed too. A finished stream is an `IdempotencyConflict`. The id and
+the epoch stay, so that late writers get `StreamNotFound`, or `Fenced` once the stream was begun anew. `get` gives None
+from then on.""",
             errors=("StreamNotFound", "Fenced", "IdempotencyConflict"),
             repeated="It changes nothing and gives the same result.",
             ours=True,

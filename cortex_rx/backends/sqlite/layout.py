@@ -97,7 +97,7 @@ LAYOUT: tuple[str, ...] = (
             presented INTEGER NOT NULL DEFAULT 0,
             reason TEXT,
             usage TEXT,
-            breaks TEXT NOT NULL DEFAULT '[]', stopping INTEGER NOT NULL DEFAULT 0, conversation_seq INTEGER, question_kept INTEGER NOT NULL DEFAULT 0,
+            breaks TEXT NOT NULL DEFAULT '[]', stopping INTEGER NOT NULL DEFAULT 0, conversation_seq INTEGER, question_kept INTEGER NOT NULL DEFAULT 0, facts INTEGER NOT NULL DEFAULT 0,
             UNIQUE (space, id)
         )""",
     """CREATE TABLE pieces (

@@ -611,7 +611,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             model TEXT NOT NULL,
             vector BLOB NOT NULL
         )""",
-        # How far a text of a stream was read for facts. What could not be read is in the queue; memory: its own.
+        # facts: the stream is read for them. extractions: how far its texts were read. What could not be read is in the
+        # queue; memory: its own.
+        "ALTER TABLE streams ADD COLUMN facts INTEGER NOT NULL DEFAULT 0",
         """CREATE TABLE extractions (
             stream INTEGER NOT NULL,
             side TEXT NOT NULL CHECK (side IN ('question', 'answer')),

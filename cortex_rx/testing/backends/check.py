@@ -11,6 +11,7 @@ from cortex_rx.errors import InvalidArgument
 from cortex_rx.testing.backends import (
     _conversations,
     _exchanges,
+    _fact_commits,
     _facts,
     _forgetting,
     _leases,
@@ -30,6 +31,7 @@ BACKEND_PROMISES: tuple[BackendPromise, ...] = (
     *_facts.PROMISES,
     *_forgetting.PROMISES,
     *_leases.PROMISES,
+    *_fact_commits.PROMISES,
 )
 """The whole contract."""
 

@@ -20,7 +20,7 @@ __all__ = ["BackendPromise", "Collected"]
 LIMIT = 60.0  # seconds for one promise; most take some milliseconds
 _PROMISES = (
     *("_partials.py", "_exchanges.py", "_conversations.py", "_memories.py", "_facts.py", "_forgetting.py"),
-    "_leases.py",
+    *("_leases.py", "_fact_commits.py"),
 )
 _runs = itertools.count(1)
 

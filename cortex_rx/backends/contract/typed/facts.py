@@ -12,13 +12,17 @@ from typing import Any, Literal
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed.rows import (
+    CommittedFacts,
     Consolidation,
     Fact,
     FactDecision,
     FactExport,
     FactSource,
     FoundFact,
+    NewFact,
+    QueuedWindow,
     RetractedFact,
+    SimilarFact,
 )
 
 __all__ = ["Facts"]
@@ -688,3 +692,132 @@ class Facts:
         """
         args: dict[str, Any] = {"memorySpaceId": memory_space_id, "factIds": fact_ids, "keepFactId": keep_fact_id}
         return Call(self._backend.mutation, "facts:consolidate", args)
+
+    def commit(
+        self,
+        *,
+        stream_id: str,
+        memory_space_id: str,
+        epoch: int,
+        side: Literal["question", "answer"],
+        from_: int,
+        to: int,
+        facts: builtins.list[NewFact],
+        attempt: int | None = None,
+        error: str | None = None,
+        tries: int | None = None,
+        dead: bool | None = None,
+        deduplication: Literal["none", "exact", "structural", "semantic"] | None = None,
+        revise: bool | None = None,
+    ) -> Call[CommittedFacts]:
+        """Stores what was read from the code points `from` to `to` (excluded) of a side of a stream: of its question,
+        or of the text of an `attempt`, by default the newest.
+
+        Raises `StreamNotFound`, `Fenced`, `Gap`.
+        """
+        args: dict[str, Any] = {
+            "streamId": stream_id,
+            "memorySpaceId": memory_space_id,
+            "epoch": epoch,
+            "side": side,
+            "from": from_,
+            "to": to,
+            "facts": facts,
+        }
+        if attempt is not None:
+            args["attempt"] = attempt
+        if error is not None:
+            args["error"] = error
+        if tries is not None:
+            args["tries"] = tries
+        if dead is not None:
+            args["dead"] = dead
+        if deduplication is not None:
+            args["deduplication"] = deduplication
+        if revise is not None:
+            args["revise"] = revise
+        return Call(self._backend.mutation, "facts:commit", args)
+
+    def queued(
+        self, *, memory_space_id: str | None = None, dead: bool | None = None, limit: int | None = None
+    ) -> Call[builtins.list[QueuedWindow]]:
+        """The windows of streams that have ended that are to be read yet, oldest first."""
+        args: dict[str, Any] = {}
+        if memory_space_id is not None:
+            args["memorySpaceId"] = memory_space_id
+        if dead is not None:
+            args["dead"] = dead
+        if limit is not None:
+            args["limit"] = limit
+        return Call(self._backend.query, "facts:queued", args)
+
+    def similar(
+        self,
+        *,
+        memory_space_id: str,
+        fact: str,
+        fact_type: Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"],
+        confidence: float,
+        user_id: str | None = None,
+        subject: str | None = None,
+        predicate: str | None = None,
+        object: str | None = None,
+        qualifier: str | None = None,
+        polarity: Literal["positive", "negative"] | None = None,
+        tense: Literal["past", "present", "future"] | None = None,
+        valid_from: int | None = None,
+        valid_until: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        cardinality: Literal["one", "many"] | None = None,
+        embedding: builtins.list[float] | None = None,
+        embedding_model: str | None = None,
+        decision: FactDecision | None = None,
+        deduplication: Literal["none", "exact", "structural", "semantic"] | None = None,
+        revise: bool | None = None,
+        limit: int | None = None,
+    ) -> Call[builtins.list[SimilarFact]]:
+        """The facts that hold, of the same user, that a new fact may be about: those with the same subject and
+        predicate, those with a similar text, those with its words, and those about the same subject with a near
+        embedding of the same model.
+        """
+        args: dict[str, Any] = {
+            "memorySpaceId": memory_space_id,
+            "fact": fact,
+            "factType": fact_type,
+            "confidence": confidence,
+        }
+        if user_id is not None:
+            args["userId"] = user_id
+        if subject is not None:
+            args["subject"] = subject
+        if predicate is not None:
+            args["predicate"] = predicate
+        if object is not None:
+            args["object"] = object
+        if qualifier is not None:
+            args["qualifier"] = qualifier
+        if polarity is not None:
+            args["polarity"] = polarity
+        if tense is not None:
+            args["tense"] = tense
+        if valid_from is not None:
+            args["validFrom"] = valid_from
+        if valid_until is not None:
+            args["validUntil"] = valid_until
+        if metadata is not None:
+            args["metadata"] = metadata
+        if cardinality is not None:
+            args["cardinality"] = cardinality
+        if embedding is not None:
+            args["embedding"] = embedding
+        if embedding_model is not None:
+            args["embeddingModel"] = embedding_model
+        if decision is not None:
+            args["decision"] = decision
+        if deduplication is not None:
+            args["deduplication"] = deduplication
+        if revise is not None:
+            args["revise"] = revise
+        if limit is not None:
+            args["limit"] = limit
+        return Call(self._backend.query, "facts:similar", args)

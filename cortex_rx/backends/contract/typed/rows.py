@@ -11,6 +11,8 @@ __all__ = [
     "Appended",
     "BegunStream",
     "ChunkMetadata",
+    "CommittedFact",
+    "CommittedFacts",
     "Consolidation",
     "Conversation",
     "ConversationRef",
@@ -18,9 +20,12 @@ __all__ = [
     "CountedNeighbour",
     "DeletedMemory",
     "EmbeddedMemories",
+    "Extraction",
     "Fact",
     "FactDecision",
     "FactExport",
+    "FactProgress",
+    "FactRevision",
     "FactSource",
     "Forgotten",
     "FoundFact",
@@ -34,13 +39,16 @@ __all__ = [
     "Memory",
     "Message",
     "MutableRef",
+    "NewFact",
     "PartialMetadata",
     "Participants",
     "PendingExchange",
+    "QueuedWindow",
     "Range",
     "Reembedding",
     "RetractedFact",
     "RolledBackStream",
+    "SimilarFact",
     "StopRequest",
     "StoredConversation",
     "StoredExchange",
@@ -395,6 +403,85 @@ class Consolidation(TypedDict):
     mergedCount: int
 
 
+class NewFact(TypedDict):
+    """What a text says. Polarity, tense and numbers are read from `fact`, if they are not given. `cardinality` says
+    whether the subject has one object of this predicate at a time; else the list of predicates does. A `decision` about
+    a fact that does not hold any more, or is another user's, decides nothing.
+    """
+
+    fact: str
+    factType: Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"]
+    confidence: float
+    subject: NotRequired[str]
+    predicate: NotRequired[str]
+    object: NotRequired[str]
+    qualifier: NotRequired[str]
+    polarity: NotRequired[Literal["positive", "negative"]]
+    tense: NotRequired[Literal["past", "present", "future"]]
+    validFrom: NotRequired[int]
+    validUntil: NotRequired[int]
+    metadata: NotRequired[dict[str, Any]]
+    cardinality: NotRequired[Literal["one", "many"]]
+    embedding: NotRequired[list[float]]
+    embeddingModel: NotRequired[str]
+    decision: NotRequired[FactDecision]
+    tags: NotRequired[list[str]]
+
+
+class CommittedFact(TypedDict):
+    index: int
+    factId: str
+    action: NotRequired[Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]]
+    about: NotRequired[str]
+
+
+class FactProgress(TypedDict):
+    question: int
+    answer: int
+
+
+class CommittedFacts(TypedDict):
+    """`end`: up to where the side was read. `facts`: those given that are stored, by their `index`; what a fact did is
+    there once it is visible.
+    """
+
+    end: int
+    facts: list[CommittedFact]
+    progress: FactProgress
+
+
+QueuedWindow = TypedDict(
+    "QueuedWindow",
+    {
+        "memorySpaceId": str,
+        "streamId": str,
+        "epoch": int,
+        "side": Literal["question", "answer"],
+        "attempt": int,
+        "from": int,
+        "to": int,
+        "state": Literal["queued", "dead"],
+        "tries": int,
+        "error": NotRequired[str],
+        "conversationId": str,
+        "userId": NotRequired[str],
+        "memoryId": str,
+        "queuedAt": int,
+    },
+)
+"""A window of a text that is to be read for facts. `memoryId`: of the memory of that text."""
+
+
+class SimilarFact(Fact):
+    """A fact that may be meant by a new one. `same`: without a decision they are one fact; `ends`: without a decision
+    the new one ends it. `similarity`: the share of the words' parts that they have in common.
+    """
+
+    same: bool
+    ends: bool
+    similarity: float
+
+
 class BegunStream(TypedDict):
     memoryId: str
     epoch: int
@@ -417,20 +504,48 @@ class Range(TypedDict):
     embedding: NotRequired[list[float]]
 
 
+Extraction = TypedDict(
+    "Extraction",
+    {
+        "side": Literal["question", "answer"],
+        "from": int,
+        "to": int,
+        "facts": list[NewFact],
+        "error": NotRequired[str],
+        "tries": NotRequired[int],
+        "dead": NotRequired[bool],
+        "deduplication": NotRequired[Literal["none", "exact", "structural", "semantic"]],
+        "revise": NotRequired[bool],
+    },
+)
+"""What was read from a window of a text, or the `error` for which it is to be read again."""
+
+
 class StoredConversation(TypedDict):
     conversationId: str
     messageIds: list[str]
 
 
+class FactRevision(TypedDict):
+    """What a statement did: it is a new fact, it ended the fact `about`, it rewrote a fact, or it said a fact again."""
+
+    action: Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]
+    factId: str
+    about: NotRequired[str]
+
+
 class StoredExchange(TypedDict):
     """What is stored of a stream that has ended: both messages and both memories, or of a closed stream the question
-    alone. `stored` says whether this call stored it.
+    alone. `stored` says whether this call stored it. Of a stream that is read for facts (`facts:commit`): `facts`,
+    those that it supports, and `revisions`, what each of its statements did.
     """
 
     conversation: StoredConversation
     memories: list[Memory]
     contentLength: int
     stored: Literal["now", "before"]
+    facts: NotRequired[list[Fact]]
+    revisions: NotRequired[list[FactRevision]]
 
 
 class Lease(TypedDict):
@@ -485,6 +600,8 @@ class TakenStream(TypedDict):
     memories: NotRequired[list[Memory]]
     contentLength: NotRequired[int]
     stored: NotRequired[Literal["now", "before"]]
+    facts: NotRequired[list[Fact]]
+    revisions: NotRequired[list[FactRevision]]
 
 
 class IssuedToken(TypedDict):

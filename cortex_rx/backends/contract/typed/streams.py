@@ -14,6 +14,7 @@ from cortex_rx.backends.contract.call import LEFT_OUT, Call
 from cortex_rx.backends.contract.typed.rows import (
     Appended,
     BegunStream,
+    Extraction,
     InterruptedStream,
     IssuedToken,
     Lease,
@@ -148,6 +149,7 @@ class Streams:
         embedding_model: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         chunks: builtins.list[Range] | None = None,
+        extractions: builtins.list[Extraction] | None = None,
     ) -> Call[StoredExchange]:
         """Appends `text` at `start` by the rules of `append`, and checks that the answer is then `length` long (else
         `Gap`).
@@ -179,6 +181,8 @@ class Streams:
             args["metadata"] = metadata
         if chunks is not None:
             args["chunks"] = chunks
+        if extractions is not None:
+            args["extractions"] = extractions
         return Call(self._backend.mutation, "streams:finalize", args)
 
     def close(
@@ -281,7 +285,7 @@ class Streams:
 
     def rollback(self, *, stream_id: str, memory_space_id: str, epoch: int) -> Call[RolledBackStream]:
         """Removes a stream that has no answer: the question (if the stream was closed before, also from the
-        conversation), the text of all attempts, and the memories.
+        conversation), the text of all attempts, the memories, and the facts that were read from it.
 
         Raises `StreamNotFound`, `Fenced`, `IdempotencyConflict`.
         """

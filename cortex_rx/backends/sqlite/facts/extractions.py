@@ -7,18 +7,13 @@ from collections.abc import Sequence
 
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["begin_anew", "drop", "drop_memory", "enqueue", "is_registered", "progress", "queued", "read_up_to", "take"]
+__all__ = ["drop", "drop_memory", "enqueue", "progress", "queued", "read_up_to", "take"]
 
 
 def progress(tx: Transaction, stream: int) -> dict[str, int]:
-    """How far each side of the stream was read, or is in the queue; nothing if the stream is not read for facts."""
+    """How far each side of the stream was read, or is in the queue."""
     rows = tx.db.execute("SELECT side, stop FROM extractions WHERE stream = ?", (stream,)).fetchall()
     return {row["side"]: int(row["stop"]) for row in rows}
-
-
-def is_registered(tx: Transaction, stream: int) -> bool:
-    """Whether the stream is read for facts."""
-    return tx.db.execute("SELECT 1 FROM extractions WHERE stream = ?", (stream,)).fetchone() is not None
 
 
 def read_up_to(tx: Transaction, stream: int, side: str, attempt: int, stop: int) -> None:
@@ -68,14 +63,6 @@ def take(tx: Transaction, row: sqlite3.Row, stop: int) -> None:
         tx.db.execute("UPDATE extraction_queue SET start = ? WHERE id = ?", (stop, row["id"]))
     else:
         tx.db.execute("DELETE FROM extraction_queue WHERE id = ?", (row["id"],))
-
-
-def begin_anew(tx: Transaction, stream: int, attempt: int) -> None:
-    """The text of the answer begins anew: nothing of it was read."""
-    tx.db.execute(
-        "UPDATE extractions SET attempt = ?, stop = 0 WHERE stream = ? AND side = 'answer'", (attempt, stream)
-    )
-    tx.db.execute("DELETE FROM extraction_queue WHERE stream = ? AND side = 'answer'", (stream,))
 
 
 def drop(tx: Transaction, stream: int, sides: Sequence[str] = ("question", "answer")) -> None:

@@ -13,7 +13,19 @@ from typing import Any, LiteralString
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.normal import Keys, Signature, Strategy, apart, keys, signature
 
-__all__ = ["Origin", "Policy", "add", "advance", "delete", "having", "in_stream", "restated", "said_by", "slots_of"]
+__all__ = [
+    "Origin",
+    "Policy",
+    "add",
+    "advance",
+    "delete",
+    "ends",
+    "having",
+    "in_stream",
+    "restated",
+    "said_by",
+    "slots_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +199,14 @@ def _adopted(action: str, plain: Keys, target: sqlite3.Row, said: Signature) -> 
     other = target["value"][_OBJECT] != plain.value[_OBJECT]
     value = target["value"][:_OBJECT] + plain.value[_OBJECT:] if other else plain.value
     return Keys(target["slot"], value, plain.merge)
+
+
+def ends(new: Keys, old: Keys) -> bool:
+    """Whether a statement ends what was said before: another object in its slot, or the opposite of the same."""
+    if new.slot != old.slot or new.value == old.value:
+        return False
+    same, turned = new.value[:_OBJECT] == old.value[:_OBJECT], new.value[_OBJECT] != old.value[_OBJECT]
+    return turned if same else not turned and new.value[_OBJECT] == "+"
 
 
 def restated(row: sqlite3.Row) -> tuple[dict[str, Any], Origin]:

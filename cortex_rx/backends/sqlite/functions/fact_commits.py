@@ -14,7 +14,17 @@ from cortex_rx.backends.sqlite.functions import leases
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import Fenced, Gap, InvalidArgument
 
-__all__ = ["MOST", "commit", "publish", "published", "queued", "take", "withdraw"]
+__all__ = [
+    "MOST",
+    "commit",
+    "forget",
+    "publish",
+    "publish_question",
+    "published",
+    "queued",
+    "take",
+    "withdraw",
+]
 
 MOST = 1_000
 """The most statements of a stream."""
@@ -85,10 +95,9 @@ def _store(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> bo
         raise Gap(length, window[1])
     space = text_store.number_for(tx, stream["space"])
     is_open = stream["state"] == "open"
+    if is_open:
+        _register(tx, stream)
     done = extractions.progress(tx, seq)
-    if is_open and not done:
-        for each in _SIDES:
-            extractions.read_up_to(tx, seq, each, stream["attempt"] if each == "answer" else 0, 0)
     new = is_open and window[1] > done.get(side, 0)
     waiting = extractions.queued(tx, seq, side, window)
     if not new and waiting is None:
@@ -104,6 +113,14 @@ def _store(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> bo
     if not is_open:
         changes.show(tx, space, numbers)
     return complete
+
+
+def _register(tx: Transaction, stream: sqlite3.Row) -> None:
+    """Note that the stream is read for facts."""
+    if not stream["facts"]:
+        tx.db.execute("UPDATE streams SET facts = 1 WHERE seq = ?", (stream["seq"],))
+        extractions.read_up_to(tx, stream["seq"], "question", 0, 0)
+        extractions.read_up_to(tx, stream["seq"], "answer", stream["attempt"], 0)
 
 
 def _add(
@@ -137,6 +154,7 @@ def _stored(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> I
 def take(tx: Transaction, stream: sqlite3.Row, windows: Iterable[Mapping[str, Any]]) -> None:
     """Store what a writer has read but not committed when the stream ends. What lies before a window and was not read
     is put into the queue. A window with more facts than the stream may have is given up: the exchange is stored."""
+    _register(tx, stream)
     for window in windows:
         _enqueue_up_to(tx, stream, window["side"], window["from"])
         if not _store(tx, stream, window):
@@ -153,11 +171,19 @@ def _enqueue_up_to(tx: Transaction, stream: sqlite3.Row, side: str, stop: int) -
         extractions.read_up_to(tx, stream["seq"], side, stream["attempt"] if side == "answer" else 0, stop)
 
 
-def publish(tx: Transaction, stream: sqlite3.Row, sides: Sequence[str] = _SIDES) -> None:
-    """Make what was read from a stream that ends visible, and put what was not read into the queue. `stream` has the
-    text with which it ends."""
-    if not extractions.is_registered(tx, stream["seq"]):
-        return
+def publish(tx: Transaction, stream: sqlite3.Row) -> None:
+    """Make what was read from a stream that ends visible, and put what was not read into the queue. `stream` is the row
+    of the open stream, with the text with which it ends."""
+    _publish(tx, stream, _SIDES)
+
+
+def publish_question(tx: Transaction, stream: sqlite3.Row) -> None:
+    """The same for a stream that ends without an answer. What was read from its text is removed."""
+    _publish(tx, stream, ["question"])
+    withdraw(tx, stream, ["answer"])
+
+
+def _publish(tx: Transaction, stream: sqlite3.Row, sides: Sequence[str]) -> None:
     space = text_store.number_for(tx, stream["space"])
     for side in sides:
         _enqueue_up_to(tx, stream, side, _length(tx, stream, side))
@@ -173,11 +199,14 @@ def withdraw(tx: Transaction, stream: sqlite3.Row | Mapping[str, Any], sides: Se
         extractions.drop(tx, stream["seq"], sides)
 
 
+def forget(tx: Transaction, stream: int) -> None:
+    """Remove what a stream that is deleted has not made visible, and read no more of it."""
+    statements.delete(tx, having(tx, "stream = ? AND known IS NULL", (stream,)))
+    extractions.drop(tx, stream)
+
+
 def published(tx: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
-    """The facts of a stream that has ended and what they did, as fields of its result; none if it is not read for
-    facts."""
-    if not extractions.is_registered(tx, stream["seq"]):
-        return {}
+    """The facts of a stream that has ended and what they did, as fields of its result."""
     found = having(tx, "stream = ? AND known IS NOT NULL", (stream["seq"],))
     numbers = dict.fromkeys(row["belief"] for row in found if row["until"] is None)
     return {"facts": rows.load(tx, stream["space"], numbers), "revisions": changes.revisions_of(found)}

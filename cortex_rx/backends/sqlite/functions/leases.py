@@ -84,7 +84,7 @@ def get_owned(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row:
 def get_for_append(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row:
     """Like `get_owned`, with only the columns that an append needs."""
     found: sqlite3.Row | None = tx.db.execute(
-        "SELECT seq, streams.space, state, epoch, stopping, attempt, answer, length, indexed, lead, lease, term"
+        "SELECT seq, streams.space, state, epoch, facts, stopping, attempt, answer, length, indexed, lead, lease, term"
         " FROM streams"
         " LEFT JOIN texts ON texts.id = answer WHERE streams.space = ? AND streams.id = ?",
         (args["memorySpaceId"], args["streamId"]),

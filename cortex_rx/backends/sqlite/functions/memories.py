@@ -8,7 +8,7 @@ from typing import Any
 
 from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.sqlite import text_store, vectors
-from cortex_rx.backends.sqlite.functions import conversations, tokens
+from cortex_rx.backends.sqlite.functions import conversations, fact_commits, tokens
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, MemoryNotFound
 
@@ -353,7 +353,7 @@ def forget_stream(tx: Transaction, stream: int, *, leaves: bool = False) -> None
     It is taken out of its conversation if it `leaves`, or if no message of it is there.
     """
     row = tx.db.execute(
-        "SELECT space, question, answer, conversation_seq, question_kept FROM streams WHERE seq = ?", (stream,)
+        "SELECT space, question, answer, conversation_seq, question_kept, facts FROM streams WHERE seq = ?", (stream,)
     ).fetchone()
     leaves = leaves or not row["question_kept"]
     attempts = tx.db.execute("SELECT text FROM attempts WHERE stream = ?", (stream,)).fetchall()
@@ -367,6 +367,8 @@ def forget_stream(tx: Transaction, stream: int, *, leaves: bool = False) -> None
     tx.db.execute("DELETE FROM memories WHERE stream = ? AND partial", (stream,))
     tx.db.execute("DELETE FROM attempts WHERE stream = ?", (stream,))
     tokens.detach(tx, stream)
+    if row["facts"]:
+        fact_commits.forget(tx, stream)
     for text in [row["question"], row["answer"], *(attempt["text"] for attempt in attempts)]:
         if text is not None:
             text_store.drop(tx, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
-from cortex_rx.backends.sqlite.functions import conversations, exchanges, leases, memories, streams
+from cortex_rx.backends.sqlite.functions import conversations, exchanges, fact_commits, leases, memories, streams
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import Fenced, IdempotencyConflict, StreamNotFound
 
@@ -24,9 +24,13 @@ def finish(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     answer = int(stream["answer"])
     length = int(stream["length"])
     if all(part.isspace() for part in text_store.read(tx, answer, 0, length)):
+        if stream["facts"]:
+            fact_commits.publish_question(tx, stream)
         exchanges.store_unanswered(tx, stream, "interrupted", None)
     else:
         exchanges.store_answer(tx, stream, answer, length, _INCOMPLETE)
+        if stream["facts"]:
+            fact_commits.publish(tx, stream)
     return streams.result(tx, args, "now")
 
 
@@ -40,6 +44,8 @@ def rollback(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if stream["state"] == "finished":
         raise IdempotencyConflict("an answer is stored under this stream id")
     if stream["state"] != "rolledBack":
+        if stream["facts"]:
+            fact_commits.withdraw(tx, stream)
         if stream["question_kept"]:  # it was closed as unanswered before
             conversations.remove_message(tx, stream, stream["question"], stream["question_message"])
             tx.db.execute(

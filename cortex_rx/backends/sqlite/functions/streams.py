@@ -10,7 +10,15 @@ import sqlite3
 from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
-from cortex_rx.backends.sqlite.functions import conversations, exchanges, leases, memories, stream_reads, tokens
+from cortex_rx.backends.sqlite.functions import (
+    conversations,
+    exchanges,
+    fact_commits,
+    leases,
+    memories,
+    stream_reads,
+    tokens,
+)
 from cortex_rx.backends.sqlite.text_store import Transaction, WriterState
 from cortex_rx.errors import Diverged, Fenced, Gap, IdempotencyConflict
 
@@ -120,7 +128,10 @@ def _create(tx: Transaction, args: dict[str, Any], rolled_back: sqlite3.Row | No
 
 
 def _restart(tx: Transaction, stream: sqlite3.Row, attempt: int, writer_state: WriterState) -> int:
-    """Begin the text of the answer anew, under a higher attempt. The former text is kept, without its index."""
+    """Begin the text of the answer anew, under a higher attempt. The former text is kept, without its index and without
+    what was read from it."""
+    if stream["facts"]:
+        fact_commits.withdraw(tx, stream, ["answer"])
     text_store.unindex(tx, stream["answer"])
     answer = text_store.create(tx, stream["space"], "", writer_state)
     tx.db.execute(
@@ -190,7 +201,13 @@ def finalize(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     answer, end = _append(tx, stream, args)
     if end != args["length"]:
         raise Gap(end, args["length"])
+    is_read = "extractions" in args or stream["facts"]
+    whole = leases.get_live(tx, args) if is_read else stream  # with the text that it ends with
+    if is_read:
+        fact_commits.take(tx, whole, args.get("extractions", []))
     exchanges.store_answer(tx, stream, answer, end, args)
+    if is_read:
+        fact_commits.publish(tx, whole)
     return result(tx, args, "now")
 
 
@@ -222,6 +239,7 @@ def result(tx: Transaction, args: dict[str, Any], stored: str) -> dict[str, Any]
         "memories": memories.load(tx, stream["space"], stream["question_memory"], answer),
         "contentLength": 0 if empty else stream["length"],
         "stored": stored,
+        **(fact_commits.published(tx, stream) if stream["facts"] else {}),
     }
 
 
@@ -232,5 +250,7 @@ def close(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         raise IdempotencyConflict("an answer is stored under this stream id")
     if stream["state"] == "empty":
         return result(tx, args, "before")
+    if stream["facts"]:
+        fact_commits.publish_question(tx, stream)
     exchanges.store_unanswered(tx, stream, args["outcome"], args.get("reason"))
     return result(tx, args, "now")
