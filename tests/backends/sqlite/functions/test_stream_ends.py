@@ -18,7 +18,7 @@ LONG = "elephant giraffe " * 3_000
 # that say what became of the stream, the name of the memory space, and the language of the file.
 TOMBSTONES = ("streams", "sqlite_sequence", "tokens", "spaces", "settings")
 # The index's own pages: terms that are marked as deleted stay in them until they are merged.
-PAGES = ("terms_data", "terms_idx", "terms_config")
+PAGES = tuple(f"{index}_{part}" for index in ("terms", "fact_terms") for part in ("data", "idx", "config"))
 
 
 def content(store: Any) -> dict[str, Any]:
