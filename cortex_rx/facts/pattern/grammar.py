@@ -93,6 +93,8 @@ class Grammar:
         while self.low(end) in ("and", "&") and len(found) < 5:
             before, self.last = self.last, found[-1] if found[-1].kind == "person" else self.last
             more = self.subject(end + 1)
+            if more is None and first.owner and self.low(end + 1) in lex.PERSONS:  # "my mum and dad"
+                more = self._owned(first.owner, end + 1)
             self.last = before
             if more is None:
                 break

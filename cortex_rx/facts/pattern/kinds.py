@@ -9,11 +9,23 @@ from collections.abc import Callable
 
 from cortex_rx.facts.pattern import lexicon as lex
 from cortex_rx.facts.pattern.measures import age, amount, date, email, number, phone, zone
-from cortex_rx.facts.pattern.names import given, itself, name, organisation, place, school, site, somewhere, work
+from cortex_rx.facts.pattern.names import (
+    given,
+    institution,
+    itself,
+    name,
+    organisation,
+    place,
+    school,
+    site,
+    somewhere,
+    work,
+)
 from cortex_rx.facts.pattern.phrases import Found, Text, doing, noun
-from cortex_rx.facts.pattern.things import bought, infinitive, lasting, played, project, thing
+from cortex_rx.facts.pattern.things import bought, infinitive, lasting, played, preferred, project, thing
 from cortex_rx.facts.pattern.traits import (
     acquaintance,
+    allergy,
     being_ill,
     condition,
     diet,
@@ -89,6 +101,7 @@ KINDS: dict[str, Callable[[Text, int], Found]] = {
     "noun": noun,
     "lasting": joined(lasting),
     "played": joined(played),
+    "preferred": joined(preferred),
     "name": name,
     "names": joined(name),
     "given": given,
@@ -117,7 +130,9 @@ KINDS: dict[str, Callable[[Text, int], Found]] = {
     "being_ill": being_ill,
     "medicine": medicine,
     "zone": zone,
-    "kin": kin,
+    "kin": joined(kin),
+    "allergy": allergy,
+    "institution": institution,
     "acquaintances": joined(acquaintance),
     "somewhere": joined(somewhere),
     "work": work,

@@ -33,7 +33,7 @@ ADVERBS = words(
     "normally often sometimes originally formerly previously once finally even ever either personally honestly "
     "genuinely happily proudly officially basically technically much deeply strongly completely fully secretly "
     "obviously clearly typically regularly severely mildly highly extremely rather too temporarily permanently "
-    "eventually soon kind sort hard fast well"
+    "eventually soon kind sort hard fast well part-time full-time remotely"
 )
 # What may stand before a clause.
 OPENERS = words(
@@ -123,7 +123,7 @@ PETS = words(
     "pug husky greyhound tabby siamese cockatiel axolotl iguana hedgehog"
 )
 OCCUPATIONS = words(
-    "nurse doctor teacher engineer developer programmer lawyer student accountant chef cook baker butcher barber "
+    "nurse doctor teacher engineer developer programmer lawyer accountant chef cook baker butcher barber "
     "plumber electrician carpenter architect designer artist painter writer author journalist editor photographer "
     "musician pianist violinist guitarist drummer singer dancer actor actress director producer pilot driver captain "
     "sailor soldier firefighter policeman officer detective dentist surgeon veterinarian vet pharmacist therapist "

@@ -18,6 +18,10 @@ _NO_NAMES = lex.words(
     "aries taurus virgo libra scorpio capricorn aquarius pisces sagittarius cancer not good new asian arab"
 )
 
+_INSTITUTIONS = lex.words(
+    "hospital bank school bakery shop store restaurant factory library museum laboratory lab warehouse office café "
+    "cafe kitchen pharmacy clinic supermarket hotel bookshop bookstore nursery kindergarten university bar pub gym"
+)
 _SCHOOLS = ("school", "university", "college", "academy", "institute", "gymnasium", "lycée")
 
 
@@ -126,6 +130,12 @@ def organisation(text: Text, at: int) -> Found:
         found = noun(text, at)
         return None if found is None or text.low(found[1] - 1) in lex.TIMES else found
     return None
+
+
+def institution(text: Text, at: int) -> Found:
+    """Where one works, by its kind: "a hospital"."""
+    found = organisation(text, at)
+    return found if found and text.low(found[1] - 1) in _INSTITUTIONS else None
 
 
 def school(text: Text, at: int) -> Found:

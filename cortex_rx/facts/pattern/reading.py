@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cortex_rx.facts.pattern import lexicon as lex
 from cortex_rx.facts.pattern.grammar import USER, Grammar, Subject, Verb
 from cortex_rx.facts.pattern.kinds import KINDS
-from cortex_rx.facts.pattern.phrases import bare, phrase_end, points
+from cortex_rx.facts.pattern.phrases import bare, is_timely, phrase_end, points
 from cortex_rx.facts.pattern.rule import Element, Group, Rule, Slot, Word
 from cortex_rx.facts.pattern.segments import segments
 from cortex_rx.facts.pattern.words import Token, forms
@@ -20,6 +20,7 @@ __all__ = ["Reader", "Stated"]
 EVENTS = lex.words("born_on born_in founded founded_on created bought visited happened_on")
 MADE = frozenset(["relation", "managers"])
 """Kinds of values that need more than the words: whose they are."""
+_LIMITS = lex.words("often always every well daily regularly usually alone only just when if unless before after until")
 _NO_QUALIFIERS = lex.words("thing things one ones part parts way time place person")
 LONGEST = 300  # characters of a clause; what is longer was not read as it was meant
 _FAVORITE = re.compile(r"\bfavou?rite (?=\S)", re.IGNORECASE)
@@ -334,7 +335,7 @@ class _Segment:
                 if len(fitting) < len(subjects):
                     continue
                 bound = self._elements(rule.elements, verb.end)
-                if bound is None:
+                if bound is None or (verb.negative and self._limited(bound[1])):
                     continue
                 facts = _by(rule, (fact for one in fitting for fact in self._facts(rule, one, verb, bound[0])))
                 while (more := self._again(rule, bound[1])) is not None:
@@ -351,6 +352,13 @@ class _Segment:
             return None
         found = self._elements(rule.elements, at + 1 + (self._low(at + 1) == "and"))
         return found if found is not None and len(found[0]) > 1 else None
+
+    def _limited(self, at: int) -> bool:
+        """Whether what follows takes back a part of a "not": "not very well", "never after noon", "not every day"."""
+        if self._low(at) in ("very", "too", "so", "that"):
+            return self._low(at + 1) in ("well", "often")
+        timely = self._low(at) in lex.PREPOSITIONS and is_timely(self._text, at)
+        return self._low(at) in _LIMITS or timely
 
     def _going(self, subjects: list[Subject], verb: Verb) -> tuple[list[Stated], int]:
         """ "is going to run a marathon": what a rule reads of it, or a plan."""
@@ -384,7 +392,9 @@ class _Segment:
             return False
         if verb.modal and verb.modal not in rule.modals:
             return False
-        if (rule.only == "perfect" and not verb.perfect) or (rule.only == "past" and verb.tense != "past"):
+        if (rule.only == "perfect" and not verb.perfect) or (
+            rule.only == "past" and verb.tense != "past" and not verb.perfect
+        ):
             return False
         if rule.only == "simple" and (verb.progressive or verb.tense == "future" or verb.form == "ing"):
             return False

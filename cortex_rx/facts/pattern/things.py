@@ -6,9 +6,10 @@ from cortex_rx.facts.pattern import lexicon as lex
 from cortex_rx.facts.pattern.names import name
 from cortex_rx.facts.pattern.phrases import Found, Text, bare, doing, ends, phrase_end, points
 
-__all__ = ["bought", "infinitive", "lasting", "played", "project", "thing"]
+__all__ = ["bought", "infinitive", "lasting", "played", "preferred", "project", "thing"]
 
 _LASTING = lex.words("news newspaper paper papers bible classics")
+_COMPARED = lex.words("to over than")
 _RELATIVE = lex.words("of who which whose what how that")
 _VAGUE = lex.words("project projects things something stuff it")
 
@@ -49,6 +50,13 @@ def lasting(text: Text, at: int) -> Found:
 def played(text: Text, at: int) -> Found:
     """A game, a sport, an instrument."""
     return None if text.low(at).endswith("ing") else thing(text, at)
+
+
+def preferred(text: Text, at: int) -> Found:
+    """What one prefers; not "working at night", of which only a part would be read."""
+    found = thing(text, at)
+    part = found is not None and text.low(at).endswith("ing") and text.low(found[1]) in lex.PREPOSITIONS - _COMPARED
+    return None if part else found
 
 
 def project(text: Text, at: int) -> Found:

@@ -27,6 +27,7 @@ _ILLNESSES = lex.words(
     "vertigo hemophilia haemophilia sciatica dementia parkinson's alzheimer's"
 )
 
+_GRADES = lex.words("severe bad mild serious slight strong terrible life-threatening lifelong")
 _ILL = ("itis", "osis", "emia", "aemia", "algia", "pathy", "phobia", "plegia")
 
 _SUFFERERS = lex.words(
@@ -34,6 +35,7 @@ _SUFFERERS = lex.words(
     "anaemic anemic coeliac celiac bipolar"
 )
 
+_MAKERS = lex.words("author writer composer director creator inventor producer founder designer editor")
 _MEDICINES = lex.words(
     "aspirin ibuprofen paracetamol insulin antihistamines antidepressants statins lithium warfarin metformin beta "
     "beta-blockers antibiotics prozac xanax adderall ritalin melatonin lisinopril prednisone"
@@ -50,7 +52,8 @@ def occupation(text: Text, at: int) -> Found:
     end = phrase_end(text, at, frozenset())
     for last in range(at + 1, end + 1):
         closed = last == end or text.low(last) in ("working", "based", "specialising", "specializing")
-        if closed and lex.is_occupation(text.low(last - 1)) and text.low(at) not in lex.OWNERS:
+        made = text.low(last) == "of" and text.low(last - 1) in _MAKERS  # "the author of Middlemarch"
+        if closed and not made and lex.is_occupation(text.low(last - 1)) and text.low(at) not in lex.OWNERS:
             return [bare(text, at, last)], last
     return None
 
@@ -135,6 +138,16 @@ def being_ill(text: Text, at: int) -> Found:
     if text.low(end + 1) == "intolerant" or (text.low(end) == "colour" and text.low(end + 1) == "blind"):
         return [text.between(start, end + 2)], end + 2
     return ([text.between(start, end + 1)], end + 1) if text.low(end) in _SUFFERERS else None
+
+
+def allergy(text: Text, at: int) -> Found:
+    """What one is allergic to, of "a severe peanut allergy"."""
+    end = phrase_end(text, at, frozenset())
+    first = at
+    while text.low(first) in lex.ARTICLES | _GRADES:
+        first += 1
+    known = end > first + 1 and text.low(end - 1) in ("allergy", "allergies")
+    return ([text.between(first, end - 1)], end) if known else None
 
 
 def medicine(text: Text, at: int) -> Found:

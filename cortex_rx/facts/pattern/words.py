@@ -264,6 +264,8 @@ def forms(verb: str) -> dict[str, frozenset[str]]:
     made: dict[str, set[str]] = {}
     for word, name in ((verb, "base"), (third, "third"), (past, "past"), (participle, "participle"), (ing, "ing")):
         made.setdefault(word, set()).add(name)
+    if verb == "travel":  # in British English
+        made |= {"travelled": {"past", "participle"}, "travelling": {"ing"}}
     if verb == "have":
         made["has"] = made.pop("haves")
     return {word: frozenset(names) for word, names in made.items()}

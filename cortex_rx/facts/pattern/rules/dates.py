@@ -8,10 +8,10 @@ KIND = "event"
 
 RULES = (
     Rule(
-        "be ?on ?the {born_on:date}",
+        "be ?on|in ?the {born_on:date}",
         (
             "My birthday is October 12th. -> user born_on October 12th",
-            "Ada's birthday is on 10 December. -> Ada born_on 10 December",
+            "Ada's birthday is in May. -> Ada born_on May",
         ),
         ("My birthday is soon.", "When is my birthday?"),
         "identity",
@@ -128,5 +128,12 @@ RULES = (
         ("Buy milk.", "I would buy a boat.", "I bought it."),
         KIND,
         80,
+    ),
+    Rule(
+        "be ?the author|creator|inventor|composer|director of {created:name}",
+        ("George Eliot is the author of Middlemarch. -> George Eliot created Middlemarch",),
+        ("The author of the letter is unknown.", "Who is the author of Middlemarch?"),
+        "knowledge",
+        88,
     ),
 )

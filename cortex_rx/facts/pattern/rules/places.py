@@ -63,10 +63,14 @@ RULES = (
     ),
     Rule(
         "visit {visited:somewhere}",
-        ("My parents visited Petra in 2018. -> user's parents visited Petra",),
-        ("Visit the settings page.", "I visited my doctor."),
+        (
+            "My parents visited Petra in 2018. -> user's parents visited Petra",
+            "I've visited Rome. -> user visited Rome",
+        ),
+        ("Visit the settings page.", "We will visit Rome.", "I visited my doctor."),
         "event",
         85,
+        only="past",
     ),
     Rule(
         "go to {visited:somewhere}",

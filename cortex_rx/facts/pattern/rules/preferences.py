@@ -70,7 +70,7 @@ RULES = (
         modals=frozenset(["can", "could"]),
     ),
     Rule(
-        "prefer {prefers:things} [ to|over {:things} ]",
+        "prefer {prefers:preferred} [ to|over {:things} ]",
         ("I prefer tea to coffee. -> user prefers tea", "I'd rather have window seats. -> user prefers window seats"),
         ("Do you prefer tea?", "I would prefer a table outside.", "I prefer it."),
         KIND,

@@ -137,4 +137,20 @@ RULES = (
         80,
         habit=True,
     ),
+    Rule(
+        "be in ?a|an ?happy|long-distance|serious relationship with {partner_of:name}",
+        ("I'm in a relationship with Kim. -> user partner_of Kim",),
+        ("I'm in a meeting with Kim.",),
+        KIND,
+        88,
+    ),
+    Rule(
+        "use {uses:name}",
+        ("I use Linux. -> user uses Linux", "My dad doesn't use WhatsApp. -> -user's dad uses WhatsApp"),
+        ("Use Linux.", "I used to sing.", "You could use Linux."),
+        "knowledge",
+        78,
+        habit=True,
+        only="simple",
+    ),
 )
