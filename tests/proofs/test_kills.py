@@ -82,8 +82,8 @@ STATEMENTS = {
     "streams:issueToken": 4,
     "streams:finalize": 36,
     "streams:close": 27,
-    "streams:rollback": 35,
-    "streams:finish": 40,
+    "streams:rollback": 30,
+    "streams:finish": 35,
 }
 
 
