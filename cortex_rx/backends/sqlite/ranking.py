@@ -74,7 +74,7 @@ SPAN = 20
 
 ALPHA = 0.3
 """What the embeddings count in a score, if both words and embeddings find something; the words count the rest."""
-CANDIDATES = (5, 50)
+CANDIDATES = (2, 20)
 """How many of the best by words and of the best by embeddings are compared: so many for each that is asked for, and so
 many besides."""
 
