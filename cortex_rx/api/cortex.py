@@ -16,6 +16,7 @@ from typing import Any
 
 from cortex_rx import validation as check
 from cortex_rx.api.conversations import ConversationsAPI
+from cortex_rx.api.facts import FactsAPI
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.backends.base import is_backend
@@ -38,7 +39,7 @@ CLOSING = 0.5  # seconds that the sources of stopped streams may take to be clos
 
 
 class Cortex:
-    """Memory for language models: `memory` and `conversations`, over one store.
+    """Memory for language models: `memory`, `facts` and `conversations`, over one store.
 
     `store` is the path of a SQLite file (created with mode 0600 if missing), ":memory:", or a `Backend`, which the
     caller closes.  The default comes from the environment (`from_env`), or is `cortex.db` in the current folder.
@@ -117,6 +118,8 @@ class Cortex:
             embedder=as_embedder(generate_embedding, embedding_model),
         )
         """The memories: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
+        self.facts: FactsAPI = FactsAPI(self._backend, embedder=lambda: self.memory.embedder)
+        """The facts: `store`, `list`, `search`, `update`, `delete` and others."""
         self.conversations: ConversationsAPI = ConversationsAPI(self._backend)
         """The conversations: `get`, `list`, `count`, `get_history`."""
         self.dead_letters: DeadLetters = DeadLetters(self._spool, self._backend)

@@ -157,10 +157,10 @@ texts is one fact with two sources. Of a predicate that has one object at a time
 before: this one is *closed*, never deleted. What was said of the past or the future ends nothing.
 
 Without other arguments, functions give the facts that nothing has closed. `includeSuperseded` adds those that have a
-`supersededBy`. `asOf` gives the facts that were true at that time, whatever has superseded them
-since; `validAt` only narrows. `knownAt` gives the facts as the space knew them at that time: with the statements that
-it knew then. What was retracted is only there with a `knownAt` before that, in `facts:get` and in
-`facts:getHistory`; what was corrected also with `includeSuperseded`.
+`supersededBy`. `asOf` gives the facts that were true at that time, whatever has superseded them since; `validAt` only
+narrows. `knownAt` gives the facts as the space knew them at that time: with the statements that it knew then;
+`updatedAt` is when it knew the last of them. What was retracted is only there with a `knownAt` before that, in
+`facts:get` and in `facts:getHistory`; what was corrected also with `includeSuperseded`.
 
 Filters act before the page; all must fit. `subject` and `object` are compared as they were given; a `predicate` also
 fits in another spelling ("livesIn", "lives in"), or by another name of it. `tags`: any of them, or all with `tagMatch`

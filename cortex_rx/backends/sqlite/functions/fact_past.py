@@ -16,7 +16,8 @@ from cortex_rx.backends.sqlite.text_store import Transaction
 
 __all__ = ["seen"]
 
-_TABLES = ("spaces", "statements", "facts", "fact_bands", "fact_documents", "fact_terms", "fact_places")
+_TABLES = ("spaces", "statements", "facts")
+_INDEX = ("fact_bands", "fact_documents", "fact_terms", "fact_places")
 # What the facts of a call have in common with one of their statements at least.
 _NARROWING: Mapping[str, str] = {
     "subject": "subject = :subject",
@@ -35,19 +36,19 @@ def seen(tx: Transaction, space: int, args: Mapping[str, Any]) -> Iterator[Trans
         return
     with closing(sqlite3.connect(":memory:")) as db:
         db.row_factory = sqlite3.Row
-        _make_tables(tx.db, db)
+        _make_tables(tx.db, db, (*_TABLES, *_INDEX) if "query" in args else _TABLES)
         there = replace(tx, db=db, documents=DocumentCache())
         _fill(tx, there, space, args)
         yield there
 
 
-def _make_tables(store: sqlite3.Connection, db: sqlite3.Connection) -> None:
+def _make_tables(store: sqlite3.Connection, db: sqlite3.Connection, tables: tuple[str, ...]) -> None:
     add_functions(db)
-    marks = ", ".join("?" * len(_TABLES))
+    marks = ", ".join("?" * len(tables))
     for (sql,) in store.execute(
         f"SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name IN ({marks})"  # noqa: S608
         " OR type = 'index' AND tbl_name IN ('facts', 'statements') AND sql IS NOT NULL ORDER BY rowid",
-        _TABLES,
+        tables,
     ).fetchall():
         db.execute(sql)
 

@@ -128,11 +128,11 @@ def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     before = _words(said)
     base, _ = restated(before)
     fact, policy = _corrected(before, base, changed, row)
-    confidence = changed.get("confidence", row["confidence"])
     origins = [replace(restated(one)[1], version=row["version"] + 1, replaces=row["id"]) for one in said]
-    given = [{**fact, **_times(restated(one)[0], changed)} for one in said]
+    given = [{**fact, **_own(restated(one)[0], changed)} for one in said]
     numbers = [add(tx, space, [one], origin, policy)[0] for one, origin in zip(given, origins, strict=True)]
-    _set_confidence(tx, numbers[-1], confidence)
+    if "confidence" in changed or any(one["rewrites"] for one in said):
+        _set_confidence(tx, numbers[-1], changed.get("confidence", row["confidence"]))
     changes.retract(tx, space, row["seq"])
     changes.show(tx, space, numbers)
     made = _supported(tx, numbers[-1])
@@ -151,18 +151,20 @@ def _words(said: Sequence[sqlite3.Row]) -> sqlite3.Row:
     return next((one for one in reversed(said) if one["rewrites"]), said[0])
 
 
-def _times(given: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
-    """When a statement is true: as it was said, unless that is what changes."""
-    return {
-        name: value for name in ("validFrom", "validUntil") if (value := {**given, **changed}.get(name)) is not None
-    }
+_OWN = ("confidence", "validFrom", "validUntil")
+
+
+def _own(given: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    """What each source of a fact says for itself: how sure it is, and when it is true; unless that is what changes."""
+    found = {**given, **changed}
+    return {name: found[name] for name in _OWN if name in found}
 
 
 def _corrected(
     before: sqlite3.Row, base: dict[str, Any], changed: dict[str, Any], row: sqlite3.Row
 ) -> tuple[dict[str, Any], Policy]:
     """A statement with changes, and how it becomes a fact: as before."""
-    fact = {name: value for name, value in base.items() if name not in ("validFrom", "validUntil")}
+    fact = {name: value for name, value in base.items() if name not in _OWN}
     fact["tags"] = json.loads(row["tags"])
     if "fact" in changed:
         # What was read from the text is read from the new one; what was given stays.
@@ -170,15 +172,17 @@ def _corrected(
         for name in ("polarity", "tense"):
             if getattr(read, name) == fact[name]:
                 del fact[name]
-    fact |= changed
+    fact |= {name: value for name, value in changed.items() if name not in _OWN}
     if said_by(fact) == said_by(base):
         return {**fact, "decision": {"action": "NONE", "factId": row["id"]}}, Policy()
     for cardinality, strategy, revise in product(("one", "many"), STRATEGIES, (True, False)):
         said = said_by({**base, "cardinality": cardinality})
         found = keys(said, strategy, own=before["own"], owner=before["user_id"], revise=revise)
         if (found.slot, found.value, found.merge) == (before["slot"], before["value"], before["merge"]):
+            if "predicate" not in changed:  # another one has its own
+                fact["cardinality"] = cardinality
             # All its statements are one fact again, whatever the strategy says of the next ones.
-            return {**fact, "cardinality": cardinality}, Policy("structural", revise)
+            return fact, Policy("structural", revise)
     return fact, Policy()
 
 

@@ -1,0 +1,200 @@
+"""`cortex.facts`: store, find, correct, retract and consolidate facts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, get_args
+
+from cortex_rx import validation as check
+from cortex_rx.backends.base import Backend, checked_backend
+from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
+from cortex_rx.backends.contract.typed import Facts
+from cortex_rx.embedding.attempts import text_embedding
+from cortex_rx.embedding.embedder import Embedder
+from cortex_rx.errors import InvalidArgument
+from cortex_rx.models.facts import (
+    CountFactsFilter,
+    DeletedFact,
+    FactConsolidation,
+    FactExport,
+    FactFormat,
+    FactRecord,
+    FactType,
+    FactUpdate,
+    ListFactsFilter,
+    QueryByRelationshipFilter,
+    QueryBySubjectFilter,
+    SearchFactsOptions,
+    StoreFactParams,
+)
+from cortex_rx.models.options import ids, parse
+from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
+from cortex_rx.unique import new_id
+
+__all__ = ["FactsAPI"]
+
+log: logging.Logger = logging.getLogger("cortex_rx")
+
+_Facts: TypeAlias = list[FactRecord]  # inside the class, `list` is a method
+
+
+class FactsAPI:
+    """The facts of a backend. Every method works in one memory space and sees no other.
+
+    Arguments are checked first: `InvalidArgument` is raised before the backend is called. If the backend refuses a
+    call, the error is a `StoreError`. Parameters, filters and options are models of `cortex_rx.models.facts`, mappings
+    in snake_case or camelCase, or keywords, and may be mixed. Times are epoch milliseconds, or a `datetime` with a time
+    zone. `embedder` gives what embeds new facts; None for nothing.
+
+    A fact has two clocks. `valid_from` and `valid_until` say when it was true: `as_of` asks for that. `known_from` and
+    `known_until` say when the memory space has known it: `known_at` asks for that.
+
+    >>> import asyncio
+    >>> from cortex_rx import SqliteBackend
+    >>> async def main():
+    ...     async with SqliteBackend(":memory:") as backend:
+    ...         facts = FactsAPI(backend)
+    ...         home = {"memory_space_id": "s", "subject": "Ada", "predicate": "lives_in", "fact_type": "identity"}
+    ...         for place, year in (("Rome", 1_600_000_000_000), ("Lisbon", 1_700_000_000_000)):
+    ...             said = {"fact": f"Ada lives in {place}.", "object": place, "valid_from": year}
+    ...             await facts.store(home, **said, confidence=90)
+    ...         now = await facts.query_by_subject(memory_space_id="s", subject="Ada")
+    ...         then = await facts.list(memory_space_id="s", as_of=1_650_000_000_000)
+    ...         return [one.object for one in now], [(one.object, one.closed) for one in then]
+    >>> asyncio.run(main())
+    (['Lisbon'], [('Rome', 'changed')])
+    """
+
+    def __init__(self, backend: Backend, *, embedder: Callable[[], Embedder | None] | None = None) -> None:
+        self._backend: Backend = checked_backend("backend", backend)
+        self._facts = Facts(backend)
+        self._embedder = embedder
+
+    async def store(self, params: StoreFactParams | Mapping[str, Any] | None = None, **keywords: Any) -> FactRecord:
+        """Store one fact, and return the fact that it supports: itself, or one that says the same and was there.
+
+        `fact`, `fact_type` and `confidence` are required. A new value of a predicate that has one at a time ends the
+        fact with the old one, unless `belief_revision` is False. A fact with a `fact_id` is stored once; another one
+        under this id is an `IdempotencyConflict`. A store that cannot be reached is asked again for two seconds.
+
+        The text is embedded by its `generate_embedding`, else by the client's. If that fails, the fact is stored
+        without a vector, and a warning is logged.
+        """
+        given = parse(StoreFactParams, params, **keywords)
+        fact = {"fact_id": f"fact-{new_id('row')}", **given.keywords()}
+        embedder = given.embedder(None if self._embedder is None else self._embedder())
+        if embedder is not None:
+            fact |= await text_embedding(embedder, given.fact)
+        call = self._facts.store(**fact)
+        try:
+            return FactRecord.from_row(await retrying(lambda: call, Backoff(SHORT_PAUSES)))
+        except Exception as error:
+            if embedder is None or not refuses_embeddings(error, call.args):
+                raise
+            log.warning("a fact is stored without an embedding: %s", type(error).__name__)
+            bare = call.with_args(without_embeddings(call.args))
+            return FactRecord.from_row(await retrying(lambda: bare, Backoff(SHORT_PAUSES)))
+
+    async def get(self, memory_space_id: str, fact_id: str) -> FactRecord | None:
+        """The fact, also one that is closed; None if the memory space has none with this id."""
+        row = await self._facts.get(**ids(memory_space_id=memory_space_id, fact_id=fact_id))
+        return None if row is None else FactRecord.from_row(row)
+
+    async def list(self, filter: ListFactsFilter | Mapping[str, Any] | None = None, **keywords: Any) -> _Facts:
+        """The facts that pass the filter: by default all that nothing has superseded, in the order in which they were
+        made.
+
+        `include_superseded` adds those that another fact has superseded. `as_of` gives those that were true at a time,
+        `known_at` those that the memory space knew at a time, as it knew them.
+        """
+        rows = await self._facts.list(**parse(ListFactsFilter, filter, **keywords).keywords())
+        return [FactRecord.from_row(row) for row in rows]
+
+    async def count(self, filter: CountFactsFilter | Mapping[str, Any] | None = None, **keywords: Any) -> int:
+        """How many facts pass the filter, as in `list`."""
+        return await self._facts.count(**parse(CountFactsFilter, filter, **keywords).keywords())
+
+    async def search(
+        self,
+        memory_space_id: str,
+        query: str,
+        options: SearchFactsOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> _Facts:
+        """The facts that have words of `query`, best first, each with a `score` between 0 and 1; at most 1,024.
+
+        Words are found as by `cortex.memory.search`: in any script, in all their forms. The filters are those of
+        `list`.
+        """
+        check.any_text("query", query)
+        given = parse(SearchFactsOptions, options, **keywords).keywords()
+        rows = await self._facts.search(**ids(memory_space_id=memory_space_id), query=query, **given)
+        return [FactRecord.from_row(row) for row in rows]
+
+    async def query_by_subject(
+        self, filter: QueryBySubjectFilter | Mapping[str, Any] | None = None, **keywords: Any
+    ) -> _Facts:
+        """The facts about a subject; otherwise as `list`."""
+        rows = await self._facts.query_by_subject(**parse(QueryBySubjectFilter, filter, **keywords).keywords())
+        return [FactRecord.from_row(row) for row in rows]
+
+    async def query_by_relationship(
+        self, filter: QueryByRelationshipFilter | Mapping[str, Any] | None = None, **keywords: Any
+    ) -> _Facts:
+        """The facts about a subject with a predicate; otherwise as `list`. A predicate is found in any spelling:
+        "livesIn" is "lives_in"."""
+        given = parse(QueryByRelationshipFilter, filter, **keywords).keywords()
+        return [FactRecord.from_row(row) for row in await self._facts.query_by_relationship(**given)]
+
+    async def update(
+        self,
+        memory_space_id: str,
+        fact_id: str,
+        updates: FactUpdate | Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> FactRecord:
+        """Correct a fact, and return the correction: a fact with a new id, the next version, and the same sources.
+
+        The old fact is closed as wrong, and in no list any more; it was never so. For something that has changed since,
+        store a new fact. Raises `FactNotFound`, and `FactRetracted` if the fact was corrected or retracted before.
+        """
+        fact = ids(memory_space_id=memory_space_id, fact_id=fact_id)
+        return FactRecord.from_row(
+            await self._facts.update(**fact, **parse(FactUpdate, updates, **keywords).keywords())
+        )
+
+    async def delete(self, memory_space_id: str, fact_id: str) -> DeletedFact:
+        """Retract a fact: it was never so. It is in no list any more, and what it had superseded holds again.
+
+        `get`, `get_history` and `known_at` still show it. Raises `FactNotFound`. To remove what was said without a
+        trace, forget its message: `cortex.memory.forget`.
+        """
+        fact = ids(memory_space_id=memory_space_id, fact_id=fact_id)
+        return DeletedFact.from_row(await self._facts.delete_fact(**fact))
+
+    async def get_history(self, memory_space_id: str, fact_id: str) -> _Facts:
+        """The fact, with all that it superseded or corrected and all that superseded or corrected it, oldest first."""
+        rows = await self._facts.get_history(**ids(memory_space_id=memory_space_id, fact_id=fact_id))
+        return [FactRecord.from_row(row) for row in rows]
+
+    async def export(
+        self, memory_space_id: str, format: FactFormat = "json", fact_type: FactType | None = None
+    ) -> FactExport:
+        """The facts that nothing has superseded, as a text: JSON, JSON-LD, or CSV as RFC 4180 has it."""
+        check.one_of(*get_args(FactFormat))("format", format)
+        check.optional(check.one_of(*get_args(FactType)))("fact_type", fact_type)
+        space = ids(memory_space_id=memory_space_id)
+        return FactExport.from_row(await self._facts.export_facts(**space, format=format, fact_type=fact_type))
+
+    async def consolidate(self, memory_space_id: str, fact_ids: Iterable[str], keep_fact_id: str) -> FactConsolidation:
+        """Make facts one: the kept fact gets the sources of the others and the mean of all confidences, and the others
+        are closed. Facts that are closed, of another user, or not there are passed over.
+
+        Raises `FactNotFound` if the kept fact is not there or closed.
+        """
+        kept = ids(memory_space_id=memory_space_id, keep_fact_id=keep_fact_id)
+        given = check.names("fact_ids", check.items("fact_ids", fact_ids, "a list of ids of facts"))
+        if keep_fact_id not in given:
+            raise InvalidArgument("keep_fact_id", keep_fact_id, "one of fact_ids")
+        return FactConsolidation.from_row(await self._facts.consolidate(**kept, fact_ids=[*given]))
