@@ -38,6 +38,7 @@ MOST_CANDIDATES = 10
 _AT_ONCE = 4  # questions to a decider, for the facts of one text
 _WHAT = "decider"
 _FIELDS = {"action", "factId", "fact_id"}
+_NOT_COMPARED = {"factId", "tags", "decision"}
 _threads = Threads(16, "cortex_rx-decider")  # of the process, so that deciders that never return leave no more behind
 
 
@@ -115,7 +116,7 @@ def _as_decision(word: Mapping[Any, Any]) -> Decision:
 
 async def _candidates(backend: Backend, row: Mapping[str, Any], scope: Mapping[str, Any]) -> list[FactRecord]:
     """The known facts that a new one may be about; none if one of them says the same."""
-    given = {name: value for name, value in row.items() if name not in ("factId", "decision")}
+    given = {name: value for name, value in row.items() if name not in _NOT_COMPARED}
     found = await Call(backend.query, "facts:similar", {**scope, **given, "limit": MOST_CANDIDATES})
     if any(one["same"] for one in found):
         return []

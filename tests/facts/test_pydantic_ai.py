@@ -128,6 +128,7 @@ CUTS = pytest.mark.parametrize("cuts", [EVERY[::67], pytest.param(EVERY, marks=S
 
 
 @CUTS
+@pytest.mark.timeout(600)
 def test_an_output_that_breaks_off_gives_what_is_complete(cuts: range) -> None:
     async def main() -> None:
         for cut in cuts:
@@ -139,6 +140,7 @@ def test_an_output_that_breaks_off_gives_what_is_complete(cuts: range) -> None:
 
 
 @CUTS
+@pytest.mark.timeout(600)
 def test_an_output_that_ends_too_early_gives_what_is_complete_and_says_so(cuts: range) -> None:
     async def main() -> None:
         for cut in cuts:
