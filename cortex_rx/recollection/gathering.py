@@ -109,7 +109,13 @@ def _result(query: str, options: RecallOptions, candidates: Candidates, facts: l
     unit, most = options.budget
     budget = Budget(query, most, unit, options.count_tokens)
     memories, left = candidates.ranked()
-    ranked: list[Candidate | RecalledFact] = [*memories, *(fact for fact in facts if fact.text.strip())]
+    said: dict[str, RecalledFact] = {}
+    for fact in facts:
+        first = said.setdefault(fact.text.strip(), fact)
+        if first is not fact and fact.text.strip():  # one sentence may say several facts
+            left.append(_left_out(fact, "same text", first.fact_id))
+    # Of equal scores the fact comes first: it says the same in fewer words.
+    ranked: list[Candidate | RecalledFact] = [*(fact for text, fact in said.items() if text), *memories]
     ranked.sort(key=lambda one: -one.score)
     fitting = budget.choose([_item(one) for one in ranked])
     left += [_left_out(one, "budget") for one, item in zip(ranked, fitting, strict=True) if item is None]

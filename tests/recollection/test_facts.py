@@ -78,6 +78,17 @@ async def test_a_fact_that_does_not_name_its_subject_says_whom_it_is_about(space
     assert "] fact, since 3 May 2026\n| bo lives in Lisbon" in shown
 
 
+async def test_a_sentence_that_says_several_facts_is_shown_once(space: Space) -> None:
+    text = "My sister Mia lives in Leeds"
+    known = [await space.know("mia lives_in Leeds", fact=text), await space.know("ada sibling_of Mia", fact=f"{text} ")]
+    result = await space.recall("leeds")
+    shown = [item.id for item in result.context]
+    assert len(shown) == 1 and {fact.fact_id for fact in result.facts} == set(known)
+    assert [(one.id, one.why, one.of) for one in result.left_out] == [
+        (next(one for one in known if one not in shown), "same text", shown[0])
+    ]
+
+
 async def test_as_of_a_time_what_is_superseded_since_comes_after_what_still_holds(space: Space) -> None:
     await space.know("ada lives_in Lisbon")
     await space.know("ada likes Lisbon and trams")

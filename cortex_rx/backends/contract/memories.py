@@ -362,11 +362,11 @@ stored alone and name no other message. One that names others too stays, without
 The memories are deleted as by `deleteMemory`. A fact that comes from them alone is retracted. So it is in no list, and
 `knownAt` still finds it. The message stays in its conversation.
 
-With `erase`, the message of the exchange is deleted too, and its stream: a late writer gets `StreamNotFound`. Later
-messages move up, and a conversation without messages is deleted. Statements that came from the memory or the message
-are removed, as if they had never been said, also from `knownAt`. A fact with other sources has what these say, with
-their confidence. An exchange that has not ended is erased whole. Erasing also takes what is left of a memory that was
-deleted before.""",
+With `erase`, the message of the exchange is deleted too, and its stream: a late writer gets `StreamNotFound`, and
+what was not extracted yet of the exchange is not extracted any more. Later messages move up, and a conversation without
+messages is deleted. Statements that came from the memory or the message are removed, as if they had never been said,
+also from `knownAt`. A fact with other sources has what these say, with their confidence. An exchange that has not ended
+is erased whole. Erasing also takes what is left of a memory that was deleted before.""",
             errors=("MemoryNotFound",),
             repeated="It is `MemoryNotFound`, since nothing is left: a success for a client that repeats the call.",
         ),

@@ -147,15 +147,59 @@ async def test_what_was_superseded_by_it_holds_again(store: Any) -> None:
     assert row["fact"] == "ada lives_in Lisbon" and not {"validUntil", "supersededBy", "closed"} & set(row)
 
 
+def read(side: str, stop: int, *texts: str, **more: Any) -> dict[str, Any]:
+    """What was read of a side of a stream, from its beginning to `stop`."""
+    said = [{"fact": text, "factType": "knowledge", "confidence": 60} for text in texts]
+    triples = [dict(zip(("subject", "predicate", "object"), text.split(" ", 2), strict=True)) for text in texts]
+    return {"side": side, "from": 0, "to": stop} | {"facts": [a | b for a, b in zip(said, triples, strict=True)]} | more
+
+
+async def test_what_was_read_from_a_side_of_a_stream_goes_with_it(store: Any) -> None:
+    await store.begin()
+    commit = {"memorySpaceId": "s", "streamId": "st", "epoch": 1}
+    await store.backend.mutation("facts:commit", commit | read("question", 4, "ada likes tea", "ada lives_in Lisbon"))
+    parts = [read("answer", 7, "ada likes tea", "ada likes zebras", error="X")]
+    question, answer = (await store.finalize("because", extractions=parts))["memories"]
+    assert set(await facts(store)) == {"ada likes tea", "ada lives_in Lisbon", "ada likes zebras"}
+    window = [row["memoryId"] for row in await store.backend.query("facts:queued", {"memorySpaceId": "s"})]
+    assert window == [answer["memoryId"]]
+    forgotten = await forget(store, question["memoryId"], erase=True)
+    assert (forgotten["messagesDeleted"], forgotten["factsDeleted"]) == (1, 1)
+    assert set(await facts(store)) == {"ada likes tea", "ada likes zebras"}
+    await forget(store, answer["memoryId"], erase=True)
+    assert await facts(store, includeSuperseded=True) == []
+    left = ("statements", "facts", "fact_documents", "fact_bands", "extractions", "extraction_queue", "messages")
+    assert {name: store.sql(f"SELECT count(*) FROM {name}")[0][0] for name in left} == dict.fromkeys(left, 0)
+
+
+@pytest.mark.parametrize("how", ["forget", "erase", "delete", "keep"])
+async def test_what_was_not_read_yet_is_not_read_any_more(store: Any, how: str) -> None:
+    await store.begin()
+    parts = [read("question", 4), read("answer", 7, error="X")]
+    answer = (await store.finalize("because", extractions=parts))["memories"][1]["memoryId"]
+    assert len(await store.backend.query("facts:queued", {"memorySpaceId": "s"})) == 1
+    if how in ("forget", "erase"):
+        await forget(store, answer, erase=how == "erase")
+    else:
+        await store.delete(answer, cascadeDeleteFacts=how == "delete")
+    assert await store.backend.query("facts:queued", {"memorySpaceId": "s"}) == []
+    assert store.sql("SELECT count(*) FROM extraction_queue") == [(0,)]
+
+
 async def test_a_pending_exchange_is_erased_whole(store: Any) -> None:
     await store.exchange("why elephant?", "yes", "older")
     tables = {
-        name: rows for name, rows in store.tables().items() if name in ("messages", "memories", "texts", "pieces")
+        name: rows
+        for name, rows in store.tables().items()
+        if name in ("messages", "memories", "texts", "pieces", "statements", "extractions")
     }
     for target in ("memoryIds", "messageIds"):
         for side in (0, 1):
             begun = await store.begin(f"{target}{side}", "why not?")
             await store.append(0, "because", f"{target}{side}")
+            commit = {"memorySpaceId": "s", "streamId": f"{target}{side}", "epoch": 1}
+            for said in (read("question", 8, "ada likes tea"), read("answer", 7, "ada likes zebras")):
+                await store.backend.mutation("facts:commit", commit | said)
             named = {"memoryId" if target == "memoryIds" else "messageId": begun[target][side]}
             assert (await forget(store, **named, erase=True))["memoryDeleted"]
             with pytest.raises(StreamNotFound):
