@@ -128,7 +128,7 @@ CUTS = pytest.mark.parametrize("cuts", [EVERY[::67], pytest.param(EVERY, marks=S
 
 
 @CUTS
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_an_output_that_breaks_off_gives_what_is_complete(cuts: range) -> None:
     async def main() -> None:
         for cut in cuts:
@@ -139,11 +139,9 @@ def test_an_output_that_breaks_off_gives_what_is_complete(cuts: range) -> None:
     run_virtual(main())
 
 
-@CUTS
-@pytest.mark.timeout(600)
-def test_an_output_that_ends_too_early_gives_what_is_complete_and_says_so(cuts: range) -> None:
+def test_an_output_that_ends_too_early_gives_what_is_complete_and_says_so() -> None:
     async def main() -> None:
-        for cut in cuts:
+        for cut in [*EVERY[::67], len(OUTPUT) - 2, len(OUTPUT) - 1, len(OUTPUT)]:
             found = await extract(PydanticAIExtractor(playing(OUTPUT[:cut], 37)), TEXT, "")
             assert numbers(found) == list(range(complete(cut)))
             if cut >= len(OUTPUT) - 1:

@@ -119,7 +119,7 @@ SLOW = pytest.mark.slow(reason="it opens a connection for each of some thousand 
 
 
 @pytest.mark.parametrize("cuts", [EVERY[::211], pytest.param(EVERY, marks=SLOW)], ids=["some", "each"])
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_a_connection_that_ends_at_any_byte_gives_what_is_complete(cuts: range) -> None:
     server = Server(BODY)
     async with asking(server) as extractor:
@@ -134,10 +134,11 @@ async def test_a_connection_that_ends_at_any_byte_gives_what_is_complete(cuts: r
 
 def test_the_cuts_are_within_characters_and_events_and_facts() -> None:
     assert "ë".encode() in BODY and len(ANSWER) > 10
-    assert {complete(cut) for cut in range(len(BODY) + 1)} >= {0, 5, 10, 15, 20}
+    after = {complete(cut) for cut in range(len(BODY) + 1)}
+    assert min(after) == 0 and max(after) == 20 and len(after) > 10
 
 
-@pytest.mark.parametrize("part", range(1, len(ANSWER), 5))
+@pytest.mark.parametrize("part", range(1, len(ANSWER) - 2, 4))
 async def test_without_a_length_only_the_output_says_that_it_was_cut_off(part: int) -> None:
     sent = b"".join(event for event, _ in ANSWER[: part + 1])
     found = await got(Server(sent, sized=False))
