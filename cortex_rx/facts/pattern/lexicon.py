@@ -192,6 +192,13 @@ ASIDES = frozenset(["if you ask me", "if i remember correctly", "if i may say so
 # What begins a phrase of time or place before a subject: "on Sundays I".
 LEADING = words("in on at since during after before for from last next this every these most once")
 INTERROGATIVE = WH | AUXILIARIES - {"'s"} | {"any"}
+# Before a colon they say that a quotation comes.
+QUOTING = words(
+    "say says said saying write writes wrote written read reads translate repeat type sing sings sang motto sentence "
+    "phrase title lyrics line quote prompt input sign caption slogan text example subject shout shouts shouted"
+)
+INVENTED = words("story novel film movie game dream dreams life play book tale series episode scenario example")
+ORDINALS = words("first second third fourth fifth last next same other previous following above below")
 # What a sentence begins with that is no name.
 COMMON = (
     ADVERBS | OPENERS | DETERMINERS | AUXILIARIES | WH | SUBORDINATORS | CONDITIONALS | HEDGES | PREPOSITIONS | TIMES

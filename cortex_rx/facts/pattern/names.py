@@ -22,6 +22,7 @@ _INSTITUTIONS = lex.words(
     "hospital bank school bakery shop store restaurant factory library museum laboratory lab warehouse office café "
     "cafe kitchen pharmacy clinic supermarket hotel bookshop bookstore nursery kindergarten university bar pub gym"
 )
+_SCREENS = lex.words("settings preferences options help file tools menu page home view window account profile")
 _SCHOOLS = ("school", "university", "college", "academy", "institute", "gymnasium", "lycée")
 
 
@@ -145,8 +146,9 @@ def school(text: Text, at: int) -> Found:
 
 
 def somewhere(text: Text, at: int) -> Found:
-    """A place by its name, or the sea and the like."""
-    return name(text, at)
+    """A place by its name; not one of a screen: "Settings"."""
+    found = name(text, at)
+    return None if found is None or text.low(found[1] - 1) in _SCREENS else found
 
 
 def work(text: Text, at: int) -> Found:

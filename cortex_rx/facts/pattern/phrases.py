@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from cortex_rx.facts.pattern import lexicon as lex
 from cortex_rx.facts.pattern.words import Token
 
-__all__ = ["Found", "Text", "bare", "doing", "ends", "is_timely", "is_word", "is_year", "noun", "phrase_end", "points"]
+__all__ = [
+    "Found",
+    "Text",
+    "bare",
+    "doing",
+    "ends",
+    "is_cut",
+    "is_timely",
+    "is_word",
+    "is_year",
+    "noun",
+    "phrase_end",
+    "points",
+]
 
 _AFTERWARDS = lex.words(
     "too also today tomorrow tonight again soon please instead next this last every now then ago when"
@@ -83,6 +96,11 @@ def is_timely(text: Text, at: int) -> bool:
     return any(text.low(at + ahead) in lex.TIMES or is_year(text, at + ahead) for ahead in (1, 2, 3))
 
 
+def is_cut(text: Text, at: int) -> bool:
+    """Whether a name is only a part of what is meant: "the GNU tools"."""
+    return text.kind(at) == "word" and not ends(text, at) and text.low(at) not in lex.ADVERBS
+
+
 def is_year(text: Text, at: int) -> bool:
     token = text.low(at)
     return len(token) == 4 and token.isdigit() and token[:2] in ("18", "19", "20")
@@ -137,6 +155,8 @@ def _titled(text: Text, at: int) -> bool:
 def points(text: Text, at: int, end: int) -> bool:
     """Whether a phrase is of the talk itself ("your answer", "the second option"), or of what somebody else has."""
     if text.low(at) in lex.OWNERS and text.kind(at) != "quote":
+        return True
+    if text.low(at) == "the" and text.low(at + 1) in lex.ORDINALS:
         return True
     return text.low(at) in ("the", "a", "an") and text.low(end - 1) in lex.DEICTIC
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cortex_rx.facts.pattern import lexicon as lex
 from cortex_rx.facts.pattern.grammar import USER, Grammar, Subject, Verb
 from cortex_rx.facts.pattern.kinds import KINDS
-from cortex_rx.facts.pattern.phrases import bare, is_timely, phrase_end, points
+from cortex_rx.facts.pattern.phrases import bare, is_cut, is_timely, phrase_end, points
 from cortex_rx.facts.pattern.rule import Element, Group, Rule, Slot, Word
 from cortex_rx.facts.pattern.segments import segments
 from cortex_rx.facts.pattern.words import Token, forms
@@ -21,6 +21,7 @@ EVENTS = lex.words("born_on born_in founded founded_on created bought visited ha
 MADE = frozenset(["relation", "managers"])
 """Kinds of values that need more than the words: whose they are."""
 _LIMITS = lex.words("often always every well daily regularly usually alone only just when if unless before after until")
+_NAMES = lex.words("name names work somewhere")
 _NO_QUALIFIERS = lex.words("thing things one ones part parts way time place person")
 LONGEST = 300  # characters of a clause; what is longer was not read as it was meant
 _FAVORITE = re.compile(r"\bfavou?rite (?=\S)", re.IGNORECASE)
@@ -382,7 +383,9 @@ class _Segment:
     def _fits(self, rule: Rule, subject: Subject, verb: Verb) -> bool:
         if rule.head and not self._headed(rule, subject):
             return False
-        if rule.subject == "thing" and not rule.head:
+        if rule.subject == "described" and subject.kind == "person" and " " not in subject.text:
+            return False  # "Anna is in Accounting"
+        if rule.subject in ("thing", "described") and not rule.head:
             owned = subject.text == USER or bool(subject.owner)
             if subject.kind == "person" and owned:
                 return False
@@ -405,6 +408,10 @@ class _Segment:
         once = verb.tense == "past" or (verb.perfect and not verb.progressive and not verb.negative)
         if rule.habit and once and not verb.used:
             return False
+        if rule.subject == "other" and (subject.text == USER or subject.kind == "thing"):
+            return False
+        if rule.tense == "future" and (verb.tense == "past" or verb.perfect):
+            return False  # "I planned to"
         if rule.subject == "user" and subject.text != USER:
             return False
         if verb.form == "base" and verb.lemma == "found":  # "found" is the past of "find"
@@ -477,7 +484,7 @@ class _Segment:
                 found = KINDS[element.kind](self._text, at)
             if found is None or not all(found[0]) or self._low(found[1] - 1) in lex.PREPOSITIONS:
                 return None
-            if self._low(found[1]) == "'s":
+            if self._low(found[1]) == "'s" or (element.kind in _NAMES and is_cut(self._text, found[1])):
                 return None
             bound.append(_Bound(element, found[0]))
             at = found[1]

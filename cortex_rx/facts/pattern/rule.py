@@ -58,7 +58,8 @@ class Rule:
     fact_type: str = "knowledge"
     confidence: int = 85
     head: str = ""
-    subject: Literal["user", "person", "thing", "any"] = "person"
+    subject: Literal["user", "other", "described", "person", "thing", "any"] = "person"
+    """Of whom it states something. "other": not the user; "described": by more than one word, "Machu Picchu"."""
     negated: Literal["may", "must", "must not"] = "may"
     """Whether the verb is negated. If it must be, the fact is positive: "I can't stand noise"."""
     modals: frozenset[str] = frozenset()

@@ -82,6 +82,18 @@ def test_a_fact_has_the_clause_that_states_it() -> None:
         "Nobody knows that I live in Leeds.",
         "I wish my name was Ada.",
         "What if I were allergic to nuts?",
+        "The sign says: I love New York.",
+        "In my next life I'm a nurse.",
+        "I planned to move to Rome but stayed.",
+        "I never drink coffee after noon.",
+        "I don't speak German very well.",
+        "I love how simple it is.",
+        "I like the second option.",
+        "I love the progress I have made.",
+        "I haven't gotten a dog.",
+        "Sounds like fun.",
+        "Playing chess was fun.",
+        "I use the GNU tools.",
     ],
 )
 def test_what_is_not_stated_gives_nothing(text: str) -> None:

@@ -117,7 +117,7 @@ RULES = (
     Rule(
         "plan|intend|aim to {plans_to:infinitive}",
         ("I'm planning to retire early. -> user plans_to retire early future",),
-        ("The plan is to wait.", "Plan to fail.", "I plan everything."),
+        ("The plan is to wait.", "Plan to fail.", "I planned to stay.", "I plan everything."),
         KIND,
         85,
         tense="future",

@@ -379,8 +379,9 @@ RULES = (
     Rule(
         "be ?a|an {is_a:pet}",
         ("My dog is a poodle. -> user's dog is_a poodle",),
-        ("Is that a dog?", "That is a dog."),
+        ("Is that a dog?", "That is a dog.", "I'm a cat."),
         "knowledge",
         85,
+        subject="other",
     ),
 )

@@ -98,15 +98,20 @@ RULES = (
         momentary=True,
     ),
     Rule(
-        "be ?located|situated in {located_in:site}",
-        (
-            "Machu Picchu is in Peru. -> Machu Picchu located_in Peru",
-            "The office is located in Lille. -> office located_in Lille",
-        ),
-        ("Ada is in trouble.", "The text is in English.", "We are not in Kansas anymore."),
+        "be located|situated in {located_in:site}",
+        ("The office is located in Lille. -> office located_in Lille",),
+        ("The file is located in the folder.", "Where is Lille located?"),
+        "knowledge",
+        88,
+        subject="thing",
+    ),
+    Rule(
+        "be in {located_in:site}",
+        ("Machu Picchu is in Peru. -> Machu Picchu located_in Peru",),
+        ("Ada is in trouble.", "The text is in English.", "We are not in Kansas anymore.", "Anna is in Accounting."),
         "knowledge",
         80,
-        subject="thing",
+        subject="described",
     ),
     Rule(
         "be ?the capital ?city of {capital_of:place}",
