@@ -42,6 +42,7 @@ def forget(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if target.stream is not None and target.messages:
         target.memories.extend(_naming(tx, target.stream, target.messages))
     there = [memory for memory in target.memories if memories.is_there(tx, space, memory)]
+    said = erase and _is_source(tx, space, target)
     if erase:
         facts = _erase_facts(tx, space, target.memories, target.messages)
     else:
@@ -51,7 +52,7 @@ def forget(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         if memories.is_there(tx, space, memory):  # that of a question goes with a pending answer
             memories.remove(tx, space, memory)
     _unqueue(tx, space, target.memories)
-    if not (there or messages or (erase and facts)):
+    if not (there or messages or facts or said):
         raise memories.missing(tx, space, args.get("memoryId", ""))
     conversation_gone = _erase_stream(tx, target, messages) if erase else False
     return {
@@ -134,6 +135,19 @@ def _naming(tx: Transaction, stream: sqlite3.Row, messages: Iterable[str]) -> li
 
 
 # --- the facts --------------------------------------------------------------------------------------------------------
+
+
+def _is_source(tx: Transaction, space: str, target: _Target) -> bool:
+    """Whether statements came from these."""
+    number = text_store.number_of(tx, space)
+    found = tx.db.execute(_SOURCE, (number, json.dumps(target.memories), json.dumps(target.messages)))
+    return bool(found.fetchone()[0])
+
+
+_SOURCE = (
+    "SELECT EXISTS (SELECT 1 FROM statements WHERE space = ?1 AND memory IN (SELECT value FROM json_each(?2)))"
+    " OR EXISTS (SELECT 1 FROM statement_messages WHERE space = ?1 AND message IN (SELECT value FROM json_each(?3)))"
+)
 
 
 def _erase_facts(tx: Transaction, space: str, memory_ids: Iterable[str], messages: Iterable[str]) -> list[str]:

@@ -275,6 +275,18 @@ async def test_a_memory_that_was_stored_alone_leaves_the_messages_that_it_names(
     assert await messages(store) == ["I live in Lisbon", "Nice"] and len(await store.list()) == 2
 
 
+async def test_a_message_that_only_facts_know_is_taken_from_them(store: Any) -> None:
+    await know(store, "ada likes tea", sourceRef={"conversationId": "mail", "messageIds": ["m1", "m2"]})
+    forgotten = await forget(store, messageId="m1", erase=True)
+    assert (forgotten["memoryDeleted"], forgotten["messagesDeleted"], forgotten["factIds"]) == (False, 0, [])
+    (left,) = await store.backend.query("facts:list", {"memorySpaceId": "s"})
+    assert left["sources"] == [{"conversationId": "mail", "messageIds": ["m2"]}]
+    with pytest.raises(MemoryNotFound):
+        await forget(store, messageId="m1", erase=True)
+    assert (await forget(store, messageId="m2"))["factIds"] == [left["factId"]] and await facts(store) == []
+    assert (await forget(store, messageId="m2", erase=True))["factsDeleted"] == 1
+
+
 async def test_another_space_with_the_same_ids_is_left_alone(store: Any) -> None:
     for space in ("s", "t"):
         note = {"memorySpaceId": space, "content": "a secret", "memoryId": "n", "sourceType": "system"}
