@@ -332,8 +332,6 @@ class FactExport(Record):
 
 class _Filters(Options):
     fact_type: _OptionalKind = None
-    subject: _OptionalName = None
-    predicate: _OptionalName = None
     object: _OptionalName = None
     qualifier: _OptionalName = None
     polarity: _Polarity = None
@@ -367,7 +365,7 @@ class _Filters(Options):
     """Only facts whose metadata has these values."""
 
 
-class _Page(_Filters):
+class _Page(Options):
     limit: _Count = None
     """By default all."""
     offset: _Count = None
@@ -383,26 +381,31 @@ class CountFactsFilter(_Filters):
     """Which facts of a memory space are counted."""
 
     memory_space_id: _Name
+    subject: _OptionalName = None
+    predicate: _OptionalName = None
 
 
-class ListFactsFilter(_Page):
+class ListFactsFilter(_Filters, _Page):
     """Which facts of a memory space are listed: by default all that hold, oldest first.
 
     >>> ListFactsFilter(memory_space_id="s", subject="Ada", limit=0).keywords()
-    {'subject': 'Ada', 'limit': 0, 'memory_space_id': 's'}
+    {'limit': 0, 'memory_space_id': 's', 'subject': 'Ada'}
     """
 
     memory_space_id: _Name
+    subject: _OptionalName = None
+    predicate: _OptionalName = None
 
 
-class QueryBySubjectFilter(_Page):
+class QueryBySubjectFilter(_Filters, _Page):
     """Which facts about a subject are listed."""
 
     memory_space_id: _Name
     subject: _Name
+    predicate: _OptionalName = None
 
 
-class QueryByRelationshipFilter(_Page):
+class QueryByRelationshipFilter(_Filters, _Page):
     """Which facts about a subject with a predicate are listed."""
 
     memory_space_id: _Name
@@ -410,9 +413,12 @@ class QueryByRelationshipFilter(_Page):
     predicate: _Name
 
 
-class SearchFactsOptions(_Page):
+class SearchFactsOptions(_Filters, _Page):
     """The filters, the order and the page of a search of facts: by default best first, at most 1,024.
 
     >>> SearchFactsOptions(min_confidence=50, limit=5).keywords()
-    {'min_confidence': 50, 'limit': 5}
+    {'limit': 5, 'min_confidence': 50}
     """
+
+    subject: _OptionalName = None
+    predicate: _OptionalName = None
