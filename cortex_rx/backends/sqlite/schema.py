@@ -502,7 +502,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             attempt INTEGER,
             start INTEGER,
             stop INTEGER,
-            signature TEXT NOT NULL,
+            signature TEXT,
             conversation TEXT,
             messages TEXT NOT NULL,
             memory TEXT,

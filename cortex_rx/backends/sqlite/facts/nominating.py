@@ -11,23 +11,22 @@ from cortex_rx.beliefs.normal import normal
 from cortex_rx.beliefs.predicates import PREDICATES
 from cortex_rx.beliefs.similarity import bands
 
-__all__ = ["alike", "bands_of", "subject", "topic"]
+__all__ = ["about", "alike", "bands_of"]
 
 
 def bands_of(columns: Mapping[str, Any]) -> frozenset[int]:
     """All bands of a fact, from its columns."""
-    return frozenset((subject(columns), topic(columns), *alike(columns)) if columns["subject"] else alike(columns))
+    return frozenset((*about(columns), *alike(columns)))
 
 
-def subject(columns: Mapping[str, Any]) -> int:
-    """The band of the facts about the same subject."""
-    return _hash(columns["user_id"], "subject", normal(columns["subject"] or ""))
-
-
-def topic(columns: Mapping[str, Any]) -> int:
-    """The band of the facts with the same subject and predicate."""
-    about = PREDICATES.resolved(columns["predicate"] or "", columns["qualifier"])
-    return _hash(columns["user_id"], "topic", normal(columns["subject"] or ""), *about)
+def about(columns: Mapping[str, Any]) -> list[int]:
+    """The band of the facts about the same subject, and the band of those with the same predicate, too; none without a
+    subject."""
+    if columns["subject"] is None:
+        return []
+    subject = normal(columns["subject"])
+    predicate = PREDICATES.resolved(columns["predicate"] or "", columns["qualifier"])
+    return [_hash(columns["user_id"], "subject", subject), _hash(columns["user_id"], "topic", subject, *predicate)]
 
 
 def alike(columns: Mapping[str, Any]) -> list[int]:

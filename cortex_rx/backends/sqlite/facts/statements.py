@@ -17,6 +17,7 @@ __all__ = [
     "Origin",
     "Policy",
     "add",
+    "add_one",
     "advance",
     "delete",
     "ends",
@@ -69,18 +70,15 @@ _ADD = f"INSERT INTO statements ({_COLUMNS}) VALUES ({', '.join(f':{name}' for n
 
 def add(tx: Transaction, space: int, facts: Sequence[Mapping[str, Any]], origin: Origin, policy: Policy) -> list[int]:
     """Store statements, provisionally: they are in no list until `changes.show`. `facts` are FACT_INPUTs of the
-    contract, and may have a `factId`. Returns the number of each.
-
-    Of a stream a statement is stored once for each side: for one that it has already, the number of that is returned.
-    """
-    return [_add(tx, space, fact, origin, policy) for fact in facts]
+    contract, and may have a `factId`. Returns the number of each."""
+    return [add_one(tx, space, fact, said_by(fact), origin, policy) for fact in facts]
 
 
-def in_stream(tx: Transaction, stream: int, side: str, fact: Mapping[str, Any]) -> int | None:
-    """The number of the statement of a side of a stream that says the same; None if it has none."""
+def in_stream(tx: Transaction, stream: int, side: str, said: Signature) -> int | None:
+    """The number of the statement of a side of a stream that says the same; None if it has none. A stream has each
+    once, so the caller looks here first."""
     row = tx.db.execute(
-        "SELECT seq FROM statements WHERE stream = ? AND side = ? AND signature = ?",
-        (stream, side, _whole(said_by(fact))),
+        "SELECT seq FROM statements WHERE stream = ? AND side = ? AND signature = ?", (stream, side, _whole(said))
     ).fetchone()
     return None if row is None else int(row["seq"])
 
@@ -90,12 +88,10 @@ def _whole(said: Signature) -> str:
     return keys(said, own="", revise=False).slot
 
 
-def _add(tx: Transaction, space: int, fact: Mapping[str, Any], origin: Origin, policy: Policy) -> int:
-    if origin.stream is not None and origin.side is not None:
-        there = in_stream(tx, origin.stream, origin.side, fact)
-        if there is not None:
-            return there
-    said = said_by(fact)
+def add_one(
+    tx: Transaction, space: int, fact: Mapping[str, Any], said: Signature, origin: Origin, policy: Policy
+) -> int:
+    """Store one statement, as `add` does; `said` is what it says."""
     own = fact["factId"] if "factId" in fact else f"fact-{tx.new_id()}"
     made = tx.db.execute(
         _ADD,
@@ -107,7 +103,7 @@ def _add(tx: Transaction, space: int, fact: Mapping[str, Any], origin: Origin, p
             "attempt": origin.attempt,
             "start": origin.start,
             "stop": origin.stop,
-            "signature": _whole(said),
+            "signature": None if origin.stream is None else _whole(said),
             "conversation": origin.conversation,
             "messages": _json(origin.messages),
             "memory": origin.memory,

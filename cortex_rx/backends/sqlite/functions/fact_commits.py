@@ -132,18 +132,21 @@ def _add(
     free = MOST - tx.db.execute("SELECT count(*) FROM statements WHERE stream = ?", (stream["seq"],)).fetchone()[0]
     numbers: list[int] = []
     for fact in given["facts"]:
-        if statements.in_stream(tx, stream["seq"], side, fact) is None:
+        said = statements.said_by(fact)
+        number = statements.in_stream(tx, stream["seq"], side, said)
+        if number is None:
             if not free:
                 return False, numbers
             free -= 1
-        numbers += statements.add(tx, space, [fact], origin, policy)
+            number = statements.add_one(tx, space, fact, said, origin, policy)
+        numbers.append(number)
     return True, numbers
 
 
 def _stored(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Those of the given facts that are stored, as the contract has them."""
     for index, fact in enumerate(given["facts"]):
-        number = statements.in_stream(tx, stream["seq"], given["side"], fact)
+        number = statements.in_stream(tx, stream["seq"], given["side"], statements.said_by(fact))
         if number is not None:
             (row,) = having(tx, "seq = ?", (number,))
             fact_id = row["own"] if row["fact"] is None else row["fact"]

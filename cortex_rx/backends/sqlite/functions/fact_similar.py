@@ -72,8 +72,8 @@ def _nominated(tx: Transaction, space: int, args: dict[str, Any], own: Keys) -> 
     yield from _first(tx, _IN_SLOT, (space, own.slot, _MOST))
     for band in nominating.alike(columns):
         yield from _first(tx, _IN_BAND, (space, band, _MOST))
-    if columns["subject"] is not None:
-        yield from _first(tx, _IN_BAND, (space, nominating.topic(columns), _MOST))
+    for band in nominating.about(columns)[1:]:
+        yield from _first(tx, _IN_BAND, (space, band, _MOST))
     words = dict.fromkeys(index_words(args["fact"], tx.language).stems)
     for word in list(words)[:_WORDS]:
         having = _first(tx, _WITH_WORD, (f'"{in_space(space, word)}"', _MOST + 1))
@@ -95,7 +95,7 @@ def _near(tx: Transaction, space: int, args: dict[str, Any]) -> dict[int, float]
     if "embedding" not in args or "subject" not in args:
         return {}
     mine = array("d", args["embedding"])
-    band = nominating.subject(_columns(args))
+    band = nominating.about(_columns(args))[0]
     given = (space, band, args.get("embeddingModel", ""), 8 * len(mine), _COMPARED)
     cosines: dict[int, float] = {}
     for fact, vector in tx.db.execute(_VECTORS, given).fetchall():
