@@ -43,9 +43,9 @@ from cortex_rx import (
     stream_utils,
     testing,
 )
-from cortex_rx.api import ConversationsAPI, MemoryAPI
+from cortex_rx.api import ConversationsAPI, FactsAPI, MemoryAPI
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.models import hooks
+from cortex_rx.models import facts, hooks
 from cortex_rx.models.options import Options
 from cortex_rx.sources import providers
 from cortex_rx.spool import DeadLetters
@@ -53,7 +53,7 @@ from cortex_rx.spool import DeadLetters
 UNUSED = "an Answer was never used"
 pytestmark = pytest.mark.filterwarnings(f"ignore:{UNUSED}")  # answers are made to be refused, or to be given
 
-MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks)
+MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks, facts)
 TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
 
 
@@ -293,6 +293,14 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "plan": lambda world: "1 fail",
     "function": lambda world: lambda text: [1.0],
     "texts": lambda world: ["Hello"],
+    "fact": lambda world: "Ada sings.",
+    "fact_type": lambda world: "event",
+    "confidence": lambda world: 90,
+    "fact_id": lambda world: "fact-1",
+    "fact_ids": lambda world: ["fact-1"],
+    "keep_fact_id": lambda world: "fact-1",
+    "subject": lambda world: "Ada",
+    "predicate": lambda world: "sings",
 }
 """A value that a parameter of this name accepts, where it must be given."""
 
@@ -312,6 +320,7 @@ async def _words() -> Any:
 OWNERS: Mapping[str, Callable[[World], Any]] = {
     "Cortex": lambda world: world.cortex,
     "MemoryAPI": lambda world: world.cortex.memory,
+    "FactsAPI": lambda world: world.cortex.facts,
     "ConversationsAPI": lambda world: world.cortex.conversations,
     "DeadLetters": lambda world: world.letters,
     "Answer": lambda world: world.good("answer"),
@@ -349,7 +358,7 @@ BEYOND = {
 def _public() -> Iterator[tuple[str, Any, Any]]:
     """Every public function, class and method: its name, what it is, and whose method it is."""
     seen: set[int] = set()
-    classes = [MemoryAPI, ConversationsAPI, DeadLetters]
+    classes = [MemoryAPI, FactsAPI, ConversationsAPI, DeadLetters]
     for module in MODULES:
         classes += [getattr(module, name) for name in module.__all__]
     for thing in classes:
@@ -467,6 +476,10 @@ ENGINE = {"run.source", "stream.source", "stream.capacity"}
 """The engine knows nothing of our errors: it raises `TypeError`, which names the parameter too."""
 
 NONE, ZERO, NO_TIME, ANY_TEXT = {"None"}, {"0"}, {"no time"}, {"empty", "blank"}
+ZEROS_OF_FACTS = (
+    *("confidence", "min_confidence", "created_before", "created_after", "updated_before", "updated_after", "version"),
+    *("valid_at", "valid_from", "valid_until", "as_of", "known_at", "limit", "offset", "start", "end"),
+)
 ACCEPTED: dict[str, set[str]] = {
     # None is the default of an option, and so of the parameter of an API that stands for one.
     "MemoryAPI.interrupted.limit": NONE,
@@ -519,6 +532,12 @@ ACCEPTED: dict[str, set[str]] = {
     "RecallOptions.newest": ZERO,
     "RecallOptions.as_of": ZERO,
     "RecallOptions.facts": {"class", "async"},  # a protocol says how it is called
+    **{
+        f"{model.__name__}.{field}": ZERO
+        for model in map(vars(facts).__getitem__, facts.__all__)
+        if inspect.isclass(model) and issubclass(model, Options)
+        for field in {*ZEROS_OF_FACTS} & {*model.model_fields}
+    },
     "StoreMemoryInput.importance": ZERO,
     "RememberParams.importance": ZERO,
     "RememberStreamParams.importance": ZERO,
@@ -539,6 +558,7 @@ ACCEPTED: dict[str, set[str]] = {
     "RememberParams.agent_response": ANY_TEXT,
     "RememberStreamParams.user_message": ANY_TEXT,
     "MemoryAPI.search.query": ANY_TEXT,
+    "FactsAPI.search.query": ANY_TEXT,
     "MemoryAPI.store.content": ANY_TEXT,
     "StoreMemoryInput.content": ANY_TEXT,
     "Embedder.embed_query.query": ANY_TEXT,

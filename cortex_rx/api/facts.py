@@ -69,7 +69,7 @@ class FactsAPI:
     def __init__(self, backend: Backend, *, embedder: Callable[[], Embedder | None] | None = None) -> None:
         self._backend: Backend = checked_backend("backend", backend)
         self._facts = Facts(backend)
-        self._embedder = embedder
+        self._embedder: Callable[[], Embedder | None] | None = check.optional(check.function)("embedder", embedder)
 
     async def store(self, params: StoreFactParams | Mapping[str, Any] | None = None, **keywords: Any) -> FactRecord:
         """Store one fact, and return the fact that it supports: itself, or one that says the same and was there.
