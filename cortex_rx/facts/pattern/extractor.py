@@ -56,6 +56,10 @@ class PatternExtractor:
             for kind in sorted(rule.kinds - KINDS.keys() - MADE):
                 raise InvalidArgument(f"rules[{at}].kind", repr(kind), " or ".join(sorted(KINDS)))
         self._reader = Reader(rules)
+        self._shown = "" if rules is RULES else f"{len(rules)} rules"
+
+    def __repr__(self) -> str:
+        return f"PatternExtractor({self._shown})"
 
     def __call__(self, user_message: str, text: str) -> Iterator[ExtractedFact]:
         """The facts of the user's message if `text` is empty, else those of `text`, a part of the answer."""
