@@ -360,5 +360,6 @@ END""",
             UNIQUE (stream, side, start)
         )""",
     "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
+    "CREATE INDEX extraction_queue_by_space ON extraction_queue (space, state, id)",
     "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
 )

@@ -637,6 +637,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (stream, side, start)
         )""",
         "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
+        "CREATE INDEX extraction_queue_by_space ON extraction_queue (space, state, id)",
         "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
     ),
 )

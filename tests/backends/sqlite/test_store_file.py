@@ -631,3 +631,33 @@ async def test_a_file_of_the_seventh_layout_keeps_all_its_embeddings(make_store:
     assert store.sql("PRAGMA foreign_key_check") == [] and store.sql("PRAGMA integrity_check") == [("ok",)]
     for each in (store, new):
         await each.backend.close()
+
+
+async def test_a_file_from_before_there_were_facts_is_read_for_them(make_store: Any, tmp_path: Path) -> None:
+    """Also a stream that is open in it, and one that has ended."""
+    store, new = make_store(tmp_path / "memory.db"), make_store(tmp_path / "new.db")
+    await store.exchange("why?", "That is so.", "ended")
+    await store.begin()
+    await store.append(0, "Ada lives")
+    for one in (store, new):
+        await one.list()
+        await one.backend.close()
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as db:
+        made = ("statement_messages", "statement_vectors", "fact_bands", "fact_documents", "fact_places", "fact_terms")
+        for table in (*made, "extraction_queue", "statements", "facts", "extractions"):
+            db.execute(f"DROP TABLE {table}")
+        for column in ("known", "facts", "fact_size"):
+            db.execute(f"ALTER TABLE spaces DROP COLUMN {column}")
+        db.execute("ALTER TABLE streams DROP COLUMN facts")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+    store = make_store(store.path)
+    fact = {"fact": "Ada lives in Rome.", "factType": "identity", "confidence": 80}
+    window = {"side": "answer", "from": 0, "to": 18, "facts": [fact]}
+    result = await store.finalize(" in Rome.", start=9, extractions=[window])
+    assert [row["fact"] for row in result["facts"]] == ["Ada lives in Rome."]
+    assert await store.found("so") == ["That is so."]
+    rows = await store.backend.query("facts:queued", {"memorySpaceId": "s"})
+    assert [(row["streamId"], row["side"]) for row in rows] == [("st", "question")]
+    await store.backend.close()
+    layout = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+    assert store.sql(layout) == new.sql(layout)

@@ -219,16 +219,21 @@ _QUEUED = (
     "SELECT extraction_queue.*, spaces.name, streams.id AS stream_id, epoch, conversation, user_id"
     " FROM extraction_queue CROSS JOIN spaces ON spaces.id = extraction_queue.space"
     " CROSS JOIN streams ON streams.seq = stream"
-    " WHERE extraction_queue.state = :state AND (:space IS NULL OR name = :space)"
-    " AND streams.state IN ('finished', 'empty') ORDER BY extraction_queue.id LIMIT :limit"
+    " WHERE extraction_queue.state = :state AND streams.state IN ('finished', 'empty')"
 )
+_OLDEST_FIRST = " ORDER BY extraction_queue.id LIMIT :limit"
+_QUEUED_IN_ALL = f"{_QUEUED}{_OLDEST_FIRST}"
+_QUEUED_IN_ONE = f"{_QUEUED} AND extraction_queue.space = :space{_OLDEST_FIRST}"
 
 
 def queued(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`facts:queued`."""
-    state = "dead" if args["dead"] else "queued"
-    given = {"state": state, "space": args.get("memorySpaceId"), "limit": args["limit"]}
-    return [_queued_row(row) for row in tx.db.execute(_QUEUED, given).fetchall()]
+    given = {"state": "dead" if args["dead"] else "queued", "limit": args["limit"]}
+    if "memorySpaceId" not in args:
+        found = tx.db.execute(_QUEUED_IN_ALL, given)
+    else:
+        found = tx.db.execute(_QUEUED_IN_ONE, {**given, "space": text_store.number_of(tx, args["memorySpaceId"])})
+    return [_queued_row(row) for row in found.fetchall()]
 
 
 def _queued_row(row: sqlite3.Row) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.facts import changes, rows, statements
 from cortex_rx.backends.sqlite.facts.folding import known_at
 from cortex_rx.backends.sqlite.facts.statements import Origin, Policy
+from cortex_rx.backends.sqlite.functions import fact_similar
 from cortex_rx.backends.sqlite.index import DocumentCache
 from cortex_rx.backends.sqlite.language import Language
 from cortex_rx.backends.sqlite.layout import LAYOUT
@@ -253,3 +254,24 @@ def test_storing_a_fact_costs_the_same_in_a_space_of_many(
     world.db.execute("COMMIT")
     with_many = [cost(next(numbers)) for _ in range(10)]
     assert sorted(with_many)[5] <= 1.2 * sorted(with_few)[5]
+
+
+def test_looking_for_similar_facts_costs_the_same_in_a_space_of_many(
+    world: World, count_steps: Callable[[Callable[[], object]], int]
+) -> None:
+    def grow(many: int) -> int:
+        world.db.execute("BEGIN")
+        for _ in range(many):
+            number = next(numbers)
+            world.say((f"Ada likes thing {number}.", "Ada", "likes", f"thing {number}"), embedding=[1.0, number])
+        world.db.execute("COMMIT")
+        new = {"fact": "Ada likes things.", "subject": "Ada", "predicate": "likes", "embedding": [1.0, 3.0]}
+        args = {"memorySpaceId": "s", **new, "deduplication": "structural", "revise": True, "limit": 50}
+        found: list[Any] = []
+        steps = count_steps(lambda: found.extend(fact_similar.similar(world.tx, args)))
+        assert len(found) == 50
+        return steps
+
+    numbers = count()
+    with_few = grow(600)
+    assert grow(600) <= 1.2 * with_few
