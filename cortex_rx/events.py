@@ -318,8 +318,8 @@ class FactsExtracted(StreamEvent):
     """Whether the facts are in the store.  If not, `finalize` stores them."""
     error: str | None = None
     """The code of the error, if the piece must be read again later."""
-    rows: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
-    """The facts as `finalize` stores them, if they are not stored; in this process only."""
+    window: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The piece as `finalize` stores it, if it is not stored; in this process only."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _ANYTHING
 
@@ -482,7 +482,7 @@ _HERE: dict[type[StreamEvent], set[str]] = {
     Begun: {"token"},
     Replayed: {"mark"},
     Delta: {"mark"},
-    FactsExtracted: {"rows"},
+    FactsExtracted: {"window"},
     Problem: {"error"},
 }
 """The fields that stay in this process."""

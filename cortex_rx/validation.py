@@ -28,6 +28,7 @@ __all__ = [
     "each",
     "file_path",
     "flag",
+    "flag_or_callback",
     "function",
     "importance",
     "instance",
@@ -309,6 +310,13 @@ def callback(field: str, value: object) -> Callable[..., Any]:
     if not callable(value):
         raise InvalidArgument(field, _hidden(value), "a function, plain or async")
     return value
+
+
+def flag_or_callback(field: str, value: object) -> bool | Callable[..., Any]:
+    """True or False, or a function, plain or async."""
+    if isinstance(value, bool) or callable(value):
+        return value
+    raise InvalidArgument(field, _hidden(value), "True, False, or a function, plain or async")
 
 
 def stream(field: str, value: object) -> AsyncIterable[Any]:

@@ -46,6 +46,14 @@ async def slowly(event: object) -> None:
     await asyncio.sleep(5 * FRAME)
 
 
+async def letters(user_message: str, text: str) -> list[dict[str, Any]]:
+    """An extractor that takes two frames for the letters of a text."""
+    await asyncio.sleep(2 * FRAME)
+    return [
+        {"fact": f"{letter} was said", "factType": "custom", "confidence": 90} for letter in text if letter.isalpha()
+    ]
+
+
 class Held:
     """A rewriter that holds each letter back until the next one has come, and capitalises it."""
 
@@ -67,6 +75,7 @@ STORED = "begin(store), persist_partial(store, 3 * frame)"
 SCENES: dict[str, tuple[Scene, ...]] = {
     "begin": (Scene("begin(store)", (1, "a", 3, "b", 2, "c", 1), slow=4),),
     "chunk": (Scene('chunk("paragraph", size=1)', (2, "a", 2, "b\n\n", 2, "c", 2, "d\n\n", 2, "f", 2)),),
+    "extract_facts": (Scene("extract_facts(letters, store, threshold=2)", (2, "a! ", 5, "b! ", 12, "c! ", 6), STORED),),
     "finalize": (Scene("finalize(store)", (4, "a", 2, "b", 2, "c", 2), "begin(store)", slow=3),),
     "last": (Scene("last()", SPOKEN),),
     "limit": (Scene("limit(4)", WORDS), Scene('limit(4, then="end")', WORDS)),
@@ -123,7 +132,7 @@ class Store(SqliteBackend):
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
         self.trace.note("store", _BEGINS)
-        for letter in args.get("text", ""):
+        for letter in filter(str.isalnum, args.get("text", "")):
             self.trace.note("store", letter)
         await asyncio.sleep(self.frames * FRAME)
         result = await super().mutation(path, args)

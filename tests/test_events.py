@@ -132,7 +132,7 @@ STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     PartialStored: st.builds(PartialStored, offset=count, index=count, attempt=count, at=number),
     FactsExtracted: st.builds(FactsExtracted, st.lists(fact, max_size=3).map(tuple),
      st.sampled_from(["question", "answer"]), count, count, count, number, st.booleans(), st.none() | text,
-     st.just(({"fact": "x"},))),
+     st.just({"side": "answer"})),
     Resumed: st.builds(Resumed, count, count, count, text),
     Rewound: st.builds(Rewound, count, count),
     Interrupted: st.builds(Interrupted, count, count),

@@ -23,6 +23,8 @@ from cortex_rx.backends.base import is_backend
 from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Shared
 from cortex_rx.errors import InvalidArgument, StoreClosed, UnsupportedOption
+from cortex_rx.facts.extractor import Extractor
+from cortex_rx.models.facts import FactDeduplication, checked_deduplication
 from cortex_rx.pipeline.answer import LINGER
 from cortex_rx.spool import DeadLetters, DrainReport, Spool
 
@@ -57,6 +59,9 @@ class Cortex:
     `generate_embedding` embeds what is remembered, unless a call says otherwise: an `Embedder`, or a function from a
     text to its vector; `embedding_model` is the name of its model.
 
+    `extract_facts` reads facts from all that is remembered, unless a call says otherwise: see `Extractor`.
+    `fact_deduplication` says which statements are one fact.
+
     Nothing is opened before its first use.  Use `async with Cortex(...) as cortex`, or call `close()`.  Otherwise a
     warning in the log tells how many streams were still running at the end of the program.
 
@@ -85,6 +90,8 @@ class Cortex:
         language: str | None = None,
         generate_embedding: GenerateEmbedding | None = None,
         embedding_model: str | None = None,
+        extract_facts: Extractor | None = None,
+        fact_deduplication: FactDeduplication | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         if environ is not None:
@@ -116,6 +123,8 @@ class Cortex:
             started=self._started,
             spool=kept_in,
             embedder=as_embedder(generate_embedding, embedding_model),
+            extractor=check.optional(check.callback)("extract_facts", extract_facts),
+            deduplication=checked_deduplication("fact_deduplication", fact_deduplication),
         )
         """The memories: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
         self.facts: FactsAPI = FactsAPI(self._backend, embedder=lambda: self.memory.embedder)

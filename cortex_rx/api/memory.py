@@ -18,6 +18,8 @@ from cortex_rx.embedding.attempts import text_embedding
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument, StillOwned
+from cortex_rx.facts.extractor import Extractor
+from cortex_rx.models.facts import FactDeduplication, FactRecord, FactRevision, checked_deduplication
 from cortex_rx.models.options import (
     DeleteMemoryOptions,
     ForgetOptions,
@@ -139,12 +141,17 @@ class MemoryAPI:
         started: Started | None = None,
         spool: Spool | None = None,
         embedder: Embedder | None = None,
+        extractor: Extractor | None = None,
+        deduplication: FactDeduplication | None = None,
     ) -> None:
         self._backend: Backend = checked_backend("backend", backend)
         check.seconds(zero=True)("linger", linger)
         check.optional(check.function)("started", started)
         check.optional(checked_spool)("spool", spool)
         check.optional(check.instance(Embedder, "an Embedder"))("embedder", embedder)
+        check.optional(check.callback)("extractor", extractor)
+        checked_deduplication("deduplication", deduplication)
+        self._extractor, self._deduplication = extractor, deduplication
         self._linger, self._started, self._spool = linger, started, spool
         self.embedder: Embedder | None = embedder
         """What embeds memories and queries, unless a call says otherwise."""
@@ -183,6 +190,8 @@ class MemoryAPI:
             started=self._started,
             spool=self._spool,
             embedder=self.embedder,
+            extractor=self._extractor,
+            deduplication=self._deduplication,
             **params,
         )
 
@@ -196,6 +205,8 @@ class MemoryAPI:
             started=self._started,
             spool=self._spool,
             embedder=self.embedder,
+            extractor=self._extractor,
+            deduplication=self._deduplication,
             **keywords,
         )
 
@@ -306,6 +317,8 @@ class MemoryAPI:
         return RememberResult(
             conversation=StoredConversation.from_row(stored["conversation"]),
             memories=tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
+            facts=tuple(map(FactRecord.from_row, stored.get("facts", ()))),
+            fact_revisions=tuple(map(FactRevision.from_row, stored.get("revisions", ()))),
         )
 
     async def search(

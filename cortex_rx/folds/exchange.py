@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Mapping
 from itertools import groupby
-from typing import cast
+from typing import Any, cast
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
@@ -18,6 +19,7 @@ from cortex_rx.events import (
     Custom,
     Delta,
     Ended,
+    FactsExtracted,
     Opened,
     PartialStored,
     Problem,
@@ -42,6 +44,9 @@ class Exchange:
         self.position: TextPosition = TextPosition()
         self._whole: list[str] | None = [] if whole else None
         self._tail: deque[str] = deque()
+        self._facts: dict[str, list[FactsExtracted]] = {"question": [], "answer": []}  # what is not stored
+        self.has_facts: bool = False
+        """Whether something was read for facts and is not stored; maybe of a text before."""
         self._begin()
 
     def absorb(self, events: list[StreamEvent]) -> None:
@@ -65,6 +70,7 @@ class Exchange:
         self._start = self.position.start  # of the tail
         self._tail.clear()
         self._chunks = array("q")  # the start and the end of each
+        self._facts["answer"] = []
         if self._whole is not None:
             self._whole[:] = [text] if text else []
 
@@ -86,6 +92,7 @@ class Exchange:
                 for at in chunk
             ],
         )
+        self._facts["answer"] = [read for read in self._facts["answer"] if read.stop <= self.end]
         if self._whole is not None:
             whole = self.text
             self._whole[:] = [whole[: max(0, len(whole) - (end - self.end))]]
@@ -121,6 +128,10 @@ class Exchange:
             self._durable(event.offset)
         elif isinstance(event, Chunked):
             self._chunks.extend((event.chunk.start_offset, event.chunk.end_offset))
+        elif isinstance(event, FactsExtracted):
+            if not event.stored:
+                self._facts[event.side].append(event)
+                self.has_facts = True
         elif isinstance(event, Opened):
             self.opened = event
         elif isinstance(event, Begun):
@@ -183,6 +194,10 @@ class Exchange:
                 return []
             last = chunk["end"]
         return chunks if last == self.end else []
+
+    def extractions(self) -> list[Mapping[str, Any]]:
+        """What was read for facts and is not stored, as `streams:finalize` takes it."""
+        return [read.window for side in self._facts.values() for read in side if read.window is not None]
 
     @property
     def start(self) -> int:

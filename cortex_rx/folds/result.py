@@ -38,7 +38,6 @@ from cortex_rx.events import (
 )
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.stream_error import stream_error
-from cortex_rx.models.options import STREAMING_OPTIONS
 from cortex_rx.models.records import (
     ErrorContext,
     PartialUpdate,
@@ -82,10 +81,9 @@ def insights(metrics: StreamMetrics) -> PerformanceInsights:
     if metrics.partial_updates == 0 and metrics.stream_duration_ms > 5000:
         what = f"nothing was durable for {metrics.stream_duration_ms:,.0f} ms (more than 5,000)"
         found.append((what, "switch store_partial_response on"))
-    facts = STREAMING_OPTIONS["progressive_fact_extraction"]
-    if facts.exists and metrics.facts_extracted == 0 and metrics.total_bytes > 1000:
+    if metrics.facts_extracted == 0 and metrics.total_bytes > 1000:
         what = f"no facts were found in {metrics.total_bytes:,} bytes (more than 1,000)"
-        found.append((what, "switch progressive_fact_extraction on"))
+        found.append((what, "give extract_facts, or look what it finds in these texts"))
     bottlenecks = [what for what, _ in found]
     advice = [help_ for _, help_ in found]
     if metrics.estimated_cost is not None and metrics.estimated_cost > 1:

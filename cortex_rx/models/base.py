@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo
+from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_snake
 from pydantic_core import CoreSchema, core_schema
 
@@ -35,6 +35,9 @@ class Accepts:
             return self.check(cast("str", info.field_name), value)
 
         return core_schema.with_info_plain_validator_function(run)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {}  # the schema of a result that has such a model in it: what is accepted is said in words
 
 
 class Options(Record):

@@ -55,6 +55,7 @@ __all__ = [
     "StoreFactParams",
     "Tense",
     "Time",
+    "checked_deduplication",
 ]
 
 FactType: TypeAlias = Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"]
@@ -75,6 +76,9 @@ Tense: TypeAlias = Literal["past", "present", "future"]
 """Whether something is said of the past, the present or the future."""
 Closed: TypeAlias = Literal["changed", "wrong"]
 """Why a fact does not hold any more: something else holds since then, or it was retracted."""
+
+checked_deduplication: check.Check = check.optional(check.one_of(*get_args(FactDeduplication)))
+"""A `FactDeduplication`, or None."""
 
 _INT64 = 2**63 - 1
 _Name = Annotated[str, Accepts(check.name)]

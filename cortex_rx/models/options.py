@@ -26,6 +26,7 @@ from cortex_rx import validation as check
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, check_embedding, checked_function
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, ids, parse
+from cortex_rx.models.facts import FactDeduplication, checked_deduplication
 from cortex_rx.models.hooks import StreamHooks
 from cortex_rx.models.records import SHORTEST_CHUNK, ChunkingStrategy
 from cortex_rx.models.turn import TURN_CHECKS, Turn
@@ -37,6 +38,7 @@ __all__ = [
     "ConversationType",
     "DeleteMemoryOptions",
     "ExtractContent",
+    "ExtractFacts",
     "FailureStrategy",
     "ForgetOptions",
     "HistoryPage",
@@ -64,6 +66,8 @@ FailureStrategy: TypeAlias = Literal["store-partial", "rollback", "retry", "best
 """What becomes of a stream that fails."""
 ExtractContent: TypeAlias = Callable[[str, str], str | Awaitable[str | None] | None]
 """Maps (question, answer) to the text to remember in place of the question; None keeps the question.  Sync or async."""
+ExtractFacts: TypeAlias = Callable[[str, str], Any]
+"""An extractor: maps (question, text of the answer) to facts.  Sync or async; see `cortex_rx.facts`."""
 
 _MOST = 2**53  # a larger number loses its last digits when it travels as a float
 
@@ -98,6 +102,7 @@ _Flag = Annotated[bool, Accepts(check.flag)]
 _Limit = Annotated[int, Accepts(check.whole(1, _MOST))]
 _OptionalLimit = Annotated[int | None, Accepts(check.optional(check.whole(1, _MOST)))]
 _Time = Annotated[int | None, Accepts(check.optional(check.whole(0, _MOST)))]
+_Deduplication = Annotated[FactDeduplication | None, Accepts(checked_deduplication)]
 _Source = Annotated[SourceType | None, Accepts(check.optional(check.one_of(*get_args(SourceType))))]
 
 
@@ -164,9 +169,15 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     ),
     "incremental_embeddings": OptionEffect("configures", "finalize", "incremental_embeddings", False, False),
     "embedding_merge_strategy": OptionEffect("configures", "merge_embeddings", "strategy", None, None, _NONE),
-    "progressive_fact_extraction": OptionEffect("adds", "extract_facts", "", False, False, _NONE),
-    "fact_extraction_threshold": OptionEffect("configures", "extract_facts", "threshold", None, 500, _NONE),
-    "belief_revision": OptionEffect("configures", "extract_facts", "revise", None, None, _NONE),
+    "progressive_fact_extraction": OptionEffect(
+        *("configures", "extract_facts", "progressive", True, False),
+        differs="where an extractor is given, facts are read while the answer streams",
+    ),
+    "fact_extraction_threshold": OptionEffect("configures", "extract_facts", "threshold", 500, 500),
+    "belief_revision": OptionEffect(
+        *("configures", "extract_facts", "revise", True, None),
+        differs="a new value of a predicate that has one at a time supersedes the old one",
+    ),
     "partial_failure_handling": OptionEffect(
         *("configures", "recover", "strategy", "store-partial", None),
         differs="what arrived is kept, unless the option says otherwise",
@@ -256,11 +267,17 @@ class StreamingOptions(Options):
     generate_resume_token: _Flag = True
     """Make a token that lets another process resume the stream.  Cortex's default is False."""
 
+    progressive_fact_extraction: _Flag = True
+    """Read facts while the answer streams, not only when it has ended.  Only with the parameter `extract_facts`.
+    Cortex's default is False."""
+    fact_extraction_threshold: _Limit = 500
+    """Code points of new text after which facts are read from it.  Only with the parameter `extract_facts`."""
+    belief_revision: Annotated[bool | Callable[..., Any], Accepts(check.flag_or_callback)] = True
+    """Whether a fact supersedes what it contradicts; or a decider of the doubtful cases (see `cortex_rx.facts`).  Only
+    with the parameter `extract_facts`."""
+
     enable_adaptive_processing: Annotated[bool, _ANY] = False
     embedding_merge_strategy: Annotated[str | None, _ANY] = None
-    progressive_fact_extraction: Annotated[bool, _ANY] = False
-    fact_extraction_threshold: Annotated[int | None, _ANY] = None
-    belief_revision: Annotated[Any, _ANY] = None
     sync_to_graph: Annotated[bool, _ANY] = False
     progressive_graph_sync: Annotated[bool, _ANY] = False
     graph_sync_interval: Annotated[float | None, _ANY] = None
@@ -271,7 +288,6 @@ class StreamingOptions(Options):
 
 class _Exchange(Options):
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
-        "extract_facts": (_NONE, "its operator, extract_facts, does not exist yet"),
         "auto_embed": (_NONE, "give generate_embedding instead"),
         "auto_summarize": (_NONE, "give extract_content instead"),
     }
@@ -293,6 +309,10 @@ class _Exchange(Options):
     """An `Embedder`, or a function from the text of a memory to its vector.  By default, that of the client."""
     embedding_model: _OptionalName = None
     """The name of the model of `generate_embedding`, if that is a function."""
+    extract_facts: Annotated[ExtractFacts | None, _CALLABLE] = None
+    """An extractor of facts.  By default, that of the client."""
+    fact_deduplication: _Deduplication = None
+    """Which statements are one fact.  By default as the client says, else "structural"."""
     idempotency_key: _OptionalName = None
     """Exchanges with the same key in one memory space are the same exchange, stored once."""
 
@@ -344,6 +364,8 @@ class ResumeStreamParams(Options):
     extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
     generate_embedding: Annotated[GenerateEmbedding | None, _EMBEDDER] = None
     embedding_model: _OptionalName = None
+    extract_facts: Annotated[ExtractFacts | None, _CALLABLE] = None
+    fact_deduplication: _Deduplication = None
 
     @classmethod
     def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ if __name__ != "cortex_rx.operators":
 from cortex_rx.chain import Chain, Step, chain, operator, step
 from cortex_rx.operators.begin import begin
 from cortex_rx.operators.chunk import chunk
+from cortex_rx.operators.extract_facts import extract_facts
 from cortex_rx.operators.finalize import finalize
 from cortex_rx.operators.last import last
 from cortex_rx.operators.limit import limit
@@ -31,6 +32,7 @@ __all__ = [
     "begin",
     "chain",
     "chunk",
+    "extract_facts",
     "finalize",
     "last",
     "limit",

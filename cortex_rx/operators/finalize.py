@@ -14,6 +14,7 @@ from cortex_rx.events import (
     Custom,
     Delta,
     Ended,
+    FactsExtracted,
     Opened,
     PartialStored,
     Problem,
@@ -32,13 +33,13 @@ __all__ = ["finalize"]
 _INTERVAL = 2.0  # seconds between two looks at what passed; the end is seen at once
 _INTERVAL_OF_CHUNKS = 0.25  # the same where each look asks for the embeddings of new chunks
 _BATCH = 2048  # after so many events it looks sooner
-_READS = (Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Custom, Problem)
+_READS = (Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, FactsExtracted, Ended, Custom, Problem)
 
 
 @operator(
     needs=[Begun],
     needs_for={"max_single_memory_size": [Chunked]},
-    reads=[Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Chunked, Ended, Custom, Problem],
+    reads=[Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Chunked, FactsExtracted, Ended, Custom, Problem],
     emits=[Remembered, Problem],
     captures_text=True,
 )
@@ -87,6 +88,10 @@ def finalize(
     `Problem` (`NOT_CHUNKED`), and the answer is one memory. Embeddings are asked for by four calls at a time; a
     function that is not async is called on a thread. With `incremental_embeddings` those of chunks are asked for while
     the answer streams, as soon as it is longer than one memory may be.
+
+    What `extract_facts` upstream has read and could not store yet is stored with the exchange, and `Remembered` has the
+    facts of the exchange and what they have revised. If the store refuses them, there is a `Problem`, and the exchange
+    is stored without them; they are read again later.
 
     Commonly used for: making an answer a memory.
 

@@ -8,10 +8,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from cortex_rx import operators as cx
+from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend
 from cortex_rx.chain import Chain, Step
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.facts.extractor import Extractor
+from cortex_rx.models.facts import FactDeduplication, checked_deduplication
 from cortex_rx.models.options import StreamingOptions, parse
 from cortex_rx.spool.spool import Spool
 
@@ -19,7 +22,8 @@ __all__ = ["default_chain", "shared_chain"]
 
 
 _RETRIES = 3
-_shared: WeakValueDictionary[tuple[int, int, int], Chain] = WeakValueDictionary()
+_OF_FACTS = ("progressive_fact_extraction", "fact_extraction_threshold", "belief_revision")
+_shared: WeakValueDictionary[tuple[int, int, int, int, str | None], Chain] = WeakValueDictionary()
 
 
 def default_chain(
@@ -28,6 +32,8 @@ def default_chain(
     *,
     extract_content: Callable[..., Any] | None = None,
     generate_embedding: GenerateEmbedding | None = None,
+    extract_facts: Extractor | None = None,
+    fact_deduplication: FactDeduplication | None = None,
     spool: Spool | None = None,
 ) -> Chain:
     """The chain that `remember_stream` runs with these options, as a value that can be taken apart and recomposed.
@@ -39,6 +45,8 @@ def default_chain(
     ('timeout', 'begin', 'recover', 'finalize', 'measure')
     >>> print(default_chain(SqliteBackend(":memory:"), {"maxSingleMemorySize": 4_000})["chunk"])
     chunk(strategy='sentence', size=4000, max_length=4000)
+    >>> default_chain(SqliteBackend(":memory:"), extract_facts=lambda user_message, text: []).names
+    ('begin', 'persist_partial', 'extract_facts', 'recover', 'finalize', 'measure')
     """
     chosen = parse(StreamingOptions, options)
     steps: list[Step] = []
@@ -60,6 +68,8 @@ def default_chain(
         # The partial of a stream that is to be rolled back need not be kept.
         kept_in = None if strategy == "rollback" else spool
         steps.append(cx.persist_partial(backend, interval, most, spool=kept_in))
+    if (facts := _facts(backend, chosen, extract_facts, fact_deduplication, generate_embedding)) is not None:
+        steps.append(facts)
     steps.append(cx.recover("store-partial" if strategy == "retry" else strategy, backend))
     steps.append(
         cx.finalize(
@@ -78,16 +88,29 @@ def default_chain(
     return Chain(steps)
 
 
-def shared_chain(backend: Backend, spool: Spool | None, embedder: Embedder | None) -> Chain:
-    """The `default_chain` of these three, without options: the same one for all streams, as long as somebody holds it.
+def shared_chain(
+    backend: Backend,
+    spool: Spool | None,
+    embedder: Embedder | None,
+    extractor: Extractor | None,
+    deduplication: FactDeduplication | None,
+) -> Chain:
+    """The `default_chain` of these, without options: the same one for all streams, as long as somebody holds it.
 
     Its steps hold no state of a stream. To make them anew took a third of the time of making an `Answer`, and 45
     objects, which each garbage collection examined.
     """
-    key = id(backend), id(spool), id(embedder)  # the chain holds them, so these are no other's while it lives
+    # The chain holds them, so these are no other's while it lives.
+    key = id(backend), id(spool), id(embedder), id(extractor), deduplication
     found = _shared.get(key)
     if found is None:
-        found = _shared[key] = default_chain(backend, generate_embedding=embedder, spool=spool)
+        found = _shared[key] = default_chain(
+            backend,
+            generate_embedding=embedder,
+            extract_facts=extractor,
+            fact_deduplication=deduplication,
+            spool=spool,
+        )
     return found
 
 
@@ -104,3 +127,31 @@ def _chunk(chosen: StreamingOptions) -> Step | None:
         raise InvalidArgument("chunk_size", chosen.chunk_size, "None, unless chunking_strategy says what it counts")
     # As many sentences as fit: at one code point each, a chunk of `most` code points holds `most` of them.
     return None if most is None else cx.chunk("sentence", most, max_length=most)
+
+
+def _facts(
+    backend: Backend,
+    chosen: StreamingOptions,
+    extractor: Extractor | None,
+    deduplication: FactDeduplication | None,
+    generate_embedding: GenerateEmbedding | None,
+) -> Step | None:
+    """The step that reads facts, if there is an extractor."""
+    check.optional(check.callback)("extract_facts", extractor)
+    checked_deduplication("fact_deduplication", deduplication)
+    if extractor is None:
+        for name in _OF_FACTS:
+            if name in chosen.model_fields_set and getattr(chosen, name) is not False:
+                raise InvalidArgument(name, getattr(chosen, name), "None, unless extract_facts is given")
+        if deduplication is not None:
+            raise InvalidArgument("fact_deduplication", deduplication, "None, unless extract_facts is given")
+        return None
+    return cx.extract_facts(
+        extractor,
+        backend,
+        chosen.fact_extraction_threshold,
+        progressive=chosen.progressive_fact_extraction,
+        deduplication=deduplication or "structural",
+        revise=chosen.belief_revision,
+        embedder=generate_embedding,
+    )

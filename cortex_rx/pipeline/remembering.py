@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from reactivex import Observable
 
@@ -15,6 +15,8 @@ from cortex_rx.chain import Operator
 from cortex_rx.embedding.embedder import Embedder, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.facts.extractor import Extractor
+from cortex_rx.models.facts import FactDeduplication, checked_deduplication
 from cortex_rx.models.options import RememberParams, RememberStreamParams, ResumeStreamParams, StreamingOptions, parse
 from cortex_rx.models.results import RememberResult
 from cortex_rx.pipeline.answer import LINGER, Answer
@@ -24,6 +26,14 @@ from cortex_rx.spool.spool import Spool
 
 __all__ = ["remember", "remember_stream"]
 
+_Facts: TypeAlias = tuple[Extractor | None, FactDeduplication | None]
+_FUNCTIONS = {
+    "extract_content": "finalize(extract_content=...)",
+    "generate_embedding": "finalize(generate_embedding=...)",
+    "extract_facts": "extract_facts(...)",
+    "fact_deduplication": "extract_facts(deduplication=...)",
+}
+"""Parameters that configure the default chain, and what configures a chain of one's own."""
 _TOKEN = frozenset({"resume_from", "resumeFrom", "resume_token", "resumeToken"})
 """What a token may be called."""
 
@@ -40,6 +50,8 @@ def remember_stream(
     started: Started | None = None,
     spool: Spool | None = None,
     embedder: Embedder | None = None,
+    extractor: Extractor | None = None,
+    deduplication: FactDeduplication | None = None,
     **params: Any,
 ) -> Answer:
     """Stream an answer into memory: every token is shown at once, and the exchange is remembered.
@@ -59,7 +71,8 @@ def remember_stream(
     `take_over=True` takes the stream over at once.  For a finished stream, the answer gives the stored result.
 
     With a `spool`, the default chain keeps in it what the store cannot take, for `spool.drain(backend)` to deliver
-    later.  It embeds with the `embedder`, unless the parameters give a `generate_embedding`.
+    later.  It embeds with the `embedder`, unless the parameters give a `generate_embedding`, and reads facts with the
+    `extractor`, unless they give `extract_facts`.
 
     Raises `InvalidArgument` at once for any value that does not fit.
 
@@ -93,7 +106,7 @@ def remember_stream(
             given = parse(RememberStreamParams, first, **params)
             turn = given.turn()
         source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
-        chosen = _chosen(given, backend, options, chain, spool, embedder)
+        chosen = _chosen(given, backend, options, chain, spool, embedder, _facts(given, extractor, deduplication))
         pipeline = chosen(source)
         check.instance(Observable, "an operator: a function from an observable to an observable")("chain", pipeline)
     except BaseException:
@@ -115,24 +128,27 @@ def _chosen(
     chain: Operator | None,
     spool: Spool | None,
     embedder: Embedder | None,
+    facts: _Facts,
 ) -> Operator:
     """The given chain, or the default one."""
     own = _embedder(given, embedder)
-    if chain is None and options is None and given.extract_content is None and given.generate_embedding is None:
-        return shared_chain(backend, spool, own)
+    if chain is None and options is None and not given.model_fields_set & _FUNCTIONS.keys():
+        return shared_chain(backend, spool, own, *facts)
     if chain is None:
         return default_chain(
             backend,
             options,
             extract_content=given.extract_content,
             generate_embedding=own,
+            extract_facts=facts[0],
+            fact_deduplication=facts[1],
             spool=spool,
         )
     if options is not None:
         raise InvalidArgument("options", "options and chain", "one of them: options are for the default chain")
-    for name in ("extract_content", "generate_embedding"):
+    for name, said in _FUNCTIONS.items():
         if getattr(given, name) is not None:
-            raise InvalidArgument(name, f"{name} and chain", f"one of them: in a chain, say finalize({name}=...)")
+            raise InvalidArgument(name, f"{name} and chain", f"one of them: in a chain, say {said}")
     check.function("chain", chain)
     return chain
 
@@ -148,6 +164,21 @@ def _embedder(
     return as_embedder(given.generate_embedding, given.embedding_model)
 
 
+def _facts(
+    given: RememberStreamParams | ResumeStreamParams | RememberParams,
+    extractor: Extractor | None,
+    deduplication: FactDeduplication | None,
+) -> _Facts:
+    """The extractor and the deduplication that the parameters say, else the default ones."""
+    if extractor is not None:
+        check.callback("extractor", extractor)
+    if deduplication is not None:
+        checked_deduplication("deduplication", deduplication)
+    extractor = given.extract_facts or extractor
+    # The default is that of an extractor; what the parameters say is refused without one.
+    return extractor, given.fact_deduplication or (deduplication if extractor else None)
+
+
 async def remember(
     params: RememberParams | Mapping[str, Any] | None = None,
     *,
@@ -156,6 +187,8 @@ async def remember(
     started: Started | None = None,
     spool: Spool | None = None,
     embedder: Embedder | None = None,
+    extractor: Extractor | None = None,
+    deduplication: FactDeduplication | None = None,
     **keywords: Any,
 ) -> RememberResult:
     """Remember an exchange whose answer is complete: the same chain as `remember_stream`, with one piece of text.
@@ -180,11 +213,14 @@ async def remember(
     async def whole() -> AsyncGenerator[str, None]:
         yield given.agent_response
 
+    facts = _facts(given, extractor, deduplication)
     chain = default_chain(
         backend,
         {"store_partial_response": False},
         extract_content=given.extract_content,
         generate_embedding=_embedder(given, embedder),
+        extract_facts=facts[0],
+        fact_deduplication=facts[1],
         spool=spool,
     ).without("measure")
     answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started, backend=backend)

@@ -47,6 +47,7 @@ async def deliver(backend: Backend, entry: Entry, pieces: Pieces) -> None:
         begun = await Call(backend.mutation, "streams:begin", answer.begin | {"lease": _LEASE, "completes": True})
         if begun["state"] == "finished":
             raise _other("finished")
+        answer.begun_again(int(begun["attempt"]))
         await answer.send(answer.whole(), int(begun["epoch"]), int(begun["attempt"]), 0)
 
 
@@ -115,6 +116,11 @@ class _Answer:
         if length < found["length"] or (state == "finished" and not completes):
             raise _other(state)
         return True
+
+    def begun_again(self, attempt: int) -> None:
+        """The text is sent anew. What was read from it for facts before is gone, so it is all put into the queue."""
+        if self._args.get("extractions") and (self.epoch is not None or attempt != self.attempt):
+            self._args = {**self._args, "extractions": []}
 
     async def send(self, texts: Texts, epoch: int, attempt: int, start: int) -> None:
         """Send the text piece by piece, the last piece with the call that had failed."""

@@ -93,6 +93,7 @@ def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
         "resume": (),
         "recover": ("rollback", backend),
         "observe": (print,),
+        "extract_facts": (print, backend),
     }
     for step, _, emits in rows("step"):
         name = step.strip("`").partition("(")[0]

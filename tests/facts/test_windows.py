@@ -67,7 +67,7 @@ def test_any_split_gives_the_same_windows_and_each_character_is_new_once(librari
 @pytest.mark.parametrize("kilobytes", [1, 10, 100])
 def test_what_is_given_is_at_most_1_15_of_the_text(libraries, kilobytes):
     text = prose(1000 * kilobytes)
-    windows = windows_of([text[at : at + 7] for at in range(0, len(text), 7)])
+    windows = windows_of([text[at : at + 40] for at in range(0, len(text), 40)])
     assert 1.0 <= sum(len(window.text) for window in windows) / len(text) <= 1.15
     assert len(windows) >= kilobytes  # not one great window
 

@@ -60,11 +60,8 @@ ASKS = {
     "syncToGraph": True,
     "progressiveGraphSync": True,
     "graphSyncInterval": 5000,
-    "progressiveFactExtraction": True,
-    "factExtractionThreshold": 500,
     "embeddingMergeStrategy": "average",
     "enableAdaptiveProcessing": True,
-    "beliefRevision": True,
 }
 CENTURY = "milliseconds, at most 3155760000000"
 MODELS = [StreamingOptions, RememberStreamParams, RememberParams, SearchOptions, MemoryFilter, ConversationFilter]
@@ -103,6 +100,9 @@ def test_what_acts_in_this_version() -> None:
         "chunk_size": ("configures", "chunk", "size"),
         "max_single_memory_size": ("configures", "finalize", "max_single_memory_size"),
         "incremental_embeddings": ("configures", "finalize", "incremental_embeddings"),
+        "progressive_fact_extraction": ("configures", "extract_facts", "progressive"),
+        "fact_extraction_threshold": ("configures", "extract_facts", "threshold"),
+        "belief_revision": ("configures", "extract_facts", "revise"),
     }
     assert {to_camel(name) for name, one in STREAMING_OPTIONS.items() if not one.exists} == set(ASKS)
 
@@ -368,10 +368,10 @@ def test_a_turn_needs_an_owner(owner: dict[str, str], field: str) -> None:
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("key", ["extractFacts", "autoEmbed", "autoSummarize"])
+@pytest.mark.parametrize("key", ["autoEmbed", "autoSummarize"])
 def test_parameters_without_an_operator_are_refused_by_name(key: str) -> None:
     with pytest.raises(UnsupportedOption) as caught:
-        parse(RememberParams, EXCHANGE | {"agent_response": "x", key: print if key == "extractFacts" else True})
+        parse(RememberParams, EXCHANGE | {"agent_response": "x", key: True})
     assert to_camel(caught.value.field) == key
 
 

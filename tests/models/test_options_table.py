@@ -23,6 +23,10 @@ def hook(event: object) -> None:
     """It is only compared."""
 
 
+def facts(user_message: str, text: str) -> None:
+    """It is only compared."""
+
+
 ANYTHING: list[Any] = [False, True, 7, 30_000, "sentence", "average", "rollback"]
 ANYTHING.append(dict.fromkeys(["on_chunk", "on_progress", "on_error", "on_complete", "on_end"], hook))
 
@@ -39,7 +43,7 @@ def asking(name: str) -> Any:
 
 
 def chain_of(options: dict[str, Any]) -> Chain:
-    return default_chain(BACKEND, options, generate_embedding=hook)
+    return default_chain(BACKEND, options, generate_embedding=hook, extract_facts=facts)
 
 
 NEEDS: dict[str, dict[str, Any]] = {"incremental_embeddings": {"max_single_memory_size": 30_000}}

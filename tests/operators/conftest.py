@@ -34,7 +34,7 @@ TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 
 @dataclass
 class Call:
-    """One call of a `streams:` function: when, with what, and what came of it."""
+    """One call of a function that writes: when, with what, and what came of it."""
 
     path: str
     args: dict[str, Any]
@@ -45,6 +45,10 @@ class Call:
 
 
 Rule = Callable[[Call], Awaitable[None]]
+
+
+def _path(name: str) -> str:
+    return name if ":" in name else f"streams:{name}"
 
 
 class Store:
@@ -62,13 +66,13 @@ class Store:
         return "store"
 
     def of(self, name: str) -> list[Call]:
-        """The calls of one function."""
-        return [call for call in self.calls if call.path == f"streams:{name}"]
+        """The calls of one function; without a table it is one of `streams`."""
+        return [call for call in self.calls if call.path == _path(name)]
 
     def rule(self, name: str, before: Rule | None = None, after: Rule | None = None) -> None:
         for rules, rule in ((self.before, before), (self.after, after)):
             if rule:
-                rules.setdefault(f"streams:{name}", []).append(rule)
+                rules.setdefault(_path(name), []).append(rule)
 
     def slow(self, name: str, seconds: float) -> None:
         """Each call takes so long; what it does is done at the end of it."""
@@ -126,7 +130,7 @@ class Store:
     async def mutation(self, path: str, args: dict[str, Any]) -> Any:
         loop, name = asyncio.get_running_loop(), path.split(":")[1]
         shown = f" {args['text']!r} @{args['start']}" if "text" in args else ""
-        call = Call(path, dict(args), loop.time(), len(self.of(name)))
+        call = Call(path, dict(args), loop.time(), len(self.of(path)))
         self.calls.append(call)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

@@ -26,6 +26,7 @@ from cortex_rx.events import (
     Custom,
     Delta,
     Ended,
+    FactsExtracted,
     Opened,
     PartialStored,
     Problem,
@@ -370,7 +371,9 @@ def test_what_is_no_function_is_refused(lab, name):
 def test_it_says_what_it_needs_and_emits(lab):
     step = cx.finalize(lab.store)
     assert (step.name, step.needs, step.emits) == ("finalize", {Begun}, {Remembered, Problem})
-    assert step.reads == {Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Chunked, Ended, Custom, Problem}
+    assert step.reads == {
+        *(Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Chunked, FactsExtracted, Ended, Custom, Problem)
+    }
     assert cx.finalize(lab.store, max_single_memory_size=100).needs == {Begun, Chunked}
 
 

@@ -17,6 +17,7 @@ ROOT = Path(cortex_rx.__file__).parent.parent
 OPERATORS = [
     "begin",
     "chunk",
+    "extract_facts",
     "finalize",
     "limit",
     "measure",

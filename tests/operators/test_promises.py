@@ -58,6 +58,12 @@ async def embedding(text: str) -> list[float]:
     return [float(len(text))]
 
 
+async def facts(user_message: str, text: str) -> list[dict[str, Any]]:
+    await asyncio.sleep(0.2)
+    kind = {"factType": "knowledge", "confidence": 50}
+    return [{"fact": f"{word} was said", **kind} for word in (user_message + text).split()[:3]]
+
+
 NO_STORE = {
     "timeout": lambda: cx.timeout(idle=timedelta(seconds=30), total=timedelta(minutes=5)),
     # Where it is reached it ends the stream, which no operator in `check_operator` may: see test_limit.py.
@@ -171,6 +177,16 @@ STORING = {
         lambda store: cx.chain(cx.begin(store), cx.chunk("fixed", 500, max_length=500)),
         {"memory": None},
     ),
+    "extract_facts": (
+        lambda store: cx.extract_facts(facts, store, threshold=20),
+        lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS)),
+        {"ignore": ["fact_id"], "memory": None},
+    ),
+    "extract_facts, of a long text": (
+        lambda store: cx.extract_facts(facts, store, threshold=5_000, concurrency=3),
+        lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS)),
+        {"ignore": ["fact_id"]},
+    ),
     "recover": (
         lambda store: cx.recover("store-partial", store),
         lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS)),
@@ -205,6 +221,7 @@ SLOW = [
     "persist_partial, with a spool",
     "finalize, after persist_partial",
     "finalize, with functions",
+    "extract_facts, of a long text",
     "finalize, in chunks",  # so does that chain
     "finalize, in chunks, with embeddings",
 ]

@@ -13,20 +13,20 @@ from cortex_rx.errors import EmbeddingMismatch, InvalidArgument
 
 __all__ = ["refuses_embeddings", "without_embeddings"]
 
+_WITH_EMBEDDINGS = frozenset({"chunks", "facts", "extractions"})
 _FIELDS = frozenset({"embedding", "userEmbedding", "agentEmbedding", "embeddingModel"})
 
 
 def without_embeddings(args: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call without the embeddings, also those of chunks.
+    """The arguments of a call without the embeddings, also those of chunks and facts.
 
     >>> chunk = {"start": 0, "end": 1, "embedding": [1.0]}
     >>> without_embeddings({"text": "x", "agentEmbedding": [1.0], "chunks": [chunk]})
     {'text': 'x', 'chunks': [{'start': 0, 'end': 1}]}
     """
     rest = {name: value for name, value in args.items() if name not in _FIELDS}
-    if "chunks" in rest:
-        chunks = cast("list[dict[str, Any]]", rest["chunks"])
-        rest["chunks"] = [{name: value for name, value in chunk.items() if name not in _FIELDS} for chunk in chunks]
+    for name in _WITH_EMBEDDINGS & rest.keys():
+        rest[name] = [without_embeddings(one) for one in cast("list[dict[str, Any]]", rest[name])]
     return rest
 
 

@@ -13,10 +13,11 @@ from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_e
 from cortex_rx.backends.contract.typed.rows import StoredExchange
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine import End, Inbox
-from cortex_rx.errors import BrokenPipeline, ChainOrderError, EmptyAnswer, NotStored
+from cortex_rx.errors import BrokenPipeline, ChainOrderError, EmptyAnswer, Gap, NotStored
 from cortex_rx.events import Opened, Problem, Remembered, StreamEvent
 from cortex_rx.folds.exchange import Exchange
-from cortex_rx.models.records import MemoryEntry
+from cortex_rx.models.facts import FactRecord, FactRevision
+from cortex_rx.models.records import MemoryEntry, Phase
 from cortex_rx.operators._support.embedding import ExchangeEmbedder, Extract, enrich
 from cortex_rx.operators._support.writing import log_problem, while_streaming
 from cortex_rx.retry.judge import is_transient, judge
@@ -59,6 +60,8 @@ class Finalizer:
                 raise ChainOrderError("finalize got no Begun: it belongs after begin(...)")
             call = exchange.call(self.backend, opened, begun, ended)
             if not exchange.empty:
+                if exchange.has_facts:
+                    call.args["extractions"] = exchange.extractions()
                 if problem := self._add_chunks(call.args, exchange):
                     yield log_problem(problem, opened)
                 if self._calls_functions and (begun or self.spool):
@@ -93,7 +96,7 @@ class Finalizer:
     ) -> AsyncGenerator[StreamEvent, None]:
         """Send the call, with retries; emit a `Problem` for the first failure, and `Remembered`.
 
-        If the store refuses the embeddings, the call is sent without them, which is a `Problem`, too.
+        If the store refuses the embeddings or the facts, the call is sent without them, which is a `Problem`, too.
         """
         backoff, reported = while_streaming(inbox), False
         try:
@@ -102,12 +105,13 @@ class Finalizer:
                     stored = await call
                     break
                 except Exception as error:
+                    if (without := _without_refused(error, call.args)) is not None:
+                        phase, args = without
+                        call = call.with_args(args)
+                        yield log_problem(Problem.of(phase, error, recoverable=True), opened)
+                        continue
                     if judge(error).verdict.of_exchange:
                         raise
-                    if refuses_embeddings(error, call.args):
-                        call = call.with_args(without_embeddings(call.args))
-                        yield log_problem(Problem.of("finalization", error, recoverable=True), opened)
-                        continue
                     if is_transient(error) and not reported:
                         reported = True
                         yield log_problem(Problem.of("finalization", error, recoverable=True), opened)
@@ -124,8 +128,20 @@ class Finalizer:
             tuple(stored["conversation"]["messageIds"]),
             tuple(MemoryEntry.from_row(row) for row in stored["memories"]),
             stored["stored"] == "before",
+            tuple(map(FactRecord.from_row, stored.get("facts", ()))),
+            tuple(map(FactRevision.from_row, stored.get("revisions", ()))),
         )
 
     async def _not_stored(self, opened: Opened, call: Call[StoredExchange], message: str) -> NotStored:
         """Keep the call in the spool, if there is one; return the error."""
         return await spool_call(self.spool, opened, "finalize", call, message)
+
+
+def _without_refused(error: Exception, args: dict[str, Any]) -> tuple[Phase, dict[str, Any]] | None:
+    """The arguments without what the store refuses, if that is not the exchange itself; and what was left out."""
+    if refuses_embeddings(error, args):
+        return "finalization", without_embeddings(args)
+    about_exchange = judge(error).verdict.of_exchange and not isinstance(error, Gap)  # a gap in what was read for facts
+    if args.get("extractions") and not about_exchange and not is_transient(error):
+        return "fact-extraction", {**args, "extractions": []}
+    return None

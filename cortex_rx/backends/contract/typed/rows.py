@@ -406,7 +406,8 @@ class Consolidation(TypedDict):
 class NewFact(TypedDict):
     """What a text says. Polarity, tense and numbers are read from `fact`, if they are not given. `cardinality` says
     whether the subject has one object of this predicate at a time; else the list of predicates does. A `decision` about
-    a fact that does not hold any more, or is another user's, decides nothing.
+    a fact that does not hold any more, or is another user's, decides nothing. `factId` is the id of the fact, if it
+    becomes a new one; by default the store makes one.
     """
 
     fact: str
@@ -426,6 +427,7 @@ class NewFact(TypedDict):
     embeddingModel: NotRequired[str]
     decision: NotRequired[FactDecision]
     tags: NotRequired[list[str]]
+    factId: NotRequired[str]
 
 
 class CommittedFact(TypedDict):

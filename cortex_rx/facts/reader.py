@@ -1,0 +1,93 @@
+"""From a piece of text to the facts that a store takes: extracted, about the right subject, embedded, decided."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cortex_rx.backends.base import Backend
+from cortex_rx.beliefs import PREDICATES, Predicates
+from cortex_rx.embedding.embedder import Embedder
+from cortex_rx.facts.deciding import Decider, with_decisions
+from cortex_rx.facts.extractor import Extractor, extract
+from cortex_rx.models.facts import ExtractedFact, FactDeduplication
+from cortex_rx.unique import new_id
+
+__all__ = ["FactReader", "Reading"]
+
+log: logging.Logger = logging.getLogger("cortex_rx")
+
+_THE_USER = frozenset({"user", "the user", "i", "me", "myself"})
+
+
+class Reading(NamedTuple):
+    """The facts of a piece, in the form of `facts:commit`, and the error, if the piece must be read again."""
+
+    rows: tuple[dict[str, Any], ...] = ()
+    error: Exception | None = None
+    code: str | None = None
+
+    @classmethod
+    def failed(cls, error: Exception) -> Reading:
+        """Nothing was read, because of this."""
+        return cls((), error, getattr(error, "code", None) or type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FactReader:
+    """Who reads facts, and how they are stored."""
+
+    backend: Backend
+    extractor: Extractor
+    timeout: float
+    """Seconds that the extractor may take for one piece."""
+    deduplication: FactDeduplication = "structural"
+    revise: bool = True
+    embedder: Embedder | None = None
+    predicates: Predicates | None = None
+    decider: Decider | None = None
+    """Who decides what becomes of facts in doubt."""
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """The arguments of `facts:commit` that say how statements become facts."""
+        return {"deduplication": self.deduplication, "revise": self.revise}
+
+    async def read(self, memory_space_id: str, user_id: str | None, user_message: str, text: str) -> Reading:
+        """Read the question (`text` is empty) or a piece of the answer. It raises nothing."""
+        found = await extract(self.extractor, user_message, text, seconds=self.timeout)
+        rows = [self._row(fact, user_id or "user") for fact in found.facts]
+        if self.embedder is not None:
+            await self._embed(self.embedder, rows)
+        if self.decider is not None:
+            owner = {} if user_id is None else {"userId": user_id}
+            scope = {"memorySpaceId": memory_space_id, **owner, **self.policy}
+            rows = await with_decisions(self.decider, self.backend, rows, scope)
+        return Reading(tuple(rows), found.error, found.code)
+
+    def _row(self, fact: ExtractedFact, user: str) -> dict[str, Any]:
+        row = {"factId": f"fact-{new_id('fact')}", **fact.row()}
+        if fact.subject is None or fact.subject.strip().casefold() in _THE_USER:
+            row["subject"] = user
+        if fact.predicate is not None:
+            known = self.predicates or PREDICATES
+            name, qualifier = known.resolved(fact.predicate, fact.qualifier)
+            row |= {"predicate": name} | ({} if qualifier is None else {"qualifier": qualifier})
+            if self.predicates is not None and fact.cardinality is None and name in known:
+                row["cardinality"] = "one" if known.single(name) else "many"
+        return row
+
+    async def _embed(self, embedder: Embedder, rows: list[dict[str, Any]]) -> None:
+        """Add the embeddings of facts that have none. If that fails, they are stored without."""
+        bare = [row for row in rows if "embedding" not in row]
+        try:
+            vectors = await embedder.embed([row["fact"] for row in bare])
+        except Exception as error:
+            log.warning("facts are stored without embeddings: %s", type(error).__name__)
+            return
+        named: Mapping[str, Any] = {} if embedder.model is None else {"embeddingModel": embedder.model}
+        for row, vector in zip(bare, vectors, strict=True):
+            if vector is not None:
+                row |= {"embedding": vector, **named}
