@@ -4,6 +4,7 @@ counted among the facts of the memory space."""
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
@@ -18,6 +19,10 @@ from cortex_rx.backends.sqlite.text_store import Transaction
 __all__ = ["scores", "search"]
 
 _MOST = 1_024
+_CANDIDATES = (
+    "SELECT facts.seq, created, updated, confidence, version"
+    " FROM json_each(:numbers) CROSS JOIN facts ON facts.seq = json_each.value"
+)
 
 
 def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
@@ -27,18 +32,27 @@ def search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     with seen(tx, space, args) as there:
         found = scores(there, space, args["query"])
-        rows = there.db.execute(
-            "SELECT facts.* FROM json_each(:numbers) CROSS JOIN facts ON facts.seq = json_each.value"  # noqa: S608
-            f" WHERE {condition(args)}",
-            values(args, space) | {"numbers": json.dumps(list(found))},
-        ).fetchall()
-        rows = sorted(rows, key=lambda row: (-found[row["seq"]], -row["seq"]))[:_MOST]
+        rows = _best(there, space, args, found)
         if "sortBy" in args:  # of equal ones the best comes first
             rows.sort(key=lambda row: row[SORTED[args["sortBy"]]], reverse=args["sortOrder"] == "desc")
         rows = rows[args["offset"] :][: args.get("limit", _MOST)]
         numbers = [row["seq"] for row in rows]
         facts = load(there, args["memorySpaceId"], numbers)
         return [{**fact, "_score": found[number]} for number, fact in zip(numbers, facts, strict=True)]
+
+
+def _best(tx: Transaction, space: int, args: dict[str, Any], found: dict[int, float]) -> list[sqlite3.Row]:
+    """The best facts that pass the filters, as many as the page needs. Of equal ones the newest comes first."""
+    ranked = sorted(found, key=lambda fact: (-found[fact], -fact))
+    wanted = _MOST if "sortBy" in args else min(args["offset"] + args.get("limit", _MOST), _MOST)
+    given = values(args, space)
+    statement = f"{_CANDIDATES} WHERE {condition(args)} ORDER BY json_each.key"
+    rows: list[sqlite3.Row] = []
+    start, size = 0, 2 * wanted
+    while start < len(ranked) and len(rows) < wanted:
+        rows += tx.db.execute(statement, given | {"numbers": json.dumps(ranked[start : start + size])}).fetchall()
+        start, size = start + size, size * 4
+    return rows[:wanted]
 
 
 def scores(tx: Transaction, space: int, query: str) -> dict[int, float]:
