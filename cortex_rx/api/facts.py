@@ -47,10 +47,10 @@ class FactsAPI:
     in snake_case or camelCase, or keywords, and may be mixed. Times are epoch milliseconds, or a `datetime` with a time
     zone. `embedder` gives what embeds new facts; None for nothing.
 
-    A fact has two clocks. `valid_from` and `valid_until` say when it was true: `as_of` asks for that. `known_from` and
-    `known_until` say when the memory space has known it: `known_at` asks for that. What was known is folded anew from what
-    was said until then, so `known_at` takes longer the more facts there are about the subject or of the user that it is
-    narrowed to.
+    A fact has two clocks. `valid_from` and `valid_until` say when it was true: `as_of` asks for that. `known_from`
+    and `known_until` say when the memory space has known it: `known_at` asks for that. What was known is folded
+    anew from what was said until then, so `known_at` takes longer the more facts there are about the subject or of
+    the user that it is narrowed to.
 
     >>> import asyncio
     >>> from cortex_rx import SqliteBackend
