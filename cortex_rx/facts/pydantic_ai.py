@@ -25,7 +25,7 @@ from cortex_rx.models.facts import ExtractedFact, FactRecord, FactType, Polarity
 from cortex_rx.models.quoting import quote, when
 
 if TYPE_CHECKING:
-    from pydantic_ai import Agent
+    from pydantic_ai.agent import AbstractAgent
     from pydantic_ai.messages import AgentStreamEvent
     from pydantic_ai.models import Model
     from pydantic_ai.settings import ModelSettings
@@ -109,7 +109,7 @@ class PydanticAIExtractor:
 
     def __init__(
         self,
-        model: Model | str | Agent[Any, Any],
+        model: Model | str | AbstractAgent[Any, Any],
         *,
         predicates: Predicates = PREDICATES,
         instructions: str = "",
@@ -127,6 +127,9 @@ class PydanticAIExtractor:
         )
         """What the model is told with each text."""
         self.wants_question: bool = check.flag("wants_question", wants_question)
+
+    def __repr__(self) -> str:
+        return f"PydanticAIExtractor({_name(self._agent)!r})"
 
     async def __call__(self, user_message: str, text: str) -> AsyncGenerator[Mapping[str, Any]]:
         """The facts of a text, each as soon as it is complete."""
@@ -172,11 +175,18 @@ class PydanticAIDecider:
     """
 
     def __init__(
-        self, model: Model | str | Agent[Any, Any], *, deps: Any = None, model_settings: ModelSettings | None = None
+        self,
+        model: Model | str | AbstractAgent[Any, Any],
+        *,
+        deps: Any = None,
+        model_settings: ModelSettings | None = None,
     ) -> None:
         self._agent = _agent(model)
         self._deps = deps
         self._settings = model_settings
+
+    def __repr__(self) -> str:
+        return f"PydanticAIDecider({_name(self._agent)!r})"
 
     async def __call__(self, fact: ExtractedFact, known: list[FactRecord]) -> Decision:
         """What becomes of a new fact."""
@@ -210,14 +220,20 @@ def _since(fact: FactRecord) -> str:
     return f", since {day}" if day else ""
 
 
-def _agent(model: Model | str | Agent[Any, Any]) -> Agent[Any, Any]:
+def _agent(model: Model | str | AbstractAgent[Any, Any]) -> AbstractAgent[Any, Any]:
     if find_spec("pydantic_ai") is None:
         raise MissingExtra("a model for facts", "llm")
     from pydantic_ai import Agent
+    from pydantic_ai.agent import AbstractAgent
     from pydantic_ai.models import Model
 
-    check.instance((Model, str, Agent), "a model of pydantic-ai, its name, or an agent")("model", model)
-    return model if isinstance(model, Agent) else Agent(model)
+    check.instance((Model, str, AbstractAgent), "a model of pydantic-ai, its name, or an agent")("model", model)
+    return model if isinstance(model, AbstractAgent) else Agent(model)
+
+
+def _name(agent: AbstractAgent[Any, Any]) -> object:
+    """The name of the model, for people."""
+    return getattr(agent.model, "model_name", agent.model)
 
 
 @cache

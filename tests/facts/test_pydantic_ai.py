@@ -314,6 +314,17 @@ def test_what_is_no_model_is_refused(model: Any) -> None:
         PydanticAIExtractor(model)
 
 
+def test_an_agent_in_an_agent_will_do_and_is_shown_by_its_model() -> None:
+    from pydantic_ai import Agent
+    from pydantic_ai.agent import WrapperAgent
+
+    wrapped = WrapperAgent(Agent(constant(custom_output_args={"facts": FACTS})))
+    assert numbers(got(wrapped)) == list(range(20))
+    assert repr(PydanticAIExtractor(wrapped)) == "PydanticAIExtractor('test')"
+    assert repr(PydanticAIDecider("test")) == "PydanticAIDecider('test')"
+    assert repr(PydanticAIDecider(Agent())) == "PydanticAIDecider(None)"
+
+
 def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="cortex-rx\\[llm\\]"):
