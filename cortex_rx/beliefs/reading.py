@@ -29,12 +29,21 @@ def _words(*lines: str) -> list[str]:
     return " ".join(lines).split()
 
 
+_CONTRACTED = _words(
+    "can't don't doesn't didn't isn't aren't wasn't weren't won't wouldn't couldn't shouldn't hasn't haven't hadn't",
+    "ain't",
+)
+_WHOLE = {each.replace("'", ""): each for each in _CONTRACTED}  # many write them without the apostrophe
+_BARE = re.compile(rf"\b(?:{'|'.join(_WHOLE)})\b")
+
+
 def _words_of(text: str) -> list[str]:
     return [word.strip("'") for word in _WORD.findall(text)]
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
+    plain = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
+    return _BARE.sub(lambda found: _WHOLE[found[0]], plain)
 
 
 # --- polarity ---------------------------------------------------------------------------------------------------------
@@ -43,7 +52,6 @@ _NEGATIVE = frozenset(
     _words(
         "not never no nobody none nothing nowhere neither nor without hardly barely scarcely rarely seldom cannot",
         "lack lacks lacking unable refuse refuses refused",
-        "cant dont doesnt didnt isnt arent wasnt werent wont wouldnt couldnt shouldnt hasnt havent hadnt aint",
         "nicht nichts nie niemals niemand kein keine keinen keinem keiner keines ohne kaum",  # German
         "pas jamais aucun aucune sans rien",  # French
         "nunca jamás nadie ningún ninguno ninguna",  # Spanish
@@ -99,20 +107,20 @@ _TIMES = "|".join(
     )
 )
 _FUTURE = re.compile(
-    r"\b(?:will|shall|won't|wont|gonna|tomorrow|soon|upcoming|in the future|going to be|about to)\b|\w'll\b"
+    r"\b(?:will|shall|won't|gonna|tomorrow|soon|upcoming|in the future|going to be|about to)\b|\w'll\b"
     rf"|(?:\b(?:am|is|are)|'m|'s|'re) (?:not )?going to (?!the\b|an?\b)[a-z]|\bnext (?:{_TIMES})\b"
 )
 _ORIGIN = re.compile(  # says in the past tense what holds for good
     r"\b(?:was|were) (?:born|founded|established|created|written|built|made|invented|named|composed|painted|designed)\b"
 )
 _PAST = re.compile(
-    r"\b(?:used to|was|were|wasn't|weren't|wasnt|werent|did|didn't|didnt|had|hadn't|hadnt|former|formerly|previously)\b"
+    r"\b(?:used to|was|were|wasn't|weren't|did|didn't|had|hadn't|former|formerly|previously)\b"
     rf"|\b(?:yesterday|once|ago|in the past|at that time|back then)\b|\bex-\w|\blast (?:{_TIMES})\b"
 )
 _NOW = frozenset(
     _words(
         "am is are isn't aren't ain't has have hasn't haven't do does don't doesn't can can't cannot must should may",
-        "might isnt arent aint hasnt havent dont doesnt cant now currently still",
+        "might now currently still",
     )
 )
 _CHANGES = frozenset(  # verbs whose past says what holds now
