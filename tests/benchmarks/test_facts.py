@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.facts import (
+    QUESTION,
     SEEN,
     SHAPES,
     UNSEEN,
@@ -17,9 +18,11 @@ from benchmarks.facts import (
     answer,
     bars,
     facts,
+    given,
     judged,
     report,
     storing,
+    waits,
 )
 from benchmarks.labels import Counts
 
@@ -31,6 +34,20 @@ def test_an_answer_has_its_length_and_sentences_of_its_shape(shape: str) -> None
     least, most = SHAPES[shape]
     lengths = [len(sentence) for sentence in re.findall(r"[^.]+\. ?", text)]
     assert all(least <= length for length in lengths[:-2]) and max(lengths) <= most + 20
+
+
+def test_each_character_is_given_once_beside_the_overlap() -> None:
+    short = given((300,), ["prose"])["prose"][300]
+    # The question by itself, and one window: the whole answer.
+    assert short == {"share": 1, "sent share": (300 + len(QUESTION)) / 300, "calls": 2}
+    longer = given((3_000,), ["prose"])["prose"][3_000]
+    assert 1 <= longer["share"] <= 1.12 and longer["calls"] > 4
+
+
+def test_no_token_waits_for_an_extractor() -> None:
+    late = waits(characters=8_000)
+    assert (late["longest"], late["tokens"]) == (0, 400)
+    assert late["calls"] > 1  # the first facts are there before the last token
 
 
 async def test_one_is_stored_in_each_space_in_turn(tmp_path: Path) -> None:
