@@ -146,7 +146,7 @@ class Grammar:
             self.low(at) == "." and self.low(at - 1) in lex.TITLES and at > first
         ):
             low = self.low(at)
-            if self.text.capital(at) and low not in lex.PRONOUNS:
+            if low == "." or (self.text.capital(at) and low not in lex.PRONOUNS):
                 at += 1
                 continue
             if low in ("of", "de", "van", "von") and at > first and (self.text.capital(at + 1) or low == "of"):

@@ -202,7 +202,9 @@ ORDINALS = words("first second third fourth fifth last next same other previous 
 # What a sentence begins with that is no name.
 COMMON = (
     ADVERBS | OPENERS | DETERMINERS | AUXILIARIES | WH | SUBORDINATORS | CONDITIONALS | HEDGES | PREPOSITIONS | TIMES
-) | words("last next every not nobody everyone everybody someone people let both each most")
+) | words(
+    "yesterday tomorrow tonight nowadays last next every not nobody everyone everybody someone people let both each most"
+)
 
 
 def is_occupation(word: str) -> bool:

@@ -13,7 +13,7 @@ _CURRENCIES = lex.words(
     "dollar dollars euro euros pound pounds cent cents pence quid bucks yen yuan rupee rupees franc francs kroner "
     "krona kronor crowns zloty rubles pesos reais lira rand won usd eur gbp chf"
 )
-_ZONES = lex.words("UTC GMT CET CEST EET EST EDT CST CDT MST MDT PST PDT BST IST JST AEST AEDT Pacific Eastern")
+_ZONES = lex.words("UTC GMT CET CEST EET EST EDT CST CDT MST MDT PST PDT BST JST AEST AEDT Pacific Eastern")
 
 
 def date(text: Text, at: int) -> Found:

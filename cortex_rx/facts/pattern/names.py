@@ -10,7 +10,7 @@ __all__ = ["given", "itself", "name", "organisation", "place", "school", "somewh
 _PARTICLES = lex.words("of de da di du der del la le bin van von &")
 _PLACE_LINKS = lex.words("near of outside by in")
 
-_NATIONAL = ("ish", "ese", "ian", "ean", "ssian", "ic", "ist", "can", "lim", "yan", "aqi", "eli", "istani", "wede")
+_NATIONAL = ("ish", "ese", "ian", "ean", "ssian", "ic", "can", "lim", "yan", "aqi", "eli", "stani", "wede")
 
 _NO_NAMES = lex.words(
     "french dutch greek thai swiss czech german jewish muslim christian hindu ok okay sorry glad fine texan dane finn "

@@ -43,7 +43,7 @@ _MEDICINES = lex.words(
 
 _PHARMACY = (
     "xine", "pril", "sartan", "statin", "olol", "azole", "mycin", "cillin", "formin", "pam", "lam", "cetam", "gliptin",
-    "prazole", "tidine", "oxetine", "aline", "profen", "parin", "dipine", "thiazide", "sone", "solone",
+    "prazole", "tidine", "oxetine", "raline", "profen", "aparin", "heparin", "dipine", "thiazide", "sone", "solone",
 )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ _SHORT = {
     "'d": "would",
     "n't": "not",
 }
+_NEGATED = ["do", "does", "did", "is", "are", "was", "were", "has", "have", "had", "would", "could", "should"]
 _WHOLE = {
     "can't": ("can", "not"),
     "cannot": ("can", "not"),
@@ -49,11 +50,8 @@ _WHOLE = {
     "im": ("i", "am"),
     "i'm": ("i", "am"),
     "ive": ("i", "have"),
-    "dont": ("do", "not"),
-    "doesnt": ("does", "not"),
-    "didnt": ("did", "not"),
-    "isnt": ("is", "not"),
-    "cant": ("can", "not"),
+    # without the apostrophe: "ca" and "nt"
+    **{f"{written}nt": (verb, "not") for verb, written in [("can", "ca"), *((one, one) for one in _NEGATED)]},
     "gonna": ("going", "to"),
     "wanna": ("want", "to"),
     "gotta": ("have", "to"),
@@ -91,7 +89,7 @@ def masked(text: str) -> str:
         if hidden:
             lines.append(" " * len(line))
         elif bullet := _BULLET.match(line):
-            lines.append(" " * (bullet.end() - 1) + "•" + line[bullet.end() :])
+            lines.append(" " * (bullet.end() - 2) + "• " + line[bullet.end() :])
         else:
             lines.append(line)
     return "\n".join(lines)
@@ -110,14 +108,13 @@ def tokens(text: str) -> list[Token]:
     at = 0
     while at < len(found):
         token = found[at]
-        if (close := closes.get(at)) is not None:
-            start, stop = token.stop, found[close].start
-            inner = text[start:stop]
-            result.append(Token(inner, inner.lower(), "quote", start, stop))
-            at = close
+        if (quoted := closes.get(at)) is not None:
+            stop, at = quoted
+            inner = text[token.stop : stop]
+            result.append(Token(inner, inner.lower(), "quote", token.stop, stop))
         else:
             result += _apart(token)
-        at += 1
+            at += 1
     return result
 
 
@@ -125,9 +122,10 @@ def _token(match: re.Match[str]) -> Token:
     return Token(match[0], match[0].lower().replace("’", "'"), match.lastgroup or "mark", match.start(), match.end())
 
 
-def _closing(found: list[Token], text: str) -> dict[int, int]:
-    """For each opening quotation mark, its closing one: in the same paragraph, or else the end of it."""
-    closes: dict[int, int] = {}
+def _closing(found: list[Token], text: str) -> dict[int, tuple[int, int]]:
+    """For each opening quotation mark, where what it quotes ends, and the token after it. What is not closed in its
+    paragraph goes on to the end of that."""
+    closes: dict[int, tuple[int, int]] = {}
     at = 0
     while at < len(found):
         close = _OPENS.get(found[at].text)
@@ -141,12 +139,12 @@ def _closing(found: list[Token], text: str) -> dict[int, int]:
         while end < limit and not _closes(found, end, close, text) and not _blank(found, end):
             end += 1
         if end < limit and found[end].text == close:
-            closes[at] = end
+            closes[at] = found[end].start, end + 1
             at = end + 1
         elif single:
             at += 1
         else:
-            closes[at] = min(end, len(found) - 1)
+            closes[at] = found[end - 1].stop, end
             at = end
     return closes
 

@@ -136,7 +136,10 @@ RULES = (
     ),
     Rule(
         "watch {watches:lasting}",
-        ("We watch Nordic crime series. -> user watches Nordic crime series",),
+        (
+            "We watch Nordic crime series. -> user watches Nordic crime series",
+            "I'm watching The Wire. -> user watches The Wire",
+        ),
         ("Watch out!", "Watch this."),
         KIND,
         habit=True,

@@ -11,7 +11,7 @@ RULES = (
         "be {relation:self}",
         (
             "My boss is Carla. -> Carla manages user",
-            "My wife is Ines. -> user married_to Ines",
+            "My wife is Clara. -> user married_to Clara",
         ),
         ("My boss is Spanish.", "Is your boss Carla?", "My boss is not Carla."),
         KIND,
