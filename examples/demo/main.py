@@ -1,10 +1,10 @@
-"""Stream a long answer into memory, show it live, and find it again.
+"""Stream a long answer into memory, show it and the facts in it live, and find them again.
 
     python examples/demo/main.py [--fast] [--db PATH]
 
 A server on this machine plays the model, in OpenAI's format.  The real OpenAI client reads it; `remember_stream` shows
-and stores it.  Then the file is opened again, and its content is compared with what was streamed.  The exit status is 0
-if they are the same.
+and stores it, and `PatternExtractor` reads facts from the question and from the answer while it streams.  Then the file
+is opened again, and its content is compared with what was streamed.  The exit status is 0 if they are the same.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import sys
 import tempfile
 import time
 import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cortex_rx import Cortex, EnhancedRememberStreamResult, StreamMetrics, default_chain
 from cortex_rx.errors import CortexError, MissingExtra
-from cortex_rx.events import Delta, PartialStored
+from cortex_rx.events import Delta, Ended, FactsExtracted, PartialStored
+from cortex_rx.facts import PatternExtractor
+from cortex_rx.models import FactRecord
 
 try:
     from openai import AsyncOpenAI
@@ -29,7 +32,10 @@ except ImportError as error:
     sys.exit(f"{error}; {MissingExtra('the demo', 'demo')}, or say make demo")
 
 TEXT = Path(__file__).with_name("answer.md")
-QUESTION = "How does a streamed answer become a memory?"
+QUESTION = (
+    "I'm Ada. I live in Lisbon, I'm learning Portuguese, and my brother is a sailor."
+    " How does a streamed answer become a memory?"
+)
 SPACE, CONVERSATION = "demo", "river"
 SOUGHT = ("tortoise", "記憶", "C++")
 
@@ -38,11 +44,14 @@ def headline(title: str) -> None:
     print(f"\n--- {title} {'-' * (96 - len(title))}", flush=True)
 
 
-async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, EnhancedRememberStreamResult]:
-    """Stream the answer into the file and show it.  Returns what was shown, and the result."""
+async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, int, EnhancedRememberStreamResult]:
+    """Stream the answer into the file and show it.  Returns what was shown, how many facts were read before the end,
+    and the result."""
     shown: list[str] = []
+    early = 0
+    ended = False
     async with Cortex(path) as cortex, AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
-        chain = default_chain(cortex.backend)
+        chain = default_chain(cortex.backend, extract_facts=PatternExtractor())
 
         def open_stream():  # called once; a function, so that a chain could open it again
             return client.chat.completions.create(
@@ -72,6 +81,12 @@ async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, En
                         screen.text(event.text)
                     elif isinstance(event, PartialStored):
                         screen.durable(event.offset)
+                    elif isinstance(event, FactsExtracted):
+                        early += 0 if ended else len(event.facts)
+                        for fact in event.facts:
+                            screen.fact(fact.fact)
+                    elif isinstance(event, Ended):
+                        ended = True
         except asyncio.CancelledError:
             await answer.stop()  # the text so far is flushed before the program ends
             raise
@@ -79,7 +94,7 @@ async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, En
         print(chain)
         print()
         print(chain.mermaid())
-        return "".join(shown), await answer
+        return "".join(shown), early, await answer
 
 
 def table(metrics: StreamMetrics) -> None:
@@ -109,7 +124,9 @@ def table(metrics: StreamMetrics) -> None:
         print(f"{name:<32}{value:>14}")
 
 
-async def look(path: Path, text: str, shown: str, result: EnhancedRememberStreamResult) -> list[tuple[str, bool]]:
+async def look(
+    path: Path, text: str, shown: str, early: int, result: EnhancedRememberStreamResult
+) -> list[tuple[str, bool]]:
     """Open the file again and read back what is in it.  Returns what was checked, and whether it holds."""
     message_id, memory_id = result.conversation.message_ids[-1], result.memories[-1].memory_id
     checks = [("what was shown is what was streamed", shown == text == result.full_response)]
@@ -131,6 +148,13 @@ async def look(path: Path, text: str, shown: str, result: EnhancedRememberStream
         )
         checks.append(("it is whole, and no partial is left", await _no_partial(cortex)))
 
+        headline("the facts that it states")
+        facts = await cortex.facts.list(memory_space_id=SPACE)
+        for fact in facts:
+            print(f"{told(fact):<46} {fact.confidence:3.0f} %   from {places(fact, result.memories[0].memory_id)}")
+        checks.append(("facts of the answer were read before it ended", early > 0))
+        checks.append(("each fact of the answer stands where its source says", all(stands(text, memory_id, facts))))
+
         headline("searched for")
         for word in SOUGHT:
             found = [each for each in await cortex.memory.search(SPACE, word) if each.memory_id == memory_id]
@@ -141,6 +165,27 @@ async def look(path: Path, text: str, shown: str, result: EnhancedRememberStream
                 wide = sum(unicodedata.east_asian_width(letter) == "W" for letter in word)
                 print(f"{word:<{10 - wide}} score {entry.score:.3f}   ... {around} ...")
     return checks
+
+
+def told(fact: FactRecord) -> str:
+    """A fact, as its triple."""
+    return f"{fact.subject} {fact.predicate} {fact.object}"
+
+
+def places(fact: FactRecord, question_id: str) -> str:
+    """Where a fact was said."""
+    return ", ".join(
+        "the question" if one.memory_id == question_id else f"the answer, {one.start:,} to {one.end:,}"
+        for one in fact.sources
+    )
+
+
+def stands(text: str, memory_id: str, facts: Iterable[FactRecord]) -> Iterator[bool]:
+    """Whether each fact of the answer is in the characters that its source names."""
+    for fact in facts:
+        for source in fact.sources:
+            if source.memory_id == memory_id:
+                yield str(fact.object) in text[source.start : source.end]
 
 
 async def _no_partial(cortex: Cortex) -> bool:
@@ -185,10 +230,10 @@ def demonstrate(path: Path, text: str, fast: bool) -> int:
     with Server(text) as server:
         print(f"the model:    {server.base_url}, on this machine, in OpenAI's format")
         print(f"the question: {QUESTION}")
-        shown, result = asyncio.run(ask(path, server.base_url, text, fast))
+        shown, early, result = asyncio.run(ask(path, server.base_url, text, fast))
     headline("measured")
     table(result.stream_metrics)
-    checks = asyncio.run(look(path, text, shown, result))
+    checks = asyncio.run(look(path, text, shown, early, result))
     headline("verified")
     for what, holds in checks:
         print(f"{'yes' if holds else 'NO ':<4} {what}")

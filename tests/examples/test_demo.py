@@ -17,8 +17,15 @@ import pytest
 from cortex_rx import Cortex
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
+QUESTION = (
+    "I'm Ada. I live in Lisbon, I'm learning Portuguese, and my brother is a sailor."
+    " How does a streamed answer become a memory?"
+)
 TEXT = (DEMO / "answer.md").read_text(encoding="utf-8")
-PROGRESS = re.compile(r"^\[ *[\d.]+ s  [\d,]+ of 18,252 characters  [\d,]+ chunks/s  stored up to [\d,]+\]\n", re.M)
+PROGRESS = re.compile(
+    r"^\[ *[\d.]+ s  [\d,]+ of 18,739 characters  [\d,]+ chunks/s  stored up to [\d,]+  facts \d+\]\n", re.M
+)
+FOUND = re.compile(r"^\[a fact: (.*)\]\n", re.M)
 
 
 def command(*arguments):
@@ -33,6 +40,11 @@ def demo(*arguments):
     return subprocess.run(
         command(*arguments), capture_output=True, encoding="utf-8", timeout=100, env=environment(), check=False
     )
+
+
+def without_lines(out):
+    """The output without the lines that were written into the text."""
+    return FOUND.sub("", PROGRESS.sub("", out))
 
 
 def stored(path):
@@ -72,6 +84,9 @@ def test_it_streams_stores_and_finds_the_answer_again(tmp_path, snapshot):
     assert (done.returncode, done.stderr) == (0, "")
     out, lines = PROGRESS.subn("", done.stdout)
     assert lines >= 1  # the last of them, at the end
+    assert FOUND.findall(out)[-2:] == ["Lisbon is the capital of Portugal", "Your brother is a sailor"]
+    assert out.index("[a fact: I live in Lisbon]") < out.index("## 13.")  # while it streams
+    out = FOUND.sub("", out)
     assert out.count(TEXT) == 1  # every token, in its order
     out = out.replace(TEXT, "{the answer}").replace(str(path), "{path}")
     out = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:{port}", out)
@@ -79,9 +94,10 @@ def test_it_streams_stores_and_finds_the_answer_again(tmp_path, snapshot):
     out = re.sub(
         r"^((?:chunks per second|gap between|writes of)[^\d]*?(?: \d\d %)?)  .*", r"\1 {number}", out, flags=re.M
     )
+    out = re.sub(r"the answer, [\d,]+ to [\d,]+", "the answer, {from} to {to}", out)
     assert re.sub(r"score \d\.\d+", "score {number}", out) == snapshot
     messages, memories = stored(path)
-    assert messages == ["How does a streamed answer become a memory?", TEXT]
+    assert messages == [QUESTION, TEXT]
     assert [memory.content for memory in memories] == [TEXT, messages[0]]
     assert not any(memory.is_partial for memory in memories)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -101,19 +117,19 @@ def test_interrupted_in_the_middle_it_keeps_what_came_and_says_so(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         seen = b""
-        while TEXT[:2000] not in PROGRESS.sub("", seen.decode(errors="ignore")):  # more than comes between two writes
+        while TEXT[:2000] not in without_lines(seen.decode(errors="ignore")):  # more than comes between two writes
             more = os.read(process.stdout.fileno(), 65536)
             assert more, process.stderr.read().decode()
             seen += more
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, b"")
-    out = PROGRESS.sub("", (seen + out).decode())
+    out = without_lines((seen + out).decode())
     shown = out.partition("as it comes")[2].partition("\n")[2].partition("\n\ninterrupted; ")[0].rstrip("\n")
     assert len(shown) >= 2000 and TEXT.startswith(shown) and len(shown) < len(TEXT)
     messages, (memory,) = stored(path)
     assert messages == []
-    assert memory.is_partial and memory.partial_metadata["userMessage"] == "How does a streamed answer become a memory?"
+    assert memory.is_partial and memory.partial_metadata["userMessage"] == QUESTION
     assert TEXT.startswith(memory.content) and memory.content.startswith(shown)
     kept = f"kept: {len(memory.content):,} characters of the answer, as a partial memory, and the question"
     assert kept in out and f"it is in {path}" in out and "Traceback" not in out
@@ -141,8 +157,8 @@ def test_a_difference_is_found_and_is_a_failure(tmp_path, modules, monkeypatch, 
     monkeypatch.setattr(main, "Server", lambda text: modules("server").Server(text.replace("tortoise", "turtle")))
     assert main.demonstrate(tmp_path / "memory.db", TEXT, fast=True) == 1
     out = capsys.readouterr().out
-    verified = out.partition("--- verified")[2].splitlines()[1:8]
-    assert [line[:3] for line in verified] == ["NO ", "NO ", "NO ", "yes", "NO ", "yes", "yes"]
+    verified = out.partition("--- verified")[2].splitlines()[1:10]
+    assert [line[:3] for line in verified] == ["NO ", "NO ", "NO ", "yes", "yes", "yes", "NO ", "yes", "yes"]
 
 
 def test_on_a_terminal_the_line_stays_at_the_bottom(modules, monkeypatch):
@@ -154,6 +170,7 @@ def test_on_a_terminal_the_line_stays_at_the_bottom(modules, monkeypatch):
     monkeypatch.setattr("shutil.get_terminal_size", lambda: next(sizes))
     out = Terminal()
     with modules("screen").Screen(out, 100, interval=0) as screen:
+        screen.fact("It is three")
         for piece in ("One ", "two\nthr", "ee. "):
             screen.text(piece)
         screen.durable(8)
@@ -163,6 +180,7 @@ def test_on_a_terminal_the_line_stays_at_the_bottom(modules, monkeypatch):
     lines = re.findall(r"\x1b7\x1b\[(\d+);1H\x1b\[2K\x1b\[7m(.*?)\x1b\[0m\x1b8", drawn)
     assert {row for row, _ in lines} == {"24", "10"} and all(len(line) < 80 for _, line in lines)
     assert "15 of 100 characters" in lines[-1][1] and lines[-1][0] == "10"
+    assert lines[1][1].endswith("facts 1  It is three")
     text = re.sub(r"\x1b7.*?\x1b8|\x1b\[\d*A|\x1b\[10;1H", "", drawn)
     assert text.strip("\n") == "One two\nthree. " and drawn.endswith("\x1b7\x1b[r\x1b8\x1b[10;1H\n")
 
