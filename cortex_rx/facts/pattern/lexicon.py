@@ -203,7 +203,8 @@ ORDINALS = words("first second third fourth fifth last next same other previous 
 COMMON = (
     ADVERBS | OPENERS | DETERMINERS | AUXILIARIES | WH | SUBORDINATORS | CONDITIONALS | HEDGES | PREPOSITIONS | TIMES
 ) | words(
-    "yesterday tomorrow tonight nowadays last next every not nobody everyone everybody someone people let both each most"
+    "yesterday tomorrow tonight nowadays last next every not nobody everyone everybody someone people "
+    "let both each most"
 )
 
 
