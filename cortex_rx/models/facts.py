@@ -25,6 +25,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 from pydantic import AliasChoices, Field
 
 from cortex_rx import validation as check
+from cortex_rx.beliefs import decision, normal, reading
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, check_embedding, checked_function
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, parse
@@ -62,17 +63,17 @@ FactType: TypeAlias = Literal["preference", "identity", "knowledge", "relationsh
 """What kind of fact it is."""
 FactSourceType: TypeAlias = Literal["conversation", "system", "tool", "manual", "a2a"]
 """Where a fact comes from."""
-FactDeduplication: TypeAlias = Literal["none", "exact", "structural", "semantic"]
+FactDeduplication: TypeAlias = normal.Strategy
 """Which statements are one fact: none; those with the same text; with the same subject, predicate and object; also
 those whose embeddings are near, if a decider says so. Polarity, tense and numbers are the same in each case."""
-FactAction: TypeAlias = Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]
+FactAction: TypeAlias = decision.Action
 """What a statement did: it is a new fact; it rewrote the text of a fact; it is a new fact that ended another; it was
 said before."""
 FactFormat: TypeAlias = Literal["json", "jsonld", "csv"]
 """The format of an export."""
-Polarity: TypeAlias = Literal["positive", "negative"]
+Polarity: TypeAlias = reading.Polarity
 """Whether something is said to be so, or not to be so."""
-Tense: TypeAlias = Literal["past", "present", "future"]
+Tense: TypeAlias = reading.Tense
 """Whether something is said of the past, the present or the future."""
 Closed: TypeAlias = Literal["changed", "wrong"]
 """Why a fact does not hold any more: something else holds since then, or it was retracted."""

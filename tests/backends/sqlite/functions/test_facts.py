@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_rx.backends.contract.checks import check, misshapen
-from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
+from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES, fact_search
 from cortex_rx.backends.sqlite.functions.fact_filters import condition, has_metadata, has_predicate, order, values
 from cortex_rx.backends.sqlite.functions.sql_functions import add_functions
 from cortex_rx.backends.sqlite.index import DocumentCache
@@ -248,6 +248,33 @@ def test_an_id_of_a_statement_that_joined_a_fact_is_that_fact(world):
     joined = world.lives("Lisbon", factId="mine")
     assert joined["factId"] == fact["factId"]
     assert world.call("facts:get", factId="mine") == world.get(fact)
+
+
+def test_an_id_is_that_of_a_memory_space(world):
+    mine, theirs = world.lives("Lisbon", factId="mine"), world.lives("Porto", factId="mine", memorySpaceId="other")
+    assert (mine["fact"], theirs["fact"]) == ("Ada lives in Lisbon.", "Ada lives in Porto.")
+    world.call("facts:deleteFact", factId="mine", memorySpaceId="other")
+    assert world.get(mine) == mine
+
+
+def test_the_beginning_of_time_is_a_time(world):
+    """Cortex 0.11 takes a 0 for now."""
+    assert world.lives("Lisbon", validFrom=0)["validFrom"] == 0
+    assert world.texts(asOf=0) == ["Ada lives in Lisbon."]
+    assert world.texts(limit=0) == []
+
+
+def test_a_search_narrows_before_it_cuts(world, monkeypatch):
+    """Cortex 0.11 filters what its index gives, at most 1,024 facts."""
+    monkeypatch.setattr(fact_search, "_MOST", 2)
+    for number in range(20):
+        world.store(f"Zebra {number}.", userId="bob", deduplication="none")
+    world.store("Of all animals in the large zoo of the town, Ada likes the zebra.", userId="ada")
+    for more in ({}, {"sortBy": "createdAt"}, {"limit": 1}):
+        (found,) = world.call("facts:search", query="zebra", userId="ada", **more)
+        assert found["userId"] == "ada"
+    assert len(world.call("facts:search", query="zebra")) == 2
+    assert world.call("facts:search", query="zebra", offset=2) == []
 
 
 # --- exports ----------------------------------------------------------------------------------------------------------
