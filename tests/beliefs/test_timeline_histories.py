@@ -40,6 +40,8 @@ class History:
         self.model: dict[int, Said] = {}
         self.streams: dict[int, list[int]] = {}
         self.provisional: list[tuple[Statement, Said]] = []
+        self.believed: list[Belief] = []
+        """What is believed now."""
         self.done: Counter[str] = Counter()
 
     def run(self, steps: int) -> None:
@@ -49,9 +51,8 @@ class History:
             what = self.random.choice(
                 (self.say, self.say, self.say, self.again, self.publish, self.correct, self.retract, self.undo)
             )
-            before = self.facts()
             what()
-            self._settle(before)
+            self._settle()
             self.done[what.__name__] += 1
 
     # --- what happens ---
@@ -80,8 +81,8 @@ class History:
 
     def correct(self) -> None:
         """A fact was wrong, and another takes its place, with the same times."""
-        if facts := self.facts():
-            wrong = self.random.choice(facts)
+        if self.believed:
+            wrong = self.random.choice(self.believed)
             self._close(wrong)
             old = self.model[wrong.statements[0].seq]
             begin, end = wrong.valid_from, wrong.words.valid_until
@@ -89,8 +90,8 @@ class History:
 
     def retract(self) -> None:
         """A fact was wrong."""
-        if facts := self.facts():
-            self._close(self.random.choice(facts))
+        if self.believed:
+            self._close(self.random.choice(self.believed))
 
     def undo(self) -> None:
         """A stream is rolled back, or its message is forgotten: as if it had never been."""
@@ -140,9 +141,10 @@ class History:
             self.statements[each.seq] = replace(self.statements[each.seq], until=self.now)
             self.model[each.seq] = self.model[each.seq]._replace(wrong=self.now)
 
-    def _settle(self, before: list[Belief]) -> None:
+    def _settle(self) -> None:
         """Each statement carries the id of its fact.  No two facts share one, and a fact keeps its id."""
-        facts = self.facts()
+        before, facts = self.believed, self.facts()
+        self.believed = facts
         assert len({each.fact_id for each in facts}) == len(facts)
         known = {each.fact_id for each in before}
         place = {one.seq: each for each in facts for one in each.statements}
@@ -150,7 +152,8 @@ class History:
             parts = {place[each.seq].fact_id for each in old.statements if each.seq in place}
             assert not parts or old.fact_id in parts or parts <= known, "neither itself nor part of another"
         for seq, fact in place.items():
-            self.statements[seq] = replace(self.statements[seq], fact=fact.fact_id)
+            if self.statements[seq].fact != fact.fact_id:
+                self.statements[seq] = replace(self.statements[seq], fact=fact.fact_id)
 
     # --- what is asked ---
 
