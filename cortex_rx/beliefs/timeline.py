@@ -126,10 +126,9 @@ def fold(statements: Iterable[Statement], known_at: int | None = None) -> list[B
     return [belief for run in line.runs for belief in run.beliefs(timeline=timeline)]
 
 
-def revision(beliefs: Iterable[Belief], statement: Statement) -> Revision:
-    """What became of a statement that is folded into these beliefs: NONE or UPDATE if it joined others, SUPERSEDE if it
-    ended a fact, else ADD."""
-    belief = next(each for each in beliefs if any(one.seq == statement.seq for one in each.statements))
+def revision(belief: Belief, statement: Statement) -> Revision:
+    """What became of a statement that supports this belief: NONE or UPDATE if it joined others, SUPERSEDE if it ended a
+    fact, else ADD."""
     if belief.statements[0].seq != statement.seq:
         return Revision("UPDATE" if statement.rewrites else "NONE", belief.fact_id, None)
     return Revision("SUPERSEDE" if belief.supersedes else "ADD", belief.fact_id, belief.supersedes)

@@ -44,7 +44,7 @@ def test_a_new_value_ends_the_old_one_and_the_old_one_is_kept() -> None:
     said("Rome", 10), said("Paris", 20)
     assert shape(fold(said.all)) == [("f1", ["f1"], 10, 20, "f2"), ("f2", ["f2"], 20, None, None)]
     assert [each.supersedes for each in fold(said.all)] == [None, "f1"]
-    assert revision(fold(said.all), said.all[1]) == Revision("SUPERSEDE", "f2", "f1")
+    assert revision(fold(said.all)[1], said.all[1]) == Revision("SUPERSEDE", "f2", "f1")
 
 
 def test_the_same_again_is_another_source() -> None:
@@ -53,7 +53,7 @@ def test_the_same_again_is_another_source() -> None:
     (belief,) = fold(said.all)
     assert shape([belief]) == [("f1", ["f1", "f2"], 10, None, None)]
     assert belief.confidence == 96
-    assert revision([belief], said.all[1]) == Revision("NONE", "f1", None)
+    assert revision(belief, said.all[1]) == Revision("NONE", "f1", None)
 
 
 def test_what_is_learnt_late_takes_its_place_in_time() -> None:
@@ -113,7 +113,7 @@ def test_a_decider_may_say_that_a_plan_replaces_another() -> None:
     second = said("fly on Tuesday", None, said=2, like=Keys(target.slot, own.value, own.merge))
     found = fold([second, first])
     assert shape(found) == [("f1", ["f1"], None, None, "f2"), ("f2", ["f2"], None, None, None)]
-    assert revision(found, second) == Revision("SUPERSEDE", "f2", "f1")
+    assert revision(found[1], second) == Revision("SUPERSEDE", "f2", "f1")
     assert apart("f3", own).slot not in (own.slot, target.slot)
 
 
@@ -167,8 +167,8 @@ def test_who_is_told_last_is_who_joined() -> None:
     late, first = said("Rome", 10, known=5, fact=None), said("Rome", 20, known=5)
     (belief,) = fold(said.all)
     assert [each.own for each in belief.statements] == ["f2", "f1"]
-    assert revision([belief], late) == Revision("NONE", "f2", None)
-    assert revision([belief], first).action == "ADD"
+    assert revision(belief, late) == Revision("NONE", "f2", None)
+    assert revision(belief, first).action == "ADD"
 
 
 def test_a_new_fact_has_the_id_of_who_was_known_first() -> None:
@@ -191,7 +191,7 @@ def test_who_rewrites_a_fact_says_its_words_and_how_sure_it_is() -> None:
     said("Rome", 10, confidence=80), said("Rome", 11, confidence=30, rewrites=True, fact="f1")
     (belief,) = fold(said.all)
     assert (belief.words.own, belief.confidence) == ("f2", 30)
-    assert revision([belief], said.all[1]) == Revision("UPDATE", "f1", None)
+    assert revision(belief, said.all[1]) == Revision("UPDATE", "f1", None)
 
 
 def test_statements_of_two_slots_are_refused() -> None:

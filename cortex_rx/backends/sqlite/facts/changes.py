@@ -34,7 +34,7 @@ def show(tx: Transaction, space: int, numbers: Sequence[int], said: int | None =
     for belief in beliefs:
         for statement in belief.statements:
             if statement.seq in new:
-                done = revision(beliefs, statement)
+                done = revision(belief, statement)
                 tx.db.execute(
                     "UPDATE statements SET action = ?, about = ? WHERE seq = ?",
                     (done.action, done.about, statement.seq),
