@@ -48,12 +48,20 @@ def store(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return _loaded(tx, args, _supported(tx, number))
 
 
+_LIVING_ON = (
+    "SELECT statements.* FROM facts CROSS JOIN statements ON belief = facts.seq"
+    " WHERE facts.space = ? AND facts.id = ? ORDER BY statements.known, statements.seq LIMIT 1"
+)
+
+
 def _stored_before(tx: Transaction, space: int, args: dict[str, Any]) -> int | None:
     """The number of the statement that this call has stored before; None if the id is free. Raises
     `IdempotencyConflict` otherwise."""
     if "factId" not in args:
         return None
     row = tx.db.execute("SELECT * FROM statements WHERE space = ? AND own = ?", (space, args["factId"])).fetchone()
+    if row is None:  # but the fact may live on by another source, after its own was erased
+        row = tx.db.execute(_LIVING_ON, (space, args["factId"])).fetchone()
     if row is None:
         return None
     same = row["belief"] is not None and all(

@@ -24,7 +24,7 @@ from cortex_rx.backends.sqlite.language import Language
 from cortex_rx.backends.sqlite.layout import LAYOUT
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.vectors import MatrixCache
-from cortex_rx.errors import FactNotFound, FactRetracted
+from cortex_rx.errors import FactNotFound, FactRetracted, IdempotencyConflict
 
 Row = dict[str, Any]
 
@@ -474,3 +474,15 @@ def test_metadata_is_compared_as_json(there, wanted, fits):
 )
 def test_a_predicate_is_found_in_any_spelling(predicate, qualifier, wanted, fits):
     assert has_predicate(predicate, qualifier, wanted) is fits
+
+
+def test_an_id_is_taken_as_long_as_its_fact_lives_on_by_another_source(world: World) -> None:
+    """Also when the statement that had this id was erased."""
+    source = {"conversationId": "c", "messageIds": ["m1"]}
+    world.store("Ada lives in Rome.", "Ada", "lives_in", "Rome", factId="mine", sourceRef=source)
+    world.store("Ada lives in Rome.", "Ada", "lives_in", "Rome", sourceRef={**source, "messageIds": ["m2"]})
+    world.call("memories:forget", messageId="m1", erase=True)
+    with pytest.raises(IdempotencyConflict):
+        world.store("Ada likes tea.", "Ada", "likes", "tea", factId="mine")
+    again = world.store("Ada lives in Rome.", "Ada", "lives_in", "Rome", factId="mine", sourceRef=source)
+    assert (again["factId"], again["sources"]) == ("mine", [{**source, "messageIds": ["m2"]}])
