@@ -108,7 +108,8 @@ async def test_a_write_of_a_step_that_fails_for_good(store, spool, tmp_path, cap
         SPACE,
     )
     assert (letter.cause, letter.code) == ("StoreUnavailable: no deleting today", "STORE_UNAVAILABLE")
-    assert letter.args == {"memorySpaceId": SPACE, "memoryId": result.memories[0].memory_id}
+    memory = {"memorySpaceId": SPACE, "memoryId": result.memories[0].memory_id}
+    assert letter.args == {**memory, "cascadeDeleteFacts": True}
     assert (await spool.drain(backend)).left == 0, "it is not tried again by itself"
     with pytest.raises(StoreUnavailable):
         await letters.redrive(letter.id)

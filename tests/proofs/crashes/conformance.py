@@ -3,15 +3,17 @@
 
 `kept(promise, path, plan)` tries one promise of the contract.  The backend that the suite is given repeats a write that
 has failed, with the same arguments, as our operators do; after a crash it goes on with a new backend over the same
-file.  The promise must hold, and the second answer must be the one that was lost.  Four functions are not repeated
+file.  The promise must hold, and the second answer must be the one that was lost.  Some functions are not repeated
 blindly, since the contract says so:
 
 * `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has
   none.
-* `memories:store` without a `memoryId` stores another memory each time.  The client gives an id likewise.
+* `memories:store` without a `memoryId` stores another memory each time, `facts:store` without a `factId` another
+  statement.  The client gives an id likewise.
 * `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer
   was lost is told `before`, though it was himself; only that differs.
-* `memories:deleteMemory` of what is deleted is `MemoryNotFound`; for a client that repeats it, that is a success.
+* `memories:deleteMemory` and `memories:forget` of what is gone are `MemoryNotFound`, `facts:update` of what is corrected
+  is `FactRetracted`; for a client that repeats them, that is a success.  `facts:consolidate` then merges nothing more.
 
 Queries may be repeated at will, so nothing goes wrong with them here.
 """
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_rx import SqliteBackend
-from cortex_rx.errors import MemoryNotFound, StoreUnavailable
+from cortex_rx.errors import FactRetracted, MemoryNotFound, StoreUnavailable
 from cortex_rx.testing import (
     BACKEND_PROMISES,
     BackendPromise,
@@ -48,6 +50,9 @@ PROMISES = [promise for promise in BACKEND_PROMISES if promise.name != "calls_ar
 behind; the same functions are written to by all others.  A fault in each call would take longer than all other promises
 together.
 """
+
+_IDS = {"memories:store": "memoryId", "facts:store": "factId"}
+_GONE = ("memories:deleteMemory", "memories:forget", "facts:update")
 
 Make = Callable[[Path], Any]
 
@@ -95,8 +100,8 @@ class Client:
         fault = world.faults.get(len(world.effects))
         if path == "streams:begin" and "claim" not in args:
             args = {**args, "claim": f"call {next(world.claims)}"}
-        if path == "memories:store" and "memoryId" not in args:
-            args = {**args, "memoryId": f"call {next(world.claims)}"}
+        if path in _IDS and _IDS[path] not in args:
+            args = {**args, _IDS[path]: f"call {next(world.claims)}"}
         if fault is None:
             return await backend.mutation(path, args)
         world.hit[fault.kind] += 1
@@ -116,13 +121,12 @@ class Client:
                 self._backend = world.make(world.path)
         try:
             again = await self._backend.mutation(path, args)
-        except MemoryNotFound:
-            if path == "memories:deleteMemory" and lost:
+        except (MemoryNotFound, FactRetracted):
+            if path in _GONE and lost:
                 return lost[0]
             raise
         if lost:
-            if "stored" in lost[0]:
-                again = {**again, "stored": lost[0]["stored"]}
+            again |= {name: lost[0][name] for name in ("stored", "mergedCount") if name in lost[0]}
             assert again == lost[0], f"{path}, repeated, gave {again}; the answer that was lost was {lost[0]}"
         return again
 

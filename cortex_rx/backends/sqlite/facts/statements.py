@@ -160,12 +160,11 @@ def _place(
         found = apart(own, plain)
     elif action is not None:
         target = tx.db.execute(_TARGET, (space, decision["factId"], origin.user_id)).fetchone()
-        adopted = None if target is None else _adopted(action, plain, target, said)
-        if adopted is None:
-            action = None
-        else:
+        if target is not None and (adopted := _adopted(action, plain, target, said)) is not None:
             found = adopted
             version = target["version"] + 1 if action == "UPDATE" else version
+        else:
+            action = None
     return {
         "slot": found.slot,
         "value": found.value,
