@@ -12,8 +12,9 @@ blindly, since the contract says so:
   statement.  The client gives an id likewise.
 * `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer
   was lost is told `before`, though it was himself; only that differs.
-* `memories:deleteMemory` and `memories:forget` of what is gone are `MemoryNotFound`, `facts:update` of what is corrected
-  is `FactRetracted`; for a client that repeats them, that is a success.  `facts:consolidate` then merges nothing more.
+* `memories:deleteMemory` and `memories:forget` of what is gone are `MemoryNotFound`, `facts:update` of what was
+  corrected is `FactRetracted`; for a client that repeats them, that is a success.  `facts:consolidate` then merges
+  nothing more.
 
 Queries may be repeated at will, so nothing goes wrong with them here.
 """
