@@ -130,7 +130,7 @@ class Grammar:
             return None
         text = self.text.between(at, end)
         noun = self.low(end - 1)
-        person = named or noun in lex.PERSONS or noun in lex.OCCUPATIONS
+        person = (named and start == at) or noun in lex.PERSONS or noun in lex.OCCUPATIONS
         subject = Subject(text, end, "person" if person else "thing", noun=text)
         return self._belonging(subject)
 

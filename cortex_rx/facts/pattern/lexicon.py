@@ -10,7 +10,9 @@ def words(text: str) -> frozenset[str]:
 
 ARTICLES = words("a an the")
 DETERMINERS = ARTICLES | words("some any many several both all lots plenty")
-DEMONSTRATIVES = words("this that these those it them him us me you one ones something anything nothing everything")
+DEMONSTRATIVES = words(
+    "this that these those it them him us me you one ones none something anything nothing everything"
+)
 PRONOUNS = words("i you he she we they it")
 OWNERS = words("my our your his her their its")
 WH = words("who whom whose which what when where why how")
@@ -44,6 +46,7 @@ OPENERS = words(
 )
 # What ends a noun phrase, besides marks, conjunctions and auxiliaries.
 TRAILERS = words(
+    "out up down off away back "
     "too also now anymore either already again lately instead though today yesterday tomorrow tonight nowadays "
     "please thanks thank right here there everywhere ago yet still currently always never sometimes often usually "
     "recently especially particularly mainly mostly since until every last next then than rather not more most less "

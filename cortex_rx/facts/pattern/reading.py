@@ -155,6 +155,8 @@ class _Segment:
                 facts, end = self._clause(1, first=False)
                 return [one for one in facts if one.tense == "past"], end
         low = self._low(at)
+        if low == "what" and (found := self._cleft(at)) is not None:
+            return found
         if low in ("when", "until", "before", "after", "once", "unless", "whenever", "where", "how", "what", "why"):
             return [], at + 1
         if low in ("who", "which"):
@@ -405,7 +407,8 @@ class _Segment:
             return False  # "Sounds like fun"
         if rule.only == "future" and verb.tense != "future" and (verb.tense == "past" or not verb.progressive):
             return False
-        once = verb.tense == "past" or (verb.perfect and not verb.progressive and not verb.negative)
+        lasting = verb.progressive or verb.negative or (rule.fact_type == "preference" and rule.only == "simple")
+        once = verb.tense == "past" or (verb.perfect and not lasting)  # "I have always liked" still holds
         if rule.habit and once and not verb.used:
             return False
         if rule.subject == "other" and (subject.text == USER or subject.kind == "thing"):
@@ -420,7 +423,8 @@ class _Segment:
 
     def _singular(self, subject: Subject) -> bool:
         """Whether a subject is one person or thing by its name, so that its verb ends with "s"."""
-        return subject.text != USER and not subject.owner and len(self._subjects) == 1 and " " not in subject.text
+        named = subject.kind == "person" and subject.text != USER and not subject.owner
+        return named and len(self._subjects) == 1 and " " not in subject.text
 
     def _headed(self, rule: Rule, subject: Subject) -> bool:
         """Whether what belongs to somebody is what the rule is about."""

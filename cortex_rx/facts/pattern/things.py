@@ -43,7 +43,7 @@ def lasting(text: Text, at: int) -> Found:
     found = thing(text, at)
     if text.low(at).endswith("ing") and not text.capital(at):
         return None
-    one = text.low(at) in lex.ARTICLES and not text.capital(at + 1)
+    one = text.low(at) in lex.ARTICLES and not text.capital(at + 1) and text.low(at + 1) != "lot"
     return None if one and text.low(at + 1) not in _LASTING else found
 
 

@@ -167,8 +167,8 @@ def _apart(token: Token) -> list[Token]:
         cut = len(words[0]) if low.startswith(words[0]) else 0
         cut = min(cut, len(text))
         return [
-            Token(words[0] if cut == 0 else text[:cut], words[0], "word", start, start + cut),
-            Token(words[1], words[1], "word", start + cut, token.stop),
+            Token(text[:cut], words[0], "word", start, start + cut),
+            Token(text[cut:], words[1], "word", start + cut, token.stop),
         ]
     for end, word in _SHORT.items():
         if low.endswith(end) and len(low) > len(end):
