@@ -135,6 +135,26 @@ async def test_no_trace_of_the_text_is_left(store: Any, how: str, side: int) -> 
     assert secret.encode() not in written and b"zebra" in written
 
 
+async def test_what_was_corrected_or_made_one_goes_with_what_it_came_from(store: Any) -> None:
+    """A correction has the sources of what it corrects, and a fact that others became one with has theirs."""
+    question, answer = (await store.exchange("I live in Lisbon", "Nice", "st"))["memories"]
+    old = await know(store, "ada lives_in xylophone", question)
+    new = await store.backend.mutation(
+        "facts:update", {"memorySpaceId": "s", "factId": old["factId"], "fact": "ada lives_in xylophone town"}
+    )
+    kept = await know(store, "ada likes tea", answer)
+    other = await know(store, "ada enjoys xylophone tea", question)
+    ids = {"factIds": [kept["factId"], other["factId"]], "keepFactId": kept["factId"]}
+    await store.backend.mutation("facts:consolidate", {"memorySpaceId": "s", **ids})
+    assert sorted(await facts(store)) == ["ada likes tea", "ada lives_in xylophone town"]
+    forgotten = await forget(store, question["memoryId"], erase=True)
+    assert {old["factId"], new["factId"]} <= set(forgotten["factIds"])
+    (left,) = await store.backend.query("facts:list", {"memorySpaceId": "s", "includeSuperseded": True})
+    assert (left["factId"], left["fact"], left["sources"]) == (kept["factId"], "ada likes tea", [source(answer)])
+    for name, rows in store.tables().items():
+        assert name in PAGES or name.endswith(("_data", "_idx")) or "xylophone" not in str(rows), name
+
+
 async def test_what_was_superseded_by_it_holds_again(store: Any) -> None:
     first = (await store.exchange("I live in Lisbon", "Nice", "st"))["memories"][0]
     second = (await store.exchange("I live in Porto", "Oh", "st2"))["memories"][0]
