@@ -95,9 +95,9 @@ async def test_a_chain_says_itself_what_embeds() -> None:
 
 async def test_streams_of_one_client_share_their_chain_and_embedder() -> None:
     async with Cortex(":memory:", generate_embedding=MINE) as cortex:
-        chain = shared_chain(cortex.backend, None, MINE)
-        assert shared_chain(cortex.backend, None, MINE) is chain
-        assert shared_chain(cortex.backend, None, OTHER) is not chain
+        chain = shared_chain(cortex.backend, None, MINE, None, None)
+        assert shared_chain(cortex.backend, None, MINE, None, None) is chain
+        assert shared_chain(cortex.backend, None, OTHER, None, None) is not chain
         assert dict(chain["finalize"].args)["generate_embedding"] is MINE
 
 
