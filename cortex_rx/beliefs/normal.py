@@ -28,6 +28,7 @@ STRATEGIES: tuple[Strategy, ...] = ("none", "exact", "structural", "semantic")
 _ARTICLES = frozenset(("a", "an", "the"))
 _BE = frozenset(("am", "is", "are", "was", "were", "be", "been", "being"))
 _SIGNS = frozenset("#%&@§°")  # punctuation that tells names and amounts apart: C#, 5 %, R&D
+_OTHERS = re.compile(r"[^\w\s]|_")  # what is no letter, digit or space
 _JOINS = re.compile(r"['\u2018\u2019\u02bc`\u00b4]+(?=\w)")  # an apostrophe inside or before a word
 
 
@@ -43,7 +44,7 @@ def normal(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     folded = _JOINS.sub("", folded)
-    words = "".join(_kept(folded, at, sign) for at, sign in enumerate(folded)).split()
+    words = _OTHERS.sub(lambda found: _kept(folded, found.start(), found[0]), folded).split()
     if not words:
         return " ".join(folded.split())
     last = len(words) - 1
@@ -52,9 +53,9 @@ def normal(text: str) -> str:
 
 
 def _kept(text: str, at: int, sign: str) -> str:
-    """The sign, or a space in its place."""
-    if sign.isalnum() or sign in _SIGNS or unicodedata.category(sign)[0] in "SMC":
-        return " " if sign.isspace() else sign
+    """The sign, which is no letter, digit or space, or a space in its place."""
+    if sign in _SIGNS or unicodedata.category(sign)[0] in "SMC":
+        return sign
     before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     if sign in ".," and before.isdigit() and after.isdigit():
         return sign
