@@ -127,8 +127,13 @@ class Cortex:
             deduplication=checked_deduplication("fact_deduplication", fact_deduplication),
         )
         """The memories: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
-        self.facts: FactsAPI = FactsAPI(self._backend, embedder=lambda: self.memory.embedder)
-        """The facts: `store`, `list`, `search`, `update`, `delete` and others."""
+        self.facts: FactsAPI = FactsAPI(
+            self._backend,
+            embedder=lambda: self.memory.embedder,
+            extractor=extract_facts,
+            deduplication=fact_deduplication,
+        )
+        """The facts: `store`, `list`, `search`, `update`, `delete` and others; `drain` reads what is queued."""
         self.conversations: ConversationsAPI = ConversationsAPI(self._backend)
         """The conversations: `get`, `list`, `count`, `get_history`."""
         self.dead_letters: DeadLetters = DeadLetters(self._spool, self._backend)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, get_args
+from datetime import timedelta
+from functools import partial
+from typing import Any, NoReturn, TypeAlias, get_args
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.backends.contract.typed import Facts
+from cortex_rx.beliefs import Predicates
 from cortex_rx.embedding.attempts import text_embedding
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.facts.deciding import Decider
+from cortex_rx.facts.draining import TRIES, FactDrainReport, drain, work
+from cortex_rx.facts.extractor import Extractor
+from cortex_rx.facts.reader import EXTRACTION_TIMEOUT, fact_reader
 from cortex_rx.models.facts import (
     CountFactsFilter,
     DeletedFact,
     FactConsolidation,
+    FactDeduplication,
     FactExport,
     FactFormat,
     FactRecord,
@@ -27,6 +35,7 @@ from cortex_rx.models.facts import (
     QueryBySubjectFilter,
     SearchFactsOptions,
     StoreFactParams,
+    checked_deduplication,
 )
 from cortex_rx.models.options import ids, parse
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
@@ -68,8 +77,18 @@ class FactsAPI:
     (['Lisbon'], [('Rome', 'changed')])
     """
 
-    def __init__(self, backend: Backend, *, embedder: Callable[[], Embedder | None] | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        embedder: Callable[[], Embedder | None] | None = None,
+        extractor: Extractor | None = None,
+        deduplication: FactDeduplication | None = None,
+    ) -> None:
         self._backend: Backend = checked_backend("backend", backend)
+        check.optional(check.callback)("extractor", extractor)
+        checked_deduplication("deduplication", deduplication)
+        self._extractor, self._deduplication = extractor, deduplication
         self._facts = Facts(backend)
         self._embedder: Callable[[], Embedder | None] | None = check.optional(check.function)("embedder", embedder)
 
@@ -200,3 +219,88 @@ class FactsAPI:
         if keep_fact_id not in given:
             raise InvalidArgument("keep_fact_id", keep_fact_id, "one of fact_ids")
         return FactConsolidation.from_row(await self._facts.consolidate(**kept, fact_ids=[*given]))
+
+    async def drain(
+        self,
+        memory_space_id: str | None = None,
+        *,
+        extract_facts: Extractor | None = None,
+        belief_revision: bool | Decider = True,
+        fact_deduplication: FactDeduplication | None = None,
+        predicates: Predicates | None = None,
+        timeout: timedelta = EXTRACTION_TIMEOUT,  # noqa: ASYNC109 - of each call of the extractor
+        tries: int = TRIES,
+        dead: bool = False,
+    ) -> FactDrainReport:
+        """Read what is queued for facts: of one memory space, or of all.
+
+        Text is queued if an extractor failed or was too slow for it, or if a process died before it was read. Each
+        piece is read once, by `extract_facts`, else by the client's extractor. One that fails stays in the queue. After
+        `tries` times, those while its answer streamed among them, it is a dead letter: it is read again only by a drain
+        with `dead`. A drain that is killed loses nothing, and two at a time store nothing twice. Raises a `StoreError`
+        if the store fails for two seconds, and `InvalidArgument` if there is no extractor.
+
+        >>> import asyncio
+        >>> from cortex_rx import Cortex
+        >>> def likes(user_message, text):
+        ...     if "I like" in user_message:
+        ...         yield {"fact": user_message, "fact_type": "preference", "confidence": 90}
+        >>> def fails(user_message, text):
+        ...     raise ConnectionError
+        >>> async def main():
+        ...     async with Cortex(":memory:", extract_facts=likes) as cortex:
+        ...         await cortex.memory.remember(
+        ...             memory_space_id="s", conversation_id="c-1", user_message="I like tea.", agent_response="Noted.",
+        ...             user_id="ada", user_name="Ada", extract_facts=fails)
+        ...         return await cortex.facts.drain("s")
+        >>> asyncio.run(main())
+        FactDrainReport(read=2, facts=1, failed=0, dead=0)
+        """
+        check.optional(check.name)("memory_space_id", memory_space_id)
+        check.optional(check.callback)("extract_facts", extract_facts)
+        check.flag_or_callback("belief_revision", belief_revision)
+        checked_deduplication("fact_deduplication", fact_deduplication)
+        check.whole(1)("tries", tries)
+        check.flag("dead", dead)
+        extractor = extract_facts or self._extractor
+        if extractor is None:
+            raise InvalidArgument("extract_facts", None, "an extractor, since the client has none")
+        reader = fact_reader(
+            extractor,
+            self._backend,
+            timeout,
+            fact_deduplication or self._deduplication,
+            belief_revision,
+            None if self._embedder is None else self._embedder(),
+            predicates,
+        )
+        return await drain(reader, memory_space_id, dead=dead, tries=tries)
+
+    async def work(
+        self,
+        memory_space_id: str | None = None,
+        *,
+        every: timedelta = timedelta(minutes=1),
+        extract_facts: Extractor | None = None,
+        belief_revision: bool | Decider = True,
+        fact_deduplication: FactDeduplication | None = None,
+        predicates: Predicates | None = None,
+        timeout: timedelta = EXTRACTION_TIMEOUT,  # noqa: ASYNC109 - of each call of the extractor
+        tries: int = TRIES,
+    ) -> NoReturn:
+        """Drain, and again `every` so often, until it is cancelled: a worker, as a task or a process of its own.
+
+        A store that fails is asked again the next time, which the log says.
+        """
+        check.seconds()("every", every)
+        once = partial(
+            self.drain,
+            memory_space_id,
+            extract_facts=extract_facts,
+            belief_revision=belief_revision,
+            fact_deduplication=fact_deduplication,
+            predicates=predicates,
+            timeout=timeout,
+            tries=tries,
+        )
+        await work(every, once)

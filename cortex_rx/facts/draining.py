@@ -18,7 +18,7 @@ from cortex_rx.facts.windows import THRESHOLD, Window, Windows
 from cortex_rx.retry.judge import is_transient, judge
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 
-__all__ = ["FactDrainReport", "drain", "work"]
+__all__ = ["TRIES", "FactDrainReport", "drain", "work"]
 
 log: logging.Logger = logging.getLogger("cortex_rx")
 

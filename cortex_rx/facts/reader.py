@@ -5,19 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from cortex_rx.backends.base import Backend
+from cortex_rx import validation as check
+from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.beliefs import PREDICATES, Predicates
-from cortex_rx.embedding.embedder import Embedder
+from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
 from cortex_rx.facts.deciding import Decider, with_decisions
 from cortex_rx.facts.extractor import Extractor, extract
-from cortex_rx.models.facts import ExtractedFact, FactDeduplication
+from cortex_rx.models.facts import ExtractedFact, FactDeduplication, checked_deduplication
 from cortex_rx.unique import new_id
 
-__all__ = ["FactReader", "Reading"]
+__all__ = ["EXTRACTION_TIMEOUT", "FactReader", "Reading", "fact_reader"]
 
 log: logging.Logger = logging.getLogger("cortex_rx")
+
+EXTRACTION_TIMEOUT: timedelta = timedelta(seconds=30)
+"""How long an extractor may take for one piece of text."""
 
 _THE_USER = frozenset({"user", "the user", "i", "me", "myself"})
 
@@ -91,3 +96,28 @@ class FactReader:
         for row, vector in zip(bare, vectors, strict=True):
             if vector is not None:
                 row |= {"embedding": vector, **named}
+
+
+def fact_reader(
+    extractor: Extractor,
+    backend: Backend,
+    timeout: timedelta = EXTRACTION_TIMEOUT,
+    deduplication: FactDeduplication | None = None,
+    revise: bool | Decider = True,
+    embedder: GenerateEmbedding | None = None,
+    predicates: Predicates | None = None,
+) -> FactReader:
+    """The reader that these say; each is checked."""
+    check.callback("extractor", extractor)
+    check.flag_or_callback("revise", revise)
+    check.optional(check.instance(Predicates, "Predicates"))("predicates", predicates)
+    return FactReader(
+        checked_backend("backend", backend),
+        extractor,
+        check.seconds()("timeout", timeout),
+        checked_deduplication("deduplication", deduplication) or "structural",
+        bool(revise),
+        as_embedder(check.optional(checked_function)("embedder", embedder)),
+        predicates,
+        revise if callable(revise) else None,
+    )

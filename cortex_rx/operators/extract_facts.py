@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cortex_rx import validation as check
-from cortex_rx.backends.base import Backend, checked_backend
+from cortex_rx.backends.base import Backend
 from cortex_rx.beliefs import Predicates
 from cortex_rx.chain import Operator, operator
-from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder, checked_function
+from cortex_rx.embedding.embedder import GenerateEmbedding
 from cortex_rx.engine import beside
 from cortex_rx.events import (
     Begun,
@@ -24,7 +24,7 @@ from cortex_rx.events import (
 )
 from cortex_rx.facts.deciding import Decider
 from cortex_rx.facts.extractor import Extractor
-from cortex_rx.facts.reader import FactReader
+from cortex_rx.facts.reader import EXTRACTION_TIMEOUT, fact_reader
 from cortex_rx.facts.windows import THRESHOLD
 from cortex_rx.models.facts import FactDeduplication
 from cortex_rx.operators._support.fact_run import FactWork
@@ -33,7 +33,6 @@ __all__ = ["extract_facts"]
 
 _INTERVAL = 0.25  # seconds between two looks at what passed; the end is seen at once
 _BATCH = 2048  # after so many events it looks sooner
-_revise = check.flag_or_callback
 
 
 @operator(
@@ -48,7 +47,7 @@ def extract_facts(
     threshold: int = THRESHOLD,
     progressive: bool = True,
     concurrency: int = 1,
-    timeout: timedelta = timedelta(seconds=30),
+    timeout: timedelta = EXTRACTION_TIMEOUT,
     wait: timedelta = timedelta(seconds=10),
     deduplication: FactDeduplication = "structural",
     revise: bool | Decider = True,
@@ -99,18 +98,7 @@ def extract_facts(
 
     See also: `begin`, `persist_partial`, `finalize`.
     """
-    check.callback("extractor", extractor)
-    backend = checked_backend("backend", backend)
-    reader = FactReader(
-        backend,
-        extractor,
-        timeout=check.seconds()("timeout", timeout),
-        deduplication=check.one_of("none", "exact", "structural", "semantic")("deduplication", deduplication),
-        revise=bool(_revise("revise", revise)),
-        decider=revise if callable(revise) else None,
-        embedder=as_embedder(check.optional(checked_function)("embedder", embedder)),
-        predicates=check.optional(check.instance(Predicates, "Predicates"))("predicates", predicates),
-    )
+    reader = fact_reader(extractor, backend, timeout, deduplication, revise, embedder, predicates)
     work = FactWork(
         reader,
         threshold=check.whole(1)("threshold", threshold),
