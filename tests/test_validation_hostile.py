@@ -471,6 +471,8 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "timeout": {"idle": timedelta(seconds=1)},
     "fallback": {"sources": (["a"], ["b"])},
     "with_stream_timeout": {"timeout_ms": 1000},
+    "FactsAPI.drain": {"extract_facts": print},
+    "FactsAPI.work": {"extract_facts": print},
 }
 """What a call needs beside the parameters that must be given."""
 ENGINE = {"run.source", "stream.source", "stream.capacity"}

@@ -269,7 +269,7 @@ class FactsAPI:
             extractor,
             self._backend,
             timeout,
-            fact_deduplication or self._deduplication,
+            fact_deduplication or self._deduplication or "structural",
             belief_revision,
             None if self._embedder is None else self._embedder(),
             predicates,

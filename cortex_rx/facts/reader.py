@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
@@ -14,7 +14,7 @@ from cortex_rx.beliefs import PREDICATES, Predicates
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
 from cortex_rx.facts.deciding import Decider, with_decisions
 from cortex_rx.facts.extractor import Extractor, extract
-from cortex_rx.models.facts import ExtractedFact, FactDeduplication, checked_deduplication
+from cortex_rx.models.facts import ExtractedFact, FactDeduplication
 from cortex_rx.unique import new_id
 
 __all__ = ["EXTRACTION_TIMEOUT", "FactReader", "Reading", "fact_reader"]
@@ -102,7 +102,7 @@ def fact_reader(
     extractor: Extractor,
     backend: Backend,
     timeout: timedelta = EXTRACTION_TIMEOUT,
-    deduplication: FactDeduplication | None = None,
+    deduplication: FactDeduplication = "structural",
     revise: bool | Decider = True,
     embedder: GenerateEmbedding | None = None,
     predicates: Predicates | None = None,
@@ -115,7 +115,7 @@ def fact_reader(
         checked_backend("backend", backend),
         extractor,
         check.seconds()("timeout", timeout),
-        checked_deduplication("deduplication", deduplication) or "structural",
+        check.one_of(*get_args(FactDeduplication))("deduplication", deduplication),
         bool(revise),
         as_embedder(check.optional(checked_function)("embedder", embedder)),
         predicates,

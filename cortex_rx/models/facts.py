@@ -56,7 +56,6 @@ __all__ = [
     "StoreFactParams",
     "Tense",
     "Time",
-    "checked_deduplication",
 ]
 
 FactType: TypeAlias = Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"]
