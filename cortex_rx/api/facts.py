@@ -88,7 +88,8 @@ class FactsAPI:
         self._backend: Backend = checked_backend("backend", backend)
         check.optional(check.callback)("extractor", extractor)
         checked_deduplication("deduplication", deduplication)
-        self._extractor, self._deduplication = extractor, deduplication
+        self._extractor: Extractor | None = extractor
+        self._deduplication: FactDeduplication | None = deduplication
         self._facts = Facts(backend)
         self._embedder: Callable[[], Embedder | None] | None = check.optional(check.function)("embedder", embedder)
 

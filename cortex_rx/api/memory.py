@@ -151,7 +151,8 @@ class MemoryAPI:
         check.optional(check.instance(Embedder, "an Embedder"))("embedder", embedder)
         check.optional(check.callback)("extractor", extractor)
         checked_deduplication("deduplication", deduplication)
-        self._extractor, self._deduplication = extractor, deduplication
+        self._extractor: Extractor | None = extractor
+        self._deduplication: FactDeduplication | None = deduplication
         self._linger, self._started, self._spool = linger, started, spool
         self.embedder: Embedder | None = embedder
         """What embeds memories and queries, unless a call says otherwise."""

@@ -60,10 +60,11 @@ class FactPieces:
     def absorb(self, events: Iterable[StreamEvent]) -> None:
         """Add events."""
         for kind, run in groupby(events, type):
-            if kind is Delta and self.position.continues(deltas := cast("list[Delta]", list(run))):
+            alike = list(run)
+            if kind is Delta and self.position.continues(deltas := cast("list[Delta]", alike)):
                 self._feed(self.position.take_deltas(deltas)[1])
             else:
-                for event in deltas if kind is Delta else run:
+                for event in alike:
                     self._take(event)
 
     @property
