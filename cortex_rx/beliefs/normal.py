@@ -28,8 +28,8 @@ STRATEGIES: tuple[Strategy, ...] = ("none", "exact", "structural", "semantic")
 _ARTICLES = frozenset(("a", "an", "the"))
 _BE = frozenset(("am", "is", "are", "was", "were", "be", "been", "being"))
 _SIGNS = frozenset("#%&@§°")  # punctuation that tells names and amounts apart: C#, 5 %, R&D
-_OTHERS = re.compile(r"[^\w\s]|_")  # what is no letter, digit or space
-_JOINS = re.compile(r"['\u2018\u2019\u02bc`\u00b4]+(?=\w)")  # an apostrophe inside or before a word
+_OTHERS = r"[^\w\s]|_"  # what is no letter, digit or space
+_JOINS = r"['\u2018\u2019\u02bc`\u00b4]+(?=\w)"  # an apostrophe inside or before a word
 
 
 def normal(text: str) -> str:
@@ -43,8 +43,8 @@ def normal(text: str) -> str:
     ('cat tom on mat', 'grade a', 'c++ c# -5 or 3.14')
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    folded = _JOINS.sub("", folded)
-    words = _OTHERS.sub(lambda found: _kept(folded, found.start(), found[0]), folded).split()
+    folded = re.sub(_JOINS, "", folded)
+    words = re.sub(_OTHERS, lambda found: _kept(folded, found.start(), found[0]), folded).split()
     if not words:
         return " ".join(folded.split())
     last = len(words) - 1

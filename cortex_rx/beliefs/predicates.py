@@ -18,8 +18,8 @@ from cortex_rx.errors import InvalidArgument
 
 __all__ = ["PREDICATES", "Predicate", "Predicates", "snake_case"]
 
-_HUMP = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # livesIn, hasURLOf
-_GAP = re.compile(r"[\W_]+")
+_HUMP = r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"  # livesIn, hasURLOf
+_GAP = r"[\W_]+"
 _KEYS = ("meaning", "cardinality", "inverse", "qualified", "aliases")
 
 
@@ -29,7 +29,9 @@ def snake_case(name: str) -> str:
     >>> snake_case("livesIn"), snake_case("Lives in"), snake_case("lives-in")
     ('lives_in', 'lives_in', 'lives_in')
     """
-    return _GAP.sub("_", _HUMP.sub("_", name)).strip("_").casefold()
+    if name.isascii() and name.islower() and all(map(str.isalnum, name.split("_"))):
+        return name  # as most are: no regular expression is compiled for the names of the file
+    return re.sub(_GAP, "_", re.sub(_HUMP, "_", name)).strip("_").casefold()
 
 
 @dataclass(frozen=True, slots=True)

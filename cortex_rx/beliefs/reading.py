@@ -21,7 +21,7 @@ Tense = Literal["past", "present", "future"]
 POLARITIES: Final[tuple[Polarity, ...]] = ("positive", "negative")
 TENSES: Final[tuple[Tense, ...]] = ("past", "present", "future")
 
-_WORD = re.compile(r"[^\s.,;:!?()\[\]\"“”„«»…।。、/\-]+")  # `\w` would end at the vowel signs of Indic scripts
+_WORD = r"[^\s.,;:!?()\[\]\"“”„«»…।。、/\-]+"  # `\w` would end at the vowel signs of Indic scripts
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'''''")
 
 
@@ -34,16 +34,16 @@ _CONTRACTED = _words(
     "ain't",
 )
 _WHOLE = {each.replace("'", ""): each for each in _CONTRACTED}  # many write them without the apostrophe
-_BARE = re.compile(rf"\b(?:{'|'.join(_WHOLE)})\b")
+_BARE = rf"\b(?:{'|'.join(_WHOLE)})\b"
 
 
 def _words_of(text: str) -> list[str]:
-    return [word.strip("'") for word in _WORD.findall(text)]
+    return [word.strip("'") for word in re.findall(_WORD, text)]
 
 
 def _folded(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
-    return _BARE.sub(lambda found: _WHOLE[found[0]], plain)
+    return re.sub(_BARE, lambda found: _WHOLE[found[0]], plain)
 
 
 # --- polarity ---------------------------------------------------------------------------------------------------------
@@ -69,13 +69,13 @@ _NEGATIVE = frozenset(
     )
 )
 # Chinese, Japanese and Korean have no spaces around them, or they are endings.
-_ATTACHED = re.compile(r"不(?!错|久|断|过)|没(?!关系)|ない|ません|なかった|않|없|못하")
-_QUIT = re.compile(r"\b(?:stop(?:s|ped)?|quits?|ceased?|gi?a?ven? up) (?:\w+ )?\w+ing\b")
-_HARMLESS = re.compile(
+_ATTACHED = r"不(?!错|久|断|过)|没(?!关系)|ない|ません|なかった|않|없|못하"
+_QUIT = r"\b(?:stop(?:s|ped)?|quits?|ceased?|gi?a?ven? up) (?:\w+ )?\w+ing\b"
+_HARMLESS = (
     r"\b(?:not (?:only|just|to mention)|no (?:doubt|wonder|problem|matter)|nothing but|why not)\b"
     r"|\b(?:can(?:no|')t|can not) wait\b|\bno\. ?(?=\d)"
 )
-_CLAUSE = re.compile(r"[.!?;:\n]+(?=\s|$)|\b(?:but|although|though|whereas|however)\b|,? (?=not\b)")
+_CLAUSE = r"[.!?;:\n]+(?=\s|$)|\b(?:but|although|though|whereas|however)\b|,? (?=not\b)"
 
 
 def polarity_of(text: str, about: str | None = None) -> Polarity:
@@ -84,16 +84,17 @@ def polarity_of(text: str, about: str | None = None) -> Polarity:
     >>> polarity_of("Ada no longer eats meat."), polarity_of("Ada likes tea, but not coffee", "tea")
     ('negative', 'positive')
     """
-    plain = _HARMLESS.sub(" ", _folded(text))
+    plain = re.sub(_HARMLESS, " ", _folded(text))
     if about and (part := _folded(about).strip()):
         plain = next((each for each in _clauses(plain) if part in each), plain)
     denies = any(word in _NEGATIVE or word.endswith("n't") for word in _words_of(plain))
-    return "negative" if denies or _ATTACHED.search(plain) or _QUIT.search(plain) else "positive"
+    return "negative" if denies or re.search(_ATTACHED, plain) or re.search(_QUIT, plain) else "positive"
 
 
 def _clauses(text: str) -> list[str]:
     """A "not" in the middle begins a clause and belongs to it, if words stand before it that are no verb of it."""
-    cuts = [0, *(found.end() if found[0].strip(", ") else found.start() for found in _CLAUSE.finditer(text)), len(text)]
+    clauses = re.finditer(_CLAUSE, text)
+    cuts = [0, *(found.end() if found[0].strip(", ") else found.start() for found in clauses), len(text)]
     return [text[begin:end] for begin, end in pairwise(cuts)]
 
 
@@ -106,14 +107,14 @@ _TIMES = "|".join(
         "january february march april may june july august september october november december",
     )
 )
-_FUTURE = re.compile(
+_FUTURE = (
     r"\b(?:will|shall|won't|gonna|tomorrow|soon|upcoming|in the future|going to be|about to)\b|\w'll\b"
     rf"|(?:\b(?:am|is|are)|'m|'s|'re) (?:not )?going to (?!the\b|an?\b)[a-z]|\bnext (?:{_TIMES})\b"
 )
-_ORIGIN = re.compile(  # says in the past tense what holds for good
+_ORIGIN = (  # says in the past tense what holds for good
     r"\b(?:was|were) (?:born|founded|established|created|written|built|made|invented|named|composed|painted|designed)\b"
 )
-_PAST = re.compile(
+_PAST = (
     r"\b(?:used to|was|were|wasn't|weren't|did|didn't|had|hadn't|former|formerly|previously)\b"
     rf"|\b(?:yesterday|once|ago|in the past|at that time|back then)\b|\bex-\w|\blast (?:{_TIMES})\b"
 )
@@ -155,11 +156,11 @@ def tense_of(text: str) -> Tense:
     ['past', 'present', 'future']
     """
     plain = _folded(text)
-    if _FUTURE.search(plain):
+    if re.search(_FUTURE, plain):
         return "future"
-    if _PAST.search(_ORIGIN.sub(" ", plain)):
+    if re.search(_PAST, re.sub(_ORIGIN, " ", plain)):
         return "past"
-    if _ORIGIN.search(plain):
+    if re.search(_ORIGIN, plain):
         return "present"
     for word in _words_of(plain):
         if word in _NOW or word in _CHANGES or word.endswith(("'s", "'re", "'m", "'ve")):
@@ -203,14 +204,13 @@ _OTHERS = {
     "couple": "2",
     "both": "2",
 }
-_NUMBER = re.compile(
+_NUMBER = (
     r"(?P<sign>[$€£¥])?(?P<digits>(?:(?<![\w.])[-\u2212])?\d(?:[\d.,'\u00a0\u202f]*\d)?)"
     r"(?P<unit> ?%| percent\b| ?[ap]m\b|[^\W\d_]+)?"
-    r"|(?P<word>[^\W\d_]+)",
-    re.IGNORECASE,
+    r"|(?P<word>[^\W\d_]+)"
 )
 _CARDINAL = "|".join((*_SMALL, *_TENS, *_SCALES))
-_CARDINALS = re.compile(rf"\b(?:{_CARDINAL})(?:[\s-]+(?:and\s+)?(?:{_CARDINAL}))*\b", re.IGNORECASE)
+_CARDINALS = rf"\b(?:{_CARDINAL})(?:[\s-]+(?:and\s+)?(?:{_CARDINAL}))*\b"
 _MOST = 10**18  # a larger number is two
 _PRONOUN = frozenset(_words("no the this that which each every another any some"))  # before "one"
 
@@ -228,7 +228,7 @@ def numbers_of(text: str) -> tuple[str, ...]:
     found: list[str] = []
     words = _Words()
     former = ""
-    for match in _NUMBER.finditer(plain):
+    for match in re.finditer(_NUMBER, plain, re.IGNORECASE):
         if match["digits"]:
             found += words.end()
             unit = (match["unit"] or "").strip().casefold()
@@ -260,7 +260,7 @@ def digits(text: str) -> str:
     >>> digits("Twenty-one cats and two dogs")
     '21 cats and 2 dogs'
     """
-    return _CARDINALS.sub(lambda found: " ".join(numbers_of(found[0])), text)
+    return re.sub(_CARDINALS, lambda found: " ".join(numbers_of(found[0])), text, flags=re.IGNORECASE)
 
 
 class _Words:

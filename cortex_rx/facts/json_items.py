@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 __all__ = ["InvalidJson", "JsonItems"]
 
-_BEFORE = re.compile(r"\{")
-_OUTSIDE = re.compile(r'["{}\[\],]')
-_IN_STRING = re.compile(r'["\\]')
+_BEFORE = r"\{"
+_OUTSIDE = r'["{}\[\],]'
+_IN_STRING = r'["\\]'
 _PAIRS = {"}": "{", "]": "["}
 
 
@@ -75,7 +75,7 @@ class JsonItems:
                 self._escaped, at = False, at + 1
                 continue
             signs = _IN_STRING if self._in_string else _OUTSIDE if self._open else _BEFORE
-            if (found := signs.search(text, at)) is None:
+            if (found := re.compile(signs).search(text, at)) is None:
                 return
             at, sign = found.end(), found[0]
             if sign == "\\":

@@ -13,7 +13,7 @@ OVERLAP = 0.12
 """The most of a window's length that it may repeat of the one before."""
 _LONGEST = 3_000  # code points of a sentence: more than a link may have
 
-_PLAIN_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+|[。！？]+\s*|\s*\n\s*\n\s*")
+_PLAIN_END = r"[.!?…]+[\"'”’»)\]]*\s+|[。！？]+\s*|\s*\n\s*\n\s*"
 
 
 class Window(NamedTuple):
@@ -147,7 +147,7 @@ class _Plain:
     def _found(self) -> list[str]:
         text, found, at = self._text, list[str](), 0
         while at < len(text):
-            end = _PLAIN_END.search(text, at)
+            end = re.compile(_PLAIN_END).search(text, at)
             stop = end.end() if end and end.end() < len(text) else None
             if (len(text) if stop is None else stop) - at > self._longest:
                 space = text.rfind(" ", at + self._longest // 2, at + self._longest) + 1
