@@ -19,7 +19,7 @@ from proofs.crashes.references import REFERENCES
 
 from cortex_rx.testing import each_fault, pairs_of_faults
 
-QUICK = ["replayed", "spooled"]
+QUICK = ["replayed", "spooled", "facts"]
 PAIRS = 200  # of each of ten reference streams
 
 OWN: dict[str, tuple[str, int, str]] = {
@@ -27,6 +27,10 @@ OWN: dict[str, tuple[str, int, str]] = {
     "stopped": ("streams:stop", 1, "AnswerStopped"),
     "reopened": ("source open", 2, "finished"),
     "spooled": ("spool", 1, "NotStored"),
+    "facts": ("extract", 4, "finished"),
+    "facts, restarted": ("facts:commit", 3, "finished"),
+    "facts, rolled back": ("streams:rollback", 1, "rolled back"),
+    "facts, spooled": ("spool", 1, "NotStored"),
 }
 """What a reference stream is for: an effect, how often an undisturbed run has it, and how its first process ends."""
 

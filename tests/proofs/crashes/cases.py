@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from proofs.crashes.facts import check_facts, extractor, store_before
 from proofs.crashes.references import REFERENCES, Epochs, FaultySpool, Model, Reference, Watched, sentences
 
 from cortex_rx import Spool, SqliteBackend, default_chain, remember_stream
@@ -40,7 +41,7 @@ __all__ = ["KINDS", "LEASE", "MOST", "Seen", "crashes"]
 
 KINDS = [kind for kind in FAULT_KINDS if kind != "delay"]
 WHERE = {"memorySpaceId": "space"}
-QUESTION = "What is it?"
+QUESTION = "Cal likes jam. What is it?"
 PARAMS: dict[str, Any] = {
     "memory_space_id": "space",
     "conversation_id": "c-1",
@@ -105,6 +106,9 @@ class _Case:
 
     async def play(self) -> tuple[list[str], Counter[str]]:
         effects: list[str] = []
+        if self.reference.facts:
+            async with SqliteBackend(self.path, clock=wall) as store:
+                await store_before(store)
         following = asyncio.create_task(self._follow(), name="follower") if self.reference.followed else None
         async with AsyncExitStack() as stack:
             alive: list[tuple[Process, asyncio.Task[None], Seen]] = []
@@ -198,7 +202,7 @@ class _Case:
                 await self._drain(spool, store)
         source = self.reference.wrap(process.source(self.model))
         token = next((one.token for one in reversed(self.seen) if one.token), None)
-        chain = self._chain(store, spool)
+        chain = self._chain(store, spool, process)
         if token:
             try:
                 params = {"memory_space_id": "space", "resume_from": token}
@@ -240,8 +244,11 @@ class _Case:
                 return
             await asyncio.sleep(LEASE)
 
-    def _chain(self, store: Any, spool: Spool | None) -> Chain:
-        chain = default_chain(store, self.reference.options, spool=spool)
+    def _chain(self, store: Any, spool: Spool | None, process: Process) -> Chain:
+        options, facts = self.reference.options, None
+        if self.reference.facts:
+            options, facts = options | {"fact_extraction_threshold": 12}, extractor(process)
+        chain = default_chain(store, options, extract_facts=facts, spool=spool)
         if self.reference.durable:
             chain = chain.replace("persist_partial", cx.persist_partial(store, show="durable"))
         if "resume" in chain:  # its pauses are random
@@ -289,6 +296,7 @@ class _Case:
             assert await store.query("streams:interrupted", WHERE) == []
             assert await store.query("memories:count", {"memorySpaceId": "other", "includePartial": True}) == 0
             chunks = await _chunks(store)
+            await check_facts(store, self.reference, self.model, QUESTION, answer)
         await self._ids()
         assert chunks == (await cut(answer) if self.reference.words is sentences else [])
         self._texts(answer)

@@ -34,6 +34,16 @@ def another(number: int) -> tuple[str, ...]:
     return FIRST if number == 1 else ("Opening ", f"number {number} ", "says ", "this.")
 
 
+def facts(number: int) -> tuple[str, ...]:
+    """Sentences that are facts. Each opening says something else, and Ada lives elsewhere."""
+    return ("Ada likes ", f"tea{number}. ", f"Ada lives in City{number}", ". Bob ", f"likes rye{number}.")
+
+
+def same_facts(number: int) -> tuple[str, ...]:
+    """Sentences that are facts, the same each time."""
+    return facts(1)
+
+
 def onwards(number: int) -> tuple[str, ...]:
     """What follows the text so far."""
     return FIRST if number == 1 else (" and ", f"on {number}.")
@@ -54,6 +64,8 @@ class Reference:
     """The store goes away in the first process, and what it cannot take waits in a spool."""
     stopped: bool = False
     """The first process is asked to stop, by a request in the store, after some words."""
+    facts: bool = False
+    """Facts are read from the question and the answer."""
     followed: bool = False
     """A reader on another connection follows the stream from its beginning to its end, over all its writers."""
 
@@ -70,6 +82,12 @@ REFERENCES: dict[str, Reference] = {
     "spooled": Reference(spooled=True),
     "stopped": Reference(words=another, stopped=True),
     "followed": Reference(restart, another, followed=True),
+    "facts": Reference(words=same_facts, facts=True),
+    "facts, restarted": Reference(restart, facts, facts=True),
+    "facts, rolled back": Reference(
+        restart, facts, {"partial_failure_handling": "rollback"}, breaks=True, facts=True
+    ),
+    "facts, spooled": Reference(words=same_facts, spooled=True, facts=True),
 }
 
 
