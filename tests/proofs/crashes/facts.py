@@ -72,7 +72,6 @@ async def check_facts(store: SqliteBackend, reference: Reference, model: Model, 
         assert await store.query("facts:count", {**WHERE, "includeSuperseded": True}) == 0
         return
 
-
     async def at_once(user_message: str, text: str) -> list[dict[str, Any]]:
         return read(user_message, text)
 

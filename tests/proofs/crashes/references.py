@@ -84,10 +84,8 @@ REFERENCES: dict[str, Reference] = {
     "followed": Reference(restart, another, followed=True),
     "facts": Reference(words=same_facts, facts=True),
     "facts, restarted": Reference(restart, facts, facts=True),
-    "facts, rolled back": Reference(
-        restart, facts, {"partial_failure_handling": "rollback"}, breaks=True, facts=True
-    ),
-    "facts, spooled": Reference(words=same_facts, spooled=True, facts=True),
+    "facts, rolled back": Reference(restart, facts, {"partial_failure_handling": "rollback"}, breaks=True, facts=True),
+    "facts in a spool": Reference(words=same_facts, spooled=True, facts=True),
 }
 
 
