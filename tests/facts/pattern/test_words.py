@@ -21,7 +21,7 @@ def lows(text: str) -> list[str]:
         ("They'd've", "they would have"),
         ("can't", "can not"),
         ("won't", "will not"),
-        ("dont wouldnt cant", "do not would not can not"),
+        ("don't wouldn't can't".replace("'", ""), "do not would not can not"),
         ("Ada's", "ada 's"),
         ("O'Hara", "o'hara"),
         ("gonna", "going to"),
