@@ -40,6 +40,7 @@ from cortex_rx.jupyter._live import Live as View
 from cortex_rx.models.hooks import StreamHooks
 from cortex_rx.models.records import ContentChunk
 from cortex_rx.operators._support.embedding import ExchangeEmbedder
+from cortex_rx.operators._support.fact_pieces import FactPieces
 from cortex_rx.operators._support.hook_feed import HookFeed
 from cortex_rx.operators._support.pending import PendingText
 from cortex_rx.operators._support.recovery import Recovery
@@ -213,6 +214,9 @@ def test_the_folds_of_the_operators_agree(events, sizes):
     meter, view, seen = Meter(CLOCK, None), View(), Recovery("rollback", backend)
     note, _ = seen.watch(lambda event: None, CLOCK, lambda error: None)
     looking, vectors = Exchange(whole=False), ExchangeEmbedder(CLOCK, None)
+    pieces = FactPieces(5)
+    for batch in batches(events, sizes):
+        pieces.absorb(batch)
     told = []
     watch = HookFeed(CLOCK, StreamHooks(on_complete=print, on_progress=print), told.append, 0.0, None)
     for event in events:
@@ -227,7 +231,7 @@ def test_the_folds_of_the_operators_agree(events, sizes):
         looked(vectors, looking, [event])
     metrics = meter.snapshot()
 
-    for fold in (exchange, tail, seen, watch, meter, view):
+    for fold in (exchange, tail, seen, watch, meter, view, pieces):
         position = getattr(fold, "position", None) or fold._position
         assert (position.attempt, position.offset, position.index) == expected, type(fold)
     assert (metrics.total_chunks, metrics.total_characters) == (truth.index, len(truth.text))

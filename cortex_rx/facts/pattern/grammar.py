@@ -69,12 +69,12 @@ class Grammar:
         self, tokens: list[Token], source: str, who: str, verbs: Mapping[str, tuple[tuple[str, frozenset[str]], ...]]
     ) -> None:
         self.tokens = tokens
-        self.text = Text(tokens, source, self.starts)
+        self.text: Text = Text(tokens, source, self.starts)
         self.who = who
         self._mine = ("my", "our") if who == "i" else ("your",)
         self._verbs = verbs
         self._depth = 0
-        self.shouted = not any(token.text != token.low for token in tokens if token.low != "i")
+        self.shouted: bool = not any(token.text != token.low for token in tokens if token.low != "i")
         self.last: Subject | None = None
         """The person spoken of last, for "he" and "her"."""
 
