@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from cortex_rx.backends.sqlite import text_store, writer
+from cortex_rx.backends.sqlite.facts import changes, extractions, statements
 from cortex_rx.backends.sqlite.functions import conversations, leases, streams, tokens
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.writer import Write
@@ -180,3 +181,31 @@ def a_failed_shared_commit_is_told_as_done(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks whether the transaction that was shared was committed."""
     together = writer._write_together
     patch.setattr(writer, "_write_together", lambda writes, transact: together(writes, transact) or True)
+
+
+@mutant
+def withdraw_keeps_statements(patch: pytest.MonkeyPatch) -> None:
+    """What was read from a text that is none any more stays a fact."""
+    patch.setattr(changes, "withdraw", lambda tx, space, stream, sides: None)
+
+
+@mutant
+def the_offset_is_not_in_the_transaction(patch: pytest.MonkeyPatch) -> None:
+    """Facts are stored, and it is not noted how far the text was read."""
+    patch.setattr(extractions, "read_up_to", lambda tx, stream, side, attempt, stop: None)
+
+
+@mutant
+def what_is_not_read_is_not_queued(patch: pytest.MonkeyPatch) -> None:
+    """Nobody reads later what was not read for facts when its stream ended."""
+
+    def enqueue(*args: Any, error: str | None = None, tries: int = 0, dead: bool = False) -> None:
+        pass
+
+    patch.setattr(extractions, "enqueue", enqueue)
+
+
+@mutant
+def a_statement_is_stored_each_time(patch: pytest.MonkeyPatch) -> None:
+    """What two windows of a text say is stored twice."""
+    patch.setattr(statements, "in_stream", lambda tx, stream, side, said: None)

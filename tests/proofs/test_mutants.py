@@ -108,6 +108,10 @@ FOUND_BY: dict[str, tuple[str, ...]] = {
     "told before the shared commit": ("shared commits", "state machine"),
     "a failed shared commit is told as done": ("shared commits", "state machine"),
     "no break is noted": ("conformance under faults",),
+    "withdraw keeps statements": ("state machine",),
+    "the offset is not in the transaction": ("state machine",),
+    "what is not read is not queued": ("state machine",),
+    "a statement is stored each time": ("state machine",),
 }
 """At least."""
 

@@ -1,5 +1,5 @@
 """Programs of steps that Hypothesis draws: begin, say, crash, resume elsewhere, zombie, follow, stop here or by a
-request, finish, spool, drain, delete, roll back.
+request, finish, spool, drain, delete, roll back, commit facts, read what is queued for facts.
 
 Some steps are done at the same moment, while threads are busy: their writes share transactions.  The rules are in
 `tests/proofs/machine/programs.py`, what must hold after each step in `judge.py`, what a store must hold in `model.py`.
@@ -46,6 +46,10 @@ FIGURES = {
     "drained": ("delivered", 3),
     "dropped": ("dropped", 0),
     "dead letters": ("dead", 1),
+    "facts committed": ("facts:commit", 150),
+    "texts not read": ("texts not read", 5),
+    "read later": ("windows read later", 10),
+    "facts superseded": ("facts that ended", 5),
     "memories stored alone": ("memories:store", 60),
     "refused under their id": ("IdempotencyConflict said", 5),
     "memories deleted": ("memories:deleteMemory", 30),

@@ -21,7 +21,7 @@ WHERE = {"memorySpaceId": "space"}
 BEFORE = "Ada lives in Rome."
 """Known before the stream begins."""
 LIVES = ("Ada", "lives_in")
-_SENTENCE = re.compile(r"(\w+) (likes|lives in) (\w+)[.?]")
+_SENTENCE = re.compile(r"(\w+) (likes|lives in) (\w+)[.?!]")
 
 
 def triples(text: str) -> list[tuple[str, str, str]]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import Any
 
+from proofs.machine.facts import shown
 from proofs.machine.model import Stream
 from proofs.machine.parts import Asked, Kept, Run
 from proofs.machine.world import CONVERSATIONS, SPACES, World
@@ -58,6 +59,7 @@ class Judge:
         world.stops = [(run, task) for run, task in world.stops if not self._stop_is_over(run, task)]
         world.drains = [each for each in world.drains if not self._drain_is_over(*each)]
         world.stores = [each for each in world.stores if not self._store_is_over(*each)]
+        world.readings = [each for each in world.readings if not self._reading_is_over(*each)]
         for follower in world.followers:
             if follower.task.done() and not follower.task.cancelled():
                 follower.task.result()
@@ -152,6 +154,21 @@ class Judge:
             assert told == (id, space, content), f"{entry}, and not {id}"
         return True
 
+    def _reading_is_over(self, host: Any, task: asyncio.Task[Any]) -> bool:
+        """What is queued for facts was read: what is known to be read must be so."""
+        if host.process.crashed:
+            return True
+        if not task.done():
+            return False
+        error = task.exception()
+        assert error is None or isinstance(error, StoreUnavailable), f"what is queued was read, and raised {error!r}"
+        if error is None:
+            report = task.result()
+            self.world.counted["windows read later"] += report.read
+            self.world.counted["windows failed again"] += report.failed
+            self.world.counted["windows given up"] += report.dead
+        return True
+
     def _drain_is_over(self, host: Any, task: asyncio.Task[Any]) -> bool:
         world = self.world
         if host.process.crashed:
@@ -208,6 +225,17 @@ class Judge:
                 ]
                 expected = world.model.rows(space, partial=partial)
                 assert found == expected, f"memories of {space}: {found}, and not {expected}"
+            facts = shown(await world.reader.query("facts:list", {**where, "includeSuperseded": True}))
+            expected_facts = world.model.facts.rows(space)
+            assert facts == expected_facts, f"facts of {space}: {facts}, and not {expected_facts}"
+            world.most_ended = max(world.most_ended, sum(by is not None for _, by, _ in facts))
+            queue = [
+                (one["streamId"], one["side"], one["from"], one["to"], one["tries"], one["state"] == "dead")
+                for dead in (False, True)
+                for one in await world.reader.query("facts:queued", {**where, "dead": dead})
+            ]
+            expected_queue = world.model.facts.queue(world.model.streams_in(space))
+            assert sorted(queue) == expected_queue, f"queue of {space}: {queue}, and not {expected_queue}"
             for conversation in CONVERSATIONS:
                 talk = await world.reader.query("conversations:get", {**where, "conversationId": conversation})
                 said = [(one["role"], one["content"]) for one in talk["messages"]] if talk else []
@@ -318,7 +346,7 @@ class Judge:
         world = self.world
         world.down = False
         for host in world.hosts.values():
-            host.fault = ""
+            host.fault, host.unread = "", False
         for _ in range(8):
             for run in world.runs:
                 run.end = run.end or True
@@ -338,7 +366,11 @@ class Judge:
             world.do(world.finish(name))
         world.do(world.wait(4.0))
         self.check()
+        assert not world.readings, "readers of what is queued do not come to their end"
+        world.do(world.read_all())
+        self.check()
         assert not world.followers and not world.stops, "followers or stops do not come to their end"
+        world.counted["facts that ended"] += world.most_ended
         world.see(self.everything())
         left = world.do(self._left_by_processes())
         assert not left, f"left behind by processes that go on: {left}"

@@ -1,5 +1,5 @@
 """What a store must hold, in plain Python: the contract of `streams:*` and of memories that are stored alone once more,
-over strings and lists.
+over strings and lists.  What is read of streams is in `facts.py`.
 
 Every write that a store does or refuses is given to the model too, which says what its answer must be, or which
 refusal; and what is in the store afterwards.  No SQL, no pieces, no index: it is short enough to be believed.
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from proofs.machine.facts import Facts, Reading
 
 from cortex_rx.errors import (
     Diverged,
@@ -60,6 +62,10 @@ class Stream:
     answer_memory: bool = True
     incomplete: bool = False
     """Its answer is what there was when nobody went on with it."""
+    started: int = 0
+    ended: int = 0
+    """When its answer became one."""
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def text(self) -> str:
@@ -106,6 +112,7 @@ class Model:
         self.tokens: dict[str, Token] = {}
         self.memories: dict[str, tuple[Stream, str]] = {}
         """Those that somebody deletes, by id: "agent", the answer, or "user", the question."""
+        self.facts = Facts()
         self.changes = 0
         self.latest = 0
         """The latest time that the store has seen; the clock may have been set back since."""
@@ -163,6 +170,9 @@ class Model:
             if (stream.space, stream.conversation, stream.state) == (space, conversation, "open")
         ]
 
+    def streams_in(self, space: str) -> list[Stream]:
+        return [stream for stream in self.streams.values() if stream.space == space]
+
     def streams_of(self, space: str, conversation: str) -> list[tuple[str, str]]:
         """Ids and states of the streams of a conversation, newest first."""
         return [
@@ -178,6 +188,7 @@ class Model:
         stream = self.streams.get(key)
         if stream is None or stream.state == "rolledBack":
             made = Stream(*key, args["conversationId"], args["userMessage"], claim=args.get("claim"))
+            made.started = args.get("startedAt", now)
             if stream is not None:
                 made.epoch = stream.epoch + 1
                 self.order.remove(stream)
@@ -196,8 +207,7 @@ class Model:
             if stream.state == "open":
                 self._check_free(stream, now)
             self._own(stream, args.get("claim"))
-            stream.attempt += 1
-            stream.texts[stream.attempt] = ""
+            self._put(stream, stream.attempt + 1, "")
             stream.answer_memory, stream.lease = True, 0
             self._leased(stream, args, now)
         if "token" in args:
@@ -300,8 +310,18 @@ class Model:
         return attempt, longer
 
     def _put(self, stream: Stream, attempt: int, text: str) -> None:
+        if attempt > stream.attempt:
+            self.facts.withdraw(stream, ["answer"])
         stream.attempt = attempt
         stream.texts[attempt] = text
+
+    def _commit(self, args: Args, now: int) -> dict[str, Any]:
+        """Facts of a window."""
+        stream = self._owned(args)
+        attempt = args.get("attempt", stream.attempt)
+        if args["side"] == "answer" and attempt != stream.attempt:
+            raise Fenced if attempt < stream.attempt else Gap(0, args["to"])
+        return self.facts.commit(stream, args)
 
     # --- the ends -----------------------------------------------------------------------------------------------------
 
@@ -312,7 +332,9 @@ class Model:
             if len(text) != args["length"]:
                 raise Gap(len(text), args["length"])
             self._put(stream, attempt, text)
-            self._answer(stream, incomplete=args.get("reason") == "incomplete")
+            if "extractions" in args:
+                self.facts.take(stream, args["extractions"])
+            self._answer(stream, now, incomplete=args.get("reason") == "incomplete")
             return {"contentLength": len(text), "stored": "now"}
         start, text = args["start"], args["text"]
         if stream.state == "finished" and args["attempt"] < stream.attempt:
@@ -322,10 +344,11 @@ class Model:
             raise IdempotencyConflict
         return {"contentLength": len(stream.text), "stored": "before"}
 
-    def _answer(self, stream: Stream, *, incomplete: bool) -> None:
+    def _answer(self, stream: Stream, now: int, *, incomplete: bool) -> None:
         """The exchange, once: its question in its conversation, its answer behind it."""
-        stream.state, stream.lease, stream.incomplete = "finished", 0, incomplete
+        stream.state, stream.lease, stream.incomplete, stream.ended = "finished", 0, incomplete, now
         stream.question_memory = True
+        self.facts.publish(stream)
         talk = self.talks.setdefault((stream.space, stream.conversation), [])
         exchange = stream, stream.question, stream.text
         for at, (of, _, _) in enumerate(talk):
@@ -352,6 +375,7 @@ class Model:
     def _unanswered(self, stream: Stream) -> None:
         stream.state, stream.lease = "empty", 0
         stream.question_memory, stream.answer_memory = True, False
+        self.facts.publish(stream, ["question"])
         talk = self.talks.setdefault((stream.space, stream.conversation), [])
         if all(of is not stream for of, _, _ in talk):
             self._tell(talk, (stream, stream.question, None))
@@ -364,7 +388,7 @@ class Model:
             self._own(stream, None)
             stored = "now"
             if stream.text.strip():
-                self._answer(stream, incomplete=True)
+                self._answer(stream, now, incomplete=True)
             else:
                 self._unanswered(stream)
         return {"contentLength": 0 if stream.state == "empty" else len(stream.text), "stored": stored}
@@ -381,6 +405,7 @@ class Model:
             key = stream.space, stream.conversation
             self.talks[key] = [each for each in self.talks.get(key, []) if each[0] is not stream]
             stream.question_memory = False
+            self.facts.withdraw(stream)
             self._forget(stream)
             stream.state = "rolledBack"
         return {"streamId": stream.id, "rolledBack": True}
@@ -411,10 +436,12 @@ class Model:
             stream.answer_memory = False
         if whose == "agent" or alone:
             self._forget(stream)
-        return {"deleted": True, "memoryId": args["memoryId"], "factsDeleted": 0, "factIds": []}
+        erased = self.facts.erase(stream, "answer" if whose == "agent" else "question")
+        return {"deleted": True, "memoryId": args["memoryId"], **erased}
 
     def _forget(self, stream: Stream) -> None:
         stream.state, stream.answer_memory, stream.lease = "deleted", False, 0
+        self.facts.forget(stream)
         for token in self.tokens.values():
             if token.stream is stream:
                 token.stream = None

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from proofs.crashes.facts import read
+
 from cortex_rx import SqliteBackend
 from cortex_rx.backends.sqlite.writer import SharedWrites, Work
 from cortex_rx.errors import Diverged, Fenced, Gap, StoreError, StoreUnavailable, StreamNotFound, TokenUnknown
@@ -172,9 +174,20 @@ class Host:
         self.process.closes(self.backend.close)
         self.fault = ""
         """What goes wrong with its next write."""
+        self.unread = False
+        """The next text that it reads for facts cannot be read."""
         self.still_until = 0.0
         """When it goes on, if it stands still."""
         self.hung: list[asyncio.Future[None]] = []
+        self._world = world
+
+    async def extract(self, user_message: str, text: str) -> list[dict[str, Any]]:
+        """The facts of a text."""
+        if self.unread:
+            self.unread = False
+            self._world.counted["texts not read"] += 1
+            raise ConnectionError("a fault")
+        return read(user_message, text)
 
 
 @dataclass(eq=False)
@@ -195,7 +208,7 @@ class Asked:
 
     @property
     def question(self) -> str:
-        return f"What of {self.name}?"
+        return f"Ada likes {self.name}. What of her?"
 
     @property
     def where(self) -> dict[str, str]:
@@ -259,9 +272,10 @@ class Run:
     def say(self, words: str) -> None:
         """Its source says more: each word but once in a world, so that none can be taken for another."""
         name, number = self.name, len(self.pieces)
+        fact = f"lives in City{number % 3}" if number % 2 else f"likes tea{number}"
         said = {
-            "one": [f"{name}:{number} "],
-            "two": [f" {name}:{number}", f"é😀{number} "],
+            "one": [f"{name}:{number}! Ada {fact}! "],
+            "two": [f" {name}:{number}", f"é😀{number}! Ada {fact[:-1]}", f"{fact[-1]}! "],
             "long": [f"{name}:{number}" + "-x" * 1500 + " "],
             "blank": [" \n"],
         }
@@ -411,7 +425,8 @@ class Watched:
         world.counted["zombies fenced"] += isinstance(error, Fenced) and path != "streams:renew"
         run.refused.add(type(error))
         if isinstance(error, Gap | Diverged):
-            world.wrong.append(f"{run.name}: {path} at {args['start']} was no continuation: {error!r}")
+            at = args["from"] if path == "facts:commit" else args["start"]
+            world.wrong.append(f"{run.name}: {path} at {at} was no continuation: {error!r}")
 
     def _check_up(self) -> None:
         if self._host and self._world.down:

@@ -1,5 +1,5 @@
 """A state machine over the whole library: streams that are begun, cut off, taken over, followed, stopped, spooled,
-deleted.
+deleted, and read for facts.
 
 Hypothesis draws programs of steps; each runs over `remember_stream` on a real SQLite file, in virtual time, in
 simulated processes.  Every write is also given to a model (`model.py`) when the store has committed or refused it, in
@@ -73,8 +73,9 @@ FAILURES = st.sampled_from(["store-partial", "store-partial", "rollback", "best-
 
 
 IN_TRANSACTION = ["crash-within", "commit-fail", "crash-after"]
-FAULTS = ["fail", "fail-after", "crash", *IN_TRANSACTION]
-STRAYS = st.sampled_from(["old epoch", "old attempt", "another text", "gap", "same again"])
+FAULTS = ["fail", "fail-after", "crash", *IN_TRANSACTION, "unread", "unread"]
+STRAY_FACTS = [f"facts: {what}" for what in ("old epoch", "old attempt", "gap", "beyond", "again", "failed", "more")]
+STRAYS = st.sampled_from([*["old epoch", "old attempt", "another text", "gap", "same again"] * 2, *STRAY_FACTS])
 WHOSE = st.sampled_from(["agent", "user"])
 
 
@@ -102,6 +103,7 @@ ACTS = st.one_of(
     act("issue_token", name=one(streams)),
     act("request_stop", name=one(streams)),
     act("write", name=one(streams), what=STRAYS),
+    act("read_queue"),
     act("finish", name=one(streams)),
     act("remove", name=one(streams), whose=WHOSE),
     act("store", space=st.sampled_from(SPACES), conversation=st.sampled_from(CONVERSATIONS), which=STORED),
@@ -226,7 +228,7 @@ class Machine(RuleBasedStateMachine):
     @some(busy)
     @rule(at=one(busy), kind=st.sampled_from(FAULTS))
     def fault(self, at: str, kind: str) -> None:
-        """The next write of a process goes wrong."""
+        """The next write of a process goes wrong, or the next text cannot be read for facts."""
         with self.step("faults armed") as world:
             world.do(world.fault(at, kind))
 
@@ -282,9 +284,16 @@ class Machine(RuleBasedStateMachine):
     @some(streams)
     @rule(stream=one(streams), what=STRAYS)
     def write(self, stream: str, what: str) -> None:
-        """A process without the right appends; or one appends again what is there already."""
+        """A process without the right appends, or brings facts; or one does again what was done already."""
         with self.step("stray writes") as world:
             world.do(world.write(stream, what))
+
+    @some(up)
+    @rule(at=one(up))
+    def read_queue(self, at: str) -> None:
+        """A process reads what is queued for facts."""
+        with self.step("queues read") as world:
+            world.do(world.read_queue(at))
 
     @some(streams)
     @rule(stream=one(streams))

@@ -16,6 +16,8 @@ from contextlib import aclosing, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from proofs.crashes.facts import read
+from proofs.machine.facts import SIDES
 from proofs.machine.follower import Follower
 from proofs.machine.model import Model, Stream
 from proofs.machine.parts import Asked, Counting, Host, Kept, Run, Watched
@@ -24,6 +26,8 @@ from cortex_rx import Spool, remember_stream
 from cortex_rx.api.memory import MemoryAPI
 from cortex_rx.errors import MemoryNotFound, StillOwned, StoreError, StreamNotFound
 from cortex_rx.events import Delta, Ended, Replayed
+from cortex_rx.facts.draining import FactDrainReport, drain
+from cortex_rx.facts.reader import FactReader
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.sources.model_stream import prefill, replayable, restart
 from cortex_rx.streams.follow import Position
@@ -74,6 +78,10 @@ class World:
         self.wrong: list[str] = []
         """What was seen to be wrong, in the words of the place where it was seen."""
         self.down = False
+        self.most_ended = 0
+        """Facts of a memory space that were superseded, at once."""
+        self.readings: list[tuple[Host, asyncio.Task[FactDrainReport]]] = []
+        """Who reads what is queued for facts."""
         self.written: set[str] = set()
         """The questions whose streams were written since they were looked at."""
         self._ids = itertools.count(1)
@@ -184,7 +192,10 @@ class World:
                 "user_name": "Ada",
             }
         store = Faulty(Watched(self, host.backend, host, run), host.process)
-        options = {"partialFailureHandling": asked.failure}
+        options: dict[str, Any] = {"partialFailureHandling": asked.failure}
+        if (len(asked.runs) + int(asked.id)) % 3:  # some processes read no facts
+            options["factExtractionThreshold"] = 1
+            params["extract_facts"] = host.extract
         make = WRAPS.get(how, replayable)
         run.answer = remember_stream(
             make(source), options, backend=store, spool=self.spool, make_id=lambda: asked.id, **params
@@ -269,7 +280,7 @@ class World:
             await self.fault(at, fault)
         chosen, runs = list[Coroutine[Any, Any, None]](), set[str]()
         for act, args in acts:
-            if act in ("begin", "resume", "store"):
+            if act in ("begin", "resume", "store", "read_queue"):
                 chosen.append(getattr(self, act)(at=at, **args))
             elif act not in ("end", "stop", "say") or args["name"] not in runs:
                 runs.add(args.get("name", ""))
@@ -303,8 +314,11 @@ class World:
         self.hosts[at].process.crash()
 
     async def fault(self, at: str, kind: str) -> None:
-        """The next write of a process goes wrong."""
+        """The next write of a process goes wrong, or the next text cannot be read for facts."""
         host = self.hosts[at]
+        if kind == "unread":
+            host.unread = True
+            return
         host.fault = kind
         self._troubled(host)
 
@@ -348,7 +362,10 @@ class World:
             asked.tokens.append(await MemoryAPI(self.direct).issue_token(asked.space, asked.id))
 
     async def write(self, name: str, what: str) -> None:
-        """An append that must be refused, or that changes nothing; what it must be says the model."""
+        """An append that must be refused, or that changes nothing, or facts; what it must be says the model."""
+        if what.startswith("facts: "):
+            await self._commit(name, what.removeprefix("facts: "))
+            return
         stream = self.stream(self.asked[name])
         if stream is None:
             return
@@ -365,6 +382,62 @@ class World:
         with suppress(StoreError):
             await self.direct.mutation("streams:append", args)
             assert what == "same again", f"{what} was written to {name}"
+
+    async def _commit(self, name: str, what: str) -> None:
+        """Facts of a window; what it must be says the model."""
+        stream = self.stream(self.asked[name])
+        if stream is None:
+            return
+        side, text = ("answer", stream.text) if stream.reading.done.get("question") else ("question", stream.question)
+        done = stream.reading.done.get(side, 0)
+        start, stop = {"again": (0, done), "gap": (done + 1, len(text)), "beyond": (done, len(text) + 1)}.get(
+            what, (done, len(text))
+        )
+        args: dict[str, Any] = {
+            **self.asked[name].where,
+            "epoch": stream.epoch - (what == "old epoch"),
+            "attempt": stream.attempt - (what == "old attempt"),
+            "side": side,
+            "from": start,
+            "to": stop,
+            "facts": read("", text[start:stop]),
+            **({"error": "Unreadable"} if what == "failed" else {}),
+        }
+        if args["attempt"] < 0 or stop < start:
+            return
+        self.counted[f"stray facts: {what}"] += 1
+        with suppress(StoreError):
+            await self.direct.mutation("facts:commit", args)
+            refused = what in ("old epoch", "gap", "beyond") or (what == "old attempt" and side == "answer")
+            assert not refused, f"facts of {what} were written to {name}"
+
+    async def read_queue(self, at: str) -> None:
+        """A process reads what is queued for facts."""
+        host = self.host(at)
+        store = Faulty(Watched(self, host.backend, host), host.process)
+        reader = FactReader(store, host.extract, timeout=30.0)
+        self.readings.append((host, host.process.start(drain(reader, threshold=1))))
+        await asyncio.sleep(REST)
+
+    async def read_all(self) -> None:
+        """Read what is left, also what was given up."""
+
+        async def extract(user_message: str, text: str) -> list[dict[str, Any]]:
+            return read(user_message, text)
+
+        reader = FactReader(self.direct, extract, timeout=30.0)
+        for dead in (False, True):
+            await drain(reader, dead=dead)
+        for asked in self.asked.values():
+            stream = self.stream(asked)
+            if stream is None or not stream.reading.asked or stream.state not in ("finished", "empty"):
+                continue
+            for side in SIDES:
+                text = stream.question if side == "question" else stream.text if stream.state == "finished" else ""
+                said = {(one["subject"], one["predicate"], one["object"]) for one in read("", text)}
+                found = self.model.facts.of_stream(stream, side)
+                there = stream.question_memory if side == "question" else stream.answer_memory
+                assert found == (said if there else set()), f"the {side} of {asked.name}: {found}, and not {said}"
 
     async def finish(self, name: str) -> None:
         """What there is becomes the answer."""
