@@ -106,13 +106,15 @@ class Facts:
             waiting = None
         if not new and waiting is None:
             return
-        known = {one.triple for one in self._of(stream, [side])}
+        known = {one.triple: one for one in self._of(stream, [side])}
+        place = stream.conversation, start, stop
         for fact in given["facts"]:
             triple = fact["subject"], fact["predicate"], fact["object"]
             if triple not in known:
-                known.add(triple)
                 when = None if stream.state == "open" else _when(stream, side)
-                self.said.append(Said(stream, side, triple, (stream.conversation, start, stop), when))
+                known[triple] = Said(stream, side, triple, place, when)
+                self.said.append(known[triple])
+            known[triple].place = min(known[triple].place, place, key=lambda one: one[1])
         if new:
             reading.done[side] = stop
         if waiting is not None and ("error" not in given or stop < waiting.stop):

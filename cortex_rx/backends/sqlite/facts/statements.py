@@ -26,6 +26,7 @@ __all__ = [
     "restated",
     "said_by",
     "slots_of",
+    "stands_at",
 ]
 
 
@@ -81,6 +82,12 @@ def in_stream(tx: Transaction, stream: int, side: str, said: Signature) -> int |
         "SELECT seq FROM statements WHERE stream = ? AND side = ? AND signature = ?", (stream, side, _whole(said))
     ).fetchone()
     return None if row is None else int(row["seq"])
+
+
+def stands_at(tx: Transaction, number: int, window: tuple[int, int]) -> None:
+    """A statement of a stream is said in this window too. It stands where it is said first: the window after it, which
+    repeats some text for context, may have been read before."""
+    tx.db.execute("UPDATE statements SET start = ?2, stop = ?3 WHERE seq = ?1 AND start > ?2", (number, *window))
 
 
 def _whole(said: Signature) -> str:

@@ -139,6 +139,8 @@ def _add(
                 return False, numbers
             free -= 1
             number = statements.add_one(tx, space, fact, said, origin, policy)
+        else:
+            statements.stands_at(tx, number, window)
         numbers.append(number)
     return True, numbers
 

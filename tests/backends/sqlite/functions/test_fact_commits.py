@@ -179,6 +179,18 @@ async def test_what_was_not_read_is_queued_and_read_later(store: Any) -> None:
     assert set(visible(store)) == {one["fact"] for one in (ROME, PARIS, TEA, COFFEE)}
 
 
+async def test_a_statement_stands_where_it_is_said_first_whichever_window_was_read_first(store: Any) -> None:
+    await store.begin()
+    await store.append(0, TEXT)
+    await commit(store, 0, 33, error="TIMEOUT")
+    await commit(store, 33, 51, TEA, COFFEE)  # with some text of the window before, for context
+    await store.finalize("", start=51, length=51)
+    await commit(store, 0, 33, ROME, TEA)
+    rows = await store.backend.query("facts:list", {"memorySpaceId": "s"})
+    stands = {row["fact"]: [(one["start"], one["end"]) for one in row["sources"]] for row in rows}
+    assert stands == {ROME["fact"]: [(0, 33)], TEA["fact"]: [(0, 33)], COFFEE["fact"]: [(33, 51)]}
+
+
 async def test_only_what_is_queued_is_taken_from_a_stream_that_has_ended(store: Any) -> None:
     await store.begin()
     await store.append(0, TEXT)
