@@ -85,6 +85,15 @@ class CortexError(Exception):
     code: ClassVar[str] = "CORTEX_ERROR"
 
 
+def code_of(error: BaseException) -> str:
+    """The code of an error of ours, the name of the class of another: its `code` may be a number, or a text.
+
+    >>> code_of(CortexError()), code_of(ValueError("text"))
+    ('CORTEX_ERROR', 'ValueError')
+    """
+    return error.code if isinstance(error, CortexError) else type(error).__name__
+
+
 # --- what the caller passed -------------------------------------------------------------------------------------------
 
 

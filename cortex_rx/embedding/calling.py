@@ -60,6 +60,7 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T], what: str)
     TimeoutError: the extractor took longer than 0.01 s
     """
     task = asyncio.create_task(work)
+    task.add_done_callback(_retrieve)  # we may be cancelled when it has failed already
     try:
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
@@ -70,7 +71,6 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T], what: str)
     finally:
         if not task.done():
             task.cancel()
-            task.add_done_callback(_retrieve)
             await asyncio.wait({task}, timeout=_LATE)
 
 
@@ -87,6 +87,6 @@ def _contained(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Nobody asks for the error any more; Python would log it, with what text it holds."""
+    """If nobody asks for the error, Python would log it, with what text it holds."""
     if not task.cancelled():
         task.exception()

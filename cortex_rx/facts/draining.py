@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
-from cortex_rx.errors import Fenced, Gap, StreamNotFound
+from cortex_rx.errors import Fenced, Gap, StreamNotFound, code_of
 from cortex_rx.facts.reader import FactReader, Reading
 from cortex_rx.facts.windows import THRESHOLD, Window, Windows
 from cortex_rx.retry.judge import is_transient, judge
@@ -180,8 +180,7 @@ async def _store(reader: FactReader, row: dict[str, Any], piece: Window, reading
             if refuses_embeddings(error, args):
                 args = without_embeddings(args)
             elif args["facts"]:
-                code = getattr(error, "code", type(error).__name__)
-                args |= {"facts": [], "error": code, "tries": row["tries"] + 1, "dead": dead}
+                args |= {"facts": [], "error": code_of(error), "tries": row["tries"] + 1, "dead": dead}
             else:
                 raise
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from cortex_rx import validation as check
 from cortex_rx.embedding.calling import call_function, is_async, within
 from cortex_rx.embedding.threads import Threads
-from cortex_rx.errors import InvalidArgument
+from cortex_rx.errors import InvalidArgument, code_of
 from cortex_rx.models.base import parse
 from cortex_rx.models.facts import ExtractedFact
 
@@ -50,7 +50,7 @@ class Extraction:
     @property
     def code(self) -> str | None:
         """The code of a `CortexError`, or the name of the exception's class; None if there is no error."""
-        return None if self.error is None else getattr(self.error, "code", None) or type(self.error).__name__
+        return None if self.error is None else code_of(self.error)
 
 
 async def extract(extractor: Extractor, user_message: str, text: str, *, seconds: float | None = None) -> Extraction:

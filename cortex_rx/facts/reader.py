@@ -12,6 +12,7 @@ from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.beliefs import PREDICATES, Predicates
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
+from cortex_rx.errors import code_of
 from cortex_rx.facts.deciding import Decider, with_decisions
 from cortex_rx.facts.extractor import Extractor, extract
 from cortex_rx.models.facts import ExtractedFact, FactDeduplication
@@ -37,7 +38,7 @@ class Reading(NamedTuple):
     @classmethod
     def failed(cls, error: Exception) -> Reading:
         """Nothing was read, because of this."""
-        return cls((), error, getattr(error, "code", None) or type(error).__name__)
+        return cls((), error, code_of(error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.sqlite.connection import MOST_PAGES
-from cortex_rx.errors import InvalidArgument, NotStored, SpoolBusy, Spooled, StoreError
+from cortex_rx.errors import InvalidArgument, NotStored, SpoolBusy, Spooled, StoreError, code_of
 from cortex_rx.events import Opened
 from cortex_rx.retry.judge import judge
 from cortex_rx.retry.table import Verdict
@@ -226,7 +226,7 @@ checked_spool: check.Check = check.instance(Spool, "a Spool")
 
 def cause_of(error: BaseException) -> tuple[str, str]:
     """An error, in words, and its code."""
-    return f"{type(error).__name__}: {error}", getattr(error, "code", None) or type(error).__name__
+    return f"{type(error).__name__}: {error}", code_of(error)
 
 
 async def spool_call(spool: Spool | None, opened: Opened, operator: str, call: Call[Any], message: str) -> NotStored:

@@ -111,3 +111,26 @@ def test_it_needs_an_extractor() -> None:
                     await call()
 
     run_virtual(main())
+
+
+class _Coded(Exception):
+    """An error of somebody else's client, with a `code`."""
+
+    def __init__(self, code: Any) -> None:
+        self.code = code
+
+
+@pytest.mark.parametrize("code", [503, "too many requests of ada@example.org", lambda: 14])
+def test_the_code_of_a_foreign_error_is_its_class(code: Any) -> None:
+    def fails(user_message: str, text: str) -> Any:
+        raise _Coded(code)
+
+    async def main() -> None:
+        async with SqliteBackend(":memory:") as store, Cortex(store, extract_facts=fails) as cortex:
+            await cortex.memory.remember(**TURN)
+            for tries in (1, 2):
+                queued = await store.query("facts:queued", {})
+                assert [(row["error"], row["tries"]) for row in queued] == [("_Coded", tries)] * 2
+                assert await cortex.facts.drain() == FactDrainReport(failed=2)
+
+    run_virtual(main())

@@ -455,3 +455,19 @@ def test_nothing_of_the_text_is_logged(caplog: pytest.LogCaptureFixture) -> None
         gc.collect()
     assert found.code == "TimeoutError"
     assert SECRET not in caplog.text
+
+
+def test_who_is_cancelled_as_it_fails_leaves_nothing_to_be_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async def extractor(user_message: str, text: str) -> Any:
+            asyncio.get_running_loop().call_soon(task.cancel)
+            raise LookupError(SECRET)
+
+        task = asyncio.ensure_future(extract(extractor, "", "Tea."))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with caplog.at_level(logging.INFO):
+        run_virtual(main())
+        gc.collect()
+    assert not caplog.records

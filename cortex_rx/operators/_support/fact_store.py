@@ -11,11 +11,12 @@ from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.engine import Inbox
 from cortex_rx.engine.scheduler import unlisted
+from cortex_rx.errors import code_of
 from cortex_rx.events import FactsExtracted, Opened, Problem, StreamEvent
 from cortex_rx.facts.reader import FactReader, Reading
 from cortex_rx.models.records import ProgressiveFact
 from cortex_rx.operators._support.fact_pieces import FactPieces, Piece
-from cortex_rx.operators._support.writing import code_of, log_problem
+from cortex_rx.operators._support.writing import log_problem
 from cortex_rx.retry.judge import is_transient, judge
 from cortex_rx.retry.pauses import Backoff, doubling
 from cortex_rx.retry.table import Verdict

@@ -11,10 +11,10 @@ from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import Appended
 from cortex_rx.engine import FlowScheduler
-from cortex_rx.errors import ChainOrderError, NotStored
+from cortex_rx.errors import ChainOrderError, NotStored, code_of
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
 from cortex_rx.folds.position import Move, TextPosition
-from cortex_rx.operators._support.writing import code_of, milliseconds, release_lease
+from cortex_rx.operators._support.writing import milliseconds, release_lease
 from cortex_rx.retry.judge import judge
 from cortex_rx.retry.pauses import Backoff, doubling, retrying, within
 from cortex_rx.spool import Spool

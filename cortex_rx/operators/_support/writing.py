@@ -14,6 +14,7 @@ from cortex_rx.backends.contract.typed import Streams
 from cortex_rx.backends.contract.typed.rows import BegunStream, Lease
 from cortex_rx.engine import Inbox
 from cortex_rx.engine.scheduler import LIMIT
+from cortex_rx.errors import code_of
 from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling
 from cortex_rx.streams.takeover import LEASE, TOKEN_TTL, token_hash
@@ -58,11 +59,6 @@ async def begin_stream(backend: Backend, opened: Opened, token: str | None = Non
     before = begun["state"] == "finished"
     ids = tuple(begun["messageIds"]), tuple(begun["memoryIds"])
     return Begun(begun["memoryId"], begun["epoch"], begun["attempt"], token, before, *ids)
-
-
-def code_of(error: Exception) -> str:
-    """The code of an error: what a store is told of it, without its text."""
-    return Problem.of("storage", error, recoverable=False).code
 
 
 async def release_lease(backend: Backend, opened: Opened, begun: Begun, error: Exception | None = None) -> None:
