@@ -47,6 +47,8 @@ class Statement:
     """The messages that say it."""
     rewrites: bool = False
     """Whether its words and its confidence replace those of the fact that it supports."""
+    settles: bool = False
+    """Whether its confidence alone replaces that of the fact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +140,10 @@ def confidence(statements: Sequence[Statement]) -> float:
     """How sure a fact is, 0 to 100: distinct messages make it surer, the same message does not.
 
     Each source counts with the best of its statements; statements that share a message are one source, and all without
-    one are one.  Two sources of 80 are wrong together in 4 of 100 cases: 96.  A statement that rewrites the fact begins
-    anew.  `statements` are in the order in which they became known.
+    one are one.  Two sources of 80 are wrong together in 4 of 100 cases: 96.  A statement that rewrites the fact or
+    settles how sure it is begins anew.  `statements` are in the order in which they became known.
     """
-    begin = max((at for at, each in enumerate(statements) if each.rewrites), default=0)
+    begin = max((at for at, each in enumerate(statements) if each.rewrites or each.settles), default=0)
     source: dict[str, list[float]] = {}  # by message; those of one source share a list
     for each in statements[begin:]:
         names = each.messages or ("",)

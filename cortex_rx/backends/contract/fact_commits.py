@@ -39,7 +39,7 @@ _WINDOW = (
                 meaning="""What a text says. Polarity, tense and numbers are read from `fact`, if they are not given.
 `cardinality` says whether the subject has one object of this predicate at a time; else the list of predicates does. A
 `decision` about a fact that does not hold any more, or is another user's, decides nothing. `factId` is the id of the
-fact, if it becomes a new one; by default the store makes one.""",
+fact, if it becomes a new one and no other has this id; otherwise the store makes one.""",
             )
         ),
         error=Optional(ID),

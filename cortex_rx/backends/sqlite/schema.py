@@ -489,8 +489,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # range of a text from which it was read; signature: by it a stream has a statement once. messages (JSON),
         # memory: the sources. valid_from: NULL if it was not given, until the statement is known. said: when. known:
         # NULL while it is provisional. until: when it was found to be wrong, and replaced by that fact. slot, value,
-        # merge: how it is folded. rewrites: its text is that of the fact. action, about: what it did when it became
-        # known.
+        # merge: how it is folded. rewrites: 1: its text and its confidence are those of the fact; 2: its confidence
+        # alone. action, about: what it did when it became known.
         """CREATE TABLE statements (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             space INTEGER NOT NULL REFERENCES spaces (id),

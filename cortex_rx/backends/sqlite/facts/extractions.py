@@ -60,9 +60,15 @@ def queued(tx: Transaction, stream: int, side: str, window: tuple[int, int]) -> 
 def take(tx: Transaction, row: sqlite3.Row, stop: int) -> None:
     """Take the beginning of a window, up to `stop`, out of the queue."""
     if stop < row["stop"]:
-        tx.db.execute("UPDATE extraction_queue SET start = ? WHERE id = ?", (stop, row["id"]))
-    else:
-        tx.db.execute("DELETE FROM extraction_queue WHERE id = ?", (row["id"],))
+        # Of windows with other boundaries, one may begin there: it has the rest, then.
+        other = tx.db.execute(
+            "UPDATE extraction_queue SET stop = max(stop, ?) WHERE stream = ? AND side = ? AND start = ?",
+            (row["stop"], row["stream"], row["side"], stop),
+        )
+        if not other.rowcount:
+            tx.db.execute("UPDATE extraction_queue SET start = ? WHERE id = ?", (stop, row["id"]))
+            return
+    tx.db.execute("DELETE FROM extraction_queue WHERE id = ?", (row["id"],))
 
 
 def drop(tx: Transaction, stream: int, sides: Sequence[str] = ("question", "answer")) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite.facts import indexing
 from cortex_rx.backends.sqlite.facts.nominating import bands_of
-from cortex_rx.backends.sqlite.facts.statements import having
+from cortex_rx.backends.sqlite.facts.statements import REWRITES, SETTLES, having
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.timeline import Belief, Statement, confidence, fold
 
@@ -80,7 +80,8 @@ def statement_of(row: sqlite3.Row) -> Statement:
         until=row["until"],
         confidence=row["confidence"],
         messages=tuple(json.loads(row["messages"])),
-        rewrites=bool(row["rewrites"]),
+        rewrites=row["rewrites"] == REWRITES,
+        settles=row["rewrites"] == SETTLES,
     )
 
 
@@ -122,7 +123,8 @@ def _refold(tx: Transaction, space: int, slot: str) -> list[Belief]:
     }
     beliefs = beliefs_of(row for row in rows if row["until"] is None)
     made = [(_columns(belief, of), of) for belief, of in beliefs]
-    made += _wrong(rows, [fact for fact in before.values() if all(fact["id"] != one["id"] for one, _ in made)])
+    standing = {columns["id"] for columns, _ in made}
+    made += _wrong(rows, [fact for fact in before.values() if fact["id"] not in standing])
     kept = {columns["id"] for columns, _ in made}
     for fact in before.values():
         if fact["id"] not in kept:
@@ -149,7 +151,7 @@ def _wrong(
     for fact in before:
         closed = sorted(of.get(fact["seq"], ()), key=lambda row: (row["known"], row["seq"]))
         if closed:
-            shown = next((row for row in reversed(closed) if row["rewrites"]), closed[0])
+            shown = next((row for row in reversed(closed) if row["rewrites"] == REWRITES), closed[0])
             last = max(closed, key=lambda row: row["until"])
             yield (
                 {

@@ -14,6 +14,8 @@ from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.normal import Keys, Signature, Strategy, apart, keys, signature
 
 __all__ = [
+    "REWRITES",
+    "SETTLES",
     "Origin",
     "Policy",
     "add",
@@ -28,6 +30,10 @@ __all__ = [
     "slots_of",
     "stands_at",
 ]
+
+
+REWRITES, SETTLES = 1, 2
+"""Values of the column `rewrites`: its words and its confidence replace those of its fact, or its confidence alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,7 @@ _ADD = f"INSERT INTO statements ({_COLUMNS}) VALUES ({', '.join(f':{name}' for n
 
 def add(tx: Transaction, space: int, facts: Sequence[Mapping[str, Any]], origin: Origin, policy: Policy) -> list[int]:
     """Store statements, provisionally: they are in no list until `changes.show`. `facts` are FACT_INPUTs of the
-    contract, and may have a `factId`. Returns the number of each."""
+    contract, and may have a `factId`, which counts if it is free. Returns the number of each."""
     return [add_one(tx, space, fact, said_by(fact), origin, policy) for fact in facts]
 
 
@@ -95,11 +101,19 @@ def _whole(said: Signature) -> str:
     return keys(said, own="", revise=False).slot
 
 
+_TAKEN = (
+    "SELECT EXISTS (SELECT 1 FROM statements WHERE space = ?1 AND own = ?2)"
+    " OR EXISTS (SELECT 1 FROM facts WHERE space = ?1 AND id = ?2)"
+)
+
+
 def add_one(
     tx: Transaction, space: int, fact: Mapping[str, Any], said: Signature, origin: Origin, policy: Policy
 ) -> int:
     """Store one statement, as `add` does; `said` is what it says."""
-    own = fact["factId"] if "factId" in fact else f"fact-{tx.new_id()}"
+    own = fact.get("factId")
+    if own is None or tx.db.execute(_TAKEN, (space, own)).fetchone()[0]:
+        own = f"fact-{tx.new_id()}"
     made = tx.db.execute(
         _ADD,
         {
@@ -176,7 +190,7 @@ def _place(
         "slot": found.slot,
         "value": found.value,
         "merge": found.merge,
-        "rewrites": action == "UPDATE",
+        "rewrites": REWRITES if action == "UPDATE" else 0,
         "version": version,
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +11,17 @@ from typing import Any
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.facts import changes
 from cortex_rx.backends.sqlite.facts.rows import load, number_of_fact
-from cortex_rx.backends.sqlite.facts.statements import Origin, Policy, add, having, restated, said_by
+from cortex_rx.backends.sqlite.facts.statements import (
+    REWRITES,
+    SETTLES,
+    Origin,
+    Policy,
+    add,
+    add_one,
+    having,
+    restated,
+    said_by,
+)
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.normal import STRATEGIES, keys
 from cortex_rx.errors import FactNotFound, FactRetracted, IdempotencyConflict
@@ -134,11 +143,15 @@ def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     changed = {name: args[name] for name in _CHANGES if name in args}
     said = _open_statements(tx, row)
     before = _words(said)
-    base, _ = restated(before)
-    fact, policy = _corrected(before, base, changed, row)
-    origins = [replace(restated(one)[1], version=row["version"] + 1, replaces=row["id"]) for one in said]
-    given = [{**fact, **_own(restated(one)[0], changed)} for one in said]
-    numbers = [add(tx, space, [one], origin, policy)[0] for one, origin in zip(given, origins, strict=True)]
+    fact, policy = _corrected(before, restated(before)[0], changed, row)
+    means = said_by(fact)
+    numbers: list[int] = []
+    for one in said:  # each in its own words, so that none outlives its source
+        own, origin = restated(one)
+        origin = replace(origin, version=row["version"] + 1, replaces=row["id"])
+        numbers.append(add_one(tx, space, {**own, **changed, **_decision(fact)}, means, origin, policy))
+        if one["seq"] == before["seq"] and one["rewrites"] == REWRITES:
+            tx.db.execute("UPDATE statements SET rewrites = ? WHERE seq = ?", (REWRITES, numbers[-1]))
     if "confidence" in changed or any(one["rewrites"] for one in said):
         _set_confidence(tx, numbers[-1], changed.get("confidence", row["confidence"]))
     changes.retract(tx, space, row["seq"])
@@ -146,6 +159,10 @@ def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     made = _supported(tx, numbers[-1])
     changes.replaced_by(tx, space, row["seq"], made["id"])
     return _loaded(tx, args, _supported(tx, numbers[-1]))
+
+
+def _decision(fact: dict[str, Any]) -> dict[str, Any]:
+    return {"decision": fact["decision"]} if "decision" in fact else {}
 
 
 def _open_statements(tx: Transaction, fact: sqlite3.Row) -> list[sqlite3.Row]:
@@ -156,31 +173,21 @@ def _open_statements(tx: Transaction, fact: sqlite3.Row) -> list[sqlite3.Row]:
 
 def _words(said: Sequence[sqlite3.Row]) -> sqlite3.Row:
     """The statement whose words a fact has."""
-    return next((one for one in reversed(said) if one["rewrites"]), said[0])
-
-
-_OWN = ("confidence", "validFrom", "validUntil")
-
-
-def _own(given: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
-    """What each source of a fact says for itself: how sure it is, and when it is true; unless that is what changes."""
-    found = {**given, **changed}
-    return {name: found[name] for name in _OWN if name in found}
+    return next((one for one in reversed(said) if one["rewrites"] == REWRITES), said[0])
 
 
 def _corrected(
     before: sqlite3.Row, base: dict[str, Any], changed: dict[str, Any], row: sqlite3.Row
 ) -> tuple[dict[str, Any], Policy]:
     """A statement with changes, and how it becomes a fact: as before."""
-    fact = {name: value for name, value in base.items() if name not in _OWN}
-    fact["tags"] = json.loads(row["tags"])
+    fact = dict(base)
     if "fact" in changed:
         # What was read from the text is read from the new one; what was given stays.
         read = said_by({name: value for name, value in fact.items() if name not in ("polarity", "tense")})
         for name in ("polarity", "tense"):
             if getattr(read, name) == fact[name]:
                 del fact[name]
-    fact |= {name: value for name, value in changed.items() if name not in _OWN}
+    fact |= changed
     if said_by(fact) == said_by(base):
         return {**fact, "decision": {"action": "NONE", "factId": row["id"]}}, Policy()
     for cardinality, strategy, revise in product(("one", "many"), STRATEGIES, (True, False)):
@@ -196,31 +203,42 @@ def _corrected(
 
 def _set_confidence(tx: Transaction, statement: int, confidence: float) -> None:
     """Make the last statement of a fact say how sure the fact is, whatever was said before."""
-    tx.db.execute("UPDATE statements SET rewrites = 1, confidence = ? WHERE seq = ?", (confidence, statement))
+    tx.db.execute(
+        "UPDATE statements SET rewrites = CASE rewrites WHEN 0 THEN ? ELSE rewrites END, confidence = ? WHERE seq = ?",
+        (SETTLES, confidence, statement),
+    )
 
 
 def consolidate(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    """`facts:consolidate`: the kept fact is said again, once for each source of the others, which are retracted."""
-    keep: str = args["keepFactId"]
-    space, kept = _there(tx, {**args, "factId": keep})
+    """`facts:consolidate`: what the other facts say is said once more, as sources of the kept one, and they are
+    retracted."""
+    space, kept = _there(tx, {**args, "factId": args["keepFactId"]})
     if kept["closed"] is not None:
         raise FactNotFound("the fact to keep is closed")
-    found = (_find(tx, space, fact) for fact in dict.fromkeys(args["factIds"]) if fact != keep)
-    others = [row for row in found if row and row["closed"] is None and row["user_id"] == kept["user_id"]]
+    # By their rows: several ids may be of one fact, and of the kept one, too.
+    found = {row["seq"]: row for fact in args["factIds"] if (row := _find(tx, space, fact)) is not None}
+    others = [
+        row
+        for row in found.values()
+        if row["seq"] != kept["seq"] and row["closed"] is None and row["user_id"] == kept["user_id"]
+    ]
     if others:
         _merge(tx, space, kept, others)
-    return {"consolidated": True, "keptFactId": keep, "mergedCount": len(others)}
+    return {"consolidated": True, "keptFactId": kept["id"], "mergedCount": len(others)}
 
 
 def _merge(tx: Transaction, space: int, kept: sqlite3.Row, others: Sequence[sqlite3.Row]) -> None:
-    fact, _ = restated(_words(_open_statements(tx, kept)))
-    fact["decision"] = {"action": "NONE", "factId": kept["id"]}
+    words, _ = restated(_words(_open_statements(tx, kept)))
+    times = {"validUntil": words["validUntil"]} if "validUntil" in words else {}
+    decision = {"decision": {"action": "NONE", "factId": kept["id"]}}
     numbers: list[int] = []
     for other in others:
         for one in _open_statements(tx, other):
-            given, origin = restated(one)
+            given, origin = restated(one)  # in its own words, so that those of the kept one go with their source
             if kept["valid_from"] is not None:  # or it could be a source of what was believed before
-                fact["validFrom"] = max(kept["valid_from"], given.get("validFrom", 0))
+                times["validFrom"] = max(kept["valid_from"], given.get("validFrom", 0))
+            fact = {name: value for name, value in given.items() if name not in ("validFrom", "validUntil")}
+            fact |= times | decision
             numbers += add(tx, space, [fact], replace(origin, version=kept["version"]), Policy())
     _set_confidence(tx, numbers[-1], round(sum(row["confidence"] for row in (kept, *others)) / (1 + len(others))))
     for other in others:
@@ -234,15 +252,15 @@ def _merge(tx: Transaction, space: int, kept: sqlite3.Row, others: Sequence[sqli
 def history(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`facts:getHistory`: the facts to which a fact is linked, each once."""
     space = text_store.number_of(tx, args["memorySpaceId"])
-    found: dict[str, sqlite3.Row] = {}
+    found: dict[int, sqlite3.Row] = {}
     todo = [args["factId"]]
     while todo:
-        row = _find(tx, space, fact) if (fact := todo.pop()) not in found else None
-        if row is not None:
-            found[fact] = row
+        row = _find(tx, space, todo.pop())
+        if row is not None and row["seq"] not in found:
+            found[row["seq"]] = row
             before = tx.db.execute(
                 "SELECT id FROM facts WHERE space = ? AND superseded_by = ? AND superseded_by IS NOT NULL",
-                (space, fact),
+                (space, row["id"]),
             )
             todo += [other for other in (row["supersedes"], row["superseded_by"]) if other is not None]
             todo += [other["id"] for other in before.fetchall()]

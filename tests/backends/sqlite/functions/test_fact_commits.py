@@ -91,6 +91,33 @@ async def test_a_window_that_is_sent_again_is_the_same(store: Any) -> None:
     assert [one["index"] for one in other["facts"]] == [0] and len(store.sql("SELECT * FROM statements")) == 3
 
 
+async def test_an_id_that_is_taken_is_not_the_id_of_another_fact(store: Any) -> None:
+    """It does not cost the exchange."""
+    stored = {"memorySpaceId": "s", **TEA, "sourceType": "manual", "tags": [], "factId": "taken"}
+    await store.backend.mutation("facts:store", stored)
+    await store.begin()
+    await store.append(0, TEXT)
+    taken = {"factId": "taken"}
+    first = await commit(store, 0, 18, ROME | taken, COFFEE | {"factId": "twice"}, PARIS | {"factId": "twice"})
+    ids = [one["factId"] for one in first["facts"]]
+    assert ids[1] == "twice" and len({*ids, "taken"}) == 4
+    assert await commit(store, 0, 18, ROME | taken, COFFEE | {"factId": "twice"}, PARIS | {"factId": "twice"}) == first
+    again = fact("Ada owns a cat.", "Ada", "owns", "cat", factId="taken")
+    result = await store.finalize(TEXT, extractions=[window(18, 51, again)])
+    assert "taken" not in {row["factId"] for row in result["facts"]} and len(result["facts"]) == 4
+    assert again["fact"] in visible(store)
+
+
+async def test_windows_with_other_boundaries_leave_the_queue(store: Any) -> None:
+    await store.begin()
+    await store.append(0, TEXT)
+    for start, stop in ((0, 20), (10, 30)):
+        await commit(store, start, stop, error="TIMEOUT")
+    await commit(store, 0, 10)
+    await store.finalize(TEXT, extractions=[window(30, 51)])
+    assert await queued(store) == [("st", "answer", 10, 30), ("st", "question", 0, 4)]
+
+
 async def test_what_does_not_follow_or_is_not_stored_is_a_gap(store: Any) -> None:
     await store.begin()
     await store.append(0, TEXT)

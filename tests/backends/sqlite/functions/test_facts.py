@@ -231,6 +231,30 @@ def test_facts_that_were_consolidated_both_ways_have_a_history_that_ends(world):
         assert sorted(row["factId"] for row in history) == sorted(ids)
 
 
+def test_a_fact_is_not_merged_with_itself_under_another_id(world):
+    """A statement that joined a fact has an id, which is one of that fact."""
+    kept, other = world.lives("Lisbon"), world.store("Lisbon is Ada's home.", **message("m1"))
+    world.lives("Lisbon", factId="joined")
+    world.store("Lisbon is Ada's home.", factId="joined the other", **message("m2"))
+    ids = [kept["factId"], "joined", other["factId"], "joined the other"]
+    for keep, merged in ((kept["factId"], 1), ("joined", 0)):
+        done = world.call("facts:consolidate", factIds=ids, keepFactId=keep)
+        assert (done["keptFactId"], done["mergedCount"]) == (kept["factId"], merged)
+    now = world.get(kept)
+    assert world.list() == [now] and "closed" not in now
+    assert [source["messageIds"] for source in now["sources"]] == [["m1"], ["m2"]]
+
+
+def test_a_history_has_a_fact_once_under_whichever_id_it_is_asked(world):
+    rome, lisbon = world.lives("Rome", validFrom=100), world.lives("Lisbon", validFrom=200)
+    porto = world.lives("Porto", validFrom=400)
+    world.lives("Rome", validFrom=150, factId="Rome, too")
+    world.lives("Lisbon", validFrom=300, factId="Lisbon, too")
+    for fact in (lisbon["factId"], "Rome, too", "Lisbon, too"):
+        history = [row["factId"] for row in world.call("facts:getHistory", factId=fact)]
+        assert history == [rome["factId"], lisbon["factId"], porto["factId"]]
+
+
 def test_a_fact_that_is_kept_keeps_its_text_and_its_time(world):
     world.lives("Rome", validFrom=100)
     kept = world.lives("Lisbon", validFrom=200, confidence=80)

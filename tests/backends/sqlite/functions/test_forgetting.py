@@ -155,6 +155,33 @@ async def test_what_was_corrected_or_made_one_goes_with_what_it_came_from(store:
         assert name in PAGES or name.endswith(("_data", "_idx")) or "xylophone" not in str(rows), name
 
 
+@pytest.mark.parametrize("how", ["corrected", "made one"])
+async def test_the_words_of_a_fact_go_with_their_source_though_others_say_it_too(store: Any, how: str) -> None:
+    """What is corrected or made one has the words of one source. Of the others it has their own."""
+    secret = "xylophone"
+    question, answer = (await store.exchange("I live in Lisbon", "Nice", "st"))["memories"]
+    more = {"tags": [secret], "metadata": {"why": secret}, "subject": "ada", "predicate": "lives_in"}
+    kept = await know(store, f"{secret}: Ada lives in Lisbon", question, **more, object="Lisbon")
+    if how == "corrected":
+        more = {"subject": "ada", "predicate": "lives_in", "object": "Lisbon"}
+        await know(store, "Ada lives in Lisbon", answer, **more)
+        changes = {"factId": kept["factId"], "confidence": 50, "object": "Lisboa"}
+        now = await store.backend.mutation("facts:update", {"memorySpaceId": "s", **changes})
+    else:
+        other = await know(store, "Ada dwells in Lisbon", answer)
+        ids = {"factIds": [kept["factId"], other["factId"]], "keepFactId": kept["factId"]}
+        await store.backend.mutation("facts:consolidate", {"memorySpaceId": "s", **ids})
+        now = await store.backend.query("facts:get", {"memorySpaceId": "s", "factId": kept["factId"]})
+    assert (now["fact"], now["tags"], now["metadata"]) == (kept["fact"], [secret], {"why": secret})
+    assert now["sources"] == [source(question), source(answer)]
+    await forget(store, question["memoryId"], erase=True)
+    (left,) = await store.backend.query("facts:list", {"memorySpaceId": "s"})
+    assert left["fact"] == ("Ada lives in Lisbon" if how == "corrected" else "Ada dwells in Lisbon")
+    assert (left["sources"], left["tags"], left.get("metadata")) == ([source(answer)], [], None)
+    for name, rows in store.tables().items():
+        assert name in PAGES or name.endswith(("_data", "_idx")) or secret not in str(rows), name
+
+
 async def test_what_was_superseded_by_it_holds_again(store: Any) -> None:
     first = (await store.exchange("I live in Lisbon", "Nice", "st"))["memories"][0]
     second = (await store.exchange("I live in Porto", "Oh", "st2"))["memories"][0]
