@@ -11,6 +11,7 @@ from cortex_rx.facts.pattern.kinds import KINDS
 from cortex_rx.facts.pattern.reading import MADE, Reader, Stated
 from cortex_rx.facts.pattern.rule import Rule
 from cortex_rx.facts.pattern.rules import RULES
+from cortex_rx.facts.pattern.segments import gives_text
 from cortex_rx.facts.pattern.sentences import sentences
 from cortex_rx.models.facts import ExtractedFact, FactType
 
@@ -71,6 +72,8 @@ class PatternExtractor:
                 if stated not in seen:
                     seen.add(stated)
                     yield _fact(stated)
+            if gives_text(sentence):
+                return
 
 
 def _fact(stated: Stated) -> ExtractedFact:

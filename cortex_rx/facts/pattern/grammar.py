@@ -276,6 +276,8 @@ class Grammar:
         negative = perfect = be = did = rather = used = False
         while True:
             low = self.low(at)
+            if low in NEGATIVE and self.low(at + 1) in lex.PARTLY:
+                return None
             if low in NEGATIVE or (low == "no" and self.low(at + 1) == "longer"):
                 negative = True
                 at += 2 if low == "no" else 1
@@ -370,10 +372,12 @@ class Grammar:
         )
         return self.text.kind(at) == "word" and not self.text.capital(at) and not placed
 
-    def _done(self, verb: Verb) -> Verb:
-        """The verb, with the "not" and the adverbs after it."""
+    def _done(self, verb: Verb) -> Verb | None:
+        """The verb, with the "not" and the adverbs after it. None if that denies only a part."""
         at, negative = verb.end, verb.negative
         while self.low(at) in NEGATIVE or (self.low(at) == "no" and self.low(at + 1) == "longer"):
+            if self.low(at + 1) in lex.PARTLY:
+                return None
             negative = True
             at += 2 if self.low(at) == "no" else 1
         return replace(verb, end=at, negative=negative)

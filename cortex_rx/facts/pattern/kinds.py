@@ -37,6 +37,7 @@ from cortex_rx.facts.pattern.traits import (
     pet,
     status,
 )
+from cortex_rx.facts.pattern.words import NEGATIVE
 
 __all__ = ["KINDS"]
 
@@ -72,6 +73,8 @@ def joined(one: Callable[[Text, int], Found]) -> Callable[[Text, int], Found]:
             if not (comma or joined):
                 break
             after += joined
+            if text.low(after) in NEGATIVE:
+                break  # "tea, and neither milk nor juice"
             if text.low(after) in ("also", "both"):
                 after += 1
             if text.starts(after):

@@ -170,6 +170,8 @@ PAIRS = frozenset(
      "friends family", "family friends", "ham eggs", "bacon eggs", "war peace", "dungeons dragons", "trial error",
      "pros cons", "rice beans"]
 )  # fmt: skip
+# After "not" they deny only a part: "I don't just like jazz, I love it", "I don't always eat meat".
+PARTLY = words("only just merely simply solely exclusively always all both completely totally entirely fully so")
 # What stands in the talk itself, not in anybody's life: "I like the second option".
 DEICTIC = words(
     "option options version versions answer answers idea ideas way ways one ones example examples part parts draft "
@@ -198,7 +200,23 @@ INTERROGATIVE = WH | AUXILIARIES - {"'s"} | {"any"}
 # Before a colon they say that a quotation comes.
 QUOTING = words(
     "say says said saying write writes wrote written read reads translate repeat type sing sings sang motto sentence "
-    "phrase title lyrics line quote prompt input sign caption slogan text example subject shout shouts shouted"
+    "phrase title lyrics line quote prompt input sign caption slogan text example subject shout shouts shouted lie "
+    "lied lying joke joking kidding"
+)
+# What is done with a text, and what a text is: after a colon it comes, and is not what the user says.
+EDITING = words(
+    "rewrite rephrase reword paraphrase translate summarize summarise proofread correct fix edit shorten polish "
+    "continue"
+)
+WRITINGS = words(
+    "poem story letter essay draft paragraph tweet speech script monologue dialogue dialog review abstract grammar "
+    "translation transcript"
+)
+# What stands before a colon in the name of the user, where a name would say who speaks: "Update: I live in Leeds".
+LABELS = words(
+    "update edit note notes fyi ps btw background context info information me myself intro introduction reminder "
+    "fact facts bio profile disclaimer clarification correction addendum important question diet allergies job work "
+    "location family hobbies warning news confession status summary hint remember noted spoiler personal preferences"
 )
 INVENTED = words("story novel film movie game dream dreams life play book tale series episode scenario example")
 ORDINALS = words("first second third fourth fifth last next same other previous following above below")

@@ -27,6 +27,8 @@ _AFTERWARDS = lex.words(
     "too also today tomorrow tonight again soon please instead next this last every now then ago when"
 )
 _AMOUNTS = lex.words("lot lots bit couple few kind kinds sort sorts type types load loads ton tons bunch variety range")
+_DEGREES = lex.words("lot bit little ton bunch great deal tad")
+_MORE = lex.words("more less better longer")
 _LINKS = lex.words("of with without about by from for")
 
 
@@ -91,6 +93,18 @@ def ends(text: Text, at: int) -> bool:
     )
 
 
+def _is_degree(text: Text, at: int) -> bool:
+    """Whether it begins here how much: "a lot", "much", "way more", "any more"."""
+    low, after = text.low(at), text.low(at + 1)
+    if low in ("a", "an"):
+        return after in _DEGREES and text.low(at + 2) != "of"
+    return (
+        low == "much"
+        or (low in ("way", "far", "any", "even", "no") and after in _MORE)
+        or (low, after) == ("big", "time")
+    )
+
+
 def is_timely(text: Text, at: int) -> bool:
     """Whether a preposition here begins a phrase of time: "in the morning", "for ten years"."""
     return any(text.low(at + ahead) in lex.TIMES or is_year(text, at + ahead) for ahead in (1, 2, 3))
@@ -122,6 +136,8 @@ def phrase_end(text: Text, at: int, links: frozenset[str] = _LINKS) -> int:
     first = at
     gerund = text.low(at).endswith("ing") and len(text.low(at)) > 4 and not text.capital(at)
     while at < len(text.tokens):
+        if at > first and text.kind(at) == "word" and not text.capital(at) and _is_degree(text, at):
+            break
         if not ends(text, at):
             at += 1
         elif at > first and (text.low(at) in links or (gerund and text.low(at) in lex.PREPOSITIONS)):

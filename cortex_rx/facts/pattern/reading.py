@@ -340,6 +340,8 @@ class _Segment:
                 bound = self._elements(rule.elements, verb.end)
                 if bound is None or (verb.negative and self._limited(bound[1])):
                     continue
+                if self._is_choice(rule, verb, bound[1]):
+                    return [], bound[1]
                 facts = _by(rule, (fact for one in fitting for fact in self._facts(rule, one, verb, bound[0])))
                 while (more := self._again(rule, bound[1])) is not None:
                     facts += _by(rule, (fact for one in fitting for fact in self._facts(rule, one, verb, more[0])))
@@ -355,6 +357,12 @@ class _Segment:
             return None
         found = self._elements(rule.elements, at + 1 + (self._low(at + 1) == "and"))
         return found if found is not None and len(found[0]) > 1 else None
+
+    def _is_choice(self, rule: Rule, verb: Verb, end: int) -> bool:
+        """Whether it is left open which: "I live in Kiel or Bonn". One who likes tea or coffee likes both."""
+        habit = rule.fact_type == "preference" and not (rule.head or rule.imperative)
+        after = end + (self._low(end) == ",")
+        return not (verb.negative or habit) and any(self._low(at) == "or" for at in (*range(verb.end, end), after))
 
     def _limited(self, at: int) -> bool:
         """Whether what follows takes back a part of a "not": "not very well", "never after noon", "not every day"."""

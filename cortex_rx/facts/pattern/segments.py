@@ -8,20 +8,26 @@ from itertools import pairwise
 from cortex_rx.facts.pattern import lexicon as lex
 from cortex_rx.facts.pattern.words import NEGATIVE, Token
 
-__all__ = ["segments"]
+__all__ = ["gives_text", "segments"]
 
 _BREAKS = frozenset([";", ":", "(", ")", "[", "]", "—", "–", "--", "•", "...", "…"])
+_POLITE = lex.words("please can could would will you now then help me to just i want need ,")
+_GIVEN = lex.words("following below this these")
 
 
 def segments(sentence: list[Token]) -> Iterator[list[Token]]:
     """The parts of a sentence that stand by themselves, without those that only suppose something or ask."""
     parts: list[list[Token]] = [[]]
+    given = gives_text(sentence)
     quoted = False  # what follows "the sign says:" is a quotation without its marks
     for at, token in enumerate(sentence):
         after = sentence[at + 1].low if at + 1 < len(sentence) else ""
         apart = token.low == "-" and at and token.start > sentence[at - 1].stop
         if token.low in _BREAKS or apart:
-            quoted = token.low == ":" and any(one.low in lex.QUOTING for one in parts[-1])
+            quoted = quoted and given
+            quoted |= token.low == ":" and (
+                given or any(one.low in lex.QUOTING for one in parts[-1]) or _is_speaker(parts[-1])
+            )
             parts.append([])
         elif quoted:
             continue
@@ -43,6 +49,24 @@ def segments(sentence: list[Token]) -> Iterator[list[Token]]:
         if ("let", "us") in pairs or ("for", "example") in pairs:
             continue
         yield stated
+
+
+def gives_text(sentence: list[Token]) -> bool:
+    """Whether a text follows with which something is to be done, or which somebody is to get: "Translate this:"."""
+    lows = [token.low for token in sentence]
+    begin = next((at for at, low in enumerate(lows) if low not in _POLITE), 0)
+    orders = bool(lows) and lows[0] != "to" and lows[begin] in lex.EDITING  # not "to summarize: you ..."
+    if orders and lows[begin] in lex.LABELS and lows[begin + 1 : begin + 2] == [":"]:
+        return False
+    if ":" in lows:
+        return orders or not lex.WRITINGS.isdisjoint(lows[: lows.index(":")])
+    return orders and not _GIVEN.isdisjoint(lows)
+
+
+def _is_speaker(part: list[Token]) -> bool:
+    """Whether it is only a name, a pronoun or "not": then the user does not say what comes after the colon."""
+    named = all(token.capital and token.low not in lex.LABELS | lex.OPENERS for token in part)
+    return 0 < len(part) <= 2 and named
 
 
 def _without_aside(part: list[Token]) -> list[Token]:

@@ -27,6 +27,8 @@ def thing(text: Text, at: int) -> Found:
 def _goes_on(text: Text, end: int) -> bool:
     """Whether what follows is part of what is meant: "the progress I made", "games that test me", "making it"."""
     low = text.low(end)
+    if low == "no":
+        return True  # "I like tea no longer"
     if low in lex.PREPOSITIONS and text.low(end + 1) in lex.DEMONSTRATIVES | lex.WH:
         return True
     return low in lex.PRONOUNS | lex.DEMONSTRATIVES | lex.AUXILIARIES | _RELATIVE

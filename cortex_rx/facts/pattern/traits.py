@@ -96,10 +96,14 @@ def status(text: Text, at: int) -> Found:
 
 
 def pet(text: Text, at: int) -> Found:
-    """An animal that is kept: "a dog", "two black cats"."""
+    """An animal that is kept: "a dog", "two black cats"; not "a cat in mind"."""
     end = phrase_end(text, at, frozenset())
+    if text.low(end) == "in" and text.low(end + 1) == "mind":
+        return None
     for last in range(end, at, -1):
         if text.low(last - 1) in lex.PETS:
+            if last < end and not text.capital(last):
+                return None  # "a dog allergy"
             return [bare(text, at, last)], last
     return None
 

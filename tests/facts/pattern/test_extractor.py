@@ -51,6 +51,88 @@ def test_in_the_answer_you_are_the_user_and_i_am_not() -> None:
     assert read("You live in Leeds. Your sister is a nurse.") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Translate into French:\n\nI live in Leeds. I am a nurse.",
+        "Could you please correct the grammar of this: I live in Leeds. I am a nurse.",
+        "I want you to rewrite this: I live in Leeds; I am a nurse.",
+        "Fix my letter:\n\nDear Bo,\nI live in Leeds.\nMy name is Ada.",
+        "Summarize the following.\n\nI live in Leeds.",
+        "Here is a poem:\nI love the rain.\nI live in Leeds.",
+        "Ada: I live in Leeds.\nBo: I am a nurse.",
+        "He: I live in Leeds.",
+        "Not: I live in Leeds.",
+        "I lied: I live in Leeds.",
+    ],
+)
+def test_what_is_given_as_a_text_is_not_what_the_user_says(text: str) -> None:
+    assert read(text) == []
+
+
+def test_a_label_is_no_speaker_and_what_comes_before_a_text_is_read() -> None:
+    leeds = ("user", "lives_in", "Leeds")
+    for said in ("Update: I live in Leeds.", "Edit: I live in Leeds.", "About me: I live in Leeds."):
+        assert read(said) == [leeds]
+    assert read("I live in Leeds. Translate this:\nI am a nurse.") == [leeds]
+    assert read(answer="To summarize: you live in Leeds.") == [leeds]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I don't just like jazz, I love it.",
+        "I don't only speak Dutch.",
+        "I like not only tea but also coffee.",
+        "I'm not just a nurse.",
+        "I don't always eat meat.",
+        "I don't completely hate jazz.",
+        "I like tea no longer.",
+    ],
+)
+def test_what_denies_a_part_does_not_deny_all(text: str) -> None:
+    assert read(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I live in Kiel or Bonn.",
+        "I live in Bonn or thereabouts.",
+        "I work at Siemens or at Bosch.",
+        "My favorite color is blue or green.",
+        "Call me Ada or Addie.",
+        "I have a dog or a cat.",
+    ],
+)
+def test_a_choice_that_is_left_open_is_no_fact(text: str) -> None:
+    assert read(text) == []
+    assert [one[2] for one in read("I don't eat meat or fish.")] == ["meat", "fish"]
+    assert [one[2] for one in read("I drink tea or coffee.")] == ["tea", "coffee"]
+
+
+@pytest.mark.parametrize(
+    ("text", "objects"),
+    [
+        ("I like tea a lot.", ["tea"]),
+        ("I don't like jazz much.", ["jazz"]),
+        ("I like ramen way more than sushi.", ["ramen"]),
+        ("I can't stand mushrooms any more.", ["mushrooms"]),
+        ("I hate jazz big time.", ["jazz"]),
+        ("I like tea, coffee and neither milk nor juice.", ["tea"]),
+        ("I eat a lot of rice.", ["rice"]),
+    ],
+)
+def test_how_much_is_no_part_of_what(text: str, objects: list[str]) -> None:
+    assert [one[2] for one in read(text)] == objects
+
+
+def test_what_is_called_after_an_animal_is_no_pet() -> None:
+    assert read("I have a horse ranch.") == read("I have a cat in mind.") == []
+    assert read("I have a dog allergy.") == [("user", "allergic_to", "dog")]
+    assert read("I have two cats now.") == [("user", "has_pet", "two cats")]
+
+
 def test_a_fact_has_the_clause_that_states_it() -> None:
     said = "My sister Ada lives in Leeds, and she moved to Porto in 2019; I work at Acme and don't eat meat."
     assert [(one.object, one.fact) for one in EXTRACT(said, "")] == [
