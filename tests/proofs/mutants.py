@@ -209,3 +209,9 @@ def what_is_not_read_is_not_queued(patch: pytest.MonkeyPatch) -> None:
 def a_statement_is_stored_each_time(patch: pytest.MonkeyPatch) -> None:
     """What two windows of a text say is stored twice."""
     patch.setattr(statements, "in_stream", lambda tx, stream, side, said: None)
+
+
+@mutant
+def a_statement_stands_where_it_was_read_first(patch: pytest.MonkeyPatch) -> None:
+    """A window that was read later does not say where its statements stand, if the window after it repeats them."""
+    patch.setattr(statements, "stands_at", lambda tx, number, window: None)

@@ -17,7 +17,7 @@ from proofs.machine.programs import examples
 from proofs.mutants import MUTANTS
 from proofs.power.cuts import PROGRAMS, cut_power
 from proofs.sharing.together import CALLS, crashed, filled
-from proofs.stories import Remembering
+from proofs.stories import Learning, Remembering
 
 from cortex_rx.testing import each_fault
 from cortex_rx.testing.simulate import run_seeds
@@ -43,6 +43,12 @@ def conformance_under_faults(path: Path) -> Cases:
 def simulation(path: Path) -> Cases:
     for seed in range(100):
         run_seeds(Remembering(), [seed])
+        yield
+
+
+def simulation_of_facts(path: Path) -> Cases:
+    for seed in range(30):
+        run_seeds(Learning(), [seed])
         yield
 
 
@@ -82,6 +88,7 @@ PROOFS: dict[str, Callable[[Path], Cases]] = {
         crash_enumeration,
         conformance_under_faults,
         simulation,
+        simulation_of_facts,
         state_machine,
         cancellation,
         power_loss,
@@ -108,10 +115,11 @@ FOUND_BY: dict[str, tuple[str, ...]] = {
     "told before the shared commit": ("shared commits", "state machine"),
     "a failed shared commit is told as done": ("shared commits", "state machine"),
     "no break is noted": ("conformance under faults",),
-    "withdraw keeps statements": ("state machine",),
-    "the offset is not in the transaction": ("state machine",),
-    "what is not read is not queued": ("state machine",),
-    "a statement is stored each time": ("state machine",),
+    "withdraw keeps statements": ("simulation of facts", "state machine"),
+    "the offset is not in the transaction": ("simulation of facts", "state machine"),
+    "what is not read is not queued": ("simulation of facts", "state machine"),
+    "a statement is stored each time": ("simulation of facts", "state machine"),
+    "a statement stands where it was read first": ("simulation of facts",),
 }
 """At least."""
 

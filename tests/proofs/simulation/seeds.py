@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proofs.stories import Remembering, Writing
+from proofs.stories import Learning, Remembering, Writing
 
 from cortex_rx.testing.simulate import Simulation, SimulationFailed, run_seed
 
-SCENARIOS = {"Remembering": Remembering, "Writing": Writing}
+SCENARIOS = {"Remembering": Remembering, "Learning": Learning, "Writing": Writing}
 CORPUS = Path(__file__).parents[1] / "seeds.txt"
 
 

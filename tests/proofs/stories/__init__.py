@@ -1,4 +1,5 @@
-"""The two scenarios of the proofs: `Remembering`, `remember_stream` on SQLite, and `Writing`, a backend alone.
+"""The scenarios of the proofs: `Remembering`, `remember_stream` on SQLite, `Learning`, the same with facts, and
+`Writing`, a backend alone.
 
 They are imported with `tests` on the path, and run from the root of the repository:
 
@@ -7,7 +8,8 @@ They are imported with `tests` on the path, and run from the root of the reposit
 """
 
 from proofs.stories.exchange import Exchange, Run
+from proofs.stories.learning import Learning
 from proofs.stories.remembering import Remembering
 from proofs.stories.writing import Writing
 
-__all__ = ["Exchange", "Remembering", "Run", "Writing"]
+__all__ = ["Exchange", "Learning", "Remembering", "Run", "Writing"]

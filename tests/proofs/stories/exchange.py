@@ -140,6 +140,8 @@ class Exchange:
     """The id of its stream; in another memory space it may be that of another exchange."""
     how: How = "same"
     """What its sources are, mostly."""
+    asks: str = ""
+    """With what its question begins."""
     forgetful: bool = False
     """The client keeps no token."""
     token: str | None = None
@@ -160,7 +162,7 @@ class Exchange:
     @property
     def question(self) -> str:
         """Another one for each exchange, so that what is stored says whose it is."""
-        return f"What of {self.key} in {self.space}?"
+        return f"{self.asks}What of {self.key} in {self.space}?"
 
     @property
     def said(self) -> list[str]:

@@ -22,6 +22,7 @@ from proofs.stories.story import LEASE_OVER, Story
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.backends.base import Backend
+from cortex_rx.chain import Chain
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember_stream
@@ -82,7 +83,7 @@ class Remembering:
         self, sim: Simulation, source: Any, backend: Backend, spool: Spool | None, exchange: Exchange, run: Run
     ) -> Answer:
         """Ask for the answer, as `run` says; `exchange.runs` has the runs before this one, and this one last."""
-        chain = default_chain(backend, run.options, spool=spool)
+        chain = self.chain(sim, backend, spool, run)
         if run.durable:
             chain = chain.replace("persist_partial", cx.persist_partial(backend, show="durable", spool=spool))
         if "resume" in chain:  # no other chance than the seed's
@@ -102,6 +103,14 @@ class Remembering:
             make_id=lambda: exchange.stream,
             **given,
         )
+
+    def chain(self, sim: Simulation, backend: Backend, spool: Spool | None, run: Run) -> Chain:
+        """The chain of a run; `start` makes some of its steps anew."""
+        return default_chain(backend, run.options, spool=spool)
+
+    def work(self, story: Story, backend: Backend) -> list[Coroutine[Any, Any, None]]:
+        """What a process with faults does beside."""
+        return []
 
     def say(self, sim: Simulation, exchange: Exchange) -> Pieces:
         """What the model says this time: pauses in seconds, and pieces of text, which must be unlike all before."""
@@ -190,6 +199,7 @@ class Remembering:
             work: list[Coroutine[Any, Any, None]] = [client.pursue() for client in clients]
             if story.spool and later:
                 work.append(drain(story, process, backend, calm))
+            work += [] if calm else self.work(story, backend)
             if exchanges and sim.chance(0.1):
                 work.append(intrude(story, backend, sim.random.choice(exchanges)))
             await asyncio.gather(*work)
