@@ -100,6 +100,8 @@ class Facts:
         if stop > _length(stream, side):
             raise Gap(_length(stream, side), stop)
         reading.asked = reading.asked or stream.state == "open"
+        if start == stop:
+            return
         new = stream.state == "open" and stop > reading.done.get(side, 0)
         waiting = reading.queue.get((side, start))
         if waiting is not None and waiting.stop < stop:

@@ -97,6 +97,8 @@ def _store(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> bo
     is_open = stream["state"] == "open"
     if is_open:
         _register(tx, stream)
+    if window[0] == window[1]:
+        return True  # nothing was read: what is queued from there on stays
     done = extractions.progress(tx, seq)
     new = is_open and window[1] > done.get(side, 0)
     waiting = extractions.queued(tx, seq, side, window)

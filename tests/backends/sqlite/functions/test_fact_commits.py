@@ -218,6 +218,19 @@ async def test_a_statement_stands_where_it_is_said_first_whichever_window_was_re
     assert stands == {ROME["fact"]: [(0, 33)], TEA["fact"]: [(0, 33)], COFFEE["fact"]: [(33, 51)]}
 
 
+async def test_an_empty_window_takes_nothing_from_the_queue(store: Any) -> None:
+    """Who resumes a stream that had ended asks so how far it was read."""
+    await store.begin()
+    await commit(store, 0, 0, side="question")
+    await store.finalize(TEXT)
+    waiting = await queued(store)
+    assert [(side, start) for _, side, start, _ in waiting] == [("question", 0), ("answer", 0)]
+    for side in ("question", "answer"):
+        for more in ({}, {"error": "TIMEOUT"}):
+            await commit(store, 0, 0, side=side, **more)
+    assert await queued(store) == waiting
+
+
 async def test_only_what_is_queued_is_taken_from_a_stream_that_has_ended(store: Any) -> None:
     await store.begin()
     await store.append(0, TEXT)
