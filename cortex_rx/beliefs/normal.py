@@ -29,7 +29,8 @@ _ARTICLES = frozenset(("a", "an", "the"))
 _BE = frozenset(("am", "is", "are", "was", "were", "be", "been", "being"))
 _SIGNS = frozenset("#%&@§°")  # punctuation that tells names and amounts apart: C#, 5 %, R&D
 _OTHERS = r"[^\w\s]|_"  # what is no letter, digit or space
-_JOINS = r"['\u2018\u2019\u02bc`\u00b4]+(?=\w)"  # an apostrophe inside or before a word
+_APOSTROPHE = r"['\u2018\u2019\u02bc`\u00b4]"
+_JOINS = rf"(?<!{_APOSTROPHE}){_APOSTROPHE}+(?=\w)"  # inside or before a word; a row of them is tried once
 
 
 def normal(text: str) -> str:

@@ -81,6 +81,8 @@ class Predicates(Mapping[str, Predicate]):
                     raise InvalidArgument(
                         f"{each.name}.inverse", each.inverse, f"a predicate whose inverse is {each.name}"
                     )
+        # The most words of a name: of a text without end, no more are looked up.
+        self._longest: int = max((name.count("_") + 1 for name in self._names), default=0)
 
     def __getitem__(self, name: str) -> Predicate:
         return self._all[name]
@@ -115,7 +117,7 @@ class Predicates(Mapping[str, Predicate]):
         plain = self.canonical(name)
         if qualifier is None and plain not in self._all:
             parts = plain.split("_")
-            for cut in range(len(parts) - 1, 0, -1):
+            for cut in range(min(len(parts) - 1, self._longest), 0, -1):
                 known = self._all.get(self._names.get("_".join(parts[:cut]), ""))
                 if known is not None and known.qualified:
                     return known.name, " ".join(parts[cut:])

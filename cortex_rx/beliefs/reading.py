@@ -75,7 +75,7 @@ _HARMLESS = (
     r"\b(?:not (?:only|just|to mention)|no (?:doubt|wonder|problem|matter)|nothing but|why not)\b"
     r"|\b(?:can(?:no|')t|can not) wait\b|\bno\. ?(?=\d)"
 )
-_CLAUSE = r"[.!?;:\n]+(?=\s|$)|\b(?:but|although|though|whereas|however)\b|,? (?=not\b)"
+_CLAUSE = r"(?<![.!?;:\n])[.!?;:\n]+(?=\s|$)|\b(?:but|although|though|whereas|however)\b|,? (?=not\b)"
 
 
 def polarity_of(text: str, about: str | None = None) -> Polarity:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cortex_rx.beliefs.normal import signature
 from cortex_rx.beliefs.reading import POLARITIES, TENSES, digits, numbers_of, polarity_of, tense_of
 
 NEGATIVE = """
@@ -205,3 +206,12 @@ def test_numbers_without_end_are_read() -> None:
     assert len(numbers_of("nine " * 10_000)) == 10_000
     assert len(numbers_of("9" * 10_000)[0]) == 10_000
     assert all(len(each) < 40 for each in numbers_of("billion " * 10_000))
+
+
+@pytest.mark.timeout(20)  # where each place of a row was tried to the row's end, it took minutes
+@pytest.mark.parametrize("row", ["'" * 150_000, "." * 150_000, "never " * 30_000])
+def test_a_row_without_end_is_read_once(row: str) -> None:
+    text = row + "x"
+    said = signature(text, text, text, text)
+    assert (said.polarity, said.tense) == ("negative" if "never" in row else "positive", "present")
+    assert signature(row).text
