@@ -46,6 +46,7 @@ _COLUMNS = (
     "superseded_by",
     "created",
 )
+_INDEXED = ("body", "subject", "predicate", "qualifier")  # what its words and its bands are made of
 _INSERT = (
     f"INSERT INTO facts (space, updated, {', '.join(_COLUMNS)})"  # noqa: S608
     f" VALUES (:space, :now, {', '.join(f':{name}' for name in _COLUMNS)})"
@@ -176,7 +177,7 @@ def _write(tx: Transaction, space: int, columns: dict[str, Any], before: sqlite3
         return number
     if any(columns[name] != before[name] for name in _COLUMNS):
         tx.db.execute(_UPDATE, {**values, "seq": before["seq"]})
-        if columns["body"] != before["body"]:
+        if any(columns[name] != before[name] for name in _INDEXED):
             indexing.remove(tx, space, before["seq"])
             indexing.put(tx, space, before["seq"], columns["body"], bands_of(columns))
     return int(before["seq"])

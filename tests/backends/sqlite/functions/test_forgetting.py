@@ -411,3 +411,16 @@ async def test_what_is_erased_is_as_if_it_had_never_been_said(
             await store.backend.close()
 
     assert await told(True) == await told(False)
+
+
+async def test_what_is_left_of_a_fact_is_nominated_as_it_is_said_now(store: Any) -> None:
+    """Two sources may say the same from its two ends."""
+    question, answer = (await store.exchange("I am Bob's boss", "So he reports to you", "st"))["memories"]
+    text = "Ada is the boss of Bob"
+    await know(store, text, question, subject="Ada", predicate="manages", object="Bob")
+    fact = await know(store, text, answer, subject="Bob", predicate="reports_to", object="Ada")
+    await forget(store, question["memoryId"], erase=True)
+    new = {"fact": "Quite another sentence", "factType": "knowledge", "confidence": 60, "subject": "Bob"}
+    similar = {"memorySpaceId": "s", **new, "predicate": "reports_to", "object": "Cleo"}
+    found = await store.backend.query("facts:similar", similar)
+    assert [(row["factId"], row["subject"]) for row in found] == [(fact["factId"], "Bob")]
