@@ -32,8 +32,9 @@ class PatternExtractor:
     * languages other than English, and sentences that its rules do not know: they give nothing;
     * what a pronoun means that stands for somebody in another sentence; such a sentence gives nothing;
     * irony, fiction and figures of speech, unless they look unlike the rules;
-    * questions, conditions, wishes, guesses, quotations, code, and what somebody else said or thinks: it leaves them
-      out on purpose;
+    * questions, conditions, wishes, guesses, quotations, code, what somebody else said or thinks, what is left open
+      ("Leeds or York"), and what follows an order to work on a text ("translate this: ..."): it leaves them out on
+      purpose;
     * times: a fact has no `valid_from`, so it holds since it was said.  What is past or to come has that `tense`.
 
     `rules` are those to read by, if not all of `RULES`.  Raises `InvalidArgument` for something that is no rule.

@@ -174,7 +174,8 @@ def points(text: Text, at: int, end: int) -> bool:
         return True
     if text.low(at) == "the" and text.low(at + 1) in lex.ORDINALS:
         return True
-    return text.low(at) in ("the", "a", "an") and text.low(end - 1) in lex.DEICTIC
+    head = next((one for one in range(at, end) if text.low(one) in _LINKS), end)
+    return text.low(at) in ("the", "a", "an") and text.low(head - 1) in lex.DEICTIC
 
 
 def noun(text: Text, at: int) -> Found:

@@ -64,9 +64,11 @@ def gives_text(sentence: list[Token]) -> bool:
 
 
 def _is_speaker(part: list[Token]) -> bool:
-    """Whether it is only a name, a pronoun or "not": then the user does not say what comes after the colon."""
-    named = all(token.capital and token.low not in lex.LABELS | lex.OPENERS for token in part)
-    return 0 < len(part) <= 2 and named
+    """Whether it is only a name, a pronoun, "Not" or "Step 1", so the user does not say what follows."""
+    if not 0 < len(part) <= 2 or not part[0].capital:
+        return False
+    named = all(token.capital or token.kind == "number" for token in part)
+    return named and all(token.low not in lex.LABELS | lex.OPENERS for token in part)
 
 
 def _without_aside(part: list[Token]) -> list[Token]:

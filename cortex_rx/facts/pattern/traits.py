@@ -88,7 +88,9 @@ def diet(text: Text, at: int) -> Found:
 
 
 def status(text: Text, at: int) -> Found:
-    """A relationship status."""
+    """A relationship status; not "separated from my luggage"."""
+    if text.low(at + 1) == "from" and not (text.capital(at + 2) or text.low(at + 3) in lex.PERSONS):
+        return None
     alone = text.low(at + 1) not in ("to", "in", "with") and not (
         text.kind(at + 1) == "word" and not ends(text, at + 1)
     )
@@ -141,7 +143,8 @@ def being_ill(text: Text, at: int) -> Found:
     start = end
     if text.low(end + 1) == "intolerant" or (text.low(end) == "colour" and text.low(end + 1) == "blind"):
         return [text.between(start, end + 2)], end + 2
-    return ([text.between(start, end + 1)], end + 1) if text.low(end) in _SUFFERERS else None
+    ill = text.low(end) in _SUFFERERS and text.low(end + 1) != "to"  # not "blind to it"
+    return ([text.between(start, end + 1)], end + 1) if ill else None
 
 
 def allergy(text: Text, at: int) -> Found:

@@ -133,6 +133,20 @@ def test_what_is_called_after_an_animal_is_no_pet() -> None:
     assert read("I have two cats now.") == [("user", "has_pet", "two cats")]
 
 
+def test_a_figure_of_speech_is_no_trait() -> None:
+    for text in ("I'm blind to it.", "I'm deaf to criticism.", "I'm separated from my luggage."):
+        assert read(text) == []
+    assert read("I'm blind.") == [("user", "has_condition", "blind")]
+    assert read("I'm separated from my husband.") == [("user", "relationship_status", "separated")]
+
+
+def test_an_instruction_of_the_answer_says_nothing_of_the_user() -> None:
+    for text in ("You play the file with VLC.", "Step 1: you move to Leeds."):
+        assert read(answer=text) == []
+    assert read("I love the smell of rain.") == [("user", "likes", "smell of rain")]
+    assert read("Note 1: I live in Leeds.") == [("user", "lives_in", "Leeds")]
+
+
 def test_a_fact_has_the_clause_that_states_it() -> None:
     said = "My sister Ada lives in Leeds, and she moved to Porto in 2019; I work at Acme and don't eat meat."
     assert [(one.object, one.fact) for one in EXTRACT(said, "")] == [
