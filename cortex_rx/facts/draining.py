@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
-from cortex_rx.errors import Fenced, Gap, StreamNotFound, code_of
+from cortex_rx.errors import StoreError, StreamNotFound, code_of
 from cortex_rx.facts.reader import FactReader, Reading
 from cortex_rx.facts.windows import THRESHOLD, Window, Windows
 from cortex_rx.retry.judge import is_transient, judge
@@ -121,7 +121,10 @@ async def _drain_one(
                 seen.add((*_key(row)[:3], piece.start))  # what fails is tried again another time
                 found = await _store(reader, row, piece, reading, dead=row["tries"] + 1 >= tries)
                 read, facts, failed = read + 1, facts + found.facts, failed or found.code
-    except (StreamNotFound, Fenced, Gap) as error:  # deleted meanwhile, or begun again: then it is read there
+    except StoreError as error:
+        if not judge(error).verdict.of_exchange:
+            raise
+        # It was deleted meanwhile, or begun again: then it is read there.
         log.info("facts are not read: %s (stream %s)", type(error).__name__, row["streamId"])
     dead = failed is not None and row["tries"] + 1 >= tries
     return FactDrainReport(

@@ -510,7 +510,7 @@ def test_answers_that_run_at_once_share_one_chain() -> None:
     async def main() -> weakref.ref[Store]:
         store = AnyStream()
         one, other = await ask(store), await ask(store)
-        assert one._chain is other._chain is shared_chain(store, None, None)
+        assert one._chain is other._chain is shared_chain(store, None, None, None, None)
         assert one._chain == default_chain(store)
         assert (await ask(store, options={"maxResponseLength": 99}))._chain != one._chain
         assert (await ask(store, extract_content=lambda question, answer: ""))._chain != one._chain
