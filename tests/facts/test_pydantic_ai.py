@@ -92,7 +92,14 @@ def got(model: Any, text: str = "", seconds: float | None = 30, **more: Any) -> 
 # --- cut off ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["tool", "native", "prompted"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("tool", marks=pytest.mark.slow(reason="another way of the same")),
+        "native",
+        pytest.param("prompted", marks=pytest.mark.slow(reason="another way of the same")),
+    ],
+)
 def test_each_fact_is_given_with_its_last_character(mode: str) -> None:
     sent = [0]
 

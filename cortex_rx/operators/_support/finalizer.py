@@ -13,7 +13,7 @@ from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_e
 from cortex_rx.backends.contract.typed.rows import StoredExchange
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine import End, Inbox
-from cortex_rx.errors import BrokenPipeline, ChainOrderError, EmptyAnswer, Gap, NotStored
+from cortex_rx.errors import BrokenPipeline, ChainOrderError, EmptyAnswer, NotStored
 from cortex_rx.events import Opened, Problem, Remembered, StreamEvent
 from cortex_rx.folds.exchange import Exchange
 from cortex_rx.models.facts import FactRecord, FactRevision
@@ -141,7 +141,6 @@ def _without_refused(error: Exception, args: dict[str, Any]) -> tuple[Phase, dic
     """The arguments without what the store refuses, if that is not the exchange itself; and what was left out."""
     if refuses_embeddings(error, args):
         return "finalization", without_embeddings(args)
-    about_exchange = judge(error).verdict.of_exchange and not isinstance(error, Gap)  # a gap in what was read for facts
-    if args.get("extractions") and not about_exchange and not is_transient(error):
+    if args.get("extractions") and not judge(error).verdict.of_exchange and not is_transient(error):
         return "fact-extraction", {**args, "extractions": []}
     return None

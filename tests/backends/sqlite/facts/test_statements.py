@@ -256,6 +256,7 @@ def test_storing_a_fact_costs_the_same_in_a_space_of_many(
     assert sorted(with_many)[5] <= 1.2 * sorted(with_few)[5]
 
 
+@pytest.mark.slow(reason="it stores some thousand facts")
 def test_looking_for_similar_facts_costs_the_same_in_a_space_of_many(
     world: World, count_steps: Callable[[Callable[[], object]], int]
 ) -> None:

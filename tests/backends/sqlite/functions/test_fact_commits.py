@@ -339,6 +339,7 @@ async def test_an_open_stream_that_is_deleted_takes_its_provisional_facts(store:
     assert store.sql("SELECT * FROM statements") == store.sql("SELECT * FROM extractions") == []
 
 
+@pytest.mark.slow(reason="a thousand facts")
 async def test_a_stream_has_at_most_a_thousand_statements(store: Any) -> None:
     many = [fact(f"Ada likes {number}.", "Ada", "likes", str(number)) for number in range(1_001)]
     await store.begin()
