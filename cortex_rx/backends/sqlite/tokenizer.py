@@ -295,12 +295,13 @@ def query_pairs(query: str, language: Language) -> list[tuple[str, str]]:
     words = _tokens(fold(query))
     stems = _stems(query, words, language)
     carries = [language.carries(word) for word in words]
+    none_carries = not any(carries)
     terms = [f" {term.stems} " for term in query_terms(query, language)]
     found: dict[str, str] = {}
     for at in range(len(words) - 1):
         pair = f"{stems[at]} {stems[at + 1]}"
         in_term = any(f" {pair} " in term for term in terms)
-        if not in_term and (carries[at] or carries[at + 1] or not any(carries)):
+        if not in_term and (carries[at] or carries[at + 1] or none_carries):
             found.setdefault(pair, f"{words[at]} {words[at + 1]}")
         if len(found) == TERMS:
             break

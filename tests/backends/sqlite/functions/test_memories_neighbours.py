@@ -289,3 +289,17 @@ async def test_a_filter_lets_all_through_that_match_however_many_others_have_the
     for limit in (2, 50):
         found = await quick.found("zebra", neighbours=True, tags=["x"], limit=limit)
         assert found == ["over the hill", "in the wood"]
+
+
+def test_each_word_of_a_query_is_asked_once_whether_it_carries_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    class Nothing:
+        def __bool__(self) -> bool:
+            nonlocal asked
+            asked += 1
+            return False
+
+    monkeypatch.setattr(type(ENGLISH), "carries", lambda *_: Nothing())
+    assert tokenizer.query_pairs("not " * 1_000, ENGLISH) == [("not not", "not not")]
+    assert 2_000 <= asked < 20_000
