@@ -75,7 +75,9 @@ def mypy_run(request):
 
     def run(*paths):
         cache = request.config.cache.mkdir("mypy")
-        options = ["--strict", "--config-file=", "--no-error-summary", f"--cache-dir={cache}"]
+        config = cache / "skip.ini"
+        config.write_text("[mypy]\nstrict = True\n[mypy-pydantic_ai.*]\nfollow_imports = skip\n")  # half of the work
+        options = [f"--config-file={config}", "--no-error-summary", f"--cache-dir={cache}"]
         return mypy.api.run([*options, *map(str, paths)])
 
     return run

@@ -20,28 +20,34 @@ def changed() -> Any:
     return module
 
 
+SLOW = pytest.mark.slow(reason="each reads the imports of many files")
+
+
 @pytest.mark.parametrize(
     ("file", "tests"),
     [
         ("cortex_rx/operators/limit.py", ["cortex_rx/operators/limit.py", "tests/operators/test_limit.py"]),
         ("cortex_rx/backends/sqlite/tokenizer.py", ["tests/backends/sqlite/functions/test_memories_search.py"]),
-        (
+        pytest.param(
             "cortex_rx/testing/operators/_promises.py",
             ["tests/testing/operators/test_check.py", "tests/testing/backends/test_check.py"],
+            marks=SLOW,
         ),
-        (
+        pytest.param(
             "cortex_rx/operators/_support/pending.py",
             ["tests/operators/test_persist_partial.py", "tests/folds/test_position.py"],
+            marks=SLOW,
         ),
         ("cortex_rx/backends/contract/streams.py", ["tests/backends/contract/test_checks.py"]),
-        ("cortex_rx/backends/contract/calls.json", ["tests/backends/contract/test_checks.py"]),
+        pytest.param("cortex_rx/backends/contract/calls.json", ["tests/backends/contract/test_checks.py"], marks=SLOW),
         ("tests/changed.py", ["tests/test_changed.py"]),
-        ("tests/proofs/power/lost_writes.py", ["tests/proofs/test_power_loss.py"]),
-        (
+        pytest.param("tests/proofs/power/lost_writes.py", ["tests/proofs/test_power_loss.py"], marks=SLOW),
+        pytest.param(
             "tests/proofs/stories/exchange.py",
             ["tests/proofs/test_simulation.py", "tests/testing/simulate/test_simulation.py"],
+            marks=SLOW,
         ),
-        ("tests/proofs/machine/model.py", ["tests/proofs/test_state_machine.py"]),
+        pytest.param("tests/proofs/machine/model.py", ["tests/proofs/test_state_machine.py"], marks=SLOW),
         ("tests/operators/conftest.py", ["tests/operators"]),
         ("tests/operators/__snapshots__/test_chunk.ambr", ["tests/operators/test_chunk.py"]),
         ("tests/test_chain.py", ["tests/test_chain.py"]),

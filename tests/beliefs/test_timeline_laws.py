@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_rx.beliefs.timeline import Belief, Statement, confidence, fold
@@ -44,6 +44,7 @@ def statements(draw: st.DrawFn, kind: str = "tg", most: int = 8) -> list[Stateme
     return made
 
 
+@settings(max_examples=40)
 @given(statements(), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(said: list[Statement], random: object) -> None:
     shuffled = list(said)
@@ -51,6 +52,7 @@ def test_the_order_of_arrival_does_not_matter(said: list[Statement], random: obj
     assert fold(shuffled) == fold(said)
 
 
+@settings(max_examples=40)
 @given(statements(), times)
 def test_what_was_known_is_the_fold_of_what_was_known(said: list[Statement], time: int) -> None:
     then = [
@@ -66,6 +68,7 @@ def shape(belief: Belief) -> tuple[object, ...]:
     return belief.fact_id, numbers, belief.valid_from, belief.valid_until, belief.superseded_by, belief.supersedes
 
 
+@settings(max_examples=40)
 @given(statements())
 def test_each_statement_supports_one_fact_and_each_fact_has_an_id_of_its_own(said: list[Statement]) -> None:
     beliefs = fold(said)
@@ -77,6 +80,7 @@ def test_each_statement_supports_one_fact_and_each_fact_has_an_id_of_its_own(sai
         assert len({(one.value, one.merge) for one in each.statements}) == 1
 
 
+@settings(max_examples=40)
 @given(statements())
 def test_who_supersedes_whom_is_mutual(said: list[Statement]) -> None:
     by_id = {each.fact_id: each for each in fold(said)}
@@ -87,6 +91,7 @@ def test_who_supersedes_whom_is_mutual(said: list[Statement]) -> None:
             assert by_id[each.superseded_by].supersedes is not None
 
 
+@settings(max_examples=40)
 @given(statements("t"), times)
 def test_at_each_time_one_value_at_most_is_so_and_none_is_and_is_not(said: list[Statement], time: int) -> None:
     held = [each.statements[0].value for each in fold(said) if each.holds_at(time)]
@@ -95,6 +100,7 @@ def test_at_each_time_one_value_at_most_is_so_and_none_is_and_is_not(said: list[
     assert not {value[:16] for value in so} & {value[:16] for value in held if value[16] == "!"}
 
 
+@settings(max_examples=40)
 @given(statements("t"))
 def test_no_fact_ends_before_it_begins_or_outlives_its_last_statement(said: list[Statement]) -> None:
     for each in fold(said):
@@ -106,6 +112,7 @@ def test_no_fact_ends_before_it_begins_or_outlives_its_last_statement(said: list
             assert each.valid_until <= max(last.valid_until, last.valid_from or 0)
 
 
+@settings(max_examples=40)
 @given(statements())
 def test_a_fold_of_ids_that_it_gave_gives_them_again(said: list[Statement]) -> None:
     ids = {one.seq: each.fact_id for each in fold(said) for one in each.statements}
@@ -113,12 +120,14 @@ def test_a_fold_of_ids_that_it_gave_gives_them_again(said: list[Statement]) -> N
     assert [each.fact_id for each in fold(carried)] == [each.fact_id for each in fold(said)]
 
 
+@settings(max_examples=40)
 @given(statements(most=4))
 def test_the_order_of_messages_does_not_matter_to_how_sure_a_fact_is(said: list[Statement]) -> None:
     plain = [dataclasses.replace(each, rewrites=False) for each in said]
     assert len({confidence(each) for each in itertools.permutations(plain)}) == 1
 
 
+@settings(max_examples=40)
 @given(statements(most=4), st.integers(0, 100))
 def test_only_another_message_makes_a_fact_surer(said: Sequence[Statement], sure: int) -> None:
     before = confidence(said)
