@@ -38,7 +38,7 @@ SLOW = pytest.mark.slow(reason="each reads the imports of many files")
             ["tests/operators/test_persist_partial.py", "tests/folds/test_position.py"],
             marks=SLOW,
         ),
-        ("cortex_rx/backends/contract/streams.py", ["tests/backends/contract/test_checks.py"]),
+        pytest.param("cortex_rx/backends/contract/streams.py", ["tests/backends/contract/test_checks.py"], marks=SLOW),
         pytest.param("cortex_rx/backends/contract/calls.json", ["tests/backends/contract/test_checks.py"], marks=SLOW),
         ("tests/changed.py", ["tests/test_changed.py"]),
         pytest.param("tests/proofs/power/lost_writes.py", ["tests/proofs/test_power_loss.py"], marks=SLOW),
