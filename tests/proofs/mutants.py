@@ -192,7 +192,7 @@ def withdraw_keeps_statements(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def the_offset_is_not_in_the_transaction(patch: pytest.MonkeyPatch) -> None:
     """Facts are stored, and it is not noted how far the text was read."""
-    patch.setattr(extractions, "read_up_to", lambda tx, stream, side, attempt, stop: None)
+    patch.setattr(extractions, "read_up_to", lambda tx, stream, side, stop: None)
 
 
 @mutant

@@ -485,12 +485,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE spaces ADD COLUMN facts INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE spaces ADD COLUMN fact_size INTEGER NOT NULL DEFAULT 0",
         # own: the id of the fact that it makes if it is alone; fact: the id of the one that it supports, since it is
-        # known; belief: that one's row, also when the statement is closed. stream, side, attempt, start, stop: the
-        # range of a text from which it was read; signature: by it a stream has a statement once. messages (JSON),
-        # memory: the sources. valid_from: NULL if it was not given, until the statement is known. said: when. known:
-        # NULL while it is provisional. until: when it was found to be wrong, and replaced by that fact. slot, value,
-        # merge: how it is folded. rewrites: 1: its text and its confidence are those of the fact; 2: its confidence
-        # alone. action, about: what it did when it became known.
+        # known; belief: that one's row, also when the statement is closed. stream, side, start, stop: the range of a
+        # text from which it was read; signature: by it a stream has a statement once. messages (JSON), memory: the
+        # sources. valid_from: NULL if it was not given, until the statement is known. said: when. known: NULL while it
+        # is provisional. until: when it was found to be wrong, and replaced by that fact. slot, value, merge: how it is
+        # folded. rewrites: 1: its text and its confidence are those of the fact; 2: its confidence alone. action,
+        # about: what it did when it became known.
         """CREATE TABLE statements (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             space INTEGER NOT NULL REFERENCES spaces (id),
@@ -499,7 +499,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             belief INTEGER,
             stream INTEGER,
             side TEXT CHECK (side IN ('question', 'answer')),
-            attempt INTEGER,
             start INTEGER,
             stop INTEGER,
             signature TEXT,
@@ -617,7 +616,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE extractions (
             stream INTEGER NOT NULL,
             side TEXT NOT NULL CHECK (side IN ('question', 'answer')),
-            attempt INTEGER NOT NULL,
             stop INTEGER NOT NULL,
             PRIMARY KEY (stream, side)
         ) WITHOUT ROWID""",
@@ -626,7 +624,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             space INTEGER NOT NULL REFERENCES spaces (id),
             stream INTEGER NOT NULL,
             side TEXT NOT NULL CHECK (side IN ('question', 'answer')),
-            attempt INTEGER NOT NULL,
             start INTEGER NOT NULL,
             stop INTEGER NOT NULL,
             memory TEXT NOT NULL,

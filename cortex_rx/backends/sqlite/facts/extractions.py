@@ -16,13 +16,12 @@ def progress(tx: Transaction, stream: int) -> dict[str, int]:
     return {row["side"]: int(row["stop"]) for row in rows}
 
 
-def read_up_to(tx: Transaction, stream: int, side: str, attempt: int, stop: int) -> None:
-    """Note that a side was read up to here. It never goes back but for another attempt."""
+def read_up_to(tx: Transaction, stream: int, side: str, stop: int) -> None:
+    """Note that a side was read up to here. It never goes back; another attempt begins anew, after `drop`."""
     tx.db.execute(
-        "INSERT INTO extractions (stream, side, attempt, stop) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET attempt = excluded.attempt,"
-        " stop = CASE WHEN attempt = excluded.attempt THEN max(stop, excluded.stop) ELSE excluded.stop END",
-        (stream, side, attempt, stop),
+        "INSERT INTO extractions (stream, side, stop) VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET stop = max(stop, excluded.stop)",
+        (stream, side, stop),
     )
 
 
@@ -39,12 +38,11 @@ def enqueue(
 ) -> None:
     """Put a window into the queue; one that is there gets the error and the tries."""
     memory = stream["question_memory"] if side == "question" else stream["memory"]
-    attempt = stream["attempt"] if side == "answer" else 0
     tx.db.execute(
-        "INSERT INTO extraction_queue (space, stream, side, attempt, start, stop, memory, state, tries, error, created)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, side, start) DO UPDATE SET"
+        "INSERT INTO extraction_queue (space, stream, side, start, stop, memory, state, tries, error, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, side, start) DO UPDATE SET"
         " stop = excluded.stop, state = excluded.state, tries = excluded.tries, error = excluded.error",
-        (space, stream["seq"], side, attempt, *window, memory, "dead" if dead else "queued", tries, error, tx.now),
+        (space, stream["seq"], side, *window, memory, "dead" if dead else "queued", tries, error, tx.now),
     )
 
 

@@ -39,7 +39,7 @@ REWRITES, SETTLES = 1, 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Who said something, when (`said`, epoch ms; None: it is not known yet), and where it stands: the conversation,
-    the messages and the memory; of a stream also which side of it, the attempt, and the range of the text."""
+    the messages and the memory; of a stream also which side of it, and the range of the text."""
 
     source_type: str = "conversation"
     user_id: str | None = None
@@ -49,7 +49,6 @@ class Origin:
     memory: str | None = None
     stream: int | None = None
     side: str | None = None
-    attempt: int | None = None
     start: int | None = None
     stop: int | None = None
     said: int | None = None
@@ -68,7 +67,7 @@ class Policy:
 
 
 _COLUMNS = (
-    "space, own, stream, side, attempt, start, stop, signature, conversation, messages, memory, source_type,"
+    "space, own, stream, side, start, stop, signature, conversation, messages, memory, source_type,"
     " user_id, participant_id, body, fact_type, confidence, subject, predicate, qualifier, object, polarity, tense,"
     " tags, metadata, valid_from, valid_until, said, slot, value, merge, rewrites, replaces, version, created"
 )
@@ -121,7 +120,6 @@ def add_one(
             "own": own,
             "stream": origin.stream,
             "side": origin.side,
-            "attempt": origin.attempt,
             "start": origin.start,
             "stop": origin.stop,
             "signature": None if origin.stream is None else _whole(said),

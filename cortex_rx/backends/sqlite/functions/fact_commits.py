@@ -79,7 +79,6 @@ def _origin(tx: Transaction, stream: sqlite3.Row, side: str, window: tuple[int, 
         memory=stream["question_memory" if of_question else "memory"],
         stream=stream["seq"],
         side=side,
-        attempt=0 if of_question else stream["attempt"],
         start=window[0],
         stop=window[1],
         said=_said(tx, stream, side),
@@ -106,7 +105,7 @@ def _store(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> bo
         return True
     complete, numbers = _add(tx, space, stream, side, window, given)
     if new:
-        extractions.read_up_to(tx, seq, side, stream["attempt"] if side == "answer" else 0, window[1])
+        extractions.read_up_to(tx, seq, side, window[1])
     if waiting is not None and ("error" not in given or window[1] < waiting["stop"]):
         extractions.take(tx, waiting, window[1])
     if "error" in given:
@@ -121,8 +120,8 @@ def _register(tx: Transaction, stream: sqlite3.Row) -> None:
     """Note that the stream is read for facts."""
     if not stream["facts"]:
         tx.db.execute("UPDATE streams SET facts = 1 WHERE seq = ?", (stream["seq"],))
-        extractions.read_up_to(tx, stream["seq"], "question", 0, 0)
-        extractions.read_up_to(tx, stream["seq"], "answer", stream["attempt"], 0)
+        for side in _SIDES:
+            extractions.read_up_to(tx, stream["seq"], side, 0)
 
 
 def _add(
@@ -175,7 +174,7 @@ def _enqueue_up_to(tx: Transaction, stream: sqlite3.Row, side: str, stop: int) -
     if done < stop:
         space = text_store.number_for(tx, stream["space"])
         extractions.enqueue(tx, space, stream, side, (done, stop))
-        extractions.read_up_to(tx, stream["seq"], side, stream["attempt"] if side == "answer" else 0, stop)
+        extractions.read_up_to(tx, stream["seq"], side, stop)
 
 
 def publish(tx: Transaction, stream: sqlite3.Row) -> None:
@@ -220,7 +219,7 @@ def published(tx: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
 
 
 _QUEUED = (
-    "SELECT extraction_queue.*, spaces.name, streams.id AS stream_id, epoch, conversation, user_id"
+    "SELECT extraction_queue.*, spaces.name, streams.id AS stream_id, epoch, attempt, conversation, user_id"
     " FROM extraction_queue CROSS JOIN spaces ON spaces.id = extraction_queue.space"
     " CROSS JOIN streams ON streams.seq = stream"
     " WHERE extraction_queue.state = :state AND streams.state IN ('finished', 'empty')"
@@ -247,7 +246,7 @@ def _queued_row(row: sqlite3.Row) -> dict[str, Any]:
         "streamId": row["stream_id"],
         "epoch": row["epoch"],
         "side": row["side"],
-        "attempt": row["attempt"],
+        "attempt": row["attempt"] if row["side"] == "answer" else 0,
         "from": row["start"],
         "to": row["stop"],
         "state": row["state"],

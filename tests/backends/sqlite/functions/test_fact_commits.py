@@ -165,6 +165,17 @@ async def test_a_new_attempt_drops_what_was_read_from_the_old_one(store: Any) ->
     assert visible(store) == {TEA["fact"]: None, PARIS["fact"]: None} and await queued(store) == []
 
 
+async def test_a_window_in_the_queue_has_the_attempt_of_its_text(store: Any) -> None:
+    await store.begin()
+    await store.append(0, TEXT)
+    await commit(store, 0, 18, error="TIMEOUT")
+    await store.append(0, "Ada lives in Paris.", attempt=2)
+    await store.finalize("", start=19, attempt=2, extractions=[window(0, 5, error="TIMEOUT")])
+    rows = await store.backend.query("facts:queued", {"memorySpaceId": "s"})
+    places = [(row["side"], row["attempt"], row["from"], row["to"]) for row in rows]
+    assert places == [("answer", 2, 0, 5), ("question", 0, 0, 4), ("answer", 2, 5, 19)]
+
+
 async def test_another_writer_that_takes_over_goes_on_where_the_reading_was(store: Any) -> None:
     await store.begin(token="0" * 64)
     await store.append(0, TEXT[:33])
