@@ -9,17 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Literal
 
-__all__ = ["POLARITIES", "TENSES", "Polarity", "Tense", "digits", "numbers_of", "polarity_of", "tense_of"]
+__all__ = ["Polarity", "Tense", "digits", "numbers_of", "polarity_of", "tense_of"]
 
 Polarity = Literal["positive", "negative"]
 """Whether a statement says that something is so, or that it is not."""
 Tense = Literal["past", "present", "future"]
 """Whether what a statement says was so, is so (now or always), or will be so."""
-
-POLARITIES: Final[tuple[Polarity, ...]] = ("positive", "negative")
-TENSES: Final[tuple[Tense, ...]] = ("past", "present", "future")
 
 _WORD = r"[^\s.,;:!?()\[\]\"“”„«»…।。、/\-]+"  # `\w` would end at the vowel signs of Indic scripts
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'''''")

@@ -296,15 +296,11 @@ class FactRecord(Record):
 
 
 class FactRevision(Record):
-    """What storing a statement did: `fact_id` is the fact that it supports, `about` the fact that it ended or rewrote.
-
-    `similar` are facts that are near to it and were not merged, since no decider said so.
-    """
+    """What storing a statement did: `fact_id` is the fact that it supports, `about` the fact that it ended."""
 
     action: FactAction
     fact_id: str
     about: str | None = None
-    similar: tuple[str, ...] = ()
 
 
 class DeletedFact(Record):

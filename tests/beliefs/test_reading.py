@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_rx.beliefs.normal import signature
-from cortex_rx.beliefs.reading import POLARITIES, TENSES, digits, numbers_of, polarity_of, tense_of
+from cortex_rx.beliefs.reading import Polarity, Tense, digits, numbers_of, polarity_of, tense_of
 
 NEGATIVE = """
 Ada does not like tea.
@@ -192,14 +194,16 @@ def test_a_number_is_the_same_with_and_without_separators(value: int) -> None:
 
 @given(st.text(), st.text())
 def test_every_text_is_read(text: str, about: str) -> None:
-    assert polarity_of(text, about) in POLARITIES
-    assert tense_of(text) in TENSES
-    assert isinstance(digits(text), str)
+    assert polarity_of(text, about) in get_args(Polarity)
+    assert tense_of(text) in get_args(Tense)
+    assert digits(digits(text)) == digits(text)
 
 
 @given(st.lists(st.sampled_from("one two twenty hundred thousand billion and 7 3.5 , - once".split()), max_size=60))
 def test_number_words_in_any_order_are_read(words: list[str]) -> None:
-    assert all(len(each) < 40 for each in numbers_of(" ".join(words)))
+    text = " ".join(words)
+    assert all(len(each) < 40 for each in numbers_of(text))
+    assert digits(digits(text)) == digits(text) and "twenty" not in digits(text)
 
 
 def test_numbers_without_end_are_read() -> None:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import replace
 from random import Random
+from typing import get_args
 
 import pytest
 from helpers.belief_model import Fact, Said, believed
 
 from cortex_rx.beliefs.normal import STRATEGIES, Strategy, keys, signature
-from cortex_rx.beliefs.reading import TENSES, Polarity, Tense
+from cortex_rx.beliefs.reading import Polarity, Tense
 from cortex_rx.beliefs.timeline import Belief, Statement, fold
 
 PREDICATES = ("lives_in", "works_at", "likes")
@@ -25,7 +26,8 @@ def _polarity(positive: bool) -> Polarity:
 
 
 def _tense(tense: str) -> Tense:
-    return next(each for each in TENSES if each == tense)
+    found: Tense = next(each for each in get_args(Tense) if each == tense)
+    return found
 
 
 class History:
