@@ -113,11 +113,10 @@ async def _drain_one(
         async with aclosing(_pieces(reader, row, question, threshold)) as pieces:
             async for piece in pieces:
                 text = "" if row["side"] == "question" else piece.text
-                reading = (
-                    await reader.read(row["memorySpaceId"], row.get("userId"), question, text)
-                    if piece.new.strip()
-                    else Reading()
-                )
+                reading, user = Reading(), row.get("userId")
+                if piece.new.strip():
+                    reading = await reader.read(user, question, text)
+                    reading = await reader.complete(row["memorySpaceId"], user, reading)
                 seen.add((*_key(row)[:3], piece.start))  # what fails is tried again another time
                 found = await _store(reader, row, piece, reading, dead=row["tries"] + 1 >= tries)
                 read, facts, failed = read + 1, facts + found.facts, failed or found.code

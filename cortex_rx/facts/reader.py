@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple, get_args
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, get_args
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.beliefs import PREDICATES, Predicates
-from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, checked_function
+from cortex_rx.embedding.calling import within
+from cortex_rx.embedding.embedder import TEXT_TIMEOUT, Embedder, GenerateEmbedding, as_embedder, checked_function
 from cortex_rx.errors import code_of
 from cortex_rx.facts.deciding import Decider, with_decisions
 from cortex_rx.facts.extractor import Extractor, extract
@@ -61,17 +62,22 @@ class FactReader:
         """The arguments of `facts:commit` that say how statements become facts."""
         return {"deduplication": self.deduplication, "revise": self.revise}
 
-    async def read(self, memory_space_id: str, user_id: str | None, user_message: str, text: str) -> Reading:
+    async def read(self, user_id: str | None, user_message: str, text: str) -> Reading:
         """Read the question (`text` is empty) or a piece of the answer. It raises nothing."""
         found = await extract(self.extractor, user_message, text, seconds=self.timeout)
-        rows = [self._row(fact, user_id or "user") for fact in found.facts]
+        return Reading(tuple(self._row(fact, user_id or "user") for fact in found.facts), found.error, found.code)
+
+    async def complete(self, memory_space_id: str, user_id: str | None, reading: Reading) -> Reading:
+        """Add what facts can be stored without: embeddings, and then the decider's word. It raises nothing; what fails
+        or takes too long is not added. The embeddings are added to the given facts themselves."""
         if self.embedder is not None:
-            await self._embed(self.embedder, rows)
-        if self.decider is not None:
-            owner = {} if user_id is None else {"userId": user_id}
-            scope = {"memorySpaceId": memory_space_id, **owner, **self.policy}
-            rows = await with_decisions(self.decider, self.backend, rows, scope)
-        return Reading(tuple(rows), found.error, found.code)
+            await self._embed(self.embedder, reading.rows)
+        if self.decider is None:
+            return reading
+        owner = {} if user_id is None else {"userId": user_id}
+        scope = {"memorySpaceId": memory_space_id, **owner, **self.policy}
+        decided = await with_decisions(self.decider, self.backend, reading.rows, scope)
+        return reading._replace(rows=tuple(decided))
 
     def _row(self, fact: ExtractedFact, user: str) -> dict[str, Any]:
         row = {"factId": f"fact-{new_id('fact')}", **fact.row()}
@@ -85,11 +91,11 @@ class FactReader:
                 row["cardinality"] = "one" if known.single(name) else "many"
         return row
 
-    async def _embed(self, embedder: Embedder, rows: list[dict[str, Any]]) -> None:
+    async def _embed(self, embedder: Embedder, rows: Sequence[dict[str, Any]]) -> None:
         """Add the embeddings of facts that have none. If that fails, they are stored without."""
         bare = [row for row in rows if "embedding" not in row]
         try:
-            vectors = await embedder.embed([row["fact"] for row in bare])
+            vectors = await within(TEXT_TIMEOUT, embedder.embed([row["fact"] for row in bare]), "embedder")
         except Exception as error:
             log.warning("facts are stored without embeddings: %s", type(error).__name__)
             return

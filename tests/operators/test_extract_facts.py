@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import re
 import sqlite3
-import time
+import threading
 from datetime import timedelta
 
 import pytest
 from helpers.lanes import slow_but
 
-from cortex_rx import Embedder
+from cortex_rx import Embedder, from_stream
 from cortex_rx import operators as cx
+from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import InvalidArgument, ResumableStreamError, StoreUnavailable
 from cortex_rx.events import Delta, Ended, FactsExtracted, Problem, Remembered
 from cortex_rx.operators._support import fact_pieces
@@ -171,17 +172,29 @@ def test_without_progressive_it_is_read_when_it_has_ended(lab):
     assert min(outcome.times(FactsExtracted)) >= outcome.times(Ended)[0]
 
 
-def test_a_function_that_is_not_async_holds_nothing_up(lab):
+async def test_a_function_that_is_not_async_holds_nothing_up(lab):
+    """In real time, for in virtual time all threads are the loop's. It waits for tokens that come while it waits."""
+    loop, begun, all_shown, waited = asyncio.get_running_loop(), asyncio.Event(), threading.Event(), []
+
     def extractor(user_message, text):
-        time.sleep(0.01)
+        loop.call_soon_threadsafe(begun.set)
+        waited.append(all_shown.wait(10))
         return [likes(n) for n in LIKES.findall(text)]
 
-    async def main():
-        outcome = await lab.play(lab.source(*script()), chain(lab.store, extractor), traced=False)
-        return outcome, await stored(lab)()
+    async def model():
+        await begun.wait()
+        for sentence in SENTENCES:
+            yield sentence
 
-    outcome, (facts, _) = lab.run(main)
-    assert outcome.times(Delta) == lab.model.gave and facts == ALL
+    def watch(event):
+        if isinstance(event, Delta) and event.text == SENTENCES[-1]:
+            all_shown.set()
+
+    async with SqliteBackend(lab.path) as store:
+        source = from_stream(model, turn=lab.turn)
+        outcome = await lab.play(source, chain(store, extractor), watch=watch, traced=False)
+    assert (outcome.error, outcome.codes) == (None, [])
+    assert set(waited) == {True} and visible(lab) == ALL
 
 
 # --- what fails -------------------------------------------------------------------------------------------------------
@@ -210,9 +223,24 @@ def test_an_extractor_that_takes_too_long_for_one_window_goes_on_with_the_next(l
     assert "7" in lost and facts == [each for each in ALL if each.split()[1] not in lost]
 
 
-def breaks(user_message, text):
-    if "thing 7 " in text:
-        raise ValueError("a private text")
+async def hangs(*_):
+    await asyncio.sleep(10_000)
+
+
+@pytest.mark.parametrize("how", [{"revise": hangs}, {"embedder": hangs}], ids=["decider", "embedder"])
+def test_what_can_be_left_out_costs_no_fact_when_it_hangs(lab, how, caplog):
+    async def main():
+        known = lab.source("You like thing 99.", stream="stream-0")  # so that what comes is in doubt
+        await lab.play(known, chain(lab.store, Reads()), traced=False)
+        outcome = await lab.play(lab.source(*script()), chain(lab.store, Reads(), **how), traced=False)
+        return outcome, await stored(lab)()
+
+    outcome, (facts, queue) = lab.run(main)
+    assert outcome.times(Delta) == lab.model.gave
+    assert outcome.ended_at - outcome.times(Ended)[0] == pytest.approx(10, abs=0.1)
+    assert outcome.codes == [] and queue == []
+    assert facts == ["thing 99", *ALL]
+    assert "facts are stored as they are: the embedder or the decider did not end in time" in caplog.text
 
 
 @pytest.mark.parametrize("nonsense", [None, 7, ["x"], [{"fact": ""}], [likes(5) | {"confidence": float("nan")}]])

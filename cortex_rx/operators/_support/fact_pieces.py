@@ -33,11 +33,16 @@ class Piece:
         self.chunk = chunk
         """The number of deltas by then."""
         self.reading: Reading | None = None if window.new.strip() else Reading()
-        self.task: asyncio.Task[None] | None = None  # which reads it
+        self.task: asyncio.Task[None] | None = None  # which reads it, and completes its facts
 
     def read(self, reading: Reading) -> None:
         """It was read: its text is held no longer."""
-        self.reading, self.text, self.task = reading, "", None
+        self.reading, self.text = reading, ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it was read, and nothing is added to its facts any more."""
+        return self.reading is not None and self.task is None
 
 
 class FactPieces:

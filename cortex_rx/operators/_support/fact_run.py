@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from cortex_rx.engine import End, Inbox
-from cortex_rx.engine.scheduler import ForeignCancellation, cancelled_by_us, unlisted
+from cortex_rx.engine.scheduler import unlisted
 from cortex_rx.events import Opened, Problem, StreamEvent
 from cortex_rx.facts.reader import FactReader, Reading
 from cortex_rx.operators._support.fact_pieces import FactPieces, Piece
@@ -17,6 +18,8 @@ from cortex_rx.operators._support.fact_store import FactStore
 from cortex_rx.operators._support.writing import log_problem
 
 __all__ = ["FactWork"]
+
+log: logging.Logger = logging.getLogger("cortex_rx")
 
 _SOON = 1.0  # seconds for a write in flight when the stream is over
 _SLOW = Problem("fact-extraction", "EXTRACTOR_SLOW", "the extractor did not end in time: the rest is read later", True)
@@ -61,7 +64,9 @@ class _Run:
         self._work, self._inbox = work, inbox
         self._pieces = FactPieces(work.threshold)
         self._store = FactStore(inbox, work.reader, self._pieces, self._tell)
-        self._readers: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # of the pieces
+        self._extracting: set[asyncio.Task[None]] = set()  # those of them that wait for the extractor
+        self._completing = asyncio.Semaphore(work.concurrency)
         self._storing: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._behind = False
@@ -86,7 +91,7 @@ class _Run:
         disposed = unlisted(asyncio.ensure_future(inbox.until_disposed()))
         try:
             while not inbox.disposed:
-                reads = completed and any(piece.reading is None for piece in self._pieces.pieces)
+                reads = completed and not all(piece.ready for piece in self._pieces.pieces)
                 left = until - inbox.flow.time() if reads else _SOON
                 if self._store.refused or left <= 0 or not (reads or self._storing):
                     break
@@ -108,12 +113,15 @@ class _Run:
             yield self.out.popleft()
 
     def _hand_over(self, completed: bool) -> None:
-        """Emit what was read and is not stored, for `finalize`. What was not read in time is put into the queue."""
+        """Emit what was read and is not stored, for `finalize`: also facts that are not complete, as they are. What was
+        not read in time is put into the queue."""
         late = [piece for piece in self._pieces.pieces if piece.reading is None]
         if completed and late and not self._inbox.disposed:
             for piece in late:
                 piece.read(Reading(code=_SLOW.code))
             self._problem(_SLOW)
+        if any(piece.reading.rows and not piece.ready for piece in self._pieces.pieces if piece.reading is not None):
+            log.warning("facts are stored as they are: the embedder or the decider did not end in time")
         for side in ("question", "answer"):
             for piece in self._pieces.of(side):
                 if piece.reading is None:
@@ -124,12 +132,12 @@ class _Run:
         """End what is under way; a write in flight ends by itself, if it does so soon."""
         if self._storing is not None:
             await asyncio.wait({self._storing}, timeout=_SOON)
-        tasks = {*self._readers, *([self._storing] if self._storing else ())}
+        tasks = {*self._tasks, *([self._storing] if self._storing else ())}
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_SOON)
-        self._readers.clear()
+        self._tasks.clear()
         self._storing = None
 
     def _go_on(self) -> None:
@@ -140,10 +148,12 @@ class _Run:
         ready = self._work.progressive or self._pieces.position.ended is not None
         if ready and end is not End.FAILED:
             for piece in self._pieces.unread():
-                if len(self._readers) >= self._work.concurrency:
+                if len(self._extracting) >= self._work.concurrency:
                     break
                 piece.task = self._task(self._read(piece))
-                self._readers.add(piece.task)
+                self._extracting.add(piece.task)
+                self._tasks.add(piece.task)
+                piece.task.add_done_callback(self._tasks.discard)
         if self._storing is None and self._store.works:
             self._storing = self._task(self._store_all())
 
@@ -158,20 +168,21 @@ class _Run:
             self._wake()
 
     async def _read(self, piece: Piece) -> None:
-        opened = self._pieces.opened
+        """Read a piece, and complete its facts; meanwhile the extractor has the next one."""
+        opened, reader = self._pieces.opened, self._work.reader
         assert opened is not None
         turn, text = opened.turn, piece.text if piece.side == "answer" else ""
         try:
-            reading = await self._work.reader.read(turn.memory_space_id, turn.user_id, turn.user_message, text)
-        except asyncio.CancelledError:
-            if cancelled_by_us():
-                raise
-            reading = Reading.failed(ForeignCancellation("extract_facts"))
+            reading = await reader.read(turn.user_id, turn.user_message, text)
         finally:
-            self._readers -= {task for task in self._readers if task is asyncio.current_task()}
+            self._extracting -= {task for task in self._extracting if task is asyncio.current_task()}
         piece.read(reading)
         if reading.error is not None:
             self._problem(Problem.of("fact-extraction", reading.error, recoverable=True))
+        self._wake()
+        async with self._completing:
+            piece.read(await reader.complete(turn.memory_space_id, turn.user_id, reading))
+        piece.task = None
         self._wake()
 
     def _problem(self, problem: Problem) -> None:

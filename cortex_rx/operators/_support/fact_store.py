@@ -55,12 +55,12 @@ class FactStore:
     def next(self) -> Piece | None:
         """The next piece that can be stored: the question, or the answer as far as its text is stored."""
         question = next(self._pieces.of("question"), None)
-        if question is not None and question.reading is not None:
+        if question is not None and question.ready:
             return question
         answer = next(self._pieces.of("answer"), None)
         if self._inbox.end is not None and self._pieces.position.ended is not None:
             return None  # `finalize` stores it
-        return answer if answer and answer.reading and answer.stop <= self._pieces.durable else None
+        return answer if answer and answer.ready and answer.stop <= self._pieces.durable else None
 
     @property
     def works(self) -> bool:
