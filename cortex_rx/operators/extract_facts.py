@@ -80,8 +80,8 @@ def extract_facts(
     not wait. What was not read by then is queued in the store, with each piece for which the extractor failed or took
     too long. Each is a `Problem`. `cortex.facts.drain()` reads what is queued. Facts for which only an embedding or the
     decider's word is missing by then are stored without it. If the store refuses facts, they are queued; the exchange
-    is stored in any case. At most 262,144 code points wait to be read; of a longer text that comes faster than it is
-    read, a part is queued.
+    is stored in any case. Of a stream it takes 1,000; what goes beyond is a `Problem` and a dead letter. At most
+    262,144 code points wait to be read; of a longer text that comes faster than it is read, a part is queued.
 
     `extractor(user_message, text)` is any function, sync or async; a sync one runs on a thread. See `Extractor`. A fact
     about "user", "I" or nobody is about the user: the subject becomes the user's id. `deduplication` says which

@@ -1009,6 +1009,15 @@ class CutsManyFacts(Wrong):
         return await super().mutation(path, args)
 
 
+@noticed_by("a_stream_has_so_many_facts")
+class GivesFactsUpInSilence(Wrong):
+    async def mutation(self, path, args):
+        result = await super().mutation(path, args)
+        if path == "streams:finalize":
+            result.pop("givenUp", None)
+        return result
+
+
 # --- what no single promise is about, but several notice --------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from helpers.lanes import slow_but
 from cortex_rx import Embedder, from_stream
 from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
+from cortex_rx.backends.sqlite.functions import fact_commits
 from cortex_rx.errors import InvalidArgument, ResumableStreamError, StoreUnavailable
 from cortex_rx.events import Delta, Ended, FactsExtracted, Problem, Remembered
 from cortex_rx.operators._support import fact_pieces
@@ -297,6 +298,21 @@ def test_a_store_that_refuses_the_facts_stores_the_exchange_and_they_are_queued(
     assert "INVALID_ARGUMENT" in outcome.codes
     lost = [n for row in queue if row["side"] == "answer" for n in LIKES.findall(TEXT[row["from"] : row["to"]])]
     assert lost and facts == [each for each in ALL if each.split()[1] not in lost]
+
+
+def test_more_facts_than_a_stream_may_have_are_a_problem_and_a_dead_letter(lab, monkeypatch):
+    monkeypatch.setattr(fact_commits, "MOST", 20)
+
+    async def dead():
+        return visible(lab), await lab.store.inner.query("facts:queued", {"dead": True})
+
+    outcome, (facts, letters) = play(lab, Reads(), then=dead, progressive=False)
+    assert outcome.error is None and [fact.object for fact in outcome.one(Remembered).facts] == facts == ALL[:20]
+    (problem,) = outcome.of(Problem)
+    assert (problem.phase, problem.code, problem.recoverable) == ("fact-extraction", "TOO_MANY_FACTS", True)
+    assert {letter["error"] for letter in letters} == {"TOO_MANY_FACTS"}
+    left = "".join(TEXT[letter["from"] : letter["to"]] for letter in letters)
+    assert set(ALL[20:]) <= {f"thing {n}" for n in LIKES.findall(left)}
 
 
 def test_facts_have_embeddings_of_their_own_model(lab):

@@ -67,7 +67,14 @@ _REVISION = Object(
     meaning="""What a statement did: it is a new fact, it ended the fact `about`, it rewrote a fact, or it said a fact
 again.""",
 )
-PUBLISHED = fields(facts=Optional(ListOf(FACT)), revisions=Optional(ListOf(_REVISION)))
+_GIVEN_UP = Object(
+    (*fields(side=_SIDE), *fields(**{"from": OFFSET, "to": OFFSET}), *fields(error=TEXT)),
+    name="GivenUpWindow",
+    meaning="A window of a text of which not all facts are stored, and why: TOO_MANY_FACTS.",
+)
+PUBLISHED = fields(
+    facts=Optional(ListOf(FACT)), revisions=Optional(ListOf(_REVISION)), givenUp=Optional(ListOf(_GIVEN_UP))
+)
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(

@@ -73,7 +73,7 @@ _RESULT = Object(
     name="StoredExchange",
     meaning="""What is stored of a stream that has ended: both messages and both memories, or of a closed stream the
 question alone. `stored` says whether this call stored it. Of a stream that is read for facts (`facts:commit`):
-`facts`, those that it supports, and `revisions`, what each of its statements did.""",
+`facts`, those that it supports, `revisions`, what each of its statements did, and `givenUp`, if a window was.""",
 )
 _ENDED = fields(reason=Optional(TEXT), usage=Optional(JsonObject()))
 _KEPT = fields(mark=Optional(Json()), resumeState=Optional(Json()))

@@ -96,7 +96,8 @@ class Finalizer:
     ) -> AsyncGenerator[StreamEvent, None]:
         """Send the call, with retries; emit a `Problem` for the first failure, and `Remembered`.
 
-        If the store refuses the embeddings or the facts, the call is sent without them, which is a `Problem`, too.
+        If the store refuses the embeddings or the facts, the call is sent without them, which is a `Problem`, too. So
+        are facts that it has given up.
         """
         backoff, reported = while_streaming(inbox), False
         try:
@@ -123,6 +124,9 @@ class Finalizer:
             raise
         if empty:
             raise EmptyAnswer("Response stream completed but produced no content; the question is kept as unanswered.")
+        if given_up := stored.get("givenUp"):
+            message = "the exchange says more facts than a stream may have: some are not stored"
+            yield log_problem(Problem("fact-extraction", given_up[0]["error"], message, recoverable=True), opened)
         yield Remembered(
             stored["conversation"]["conversationId"],
             tuple(stored["conversation"]["messageIds"]),

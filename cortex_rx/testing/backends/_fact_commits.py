@@ -164,4 +164,6 @@ async def a_stream_has_so_many_facts(b: Bench) -> None:
     b.same((await _commit(b, 0, 0))["progress"]["answer"], 0, "the progress")
     stored = await b.finalize("", start=33, extractions=[_window(0, 18, *many), _window(18, 33)])
     b.same(len(stored["facts"]), _MOST, "the number of facts")
+    given_up = [{"side": "answer", "from": 0, "to": 18, "error": "TOO_MANY_FACTS"}]
+    b.same(stored.get("givenUp"), given_up, "the windows that were given up")
     b.same(await _queue(b, dead=True), [("answer", 0, 18)], "the dead windows")

@@ -30,6 +30,7 @@ __all__ = [
     "Forgotten",
     "FoundFact",
     "FoundMemory",
+    "GivenUpWindow",
     "History",
     "ImmutableRef",
     "InterruptedStream",
@@ -536,10 +537,22 @@ class FactRevision(TypedDict):
     about: NotRequired[str]
 
 
+GivenUpWindow = TypedDict(
+    "GivenUpWindow",
+    {
+        "side": Literal["question", "answer"],
+        "from": int,
+        "to": int,
+        "error": str,
+    },
+)
+"""A window of a text of which not all facts are stored, and why: TOO_MANY_FACTS."""
+
+
 class StoredExchange(TypedDict):
     """What is stored of a stream that has ended: both messages and both memories, or of a closed stream the question
     alone. `stored` says whether this call stored it. Of a stream that is read for facts (`facts:commit`): `facts`,
-    those that it supports, and `revisions`, what each of its statements did.
+    those that it supports, `revisions`, what each of its statements did, and `givenUp`, if a window was.
     """
 
     conversation: StoredConversation
@@ -548,6 +561,7 @@ class StoredExchange(TypedDict):
     stored: Literal["now", "before"]
     facts: NotRequired[list[Fact]]
     revisions: NotRequired[list[FactRevision]]
+    givenUp: NotRequired[list[GivenUpWindow]]
 
 
 class Lease(TypedDict):
@@ -604,6 +618,7 @@ class TakenStream(TypedDict):
     stored: NotRequired[Literal["now", "before"]]
     facts: NotRequired[list[Fact]]
     revisions: NotRequired[list[FactRevision]]
+    givenUp: NotRequired[list[GivenUpWindow]]
 
 
 class IssuedToken(TypedDict):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["drop", "drop_memory", "enqueue", "progress", "queued", "read_up_to", "take"]
+__all__ = ["drop", "drop_memory", "enqueue", "failed", "progress", "queued", "read_up_to", "take"]
 
 
 def progress(tx: Transaction, stream: int) -> dict[str, int]:
@@ -53,6 +53,14 @@ def queued(tx: Transaction, stream: int, side: str, window: tuple[int, int]) -> 
         (stream, side, *window),
     ).fetchone()
     return found
+
+
+def failed(tx: Transaction, stream: int, error: str) -> list[sqlite3.Row]:
+    """The windows of the stream that are in the queue with this error, in order of the texts."""
+    rows: list[sqlite3.Row] = tx.db.execute(
+        "SELECT * FROM extraction_queue WHERE stream = ? AND error = ? ORDER BY side DESC, start", (stream, error)
+    ).fetchall()
+    return rows
 
 
 def take(tx: Transaction, row: sqlite3.Row, stop: int) -> None:

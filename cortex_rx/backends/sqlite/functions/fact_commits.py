@@ -215,7 +215,15 @@ def published(tx: Transaction, stream: sqlite3.Row) -> dict[str, Any]:
     """The facts of a stream that has ended and what they did, as fields of its result."""
     found = having(tx, "stream = ? AND known IS NOT NULL", (stream["seq"],))
     numbers = dict.fromkeys(row["belief"] for row in found if row["until"] is None)
-    return {"facts": rows.load(tx, stream["space"], numbers), "revisions": changes.revisions_of(found)}
+    given_up = [
+        {"side": row["side"], "from": row["start"], "to": row["stop"], "error": row["error"]}
+        for row in extractions.failed(tx, stream["seq"], _TOO_MANY)
+    ]
+    return {
+        "facts": rows.load(tx, stream["space"], numbers),
+        "revisions": changes.revisions_of(found),
+        **({"givenUp": given_up} if given_up else {}),
+    }
 
 
 _QUEUED = (

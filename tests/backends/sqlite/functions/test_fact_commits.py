@@ -362,6 +362,7 @@ async def test_a_stream_has_at_most_a_thousand_statements(store: Any) -> None:
     result = await store.finalize("", start=51, extractions=[window(18, 33, *many[:700]), window(33, 51, *many[700:])])
     assert len(result["facts"]) == 1_000
     assert await queued(store, dead=True) == [("st", "answer", 33, 51)]
+    assert result["givenUp"] == [{"side": "answer", "from": 33, "to": 51, "error": "TOO_MANY_FACTS"}]
 
 
 async def test_what_is_stored_together_is_refused_alone(store: Any) -> None:
