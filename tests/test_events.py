@@ -92,7 +92,7 @@ stored = record(
 )  # fmt: skip
 revision = record(
     FactRevision, action=st.sampled_from(["ADD", "UPDATE", "SUPERSEDE", "NONE"]), fact_id=text,
-    about=st.none() | text, similar=st.lists(text, max_size=2).map(tuple),
+    about=st.none() | text,
 )  # fmt: skip
 reason = record(
     RecallReason, kind=st.sampled_from(["found", "neighbour", "newest"]), score=number, of=st.none() | text,

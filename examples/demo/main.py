@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cortex_rx import Cortex, EnhancedRememberStreamResult, StreamMetrics, default_chain
 from cortex_rx.errors import CortexError, MissingExtra
-from cortex_rx.events import Delta, Ended, FactsExtracted, PartialStored
+from cortex_rx.events import Delta, FactsExtracted, PartialStored
 from cortex_rx.facts import PatternExtractor
 from cortex_rx.models import FactRecord
 
@@ -44,12 +44,9 @@ def headline(title: str) -> None:
     print(f"\n--- {title} {'-' * (96 - len(title))}", flush=True)
 
 
-async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, int, EnhancedRememberStreamResult]:
-    """Stream the answer into the file and show it.  Returns what was shown, how many facts were read before the end,
-    and the result."""
+async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, EnhancedRememberStreamResult]:
+    """Stream the answer into the file and show it.  Returns what was shown, and the result."""
     shown: list[str] = []
-    early = 0
-    ended = False
     async with Cortex(path) as cortex, AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
         chain = default_chain(cortex.backend, extract_facts=PatternExtractor())
 
@@ -82,11 +79,8 @@ async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, in
                     elif isinstance(event, PartialStored):
                         screen.durable(event.offset)
                     elif isinstance(event, FactsExtracted):
-                        early += 0 if ended else len(event.facts)
                         for fact in event.facts:
                             screen.fact(fact.fact)
-                    elif isinstance(event, Ended):
-                        ended = True
         except asyncio.CancelledError:
             await answer.stop()  # the text so far is flushed before the program ends
             raise
@@ -94,7 +88,7 @@ async def ask(path: Path, base_url: str, text: str, fast: bool) -> tuple[str, in
         print(chain)
         print()
         print(chain.mermaid())
-        return "".join(shown), early, await answer
+        return "".join(shown), await answer
 
 
 def table(metrics: StreamMetrics) -> None:
@@ -124,9 +118,7 @@ def table(metrics: StreamMetrics) -> None:
         print(f"{name:<32}{value:>14}")
 
 
-async def look(
-    path: Path, text: str, shown: str, early: int, result: EnhancedRememberStreamResult
-) -> list[tuple[str, bool]]:
+async def look(path: Path, text: str, shown: str, result: EnhancedRememberStreamResult) -> list[tuple[str, bool]]:
     """Open the file again and read back what is in it.  Returns what was checked, and whether it holds."""
     message_id, memory_id = result.conversation.message_ids[-1], result.memories[-1].memory_id
     checks = [("what was shown is what was streamed", shown == text == result.full_response)]
@@ -152,7 +144,10 @@ async def look(
         facts = await cortex.facts.list(memory_space_id=SPACE)
         for fact in facts:
             print(f"{told(fact):<46} {fact.confidence:3.0f} %   from {places(fact, result.memories[0].memory_id)}")
-        checks.append(("facts of the answer were read before it ended", early > 0))
+        progress = result.progressive_processing
+        early = progress.facts_extracted_during_stream if progress else ()
+        of_answer = any(fact.extracted_at_chunk > 0 for fact in early)  # those of the question are there before it
+        checks.append(("facts of the answer were read before it ended", of_answer))
         checks.append(("each fact of the answer stands where its source says", all(stands(text, memory_id, facts))))
 
         headline("searched for")
@@ -230,10 +225,10 @@ def demonstrate(path: Path, text: str, fast: bool) -> int:
     with Server(text) as server:
         print(f"the model:    {server.base_url}, on this machine, in OpenAI's format")
         print(f"the question: {QUESTION}")
-        shown, early, result = asyncio.run(ask(path, server.base_url, text, fast))
+        shown, result = asyncio.run(ask(path, server.base_url, text, fast))
     headline("measured")
     table(result.stream_metrics)
-    checks = asyncio.run(look(path, text, shown, early, result))
+    checks = asyncio.run(look(path, text, shown, result))
     headline("verified")
     for what, holds in checks:
         print(f"{'yes' if holds else 'NO ':<4} {what}")

@@ -340,7 +340,7 @@ def test_what_comes_much_faster_than_it_is_read_is_queued_and_not_held(lab, monk
     assert outcome.codes == ["EXTRACTOR_BEHIND"]
     (row,) = queue
     lost = LIKES.findall(TEXT[row["from"] : row["to"]])
-    assert row["error"] == "BEHIND" and facts == [each for each in ALL if each.split()[1] not in lost]
+    assert row["error"] == "EXTRACTOR_BEHIND" and facts == [each for each in ALL if each.split()[1] not in lost]
 
 
 # --- how a stream ends ------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_what_comes_too_fast_to_be_read_is_left_and_no_text_of_it_is_held(monkey
     held = [piece for piece in fold.of("answer") if piece.reading is None]
     assert sum(len(piece.text) for piece in held) <= 200
     (left,) = [piece for piece in fold.of("answer") if piece.reading is not None]
-    assert left.reading.code == "BEHIND" and left.text == "" and left.stop == 4000
+    assert left.reading.code == "EXTRACTOR_BEHIND" and left.text == "" and left.stop == 4000
     read(fold, "".join(delta.text for delta in sent))
 
 

@@ -17,7 +17,7 @@ __all__ = ["FactPieces", "Piece"]
 MOST = 262_144
 """Code points that may wait to be read. What comes beyond it is left to be read later, from the store."""
 
-_LATER = Reading(code="BEHIND")  # it is put into the queue
+_LATER = Reading(code="EXTRACTOR_BEHIND")  # it is put into the queue
 
 
 class Piece:

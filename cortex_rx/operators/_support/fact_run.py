@@ -23,7 +23,7 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 
 _SOON = 1.0  # seconds for a write in flight when the stream is over
 _SLOW = Problem("fact-extraction", "EXTRACTOR_SLOW", "the extractor did not end in time: the rest is read later", True)
-_BEHIND = Problem("fact-extraction", "EXTRACTOR_BEHIND", "the extractor is too slow: a part is read later", True)
+_BEHIND = Problem("fact-extraction", "EXTRACTOR_BEHIND", "a part is not read while the answer streams, but later", True)
 
 
 @dataclass(slots=True)
