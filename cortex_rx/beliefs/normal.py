@@ -17,7 +17,7 @@ from typing import Literal
 from cortex_rx.beliefs.predicates import PREDICATES, Predicates
 from cortex_rx.beliefs.reading import Polarity, Tense, digits, numbers_of, polarity_of, tense_of
 
-__all__ = ["STRATEGIES", "Keys", "Signature", "Strategy", "apart", "keys", "normal", "signature"]
+__all__ = ["OBJECT", "STRATEGIES", "Keys", "Signature", "Strategy", "apart", "ends", "keys", "normal", "signature"]
 
 Strategy = Literal["none", "exact", "structural", "semantic"]
 """Which statements of one value are one fact.  none: each is its own.  exact: those with the same normal text.
@@ -140,6 +140,10 @@ def _part(text: str | None) -> str | None:
     return (normal(digits(text)) or None) if text is not None else None
 
 
+OBJECT = 16
+"""The characters of a value that stand for its object. The next one is its polarity."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """The keys of a statement, short strings.  They depend on nothing but its signature and the arguments of `keys`."""
@@ -147,7 +151,7 @@ class Keys:
     slot: str
     """What is compared over time.  It begins with "t" if its statements have a timeline, else with "g"."""
     value: str
-    """What is said in the slot: 16 characters for the object, "+" or "!" for the polarity, and the numbers."""
+    """What is said in the slot: `OBJECT` characters for the object, "+" or "!" for the polarity, and the numbers."""
     merge: str
     """The statements of one value with one such key are one fact."""
 
@@ -190,7 +194,15 @@ def apart(own: str, like: Keys) -> Keys:
     return Keys(like.slot[0] + _hash("own", own), like.value, like.merge)
 
 
+def ends(new: Keys, old: Keys) -> bool:
+    """Whether a statement ends what was said before: another object in its slot, or the opposite of the same."""
+    if new.slot != old.slot or new.value == old.value:
+        return False
+    same, turned = new.value[:OBJECT] == old.value[:OBJECT], new.value[OBJECT] != old.value[OBJECT]
+    return turned if same else not turned and new.value[OBJECT] == "+"
+
+
 def _hash(*parts: object) -> str:
-    """16 characters, of 96 bits."""
+    """`OBJECT` characters, of 96 bits."""
     written = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return urlsafe_b64encode(blake2b(written, digest_size=12).digest()).decode()

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cortex_rx.beliefs.decision import Action
+from cortex_rx.beliefs.normal import OBJECT
 
 __all__ = ["Belief", "Revision", "Statement", "confidence", "fold", "revision"]
-
-_OBJECT = 16  # characters of a value that stand for its object; the next is its polarity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +117,7 @@ def fold(statements: Iterable[Statement], known_at: int | None = None) -> list[B
     line = _Timeline()
     if timeline:
         for each in sorted(present, key=_time):
-            (line.say if each.value[_OBJECT] == "+" else line.deny)(each, _time(each)[0])
+            (line.say if each.value[OBJECT] == "+" else line.deny)(each, _time(each)[0])
     else:
         for each in sorted(present, key=lambda each: (each.said, each.seq)):
             line.follow(each)
@@ -261,7 +260,7 @@ class _Timeline:
         self._denied: dict[str, _Run] = {}  # by object: the last negative run
 
     def say(self, each: Statement, time: int) -> None:
-        current, denied = self._current, self._denied.get(each.value[:_OBJECT])
+        current, denied = self._current, self._denied.get(each.value[:OBJECT])
         run = current
         if current is None or current.statements[0].value != each.value or not current.open_at(time):
             run = self._current = self._begun(each)
@@ -273,13 +272,13 @@ class _Timeline:
             denied.end(time, run)
 
     def deny(self, each: Statement, time: int) -> None:
-        about = each.value[:_OBJECT]
+        about = each.value[:OBJECT]
         current, run = self._current, self._denied.get(about)
         if run is None or not run.open_at(time):
             run = self._denied[about] = self._begun(each)
         else:
             run.statements.append(each)
-        if current is not None and current.statements[0].value[:_OBJECT] == about and current.open_at(time):
+        if current is not None and current.statements[0].value[:OBJECT] == about and current.open_at(time):
             current.end(time, run)
 
     def follow(self, each: Statement) -> None:

@@ -365,8 +365,9 @@ The memories are deleted as by `deleteMemory`. A fact that comes from them alone
 With `erase`, the message of the exchange is deleted too, and its stream: a late writer gets `StreamNotFound`, and
 what was not extracted yet of the exchange is not extracted any more. Later messages move up, and a conversation without
 messages is deleted. Statements that came from the memory or the message are removed, as if they had never been said,
-also from `knownAt`. A fact with other sources has what these say, with their confidence. An exchange that has not ended
-is erased whole. Erasing also takes what is left of a memory that was deleted before.""",
+also from `knownAt`. A fact with other sources has what these say, with their confidence, unless `facts:update` or
+`facts:consolidate` has set one. An exchange that has not ended is erased whole. Erasing also takes what is left of a
+memory that was deleted before.""",
             errors=("MemoryNotFound",),
             repeated="It is `MemoryNotFound`, since nothing is left: a success for a client that repeats the call.",
         ),

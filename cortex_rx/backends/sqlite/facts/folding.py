@@ -10,7 +10,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite.facts import indexing
 from cortex_rx.backends.sqlite.facts.nominating import bands_of
-from cortex_rx.backends.sqlite.facts.statements import REWRITES, SETTLES, having
+from cortex_rx.backends.sqlite.facts.statements import REWRITES, SETTLES, having, words_of
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.timeline import Belief, Statement, confidence, fold
 
@@ -152,12 +152,11 @@ def _wrong(
     for fact in before:
         closed = sorted(of.get(fact["seq"], ()), key=lambda row: (row["known"], row["seq"]))
         if closed:
-            shown = next((row for row in reversed(closed) if row["rewrites"] == REWRITES), closed[0])
             last = max(closed, key=lambda row: row["until"])
             yield (
                 {
                     **{name: fact[name] for name in _COLUMNS},
-                    **_own_columns(shown, closed),
+                    **_own_columns(words_of(closed), closed),
                     "confidence": confidence([statement_of(row) for row in closed]),
                     "known_until": last["until"],
                     "closed": "wrong",

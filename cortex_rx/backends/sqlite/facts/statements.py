@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from cortex_rx.backends.sqlite.text_store import Transaction
-from cortex_rx.beliefs.normal import Keys, Signature, Strategy, apart, keys, signature
+from cortex_rx.beliefs.normal import OBJECT, Keys, Signature, Strategy, apart, keys, signature
 
 __all__ = [
     "REWRITES",
@@ -22,13 +22,13 @@ __all__ = [
     "add_one",
     "advance",
     "delete",
-    "ends",
     "having",
     "in_stream",
     "restated",
     "said_by",
     "slots_of",
     "stands_at",
+    "words_of",
 ]
 
 
@@ -197,7 +197,6 @@ _TARGET = (
     "SELECT statements.slot, value, merge, facts.version FROM facts CROSS JOIN statements ON belief = facts.seq"
     " WHERE facts.space = ? AND facts.id = ? AND facts.user_id IS ? AND until IS NULL ORDER BY statements.seq LIMIT 1"
 )
-_OBJECT = 16  # characters of a value that stand for its object
 
 
 def _adopted(action: str, plain: Keys, target: sqlite3.Row, said: Signature) -> Keys | None:
@@ -210,17 +209,9 @@ def _adopted(action: str, plain: Keys, target: sqlite3.Row, said: Signature) -> 
     if target["slot"][0] != plain.slot[0]:
         return None
     # One that denies ends the same object only.
-    other = target["value"][_OBJECT] != plain.value[_OBJECT]
-    value = target["value"][:_OBJECT] + plain.value[_OBJECT:] if other else plain.value
+    other = target["value"][OBJECT] != plain.value[OBJECT]
+    value = target["value"][:OBJECT] + plain.value[OBJECT:] if other else plain.value
     return Keys(target["slot"], value, plain.merge)
-
-
-def ends(new: Keys, old: Keys) -> bool:
-    """Whether a statement ends what was said before: another object in its slot, or the opposite of the same."""
-    if new.slot != old.slot or new.value == old.value:
-        return False
-    same, turned = new.value[:_OBJECT] == old.value[:_OBJECT], new.value[_OBJECT] != old.value[_OBJECT]
-    return turned if same else not turned and new.value[_OBJECT] == "+"
 
 
 def restated(row: sqlite3.Row) -> tuple[dict[str, Any], Origin]:
@@ -260,6 +251,12 @@ def advance(tx: Transaction, space: int) -> int:
 def having(tx: Transaction, condition: LiteralString, values: Sequence[Any]) -> list[sqlite3.Row]:
     """The statements that a condition, a constant, lets through, in the order in which they were stored."""
     return tx.db.execute(f"SELECT * FROM statements WHERE {condition} ORDER BY seq", values).fetchall()  # noqa: S608
+
+
+def words_of(rows: Sequence[sqlite3.Row]) -> sqlite3.Row:
+    """The statement whose words a fact has, of those that support it, in the order in which they became known: as
+    `Belief.words`."""
+    return next((row for row in reversed(rows) if row["rewrites"] == REWRITES), rows[0])
 
 
 def slots_of(rows: Iterable[sqlite3.Row]) -> list[str]:

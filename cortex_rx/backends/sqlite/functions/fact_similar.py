@@ -13,7 +13,7 @@ from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.facts import nominating, rows, statements
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.tokenizer import in_space, index_words
-from cortex_rx.beliefs.normal import Keys, keys
+from cortex_rx.beliefs.normal import Keys, ends, keys
 from cortex_rx.beliefs.similarity import jaccard
 
 __all__ = ["similar"]
@@ -120,7 +120,7 @@ def _compared(tx: Transaction, own: Keys, args: dict[str, Any], fact: sqlite3.Ro
     return {
         "seq": fact["seq"],
         "same": theirs == own,
-        "ends": statements.ends(own, theirs),
+        "ends": ends(own, theirs),
         "similarity": alike,
         "nearness": max(alike, cosine),
     }

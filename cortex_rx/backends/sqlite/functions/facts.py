@@ -21,6 +21,7 @@ from cortex_rx.backends.sqlite.facts.statements import (
     having,
     restated,
     said_by,
+    words_of,
 )
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.normal import STRATEGIES, keys
@@ -142,7 +143,7 @@ def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         raise FactRetracted(row["superseded_by"])
     changed = {name: args[name] for name in _CHANGES if name in args}
     said = _open_statements(tx, row)
-    before = _words(said)
+    before = words_of(said)
     fact, policy = _corrected(before, restated(before)[0], changed, row)
     means = said_by(fact)
     numbers: list[int] = []
@@ -169,11 +170,6 @@ def _open_statements(tx: Transaction, fact: sqlite3.Row) -> list[sqlite3.Row]:
     """The statements of a fact that are not closed, in the order in which they became known."""
     said = having(tx, "belief = ? AND until IS NULL", (fact["seq"],))
     return sorted(said, key=lambda one: (one["known"], one["seq"]))
-
-
-def _words(said: Sequence[sqlite3.Row]) -> sqlite3.Row:
-    """The statement whose words a fact has."""
-    return next((one for one in reversed(said) if one["rewrites"] == REWRITES), said[0])
 
 
 def _corrected(
@@ -228,7 +224,7 @@ def consolidate(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge(tx: Transaction, space: int, kept: sqlite3.Row, others: Sequence[sqlite3.Row]) -> None:
-    words, _ = restated(_words(_open_statements(tx, kept)))
+    words, _ = restated(words_of(_open_statements(tx, kept)))
     times = {"validUntil": words["validUntil"]} if "validUntil" in words else {}
     decision = {"decision": {"action": "NONE", "factId": kept["id"]}}
     numbers: list[int] = []
