@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn, TypeAlias, get_args
 
 from cortex_rx import validation as check
+from cortex_rx.api._embedded import store_embedded
 from cortex_rx.backends.base import Backend, checked_backend
-from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.backends.contract.typed import Facts
 from cortex_rx.beliefs import Predicates
-from cortex_rx.embedding.attempts import text_embedding
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.facts.deciding import Decider
@@ -38,12 +36,9 @@ from cortex_rx.models.facts import (
     checked_deduplication,
 )
 from cortex_rx.models.options import ids, parse
-from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 from cortex_rx.unique import new_id
 
 __all__ = ["FactsAPI"]
-
-log: logging.Logger = logging.getLogger("cortex_rx")
 
 _Facts: TypeAlias = list[FactRecord]  # inside the class, `list` is a method
 
@@ -106,17 +101,8 @@ class FactsAPI:
         given = parse(StoreFactParams, params, **keywords)
         fact = {"fact_id": f"fact-{new_id('row')}", **given.keywords()}
         embedder = given.embedder(None if self._embedder is None else self._embedder())
-        if embedder is not None:
-            fact |= await text_embedding(embedder, given.fact)
-        call = self._facts.store(**fact)
-        try:
-            return FactRecord.from_row(await retrying(lambda: call, Backoff(SHORT_PAUSES)))
-        except Exception as error:
-            if embedder is None or not refuses_embeddings(error, call.args):
-                raise
-            log.warning("a fact is stored without an embedding: %s", type(error).__name__)
-            bare = call.with_args(without_embeddings(call.args))
-            return FactRecord.from_row(await retrying(lambda: bare, Backoff(SHORT_PAUSES)))
+        row = await store_embedded(self._facts.store, fact, "a fact", given.fact, embedder)
+        return FactRecord.from_row(row)
 
     async def get(self, memory_space_id: str, fact_id: str) -> FactRecord | None:
         """The fact, also one that is closed; None if the memory space has none with this id."""

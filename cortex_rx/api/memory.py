@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
 from cortex_rx import validation as check
+from cortex_rx.api._embedded import store_embedded
 from cortex_rx.backends import Backend
 from cortex_rx.backends.base import checked_backend
-from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.backends.contract.typed import Memories, Streams
 from cortex_rx.chain import Operator
-from cortex_rx.embedding.attempts import text_embedding
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument, StillOwned
@@ -42,15 +40,12 @@ from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.recollection import recall
 from cortex_rx.recollection.finding import find
 from cortex_rx.reembedding import Reembedded, ReembedProgress, reembed
-from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, retrying
 from cortex_rx.sources.model_stream import Fallback, Provider, Recalling, Reopenable, recalling
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Follower, Position, follow
 from cortex_rx.streams.takeover import token_hash
 from cortex_rx.streams.writers import locate
 from cortex_rx.unique import new_id, new_token
-
-log: logging.Logger = logging.getLogger("cortex_rx")
 
 __all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult", "StreamEntry"]
 
@@ -245,18 +240,10 @@ class MemoryAPI:
             raise InvalidArgument("content", check.shown(content), accepted)
         given = parse(StoreMemoryInput, content, **keywords)
         memory = {"memory_id": f"mem-{new_id('memory')}", **given.keywords()}
-        if embedder := given.embedder(self.embedder):
-            memory |= await text_embedding(embedder, given.content)
-        call = Memories(self._backend).store(**space, **memory)
-        try:
-            stored = await retrying(lambda: call, Backoff(SHORT_PAUSES))
-        except Exception as error:
-            if embedder is None or not refuses_embeddings(error, call.args):
-                raise
-            log.warning("a memory is stored without an embedding: %s", type(error).__name__)
-            bare = call.with_args(without_embeddings(call.args))
-            stored = await retrying(lambda: bare, Backoff(SHORT_PAUSES))
-        return MemoryEntry.from_row(stored)
+        embedder = given.embedder(self.embedder)
+        store = Memories(self._backend).store
+        row = await store_embedded(store, space | memory, "a memory", given.content, embedder)
+        return MemoryEntry.from_row(row)
 
     def follow(
         self,

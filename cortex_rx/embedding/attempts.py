@@ -12,12 +12,13 @@ __all__ = ["query_embedding", "text_embedding"]
 log: logging.Logger = logging.getLogger("cortex_rx")
 
 
-async def text_embedding(embedder: Embedder, text: str) -> dict[str, Any]:
-    """The `embedding` of a text to be stored, with its `embedding_model`, as keywords of a typed call; or none."""
+async def text_embedding(embedder: Embedder, text: str, what: str) -> dict[str, Any]:
+    """The `embedding` of a text to be stored, with its `embedding_model`, as keywords of a typed call; or none. `what`
+    it is, as "a memory", stands in the log."""
     try:
         vector = await embedder.embed_text(text)
     except Exception as error:
-        log.warning("a memory is stored without an embedding: %s", type(error).__name__)
+        log.warning("%s is stored without an embedding: %s", what, type(error).__name__)
         return {}
     return _keywords(embedder, vector)
 

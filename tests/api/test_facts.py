@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from cortex_rx import Cortex, Embedder, SqliteBackend
 from cortex_rx.api.facts import FactsAPI
 from cortex_rx.errors import (
+    EmbeddingMismatch,
     FactNotFound,
     FactRetracted,
     IdempotencyConflict,
@@ -167,7 +170,30 @@ async def test_the_client_embeds_a_fact_and_a_failure_costs_only_the_vector(
             await lives(cortex, "Porto")
         assert asked == ["Ada lives in Rome.", "Ada lives in Porto."]
         assert await cortex.facts.count(memory_space_id="s") == 1
-        assert "Porto" not in caplog.text and "RuntimeError" in caplog.text
+        assert caplog.messages == ["a fact is stored without an embedding: RuntimeError"]
+    with closing(sqlite3.connect(tmp_path / "memory.db")) as db:
+        named = "SELECT body, model FROM statement_vectors JOIN statements ON seq = statement"
+        assert db.execute(named).fetchall() == [("Ada lives in Rome.", "m")]
+
+
+async def test_a_store_that_refuses_a_vector_gets_the_fact_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that the client made; one that was given is an error of the caller."""
+
+    class OfAnotherModel(SqliteBackend):
+        async def mutation(self, path: str, args: Any) -> Any:
+            if "embedding" in args:
+                raise EmbeddingMismatch("other", 2, "m", 1)
+            return await super().mutation(path, args)
+
+    async with OfAnotherModel(tmp_path / "memory.db") as backend:
+        cortex = Cortex(backend, generate_embedding=Embedder(lambda text: [1.0], model="m"))
+        fact = await lives(cortex, "Rome")
+        assert await cortex.facts.list(memory_space_id="s") == [fact]
+        assert caplog.messages == ["a fact is stored without an embedding: EmbeddingMismatch"]
+        with pytest.raises(EmbeddingMismatch):
+            await lives(cortex, "Porto", embedding=[1.0])
 
 
 @pytest.mark.parametrize(
