@@ -205,6 +205,7 @@ def test_the_form_is_what_clients_are_told():
             "memory_space_id": "s", "conversation_id": "c", "user_message": "Hi", "user_id": None, "user_name": None,
             "agent_id": "a", "participant_id": None, "importance": 50, "tags": [], "metadata": {"k": [1]},
             "idempotency_key": None,
+            "read_facts": False,
         },
         "stream_id": "stream-1",
         "at": 1.5,

@@ -41,7 +41,8 @@ class Turn:
 
     An owner is required: `user_id` together with `user_name`, or `agent_id`.  With a user, `agent_id` defaults to
     `agent`.  `importance` is 0 to 100.  `metadata` is JSON, and is copied.  Two turns with the same `idempotency_key`
-    in one memory space are the same exchange, stored once.
+    in one memory space are the same exchange, stored once.  `read_facts` tells the store that facts are read from the
+    exchange: whatever becomes of this process, what it has not read is queued when the exchange has ended.
 
     Raises `InvalidArgument`, which names the field.
 
@@ -64,12 +65,14 @@ class Turn:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     idempotency_key: str | None = None
+    read_facts: bool = False
 
     def __post_init__(self) -> None:
         for name, check in TURN_CHECKS.items():
             given = getattr(self, name)
             if (value := check(name, given)) is not given:
                 object.__setattr__(self, name, value)
+        validation.flag("read_facts", self.read_facts)
         if self.user_id is None and self.agent_id is None:
             raise InvalidArgument("user_id", None, "an owner: user_id with user_name, or agent_id")
         if self.user_id is not None and self.user_name is None:
@@ -82,8 +85,9 @@ class Turn:
     def arguments(self) -> dict[str, Any]:
         """The turn as arguments of a backend function: camelCase keys, without fields that have no value."""
         values = ((key, getattr(self, name)) for name, key in _KEYS.items())
-        return {
+        given = {
             key: list(value) if key == "tags" else dict(value) if key == "metadata" else value
             for key, value in values
             if value is not None and (key != "metadata" or value)
         }
+        return given | {"readFacts": True} if self.read_facts else given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -11,7 +12,7 @@ from reactivex import Observable
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend
-from cortex_rx.chain import Operator
+from cortex_rx.chain import Chain, Operator
 from cortex_rx.embedding.embedder import Embedder, as_embedder
 from cortex_rx.engine.running import Started
 from cortex_rx.errors import InvalidArgument
@@ -105,8 +106,10 @@ def remember_stream(
         else:
             given = parse(RememberStreamParams, first, **params)
             turn = given.turn()
-        source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
         chosen = _chosen(given, backend, options, chain, spool, embedder, _facts(given, extractor, deduplication))
+        if turn is not None and _reads_facts(chosen):
+            turn = replace(turn, read_facts=True)
+        source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
         pipeline = chosen(source)
         check.instance(Observable, "an operator: a function from an observable to an observable")("chain", pipeline)
     except BaseException:
@@ -114,6 +117,11 @@ def remember_stream(
             response_stream.close()  # it was refused and will not be awaited, so suppress Python's warning
         raise
     return Answer(pipeline, linger=linger, started=started, backend=backend, spool=spool, chain=chosen)
+
+
+def _reads_facts(chain: Operator) -> bool:
+    """Whether the store is told at once that facts are read: what this process does not read is queued then."""
+    return isinstance(chain, Chain) and "extract_facts" in chain
 
 
 def _resumes(params: object) -> bool:
@@ -223,6 +231,7 @@ async def remember(
         fact_deduplication=facts[1],
         spool=spool,
     ).without("measure")
-    answer = Answer(chain(from_stream(whole, turn=given.turn(), make_id=make_id)), started=started, backend=backend)
+    turn = replace(given.turn(), read_facts=_reads_facts(chain))
+    answer = Answer(chain(from_stream(whole, turn=turn, make_id=make_id)), started=started, backend=backend)
     answer.detach()
     return (await answer).plain()

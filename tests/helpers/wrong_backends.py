@@ -993,6 +993,16 @@ class TakesAFailureForDone(Wrong):
         return await super().mutation(path, args)
 
 
+@noticed_by("facts_are_read_from_the_beginning")
+class LearnsLaterThatItIsRead(Wrong):
+    """Only the first commit of facts says that a stream is read for them, and it may never come."""
+
+    async def mutation(self, path, args):
+        if path == "streams:begin":
+            args = {name: value for name, value in args.items() if name != "readFacts"}
+        return await super().mutation(path, args)
+
+
 @noticed_by("facts_go_with_what_they_were_read_from")
 class KeepsFactsOfNothing(Wrong):
     async def mutation(self, path, args):

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from helpers.lanes import slow_but
 
-from cortex_rx import Cortex, Spool, remember_stream
+from cortex_rx import Cortex, Spool, remember, remember_stream
+from cortex_rx import operators as cx
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import InvalidArgument, NotStored, ResumableStreamError, StoreUnavailable
 from cortex_rx.facts.draining import drain
@@ -328,3 +329,49 @@ def test_what_was_deleted_meanwhile_is_not_read(path: Any) -> None:
 
     run_virtual(main())
     assert visible(path) == [] and late.given == []
+
+
+# --- the store knows it from the beginning ----------------------------------------------------------------------------
+
+
+class Noted(SqliteBackend):
+    """It notes whether each beginning says that facts are read."""
+
+    begun: list[bool]
+
+    async def mutation(self, path: str, args: Any) -> Any:
+        if path == "streams:begin":
+            self.begun = [*getattr(self, "begun", []), args.get("readFacts", False)]
+        return await super().mutation(path, args)
+
+
+def test_the_store_is_told_with_the_question_that_facts_are_read() -> None:
+    async def main() -> list[bool]:
+        async with Noted(":memory:") as store:
+            chain = default_chain(store, extract_facts=Reads())
+            for number, how in enumerate(
+                ({"extract_facts": Reads()}, {}, {"chain": chain}, {"chain": cx.begin(store)})
+            ):
+                params = PARAMS | {"conversation_id": f"c-{number}"}
+                with contextlib.suppress(Exception):
+                    await remember_stream(["You like tea."], backend=store, **params, **how)
+            await remember(backend=store, agent_response="Yes.", extract_facts=Reads(), **PARAMS)
+            await remember(backend=store, agent_response="Yes.", **PARAMS)
+            return store.begun
+
+    assert run_virtual(main()) == [True, False, True, False, True, False]
+
+
+def test_what_a_process_has_not_read_that_is_stopped_at_once_is_queued() -> None:
+    async def main() -> list[tuple[str, int, int]]:
+        async with SqliteBackend(":memory:") as store:
+            answer = remember_stream(model(*SENTENCES), backend=store, extract_facts=Reads(60), **PARAMS)
+            begun = await answer.begun()
+            await asyncio.sleep(0.12)  # before the step that reads facts has looked
+            await answer.stop()
+            where = {"memorySpaceId": "space", "streamId": begun.stream_id}
+            await asyncio.sleep(11)
+            await store.mutation("streams:finish", where)
+            return [(row["side"], row["from"], row["to"]) for row in await store.query("facts:queued", {})]
+
+    assert run_virtual(main()) == [("question", 0, 16), ("answer", 0, len(SENTENCES[0]))]

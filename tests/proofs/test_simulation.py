@@ -40,8 +40,7 @@ def test_a_seed_that_failed_once(scenario: str, seed: int) -> None:
 def test_seeds(scenario: str, shard: int, proof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = sizes_of_transactions(monkeypatch)
     whole = WHOLE[scenario]
-    size = SLICE // 2 if scenario == "Learning" and not shard else SLICE  # the first is in every run
-    seeds = range(shard * whole, shard * whole + proof.size(size, whole))
+    seeds = range(shard * whole, shard * whole + proof.size(SLICE, whole))
     counted, failures = Simulated(), list[SimulationFailed]()
     for seed in seeds:
         try:

@@ -139,6 +139,7 @@ the lease runs (and the state "empty", if the stream was closed since). Its toke
                         token=Optional(TokenHash()),
                         tokenTtl=Optional(LIFETIME, _HOUR),
                         completes=Optional(Flag(), False),
+                        readFacts=Optional(Flag(), False),
                     ),
                 ),
                 rules=(OnlyWith("tokenTtl", "token"),),
@@ -165,7 +166,8 @@ stream:
 * Deleted: `StreamNotFound`.
 * Rolled back: it is made anew, at a higher epoch and attempt 0.
 
-`token` is stored as by `issueToken`.""",
+`token` is stored as by `issueToken`. With `readFacts` an open stream is one that is read for facts, as by an empty
+`facts:commit`: when it ends, by whomever, what was not read is queued.""",
             errors=("IdempotencyConflict", "StillOwned", "StreamNotFound"),
             repeated="With a `claim` it is the same call, with the same result. Without, it begins the stream again.",
             ours=True,

@@ -70,6 +70,9 @@ class FactStore:
 
     async def store(self) -> None:
         """Store what can be stored."""
+        opened = self._pieces.opened
+        if not self.registered and self._pieces.known and opened is not None and opened.turn.read_facts:
+            self.registered = True  # with the beginning of the stream
         if not self.registered:
             nothing = {"side": "question", "from": 0, "to": 0, "facts": [], **self._reader.policy}
             registered = await self._commit(0, nothing)

@@ -99,6 +99,20 @@ async def only_the_owner_commits_facts(b: Bench) -> None:
     b.same(stored["facts"], [], "the facts of the former attempt")
 
 
+@PROMISES.add("streams:begin", "streams:finish", "facts:queued")
+async def facts_are_read_from_the_beginning(b: Bench) -> None:
+    """A stream that is begun with `readFacts` is read for facts, also if its writer dies at once: when somebody else
+    ends it, all of it is queued. Another stream is not."""
+    await b.begin(readFacts=True)
+    await b.begin("other")
+    for stream in ("st", "other"):
+        await b.append(0, _TEXT, stream)
+        await b.do("streams:finish", streamId=stream)
+    rows = await b.ask("facts:queued")
+    found = [(row["streamId"], row["side"], row["from"], row["to"]) for row in rows]
+    b.same(found, [("st", "question", 0, 4), ("st", "answer", 0, len(_TEXT))], "what is queued")
+
+
 @PROMISES.add("facts:commit", "facts:queued")
 async def what_was_not_read_is_queued(b: Bench) -> None:
     """A window that failed, and what was not read when the stream ends, is queued, and is read later: its facts are

@@ -110,7 +110,9 @@ class Judge:
                 # It had ended, and another answer is stored under its key: the stop came before it could be told.
                 late = stream and stream.state == "finished" and run.ended and IdempotencyConflict in run.refused
                 world.counted["stopped with another answer under its key"] += bool(late and not here)
-                assert here or late or world.waits(asked), f"{what}; what was shown, {shown!r}, is not even in the spool"
+                assert here or late or world.waits(asked), (
+                    f"{what}; what was shown, {shown!r}, is not even in the spool"
+                )
         elif isinstance(error, ResumableStreamError):
             assert error.original_error is run.end and asked.failure == "store-partial", what
             assert not mine or not stream or stream.attempt != run.attempt or stream.text == run.text, what

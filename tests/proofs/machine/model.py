@@ -210,6 +210,8 @@ class Model:
             self._put(stream, stream.attempt + 1, "")
             stream.answer_memory, stream.lease = True, 0
             self._leased(stream, args, now)
+        if args.get("readFacts") and stream.state == "open":
+            stream.reading.asked = True
         if "token" in args:
             self._issue(stream, args["token"], now)
         return {"epoch": stream.epoch, "attempt": stream.attempt, "state": stream.state}

@@ -30,10 +30,6 @@ class Ledger:
         """Of each stream the ids of its messages and of its memories."""
         self.asked: dict[_Stream, tuple[str, set[_Stream]]] = {}
         """Of each stream its conversation, and those that had certainly been begun before it was first begun."""
-        self.read: set[_Stream] = set()
-        """The streams that the store certainly knows to be read for facts: one that had ended is not."""
-        self._ended: dict[_Stream, bool] = {}
-        """Whether a stream had ended when it was begun or taken over."""
         self.broken: list[str] = []
         self._memories: dict[tuple[str, str], _Stream] = {}
 
@@ -77,21 +73,12 @@ class Ledger:
             if result["epoch"] < newest:
                 self.broken.append(f"{path} gave the epoch {result['epoch']} after {newest}")
             self.epochs[stream] = max(self.epochs.get(stream, 0), int(result["epoch"]))
-            self._ended[stream] = result["state"] != "open"
             self._memories[space, result["memoryId"]] = stream
             ids = result["messageIds"], result["memoryIds"]
             if self.ids.setdefault(stream, ids) != ids and stream not in self.gone:
                 self.broken.append(f"{path} gave the ids {ids} after {self.ids[stream]}")
-        elif path == "facts:commit":
-            stream = (space, args["streamId"])
-            if not self._ended.get(stream, True):
-                self.read.add(stream)
         elif path in _WRITING:
             stream = (space, args["streamId"])
-            if "extractions" in args and result["stored"] == "now":
-                self.read.add(stream)
-            elif path == "streams:rollback":
-                self.read.discard(stream)
             if args["epoch"] < newest:
                 self.broken.append(f"{path} under epoch {args['epoch']} was acknowledged after {newest} had begun")
             gone = self.gone.get(stream, 0)

@@ -57,6 +57,7 @@ class Streams:
         token: str | None = None,
         token_ttl: int | None = None,
         completes: bool | None = None,
+        read_facts: bool | None = None,
     ) -> Call[BegunStream]:
         """Stores the question with all that belongs to it, and makes the partial memory of the answer, at epoch 1,
         attempt 0.
@@ -93,6 +94,8 @@ class Streams:
             args["tokenTtl"] = token_ttl
         if completes is not None:
             args["completes"] = completes
+        if read_facts is not None:
+            args["readFacts"] = read_facts
         return Call(self._backend.mutation, "streams:begin", args)
 
     def append(

@@ -22,6 +22,7 @@ __all__ = [
     "publish_question",
     "published",
     "queued",
+    "register",
     "take",
     "withdraw",
 ]
@@ -95,7 +96,7 @@ def _store(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> bo
     space = text_store.number_for(tx, stream["space"])
     is_open = stream["state"] == "open"
     if is_open:
-        _register(tx, stream)
+        register(tx, stream)
     if window[0] == window[1]:
         return True  # nothing was read: what is queued from there on stays
     done = extractions.progress(tx, seq)
@@ -116,7 +117,7 @@ def _store(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> bo
     return complete
 
 
-def _register(tx: Transaction, stream: sqlite3.Row) -> None:
+def register(tx: Transaction, stream: sqlite3.Row | Mapping[str, Any]) -> None:
     """Note that the stream is read for facts."""
     if not stream["facts"]:
         tx.db.execute("UPDATE streams SET facts = 1 WHERE seq = ?", (stream["seq"],))
@@ -160,7 +161,7 @@ def _stored(tx: Transaction, stream: sqlite3.Row, given: Mapping[str, Any]) -> I
 def take(tx: Transaction, stream: sqlite3.Row, windows: Iterable[Mapping[str, Any]]) -> None:
     """Store what a writer has read but not committed when the stream ends. What lies before a window and was not read
     is put into the queue. A window with more facts than the stream may have is given up: the exchange is stored."""
-    _register(tx, stream)
+    register(tx, stream)
     for window in windows:
         _enqueue_up_to(tx, stream, window["side"], window["from"])
         if not _store(tx, stream, window):

@@ -36,6 +36,8 @@ def begin(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         stream = leases.get_live(tx, args)
     if "token" in args:
         tokens.issue(tx, stream, args["token"], args)
+    if args["readFacts"] and stream["state"] == "open":
+        fact_commits.register(tx, stream)
     return {
         "memoryId": stream["memory"],
         "epoch": stream["epoch"],
@@ -122,7 +124,7 @@ def _create(tx: Transaction, args: dict[str, Any], rolled_back: sqlite3.Row | No
             "now": tx.now,
         },
     )
-    stream.update(seq=made.lastrowid, lease=writer_state[0], term=writer_state[1])
+    stream.update(seq=made.lastrowid, lease=writer_state[0], term=writer_state[1], facts=0)
     exchanges.add_partial(tx, stream)
     return stream
 
