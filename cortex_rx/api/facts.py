@@ -252,13 +252,14 @@ class FactsAPI:
         extractor = extract_facts or self._extractor
         if extractor is None:
             raise InvalidArgument("extract_facts", None, "an extractor, since the client has none")
+        deduplication = fact_deduplication or self._deduplication or "structural"
         reader = fact_reader(
             extractor,
             self._backend,
             timeout,
-            fact_deduplication or self._deduplication or "structural",
+            deduplication,
             belief_revision,
-            None if self._embedder is None else self._embedder(),
+            self._embedder() if self._embedder is not None and deduplication == "semantic" else None,
             predicates,
         )
         return await drain(reader, memory_space_id, dead=dead, tries=tries)

@@ -13,7 +13,7 @@ from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.beliefs import PREDICATES, Predicates
 from cortex_rx.embedding.calling import within
 from cortex_rx.embedding.embedder import TEXT_TIMEOUT, Embedder, GenerateEmbedding, as_embedder, checked_function
-from cortex_rx.errors import code_of
+from cortex_rx.errors import InvalidArgument, code_of
 from cortex_rx.facts.deciding import Decider, with_decisions
 from cortex_rx.facts.extractor import Extractor, extract
 from cortex_rx.models.facts import ExtractedFact, FactDeduplication
@@ -118,11 +118,14 @@ def fact_reader(
     check.callback("extractor", extractor)
     check.flag_or_callback("revise", revise)
     check.optional(check.instance(Predicates, "Predicates"))("predicates", predicates)
+    check.one_of(*get_args(FactDeduplication))("deduplication", deduplication)
+    if embedder is not None and deduplication != "semantic":
+        raise InvalidArgument("embedder", "an embedder", 'None, unless deduplication is "semantic"')
     return FactReader(
         checked_backend("backend", backend),
         extractor,
         check.seconds()("timeout", timeout),
-        check.one_of(*get_args(FactDeduplication))("deduplication", deduplication),
+        deduplication,
         bool(revise),
         as_embedder(check.optional(checked_function)("embedder", embedder)),
         predicates,

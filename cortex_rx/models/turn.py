@@ -72,7 +72,8 @@ class Turn:
             given = getattr(self, name)
             if (value := check(name, given)) is not given:
                 object.__setattr__(self, name, value)
-        validation.flag("read_facts", self.read_facts)
+        if self.read_facts is not False:
+            validation.flag("read_facts", self.read_facts)
         if self.user_id is None and self.agent_id is None:
             raise InvalidArgument("user_id", None, "an owner: user_id with user_name, or agent_id")
         if self.user_id is not None and self.user_name is None:

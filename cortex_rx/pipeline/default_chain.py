@@ -153,5 +153,5 @@ def _facts(
         progressive=chosen.progressive_fact_extraction,
         deduplication=deduplication or "structural",
         revise=chosen.belief_revision,
-        embedder=generate_embedding,
+        embedder=generate_embedding if deduplication == "semantic" else None,
     )

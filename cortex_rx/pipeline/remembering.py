@@ -106,8 +106,9 @@ def remember_stream(
         else:
             given = parse(RememberStreamParams, first, **params)
             turn = given.turn()
-        chosen = _chosen(given, backend, options, chain, spool, embedder, _facts(given, extractor, deduplication))
-        if turn is not None and _reads_facts(chosen):
+        facts = _facts(given, extractor, deduplication)
+        chosen = _chosen(given, backend, options, chain, spool, embedder, facts)
+        if turn is not None and (facts[0] or chain) and _reads_facts(chosen):
             turn = replace(turn, read_facts=True)
         source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
         pipeline = chosen(source)

@@ -228,7 +228,9 @@ async def hangs(*_):
     await asyncio.sleep(10_000)
 
 
-@pytest.mark.parametrize("how", [{"revise": hangs}, {"embedder": hangs}], ids=["decider", "embedder"])
+@pytest.mark.parametrize(
+    "how", [{"revise": hangs}, {"deduplication": "semantic", "embedder": hangs}], ids=["decider", "embedder"]
+)
 def test_what_can_be_left_out_costs_no_fact_when_it_hangs(lab, how, caplog):
     async def main():
         known = lab.source("You like thing 99.", stream="stream-0")  # so that what comes is in doubt
@@ -321,7 +323,7 @@ def test_facts_have_embeddings_of_their_own_model(lab):
     async def main():
         steps = cx.chain(
             cx.begin(lab.store),
-            cx.extract_facts(Reads(), lab.store, embedder=facts),
+            cx.extract_facts(Reads(), lab.store, deduplication="semantic", embedder=facts),
             cx.finalize(lab.store, generate_embedding=memories),
         )
         outcome = await lab.play(lab.source(*script()), steps, traced=False)
@@ -409,6 +411,7 @@ def test_an_exchange_that_was_stored_before_is_not_read_again(lab):
         ({"threshold": 0}, "threshold"), ({"concurrency": 0}, "concurrency"), ({"wait": 5}, "wait"),
         ({"timeout": timedelta(0)}, "timeout"), ({"deduplication": "some"}, "deduplication"),
         ({"revise": 1}, "revise"), ({"predicates": {}}, "predicates"), ({"embedder": 7}, "embedder"),
+        ({"embedder": str}, "embedder"),
         ({"progressive": 1}, "progressive"),
     ],
 )  # fmt: skip

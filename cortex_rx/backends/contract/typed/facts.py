@@ -777,8 +777,8 @@ class Facts:
         limit: int | None = None,
     ) -> Call[builtins.list[SimilarFact]]:
         """The facts that hold, of the same user, that a new fact may be about: those with the same subject and
-        predicate, those with a similar text, those with its words, and those about the same subject with a near
-        embedding of the same model.
+        predicate, those with a similar text, those with its words, and, if the deduplication is "semantic", those about
+        the same subject with a near embedding of the same model.
         """
         args: dict[str, Any] = {
             "memorySpaceId": memory_space_id,

@@ -50,7 +50,7 @@ def similar(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     said = statements.said_by(args)
     own = keys(said, args["deduplication"], own="", owner=args.get("userId"), revise=args["revise"])
-    near = _near(tx, space, args)
+    near = _near(tx, space, args) if args["deduplication"] == "semantic" else {}
     found = [
         _compared(tx, own, args, fact, near.get(fact["seq"], 0.0))
         for fact in _open(tx, args, (*_nominated(tx, space, args, own), *near))

@@ -407,7 +407,9 @@ async def test_similar_facts_are_nominated_whichever_way_they_are_alike(store: A
     assert (await similar(fact("Ada does not live in Rome.", "Ada", "lives_in", "Rome")))[ROME["fact"]] == (False, True)
     assert "Adas like teas." in await similar(TEA)  # by its text
     assert near["fact"] not in await similar(fact("x", "Ada", "likes", "y"))
-    assert near["fact"] in await similar(fact("x", "Ada", "likes", "y"), embedding=[1.0, 0.0], embeddingModel="m")
+    meant = {"embedding": [1.0, 0.0], "embeddingModel": "m"}
+    assert near["fact"] in await similar(fact("x", "Ada", "likes", "y"), deduplication="semantic", **meant)
+    assert near["fact"] not in await similar(fact("x", "Ada", "likes", "y"), **meant)
     assert near["fact"] in await similar(fact("home"))  # by a word
     assert await similar(ROME, userId="bob") == await similar(ROME, memorySpaceId="t") == {}
     assert len(await similar(ROME, limit=1)) == 1
