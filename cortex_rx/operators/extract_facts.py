@@ -88,8 +88,8 @@ def extract_facts(
     about "user", "I" or nobody is about the user: the subject becomes the user's id. `deduplication` says which
     statements are one fact, `revise` whether a new value of a predicate that has one at a time supersedes the old one.
     A `Decider` as `revise` decides the doubtful cases, in at most 10 s for each piece. `predicates` are those that you
-    know beside ours. With `deduplication="semantic"` and an `embedder` a decider is also asked about facts that are near
-    in meaning.
+    know beside ours. With `deduplication="semantic"` and an `embedder` a decider is also asked about facts that are
+    near in meaning.
 
     It stands after `persist_partial` and before `recover` and `finalize`.
 

@@ -169,8 +169,8 @@ without a decision the new one ends it. `similarity`: the share of the words' pa
             )
         ),
         """The facts that hold, of the same user, that a new fact may be about: those with the same subject and
-predicate, those with a similar text, those with its words, and, if the deduplication is "semantic", those about the same
-subject with a near embedding of the same model. The most similar first, at most 50. It decides nothing.""",
+predicate, those with a similar text, those with its words, and, if the deduplication is "semantic", those about the
+same subject with a near embedding of the same model. The most similar first, at most 50. It decides nothing.""",
         ours=True,
     ),
 )
