@@ -58,13 +58,6 @@ class Windows:
         self.start: int = start
         """Where the open window begins, without its overlap."""
 
-    @property
-    def open(self) -> str:
-        """The text that is in no window yet."""
-        text = "".join(self._open)
-        self._open[:] = [text] if text else []
-        return text
-
     def feed(self, text: str) -> list[Window]:
         """Add text, and return the windows that it completes."""
         if text:
@@ -95,7 +88,7 @@ class Windows:
             context = self._before.pop() + context
         window = Window(context + new, self.start, self.start + len(new), len(context))
         self._before, self._sentences = self._sentences, []
-        rest = self.open[len(new) :]
+        rest = "".join(self._open)[len(new) :]
         self._open = [rest] if rest else []
         self.start, self._complete = window.stop, 0
         return window

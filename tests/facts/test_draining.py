@@ -12,7 +12,8 @@ from cortex_rx import Cortex
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.beliefs import PREDICATES, Decision
 from cortex_rx.errors import InvalidArgument, StoreUnavailable
-from cortex_rx.facts.draining import FactDrainReport
+from cortex_rx.facts.draining import FactDrainReport, drain
+from cortex_rx.facts.reader import fact_reader
 from cortex_rx.testing import run_virtual
 
 TURN: dict[str, Any] = {
@@ -101,6 +102,24 @@ def test_what_is_said_of_facts_counts_in_a_drain_too() -> None:
 
     run_virtual(main())
     assert shown == ["van"]
+
+
+def test_an_embedder_that_hangs_costs_the_embeddings_alone(caplog: Any) -> None:
+    async def hangs(text: str) -> list[float]:
+        await asyncio.sleep(10_000)
+        return [1.0]
+
+    async def main() -> None:
+        async with SqliteBackend(":memory:") as store, Cortex(store, extract_facts=Drives(fails=2)) as cortex:
+            await cortex.memory.remember(**TURN)
+            began = asyncio.get_running_loop().time()
+            reader = fact_reader(Drives(), store, embedder=hangs)
+            assert await drain(reader) == FactDrainReport(read=2, facts=1)
+            assert asyncio.get_running_loop().time() - began == 30
+            assert [fact.object for fact in await cortex.facts.list(memory_space_id="space")] == ["van"]
+
+    run_virtual(main())
+    assert "facts are stored without embeddings: TimeoutError" in caplog.text
 
 
 def test_it_needs_an_extractor() -> None:

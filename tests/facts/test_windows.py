@@ -90,4 +90,5 @@ def test_the_open_text_is_what_no_window_has(libraries):
     text = "Ada lives in Leeds. She plays the cello. She is"
     closed = windows.feed(text)
     assert [window.new for window in closed] == ["Ada lives in Leeds. She plays the cello. "]
-    assert windows.open == "She is" and windows.start == closed[-1].stop
+    assert windows.start == closed[-1].stop
+    assert [window.new for window in windows.finish()] == ["She is"]
