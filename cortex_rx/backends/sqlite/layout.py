@@ -359,8 +359,4 @@ END""",
     "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
     "CREATE INDEX extraction_queue_by_space ON extraction_queue (space, state, id)",
     "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
-    """CREATE INDEX streams_by_question_message ON streams (space, question_message)
-            WHERE question_message IS NOT NULL""",
-    """CREATE INDEX streams_by_answer_message ON streams (space, answer_message)
-            WHERE answer_message IS NOT NULL""",
 )

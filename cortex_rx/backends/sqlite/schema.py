@@ -636,10 +636,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
         "CREATE INDEX extraction_queue_by_space ON extraction_queue (space, state, id)",
         "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
-        # A message is forgotten by its id, also that of an answer that is not stored yet.
-        """CREATE INDEX streams_by_question_message ON streams (space, question_message)
-            WHERE question_message IS NOT NULL""",
-        """CREATE INDEX streams_by_answer_message ON streams (space, answer_message)
-            WHERE answer_message IS NOT NULL""",
     ),
 )

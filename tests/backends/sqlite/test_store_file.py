@@ -648,8 +648,6 @@ async def test_a_file_from_before_there_were_facts_is_read_for_them(make_store: 
             db.execute(f"DROP TABLE {table}")
         for column in ("known", "facts", "fact_size"):
             db.execute(f"ALTER TABLE spaces DROP COLUMN {column}")
-        for side in ("question", "answer"):
-            db.execute(f"DROP INDEX streams_by_{side}_message")
         db.execute("ALTER TABLE streams DROP COLUMN facts")
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
     store = make_store(store.path)

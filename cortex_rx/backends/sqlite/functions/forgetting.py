@@ -68,8 +68,7 @@ def forget(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 # --- what it is -------------------------------------------------------------------------------------------------------
 
 _STREAMS = "SELECT streams.* FROM streams WHERE space = ?1"
-# Not with OR: of a table without statistics, SQLite would read all streams of the space.
-_BY_MESSAGE = f"{_STREAMS} AND question_message = ?2 UNION ALL {_STREAMS} AND answer_message = ?2"
+_BY_MESSAGE = f"{_STREAMS} AND (question_message = ?2 OR answer_message = ?2)"
 _BY_MEMORY = f"{_STREAMS} AND (question_memory = ?2 OR memory = ?2)"
 # The same by an index.
 _IN_CONVERSATION = f"{_BY_MEMORY} AND conversation_seq = (SELECT seq FROM conversations WHERE space = ?1 AND id = ?3)"  # noqa: S608

@@ -10,7 +10,6 @@ from helpers.lanes import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cortex_rx.backends.sqlite.functions import forgetting
 from cortex_rx.errors import InvalidArgument, MemoryNotFound, StreamNotFound
 
 # The index's own pages: terms that are marked as deleted stay in them until they are merged. Rows of `spaces` count.
@@ -333,16 +332,6 @@ async def test_a_message_that_only_facts_know_is_taken_from_them(store: Any) -> 
         await forget(store, messageId="m1", erase=True)
     assert (await forget(store, messageId="m2"))["factIds"] == [left["factId"]] and await facts(store) == []
     assert (await forget(store, messageId="m2", erase=True))["factsDeleted"] == 1
-
-
-async def test_a_message_is_looked_up_by_indexes(store: Any) -> None:
-    """No other stream of the space costs anything."""
-    await store.list()
-    plan = [row[3] for row in store.sql(f"EXPLAIN QUERY PLAN {forgetting._BY_MESSAGE}", "s", "msg")]
-    assert [line.split(" USING ")[1] for line in plan if "streams" in line] == [
-        "INDEX streams_by_question_message (space=? AND question_message=?)",
-        "INDEX streams_by_answer_message (space=? AND answer_message=?)",
-    ], plan
 
 
 async def test_another_space_with_the_same_ids_is_left_alone(store: Any) -> None:
