@@ -96,7 +96,7 @@ def create(tx: Transaction, space: str, body: str = "", writer_state: WriterStat
     values = (len(body), tx.now, *writer_state[:4], space)
     made = tx.db.execute(_CREATE, values)
     if not made.rowcount:
-        number_for(tx, space)
+        tx.db.execute("INSERT INTO spaces (name) VALUES (?)", (space,))  # not `number_for`: that it is missing is known
         made = tx.db.execute(_CREATE, values)
     number = made.lastrowid
     assert number is not None
