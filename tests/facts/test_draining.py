@@ -113,7 +113,7 @@ def test_an_embedder_that_hangs_costs_the_embeddings_alone(caplog: Any) -> None:
         async with SqliteBackend(":memory:") as store, Cortex(store, extract_facts=Drives(fails=2)) as cortex:
             await cortex.memory.remember(**TURN)
             began = asyncio.get_running_loop().time()
-            reader = fact_reader(Drives(), store, embedder=hangs)
+            reader = fact_reader(Drives(), store, deduplication="semantic", embedder=hangs)
             assert await drain(reader) == FactDrainReport(read=2, facts=1)
             assert asyncio.get_running_loop().time() - began == 30
             assert [fact.object for fact in await cortex.facts.list(memory_space_id="space")] == ["van"]
