@@ -21,30 +21,45 @@ from typing import ClassVar, NamedTuple
 from cortex_rx.unique import hidden
 
 __all__ = [
+    "AgentAlreadyRegistered",
+    "AgentNotRegistered",
     "BrokenPipeline",
     "CallbackError",
     "ChainOrderError",
+    "ContextNotFound",
+    "ContextReadOnly",
+    "ConversationExists",
     "ConversationNotFound",
     "CortexError",
     "Diverged",
     "EmbeddingMismatch",
     "EmptyAnswer",
+    "EntryNotFound",
     "EventsLost",
     "ExtractionFailed",
     "FactNotFound",
     "FactRetracted",
     "Fenced",
     "Gap",
+    "HasChildren",
     "IdempotencyConflict",
     "InvalidArgument",
+    "KeyNotFound",
     "LanguageMismatch",
     "LetterNotFound",
+    "MemoryNotArchived",
     "MemoryNotFound",
+    "MemorySpaceArchived",
+    "MemorySpaceExists",
+    "MemorySpaceHasData",
+    "MemorySpaceNotFound",
     "MissingExtra",
     "NotACortexFile",
     "NotAnEvent",
     "NotResumable",
     "NotStored",
+    "ParentNotFound",
+    "ParticipantExists",
     "ProviderError",
     "QueueClosed",
     "ResumableStreamError",
@@ -75,6 +90,10 @@ __all__ = [
     "UnknownFunction",
     "UnknownStep",
     "UnsupportedOption",
+    "UserNotFound",
+    "ValueNotArray",
+    "ValueNotNumber",
+    "VersionConflict",
     "WrongMemorySpace",
 ]
 
@@ -675,3 +694,128 @@ class ConversationNotFound(StoreError, LookupError):
     """There is no conversation with this id."""
 
     code = "CONVERSATION_NOT_FOUND"
+
+
+class ConversationExists(StoreError):
+    """Another conversation is stored under this id."""
+
+    code = "CONVERSATION_ALREADY_EXISTS"
+
+
+class VersionConflict(StoreError):
+    """The record has another version than the one that the change was made for: somebody changed it meanwhile.
+
+    `expected` and `stored` are the versions; 0 stands for a record that does not exist.
+    """
+
+    code = "VERSION_CONFLICT"
+
+    def __init__(self, expected: int, stored: int) -> None:
+        super().__init__(f"the change is for version {expected}, version {stored} is stored; read it again")
+        self.expected: int = expected
+        self.stored: int = stored
+
+    def __reduce__(self) -> tuple[type[VersionConflict], tuple[int, int]]:
+        return type(self), (self.expected, self.stored)
+
+
+class MemoryNotArchived(StoreError):
+    """The memory is not in the archive, so it cannot be restored."""
+
+    code = "MEMORY_NOT_ARCHIVED"
+
+
+class EntryNotFound(StoreError, LookupError):
+    """There is no immutable entry of this type with this id."""
+
+    code = "IMMUTABLE_ENTRY_NOT_FOUND"
+
+
+class KeyNotFound(StoreError, LookupError):
+    """The namespace has no such key."""
+
+    code = "MUTABLE_KEY_NOT_FOUND"
+
+
+class ValueNotArray(StoreError):
+    """Only a list can be appended to; the key has another value."""
+
+    code = "MUTABLE_VALUE_NOT_ARRAY"
+
+
+class ValueNotNumber(StoreError):
+    """Only a number can be incremented or decremented; the key has another value."""
+
+    code = "MUTABLE_VALUE_NOT_NUMBER"
+
+
+class ContextNotFound(StoreError, LookupError):
+    """The memory space has no context with this id, and was granted none."""
+
+    code = "CONTEXT_NOT_FOUND"
+
+
+class ContextReadOnly(StoreError):
+    """Another memory space owns the context, and has granted reading it, not changing it."""
+
+    code = "PERMISSION_DENIED"
+
+
+class ParentNotFound(StoreError, LookupError):
+    """The memory space has no context with the id of the parent."""
+
+    code = "PARENT_NOT_FOUND"
+
+
+class HasChildren(StoreError):
+    """The context has children.  They are deleted with it, or become roots, if the call says so."""
+
+    code = "HAS_CHILDREN"
+
+
+class UserNotFound(StoreError, LookupError):
+    """There is no profile of this user."""
+
+    code = "USER_NOT_FOUND"
+
+
+class AgentNotRegistered(StoreError, LookupError):
+    """No agent is registered under this id."""
+
+    code = "AGENT_NOT_REGISTERED"
+
+
+class AgentAlreadyRegistered(StoreError):
+    """Another agent is registered under this id."""
+
+    code = "AGENT_ALREADY_REGISTERED"
+
+
+class MemorySpaceNotFound(StoreError, LookupError):
+    """No memory space is registered under this id."""
+
+    code = "MEMORYSPACE_NOT_FOUND"
+
+
+class MemorySpaceExists(StoreError):
+    """Another memory space is registered under this id."""
+
+    code = "MEMORYSPACE_ALREADY_EXISTS"
+
+
+class MemorySpaceHasData(StoreError):
+    """The memory space has records, and the call does not say that they are to be deleted with it."""
+
+    code = "MEMORYSPACE_HAS_DATA"
+
+
+class MemorySpaceArchived(StoreError):
+    """The memory space is archived: it is read, and not written until it is reactivated."""
+
+    code = "MEMORYSPACE_ARCHIVED"
+
+
+class ParticipantExists(StoreError):
+    """The memory space has this participant."""
+
+    code = "PARTICIPANT_ALREADY_EXISTS"

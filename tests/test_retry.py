@@ -54,6 +54,7 @@ OURS: dict[str, list[Any]] = {
     "StreamTooLong": [5],
     "UnknownStep": ["chnk", ["chunk"]],
     "UnsupportedOption": ["chunk_size", 5, "None"],
+    "VersionConflict": [1, 2],
 }
 """What they are made of that need more than a message."""
 CLASSES: list[type[CortexError]] = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from cortex_rx import validation as check
+from cortex_rx.api._spaces import chosen_space
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Conversations
 from cortex_rx.models.options import ConversationFilter, ConversationType, HistoryPage, ids
@@ -35,16 +37,19 @@ class ConversationsAPI:
     cortex_rx.errors.InvalidArgument: limit: got 0; accepted: a whole number, 1 or more, or None
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, memory_space_id: str | None = None) -> None:
         self._backend: Backend = checked_backend("backend", backend)
+        check.optional(check.name)("memory_space_id", memory_space_id)
+        self._memory_space_id: str | None = memory_space_id
 
-    async def get(self, conversation_id: str, memory_space_id: str) -> Conversation | None:
+    async def get(self, conversation_id: str, memory_space_id: str | None = None) -> Conversation | None:
         """The conversation with all its messages and its pending exchanges, or None if the memory space has none with
         this id.
 
         It is there from the beginning of its first exchange on.
         """
-        conversation = ids(conversation_id=conversation_id, memory_space_id=memory_space_id)
+        conversation = ids(conversation_id=conversation_id)
+        conversation["memory_space_id"] = chosen_space(memory_space_id, self._memory_space_id)
         row = await Conversations(self._backend).get(**conversation)
         return None if row is None else Conversation.from_row(row)
 

@@ -15,9 +15,16 @@ from types import TracebackType
 from typing import Any
 
 from cortex_rx import validation as check
+from cortex_rx.api.agents import AgentsAPI
+from cortex_rx.api.contexts import ContextsAPI
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.facts import FactsAPI
+from cortex_rx.api.immutable import ImmutableAPI
 from cortex_rx.api.memory import MemoryAPI
+from cortex_rx.api.memory_spaces import MemorySpacesAPI
+from cortex_rx.api.mutable import MutableAPI
+from cortex_rx.api.users import UsersAPI
+from cortex_rx.api.vector import VectorAPI
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.backends.base import is_backend
 from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder
@@ -62,6 +69,9 @@ class Cortex:
     `extract_facts` reads facts from all that is remembered, unless a call says otherwise: see `Extractor`.
     `fact_deduplication` says which statements are one fact.
 
+    `memory_space_id` is the memory space of calls that do not name one, and whose arguments are those of Cortex:
+    `conversations` and `contexts`.
+
     Nothing is opened before its first use.  Use `async with Cortex(...) as cortex`, or call `close()`.  Otherwise a
     warning in the log tells how many streams were still running at the end of the program.
 
@@ -92,6 +102,7 @@ class Cortex:
         embedding_model: str | None = None,
         extract_facts: Extractor | None = None,
         fact_deduplication: FactDeduplication | None = None,
+        memory_space_id: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         if environ is not None:
@@ -134,8 +145,22 @@ class Cortex:
             deduplication=fact_deduplication,
         )
         """The facts: `store`, `list`, `search`, `update`, `delete` and others; `drain` reads what is queued."""
-        self.conversations: ConversationsAPI = ConversationsAPI(self._backend)
-        """The conversations: `get`, `list`, `count`, `get_history`."""
+        self.conversations: ConversationsAPI = ConversationsAPI(self._backend, memory_space_id=memory_space_id)
+        """The conversations and their messages."""
+        self.vector: VectorAPI = VectorAPI(self._backend)
+        """The memories alone, without facts: what Cortex calls the vector layer."""
+        self.contexts: ContextsAPI = ContextsAPI(self._backend, memory_space_id=memory_space_id)
+        """What is being worked on, and what was handed on to whom."""
+        self.users: UsersAPI = UsersAPI(self._backend)
+        """The profiles of users, for the whole store."""
+        self.agents: AgentsAPI = AgentsAPI(self._backend)
+        """The registered agents, for the whole store."""
+        self.memory_spaces: MemorySpacesAPI = MemorySpacesAPI(self._backend)
+        """The memory spaces themselves."""
+        self.immutable: ImmutableAPI = ImmutableAPI(self._backend)
+        """What is kept with all its versions, for the whole store."""
+        self.mutable: MutableAPI = MutableAPI(self._backend)
+        """Values that change, by namespace and key, for the whole store."""
         self.dead_letters: DeadLetters = DeadLetters(self._spool, self._backend)
         """The calls that the store refused for good: `list`, `get`, `redrive`, `discard`; `add`, for operators."""
         weakref.finalize(self, _warn, self._running)

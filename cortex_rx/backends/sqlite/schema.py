@@ -24,6 +24,40 @@ _LOG_CHANGE = """CREATE TRIGGER {name} AFTER {event} BEGIN
         WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = {memory});
 END"""
 
+# --- conversations ---
+
+_CONVERSATIONS: tuple[str, ...] = ()
+
+# --- memories ---
+
+_MEMORIES: tuple[str, ...] = ()
+
+# --- immutable ---
+
+_IMMUTABLE: tuple[str, ...] = ()
+
+# --- mutable ---
+
+_MUTABLE: tuple[str, ...] = ()
+
+# --- contexts ---
+
+_CONTEXTS: tuple[str, ...] = ()
+
+# --- agents ---
+
+_AGENTS: tuple[str, ...] = ()
+
+# --- memory_spaces ---
+
+_MEMORY_SPACES: tuple[str, ...] = ()
+
+# --- outbox ---
+
+_OUTBOX: tuple[str, ...] = ()
+
+# ----
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         # The memory spaces by number: each word of the index begins with it. docs, size: the rows and words of the
@@ -636,5 +670,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
         "CREATE INDEX extraction_queue_by_space ON extraction_queue (space, state, id)",
         "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
+    ),
+    # The tables of the nine core APIs.
+    (
+        *_CONVERSATIONS,
+        *_MEMORIES,
+        *_IMMUTABLE,
+        *_MUTABLE,
+        *_CONTEXTS,
+        *_AGENTS,
+        *_MEMORY_SPACES,
+        *_OUTBOX,
     ),
 )

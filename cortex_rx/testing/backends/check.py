@@ -9,14 +9,22 @@ from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.testing.backends import (
+    _agents,
+    _contexts,
     _conversations,
     _exchanges,
     _fact_commits,
     _facts,
     _forgetting,
+    _graph_sync,
+    _immutable,
     _leases,
     _memories,
+    _memory_spaces,
+    _mutable,
     _partials,
+    _users,
+    _versions,
 )
 from cortex_rx.testing.backends.promise import BackendPromise
 from cortex_rx.testing.operators._judge import BrokenPromise
@@ -32,6 +40,14 @@ BACKEND_PROMISES: tuple[BackendPromise, ...] = (
     *_forgetting.PROMISES,
     *_leases.PROMISES,
     *_fact_commits.PROMISES,
+    *_versions.PROMISES,
+    *_contexts.PROMISES,
+    *_memory_spaces.PROMISES,
+    *_users.PROMISES,
+    *_agents.PROMISES,
+    *_immutable.PROMISES,
+    *_mutable.PROMISES,
+    *_graph_sync.PROMISES,
 )
 """The whole contract."""
 

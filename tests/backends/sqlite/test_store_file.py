@@ -633,6 +633,26 @@ async def test_a_file_of_the_seventh_layout_keeps_all_its_embeddings(make_store:
         await each.backend.close()
 
 
+def undo(path: Path, version: int) -> None:
+    """Take out of a file what the migrations after `version` have made."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        for statement in chain.from_iterable(MIGRATIONS[:version]):
+            db.execute(statement)
+        kept = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+        columns = {name: {row[1] for row in db.execute(f'PRAGMA table_info("{name}")')} for name in kept}
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        listed = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY sql NOT LIKE '%VIRTUAL%'"
+        for kind in ("trigger", "index", "table"):
+            for was, name in db.execute(listed).fetchall():
+                if was == kind and name not in kept:
+                    db.execute(f'DROP {kind} IF EXISTS "{name}"')
+        for name, old in columns.items():
+            for row in db.execute(f'PRAGMA table_info("{name}")').fetchall():
+                if row[1] not in old:
+                    db.execute(f'ALTER TABLE "{name}" DROP COLUMN "{row[1]}"')
+        db.execute(f"PRAGMA user_version = {version}")
+
+
 async def test_a_file_from_before_there_were_facts_is_read_for_them(make_store: Any, tmp_path: Path) -> None:
     """Also a stream that is open in it, and one that has ended."""
     store, new = make_store(tmp_path / "memory.db"), make_store(tmp_path / "new.db")
@@ -642,14 +662,7 @@ async def test_a_file_from_before_there_were_facts_is_read_for_them(make_store: 
     for one in (store, new):
         await one.list()
         await one.backend.close()
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as db:
-        made = ("statement_messages", "statement_vectors", "fact_bands", "fact_documents", "fact_places", "fact_terms")
-        for table in (*made, "extraction_queue", "statements", "facts", "extractions"):
-            db.execute(f"DROP TABLE {table}")
-        for column in ("known", "facts", "fact_size"):
-            db.execute(f"ALTER TABLE spaces DROP COLUMN {column}")
-        db.execute("ALTER TABLE streams DROP COLUMN facts")
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+    undo(store.path, 10)
     store = make_store(store.path)
     fact = {"fact": "Ada lives in Rome.", "factType": "identity", "confidence": 80}
     window = {"side": "answer", "from": 0, "to": 18, "facts": [fact]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import sys
 from itertools import count
@@ -13,6 +14,12 @@ from helpers.wrong_backends import WRONG
 from cortex_rx import SqliteBackend
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.testing import BACKEND_PROMISES, BrokenPromise, check_backend, wall
+
+for area in (
+    *("memories", "conversations", "contexts", "memory_spaces", "users", "agents", "immutable", "mutable"),
+    "graph_sync",
+):
+    importlib.import_module(f"helpers.wrong_{area}")  # fills WRONG
 
 BY_NAME = {promise.name: promise for promise in BACKEND_PROMISES}
 CASES = [(name, promise) for name, (_, promises) in WRONG.items() for promise in promises]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from cortex_rx.backends.sqlite.functions import (
+    agents,
+    contexts,
     conversations,
     embeddings,
     fact_commits,
@@ -14,22 +13,27 @@ from cortex_rx.backends.sqlite.functions import (
     fact_similar,
     facts,
     forgetting,
+    graph_sync,
+    immutable,
     leases,
     memories,
+    memory_spaces,
+    mutable,
     search,
     stream_ends,
     stream_reads,
     stream_takeover,
     streams,
     tokens,
+    users,
 )
-from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.backends.sqlite.functions.registry import Functions
 
-__all__ = ["MUTATIONS", "QUERIES", "Function"]
+__all__ = ["MUTATIONS", "QUERIES"]
 
-Function = Callable[[Transaction, dict[str, Any]], Any]
+_TABLES = (contexts, memory_spaces, users, agents, immutable, mutable, graph_sync)
 
-QUERIES: Mapping[str, Function] = {
+QUERIES: Functions = {
     "memories:get": memories.get,
     "memories:list": memories.list_rows,
     "memories:search": search.search,
@@ -54,9 +58,10 @@ QUERIES: Mapping[str, Function] = {
     "streams:read": stream_reads.read,
     "streams:interrupted": stream_reads.interrupted,
     "streams:list": stream_reads.list_rows,
+    **{path: function for table in _TABLES for path, function in table.QUERIES.items()},
 }
 
-MUTATIONS: Mapping[str, Function] = {
+MUTATIONS: Functions = {
     "memories:store": memories.store,
     "memories:deleteMemory": forgetting.delete,
     "memories:forget": forgetting.forget,
@@ -77,4 +82,5 @@ MUTATIONS: Mapping[str, Function] = {
     "streams:takeOver": stream_takeover.take_over,
     "streams:finish": stream_ends.finish,
     "streams:rollback": stream_ends.rollback,
+    **{path: function for table in _TABLES for path, function in table.MUTATIONS.items()},
 }

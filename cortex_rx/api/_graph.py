@@ -1,0 +1,21 @@
+"""`sync_to_graph`, which many calls of Cortex take."""
+
+from __future__ import annotations
+
+import warnings
+
+from cortex_rx import validation as check
+from cortex_rx.backends.base import Backend
+
+__all__ = ["GraphNotKept", "check_sync"]
+
+
+class GraphNotKept(UserWarning):
+    """A call asks for a graph to be kept up to date, and the store keeps none."""
+
+
+async def check_sync(backend: Backend, sync_to_graph: object) -> None:
+    """Warn if the call asks for a graph, and the store keeps none. A store that keeps one queues each write anyway."""
+    check.optional(check.flag)("sync_to_graph", sync_to_graph)
+    if sync_to_graph:
+        warnings.warn("sync_to_graph: no graph is kept by this store", GraphNotKept, stacklevel=3)

@@ -1,0 +1,14 @@
+"""`cortex.immutable`: what is kept with all its versions, for all memory spaces."""
+
+from __future__ import annotations
+
+from cortex_rx.backends.base import Backend, checked_backend
+
+__all__ = ["ImmutableAPI"]
+
+
+class ImmutableAPI:
+    """What is kept with all its versions, for all memory spaces."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend: Backend = checked_backend("backend", backend)

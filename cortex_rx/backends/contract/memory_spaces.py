@@ -1,0 +1,13 @@
+"""The functions `memorySpaces:*`."""
+
+from __future__ import annotations
+
+from cortex_rx.backends.contract.types import Table
+
+__all__ = ["TABLE"]
+
+TABLE = Table(
+    "memorySpaces",
+    """""",
+    (),
+)

@@ -1,0 +1,7 @@
+"""memories: updates, versions, the archive, many at once."""
+
+from __future__ import annotations
+
+from cortex_rx.testing.backends.promise import Collected
+
+PROMISES = Collected()

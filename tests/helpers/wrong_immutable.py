@@ -1,0 +1,1 @@
+"""Backends with one defect each in `immutable:*`, and the promise that must catch it."""
