@@ -1,5 +1,5 @@
 """Write the generated documentation: the marbles in the operators' docstrings, operators.md, events.md, options.md,
-errors.md, contract.md with the typed calls and `calls.json`, the index of decisions, and the tables of
+errors.md, contract.md with the typed calls and `calls.json`, the indexes of decisions and APIs, and the tables of
 running-tests.md, proofs.md and implementation.md.
 
 `make docs` runs it; `tests/docs/test_generated.py` fails when what it would write is not what is there.
@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+import apis_page
 import contract_page
 import contract_samples
 import contract_typed
@@ -99,6 +100,7 @@ def outputs() -> dict[Path, str]:
     page = ROOT / "docs/proofs.md"
     files[page] = page.read_text(encoding="utf-8").split(FIGURES)[0] + FIGURES + proofs_tables()
     files[ROOT / "docs/decisions/README.md"] = decisions_index(ROOT / "docs/decisions")
+    files[ROOT / "docs/apis/README.md"] = apis_page.index(ROOT / "docs/apis", NOTE)
     page = ROOT / "docs/implementation.md"
     files[page] = page.read_text(encoding="utf-8").split(ROOMS)[0] + ROOMS + rooms_page.page(ROOT)
     return files

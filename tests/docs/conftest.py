@@ -85,6 +85,7 @@ def generate() -> Iterator[ModuleType]:
         sys.path.remove(str(ROOT / "docs"))
         for name in (
             "generate",
+            "apis_page",
             "contract_page",
             "contract_samples",
             "contract_typed",

@@ -73,7 +73,8 @@ def test_the_names_that_it_names_are_there(page):
 
 def test_the_index_names_every_page():
     """The index of `docs`, and those of its folders."""
-    indexes = [ROOT / "docs/README.md", ROOT / "docs/decisions/README.md", ROOT / "docs/recipes/README.md"]
+    folders = ("apis", "decisions", "recipes")
+    indexes = [ROOT / "docs/README.md", *(ROOT / "docs" / folder / "README.md" for folder in folders)]
     linked = {
         (index.parent / link.partition("#")[0]).resolve() for index in indexes for link in LINK.findall(prose(index))
     }
