@@ -1,4 +1,6 @@
-"""Options as models, built from keywords or a mapping.  Every failure is an `InvalidArgument` that names the field.
+"""Options as models, built from values, keywords or a mapping.
+
+Every failure is an `InvalidArgument` that names the field.
 
 The fields use the checks of `validation`.
 """
@@ -42,6 +44,7 @@ class Accepts:
 
 class Options(Record):
     """The base of the models for a caller's values.  Keywords are in snake_case or camelCase; None means the default.
+    Values without a keyword stand in the order of Cortex's constructor.
 
     Raises `InvalidArgument` for a value that does not fit, for a field that does not exist, and for a field in both
     spellings.  Raises `UnsupportedOption` for a feature that this version does not have.
@@ -57,8 +60,8 @@ class Options(Record):
 
     if not TYPE_CHECKING:  # a type checker sees the fields as keywords
 
-        def __init__(self, /, **given):
-            values = type(self)._named(given)
+        def __init__(self, /, *given, **named):
+            values = type(self)._named(type(self)._by_name(given, named) if given else named)
             try:
                 super().__init__(**values)
             except ValidationError as error:

@@ -196,6 +196,11 @@ class StoreFactParams(_Said):
         "sync_to_graph": ((None, False), "its operator, sync_graph, does not exist yet"),
     }
 
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("memory_space_id", "fact", "fact_type", "confidence", "source_type", "participant_id", "user_id"),
+        *("subject", "predicate", "object", "source_ref", "metadata", "tags", "valid_from", "valid_until"),
+    )
+
     memory_space_id: _Name
     source_type: Annotated[FactSourceType, Accepts(check.one_of(*get_args(FactSourceType)))] = "manual"
     user_id: _OptionalName = None
@@ -264,6 +269,12 @@ class FactRecord(Record):
     search results; higher is better.
     """
 
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("_id", "fact_id", "memory_space_id", "fact", "fact_type", "confidence", "source_type", "tags"),
+        *("created_at", "updated_at", "version", "participant_id", "user_id", "subject", "predicate"),
+        *("object", "source_ref", "metadata", "valid_from", "valid_until", "superseded_by", "supersedes"),
+    )
+
     fact_id: str
     memory_space_id: str
     fact: str
@@ -329,6 +340,13 @@ class FactExport(Record):
 
 # --- what is looked for -----------------------------------------------------------------------------------------------
 
+_CONFIDENCES = ("min_confidence", "confidence")
+_TAIL = (
+    *("user_id", "participant_id", "tags", "tag_match", "source_type", "created_before", "created_after"),
+    *("updated_before", "updated_after", "version", "include_superseded", "valid_at", "metadata"),
+)
+_PAGE = ("limit", "offset", "sort_by", "sort_order")
+
 
 class _Filters(Options):
     fact_type: _OptionalKind = None
@@ -380,6 +398,10 @@ class _Page(Options):
 class CountFactsFilter(_Filters):
     """Which facts of a memory space are counted."""
 
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("memory_space_id", "fact_type", "subject", "predicate", "object", *_CONFIDENCES, *_TAIL),
+    )
+
     memory_space_id: _Name
     subject: _OptionalName = None
     predicate: _OptionalName = None
@@ -392,6 +414,8 @@ class ListFactsFilter(_Filters, _Page):
     {'limit': 0, 'memory_space_id': 's', 'subject': 'Ada'}
     """
 
+    _positions: ClassVar[tuple[str, ...]] = (*CountFactsFilter._positions, *_PAGE)
+
     memory_space_id: _Name
     subject: _OptionalName = None
     predicate: _OptionalName = None
@@ -400,6 +424,10 @@ class ListFactsFilter(_Filters, _Page):
 class QueryBySubjectFilter(_Filters, _Page):
     """Which facts about a subject are listed."""
 
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("memory_space_id", "subject", "fact_type", "predicate", "object", *_CONFIDENCES, *_TAIL, *_PAGE),
+    )
+
     memory_space_id: _Name
     subject: _Name
     predicate: _OptionalName = None
@@ -407,6 +435,10 @@ class QueryBySubjectFilter(_Filters, _Page):
 
 class QueryByRelationshipFilter(_Filters, _Page):
     """Which facts about a subject with a predicate are listed."""
+
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("memory_space_id", "subject", "predicate", "object", "fact_type", *_CONFIDENCES, *_TAIL, *_PAGE),
+    )
 
     memory_space_id: _Name
     subject: _Name
@@ -419,6 +451,10 @@ class SearchFactsOptions(_Filters, _Page):
     >>> SearchFactsOptions(min_confidence=50, limit=5).keywords()
     {'limit': 5, 'min_confidence': 50}
     """
+
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("fact_type", "subject", "predicate", "object", *_CONFIDENCES, *_TAIL, *_PAGE),
+    )
 
     subject: _OptionalName = None
     predicate: _OptionalName = None

@@ -215,6 +215,13 @@ class StreamingOptions(Options):
         if not effect.exists
     }
     _lacking: ClassVar[Mapping[str, str]] = {"chunking_strategy": "semantic"}
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("sync_to_graph", "progressive_graph_sync", "graph_sync_interval", "store_partial_response"),
+        *("partial_response_interval", "progressive_fact_extraction", "fact_extraction_threshold"),
+        *("chunk_size", "chunking_strategy", "max_single_memory_size", "hooks", "partial_failure_handling"),
+        *("max_retries", "retry_delay", "generate_resume_token", "stream_timeout", "max_buffer_size"),
+        *("incremental_embeddings", "enable_adaptive_processing", "max_response_length"),
+    )
 
     store_partial_response: _Flag = True
     """Store the answer while it streams.  Cortex's default is False."""
@@ -286,6 +293,12 @@ class StreamingOptions(Options):
 # --- what is remembered -----------------------------------------------------------------------------------------------
 
 
+_EXCHANGE_TAIL = (
+    *("user_id", "user_name", "participant_id", "importance", "tags"),
+    *("extract_content", "generate_embedding", "extract_facts", "auto_embed", "auto_summarize"),
+)
+
+
 class _Exchange(Options):
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
         "auto_embed": (_NONE, "give generate_embedding instead"),
@@ -331,6 +344,11 @@ class RememberStreamParams(_Exchange):
     >>> params.turn().importance, params.response_stream
     (0, ['Good ', 'day'])
     """
+
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("memory_space_id", "conversation_id", "user_message", "response_stream"),
+        *_EXCHANGE_TAIL,
+    )
 
     response_stream: Annotated[Any, _STREAM]
 
@@ -388,6 +406,11 @@ class RememberParams(_Exchange):
     cortex_rx.errors.InvalidArgument: agent_response: got 'int'; accepted: a string
     """
 
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("memory_space_id", "conversation_id", "user_message", "agent_response"),
+        *_EXCHANGE_TAIL,
+    )
+
     agent_response: _Text
 
 
@@ -418,6 +441,13 @@ class SearchOptions(Options):
         "sort_order": ((None, "desc"), "the best match comes first"),
     }
     _lacking: ClassVar[Mapping[str, str]] = {"strategy": "recent"}
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("embedding", "user_id", "participant_id", "tags", "tag_match", "importance", "min_importance"),
+        *("created_before", "created_after", "updated_before", "updated_after", "last_accessed_before"),
+        *("last_accessed_after", "access_count", "version", "source_type", "content_type", "limit", "offset"),
+        *("min_score", "sort_by", "sort_order", "strategy", "boost_importance", "boost_recent"),
+        *("boost_popular", "enrich_conversation"),
+    )
 
     strategy: Annotated[
         Literal["auto", "keyword", "semantic"], Accepts(check.one_of("auto", "keyword", "semantic"))
@@ -500,6 +530,7 @@ class DeleteMemoryOptions(Options):
     """What goes with a memory that is deleted."""
 
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {"sync_to_graph": _NO_GRAPH}
+    _positions: ClassVar[tuple[str, ...]] = ("sync_to_graph", "cascade_delete_facts")
 
     cascade_delete_facts: _Flag = True
     """Whether what facts say of it goes too."""
@@ -524,6 +555,7 @@ class ForgetOptions(Options):
             (_NONE, "erase=True deletes the message of the memory"),
         ),
     }
+    _positions: ClassVar[tuple[str, ...]] = ("delete_conversation", "delete_entire_conversation", "sync_to_graph")
 
     erase: _Flag = False
     """Whether its message is deleted too, and what facts have of it, as if it had never been said."""

@@ -12,14 +12,14 @@ offsets are code points (Python's `len`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_snake
 from pydantic.json_schema import SkipJsonSchema
 
-from cortex_rx.errors import StoreError
+from cortex_rx.errors import InvalidArgument, StoreError
 from cortex_rx.models.spelling import to_camel
 from cortex_rx.unique import ResumeToken, without_token
 
@@ -58,12 +58,46 @@ Token: TypeAlias = Annotated[str, AfterValidator(ResumeToken)]
 
 
 class Record(BaseModel):
-    """An immutable record, read by attribute and by key."""
+    """An immutable record, read by attribute and by key.
+
+    It is made with keywords, or with values in the order of Cortex's constructor; what only this package has comes
+    after them, or has keywords alone.
+
+    >>> Usage(12, 34).output_tokens
+    34
+    """
 
     # Built when it is first used: most programs use a few of them.
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid", defer_build=True
     )
+    _positions: ClassVar[tuple[str, ...]] = ()
+    """The names that values without a keyword have, if they are not the fields in their order."""
+
+    if not TYPE_CHECKING:  # a type checker sees the fields as keywords
+
+        def __init__(self, /, *given, **named):
+            super().__init__(**(type(self)._by_name(given, named) if given else named))
+
+        # What is read from a store is validated by pydantic alone, which is faster than by this method.
+        __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def _by_name(cls, given: tuple[object, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """`named`, and what was given without a name."""
+        names = cls._positions or tuple(cls.model_fields)
+        if len(given) > len(names):
+            accepted = f"at most {len(names)}: {', '.join(names)}"
+            raise InvalidArgument(cls.__name__, f"{len(given)} values without a keyword", accepted)
+        values = dict(zip(names, given, strict=False))
+        for name in values:
+            if name in named or to_camel(name) in named:
+                raise InvalidArgument(name, "twice", "the field once: by its place or as a keyword")
+        known = {*cls.model_fields, *getattr(cls, "_refused", ())}
+        for name in [name for name in values if name not in known]:
+            if values.pop(name) is not None:
+                raise InvalidArgument(name, "a value", f"None: {cls.__name__} has no such field here")
+        return {**values, **named}
 
     def __getstate__(self) -> dict[Any, Any]:
         """What is pickled: all but a resume token."""
@@ -255,6 +289,10 @@ class Conversation(Record):
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("_id", "conversation_id", "memory_space_id", "type", "participants", "messages", "message_count"),
+        *("metadata", "created_at", "updated_at", "participant_id"),
+    )
 
     conversation_id: str
     memory_space_id: str
@@ -305,6 +343,12 @@ class MemoryEntry(Record):
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("_id", "memory_id", "memory_space_id", "content", "content_type", "source_type", "source_timestamp"),
+        *("importance", "tags", "version", "previous_versions", "created_at", "updated_at", "access_count"),
+        *("participant_id", "user_id", "embedding", "source_user_id", "source_user_name", "conversation_ref"),
+        *("immutable_ref", "mutable_ref", "last_accessed", "_score", "score"),
+    )
 
     memory_id: str
     memory_space_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from pydantic import Field
 
@@ -89,6 +89,11 @@ class EnhancedRememberStreamResult(RememberResult):
     Beyond Cortex's fields: `stream_id`, `finish_reason` (see `Ended.reason`), `usage` as counted by the provider, and
     `stored_before`: an earlier run with the same idempotency key stored this exchange.
     """
+
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("conversation", "memories", "facts", "full_response", "stream_metrics", "progressive_processing"),
+        *("errors", "recovered", "resume_token", "performance"),
+    )
 
     full_response: str
     stream_metrics: StreamMetrics

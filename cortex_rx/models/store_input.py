@@ -25,6 +25,7 @@ from cortex_rx.models.spelling import to_camel
 __all__ = [
     "ConversationRef",
     "ImmutableRef",
+    "MemoryMetadata",
     "MemorySource",
     "MessageRole",
     "MutableRef",
@@ -68,6 +69,14 @@ class MemorySource(Options):
     user_name: Annotated[str | None, _OPTIONAL_NAME] = None
 
 
+class MemoryMetadata(Options):
+    """How important a memory is (0 to 100), its tags, and in `extra` anything else."""
+
+    importance: Annotated[int | float, Accepts(check.importance)]
+    tags: Annotated[tuple[str, ...], Accepts(check.names)] = ()
+    extra: Annotated[Mapping[str, Any], Accepts(check.json_mapping)] = {}
+
+
 class ConversationRef(Options):
     """The conversation that a memory belongs to, and the messages that it was made from."""
 
@@ -109,6 +118,11 @@ class StoreMemoryInput(Options):
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
         "sync_to_graph": ((None, False), "its operator, sync_graph, does not exist yet"),
     }
+
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("content", "content_type", "source", "metadata", "participant_id", "embedding", "user_id"),
+        *("conversation_ref", "immutable_ref", "mutable_ref"),
+    )
 
     content: Annotated[str, Accepts(check.any_text)]
     content_type: Annotated[ContentType, Accepts(check.one_of(*get_args(ContentType)))] = "raw"
@@ -194,7 +208,10 @@ def _add(values: dict[str, Any], name: str, value: object) -> None:
 
 def _unfolded(metadata: object) -> tuple[object, dict[str, Any]]:
     """The metadata without the fields that Cortex has among them; and these."""
-    if is_dataclass(metadata) and not isinstance(metadata, type):  # Cortex's MemoryMetadata: importance, tags, extra
+    if isinstance(metadata, MemoryMetadata):
+        given: dict[str, Any] = {name: getattr(metadata, name) for name in type(metadata).model_fields}
+        metadata = {**given.pop("extra"), **given}
+    elif is_dataclass(metadata) and not isinstance(metadata, type):  # Cortex's own
         given = {field.name: getattr(metadata, field.name) for field in fields(metadata)}
         metadata = {**(given.pop("extra", None) or {}), **given}
     if not isinstance(metadata, Mapping):
