@@ -108,8 +108,12 @@ def _rule(rule: types.Rule) -> str:
             return f"`{field}` is another one than `{other}`."
         case types.Needs(field, value, other):
             return f"Where `{field}` is `{value}`, `{other}` is required."
+        case types.OnlyFor(field, other, values):
+            return f"`{field}` only where `{other}` is {' or '.join(f'`{value}`' for value in values)}."
         case types.Either(field, other):
             return f"Either `{field}` or `{other}`."
+        case types.AtLeastOne(names):
+            return f"At least one of {', '.join(f'`{name}`' for name in names)}."
         case types.Covers(field, length):
             return f"`{field}` end at `{length}`."
 

@@ -42,11 +42,14 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
     needs = {(rule.field, rule.value): rule.other for rule in args.rules if isinstance(rule, types.Needs)}
     covers = {rule.field: rule.length for rule in args.rules if isinstance(rule, types.Covers)}
     either = {rule.other: rule.field for rule in args.rules if isinstance(rule, types.Either)}
+    only = {rule.field: rule for rule in args.rules if isinstance(rule, types.OnlyFor)}
     kinds = {field.name: field.type for field in args.fields}
     for field in args.fields:
         name, beside = field.name, Case()
         if name in partners:
             beside[partners[name]] = _accepted(kinds[partners[name]])[0]
+        if name in only:
+            beside[only[name].other] = only[name].values[0]
         for value in _accepted(field.type):
             if name in covers and value:
                 beside = {covers[name]: value[-1]["end"]}
@@ -67,9 +70,15 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
                 refused.append({"field": name, "with": {name: base[other]}})
             case types.Needs(name, value, other):
                 refused.append({"field": other, "with": {name: value}})
+            case types.OnlyFor(name, other, values):
+                others = (value for value in _accepted(kinds[other]) if value not in values)
+                refused.append({"field": name, "with": {other: next(others), name: _accepted(kinds[name])[0]}})
             case types.Either(name, other):
                 refused.append({"field": name, "without": [name]})
                 refused.append({"field": other, "with": {other: _accepted(kinds[other])[0]}})
+            case types.AtLeastOne(names):
+                refused.append({"field": names[0], "without": [*names]})
+                accepted += [{"with": {name: _accepted(kinds[name])[0]}, "without": [names[0]]} for name in names[1:]]
             case types.Covers(name, length):
                 ranges = [{"start": 0, "end": 5}]
                 refused += [{"field": name, "with": {length: end, name: ranges}} for end in (0, 4, 6)]
@@ -91,6 +100,7 @@ def _plain(kind: types.Type) -> Any:
             return []
         case types.Object():
             one = {rule.field for rule in kind.rules if isinstance(rule, types.Either)}
+            one |= {rule.fields[0] for rule in kind.rules if isinstance(rule, types.AtLeastOne)}
             return {field.name: _plain(field.type) for field in kind.fields if field.required or field.name in one}
         case _:
             return _accepted(kind)[0]

@@ -242,11 +242,19 @@ def _keep(rule: types.Rule, args: dict[str, Any], within: str) -> None:
                 raise InvalidArgument(
                     f"{within}{other}", "nothing", f"a value; it is required where {field} is {value!r}"
                 )
+        case types.OnlyFor(field, other, values):
+            if field in args and args.get(other) not in values:
+                raise InvalidArgument(
+                    f"{within}{field}", "a value", f"a value only where {other} is {' or '.join(map(repr, values))}"
+                )
         case types.Either(field, other):
             if field not in args and other not in args:
                 raise InvalidArgument(f"{within}{field}", "nothing", f"a value here or in {other}")
             if field in args and other in args:
                 raise InvalidArgument(f"{within}{other}", "a value", f"no value where {field} is given")
+        case types.AtLeastOne(names):
+            if not any(name in args for name in names):
+                raise InvalidArgument(f"{within}{names[0]}", "nothing", f"a value here or in {' or '.join(names[1:])}")
         case types.Covers(field, length):
             if args.get(field) and args[field][-1]["end"] != args[length]:
                 end = args[field][-1]["end"]

@@ -25,6 +25,7 @@ __all__ = [
     "SPACE",
     "TEXT",
     "TIME",
+    "AtLeastOne",
     "Covers",
     "Differs",
     "Either",
@@ -41,6 +42,7 @@ __all__ = [
     "Number",
     "Object",
     "OneOf",
+    "OnlyFor",
     "OnlyWith",
     "Optional",
     "Rule",
@@ -187,11 +189,27 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class OnlyFor:
+    """`field` may be given only where `other` is one of `values`."""
+
+    field: str
+    other: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Either:
     """One of `field` and `other` is given, and not both."""
 
     field: str
     other: str
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeastOne:
+    """At least one of `fields` is given."""
+
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +223,7 @@ class Covers:
 Type: TypeAlias = (
     Text | TokenHash | Integer | Number | OneOf | Flag | Json | JsonObject | Embedding | ListOf | Object | Nullable
 )
-Rule: TypeAlias = OnlyWith | Differs | Needs | Either | Covers
+Rule: TypeAlias = OnlyWith | Differs | Needs | OnlyFor | Either | AtLeastOne | Covers
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,13 @@ def test_a_function_is_described_whole(path: str) -> None:
     names = [field.name for field in function.args.fields]
     assert len(set(names)) == len(names)
     for rule in function.args.rules:
-        of_rule = {key: value for key, value in as_json(rule).items() if key not in ("is", "value")}
-        assert set(of_rule.values()) <= set(names)
+        of_rule = [value for key, value in as_json(rule).items() if key not in ("is", "value", "values")]
+        assert {name for one in of_rule for name in (one if isinstance(one, list) else [one])} <= set(names)
 
 
 def test_it_is_plain_data() -> None:
     plain = json.loads(json.dumps(as_json(TABLES)))
-    assert [table["name"] for table in plain] == ["memories", "conversations", "facts", "streams"]
+    assert [table["name"] for table in plain] == [table.name for table in TABLES]
     assert plain[0]["functions"][0]["args"]["fields"][2] == {
         "is": "Field", "name": "includePartial", "type": {"is": "Flag"}, "required": False, "default": False,
     }  # fmt: skip
