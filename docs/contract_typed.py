@@ -80,7 +80,8 @@ def _method(function: types.Function) -> str:
     said = re.split(r"(?<=\.)\s", function.meaning)[0].replace("\n", " ")
     raises = [f"Raises {', '.join(f'`{error}`' for error in function.errors)}."] if function.errors else []
     lines = [
-        f"def {method(function)}(self, *, {', '.join(parameters)}) -> Call[{_hint(function.result, result=True)}]:",
+        f"def {method(function)}({', '.join(['self', *(['*'] if parameters else []), *parameters])})"
+        f" -> Call[{_hint(function.result, result=True)}]:",
         _docstring("    ", said, *raises, deeper=4),
         f"    args: dict[str, Any] = {{{', '.join(given)}}}",
         *(f"    {line}" for line in optional),

@@ -6,6 +6,7 @@ import warnings
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend
+from cortex_rx.backends.contract.typed import GraphSync
 
 __all__ = ["GraphNotKept", "check_sync"]
 
@@ -17,5 +18,5 @@ class GraphNotKept(UserWarning):
 async def check_sync(backend: Backend, sync_to_graph: object) -> None:
     """Warn if the call asks for a graph, and the store keeps none. A store that keeps one queues each write anyway."""
     check.optional(check.flag)("sync_to_graph", sync_to_graph)
-    if sync_to_graph:
+    if sync_to_graph and not (await GraphSync(backend).get_settings())["enabled"]:
         warnings.warn("sync_to_graph: no graph is kept by this store", GraphNotKept, stacklevel=3)

@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
+from cortex_rx.backends.sqlite import outbox
 from cortex_rx.backends.sqlite.functions.sql_functions import add_functions
 from cortex_rx.backends.sqlite.index_move import drop_old_if_empty
 from cortex_rx.backends.sqlite.language import ENGLISH, LANGUAGES, Language, language_of
@@ -292,6 +293,8 @@ def _migrate(db: sqlite3.Connection, settings: Settings) -> None:
         for statement in chain.from_iterable(MIGRATIONS[version:]) if version else LAYOUT:
             db.execute(statement)
         drop_old_if_empty(db)
+        if version:
+            outbox.renew(db)  # a migration may have made a table anew
         db.execute(
             "INSERT INTO settings (name, value) VALUES ('language', ?) ON CONFLICT DO NOTHING",
             (settings.language or ENGLISH,),

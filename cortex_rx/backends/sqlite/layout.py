@@ -359,4 +359,32 @@ END""",
     "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
     "CREATE INDEX extraction_queue_by_space ON extraction_queue (space, state, id)",
     "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
+    """CREATE TABLE memory_spaces (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT,
+        type TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('active', 'archived')),
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    )""",
+    "CREATE INDEX memory_spaces_by_type ON memory_spaces (type, status, seq)",
+    "CREATE INDEX memory_spaces_by_status ON memory_spaces (status, seq)",
+    """CREATE TABLE memory_space_participants (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        space INTEGER NOT NULL REFERENCES memory_spaces (seq),
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        joined INTEGER NOT NULL,
+        UNIQUE (space, id)
+    )""",
+    "CREATE INDEX memory_space_participants_by_id ON memory_space_participants (id, space)",
+    """CREATE TABLE outbox (
+        revision INTEGER PRIMARY KEY AUTOINCREMENT,
+        record_table TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        key TEXT NOT NULL,
+        UNIQUE (record_table, scope, key)
+    )""",
 )

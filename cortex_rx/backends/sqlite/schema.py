@@ -50,11 +50,44 @@ _AGENTS: tuple[str, ...] = ()
 
 # --- memory_spaces ---
 
-_MEMORY_SPACES: tuple[str, ...] = ()
+_MEMORY_SPACES: tuple[str, ...] = (
+    # The registered ones. A space is used without it. metadata: JSON.
+    """CREATE TABLE memory_spaces (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT,
+        type TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('active', 'archived')),
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    )""",
+    "CREATE INDEX memory_spaces_by_type ON memory_spaces (type, status, seq)",
+    "CREATE INDEX memory_spaces_by_status ON memory_spaces (status, seq)",
+    """CREATE TABLE memory_space_participants (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        space INTEGER NOT NULL REFERENCES memory_spaces (seq),
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        joined INTEGER NOT NULL,
+        UNIQUE (space, id)
+    )""",
+    "CREATE INDEX memory_space_participants_by_id ON memory_space_participants (id, space)",
+)
 
 # --- outbox ---
 
-_OUTBOX: tuple[str, ...] = ()
+_OUTBOX: tuple[str, ...] = (
+    # The records that have changed since a graph was told of them (outbox.py). revision: never used twice. scope: the
+    # memory space; the type of an immutable entry; '' where the key is that of the whole store.
+    """CREATE TABLE outbox (
+        revision INTEGER PRIMARY KEY AUTOINCREMENT,
+        record_table TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        key TEXT NOT NULL,
+        UNIQUE (record_table, scope, key)
+    )""",
+)
 
 # ----
 

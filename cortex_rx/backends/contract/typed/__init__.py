@@ -7,7 +7,8 @@
 
 from cortex_rx.backends.contract.typed.conversations import Conversations
 from cortex_rx.backends.contract.typed.facts import Facts
+from cortex_rx.backends.contract.typed.graphSync import GraphSync
 from cortex_rx.backends.contract.typed.memories import Memories
 from cortex_rx.backends.contract.typed.streams import Streams
 
-__all__ = ["Conversations", "Facts", "Memories", "Streams"]
+__all__ = ["Conversations", "Facts", "GraphSync", "Memories", "Streams"]

@@ -31,6 +31,7 @@ __all__ = [
     "FoundFact",
     "FoundMemory",
     "GivenUpWindow",
+    "GraphSettings",
     "History",
     "ImmutableRef",
     "InterruptedStream",
@@ -41,6 +42,8 @@ __all__ = [
     "Message",
     "MutableRef",
     "NewFact",
+    "OutboxItem",
+    "OutboxStats",
     "PartialMetadata",
     "Participants",
     "PendingExchange",
@@ -483,6 +486,32 @@ class SimilarFact(Fact):
     same: bool
     ends: bool
     similarity: float
+
+
+class GraphSettings(TypedDict):
+    enabled: bool
+
+
+class OutboxItem(TypedDict):
+    """A record that has changed: its table, its id there, and its memory space, if it is in one. `entityType` is the
+    type of an immutable entry, whose id is one of its type.
+    """
+
+    revision: int
+    table: str
+    entityId: str
+    memorySpaceId: NotRequired[str]
+    entityType: NotRequired[str]
+
+
+class OutboxStats(TypedDict):
+    """How many rows there are, in all and by table, and the highest `revision` that was given so far; 0 if there was
+    none.
+    """
+
+    unsynced: int
+    byTable: dict[str, Any]
+    revision: int
 
 
 class BegunStream(TypedDict):

@@ -1,0 +1,122 @@
+"""The outbox: which records have changed since a graph was told of them last.
+
+A store that keeps a graph has a trigger for each change of each table that the graph shows. So no function can forget a
+record, a record and its row are in one transaction, and a store without a graph pays nothing. The triggers are in the
+file, so they are there for every process, from the next write on.
+
+A row says: look at this record again. It holds nothing of the record. A record has one row. Another change replaces it,
+so that its revision is higher than any before. A deletion replaces it too: then the record is not found.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+__all__ = ["STORE_WIDE", "TABLES", "is_kept", "keep", "renew", "triggers"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A table whose changes concern records of `kind`: their `scope` and their `key`, as SQL on a `{row}` of the
+    table. `source`: where these are read from, for a row that only names its record. `where`: which rows count.
+    `columns`: an update of others does not matter; empty: each update matters."""
+
+    kind: str
+    table: str
+    scope: str
+    key: str
+    source: str = ""
+    where: str = "1"
+    columns: str = ""
+
+    def enqueue(self, row: str) -> str:
+        """The statements that put the record of a row at the end."""
+        select = f"SELECT '{self.kind}', {self.scope}, {self.key} {self.source}".format(row=row)
+        # Not `INSERT OR REPLACE`: within a trigger, the statement that fires it may say otherwise.
+        return (
+            f"DELETE FROM outbox WHERE (record_table, scope, key) IN ({select});"  # noqa: S608
+            f" INSERT INTO outbox (record_table, scope, key) {select};"
+        )
+
+    def triggers(self) -> Iterator[tuple[str, str]]:
+        """The triggers, by name."""
+        columns = f" OF {self.columns}" if self.columns else ""
+        for event, row in (("insert", "NEW"), (f"update{columns}", "NEW"), ("delete", "OLD")):
+            name = f"{_PREFIX}{self.table}_{event[:6]}"
+            when = self.where.format(row=row)
+            yield name, f"CREATE TRIGGER {name} AFTER {event} ON {self.table} WHEN {when} BEGIN {self.enqueue(row)} END"
+
+
+_PREFIX = "outbox_"
+_OF_SPACE = "(SELECT name FROM spaces WHERE id = {row}.space)"
+
+_RECORDS: tuple[_Watched, ...] = (
+    _Watched("memories", "memories", "{row}.space", "{row}.id"),
+    _Watched("facts", "facts", _OF_SPACE, "{row}.id"),
+    _Watched("conversations", "conversations", "{row}.space", "{row}.id"),
+    _Watched("memorySpaces", "memory_spaces", "''", "{row}.id"),
+)
+"""The tables that have a row for each record."""
+
+_PARTS: tuple[_Watched, ...] = (
+    # From which messages and memories a fact is known.
+    _Watched(
+        "facts", "statements", "(SELECT name FROM spaces WHERE id = facts.space)", "facts.id",
+        source="FROM facts WHERE facts.seq = {row}.belief", where="{row}.belief IS NOT NULL",
+    ),
+    # Where a message stands in its conversation does not matter: many may move at once.
+    _Watched(
+        "conversations", "messages", "conversations.space", "conversations.id",
+        source="FROM conversations WHERE conversations.seq = {row}.conversation", columns="id, text, metadata",
+    ),
+    _Watched(
+        "memorySpaces", "memory_space_participants", "''", "memory_spaces.id",
+        source="FROM memory_spaces WHERE memory_spaces.seq = {row}.space",
+    ),
+)  # fmt: skip
+"""The tables of which a record has many rows."""
+
+TABLES: tuple[str, ...] = tuple(dict.fromkeys(one.kind for one in _RECORDS))
+"""The kinds of records that the outbox has, by the names of their tables in the contract."""
+STORE_WIDE: tuple[str, ...] = tuple(one.kind for one in _RECORDS if one.scope == "''")
+"""Those that are in no memory space, and have no type beside their id."""
+
+
+def triggers() -> Mapping[str, str]:
+    """The statements that make the triggers, by name."""
+    return dict(trigger for one in (*_RECORDS, *_PARTS) for trigger in one.triggers())
+
+
+def is_kept(db: sqlite3.Connection) -> bool:
+    """Whether the store keeps a graph."""
+    return db.execute("SELECT 1 FROM settings WHERE name = 'graph'").fetchone() is not None
+
+
+def keep(db: sqlite3.Connection, yes: bool) -> None:
+    """Keep a graph from now on, with a row for each record that is there; or keep none, and empty the outbox."""
+    if is_kept(db) is yes:
+        return
+    if yes:
+        db.execute("INSERT INTO settings (name, value) VALUES ('graph', 'kept')")
+        for one in _RECORDS:
+            select = f"{one.scope}, {one.key}".format(row=one.table)
+            there = f"SELECT '{one.kind}', {select} FROM {one.table} ORDER BY rowid"
+            db.execute(f"INSERT INTO outbox (record_table, scope, key) {there}")
+    else:
+        db.execute("DELETE FROM settings WHERE name = 'graph'")
+        db.execute("DELETE FROM outbox")  # the revisions go on: they are never used twice
+    renew(db)
+
+
+def renew(db: sqlite3.Connection) -> None:
+    """Make the triggers that this version has, and no others, if the store keeps a graph; otherwise none."""
+    there = db.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND substr(name, 1, ?) = ?", (len(_PREFIX), _PREFIX)
+    )
+    for row in there.fetchall():
+        db.execute(f"DROP TRIGGER {row['name']}")
+    if is_kept(db):
+        for statement in triggers().values():
+            db.execute(statement)

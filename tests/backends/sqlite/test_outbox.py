@@ -1,0 +1,102 @@
+"""The outbox: a row for each record that changes, in the same transaction, in every process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from cortex_rx.backends.sqlite import connection, outbox
+from cortex_rx.errors import IdempotencyConflict
+
+ALONE = {"memorySpaceId": "s", "contentType": "raw", "sourceType": "system", "importance": 50, "tags": []}
+
+
+async def keep(store: Any, yes: bool = True) -> None:
+    await store.backend.mutation("graphSync:keep", {"enabled": yes})
+
+
+def rows(store: Any) -> dict[tuple[str, str, str], int]:
+    """The revisions, oldest first."""
+    found = store.sql("SELECT record_table, scope, key, revision FROM outbox ORDER BY revision")
+    return {(table, scope, key): revision for table, scope, key, revision in found}
+
+
+def triggers(store: Any) -> set[str]:
+    return {name for (name,) in store.sql("SELECT name FROM sqlite_schema WHERE type = 'trigger'")}
+
+
+async def test_a_refused_write_queues_nothing_also_in_a_shared_transaction(store: Any) -> None:
+    await keep(store)
+
+    async def store_alone(memory: str, content: str) -> None:
+        await store.backend.mutation("memories:store", {**ALONE, "memoryId": memory, "content": content})
+
+    await store_alone("m1", "first")
+    before = rows(store)
+    outcomes = await asyncio.gather(
+        *(store_alone(memory, content) for memory, content in (("m1", "other"), ("m2", "x"), ("m1", "first"))),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [IdempotencyConflict, type(None), type(None)]
+    assert list(rows(store)) == [("memories", "s", "m1"), ("memories", "s", "m2")]
+    assert rows(store)["memories", "s", "m1"] == before["memories", "s", "m1"]
+
+
+async def test_a_transaction_that_fails_leaves_no_row(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await keep(store)
+    from cortex_rx.backends.sqlite.functions import memories
+
+    def fails(*args: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(memories, "load", fails)  # after the memory was inserted
+    with pytest.raises(ZeroDivisionError):
+        await store.backend.mutation("memories:store", {**ALONE, "content": "never"})
+    assert rows(store) == {}
+    assert await store.count() == 0
+
+
+KEEP = """
+async def main():
+    async with SqliteBackend(path) as backend:
+        await backend.mutation("graphSync:keep", {"enabled": sys.argv[2] == "on"})
+        stored = {"memorySpaceId": "s", "contentType": "raw", "sourceType": "system", "importance": 50, "tags": []}
+        await backend.mutation("memories:store", {**stored, "memoryId": "theirs", "content": sys.argv[2]})
+asyncio.run(main())
+"""
+
+
+async def test_one_process_turns_it_on_and_the_next_write_of_another_queues(
+    store: Any, program: Any, output: Any
+) -> None:
+    async def store_alone(memory: str) -> None:
+        await store.backend.mutation("memories:store", {**ALONE, "memoryId": memory, "content": memory})
+
+    await store_alone("before")
+    output(program(KEEP, store.path, "on"))
+    await store_alone("after")
+    assert list(rows(store)) == [("memories", "s", memory) for memory in ("before", "theirs", "after")]
+    there = triggers(store)
+    await keep(store, False)
+    await store_alone("later")
+    assert rows(store) == {}
+    assert there - triggers(store) == set(outbox.triggers())
+
+
+async def test_a_migration_makes_the_triggers_anew(
+    store: Any, make_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keep(store)
+    there = triggers(store)
+    await store.backend.close()
+    made_anew = (
+        "DROP TRIGGER outbox_memories_insert",
+        "CREATE TRIGGER outbox_old DELETE ON memories BEGIN SELECT 1; END",
+    )
+    monkeypatch.setattr(connection, "MIGRATIONS", (*connection.MIGRATIONS, made_anew))
+    other = make_store(store.path)
+    await other.backend.mutation("memories:store", {**ALONE, "memoryId": "m1", "content": "x"})
+    assert triggers(other) == there and list(rows(other)) == [("memories", "s", "m1")]
+    await other.backend.close()
