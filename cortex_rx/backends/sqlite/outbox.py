@@ -102,7 +102,7 @@ def keep(db: sqlite3.Connection, yes: bool) -> None:
         db.execute("INSERT INTO settings (name, value) VALUES ('graph', 'kept')")
         for one in _RECORDS:
             select = f"{one.scope}, {one.key}".format(row=one.table)
-            there = f"SELECT '{one.kind}', {select} FROM {one.table} ORDER BY rowid"
+            there = f"SELECT '{one.kind}', {select} FROM {one.table} ORDER BY rowid"  # noqa: S608
             db.execute(f"INSERT INTO outbox (record_table, scope, key) {there}")
     else:
         db.execute("DELETE FROM settings WHERE name = 'graph'")
