@@ -13,7 +13,7 @@ import inspect
 import math
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Set
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -45,6 +45,7 @@ __all__ = [
     "share",
     "shown",
     "stream",
+    "time",
     "token",
     "vector",
     "whole",
@@ -231,6 +232,15 @@ def seconds(*, zero: bool = False) -> Check:
         return value.total_seconds()
 
     return check
+
+
+def time(field: str, value: object) -> int:
+    """Epoch milliseconds, given as such or as a `datetime` with a time zone."""
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise InvalidArgument(field, "a datetime without a time zone", "a datetime with one, or epoch milliseconds")
+        value = round(value.timestamp() * 1000)
+    return int(whole()(field, value))
 
 
 def importance(field: str, value: object) -> int | float:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import AliasChoices, Field
@@ -91,18 +90,7 @@ _Metadata = Annotated[Mapping[str, Any] | None, Accepts(check.optional(check.jso
 _Count = Annotated[int | None, Accepts(check.optional(check.whole(0, _INT64)))]
 _Flag = Annotated[bool, Accepts(check.flag)]
 _Vector = Annotated[list[float] | None, Accepts(check.optional(check.vector))]
-
-
-def _time(field: str, value: object) -> int:
-    """Epoch milliseconds, given as such or as a `datetime` with a time zone."""
-    if isinstance(value, datetime):
-        if value.utcoffset() is None:
-            raise InvalidArgument(field, "a datetime without a time zone", "a datetime with one, or epoch milliseconds")
-        value = round(value.timestamp() * 1000)
-    return int(check.whole(0, _INT64)(field, value))
-
-
-Time: TypeAlias = Annotated[int | None, Accepts(check.optional(_time))]
+Time: TypeAlias = Annotated[int | None, Accepts(check.optional(check.time))]
 """Of an option: epoch milliseconds, or a `datetime` with a time zone; or None."""
 _Kind = Annotated[FactType, Accepts(check.one_of(*get_args(FactType)))]
 _OptionalKind = Annotated[FactType | None, Accepts(check.optional(check.one_of(*get_args(FactType))))]
@@ -156,7 +144,7 @@ class _Said(Options):
         named = super()._named(given)
         check_embedding(named)
         first, last = named.get("valid_from"), named.get("valid_until")
-        if first is not None and last is not None and _time("valid_until", last) < _time("valid_from", first):
+        if first is not None and last is not None and check.time("valid_until", last) < check.time("valid_from", first):
             raise InvalidArgument("valid_until", check.shown(last), "a time that is not before valid_from")
         return named
 
