@@ -1,20 +1,53 @@
 """cortex_rx: streaming language-model answers into lasting memory, as a composable pipeline on RxPY."""
 
+from typing import TYPE_CHECKING
+
 from cortex_rx import operators
 from cortex_rx.api import Cortex
+from cortex_rx.api import absent as _absent
+from cortex_rx.api.memory import DeleteResult
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.chain import Chain, Operator, Sink, Step
 from cortex_rx.embedding import Embedder, local_embedder
 from cortex_rx.engine import run, stream
-from cortex_rx.errors import CortexError
+from cortex_rx.errors import CortexError, ErrorCode, is_cortex_error
 from cortex_rx.events import BuiltinEvent, Delta, Ended, StreamEvent
+from cortex_rx.models.config import CortexConfig
+from cortex_rx.models.exports import ExportResult
+from cortex_rx.models.facts import (
+    CountFactsFilter,
+    FactRecord,
+    FactSourceRef,
+    FactType,
+    ListFactsFilter,
+    QueryByRelationshipFilter,
+    QueryBySubjectFilter,
+    SearchFactsOptions,
+    StoreFactParams,
+)
 from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamEndEvent, StreamHooks
-from cortex_rx.models.options import RememberParams, RememberStreamParams, SearchOptions, StreamingOptions
+from cortex_rx.models.options import (
+    ContentType,
+    ConversationType,
+    ForgetOptions,
+    RememberParams,
+    RememberStreamParams,
+    SearchOptions,
+    SourceType,
+    StreamingOptions,
+)
 from cortex_rx.models.recall_options import RecallOptions
 from cortex_rx.models.recalled import RecallResult
-from cortex_rx.models.records import MemoryEntry, StreamError, StreamMetrics
-from cortex_rx.models.results import EnhancedRememberStreamResult, RememberResult
-from cortex_rx.models.store_input import StoreMemoryInput
+from cortex_rx.models.records import Conversation, MemoryEntry, Message, StreamError, StreamMetrics
+from cortex_rx.models.results import EnhancedRememberStreamResult, ForgetResult, RememberResult
+from cortex_rx.models.store_input import (
+    ConversationRef,
+    ImmutableRef,
+    MemoryMetadata,
+    MemorySource,
+    MutableRef,
+    StoreMemoryInput,
+)
 from cortex_rx.models.turn import Turn
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.pipeline.default_chain import default_chain
@@ -33,27 +66,52 @@ __all__ = [
     "BuiltinEvent",
     "Chain",
     "ChunkEvent",
+    "ContentType",
+    "Conversation",
+    "ConversationRef",
+    "ConversationType",
     "Cortex",
+    "CortexConfig",
     "CortexError",
+    "CountFactsFilter",
+    "DeleteResult",
     "Delta",
     "Embedder",
     "Ended",
     "EnhancedRememberStreamResult",
+    "ErrorCode",
+    "ExportResult",
+    "FactRecord",
+    "FactSourceRef",
+    "FactType",
+    "ForgetOptions",
+    "ForgetResult",
+    "ImmutableRef",
+    "ListFactsFilter",
     "MemoryEntry",
+    "MemoryMetadata",
+    "MemorySource",
+    "Message",
+    "MutableRef",
     "Operator",
     "Position",
     "ProgressEvent",
+    "QueryByRelationshipFilter",
+    "QueryBySubjectFilter",
     "RecallOptions",
     "RecallResult",
     "RememberParams",
     "RememberResult",
     "RememberStreamParams",
     "ResumeFrom",
+    "SearchFactsOptions",
     "SearchOptions",
     "Sink",
+    "SourceType",
     "Spool",
     "SqliteBackend",
     "Step",
+    "StoreFactParams",
     "StoreMemoryInput",
     "StreamCompleteEvent",
     "StreamEndEvent",
@@ -66,6 +124,7 @@ __all__ = [
     "default_chain",
     "fallback",
     "from_stream",
+    "is_cortex_error",
     "is_transient",
     "local_embedder",
     "operators",
@@ -79,3 +138,10 @@ __all__ = [
     "run",
     "stream",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows which names there are
+
+    def __getattr__(name):
+        if name in _absent.NAMES:
+            raise ImportError(f"cortex_rx has no {name}: {_absent.NAMES[name]}", name=name)
+        raise AttributeError(f"module 'cortex_rx' has no attribute {name!r}", name=name)

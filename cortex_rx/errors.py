@@ -8,15 +8,16 @@ hold a user's text.
 ...     cx.limit(0)
 ... except CortexError as error:
 ...     print(error.code, type(error).__name__, error)
-INVALID_ARGUMENT InvalidArgument max_length: got 0; accepted: a whole number, 1 or more
+INVALID_INPUT InvalidArgument max_length: got 0; accepted: a whole number, 1 or more
 """
 
 from __future__ import annotations
 
 import builtins
+import enum
 from collections.abc import Iterable
 from reprlib import Repr
-from typing import ClassVar, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from cortex_rx.unique import hidden
 
@@ -35,6 +36,7 @@ __all__ = [
     "EmbeddingMismatch",
     "EmptyAnswer",
     "EntryNotFound",
+    "ErrorCode",
     "EventsLost",
     "ExtractionFailed",
     "FactNotFound",
@@ -95,13 +97,114 @@ __all__ = [
     "ValueNotNumber",
     "VersionConflict",
     "WrongMemorySpace",
+    "is_cortex_error",
 ]
 
 
 class CortexError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package.
 
-    code: ClassVar[str] = "CORTEX_ERROR"
+    A program may raise it with a code of its own, as in Cortex: `CortexError(code, message, details)`. A subclass that
+    has a `code` takes the message alone.
+
+    >>> error = CortexError(ErrorCode.DELETION_CANCELLED, "the user said no", {"by": "ada"})
+    >>> error.code, str(error), error.details
+    ('DELETION_CANCELLED', 'the user said no', {'by': 'ada'})
+    """
+
+    code: str = "CORTEX_ERROR"
+    details: Any = None
+
+    def __init__(self, code: str = "", message: str = "", details: Any = None) -> None:
+        if type(self).code != CortexError.code:  # then what is given is the message
+            super().__init__(*(text for text in (code, message) if text))
+            return
+        self.code = str(code or CortexError.code)
+        super().__init__(message or self.code)
+        self.details = details
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if type(self).code != CortexError.code:
+            return super().__reduce__()  # type: ignore[return-value]
+        return type(self), (self.code, str(self), self.details)
+
+
+def is_cortex_error(error: object) -> TypeGuard[CortexError]:
+    """Whether an error is one of this package.
+
+    >>> is_cortex_error(MemoryNotFound("mem-1")), is_cortex_error(KeyError("mem-1"))
+    (True, False)
+    """
+    return isinstance(error, CortexError)
+
+
+class ErrorCode(enum.StrEnum):
+    """Cortex's codes of errors. An error of this package has one of them as its `code` where its meaning is the same.
+
+    >>> ErrorCode.MEMORY_NOT_FOUND == MemoryNotFound.code
+    True
+    """
+
+    CONVEX_ERROR = "CONVEX_ERROR"
+    INVALID_INPUT = "INVALID_INPUT"
+    INVALID_MEMORYSPACE_ID = "INVALID_MEMORYSPACE_ID"
+    INVALID_AGENT_ID = "INVALID_AGENT_ID"
+    INVALID_CONTENT = "INVALID_CONTENT"
+    INVALID_IMPORTANCE = "INVALID_IMPORTANCE"
+    INVALID_EMBEDDING_DIMENSION = "INVALID_EMBEDDING_DIMENSION"
+    MEMORY_NOT_FOUND = "MEMORY_NOT_FOUND"
+    VERSION_NOT_FOUND = "VERSION_NOT_FOUND"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    INVALID_FILTERS = "INVALID_FILTERS"
+    NO_MEMORIES_MATCHED = "NO_MEMORIES_MATCHED"
+    INVALID_USER_ID = "INVALID_USER_ID"
+    USER_NOT_FOUND = "USER_NOT_FOUND"
+    INVALID_PROFILE_DATA = "INVALID_PROFILE_DATA"
+    NO_USERS_MATCHED = "NO_USERS_MATCHED"
+    INVALID_PURPOSE = "INVALID_PURPOSE"
+    CONTEXT_NOT_FOUND = "CONTEXT_NOT_FOUND"
+    PARENT_NOT_FOUND = "PARENT_NOT_FOUND"
+    HAS_CHILDREN = "HAS_CHILDREN"
+    INVALID_STATUS = "INVALID_STATUS"
+    INVALID_CONVERSATION_ID = "INVALID_CONVERSATION_ID"
+    CONVERSATION_NOT_FOUND = "CONVERSATION_NOT_FOUND"
+    INVALID_TYPE = "INVALID_TYPE"
+    INVALID_PARTICIPANTS = "INVALID_PARTICIPANTS"
+    INVALID_MESSAGE = "INVALID_MESSAGE"
+    INVALID_QUERY = "INVALID_QUERY"
+    INVALID_ID = "INVALID_ID"
+    DATA_TOO_LARGE = "DATA_TOO_LARGE"
+    NOT_FOUND = "NOT_FOUND"
+    PURGE_FAILED = "PURGE_FAILED"
+    PURGE_CANCELLED = "PURGE_CANCELLED"
+    INVALID_NAMESPACE = "INVALID_NAMESPACE"
+    INVALID_KEY = "INVALID_KEY"
+    VALUE_TOO_LARGE = "VALUE_TOO_LARGE"
+    KEY_NOT_FOUND = "KEY_NOT_FOUND"
+    UPDATE_FAILED = "UPDATE_FAILED"
+    TRANSACTION_FAILED = "TRANSACTION_FAILED"
+    INVALID_PAGINATION = "INVALID_PAGINATION"
+    INVALID_OPTIONS = "INVALID_OPTIONS"
+    INVALID_UPDATE = "INVALID_UPDATE"
+    INVALID_FORMAT = "INVALID_FORMAT"
+    INVALID_TIMESTAMP = "INVALID_TIMESTAMP"
+    DELETION_FAILED = "DELETION_FAILED"
+    DELETION_CANCELLED = "DELETION_CANCELLED"
+    EXPORT_FAILED = "EXPORT_FAILED"
+    PUBSUB_NOT_CONFIGURED = "PUBSUB_NOT_CONFIGURED"
+    EMPTY_RECIPIENTS = "EMPTY_RECIPIENTS"
+    CLOUD_MODE_REQUIRED = "CLOUD_MODE_REQUIRED"
+    STRATEGY_FAILED = "STRATEGY_FAILED"
+    AGENT_NOT_REGISTERED = "AGENT_NOT_REGISTERED"
+    AGENT_ALREADY_REGISTERED = "AGENT_ALREADY_REGISTERED"
+    INVALID_METADATA = "INVALID_METADATA"
+    INVALID_CONFIG = "INVALID_CONFIG"
+    MEMORYSPACE_ALREADY_EXISTS = "MEMORYSPACE_ALREADY_EXISTS"
+    MEMORYSPACE_NOT_FOUND = "MEMORYSPACE_NOT_FOUND"
+    MEMORYSPACE_HAS_DATA = "MEMORYSPACE_HAS_DATA"
+    GRAPH_CONNECTION_ERROR = "GRAPH_CONNECTION_ERROR"
+    GRAPH_QUERY_ERROR = "GRAPH_QUERY_ERROR"
+    GRAPH_SYNC_ERROR = "GRAPH_SYNC_ERROR"
 
 
 def code_of(error: BaseException) -> str:
@@ -124,7 +227,7 @@ _shorten.maxstring = _shorten.maxother = _SHOWN
 class InvalidArgument(CortexError, ValueError):
     """A field has a value that is not accepted; nothing has been stored.  The message abbreviates a long value."""
 
-    code = "INVALID_ARGUMENT"
+    code = "INVALID_INPUT"
 
     def __init__(self, field: str, given: object, accepted: str) -> None:
         try:

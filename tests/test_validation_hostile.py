@@ -302,6 +302,12 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "keep_fact_id": lambda world: "fact-1",
     "subject": lambda world: "Ada",
     "predicate": lambda world: "sings",
+    "key": lambda world: "color",
+    "namespace": lambda world: "settings",
+    "snapshot_at": lambda world: 1,
+    "importance": lambda world: 50,
+    "MemorySource.type": lambda world: "tool",
+    "ImmutableRef.type": lambda world: "article",
 }
 """A value that a parameter of this name accepts, where it must be given."""
 
@@ -543,6 +549,10 @@ ACCEPTED: dict[str, set[str]] = {
         for field in {*ZEROS_OF_FACTS} & {*model.model_fields}
     },
     "StoreMemoryInput.importance": ZERO,
+    "MemoryMetadata.importance": ZERO,
+    "MemorySource.timestamp": ZERO,
+    "ImmutableRef.version": ZERO,
+    "MutableRef.snapshot_at": ZERO,
     "RememberParams.importance": ZERO,
     "RememberStreamParams.importance": ZERO,
     "Turn.importance": ZERO,

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_rx import validation as check
+from cortex_rx.api.absent import ATTRIBUTES
 from cortex_rx.api.agents import AgentsAPI
 from cortex_rx.api.contexts import ContextsAPI
 from cortex_rx.api.conversations import ConversationsAPI
@@ -31,6 +32,7 @@ from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Shared
 from cortex_rx.errors import InvalidArgument, StoreClosed, UnsupportedOption
 from cortex_rx.facts.extractor import Extractor
+from cortex_rx.models.config import CortexConfig
 from cortex_rx.models.facts import FactDeduplication, checked_deduplication
 from cortex_rx.pipeline.answer import LINGER
 from cortex_rx.spool import DeadLetters, DrainReport, Spool
@@ -48,12 +50,13 @@ CLOSING = 0.5  # seconds that the sources of stopped streams may take to be clos
 
 
 class Cortex:
-    """Memory for language models: `memory`, `facts` and `conversations`, over one store.
+    """Memory for language models: nine APIs and `memory` above them, over one store.
 
     `store` is the path of a SQLite file (created with mode 0600 if missing), ":memory:", or a `Backend`, which the
-    caller closes.  The default comes from the environment (`from_env`), or is `cortex.db` in the current folder.
-    `linger` is how long a stream continues when nobody reads or awaits it.  `close_timeout` is how long a close waits
-    for running streams.  `environ` replaces the environment variables.
+    caller closes; or a `CortexConfig`, as in Cortex, which may also be given as `config`. The default comes from the
+    environment (`from_env`), or is `cortex.db` in the current folder. `linger` is how long a stream continues when
+    nobody reads or awaits it. `close_timeout` is how long a close waits for running streams. `environ` replaces the
+    environment variables.
 
     `spool` is the file that keeps answers which the store could not take, until `drain_spool`.  It is a path, True for
     a file beside the store, or False for none.  The default is True for a remote store, else False.  Dead letters are
@@ -92,8 +95,9 @@ class Cortex:
 
     def __init__(
         self,
-        store: str | os.PathLike[str] | Backend | None = None,
+        store: str | os.PathLike[str] | Backend | CortexConfig | None = None,
         *,
+        config: CortexConfig | None = None,
         linger: timedelta | None = None,
         close_timeout: timedelta | None = None,
         spool: str | os.PathLike[str] | Spool | bool | None = None,
@@ -108,7 +112,15 @@ class Cortex:
         if environ is not None:
             check.instance(Mapping, "a mapping of names to values")("environ", environ)
         given = os.environ if environ is None else environ
-        if store is None:
+        if config is not None:
+            check.instance(CortexConfig, "a CortexConfig")("config", config)
+            if store is not None:
+                raise InvalidArgument("config", "a CortexConfig", "None, if store is given")
+            store = config
+        named = "store"
+        if isinstance(store, CortexConfig):
+            store, named = store.convex_url, "convex_url"
+        elif store is None:
             store = given.get(STORE) or DEFAULT_PATH
         if linger is None:
             linger = _seconds(LINGER_SECONDS, given[LINGER_SECONDS]) if given.get(LINGER_SECONDS) else LINGER
@@ -119,7 +131,7 @@ class Cortex:
         check.seconds(zero=True)("close_timeout", close_timeout)
         self._close_timeout = close_timeout
         self._owned = not is_backend(store)
-        self._backend: Backend = _with_its_own(store, language) if is_backend(store) else _open(store, language)
+        self._backend: Backend = _with_its_own(store, language) if is_backend(store) else _open(named, store, language)
         if spool is None:
             spool = given.get(SPOOL) or bool(getattr(self._backend, "remote", False))
             spool = False if spool == "off" else spool
@@ -256,6 +268,12 @@ class Cortex:
     def __repr__(self) -> str:
         return f"Cortex({self._backend!r})"
 
+    if not TYPE_CHECKING:  # a type checker knows which attributes there are
+
+        def __getattr__(self, name):
+            why = f": {ATTRIBUTES[name]}" if name in ATTRIBUTES else ""
+            raise AttributeError(f"Cortex has no {name}{why}", name=name, obj=self)
+
 
 def _with_its_own(store: Backend, language: str | None) -> Backend:
     if language is not None:
@@ -263,12 +281,12 @@ def _with_its_own(store: Backend, language: str | None) -> Backend:
     return store
 
 
-def _open(store: object, language: str | None) -> Backend:
+def _open(named: str, store: object, language: str | None) -> Backend:
     if not isinstance(store, str | os.PathLike):
-        raise InvalidArgument("store", type(store).__name__, "a path, ':memory:' or a Backend")
-    path = check.file_path("store", store)
+        raise InvalidArgument(named, type(store).__name__, "a path, ':memory:', a Backend or a CortexConfig")
+    path = check.file_path(named, store)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
-        raise UnsupportedOption("store", "a URL", "the path of a SQLite file; the Convex backend does not exist yet")
+        raise UnsupportedOption(named, "a URL", "the path of a SQLite file; the Convex backend does not exist yet")
     return SqliteBackend(path if path == ":memory:" else Path(path), language=language)
 
 

@@ -65,7 +65,7 @@ async def extract(extractor: Extractor, user_message: str, text: str, *, seconds
     ...     yield {"fact": "Ada is 36.", "factType": "identity", "confidence": 900}
     >>> found = asyncio.run(extract(extractor, "I am Ada. I am 36 and like tea.", ""))
     >>> [fact.fact for fact in found.facts], found.code
-    (['Ada likes tea.'], 'INVALID_ARGUMENT')
+    (['Ada likes tea.'], 'INVALID_INPUT')
     >>> print(found.error)
     facts[1].confidence: got 900; accepted: a number from 0 to 100
     """

@@ -199,7 +199,7 @@ def test_a_bad_fact_is_named_by_its_place_and_costs_no_other(kind: str, how: str
 
     found = got({"sync": lambda user_message, text: [TEA, item, AGE], "async": later, "one by one": one_by_one}[how])
     assert found.facts == (TEA, AGE)
-    assert isinstance(found.error, InvalidArgument) and found.code == "INVALID_ARGUMENT"
+    assert isinstance(found.error, InvalidArgument) and found.code == "INVALID_INPUT"
     assert found.error.field == field
     assert SECRET not in str(found.error) and SECRET not in repr(found.error.given)
 

@@ -258,7 +258,7 @@ def test_an_extractor_that_fails_costs_a_problem_and_a_queued_window(lab, nonsen
     outcome, (facts, queue) = play(lab, extractor, then=stored(lab))
     (problem,) = outcome.of(Problem)
     assert (problem.phase, problem.recoverable) == ("fact-extraction", True)
-    assert problem.code == ("ValueError" if nonsense is None else "INVALID_ARGUMENT")
+    assert problem.code == ("ValueError" if nonsense is None else "INVALID_INPUT")
     assert "private" not in caplog.text + problem.message
     (row,) = queue
     assert row["error"] == problem.code and row["tries"] == 1
@@ -297,7 +297,7 @@ def test_a_store_that_refuses_the_facts_stores_the_exchange_and_they_are_queued(
     lab.store.rule(name, refuse)
     outcome, (facts, queue) = play(lab, Reads(), then=stored(lab))
     assert outcome.error is None and outcome.of(Remembered)
-    assert "INVALID_ARGUMENT" in outcome.codes
+    assert "INVALID_INPUT" in outcome.codes
     lost = [n for row in queue if row["side"] == "answer" for n in LIKES.findall(TEXT[row["from"] : row["to"]])]
     assert lost and facts == [each for each in ALL if each.split()[1] not in lost]
 

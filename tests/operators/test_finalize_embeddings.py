@@ -133,7 +133,7 @@ def test_a_store_that_knows_no_such_embeddings(lab, field):
         return await lab.play(lab.source(TEXT), chain(lab.store, "first"))
 
     outcome = lab.run(main)
-    assert (outcome.error, outcome.codes) == (None, ["INVALID_ARGUMENT"])
+    assert (outcome.error, outcome.codes) == (None, ["INVALID_INPUT"])
     assert rows(lab) == expected(0)
 
 

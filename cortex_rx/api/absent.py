@@ -1,0 +1,69 @@
+"""What Cortex has and this package has not: public names, and attributes of a client, each with the reason.
+
+>>> from cortex_rx import GraphNode
+Traceback (most recent call last):
+...
+ImportError: cortex_rx has no GraphNode: this version keeps no graph
+>>> from cortex_rx import Cortex
+>>> Cortex(":memory:").governance
+Traceback (most recent call last):
+...
+AttributeError: Cortex has no governance: governance is not part of this package
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["ATTRIBUTES", "NAMES"]
+
+_GRAPH = "this version keeps no graph"
+_A2A = "messages between agents are not part of this package"
+_GOVERNANCE = "governance is not part of this package"
+_CASCADE = "this version does not delete a user or an agent with all that they left"
+_UNUSED = "no method returns it, in Cortex neither"
+
+NAMES: Mapping[str, str] = {
+    **dict.fromkeys(
+        [
+            *("CypherGraphAdapter", "GraphConfig", "GraphConnectionConfig", "GraphEdge", "GraphNode", "GraphPath"),
+            *("GraphQueryResult", "GraphSyncWorker", "GraphSyncWorkerOptions", "ShortestPathConfig"),
+            *("SyncHealthMetrics", "TraversalConfig", "drop_graph_schema", "initialize_graph_schema"),
+            "verify_graph_schema",
+        ],
+        _GRAPH,
+    ),
+    **dict.fromkeys(
+        [
+            *("A2ABroadcastParams", "A2ABroadcastResult", "A2AMessage", "A2ARequestParams", "A2AResponse"),
+            *("A2ASendParams", "A2ATimeoutError", "is_a2a_timeout_error"),
+        ],
+        _A2A,
+    ),
+    **dict.fromkeys(
+        [
+            *("ComplianceMode", "ComplianceReport", "ComplianceReportOptions", "ComplianceSettings"),
+            *("ComplianceTemplate", "ConversationsPolicy", "ConversationsPurging", "ConversationsRetention"),
+            *("EnforcementOptions", "EnforcementResult", "EnforcementStats", "EnforcementStatsOptions"),
+            *("GovernancePolicy", "ImmutablePolicy", "ImmutablePurging", "ImmutableRetention"),
+            *("ImmutableTypeRetention", "ImportanceRange", "MutablePolicy", "MutablePurging", "MutableRetention"),
+            *("PolicyResult", "PolicyScope", "SimulationOptions", "SimulationResult", "VectorPolicy"),
+            *("VectorPurging", "VectorRetention"),
+        ],
+        _GOVERNANCE,
+    ),
+    **dict.fromkeys(
+        ["AgentCascadeDeletionError", "CascadeDeletionError", "is_cascade_deletion_error"],
+        _CASCADE,
+    ),
+    **dict.fromkeys(["DeleteManyResult", "ListResult", "UpdateManyResult"], _UNUSED),
+    "RememberStreamResult": f"{_UNUSED}; `remember_stream` returns an EnhancedRememberStreamResult",
+}
+"""Names that Cortex exports."""
+ATTRIBUTES: Mapping[str, str] = {
+    "client": "the store is `backend`",
+    "governance": _GOVERNANCE,
+    "a2a": _A2A,
+    **dict.fromkeys(["graph_adapter", "sync_worker", "get_graph_sync_worker"], _GRAPH),
+}
+"""Attributes of a client."""
