@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias, get_args
 
 from cortex_rx import validation as check
 from cortex_rx.api._embedded import store_embedded
+from cortex_rx.api._graph import check_sync
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Facts
 from cortex_rx.beliefs import Predicates
@@ -21,6 +22,7 @@ from cortex_rx.facts.reader import EXTRACTION_TIMEOUT, fact_reader
 from cortex_rx.models.facts import (
     CountFactsFilter,
     DeletedFact,
+    DeleteFactOptions,
     FactConsolidation,
     FactDeduplication,
     FactExport,
@@ -32,7 +34,9 @@ from cortex_rx.models.facts import (
     QueryByRelationshipFilter,
     QueryBySubjectFilter,
     SearchFactsOptions,
+    StoreFactOptions,
     StoreFactParams,
+    UpdateFactOptions,
     checked_deduplication,
 )
 from cortex_rx.models.options import ids, parse
@@ -88,7 +92,12 @@ class FactsAPI:
         self._facts = Facts(backend)
         self._embedder: Callable[[], Embedder | None] | None = check.optional(check.function)("embedder", embedder)
 
-    async def store(self, params: StoreFactParams | Mapping[str, Any] | None = None, **keywords: Any) -> FactRecord:
+    async def store(
+        self,
+        params: StoreFactParams | Mapping[str, Any] | None = None,
+        options: StoreFactOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> FactRecord:
         """Store one fact, and return the fact that it supports: itself, or one that says the same and was there.
 
         `fact`, `fact_type` and `confidence` are required. A new value of a predicate that has one at a time ends the
@@ -98,7 +107,9 @@ class FactsAPI:
         The text is embedded by its `generate_embedding`, else by the client's. If that fails, the fact is stored
         without a vector, and a warning is logged.
         """
+        beside = parse(StoreFactOptions, options, **_beside(keywords))
         given = parse(StoreFactParams, params, **keywords)
+        await check_sync(self._backend, beside.sync_to_graph)
         fact = {"fact_id": f"fact-{new_id('row')}", **given.keywords()}
         embedder = given.embedder(None if self._embedder is None else self._embedder())
         row = await store_embedded(self._facts.store, fact, "a fact", given.fact, embedder)
@@ -160,6 +171,7 @@ class FactsAPI:
         memory_space_id: str,
         fact_id: str,
         updates: FactUpdate | Mapping[str, Any] | None = None,
+        options: UpdateFactOptions | Mapping[str, Any] | None = None,
         **keywords: Any,
     ) -> FactRecord:
         """Correct a fact, and return the correction: a fact with a new id, the next version, and the same sources.
@@ -168,17 +180,25 @@ class FactsAPI:
         store a new fact. Raises `FactNotFound`, and `FactRetracted` if the fact was corrected or retracted before.
         """
         fact = ids(memory_space_id=memory_space_id, fact_id=fact_id)
-        return FactRecord.from_row(
-            await self._facts.update(**fact, **parse(FactUpdate, updates, **keywords).keywords())
-        )
+        beside = parse(UpdateFactOptions, options, **_beside(keywords))
+        changes = parse(FactUpdate, updates, **keywords).keywords()
+        await check_sync(self._backend, beside.sync_to_graph)
+        return FactRecord.from_row(await self._facts.update(**fact, **changes))
 
-    async def delete(self, memory_space_id: str, fact_id: str) -> DeletedFact:
+    async def delete(
+        self,
+        memory_space_id: str,
+        fact_id: str,
+        options: DeleteFactOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> DeletedFact:
         """Retract a fact: it was never so. It is in no list any more, and what it had superseded holds again.
 
         `get`, `get_history` and `known_at` still show it. Raises `FactNotFound`. To remove what was said without a
         trace, forget its message: `cortex.memory.forget`.
         """
         fact = ids(memory_space_id=memory_space_id, fact_id=fact_id)
+        await check_sync(self._backend, parse(DeleteFactOptions, options, **keywords).sync_to_graph)
         return DeletedFact.from_row(await self._facts.delete_fact(**fact))
 
     async def get_history(self, memory_space_id: str, fact_id: str) -> _Facts:
@@ -292,3 +312,8 @@ class FactsAPI:
             tries=tries,
         )
         await work(every, once)
+
+
+def _beside(keywords: dict[str, Any]) -> dict[str, Any]:
+    """The keywords that are options, taken out of those of the fact."""
+    return {name: keywords.pop(name) for name in ("sync_to_graph", "syncToGraph") if name in keywords}

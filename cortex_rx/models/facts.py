@@ -34,6 +34,7 @@ from cortex_rx.models.spelling import to_camel
 __all__ = [
     "Closed",
     "CountFactsFilter",
+    "DeleteFactOptions",
     "DeletedFact",
     "ExtractedFact",
     "FactAction",
@@ -52,9 +53,11 @@ __all__ = [
     "QueryByRelationshipFilter",
     "QueryBySubjectFilter",
     "SearchFactsOptions",
+    "StoreFactOptions",
     "StoreFactParams",
     "Tense",
     "Time",
+    "UpdateFactOptions",
 ]
 
 FactType: TypeAlias = Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"]
@@ -180,10 +183,6 @@ class StoreFactParams(_Said):
     ('manual', {'memoryId': 'mem-1'})
     """
 
-    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
-        "sync_to_graph": ((None, False), "its operator, sync_graph, does not exist yet"),
-    }
-
     _positions: ClassVar[tuple[str, ...]] = (
         *("memory_space_id", "fact", "fact_type", "confidence", "source_type", "participant_id", "user_id"),
         *("subject", "predicate", "object", "source_ref", "metadata", "tags", "valid_from", "valid_until"),
@@ -220,6 +219,21 @@ class StoreFactParams(_Said):
         values["revise"] = self.belief_revision
         values.pop("belief_revision", None)
         return values
+
+
+class StoreFactOptions(Options):
+    """What storing a fact does beside."""
+
+    sync_to_graph: _Flag = False
+    """Warns if the store keeps no graph. One that keeps a graph brings each fact to it anyway."""
+
+
+class UpdateFactOptions(StoreFactOptions):
+    """What correcting a fact does beside."""
+
+
+class DeleteFactOptions(StoreFactOptions):
+    """What retracting a fact does beside."""
 
 
 class FactUpdate(Options):

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from cortex_rx import Cortex, Embedder, SqliteBackend
+from cortex_rx.api._graph import GraphNotKept
 from cortex_rx.api.facts import FactsAPI
 from cortex_rx.errors import (
     EmbeddingMismatch,
@@ -23,9 +24,15 @@ from cortex_rx.errors import (
     IdempotencyConflict,
     InvalidArgument,
     StoreUnavailable,
-    UnsupportedOption,
 )
-from cortex_rx.models.facts import FactRecord, FactUpdate, ListFactsFilter, StoreFactParams
+from cortex_rx.models.facts import (
+    FactRecord,
+    FactUpdate,
+    ListFactsFilter,
+    StoreFactOptions,
+    StoreFactParams,
+    UpdateFactOptions,
+)
 
 HOME: dict[str, Any] = {
     "memory_space_id": "s",
@@ -230,6 +237,16 @@ async def test_wrong_arguments_are_named_before_the_store_is_asked(method: str, 
     assert caught.value.field == field
 
 
-async def test_the_graph_is_refused_by_name(cortex: Cortex) -> None:
-    with pytest.raises(UnsupportedOption, match="sync_to_graph"):
-        await lives(cortex, "Rome", sync_to_graph=True)
+async def test_that_no_graph_is_kept_is_said_and_the_call_is_done(cortex: Cortex) -> None:
+    """Its options stand last, as in Cortex, or are keywords or a mapping."""
+    with pytest.warns(GraphNotKept):
+        kept = await lives(cortex, "Rome", sync_to_graph=True)
+    with pytest.warns(GraphNotKept):
+        changed = await cortex.facts.update(
+            HOME["memory_space_id"], kept.fact_id, {"confidence": 20}, UpdateFactOptions(True)
+        )
+    with pytest.warns(GraphNotKept):
+        await cortex.facts.delete(HOME["memory_space_id"], changed.fact_id, {"syncToGraph": True})
+    assert await cortex.facts.list(memory_space_id=HOME["memory_space_id"]) == []
+    said = HOME | {"fact": "Ada lives in Lisbon.", "object": "Lisbon"}
+    assert await cortex.facts.store(said, StoreFactOptions())  # without a word: a warning is an error here

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cortex_rx.errors import InvalidArgument, UnsupportedOption
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.facts import (
     CountFactsFilter,
     ExtractedFact,
@@ -143,11 +143,6 @@ def test_a_wrong_field_of_the_source_is_named_within_it():
     with pytest.raises(InvalidArgument) as caught:
         parse(StoreFactParams, FACT, memory_space_id="s", source_ref={"memoryId": ""})
     assert caught.value.field == "source_ref.memory_id"
-
-
-def test_the_graph_is_refused_by_name():
-    with pytest.raises(UnsupportedOption, match="sync_to_graph"):
-        parse(StoreFactParams, FACT, memory_space_id="s", sync_to_graph=True)
 
 
 def test_filters_become_keywords():
