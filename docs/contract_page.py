@@ -69,6 +69,7 @@ _WORDS: dict[str, type] = {
     "flag": types.Flag,
     "token hash": types.TokenHash,
     "embedding": types.Embedding,
+    "cursor": types.Cursor,
     "JSON": types.Json,
     "object": types.JsonObject,
 }
@@ -122,6 +123,8 @@ def _shape(kind: types.Type) -> str:
     match kind:
         case types.Text(least):
             return "text, not empty" if least else "text"
+        case types.Cursor():
+            return "cursor"
         case types.TokenHash():
             return "token hash"
         case types.Integer(least, most, unit):

@@ -114,7 +114,7 @@ def argument(name: str) -> str:
 
 def _hint(kind: types.Type, *, result: bool) -> str:
     match kind:
-        case types.Text() | types.TokenHash():
+        case types.Text() | types.TokenHash() | types.Cursor():
             return "str"
         case types.Integer():
             return "int"

@@ -78,6 +78,8 @@ def checker(kind: types.Type) -> Check:
             return any_text
         case types.Text():
             return _text(kind.min)
+        case types.Cursor():
+            return _text(1)
         case types.TokenHash():
             return _token_hash
         case types.Integer():

@@ -27,6 +27,7 @@ __all__ = [
     "TIME",
     "AtLeastOne",
     "Covers",
+    "Cursor",
     "Differs",
     "Either",
     "Embedding",
@@ -117,6 +118,11 @@ class Json:
 @dataclass(frozen=True, slots=True)
 class JsonObject:
     """A JSON object of the caller's: its keys are kept as they are, and its values may be None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What a page gave, to go on behind it: a text that only its store reads. Any other text is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +227,19 @@ class Covers:
 
 
 Type: TypeAlias = (
-    Text | TokenHash | Integer | Number | OneOf | Flag | Json | JsonObject | Embedding | ListOf | Object | Nullable
+    Text
+    | TokenHash
+    | Integer
+    | Number
+    | OneOf
+    | Flag
+    | Json
+    | JsonObject
+    | Cursor
+    | Embedding
+    | ListOf
+    | Object
+    | Nullable
 )
 Rule: TypeAlias = OnlyWith | Differs | Needs | OnlyFor | Either | AtLeastOne | Covers
 

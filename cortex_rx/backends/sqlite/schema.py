@@ -34,7 +34,48 @@ _MEMORIES: tuple[str, ...] = ()
 
 # --- immutable ---
 
-_IMMUTABLE: tuple[str, ...] = ()
+_IMMUTABLE: tuple[str, ...] = (
+    # An entry of the whole store; a user's profile is the entry of type "user" with the user's id. version, user_id,
+    # updated: of the current version.
+    """CREATE TABLE immutable (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        type TEXT NOT NULL,
+        id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        user_id TEXT,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        UNIQUE (type, id)
+    )""",
+    "CREATE INDEX immutable_by_type ON immutable (type, seq)",
+    "CREATE INDEX immutable_by_user ON immutable (user_id, type, seq) WHERE user_id IS NOT NULL",
+    "CREATE INDEX immutable_by_created ON immutable (created)",
+    "CREATE INDEX immutable_by_type_created ON immutable (type, created)",
+    "CREATE INDEX immutable_by_type_updated ON immutable (type, updated)",
+    # What each version says, the current one too. place: entry << 32 | version, so the versions of an entry are next to
+    # each other, in order. It was current from `written` to `until` (excluded). claim: the client's name for the call.
+    """CREATE TABLE immutable_versions (
+        place INTEGER PRIMARY KEY,
+        written INTEGER NOT NULL,
+        until INTEGER,
+        claim TEXT,
+        user_id TEXT,
+        metadata TEXT,
+        data TEXT NOT NULL
+    )""",
+    "CREATE INDEX immutable_claims ON immutable_versions (claim, place) WHERE claim IS NOT NULL",
+    # How many entries of a type there are, so that none is counted by a call.
+    "CREATE TABLE immutable_counts (type TEXT PRIMARY KEY, entries INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TRIGGER immutable_stored AFTER INSERT ON immutable BEGIN
+        INSERT INTO immutable_counts (type, entries) VALUES (NEW.type, 1)
+            ON CONFLICT (type) DO UPDATE SET entries = entries + 1;
+    END""",
+    """CREATE TRIGGER immutable_purged AFTER DELETE ON immutable BEGIN
+        DELETE FROM immutable_versions WHERE place BETWEEN OLD.seq << 32 AND (OLD.seq + 1 << 32) - 1;
+        UPDATE immutable_counts SET entries = entries - 1 WHERE type = OLD.type;
+        DELETE FROM immutable_counts WHERE type = OLD.type AND entries = 0;
+    END""",
+)
 
 # --- mutable ---
 

@@ -8,7 +8,9 @@
 from cortex_rx.backends.contract.typed.conversations import Conversations
 from cortex_rx.backends.contract.typed.facts import Facts
 from cortex_rx.backends.contract.typed.graphSync import GraphSync
+from cortex_rx.backends.contract.typed.immutable import Immutable
 from cortex_rx.backends.contract.typed.memories import Memories
 from cortex_rx.backends.contract.typed.streams import Streams
+from cortex_rx.backends.contract.typed.users import Users
 
-__all__ = ["Conversations", "Facts", "GraphSync", "Memories", "Streams"]
+__all__ = ["Conversations", "Facts", "GraphSync", "Immutable", "Memories", "Streams", "Users"]

@@ -19,6 +19,9 @@ __all__ = [
     "ConversationWithMessages",
     "CountedNeighbour",
     "DeletedMemory",
+    "DeletedUser",
+    "DeletedUsers",
+    "EarlierVersion",
     "EmbeddedMemories",
     "Extraction",
     "Fact",
@@ -28,12 +31,18 @@ __all__ = [
     "FactRevision",
     "FactSource",
     "Forgotten",
+    "FoundEntry",
     "FoundFact",
     "FoundMemory",
     "GivenUpWindow",
     "GraphSettings",
     "History",
+    "ImmutableKey",
+    "ImmutablePage",
+    "ImmutableRecord",
     "ImmutableRef",
+    "ImmutableRow",
+    "ImmutableVersion",
     "InterruptedStream",
     "IssuedToken",
     "Lease",
@@ -47,6 +56,9 @@ __all__ = [
     "PartialMetadata",
     "Participants",
     "PendingExchange",
+    "PurgedEntries",
+    "PurgedEntry",
+    "PurgedVersions",
     "QueuedWindow",
     "Range",
     "Reembedding",
@@ -65,6 +77,10 @@ __all__ = [
     "TermShare",
     "Unembedded",
     "UnembeddedPage",
+    "UpdatedUsers",
+    "UserPage",
+    "UserProfile",
+    "UserVersion",
     "Vector",
     "VectorShare",
     "Why",
@@ -486,6 +502,137 @@ class SimilarFact(Fact):
     same: bool
     ends: bool
     similarity: float
+
+
+class UserProfile(TypedDict):
+    """A user's profile, as its current `version` says."""
+
+    id: str
+    data: dict[str, Any]
+    version: int
+    createdAt: int
+    updatedAt: int
+
+
+class UpdatedUsers(TypedDict):
+    updated: int
+    userIds: list[str]
+
+
+class DeletedUser(TypedDict):
+    """What was deleted; with `dryRun`, what would be."""
+
+    deleted: bool
+    versionsDeleted: int
+
+
+class DeletedUsers(TypedDict):
+    deleted: int
+    userIds: list[str]
+
+
+class UserPage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[UserProfile]
+    cursor: NotRequired[str]
+
+
+class UserVersion(TypedDict):
+    """A version of a profile; `timestamp` is when it was written."""
+
+    version: int
+    data: dict[str, Any]
+    timestamp: int
+
+
+class EarlierVersion(UserVersion):
+    """A version that another one has replaced; `timestamp` is when it was written."""
+
+    metadata: NotRequired[dict[str, Any]]
+
+
+class ImmutableRecord(TypedDict):
+    """An entry with the earlier versions that are kept, oldest first."""
+
+    type: str
+    id: str
+    data: dict[str, Any]
+    version: int
+    userId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    createdAt: int
+    updatedAt: int
+    previousVersions: list[EarlierVersion]
+
+
+class PurgedEntry(TypedDict):
+    deleted: bool
+    type: str
+    id: str
+    versionsDeleted: int
+
+
+class ImmutableVersion(TypedDict):
+    """A version of an entry. `timestamp` is when it was written, `createdAt` when the entry was made."""
+
+    type: str
+    id: str
+    version: int
+    data: dict[str, Any]
+    userId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    timestamp: int
+    createdAt: int
+
+
+class ImmutableRow(TypedDict):
+    """An entry, as its current `version` says. `updatedAt` is when it was written."""
+
+    type: str
+    id: str
+    data: dict[str, Any]
+    version: int
+    userId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    createdAt: int
+    updatedAt: int
+
+
+class ImmutablePage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[ImmutableRow]
+    cursor: NotRequired[str]
+
+
+class FoundEntry(TypedDict):
+    """An entry that was found. `score` is the share of its data's keys and values that have the query, `highlights` are
+    up to three of these places with 30 characters on each side.
+    """
+
+    entry: ImmutableRow
+    score: float
+    highlights: list[str]
+
+
+class ImmutableKey(TypedDict):
+    type: str
+    id: str
+
+
+class PurgedEntries(TypedDict):
+    """What was deleted; with `dryRun`, what would be."""
+
+    deleted: int
+    totalVersionsDeleted: int
+    entries: list[ImmutableKey]
+    dryRun: bool
+
+
+class PurgedVersions(TypedDict):
+    versionsPurged: int
+    versionsRemaining: int
 
 
 class GraphSettings(TypedDict):
