@@ -9,7 +9,7 @@ blindly, since the contract says so:
 * `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has
   none.
 * `memories:store` without a `memoryId` stores another memory each time, `facts:store` without a `factId` another
-  statement.  The client gives an id likewise.
+  statement, `immutable:store` and `users:update` without a `claim` another version.  The client gives an id likewise.
 * `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer
   was lost is told `before`, though it was himself; only that differs.
 * `memories:deleteMemory` and `memories:forget` of what is gone are `MemoryNotFound`, `facts:update` of what was
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_rx import SqliteBackend
-from cortex_rx.errors import FactRetracted, MemoryNotFound, StoreUnavailable
+from cortex_rx.errors import EntryNotFound, FactRetracted, MemoryNotFound, StoreUnavailable
 from cortex_rx.testing import (
     BACKEND_PROMISES,
     BackendPromise,
@@ -52,8 +52,19 @@ behind; the same functions are written to by all others.  A fault in each call w
 together.
 """
 
-_IDS = {"memories:store": "memoryId", "facts:store": "factId"}
-_GONE = ("memories:deleteMemory", "memories:forget", "facts:update")
+_IDS = {
+    "memories:store": "memoryId",
+    "facts:store": "factId",
+    **dict.fromkeys(("immutable:store", "users:update", "users:merge", "users:updateMany"), "claim"),
+}
+_GONE = ("memories:deleteMemory", "memories:forget", "facts:update", "immutable:purge")
+_COUNTS = {
+    "immutable:purgeMany": ("deleted", "totalVersionsDeleted", "entries"),
+    "immutable:purgeVersions": ("versionsPurged",),
+    "users:deleteUserProfile": ("deleted", "versionsDeleted"),
+    "users:deleteMany": ("deleted", "userIds"),
+}
+"""What else a function says that it has just done, so that a repeated call says less."""
 
 Make = Callable[[Path], Any]
 
@@ -122,12 +133,13 @@ class Client:
                 self._backend = world.make(world.path)
         try:
             again = await self._backend.mutation(path, args)
-        except (MemoryNotFound, FactRetracted):
+        except (MemoryNotFound, FactRetracted, EntryNotFound):
             if path in _GONE and lost:
                 return lost[0]
             raise
         if lost:
-            again |= {name: lost[0][name] for name in ("stored", "mergedCount") if name in lost[0]}
+            done = ("stored", "mergedCount", *_COUNTS.get(path, ()))
+            again |= {name: lost[0][name] for name in done if name in lost[0]}
             assert again == lost[0], f"{path}, repeated, gave {again}; the answer that was lost was {lost[0]}"
         return again
 
