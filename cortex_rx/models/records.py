@@ -364,6 +364,7 @@ class MemoryEntry(Record):
     updated_at: float
     access_count: int = 0
     is_partial: bool = False
+    is_archived: bool = False
     source_user_id: str | None = None
     source_user_name: str | None = None
     user_id: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cortex_rx.backends.contract.pages import PAGED, page_of
 from cortex_rx.backends.contract.types import (
     COUNT,
     ID,
@@ -67,6 +68,7 @@ MEMORY_FIELDS = (
         updatedAt=TIME,
         accessCount=COUNT,
         isPartial=Flag(),
+        isArchived=Optional(Flag()),
         partialMetadata=Optional(
             Object(
                 fields(userMessage=TEXT, streamId=ID, streamStartTime=TIME, updates=COUNT),
@@ -134,7 +136,8 @@ TABLE = Table(
 first" means the order in which the exchanges began, an answer before its question, whatever the clock says. A memory
 that was stored alone stands where it was stored.
 
-Partial rows show in `get`, `list`, `search` and `count` only with `includePartial`.
+Partial rows show in `get`, `list`, `search` and `count` only with `includePartial`. An archived memory shows in `get`;
+in `list`, `page`, `search`, `around` and `count` only with `includeArchived`.
 
 An answer may be stored in chunks. Each chunk is a memory: its content is a range of the answer, it has its own memoryId
 and embedding, and all else is the answer's. `get` finds both. It gives the full answer, with the ids of its chunks.
@@ -155,15 +158,40 @@ found by its own id.""",
                 fields(
                     memorySpaceId=SPACE,
                     userId=Optional(ID),
+                    participantId=Optional(ID),
                     sourceType=Optional(ID),
                     conversationId=Optional(ID),
                     limit=Optional(COUNT, 100),
+                    offset=Optional(COUNT, 0),
                     includePartial=_HIDDEN,
                     includeChunks=_HIDDEN,
+                    includeArchived=_HIDDEN,
                 )
             ),
             ListOf(MEMORY),
-            """Memories, newest first. With `includeChunks` an answer's chunks follow it, in order.""",
+            """Memories, newest first, without the first `offset` of them. With `includeChunks` an answer's chunks
+follow it, in order. A list costs by its `offset` and `limit`, not by what the memory space holds.""",
+        ),
+        Function(
+            "memories:page",
+            "query",
+            Object(
+                (
+                    *fields(
+                        memorySpaceId=SPACE,
+                        userId=Optional(ID),
+                        participantId=Optional(ID),
+                        sourceType=Optional(ID),
+                        conversationId=Optional(ID),
+                        includeArchived=_HIDDEN,
+                    ),
+                    *PAGED,
+                )
+            ),
+            page_of(MEMORY, "MemoryPage"),
+            """The memories of a space, page by page, in the order of `list` from its end on. Chunks and partial rows
+are left out. An exchange that ends meanwhile stands where it began: it may be left out, too.""",
+            ours=True,
         ),
         Function(
             "memories:search",
@@ -195,6 +223,7 @@ found by its own id.""",
                     offset=Optional(OFFSET, 0),
                     explain=_HIDDEN,
                     includePartial=_HIDDEN,
+                    includeArchived=_HIDDEN,
                 ),
                 rules=(OnlyWith("embeddingModel", "embedding"), Needs("strategy", "semantic", "embedding")),
             ),
@@ -241,6 +270,7 @@ cuts is found in the next chunk.""",
                     turns=Optional(COUNT, 1),
                     userId=Optional(ID),
                     includePartial=_HIDDEN,
+                    includeArchived=_HIDDEN,
                 )
             ),
             ListOf(
@@ -266,13 +296,16 @@ nearest chunks of the same answer on each side.""",
                 fields(
                     memorySpaceId=SPACE,
                     userId=Optional(ID),
+                    participantId=Optional(ID),
                     sourceType=Optional(ID),
                     includePartial=_HIDDEN,
                     includeChunks=_HIDDEN,
+                    includeArchived=_HIDDEN,
                 )
             ),
             COUNT,
-            """How many memories there are. With `includeChunks`, chunks count beside their answer.""",
+            """How many memories there are. With `includeChunks`, chunks count beside their answer. The count is kept:
+it costs the same however many there are.""",
         ),
         Function(
             "memories:store",

@@ -147,10 +147,9 @@ LAYOUT: tuple[str, ...] = (
             updated INTEGER NOT NULL,
             access_count INTEGER NOT NULL DEFAULT 0,
             metadata TEXT,
-            chunks INTEGER NOT NULL DEFAULT 0,
+            chunks INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0,
             UNIQUE (space, id)
         )""",
-    "CREATE INDEX memories_by_space ON memories (space, seq)",
     "CREATE INDEX memories_by_stream ON memories (stream) WHERE stream IS NOT NULL",
     "CREATE INDEX memories_by_conversation ON memories (space, conversation, seq) WHERE conversation IS NOT NULL",
     """CREATE TABLE embedders (
@@ -195,13 +194,6 @@ END""",
     INSERT INTO vector_changes (space, number, memory)
         SELECT OLD.space, coalesce((SELECT max(number) FROM vector_changes WHERE space = OLD.space), 0) + 1, OLD.memory
         WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = OLD.memory);
-END""",
-    """CREATE TRIGGER vector_narrowed AFTER UPDATE OF user_id, source_type, content_type, source_timestamp, conversation, importance, tags, created, updated, chunks ON memories WHEN EXISTS (SELECT 1 FROM vectors WHERE memory = NEW.seq) BEGIN
-    UPDATE vector_changes SET number = (SELECT max(number) + 1 FROM vector_changes WHERE space = (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1))
-        WHERE memory = NEW.seq;
-    INSERT INTO vector_changes (space, number, memory)
-        SELECT (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1), coalesce((SELECT max(number) FROM vector_changes WHERE space = (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1)), 0) + 1, NEW.seq
-        WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = NEW.seq);
 END""",
     """CREATE TRIGGER vectors_of_deleted AFTER DELETE ON memories BEGIN
             DELETE FROM vectors WHERE memory = OLD.seq;
@@ -359,6 +351,91 @@ END""",
     "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
     "CREATE INDEX extraction_queue_by_space ON extraction_queue (space, state, id)",
     "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
+    "CREATE INDEX memories_listed_by_source ON memories (space, archived, source_type, seq) WHERE partial = 0",
+    """CREATE INDEX memories_listed_by_user ON memories (space, user_id, archived, seq)
+        WHERE partial = 0 AND user_id IS NOT NULL""",
+    """CREATE INDEX memories_listed_by_participant ON memories (space, participant_id, archived, seq)
+        WHERE partial = 0 AND participant_id IS NOT NULL""",
+    """CREATE TABLE memory_counts (
+        space INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        participant TEXT NOT NULL,
+        source TEXT NOT NULL,
+        archived INTEGER NOT NULL,
+        memories INTEGER NOT NULL,
+        chunks INTEGER NOT NULL,
+        PRIMARY KEY (space, user, participant, source, archived)
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER memory_made AFTER INSERT ON memories WHEN NOT NEW.partial BEGIN
+    INSERT INTO memory_counts (space, user, participant, source, archived, memories, chunks)
+        SELECT spaces.id, users.id, participants.id, NEW.source_type, NEW.archived, 1, 1 * NEW.chunks
+        FROM spaces CROSS JOIN (SELECT '' AS id UNION ALL SELECT NEW.user_id) AS users
+            CROSS JOIN (SELECT '' AS id UNION ALL SELECT NEW.participant_id) AS participants
+        WHERE spaces.name = NEW.space AND NOT NEW.partial
+            AND users.id IS NOT NULL AND participants.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET memories = memories + excluded.memories, chunks = chunks + excluded.chunks;
+END""",
+    """CREATE TRIGGER memory_completed AFTER UPDATE OF partial ON memories WHEN OLD.partial BEGIN
+    INSERT INTO memory_counts (space, user, participant, source, archived, memories, chunks)
+        SELECT spaces.id, users.id, participants.id, NEW.source_type, NEW.archived, 1, 1 * NEW.chunks
+        FROM spaces CROSS JOIN (SELECT '' AS id UNION ALL SELECT NEW.user_id) AS users
+            CROSS JOIN (SELECT '' AS id UNION ALL SELECT NEW.participant_id) AS participants
+        WHERE spaces.name = NEW.space AND NOT NEW.partial
+            AND users.id IS NOT NULL AND participants.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET memories = memories + excluded.memories, chunks = chunks + excluded.chunks;
+END""",
+    """CREATE TRIGGER memory_changed AFTER UPDATE OF user_id, participant_id, source_type, archived, chunks
+        ON memories WHEN NOT OLD.partial BEGIN
+    INSERT INTO memory_counts (space, user, participant, source, archived, memories, chunks)
+        SELECT spaces.id, users.id, participants.id, NEW.source_type, NEW.archived, 1, 1 * NEW.chunks
+        FROM spaces CROSS JOIN (SELECT '' AS id UNION ALL SELECT NEW.user_id) AS users
+            CROSS JOIN (SELECT '' AS id UNION ALL SELECT NEW.participant_id) AS participants
+        WHERE spaces.name = NEW.space AND NOT NEW.partial
+            AND users.id IS NOT NULL AND participants.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET memories = memories + excluded.memories, chunks = chunks + excluded.chunks;
+    INSERT INTO memory_counts (space, user, participant, source, archived, memories, chunks)
+        SELECT spaces.id, users.id, participants.id, OLD.source_type, OLD.archived, -1, -1 * OLD.chunks
+        FROM spaces CROSS JOIN (SELECT '' AS id UNION ALL SELECT OLD.user_id) AS users
+            CROSS JOIN (SELECT '' AS id UNION ALL SELECT OLD.participant_id) AS participants
+        WHERE spaces.name = OLD.space AND NOT OLD.partial
+            AND users.id IS NOT NULL AND participants.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET memories = memories + excluded.memories, chunks = chunks + excluded.chunks;
+    DELETE FROM memory_counts WHERE space = (SELECT id FROM spaces WHERE name = OLD.space)
+        AND user IN ('', OLD.user_id) AND participant IN ('', OLD.participant_id) AND memories = 0;
+END""",
+    """CREATE TRIGGER memory_deleted AFTER DELETE ON memories WHEN NOT OLD.partial BEGIN
+    INSERT INTO memory_counts (space, user, participant, source, archived, memories, chunks)
+        SELECT spaces.id, users.id, participants.id, OLD.source_type, OLD.archived, -1, -1 * OLD.chunks
+        FROM spaces CROSS JOIN (SELECT '' AS id UNION ALL SELECT OLD.user_id) AS users
+            CROSS JOIN (SELECT '' AS id UNION ALL SELECT OLD.participant_id) AS participants
+        WHERE spaces.name = OLD.space AND NOT OLD.partial
+            AND users.id IS NOT NULL AND participants.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET memories = memories + excluded.memories, chunks = chunks + excluded.chunks;
+    DELETE FROM memory_counts WHERE space = (SELECT id FROM spaces WHERE name = OLD.space)
+        AND user IN ('', OLD.user_id) AND participant IN ('', OLD.participant_id) AND memories = 0;
+END""",
+    """CREATE TABLE memory_versions (
+        memory INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        text INTEGER NOT NULL REFERENCES texts (id),
+        embedding BLOB,
+        importance NUMERIC NOT NULL,
+        tags TEXT NOT NULL,
+        metadata TEXT,
+        until INTEGER NOT NULL,
+        UNIQUE (memory, version)
+    )""",
+    "CREATE INDEX memory_versions_by_text ON memory_versions (text)",
+    """CREATE TRIGGER versions_of_deleted AFTER DELETE ON memories BEGIN
+        DELETE FROM memory_versions WHERE memory = OLD.seq;
+    END""",
+    """CREATE TRIGGER vector_narrowed AFTER UPDATE OF user_id, source_type, content_type, source_timestamp, conversation, importance, tags, created, updated, chunks, archived ON memories WHEN EXISTS (SELECT 1 FROM vectors WHERE memory = NEW.seq) BEGIN
+    UPDATE vector_changes SET number = (SELECT max(number) + 1 FROM vector_changes WHERE space = (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1))
+        WHERE memory = NEW.seq;
+    INSERT INTO vector_changes (space, number, memory)
+        SELECT (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1), coalesce((SELECT max(number) FROM vector_changes WHERE space = (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1)), 0) + 1, NEW.seq
+        WHERE NOT EXISTS (SELECT 1 FROM vector_changes WHERE memory = NEW.seq);
+END""",
     """CREATE TABLE immutable (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         type TEXT NOT NULL,

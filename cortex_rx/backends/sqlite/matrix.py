@@ -44,16 +44,17 @@ _RECORD = np.dtype(
         ("created", np.int64),
         ("updated", np.int64),
         ("said", np.int64),
+        ("archived", np.bool_),
     ]
 )
-_EMPTY = (-1, -1, -1, -1, -1, -1, -1, 0.0, 0, 0, 0)
+_EMPTY = (-1, -1, -1, -1, -1, -1, -1, 0.0, 0, 0, 0, False)
 
 # An answer in chunks is found through its chunks alone. No partial memory has a vector.
 _READ = (
     "SELECT memories.seq, part, vector, conversation, user_id, source_type, content_type, tags, importance,"
-    " memories.created, memories.updated, source_timestamp FROM {found} CROSS JOIN vectors"
+    " memories.created, memories.updated, source_timestamp, archived FROM {found} CROSS JOIN vectors"
     " ON vectors.memory = memories.seq AND embedder = :embedder AND (part >= 0) = (chunks > 0)"
-    " WHERE memories.space = (SELECT name FROM spaces WHERE id = :space) ORDER BY memories.seq, part"
+    " WHERE memories.space = (SELECT name FROM spaces WHERE id = :space) AND partial = 0"
 )
 _ALL = _READ.format(found="memories")
 _SOME = _READ.format(found="json_each(:memories) AS changed CROSS JOIN memories ON memories.seq = changed.value")
@@ -194,9 +195,11 @@ class SpaceMatrix:
         return np.clip(found, 0, 1, out=found)
 
     def visible(self, args: Mapping[str, Any]) -> Flags:
-        """The rows that a call may know of: those of its user, if it names one."""
+        """The rows that a call may know of: those of its user, if it names one, and archived ones only if asked."""
         records = self._records[: self._count]
         visible: Flags = records["memory"] >= 0
+        if not args.get("includeArchived"):
+            visible &= ~records["archived"]
         if args.get("userId") is not None:
             visible &= records["user"] == self._names["user"].get(args["userId"], -2)
         return visible

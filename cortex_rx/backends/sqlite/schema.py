@@ -30,7 +30,93 @@ _CONVERSATIONS: tuple[str, ...] = ()
 
 # --- memories ---
 
-_MEMORIES: tuple[str, ...] = ()
+# Each memory counts for all users and for its own, and so for participants: '' is all of them. Partial ones count for
+# nothing: they are few, and found by their streams.
+_COUNT_MEMORY = """INSERT INTO memory_counts (space, user, participant, source, archived, memories, chunks)
+        SELECT spaces.id, users.id, participants.id, {row}.source_type, {row}.archived, {by}, {by} * {row}.chunks
+        FROM spaces CROSS JOIN (SELECT '' AS id UNION ALL SELECT {row}.user_id) AS users
+            CROSS JOIN (SELECT '' AS id UNION ALL SELECT {row}.participant_id) AS participants
+        WHERE spaces.name = {row}.space AND NOT {row}.partial
+            AND users.id IS NOT NULL AND participants.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET memories = memories + excluded.memories, chunks = chunks + excluded.chunks;"""
+_COUNT_ON = _COUNT_MEMORY.format(row="NEW", by=1)
+# A count of nothing is deleted: it would keep the id of a user.
+_UNCOUNTED = """
+    DELETE FROM memory_counts WHERE space = (SELECT id FROM spaces WHERE name = OLD.space)
+        AND user IN ('', OLD.user_id) AND participant IN ('', OLD.participant_id) AND memories = 0;"""
+_COUNT_OFF = _COUNT_MEMORY.format(row="OLD", by=-1) + _UNCOUNTED
+
+_MEMORIES: tuple[str, ...] = (
+    # archived: 1: it is in no list, count, search or neighbourhood, unless it is asked for.
+    "ALTER TABLE memories ADD COLUMN archived INTEGER NOT NULL DEFAULT 0",
+    # The orders of lists. A list that may have several values of `archived` or `source_type` merges them.
+    "DROP INDEX memories_by_space",
+    "CREATE INDEX memories_listed_by_source ON memories (space, archived, source_type, seq) WHERE partial = 0",
+    """CREATE INDEX memories_listed_by_user ON memories (space, user_id, archived, seq)
+        WHERE partial = 0 AND user_id IS NOT NULL""",
+    """CREATE INDEX memories_listed_by_participant ON memories (space, participant_id, archived, seq)
+        WHERE partial = 0 AND participant_id IS NOT NULL""",
+    # How many memories there are, and chunks of them; kept by triggers.
+    """CREATE TABLE memory_counts (
+        space INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        participant TEXT NOT NULL,
+        source TEXT NOT NULL,
+        archived INTEGER NOT NULL,
+        memories INTEGER NOT NULL,
+        chunks INTEGER NOT NULL,
+        PRIMARY KEY (space, user, participant, source, archived)
+    ) WITHOUT ROWID""",
+    """INSERT INTO memory_counts
+        SELECT spaces.id, iif(each_user.own, user_id, ''), iif(each_participant.own, participant_id, ''), source_type,
+            archived, count(*), sum(chunks)
+        FROM memories CROSS JOIN spaces ON spaces.name = memories.space
+            CROSS JOIN (SELECT 0 AS own UNION ALL SELECT 1) AS each_user
+            CROSS JOIN (SELECT 0 AS own UNION ALL SELECT 1) AS each_participant
+        WHERE partial = 0 AND (user_id IS NOT NULL OR NOT each_user.own)
+            AND (participant_id IS NOT NULL OR NOT each_participant.own)
+        GROUP BY 1, 2, 3, 4, 5""",
+    f"""CREATE TRIGGER memory_made AFTER INSERT ON memories WHEN NOT NEW.partial BEGIN
+    {_COUNT_ON}
+END""",
+    f"""CREATE TRIGGER memory_completed AFTER UPDATE OF partial ON memories WHEN OLD.partial BEGIN
+    {_COUNT_ON}
+END""",
+    f"""CREATE TRIGGER memory_changed AFTER UPDATE OF user_id, participant_id, source_type, archived, chunks
+        ON memories WHEN NOT OLD.partial BEGIN
+    {_COUNT_ON}
+    {_COUNT_OFF}
+END""",
+    f"""CREATE TRIGGER memory_deleted AFTER DELETE ON memories WHEN NOT OLD.partial BEGIN
+    {_COUNT_OFF}
+END""",
+    # What a memory was before its version. until: when it was replaced; the first version began when the memory was
+    # made, each other one when the one before was replaced. text: may be that of other versions, and of a message.
+    """CREATE TABLE memory_versions (
+        memory INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        text INTEGER NOT NULL REFERENCES texts (id),
+        embedding BLOB,
+        importance NUMERIC NOT NULL,
+        tags TEXT NOT NULL,
+        metadata TEXT,
+        until INTEGER NOT NULL,
+        UNIQUE (memory, version)
+    )""",
+    "CREATE INDEX memory_versions_by_text ON memory_versions (text)",
+    """CREATE TRIGGER versions_of_deleted AFTER DELETE ON memories BEGIN
+        DELETE FROM memory_versions WHERE memory = OLD.seq;
+    END""",
+    "DROP TRIGGER vector_narrowed",
+    _LOG_CHANGE.format(
+        name="vector_narrowed",
+        event="UPDATE OF user_id, source_type, content_type, source_timestamp, conversation, importance, tags,"
+        " created, updated, chunks, archived ON memories"
+        " WHEN EXISTS (SELECT 1 FROM vectors WHERE memory = NEW.seq)",
+        space="(SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1)",
+        memory="NEW.seq",
+    ),
+)
 
 # --- immutable ---
 

@@ -65,6 +65,50 @@ async def filters_act_before_the_limit(b: Bench) -> None:
     b.same(await b.ask("memories:count", sourceType="a2a"), 0, "the count of another source")
 
 
+@PROMISES.add("memories:list", "memories:page", "memories:count", "memories:store")
+async def each_filter_lists_counts_and_turns_pages(b: Bench) -> None:
+    """For each filter, and for several together, the list is what passes it, the count is its length, and pages of any
+    size are the list from its end."""
+    kinds = (("ada", "p", "system"), ("ada", "q", "tool"), ("bob", "p", "a2a"), (None, None, "conversation"))
+    for number in range(12):
+        user, participant, source = kinds[number % 4]
+        owner = {"userId": user, "participantId": participant}
+        given = {key: value for key, value in owner.items() if value is not None}
+        ref = {"conversationRef": {"conversationId": f"c{number % 2}", "messageIds": []}}
+        await b.do("memories:store", content=str(number), **{**_BARE, "sourceType": source}, **given, **ref)
+    await b.do("memories:store", content="theirs", memorySpaceId=b.other, userId="ada", participantId="p", **_BARE)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, "0 1 2 3 4 5 6 7 8 9 10 11"),
+        ({"userId": "ada"}, "0 1 4 5 8 9"),
+        ({"participantId": "p"}, "0 2 4 6 8 10"),
+        ({"sourceType": "tool"}, "1 5 9"),
+        ({"conversationId": "c1"}, "1 3 5 7 9 11"),
+        ({"userId": "ada", "participantId": "p"}, "0 4 8"),
+        ({"userId": "bob", "sourceType": "tool"}, ""),
+        ({"participantId": "p", "sourceType": "a2a", "userId": "bob"}, "2 6 10"),
+        ({"conversationId": "c0", "participantId": "p", "sourceType": "system"}, "0 4 8"),
+        ({"sourceType": "rumour"}, ""),
+    ]
+    for args, contents in cases:
+        want = contents.split()
+        b.same([row["content"] for row in await b.rows(**args)], want[::-1], f"the list with {args}")
+        behind = [row["content"] for row in await b.rows(**args, offset=1, limit=2)]
+        b.same(behind, want[::-1][1:3], f"a part of the list with {args}")
+        if "conversationId" not in args:
+            b.same(await b.ask("memories:count", **args), len(want), f"the count with {args}")
+        for limit in (1, 3, 100):
+            seen: list[str] = []
+            cursor: dict[str, str] = {}
+            for _ in range(14):  # pages that repeat themselves would not end
+                page = await b.ask("memories:page", **args, **cursor, limit=limit)
+                seen += [row["content"] for row in page["page"]]
+                if "cursor" not in page:
+                    break
+                b.same(len(page["page"]), limit, "the length of a page that is not the last")
+                cursor = {"cursor": page["cursor"]}
+            b.same(seen, want, f"the pages of {limit} with {args}")
+
+
 @PROMISES.add("memories:search")
 async def words_are_found(b: Bench) -> None:
     """A word is found whatever its case and accents, once; words with signs and scripts without spaces are phrases."""

@@ -143,29 +143,30 @@ class Traced:
 
 
 async def test_an_exchange_costs_as_many_statements_as_it_must(tmp_path: Path) -> None:
-    """In an old conversation 11, 5 and 27; in a new one 12, 5 and 27."""
+    """In an old conversation 12, 5 and 31; in a new one 13, 5 and 31: 1 and 5 of them those of triggers."""
     store = Traced(SqliteBackend(tmp_path / "memory.db"))
     await exchange(store.backend, 0, 0, space="another")  # opens the file, and FTS5 its tables
     for at, conversation in enumerate((1, 1, 2)):
         store.calls.clear()
         await exchange(store, at, conversation)
         # The stream; the text of the question with a piece, of a space that is new at first; the conversation; the text
-        # of the answer; stream, memory, token.
+        # of the answer; stream, memory, which the trigger of the counts looks at, token.
         created = "INSERT INSERT INSERT" if at == 0 else "INSERT"
         conversation = "SELECT" if at == 1 else "SELECT INSERT"
         assert store.calls[0] == (
             "streams:begin",
-            f"BEGIN SELECT {created} INSERT {conversation} INSERT INSERT INSERT SELECT INSERT COMMIT",
+            f"BEGIN SELECT {created} INSERT {conversation} INSERT INSERT INSERT INSERT SELECT INSERT COMMIT",
         )
         assert store.calls[1] == ("streams:append", "BEGIN SELECT INSERT UPDATE COMMIT")
-        # The stream; the conversation, both messages; the index of the question, its memory; the stream, the memory,
-        # which a trigger looks at, the index of the answer; what is told of it: the stream, both memories, their texts
-        # and vectors.
+        # The stream; the conversation, both messages; the index of the question, its memory, which is counted; the
+        # stream, the memory, which is counted and which another trigger looks at, the index of the answer; what is told
+        # of it: the stream, both memories, their texts and vectors.
         assert store.calls[2:] == [
             (
                 "streams:finalize",
-                "BEGIN SELECT UPDATE INSERT SELECT SELECT INSERT INSERT UPDATE UPDATE INSERT UPDATE UPDATE UPDATE"
-                " SELECT SELECT INSERT INSERT UPDATE UPDATE SELECT SELECT SELECT SELECT SELECT SELECT COMMIT",
+                "BEGIN SELECT UPDATE INSERT SELECT SELECT INSERT INSERT UPDATE UPDATE INSERT INSERT INSERT UPDATE"
+                " UPDATE UPDATE UPDATE UPDATE SELECT SELECT INSERT INSERT UPDATE UPDATE SELECT SELECT SELECT SELECT"
+                " SELECT SELECT COMMIT",
             )
         ]
     await store.close()

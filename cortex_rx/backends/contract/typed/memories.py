@@ -19,6 +19,7 @@ from cortex_rx.backends.contract.typed.rows import (
     FoundMemory,
     ImmutableRef,
     Memory,
+    MemoryPage,
     MutableRef,
     Reembedding,
     Surroundings,
@@ -47,27 +48,66 @@ class Memories:
         *,
         memory_space_id: str,
         user_id: str | None = None,
+        participant_id: str | None = None,
         source_type: str | None = None,
         conversation_id: str | None = None,
         limit: int | None = None,
+        offset: int | None = None,
         include_partial: bool | None = None,
         include_chunks: bool | None = None,
+        include_archived: bool | None = None,
     ) -> Call[builtins.list[Memory]]:
-        """Memories, newest first."""
+        """Memories, newest first, without the first `offset` of them."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id}
         if user_id is not None:
             args["userId"] = user_id
+        if participant_id is not None:
+            args["participantId"] = participant_id
         if source_type is not None:
             args["sourceType"] = source_type
         if conversation_id is not None:
             args["conversationId"] = conversation_id
         if limit is not None:
             args["limit"] = limit
+        if offset is not None:
+            args["offset"] = offset
         if include_partial is not None:
             args["includePartial"] = include_partial
         if include_chunks is not None:
             args["includeChunks"] = include_chunks
+        if include_archived is not None:
+            args["includeArchived"] = include_archived
         return Call(self._backend.query, "memories:list", args)
+
+    def page(
+        self,
+        *,
+        memory_space_id: str,
+        user_id: str | None = None,
+        participant_id: str | None = None,
+        source_type: str | None = None,
+        conversation_id: str | None = None,
+        include_archived: bool | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Call[MemoryPage]:
+        """The memories of a space, page by page, in the order of `list` from its end on."""
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id}
+        if user_id is not None:
+            args["userId"] = user_id
+        if participant_id is not None:
+            args["participantId"] = participant_id
+        if source_type is not None:
+            args["sourceType"] = source_type
+        if conversation_id is not None:
+            args["conversationId"] = conversation_id
+        if include_archived is not None:
+            args["includeArchived"] = include_archived
+        if limit is not None:
+            args["limit"] = limit
+        if cursor is not None:
+            args["cursor"] = cursor
+        return Call(self._backend.query, "memories:page", args)
 
     def search(
         self,
@@ -97,6 +137,7 @@ class Memories:
         offset: int | None = None,
         explain: bool | None = None,
         include_partial: bool | None = None,
+        include_archived: bool | None = None,
     ) -> Call[builtins.list[FoundMemory]]:
         """Memories that have words of the query, best first, without the first `offset` of them.
 
@@ -149,6 +190,8 @@ class Memories:
             args["explain"] = explain
         if include_partial is not None:
             args["includePartial"] = include_partial
+        if include_archived is not None:
+            args["includeArchived"] = include_archived
         return Call(self._backend.query, "memories:search", args)
 
     def around(
@@ -159,6 +202,7 @@ class Memories:
         turns: int | None = None,
         user_id: str | None = None,
         include_partial: bool | None = None,
+        include_archived: bool | None = None,
     ) -> Call[builtins.list[Surroundings]]:
         """For each of the ids, in their order, the memories that stand around it in its conversation: the `turns`
         nearest before it and the `turns` nearest after it, each list in the order of the conversation.
@@ -170,6 +214,8 @@ class Memories:
             args["userId"] = user_id
         if include_partial is not None:
             args["includePartial"] = include_partial
+        if include_archived is not None:
+            args["includeArchived"] = include_archived
         return Call(self._backend.query, "memories:around", args)
 
     def count(
@@ -177,20 +223,26 @@ class Memories:
         *,
         memory_space_id: str,
         user_id: str | None = None,
+        participant_id: str | None = None,
         source_type: str | None = None,
         include_partial: bool | None = None,
         include_chunks: bool | None = None,
+        include_archived: bool | None = None,
     ) -> Call[int]:
         """How many memories there are."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id}
         if user_id is not None:
             args["userId"] = user_id
+        if participant_id is not None:
+            args["participantId"] = participant_id
         if source_type is not None:
             args["sourceType"] = source_type
         if include_partial is not None:
             args["includePartial"] = include_partial
         if include_chunks is not None:
             args["includeChunks"] = include_chunks
+        if include_archived is not None:
+            args["includeArchived"] = include_archived
         return Call(self._backend.query, "memories:count", args)
 
     def store(

@@ -48,6 +48,7 @@ __all__ = [
     "Lease",
     "ListedStream",
     "Memory",
+    "MemoryPage",
     "Message",
     "MutableRef",
     "NewFact",
@@ -154,11 +155,19 @@ class Memory(TypedDict):
     updatedAt: int
     accessCount: int
     isPartial: bool
+    isArchived: NotRequired[bool]
     partialMetadata: NotRequired[PartialMetadata]
     metadata: NotRequired[dict[str, Any]]
     chunkCount: NotRequired[int]
     chunkIds: NotRequired[list[str]]
     chunkMetadata: NotRequired[ChunkMetadata]
+
+
+class MemoryPage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[Memory]
+    cursor: NotRequired[str]
 
 
 class CountedNeighbour(TypedDict):

@@ -17,6 +17,7 @@ from cortex_rx.backends.sqlite.functions import (
     immutable,
     leases,
     memories,
+    memory_lists,
     memory_spaces,
     mutable,
     search,
@@ -35,10 +36,11 @@ _TABLES = (contexts, memory_spaces, users, agents, immutable, mutable, graph_syn
 
 QUERIES: Functions = {
     "memories:get": memories.get,
-    "memories:list": memories.list_rows,
+    "memories:list": memory_lists.list_rows,
+    "memories:page": memory_lists.page_rows,
     "memories:search": search.search,
     "memories:around": memories.around,
-    "memories:count": memories.count,
+    "memories:count": memory_lists.count,
     "memories:unembedded": embeddings.unembedded,
     "facts:get": facts.get,
     "facts:list": fact_lists.list_rows,

@@ -119,16 +119,8 @@ def _complete_memory(
     """Turn the partial memory into the memory of the answer, and index its text."""
     chunks = args.get("chunks", [])
     tx.db.execute(
-        "UPDATE memories SET partial = 0, message = ?, metadata = ?, chunks = ?, updated = ?"
-        " WHERE space = ? AND id = ?",
-        (
-            stream["answer_message"],
-            metadata,
-            len(chunks),
-            tx.now,
-            stream["space"],
-            stream["memory"],
-        ),
+        "UPDATE memories SET partial = 0, message = ?, metadata = ?, updated = ? WHERE space = ? AND id = ?",
+        (stream["answer_message"], metadata, tx.now, stream["space"], stream["memory"]),
     )
     embedded = "agentEmbedding" in args
     seq = _answer_number(tx, stream) if chunks or embedded else 0
@@ -149,6 +141,7 @@ def _answer_number(tx: Transaction, stream: sqlite3.Row) -> int:
 def _store_chunks(tx: Transaction, stream: sqlite3.Row, seq: int, answer: int, args: dict[str, Any]) -> None:
     """Store the chunks of an answer as memories. From now on the answer is found through them."""
     chunks: list[dict[str, Any]] = args["chunks"]
+    tx.db.execute("UPDATE memories SET chunks = ? WHERE seq = ?", (len(chunks), seq))
     last = 0
     for part, chunk in enumerate(chunks):
         start, stop = chunk["start"], chunk["end"]

@@ -8,8 +8,12 @@ from typing import Any
 
 __all__ = ["ARGUMENTS", "MATCHES", "VISIBLE", "any_tag", "every_tag", "narrows", "values"]
 
-VISIBLE = "(NOT memories.partial OR :partial) AND (:user IS NULL OR memories.user_id = :user)"
-"""Whose memories, and whether those of open answers: no other memory is found, or is a neighbour of one."""
+VISIBLE = (
+    "(NOT memories.partial OR :partial) AND (NOT memories.archived OR :archived)"
+    " AND (:user IS NULL OR memories.user_id = :user)"
+)
+"""Whose memories, and whether those of open answers, and archived ones: no other memory is found, or is a neighbour of
+one."""
 
 _UPDATED = (
     "CASE WHEN memories.partial THEN max(memories.updated, (SELECT touched FROM texts WHERE id = memories.text))"
@@ -53,7 +57,12 @@ def values(args: Mapping[str, Any]) -> dict[str, Any]:
     found |= dict.fromkeys(_TAGS.values())
     if "tags" in args:
         found[_TAGS[args.get("tagMatch", "any")]] = json.dumps(args["tags"])
-    return found | {"space": args["memorySpaceId"], "user": args.get("userId"), "partial": args["includePartial"]}
+    return found | {
+        "space": args["memorySpaceId"],
+        "user": args.get("userId"),
+        "partial": args["includePartial"],
+        "archived": args["includeArchived"],
+    }
 
 
 def narrows(args: Mapping[str, Any]) -> bool:

@@ -13,15 +13,14 @@ from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import IdempotencyConflict, InvalidArgument, MemoryNotFound
 
 __all__ = [
+    "ANSWERS",
+    "CHUNKS",
     "around",
     "at",
-    "count",
-    "filters",
     "forget_stream",
     "get",
     "id_of",
     "is_there",
-    "list_rows",
     "load",
     "missing",
     "remove",
@@ -39,15 +38,16 @@ _OPTIONAL = {
 }
 
 
-# A chunk is read as the row of its answer, with its own columns.
-_ANSWERS = (
+ANSWERS = (
     "SELECT memories.*, length, writes, touched, NULL AS chunk, NULL AS part, NULL AS start, NULL AS stop,"
     " NULL AS overlap FROM memories CROSS JOIN texts ON texts.id = memories.text"
 )
-_CHUNKS = (
+"""The rows of memories that `row_of` takes."""
+CHUNKS = (
     "SELECT memories.*, length, writes, touched, chunks.id AS chunk, part, start, stop, overlap"
     " FROM memories CROSS JOIN texts ON texts.id = memories.text CROSS JOIN chunks ON chunks.memory = memories.seq"
 )
+"""The same of chunks: each is read as the row of its answer, with its own columns."""
 
 
 def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
@@ -86,6 +86,8 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
         result["embedding"] = embedding
     if row["metadata"] is not None:
         result["metadata"] = json.loads(row["metadata"])
+    if row["archived"]:
+        result["isArchived"] = True
     if partial:
         result["partialMetadata"] = _partial_metadata(tx, row)
     if is_chunk:
@@ -116,7 +118,7 @@ def load(tx: Transaction, space: str, question: str | None, answer: str | None) 
     """The stored memories of a question and its answer, in this order, with cut contents."""
     rows = tx.db.execute(
         # The +: or SQLite would go through all memories of the space in this order.
-        f"{_ANSWERS} WHERE memories.space = ? AND memories.id IN (?, ?) ORDER BY +seq",
+        f"{ANSWERS} WHERE memories.space = ? AND memories.id IN (?, ?) ORDER BY +seq",
         (space, question, answer),
     )
     return [row_of(tx, row, HEAD_LENGTH) for row in rows.fetchall()]
@@ -125,9 +127,9 @@ def load(tx: Transaction, space: str, question: str | None, answer: str | None) 
 def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
     """`memories:get`: the full content, and the ids of the chunks."""
     key = (args["memorySpaceId"], args["memoryId"])
-    row = tx.db.execute(f"{_ANSWERS} WHERE memories.space = ? AND memories.id = ?", key).fetchone()
+    row = tx.db.execute(f"{ANSWERS} WHERE memories.space = ? AND memories.id = ?", key).fetchone()
     if row is None:
-        row = tx.db.execute(f"{_CHUNKS} WHERE chunks.space = ? AND chunks.id = ?", key).fetchone()
+        row = tx.db.execute(f"{CHUNKS} WHERE chunks.space = ? AND chunks.id = ?", key).fetchone()
     if row is None or (row["partial"] and not args["includePartial"]):
         return None
     result = row_of(tx, row, None)
@@ -143,23 +145,30 @@ WITH place (memory, part) AS (
     UNION ALL SELECT memory, part FROM chunks WHERE space = :space AND id = :id
 )
 SELECT seq, conversation, part FROM place CROSS JOIN memories ON seq = memory
-WHERE (partial = 0 OR :partial) AND (:user IS NULL OR user_id = :user)
+WHERE (partial = 0 OR :partial) AND (archived = 0 OR :archived) AND (:user IS NULL OR user_id = :user)
 """
 _TURNS = (
-    f"{_ANSWERS} WHERE memories.space = :space AND conversation = :conversation"
-    " AND (partial = 0 OR :partial) AND (:user IS NULL OR user_id = :user) AND seq"
+    f"{ANSWERS} WHERE memories.space = :space AND conversation = :conversation"
+    " AND (partial = 0 OR :partial) AND (archived = 0 OR :archived) AND (:user IS NULL OR user_id = :user) AND seq"
 )
 _TURNS_BEFORE = f"{_TURNS} < :seq ORDER BY seq DESC LIMIT :turns"
 _TURNS_AFTER = f"{_TURNS} > :seq ORDER BY seq LIMIT :turns"
-_SIBLINGS_BEFORE = f"{_CHUNKS} WHERE memory = :seq AND part < :part ORDER BY part DESC LIMIT :turns"
-_SIBLINGS_AFTER = f"{_CHUNKS} WHERE memory = :seq AND part > :part ORDER BY part LIMIT :turns"
+_SIBLINGS_BEFORE = f"{CHUNKS} WHERE memory = :seq AND part < :part ORDER BY part DESC LIMIT :turns"
+_SIBLINGS_AFTER = f"{CHUNKS} WHERE memory = :seq AND part > :part ORDER BY part LIMIT :turns"
 
 
 def around(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`memories:around`: for each id, the nearest turns of its conversation and, for a chunk, its nearest siblings."""
     found: list[dict[str, Any]] = []
     for memory in args["memoryIds"]:
-        given = {**filters(args), "id": memory, "turns": args["turns"]}
+        given = {
+            "space": args["memorySpaceId"],
+            "user": args.get("userId"),
+            "partial": args["includePartial"],
+            "archived": args["includeArchived"],
+            "id": memory,
+            "turns": args["turns"],
+        }
         place = tx.db.execute(_PLACE, given).fetchone()
         if place is None:
             continue
@@ -186,51 +195,10 @@ def id_of(tx: Transaction, seq: int, part: int) -> str | None:
 def at(tx: Transaction, seq: int, part: int) -> dict[str, Any] | None:
     """The memory of this number, or this chunk of it (-1: not a chunk), with cut content; None if it is not there."""
     if part < 0:
-        row = tx.db.execute(f"{_ANSWERS} WHERE memories.seq = ?", (seq,)).fetchone()
+        row = tx.db.execute(f"{ANSWERS} WHERE memories.seq = ?", (seq,)).fetchone()
     else:
-        row = tx.db.execute(f"{_CHUNKS} WHERE memories.seq = ? AND part = ?", (seq, part)).fetchone()
+        row = tx.db.execute(f"{CHUNKS} WHERE memories.seq = ? AND part = ?", (seq, part)).fetchone()
     return None if row is None else row_of(tx, row, HEAD_LENGTH)
-
-
-def filters(args: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "space": args["memorySpaceId"],
-        "user": args.get("userId"),
-        "source": args.get("sourceType"),
-        "conversation": args.get("conversationId"),
-        "partial": args["includePartial"],
-        "chunks": args.get("includeChunks", False),
-    }
-
-
-_COUNTED = "SELECT count(*) + coalesce(sum(CASE WHEN :chunks THEN chunks ELSE 0 END), 0) FROM memories"
-_NARROWED = (
-    " WHERE memories.space = :space AND (partial = 0 OR :partial)"
-    " AND (:user IS NULL OR user_id = :user) AND (:source IS NULL OR source_type = :source)"
-)
-_IN_CONVERSATION = f"{_NARROWED} AND conversation = :conversation"  # by an index of its own
-_LIST = f"{_ANSWERS}{_NARROWED} ORDER BY seq DESC LIMIT :limit"
-_LIST_WITH_CHUNKS = f"{_ANSWERS}{_NARROWED} UNION ALL {_CHUNKS}{_NARROWED} ORDER BY seq DESC, part LIMIT :limit"
-_LIST_OF = f"{_ANSWERS}{_IN_CONVERSATION} ORDER BY seq DESC LIMIT :limit"
-_LIST_OF_WITH_CHUNKS = (
-    f"{_ANSWERS}{_IN_CONVERSATION} UNION ALL {_CHUNKS}{_IN_CONVERSATION} ORDER BY seq DESC, part LIMIT :limit"
-)
-
-
-def list_rows(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
-    """`memories:list`: newest first, an answer before its chunks."""
-    if "conversationId" in args:
-        statement = _LIST_OF_WITH_CHUNKS if args["includeChunks"] else _LIST_OF
-    else:
-        statement = _LIST_WITH_CHUNKS if args["includeChunks"] else _LIST
-    return _rows(tx, statement, {**filters(args), "limit": args["limit"]})
-
-
-def count(tx: Transaction, args: dict[str, Any]) -> int:
-    """`memories:count`."""
-    row = tx.db.execute(f"{_COUNTED}{_NARROWED}", filters(args)).fetchone()
-    number: int = row[0]
-    return number
 
 
 _STORE = (
@@ -280,7 +248,7 @@ def store(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 def _stored_before(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row | None:
     """The memory that this call has stored before; None if the id is free. Raises `IdempotencyConflict` otherwise."""
     key = (args["memorySpaceId"], args["memoryId"])
-    row: sqlite3.Row | None = tx.db.execute(f"{_ANSWERS} WHERE memories.space = ? AND memories.id = ?", key).fetchone()
+    row: sqlite3.Row | None = tx.db.execute(f"{ANSWERS} WHERE memories.space = ? AND memories.id = ?", key).fetchone()
     if row is None:
         if tx.db.execute(_TAKEN, key).fetchone()[0]:
             raise IdempotencyConflict("the id is that of a chunk or of an exchange")
