@@ -99,9 +99,9 @@ not used again.""",
             "mutation",
             Object((*_ONE, *fields(dryRun=Optional(Flag(), False)))),
             Object(
-                fields(deleted=Flag(), versionsDeleted=COUNT),
+                fields(deleted=Flag(), versionsDeleted=COUNT, deletedAt=TIME),
                 name="DeletedUser",
-                meaning="What was deleted; with `dryRun`, what would be.",
+                meaning="What was deleted; with `dryRun`, what would be. `deletedAt` is the time of the call.",
             ),
             """Deletes a profile with all its versions; with `dryRun` nothing. Nothing else of the user is deleted.
 `deleted` is false if there is no profile.""",

@@ -126,15 +126,20 @@ async def a_deleted_profile_is_gone(b: Bench) -> None:
     delete."""
     for name in ("ada", "ada", "bob", "eve", "eve"):
         await _update(b, name)
-    before, user = await b.ask("users:count"), _id(b, "ada")
-    delete = {"userId": user}
+    before, delete = await b.ask("users:count"), {"userId": _id(b, "ada")}
+    last = (await _get(b, "eve") or {})["updatedAt"]
+
+    async def deleted(**more: Any) -> tuple[bool, int]:
+        result = await b.do("users:deleteUserProfile", **delete, **more)
+        b.same(result["deletedAt"] >= last, True, "whether deletedAt is not before the last update")
+        return result["deleted"], result["versionsDeleted"]
+
     for dry_run in (True, False):
         b.same((await _get(b) or {}).get("version"), 2, "the profile before it is deleted")
-        result = await b.do("users:deleteUserProfile", **delete, dryRun=dry_run)
-        b.same(result, {"deleted": True, "versionsDeleted": 2}, "what is deleted")
+        b.same(await deleted(dryRun=dry_run), (True, 2), "what is deleted")
     b.same((await _get(b), await b.ask("users:getHistory", **delete)), (None, []), "what is left")
     b.same(await b.ask("users:exists", **delete), False, "whether it exists")
-    b.same(await b.do("users:deleteUserProfile", **delete), {"deleted": False, "versionsDeleted": 0}, "once more")
+    b.same(await deleted(), (False, 0), "once more")
     users = [_id(b, name) for name in ("eve", "ada", "bob", "eve")]
     result = await b.do("users:deleteMany", userIds=users)
     b.same(result, {"deleted": 2, "userIds": [users[0], users[2]]}, "what is deleted of several")

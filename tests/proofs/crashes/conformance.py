@@ -61,7 +61,7 @@ _GONE = ("memories:deleteMemory", "memories:forget", "facts:update", "immutable:
 _COUNTS = {
     "immutable:purgeMany": ("deleted", "totalVersionsDeleted", "entries"),
     "immutable:purgeVersions": ("versionsPurged",),
-    "users:deleteUserProfile": ("deleted", "versionsDeleted"),
+    "users:deleteUserProfile": ("deleted", "versionsDeleted", "deletedAt"),
     "users:deleteMany": ("deleted", "userIds"),
 }
 """What else a function says that it has just done, so that a repeated call says less."""

@@ -529,10 +529,11 @@ class UpdatedUsers(TypedDict):
 
 
 class DeletedUser(TypedDict):
-    """What was deleted; with `dryRun`, what would be."""
+    """What was deleted; with `dryRun`, what would be. `deletedAt` is the time of the call."""
 
     deleted: bool
     versionsDeleted: int
+    deletedAt: int
 
 
 class DeletedUsers(TypedDict):

@@ -115,7 +115,7 @@ def _update_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 def _delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     entry = _find(tx, args)
     versions = 0 if entry is None else immutable.delete(tx, entry, dry_run=args["dryRun"])
-    return {"deleted": entry is not None, "versionsDeleted": versions}
+    return {"deleted": entry is not None, "versionsDeleted": versions, "deletedAt": tx.now}
 
 
 def _delete_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
