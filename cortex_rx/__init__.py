@@ -26,6 +26,7 @@ from cortex_rx.models.facts import (
     StoreFactParams,
 )
 from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamEndEvent, StreamHooks
+from cortex_rx.models.immutable import ImmutableEntry, ImmutableRecord, ImmutableVersion
 from cortex_rx.models.options import (
     ContentType,
     ConversationType,
@@ -49,6 +50,8 @@ from cortex_rx.models.store_input import (
     StoreMemoryInput,
 )
 from cortex_rx.models.turn import Turn
+from cortex_rx.models.users import DeleteUserOptions, UserDeleteResult, UserProfile, UserVersion
+from cortex_rx.models.verification import VerificationResult
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember, remember_stream
@@ -75,6 +78,7 @@ __all__ = [
     "CortexError",
     "CountFactsFilter",
     "DeleteResult",
+    "DeleteUserOptions",
     "Delta",
     "Embedder",
     "Ended",
@@ -86,7 +90,10 @@ __all__ = [
     "FactType",
     "ForgetOptions",
     "ForgetResult",
+    "ImmutableEntry",
+    "ImmutableRecord",
     "ImmutableRef",
+    "ImmutableVersion",
     "ListFactsFilter",
     "MemoryEntry",
     "MemoryMetadata",
@@ -121,6 +128,10 @@ __all__ = [
     "StreamMetrics",
     "StreamingOptions",
     "Turn",
+    "UserDeleteResult",
+    "UserProfile",
+    "UserVersion",
+    "VerificationResult",
     "default_chain",
     "fallback",
     "from_stream",
