@@ -28,7 +28,7 @@ OWN: dict[str, tuple[str, int, str]] = {
     "reopened": ("source open", 2, "finished"),
     "spooled": ("spool", 1, "NotStored"),
     "facts": ("extract", 4, "finished"),
-    "facts, restarted": ("facts:commit", 3, "finished"),
+    "facts, restarted": ("facts:commit", 2, "finished"),
     "facts, rolled back": ("streams:rollback", 1, "rolled back"),
     "facts in a spool": ("spool", 1, "NotStored"),
 }
