@@ -46,6 +46,7 @@ __all__ = [
     "HasChildren",
     "IdempotencyConflict",
     "InvalidArgument",
+    "InvalidParticipants",
     "KeyNotFound",
     "LanguageMismatch",
     "LetterNotFound",
@@ -803,6 +804,12 @@ class ConversationExists(StoreError):
     """Another conversation is stored under this id."""
 
     code = "CONVERSATION_ALREADY_EXISTS"
+
+
+class InvalidParticipants(StoreError, ValueError):
+    """A conversation lacks participants: "user-agent" a user, "agent-agent" two memory spaces or two agents."""
+
+    code = "INVALID_PARTICIPANTS"
 
 
 class VersionConflict(StoreError):

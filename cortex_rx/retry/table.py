@@ -122,6 +122,7 @@ _OURS = (
         (ours.ConversationExists, ours.AgentAlreadyRegistered, ours.MemorySpaceExists, ours.ParticipantExists),
         "another one is stored under its id",
     ),
+    Rule(_F, (ours.InvalidParticipants,), "others have to be given"),
     Rule(_F, (ours.VersionConflict,), "it was changed meanwhile: read it again and decide anew"),
     Rule(_F, (ours.MemoryNotArchived, ours.ValueNotArray, ours.ValueNotNumber), "the record is not of that kind"),
     Rule(_F, (ours.HasChildren, ours.MemorySpaceHasData), "others depend on it"),

@@ -38,10 +38,9 @@ LAYOUT: tuple[str, ...] = (
             participant_id TEXT,
             message_count INTEGER NOT NULL DEFAULT 0,
             created INTEGER NOT NULL,
-            updated INTEGER NOT NULL,
+            updated INTEGER NOT NULL, given TEXT, parties TEXT, made_by TEXT, metadata TEXT,
             UNIQUE (space, id)
         )""",
-    "CREATE INDEX conversations_by_space ON conversations (space, seq)",
     """CREATE TABLE attempts (
             stream INTEGER NOT NULL REFERENCES streams (seq),
             attempt INTEGER NOT NULL,
@@ -351,6 +350,40 @@ END""",
     "CREATE INDEX extraction_queue_by_memory ON extraction_queue (space, memory)",
     "CREATE INDEX extraction_queue_by_space ON extraction_queue (space, state, id)",
     "CREATE INDEX extraction_queue_by_state ON extraction_queue (state, id)",
+    "CREATE INDEX conversations_by_type ON conversations (space, type, seq)",
+    "CREATE INDEX conversations_by_user ON conversations (space, user_id, type, seq) WHERE user_id IS NOT NULL",
+    "CREATE INDEX conversations_by_parties ON conversations (space, parties, seq) WHERE parties IS NOT NULL",
+    "CREATE INDEX messages_by_id ON messages (conversation, id)",
+    """CREATE TABLE conversation_counts (
+        space TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (space, user_id, type)
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER conversation_made AFTER INSERT ON conversations BEGIN
+    INSERT INTO conversation_counts (space, user_id, type, number)
+        SELECT NEW.space, counted, NEW.type, 1
+        FROM (SELECT '' AS counted UNION ALL SELECT NEW.user_id WHERE NEW.user_id IS NOT NULL) WHERE true
+        ON CONFLICT DO UPDATE SET number = number + 1;
+END""",
+    """CREATE TRIGGER conversation_deleted AFTER DELETE ON conversations BEGIN
+    UPDATE conversation_counts SET number = number - 1
+        WHERE space = OLD.space AND user_id IN ('', OLD.user_id) AND type = OLD.type;
+    DELETE FROM conversation_counts
+        WHERE space = OLD.space AND user_id IN ('', OLD.user_id) AND type = OLD.type AND number = 0;
+END""",
+    """CREATE TRIGGER conversation_changed AFTER UPDATE OF user_id, type ON conversations
+WHEN OLD.user_id IS NOT NEW.user_id OR OLD.type IS NOT NEW.type BEGIN
+    UPDATE conversation_counts SET number = number - 1
+        WHERE space = OLD.space AND user_id IN ('', OLD.user_id) AND type = OLD.type;
+    DELETE FROM conversation_counts
+        WHERE space = OLD.space AND user_id IN ('', OLD.user_id) AND type = OLD.type AND number = 0;
+    INSERT INTO conversation_counts (space, user_id, type, number)
+        SELECT NEW.space, counted, NEW.type, 1
+        FROM (SELECT '' AS counted UNION ALL SELECT NEW.user_id WHERE NEW.user_id IS NOT NULL) WHERE true
+        ON CONFLICT DO UPDATE SET number = number + 1;
+END""",
     "CREATE INDEX memories_listed_by_source ON memories (space, archived, source_type, seq) WHERE partial = 0",
     """CREATE INDEX memories_listed_by_user ON memories (space, user_id, archived, seq)
         WHERE partial = 0 AND user_id IS NOT NULL""",

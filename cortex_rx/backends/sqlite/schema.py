@@ -26,7 +26,52 @@ END"""
 
 # --- conversations ---
 
-_CONVERSATIONS: tuple[str, ...] = ()
+_COUNT_IN = """INSERT INTO conversation_counts (space, user_id, type, number)
+        SELECT NEW.space, counted, NEW.type, 1
+        FROM (SELECT '' AS counted UNION ALL SELECT NEW.user_id WHERE NEW.user_id IS NOT NULL) WHERE true
+        ON CONFLICT DO UPDATE SET number = number + 1;"""
+_COUNT_OUT = """UPDATE conversation_counts SET number = number - 1
+        WHERE space = OLD.space AND user_id IN ('', OLD.user_id) AND type = OLD.type;
+    DELETE FROM conversation_counts
+        WHERE space = OLD.space AND user_id IN ('', OLD.user_id) AND type = OLD.type AND number = 0;"""
+
+_CONVERSATIONS: tuple[str, ...] = (
+    # given (JSON): the participants that a call gave to the conversation that it made; NULL if a stream made it.
+    # parties: the memory spaces or agents of one between agents, by which it is found. made_by: who made it.
+    "ALTER TABLE conversations ADD COLUMN given TEXT",
+    "ALTER TABLE conversations ADD COLUMN parties TEXT",
+    "ALTER TABLE conversations ADD COLUMN made_by TEXT",
+    "ALTER TABLE conversations ADD COLUMN metadata TEXT",
+    # A list of all has the two types merged.
+    "DROP INDEX conversations_by_space",
+    "CREATE INDEX conversations_by_type ON conversations (space, type, seq)",
+    "CREATE INDEX conversations_by_user ON conversations (space, user_id, type, seq) WHERE user_id IS NOT NULL",
+    "CREATE INDEX conversations_by_parties ON conversations (space, parties, seq) WHERE parties IS NOT NULL",
+    "CREATE INDEX messages_by_id ON messages (conversation, id)",
+    # user_id: '' is all of the memory space.
+    """CREATE TABLE conversation_counts (
+        space TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (space, user_id, type)
+    ) WITHOUT ROWID""",
+    """INSERT INTO conversation_counts
+        SELECT space, '', type, count(*) FROM conversations GROUP BY space, type UNION ALL
+        SELECT space, user_id, type, count(*) FROM conversations WHERE user_id IS NOT NULL
+        GROUP BY space, user_id, type""",
+    f"""CREATE TRIGGER conversation_made AFTER INSERT ON conversations BEGIN
+    {_COUNT_IN}
+END""",
+    f"""CREATE TRIGGER conversation_deleted AFTER DELETE ON conversations BEGIN
+    {_COUNT_OUT}
+END""",
+    f"""CREATE TRIGGER conversation_changed AFTER UPDATE OF user_id, type ON conversations
+WHEN OLD.user_id IS NOT NEW.user_id OR OLD.type IS NOT NEW.type BEGIN
+    {_COUNT_OUT}
+    {_COUNT_IN}
+END""",
+)
 
 # --- memories ---
 

@@ -11,6 +11,7 @@ from cortex_rx.errors import InvalidArgument
 from cortex_rx.testing.backends import (
     _agents,
     _contexts,
+    _conversation_calls,
     _conversations,
     _exchanges,
     _fact_commits,
@@ -35,6 +36,7 @@ BACKEND_PROMISES: tuple[BackendPromise, ...] = (
     *_partials.PROMISES,
     *_exchanges.PROMISES,
     *_conversations.PROMISES,
+    *_conversation_calls.PROMISES,
     *_memories.PROMISES,
     *_facts.PROMISES,
     *_forgetting.PROMISES,

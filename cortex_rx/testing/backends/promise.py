@@ -19,7 +19,15 @@ __all__ = ["BackendPromise", "Collected"]
 
 LIMIT = 60.0  # seconds for one promise; most take some milliseconds
 _PROMISES = (
-    *("_partials.py", "_exchanges.py", "_conversations.py", "_memories.py", "_facts.py", "_forgetting.py"),
+    *(
+        "_partials.py",
+        "_exchanges.py",
+        "_conversations.py",
+        "_conversation_calls.py",
+        "_memories.py",
+        "_facts.py",
+        "_forgetting.py",
+    ),
     *("_leases.py", "_fact_commits.py", "_versions.py", "_contexts.py", "_memory_spaces.py", "_users.py", "_agents.py"),
     *("_immutable.py", "_mutable.py", "_graph_sync.py"),
 )

@@ -15,9 +15,13 @@ __all__ = [
     "CommittedFacts",
     "Consolidation",
     "Conversation",
+    "ConversationExport",
+    "ConversationPage",
     "ConversationRef",
     "ConversationWithMessages",
     "CountedNeighbour",
+    "DeletedConversation",
+    "DeletedConversations",
     "DeletedMemory",
     "DeletedUser",
     "DeletedUsers",
@@ -31,6 +35,7 @@ __all__ = [
     "FactRevision",
     "FactSource",
     "Forgotten",
+    "FoundConversation",
     "FoundEntry",
     "FoundFact",
     "FoundMemory",
@@ -52,6 +57,7 @@ __all__ = [
     "Message",
     "MutableRef",
     "NewFact",
+    "NewMessage",
     "OutboxItem",
     "OutboxStats",
     "PartialMetadata",
@@ -287,13 +293,14 @@ class Participants(TypedDict):
     userId: NotRequired[str]
     agentId: NotRequired[str]
     participantId: NotRequired[str]
+    memorySpaceIds: NotRequired[list[str]]
 
 
 class Message(TypedDict):
     """One message with its full content."""
 
     id: str
-    role: Literal["user", "agent"]
+    role: Literal["user", "agent", "system"]
     content: str
     timestamp: int
     participantId: NotRequired[str]
@@ -330,8 +337,37 @@ class ConversationWithMessages(TypedDict):
     messageCount: int
     createdAt: int
     updatedAt: int
+    participantId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
     messages: list[Message]
     pending: list[PendingExchange]
+
+
+class NewMessage(TypedDict):
+    id: str
+    role: Literal["user", "agent", "system"]
+    content: str
+    participantId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+
+
+class DeletedConversation(TypedDict):
+    deleted: bool
+    conversationId: str
+    messagesDeleted: int
+    memoriesDeleted: int
+    factsDeleted: int
+    factIds: list[str]
+
+
+class DeletedConversations(TypedDict):
+    deleted: int
+    totalMessagesDeleted: int
+    conversationIds: list[str]
+    hasMore: bool
+    memoriesDeleted: int
+    factsDeleted: int
+    factIds: list[str]
 
 
 class Conversation(TypedDict):
@@ -344,6 +380,15 @@ class Conversation(TypedDict):
     messageCount: int
     createdAt: int
     updatedAt: int
+    participantId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+
+
+class ConversationPage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[Conversation]
+    cursor: NotRequired[str]
 
 
 class History(TypedDict):
@@ -352,6 +397,22 @@ class History(TypedDict):
     total: int
     hasMore: bool
     conversationId: str
+
+
+class FoundConversation(TypedDict):
+    """A conversation with the messages that have the text of a search. `score` is their share of all its messages."""
+
+    conversation: Conversation
+    matchedMessages: list[Message]
+    highlights: list[str]
+    score: float
+
+
+class ConversationExport(TypedDict):
+    format: Literal["json", "csv"]
+    data: str
+    count: int
+    exportedAt: int
 
 
 class FactDecision(TypedDict):

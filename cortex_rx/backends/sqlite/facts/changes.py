@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cortex_rx.backends.sqlite.facts import statements
@@ -13,7 +14,18 @@ from cortex_rx.backends.sqlite.facts.statements import having
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.beliefs.timeline import revision
 
-__all__ = ["erase", "publish", "replaced_by", "retract", "revisions_of", "show", "withdraw"]
+__all__ = [
+    "Deleted",
+    "erase",
+    "forget_places",
+    "publish",
+    "remove",
+    "replaced_by",
+    "retract",
+    "revisions_of",
+    "show",
+    "withdraw",
+]
 
 
 def show(tx: Transaction, space: int, numbers: Sequence[int], said: int | None = None) -> None:
@@ -50,7 +62,7 @@ def publish(tx: Transaction, space: int, stream: int, side: str, said: int) -> N
 def withdraw(tx: Transaction, space: int, stream: int, sides: Iterable[str]) -> None:
     """Remove what was read from a side of a stream, as if it had never been said."""
     for side in sides:
-        _remove(tx, space, having(tx, "stream = ? AND side = ?", (stream, side)))
+        remove(tx, space, having(tx, "stream = ? AND side = ?", (stream, side)))
 
 
 def retract(tx: Transaction, space: int, fact: int, replaced: str | None = None) -> None:
@@ -92,18 +104,69 @@ def erase(tx: Transaction, space: int, *, memory: str | None = None, message: st
             (space, message, row["seq"]),
         )
     kept = {row["seq"] for row in shared}
-    gone = _remove(tx, space, [row for row in rows if row["seq"] not in kept])
+    gone = remove(tx, space, [row for row in rows if row["seq"] not in kept])
     refold(tx, space, statements.slots_of(shared))
     return gone
 
 
-def _remove(tx: Transaction, space: int, rows: Sequence[sqlite3.Row]) -> list[str]:
+def remove(tx: Transaction, space: int, rows: Sequence[sqlite3.Row]) -> list[str]:
     """Delete statements and fold their slots again. Returns the ids of the facts that are gone."""
     facts = {row["belief"] for row in rows if row["belief"] is not None}
     ids = {fact: _id_of(tx, fact) for fact in sorted(facts)}
     statements.delete(tx, rows)
     refold(tx, space, statements.slots_of(rows))
     return [of for fact, of in ids.items() if of is not None and _id_of(tx, fact) is None]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A conversation that is deleted, with its messages and some memories, by their ids."""
+
+    conversation: str
+    messages: frozenset[str]
+    memories: frozenset[str]
+
+    def leaves(self, row: sqlite3.Row) -> list[str]:
+        """The messages that a statement has elsewhere: it may name messages without their conversation."""
+        named: list[str] = json.loads(row["messages"])
+        if row["conversation"] == self.conversation or row["memory"] in self.memories:
+            return []
+        return [message for message in named if message not in self.messages]
+
+
+def forget_places(tx: Transaction, space: int, rows: Sequence[sqlite3.Row], deleted: Deleted) -> None:
+    """Statements stay, and do not name what is deleted. How sure their facts are stays as it is, though distinct
+    messages had made them surer."""
+    facts = dict.fromkeys(row["belief"] for row in rows if row["belief"] is not None and row["until"] is None)
+    sure = {fact: _confidence_of(tx, fact) for fact in facts}
+    for row in rows:
+        if row["conversation"] in (None, deleted.conversation):
+            _name_only(tx, space, row, [] if row["conversation"] is not None else deleted.leaves(row))
+        if row["memory"] in deleted.memories:
+            tx.db.execute("UPDATE statements SET memory = NULL, start = NULL, stop = NULL WHERE seq = ?", (row["seq"],))
+    refold(tx, space, statements.slots_of(rows))
+    for fact, before in sure.items():
+        if _confidence_of(tx, fact) != before:
+            last = max(having(tx, "belief = ? AND until IS NULL", (fact,)), key=lambda one: (one["known"], one["seq"]))
+            statements.settle(tx, last["seq"], before)
+            refold(tx, space, [last["slot"]])
+
+
+def _name_only(tx: Transaction, space: int, row: sqlite3.Row, messages: Sequence[str]) -> None:
+    """Leave a statement these messages, and no conversation."""
+    tx.db.executemany(
+        "DELETE FROM statement_messages WHERE space = ? AND message = ? AND statement = ?",
+        [(space, message, row["seq"]) for message in json.loads(row["messages"]) if message not in messages],
+    )
+    tx.db.execute(
+        "UPDATE statements SET conversation = NULL, messages = ? WHERE seq = ?",
+        (json.dumps(messages, ensure_ascii=False), row["seq"]),
+    )
+
+
+def _confidence_of(tx: Transaction, fact: int) -> float:
+    found: float = tx.db.execute("SELECT confidence FROM facts WHERE seq = ?", (fact,)).fetchone()["confidence"]
+    return found
 
 
 def _id_of(tx: Transaction, fact: int) -> str | None:

@@ -26,6 +26,7 @@ __all__ = [
     "in_stream",
     "restated",
     "said_by",
+    "settle",
     "slots_of",
     "stands_at",
     "words_of",
@@ -262,6 +263,14 @@ def words_of(rows: Sequence[sqlite3.Row]) -> sqlite3.Row:
 def slots_of(rows: Iterable[sqlite3.Row]) -> list[str]:
     """The slots of visible statements, each once."""
     return list(dict.fromkeys(row["slot"] for row in rows if row["known"] is not None))
+
+
+def settle(tx: Transaction, statement: int, confidence: float) -> None:
+    """Make the last statement of a fact say how sure the fact is, whatever was said before."""
+    tx.db.execute(
+        "UPDATE statements SET rewrites = CASE rewrites WHEN 0 THEN ? ELSE rewrites END, confidence = ? WHERE seq = ?",
+        (SETTLES, confidence, statement),
+    )
 
 
 def delete(tx: Transaction, rows: Iterable[sqlite3.Row]) -> None:

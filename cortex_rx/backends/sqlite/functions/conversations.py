@@ -14,23 +14,35 @@ from bisect import bisect_left
 from typing import Any, TypeAlias
 
 from cortex_rx.backends.sqlite import text_store
-from cortex_rx.backends.sqlite.functions import stream_reads
+from cortex_rx.backends.sqlite.functions import paging, stream_reads
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import ConversationNotFound, InvalidArgument
 
 __all__ = [
     "Message",
     "add_answer",
+    "add_last",
     "add_messages",
+    "chosen",
     "count",
     "enter",
     "erase_message",
+    "find",
     "get",
+    "get_message",
+    "get_messages",
     "history",
     "leave",
     "list_rows",
+    "message_of",
+    "messages_of",
+    "page",
+    "pending_of",
     "remove_message",
+    "row_of",
     "set_metadata",
+    "there",
+    "whole",
 ]
 
 Message: TypeAlias = tuple[str, str, int, int, str | None, str | None]
@@ -66,10 +78,10 @@ def enter(tx: Transaction, args: dict[str, Any]) -> int:
 
 
 def leave(tx: Transaction, space: str, conversation: int) -> None:
-    """After a stream was taken out of its conversation: an empty one is deleted, and what it was told by the stream
-    is forgotten."""
+    """After a stream was taken out of its conversation: an empty one that a stream has made is deleted, and what it
+    was told by the stream is forgotten."""
     gone = tx.db.execute(
-        "DELETE FROM conversations WHERE seq = :seq AND message_count = 0 AND NOT EXISTS"
+        "DELETE FROM conversations WHERE seq = :seq AND message_count = 0 AND given IS NULL AND NOT EXISTS"
         " (SELECT 1 FROM streams WHERE space = :space AND conversation_seq = :seq AND state = 'open')",
         {"space": space, "seq": conversation},
     )
@@ -77,16 +89,19 @@ def leave(tx: Transaction, space: str, conversation: int) -> None:
         tx.db.execute(_TOLD, {"seq": conversation})
 
 
-# What the streams of a conversation tell of it, the first one first.
+# What it was given when a call made it; else what its streams tell of it, the first one first.
 _TOLD = """
 UPDATE conversations SET
-    user_id = (SELECT user_id FROM streams WHERE conversation_seq = :seq AND user_id IS NOT NULL ORDER BY seq LIMIT 1),
-    agent_id = (SELECT agent_id FROM streams WHERE conversation_seq = :seq AND agent_id IS NOT NULL
-        ORDER BY seq LIMIT 1),
-    participant_id = (SELECT participant_id FROM streams WHERE conversation_seq = :seq AND participant_id IS NOT NULL
-        ORDER BY seq LIMIT 1),
-    (created, type) = (SELECT created, CASE WHEN user_id IS NULL THEN 'agent-agent' ELSE 'user-agent' END
-        FROM streams WHERE conversation_seq = :seq ORDER BY seq LIMIT 1)
+    user_id = coalesce(json_extract(given, '$.userId'), (SELECT user_id FROM streams
+        WHERE conversation_seq = :seq AND user_id IS NOT NULL ORDER BY seq LIMIT 1)),
+    agent_id = coalesce(json_extract(given, '$.agentId'), (SELECT agent_id FROM streams
+        WHERE conversation_seq = :seq AND agent_id IS NOT NULL ORDER BY seq LIMIT 1)),
+    participant_id = coalesce(json_extract(given, '$.participantId'), (SELECT participant_id FROM streams
+        WHERE conversation_seq = :seq AND participant_id IS NOT NULL ORDER BY seq LIMIT 1)),
+    created = coalesce((SELECT created FROM streams
+        WHERE conversation_seq = :seq AND given IS NULL ORDER BY seq LIMIT 1), created),
+    type = coalesce((SELECT CASE WHEN user_id IS NULL THEN 'agent-agent' ELSE 'user-agent' END FROM streams
+        WHERE conversation_seq = :seq AND given IS NULL ORDER BY seq LIMIT 1), type)
 WHERE seq = :seq
 """
 
@@ -94,7 +109,8 @@ WHERE seq = :seq
 def add_messages(tx: Transaction, stream: sqlite3.Row, messages: list[Message]) -> None:
     """Put the messages of an exchange into its conversation, in the order of asking."""
     position, last = int(stream["message_count"]), stream["last_exchange"]
-    if last is not None and last > stream["seq"]:
+    # A message that was added while this was the newest exchange has its number, and stands behind it.
+    if last is not None and last >= stream["seq"]:
         position = _place(tx, stream["conversation_seq"], stream["seq"], position)
         _shift(tx, stream["conversation_seq"], position, len(messages))
     _insert(tx, stream["conversation_seq"], position, stream["seq"], messages)
@@ -106,6 +122,13 @@ def add_answer(tx: Transaction, stream: sqlite3.Row, answer: Message) -> None:
     position, exchange = _kept(tx, stream, stream["question"], stream["question_message"])
     _shift(tx, conversation, position + 1, 1)
     _insert(tx, conversation, position + 1, exchange, [answer])
+
+
+def add_last(tx: Transaction, conversation: sqlite3.Row, message: Message) -> None:
+    """Add a message behind all exchanges that were begun before: it has the number of the last one of the file."""
+    row = tx.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'streams'").fetchone()
+    exchange = 0 if row is None else int(row["seq"])
+    _insert(tx, conversation["seq"], conversation["message_count"], exchange, [message])
 
 
 def remove_message(tx: Transaction, stream: sqlite3.Row, text: int, message: str) -> None:
@@ -192,58 +215,111 @@ def set_metadata(tx: Transaction, stream: sqlite3.Row, text: int, message: str, 
     )
 
 
-def _row(row: sqlite3.Row) -> dict[str, Any]:
-    owner = {"userId": row["user_id"], "agentId": row["agent_id"], "participantId": row["participant_id"]}
+def row_of(row: sqlite3.Row) -> dict[str, Any]:
+    """A conversation in the form of the contract, without its messages."""
+    given = {} if row["given"] is None else json.loads(row["given"])
+    participants = {
+        "userId": row["user_id"],
+        "agentId": row["agent_id"],
+        "participantId": row["participant_id"],
+        "memorySpaceIds": given.get("memorySpaceIds"),
+    }
+    metadata = None if row["metadata"] is None else json.loads(row["metadata"])
+    told = {"participantId": row["made_by"], "metadata": metadata}
     return {
         "conversationId": row["id"],
         "memorySpaceId": row["space"],
         "type": row["type"],
-        "participants": {key: value for key, value in owner.items() if value is not None},
+        "participants": {key: value for key, value in participants.items() if value is not None},
         "messageCount": row["message_count"],
         "createdAt": row["created"],
         "updatedAt": row["updated"],
+        **{key: value for key, value in told.items() if value is not None},
     }
 
 
-def _messages(tx: Transaction, conversation: int, first: int, stop: int) -> list[dict[str, Any]]:
+def message_of(tx: Transaction, row: sqlite3.Row, limit: int | None = None) -> dict[str, Any]:
+    """A message in the form of the contract, with at most `limit` code points of its content."""
+    told = {
+        "participantId": row["participant_id"],
+        "metadata": None if row["metadata"] is None else json.loads(row["metadata"]),
+    }
+    return {
+        "id": row["id"],
+        "role": row["role"],
+        "content": text_store.read_text(tx, row["text"], limit),
+        "timestamp": row["timestamp"],
+        **{key: value for key, value in told.items() if value is not None},
+    }
+
+
+def messages_of(tx: Transaction, conversation: int, first: int, stop: int) -> list[dict[str, Any]]:
     """The messages at the positions from `first` up to `stop`, with their full content."""
     rows = tx.db.execute(
         "SELECT * FROM messages WHERE conversation = ? AND position >= ? AND position < ? ORDER BY position",
         (conversation, first, stop),
     ).fetchall()
-    messages: list[dict[str, Any]] = []
-    for row in rows:
-        message: dict[str, Any] = {
-            "id": row["id"],
-            "role": row["role"],
-            "content": text_store.read_text(tx, row["text"]),
-            "timestamp": row["timestamp"],
-        }
-        if row["participant_id"] is not None:
-            message["participantId"] = row["participant_id"]
-        if row["metadata"] is not None:
-            message["metadata"] = json.loads(row["metadata"])
-        messages.append(message)
-    return messages
+    return [message_of(tx, row) for row in rows]
 
 
-def _find(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row | None:
-    found: sqlite3.Row | None = tx.db.execute(
-        "SELECT * FROM conversations WHERE space = ? AND id = ?", (args["memorySpaceId"], args["conversationId"])
-    ).fetchone()
+_FIND = "SELECT * FROM conversations WHERE space = ? AND id = ?"
+
+
+def find(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row | None:
+    """The row of a conversation; None if the memory space has none with this id. Raises `InvalidArgument` if the two
+    ids stand swapped."""
+    space, conversation = args["memorySpaceId"], args["conversationId"]
+    found: sqlite3.Row | None = tx.db.execute(_FIND, (space, conversation)).fetchone()
+    # It tells nothing that the same call with the ids in their places would not tell.
+    if found is None and tx.db.execute(_FIND, (conversation, space)).fetchone() is not None:
+        accepted = "the id of a conversation: it is a memory space, which has a conversation with the id memorySpaceId"
+        raise InvalidArgument("conversationId", conversation, f"{accepted}, so the two stand swapped")
     return found
 
 
-def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
-    """`conversations:get`: with all messages and their full content, and the exchanges that have not ended."""
-    row = _find(tx, args)
+def there(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row:
+    """The same, or `ConversationNotFound`."""
+    row = find(tx, args)
     if row is None:
+        raise ConversationNotFound("no conversation with this id in the memory space")
+    return row
+
+
+def whole(tx: Transaction, row: sqlite3.Row) -> dict[str, Any]:
+    """A conversation with all messages and their full content, and the exchanges that have not ended."""
+    messages = messages_of(tx, row["seq"], 0, row["message_count"])
+    return {**row_of(row), "messages": messages, "pending": pending_of(tx, row)}
+
+
+def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
+    """`conversations:get`."""
+    row = find(tx, args)
+    return None if row is None else whole(tx, row)
+
+
+_BY_ID = "SELECT * FROM messages WHERE conversation = ? AND id = ?"
+
+
+def get_message(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
+    """`conversations:getMessage`."""
+    conversation = find(tx, args)
+    if conversation is None:
         return None
-    messages = _messages(tx, row["seq"], 0, row["message_count"])
-    return {**_row(row), "messages": messages, "pending": _pending(tx, row)}
+    row = tx.db.execute(_BY_ID, (conversation["seq"], args["messageId"])).fetchone()
+    return None if row is None else message_of(tx, row)
 
 
-def _pending(tx: Transaction, conversation: sqlite3.Row) -> list[dict[str, Any]]:
+def get_messages(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
+    """`conversations:getMessagesByIds`: in the order of the conversation."""
+    conversation = find(tx, args)
+    if conversation is None:
+        return []
+    wanted = dict.fromkeys(args["messageIds"])
+    rows = [row for one in wanted for row in tx.db.execute(_BY_ID, (conversation["seq"], one)).fetchall()]
+    return [message_of(tx, row) for row in sorted(rows, key=lambda row: row["position"])]
+
+
+def pending_of(tx: Transaction, conversation: sqlite3.Row) -> list[dict[str, Any]]:
     """The exchanges that have not ended, in the order of asking."""
     count = int(conversation["message_count"])
     pending: list[dict[str, Any]] = []
@@ -256,41 +332,80 @@ def _pending(tx: Transaction, conversation: sqlite3.Row) -> list[dict[str, Any]]
     return pending
 
 
-def _filters(args: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "space": args["memorySpaceId"],
-        "user": args.get("userId"),
-        "type": args.get("type"),
-        "pending": args["includePending"],
-    }
-
-
-_NARROWED = (
-    " FROM conversations WHERE space = :space AND (message_count > 0 OR :pending)"
-    " AND (:user IS NULL OR user_id = :user) AND (:type IS NULL OR type = :type)"
+_SHOWN = "(message_count > 0 OR given IS NOT NULL OR :pending)"
+_DATED = "(:start IS NULL OR created >= :start) AND (:end IS NULL OR created <= :end)"
+_NAMED = (
+    "SELECT conversations.* FROM (SELECT DISTINCT value FROM json_each(:ids)) CROSS JOIN conversations"
+    " ON space = :space AND id = value WHERE (:user IS NULL OR user_id = :user) AND (:type IS NULL OR type = :type)"
 )
+_OF_TYPE = "SELECT * FROM conversations WHERE space = :space AND type = '{}'"
+_REST = f" AND seq > :after AND {_SHOWN} AND {_DATED}"
+_TYPES = ("user-agent", "agent-agent")
+
+
+def chosen(
+    tx: Transaction, args: dict[str, Any], *, newest: bool = False, limit: int = -1, after: int = 0, offset: int = 0
+) -> sqlite3.Cursor:
+    """The rows of the conversations that the filters of a call let through, oldest or newest first, behind the one
+    with the number `after`. What the call has no argument for narrows nothing."""
+    if "conversationIds" in args:
+        statement = f"{_NAMED}{_REST}"
+    else:  # of each type in its order, by an index, and the two merged
+        of_user = " AND user_id = :user" if "userId" in args else ""
+        types = (kind for kind in _TYPES if args.get("type", kind) == kind)
+        statement = " UNION ALL ".join(f"{_OF_TYPE.format(kind)}{of_user}{_REST}" for kind in types)
+    return tx.db.execute(
+        f"{statement} ORDER BY seq {'DESC' if newest else 'ASC'} LIMIT :limit OFFSET :offset",
+        {
+            "space": args["memorySpaceId"],
+            "user": args.get("userId"),
+            "type": args.get("type"),
+            "pending": args.get("includePending", False),
+            "start": args.get("dateStart"),
+            "end": args.get("dateEnd"),
+            "ids": json.dumps(args.get("conversationIds", [])),
+            "after": after,
+            "limit": limit,
+            "offset": offset,
+        },
+    )
 
 
 def list_rows(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     """`conversations:list`: newest first, without messages."""
-    rows = tx.db.execute(
-        f"SELECT *{_NARROWED} ORDER BY seq DESC LIMIT :limit", {**_filters(args), "limit": args["limit"]}
-    )
-    return [_row(row) for row in rows.fetchall()]
+    rows = chosen(tx, args, newest=True, limit=args["limit"], offset=args["offset"])
+    return [row_of(row) for row in rows.fetchall()]
+
+
+def page(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`conversations:page`: oldest first, without messages."""
+    rows = chosen(tx, args, limit=args["limit"] + 1, after=paging.start_of(args)).fetchall()
+    return paging.page(rows, args["limit"], row_of)
+
+
+# '' is all of the memory space.
+_COUNT = (
+    "SELECT coalesce(sum(number), 0) FROM conversation_counts"
+    " WHERE space = :space AND user_id = coalesce(:user, '') AND (:type IS NULL OR type = :type)"
+)
+# One without a message, that no call has made, has an open stream: else it would be deleted.
+_HIDDEN = (
+    "SELECT count(*) FROM (SELECT DISTINCT conversation_seq FROM streams WHERE space = :space AND state = 'open')"
+    " CROSS JOIN conversations ON seq = conversation_seq WHERE message_count = 0 AND given IS NULL"
+    " AND (:user IS NULL OR user_id = :user) AND (:type IS NULL OR type = :type)"
+)
 
 
 def count(tx: Transaction, args: dict[str, Any]) -> int:
-    """`conversations:count`."""
-    row = tx.db.execute(f"SELECT count(*){_NARROWED}", _filters(args)).fetchone()
-    number: int = row[0]
-    return number
+    """`conversations:count`: the number that the triggers keep, without those that have only pending exchanges."""
+    given = {"space": args["memorySpaceId"], "user": args.get("userId"), "type": args.get("type")}
+    number: int = tx.db.execute(_COUNT, given).fetchone()[0]
+    return number if args["includePending"] else number - int(tx.db.execute(_HIDDEN, given).fetchone()[0])
 
 
 def history(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`conversations:getHistory`: a page of the messages. `offset` counts in the requested order, from `after` on."""
-    row = _find(tx, args)
-    if row is None:
-        raise ConversationNotFound("no conversation with this id in the memory space")
+    row = there(tx, args)
     total = int(row["message_count"])
     ascending = args["sortOrder"] == "asc"
     begin = 0
@@ -302,10 +417,10 @@ def history(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     # Positions have no gaps, since later messages move when one is inserted or removed. So a page is found without
     # counting.
     first, end = (start, stop) if ascending else (total - stop, total - start)
-    messages = _messages(tx, row["seq"], first, end)
+    messages = messages_of(tx, row["seq"], first, end)
     has_last = stop == total and (start < total or total == 0) if ascending else start == 0
     pending = [
-        one for one in _pending(tx, row) if first <= one["position"] < end or (has_last and one["position"] == total)
+        one for one in pending_of(tx, row) if first <= one["position"] < end or (has_last and one["position"] == total)
     ]
     return {
         "messages": messages if ascending else messages[::-1],

@@ -13,7 +13,6 @@ from cortex_rx.backends.sqlite.facts import changes
 from cortex_rx.backends.sqlite.facts.rows import load, number_of_fact
 from cortex_rx.backends.sqlite.facts.statements import (
     REWRITES,
-    SETTLES,
     Origin,
     Policy,
     add,
@@ -21,6 +20,7 @@ from cortex_rx.backends.sqlite.facts.statements import (
     having,
     restated,
     said_by,
+    settle,
     words_of,
 )
 from cortex_rx.backends.sqlite.text_store import Transaction
@@ -154,7 +154,7 @@ def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         if one["seq"] == before["seq"] and one["rewrites"] == REWRITES:
             tx.db.execute("UPDATE statements SET rewrites = ? WHERE seq = ?", (REWRITES, numbers[-1]))
     if "confidence" in changed or any(one["rewrites"] for one in said):
-        _set_confidence(tx, numbers[-1], changed.get("confidence", row["confidence"]))
+        settle(tx, numbers[-1], changed.get("confidence", row["confidence"]))
     changes.retract(tx, space, row["seq"])
     changes.show(tx, space, numbers)
     made = _supported(tx, numbers[-1])
@@ -197,14 +197,6 @@ def _corrected(
     return fact, Policy()
 
 
-def _set_confidence(tx: Transaction, statement: int, confidence: float) -> None:
-    """Make the last statement of a fact say how sure the fact is, whatever was said before."""
-    tx.db.execute(
-        "UPDATE statements SET rewrites = CASE rewrites WHEN 0 THEN ? ELSE rewrites END, confidence = ? WHERE seq = ?",
-        (SETTLES, confidence, statement),
-    )
-
-
 def consolidate(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`facts:consolidate`: what the other facts say is said once more, as sources of the kept one, and they are
     retracted."""
@@ -236,7 +228,7 @@ def _merge(tx: Transaction, space: int, kept: sqlite3.Row, others: Sequence[sqli
             fact = {name: value for name, value in given.items() if name not in ("validFrom", "validUntil")}
             fact |= times | decision
             numbers += add(tx, space, [fact], replace(origin, version=kept["version"]), Policy())
-    _set_confidence(tx, numbers[-1], round(sum(row["confidence"] for row in (kept, *others)) / (1 + len(others))))
+    settle(tx, numbers[-1], round(sum(row["confidence"] for row in (kept, *others)) / (1 + len(others))))
     for other in others:
         changes.retract(tx, space, other["seq"], kept["id"])
     changes.show(tx, space, numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
@@ -9,7 +10,7 @@ from cortex_rx.backends.sqlite.functions import conversations, exchanges, fact_c
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.errors import Fenced, IdempotencyConflict, StreamNotFound
 
-__all__ = ["finish", "rollback"]
+__all__ = ["finish", "remove", "rollback"]
 
 _INCOMPLETE = {"reason": exchanges.INCOMPLETE, "metadata": {"incomplete": True}}
 
@@ -44,19 +45,22 @@ def rollback(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if stream["state"] == "finished":
         raise IdempotencyConflict("an answer is stored under this stream id")
     if stream["state"] != "rolledBack":
-        if stream["facts"]:
-            fact_commits.withdraw(tx, stream)
-        if stream["question_kept"]:  # it was closed as unanswered before
-            conversations.remove_message(tx, stream, stream["question"], stream["question_message"])
-            tx.db.execute(
-                "DELETE FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["question_memory"])
-            )
-        memories.forget_stream(tx, stream["seq"], leaves=True)
-        tx.db.execute(
-            "UPDATE streams SET state = 'rolledBack', conversation = '', user_id = NULL, user_name = NULL,"
-            " agent_id = NULL, participant_id = NULL, importance = 0, tags = '[]', started = 0, memory = '',"
-            " question_memory = NULL, question_message = NULL, answer_message = NULL, question_kept = 0, claim = NULL,"
-            " claim_token = NULL, presented = 0, reason = NULL WHERE seq = ?",
-            (stream["seq"],),
-        )
+        remove(tx, stream)
     return {"streamId": stream["id"], "rolledBack": True}
+
+
+def remove(tx: Transaction, stream: sqlite3.Row) -> None:
+    """Remove all of a stream that has no answer but its id and its epoch."""
+    if stream["facts"]:
+        fact_commits.withdraw(tx, stream)
+    if stream["question_kept"]:  # it was closed as unanswered before
+        conversations.remove_message(tx, stream, stream["question"], stream["question_message"])
+        tx.db.execute("DELETE FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["question_memory"]))
+    memories.forget_stream(tx, stream["seq"], leaves=True)
+    tx.db.execute(
+        "UPDATE streams SET state = 'rolledBack', conversation = '', user_id = NULL, user_name = NULL,"
+        " agent_id = NULL, participant_id = NULL, importance = 0, tags = '[]', started = 0, memory = '',"
+        " question_memory = NULL, question_message = NULL, answer_message = NULL, question_kept = 0, claim = NULL,"
+        " claim_token = NULL, presented = 0, reason = NULL WHERE seq = ?",
+        (stream["seq"],),
+    )
