@@ -91,6 +91,8 @@ def _described(function: types.Function) -> list[str]:
     lines += [f"\n{_rule(rule)}" for rule in function.args.rules]
     if function.errors:
         lines.append(f"\nErrors: {', '.join(f'`{error}`' for error in function.errors)}.")
+    if function.when_archived:
+        lines.append("\nAlso while the memory space is archived.")
     if function.repeated:
         lines.append(f"\nSent again: {_text(function.repeated)}")
     return lines

@@ -11,6 +11,9 @@ the stock contract lets it be left out. Only the functions that move a store to 
 whole store: `memories:reembed`, `memories:unembedded` and `memories:embed`; and `facts:queued` may, since one worker
 reads for all spaces.
 
+A memory space may be archived. Then each mutation that works in it is refused with `MemorySpaceArchived`, but those
+that end what began before, and those about the memory space itself: `when_archived` says which.
+
 A mutation is one transaction, all or nothing, and is durable when it returns. Sending it again succeeds, changes
 nothing and gives the same result. So a client whose answer was lost repeats the call. There are four exceptions.
 `begin` without a `claim` begins anew each time. `store` without a `memoryId` stores another memory each time. A result

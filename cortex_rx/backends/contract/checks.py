@@ -20,7 +20,7 @@ from cortex_rx.backends.contract.tables import FUNCTIONS
 from cortex_rx.errors import InvalidArgument, UnknownFunction
 from cortex_rx.validation import any_text, flag, json_mapping, json_value, number, one_of
 
-__all__ = ["Check", "check", "checker", "misshapen"]
+__all__ = ["Check", "check", "checker", "misshapen", "needs_active_space"]
 
 Check = Callable[[str, Any], Any]
 """Takes the name of a field and its value. Returns the value to use, or raises `InvalidArgument`."""
@@ -43,6 +43,18 @@ def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]
     """
     checked: dict[str, Any] = _check_of(kind, any_text("path", path))("", args)
     return checked
+
+
+@cache
+def needs_active_space(path: str) -> bool:
+    """Whether a function is refused while the memory space that it is given is archived.
+
+    >>> needs_active_space("streams:begin"), needs_active_space("streams:append"), needs_active_space("memories:get")
+    (True, False, False)
+    """
+    function = FUNCTIONS[path]
+    works_in_one = any(field.name == "memorySpaceId" and field.required for field in function.args.fields)
+    return function.kind == "mutation" and works_in_one and not function.when_archived
 
 
 def misshapen(path: str, result: object) -> str | None:

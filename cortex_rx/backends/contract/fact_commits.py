@@ -120,6 +120,7 @@ A stream has at most 1,000 statements; more is an `InvalidArgument`.""",
         errors=("StreamNotFound", "Fenced", "Gap"),
         repeated="It changes nothing and gives the same.",
         ours=True,
+        when_archived=True,
     ),
     Function(
         "facts:queued",

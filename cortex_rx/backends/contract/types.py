@@ -276,6 +276,8 @@ class Function:
     """Of a mutation: what the same call does when it is sent again."""
     ours: bool = False
     """Not in the stock contract."""
+    when_archived: bool = False
+    """Of a mutation that works in a memory space: also while this is archived."""
 
 
 @dataclass(frozen=True, slots=True)

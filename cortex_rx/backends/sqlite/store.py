@@ -32,6 +32,7 @@ from cortex_rx.backends.sqlite.connection import (
     translate_errors,
 )
 from cortex_rx.backends.sqlite.functions import MUTATIONS, QUERIES
+from cortex_rx.backends.sqlite.functions.memory_spaces import check_active
 from cortex_rx.backends.sqlite.index import DocumentCache, state_in
 from cortex_rx.backends.sqlite.index_move import STEP, IndexMove
 from cortex_rx.backends.sqlite.language import LANGUAGES, Language
@@ -97,9 +98,10 @@ class SqliteBackend:
         new_id: Callable[[], str] = _random_id,
     ) -> None:
         # Loaded here: with the library it would be a fifteenth of the import, and a call would load it on the loop.
-        from cortex_rx.backends.contract.checks import check as checked_args
+        from cortex_rx.backends.contract import checks
 
-        self._checked = checked_args
+        self._checked = checks.check
+        self._needs_active = checks.needs_active_space
         name = check.file_path("path", path)
         check.flag("read_only", read_only)
         check.amount("seconds", LONGEST_WAIT, zero=True)("busy_timeout", busy_timeout)
@@ -171,10 +173,16 @@ class SqliteBackend:
         self._check_open()
         checked = self._checked("mutation", path, args)
         function = MUTATIONS[path]
+        guarded = self._needs_active(path)
+
+        def write(db: sqlite3.Connection) -> Any:
+            tx = self._transaction(db)
+            if guarded:
+                check_active(tx, checked["memorySpaceId"])
+            return function(tx, checked)
+
         # The first token of an answer waits for `streams:begin`, so this goes before the writes of running answers.
-        return await self._writes.write(
-            lambda db: function(self._transaction(db), checked), urgent=path == "streams:begin"
-        )
+        return await self._writes.write(write, urgent=path == "streams:begin")
 
     def _transaction(self, db: sqlite3.Connection) -> Transaction:
         now = round(self.clock() * 1000)
