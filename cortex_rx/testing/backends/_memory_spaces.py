@@ -43,7 +43,8 @@ async def a_memory_space_is_registered_once(b: Bench) -> None:
     b.same(made["participants"], joined, "the participants")
     await b.passes(5)
     b.same(await b.do("memorySpaces:register", **given, participants=people), made, "the same again")
-    for other in ({"name": "Two"}, {"type": "custom"}, {"metadata": {}}, {"participants": people[:1]}):
+    others: list[Row] = [{"name": "Two"}, {"type": "custom"}, {"metadata": {}}, {"participants": people[:1]}]
+    for other in others:
         again = {**given, "participants": people, **other}
         await b.refused(MemorySpaceExists, b.do("memorySpaces:register", **again), f"another one: {other}")
     b.same(await b.ask("memorySpaces:get"), made, "what is stored")
@@ -159,7 +160,8 @@ async def memory_spaces_are_listed(b: Bench) -> None:
         b.same(of(await b.ask("memorySpaces:list", **args)), want, f"the list with {args}")
         b.same(await b.ask("memorySpaces:count", **args), len(want), f"the count with {args}")
         for limit in (1, 2):
-            pages, cursor = "", {}
+            pages = ""
+            cursor: Row = {}
             while True:
                 page = await b.ask("memorySpaces:page", **args, limit=limit, **cursor)
                 pages += of(page["page"])
@@ -167,14 +169,16 @@ async def memory_spaces_are_listed(b: Bench) -> None:
                     break
                 cursor = {"cursor": page["cursor"]}
             b.same(pages, want[::-1], f"the pages of {limit} with {args}")
-    for args, want in (({"limit": 1}, "d"), ({"limit": 2, "offset": 1}, "ca"), ({"limit": 0}, ""), ({"offset": 3}, "")):
+    cases = [({"limit": 1}, "d"), ({"limit": 2, "offset": 1}, "ca"), ({"limit": 0}, ""), ({"offset": 3}, "")]
+    for args, want in cases:
         b.same(of(await b.ask("memorySpaces:list", **mine, **args)), want, f"the list with {args}")
     b.same(of(await b.ask("memorySpaces:findByParticipant", participantId=mark)), "dca", "those of a participant")
-    for query, args, want in (
+    searches: list[tuple[str, Row, str]] = [
         (mark.upper(), {}, "cb"), (f"STRASSE {mark}", {}, "b"), (f"ärger {mark}", {}, "c"), (f"{b.space}-", {}, "dcba"),
         (f"{b.space}-", {"limit": 1, "offset": 1}, "c"), (f"{b.space}-", {"type": "team", "limit": 2}, "db"),
         (f"{b.space}-%", {}, ""), (f"{b.space}-", {"status": "archived"}, "d"),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for query, args, want in searches:
         b.same(of(await b.ask("memorySpaces:search", query=query, **args)), want, f"the search for {query}, {args}")
     before = await b.ask("memorySpaces:count", includeUnregistered=True)
     stored = await _store(b, "used", memorySpaceId=b.other)
