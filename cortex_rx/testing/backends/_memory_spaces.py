@@ -34,7 +34,7 @@ async def a_memory_space_is_registered_once(b: Bench) -> None:
     is changed by an update, and what is not given stays. One that is not registered is None."""
     b.same(await b.ask("memorySpaces:get"), None, "what was never registered")
     await b.refused(MemorySpaceNotFound, b.do("memorySpaces:update", name="x"), "changing what is not registered")
-    given = {"type": "team", "name": "One", "metadata": {"k": [1, None]}}
+    given: Row = {"type": "team", "name": "One", "metadata": {"k": [1, None]}}
     people = [{"id": "ada", "type": "user"}, {"id": "bot", "type": "agent", "joinedAt": 0}]
     made = await b.do("memorySpaces:register", **given, participants=people)
     b.same({name: made.get(name) for name in given}, given, "what is registered")
