@@ -35,7 +35,7 @@ async def a_memory_space_is_registered_once(b: Bench) -> None:
     b.same(await b.ask("memorySpaces:get"), None, "what was never registered")
     await b.refused(MemorySpaceNotFound, b.do("memorySpaces:update", name="x"), "changing what is not registered")
     given: Row = {"type": "team", "name": "One", "metadata": {"k": [1, None]}}
-    people = [{"id": "ada", "type": "user"}, {"id": "bot", "type": "agent", "joinedAt": 0}]
+    people: list[Row] = [{"id": "ada", "type": "user"}, {"id": "bot", "type": "agent", "joinedAt": 0}]
     made = await b.do("memorySpaces:register", **given, participants=people)
     b.same({name: made.get(name) for name in given}, given, "what is registered")
     b.same((made["status"], made["registered"], made["memorySpaceId"]), ("active", True, b.space), "the rest")
