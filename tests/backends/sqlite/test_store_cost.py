@@ -143,21 +143,21 @@ class Traced:
 
 
 async def test_an_exchange_costs_as_many_statements_as_it_must(tmp_path: Path) -> None:
-    """In an old conversation 12, 5 and 31; in a new one 15, 5 and 31: 1, or 3 in a new one, and 5 of them those of
+    """In an old conversation 13, 5 and 31; in a new one 16, 5 and 31: 1, or 3 in a new one, and 5 of them those of
     triggers."""
     store = Traced(SqliteBackend(tmp_path / "memory.db"))
     await exchange(store.backend, 0, 0, space="another")  # opens the file, and FTS5 its tables
     for at, conversation in enumerate((1, 1, 2)):
         store.calls.clear()
         await exchange(store, at, conversation)
-        # The stream; the text of the question with a piece, of a space that is new at first; the conversation, and its
-        # trigger, which counts it; the text of the answer; stream, memory, which the trigger of the counts looks at,
-        # token.
+        # Whether the memory space is archived; the stream; the text of the question with a piece, of a space that is
+        # new at first; the conversation, and its trigger, which counts it; the text of the answer; stream, memory,
+        # which the trigger of the counts looks at, token.
         created = "INSERT INSERT INSERT" if at == 0 else "INSERT"
         conversation = "SELECT" if at == 1 else "SELECT INSERT INSERT INSERT"
         assert store.calls[0] == (
             "streams:begin",
-            f"BEGIN SELECT {created} INSERT {conversation} INSERT INSERT INSERT INSERT SELECT INSERT COMMIT",
+            f"BEGIN SELECT SELECT {created} INSERT {conversation} INSERT INSERT INSERT INSERT SELECT INSERT COMMIT",
         )
         assert store.calls[1] == ("streams:append", "BEGIN SELECT INSERT UPDATE COMMIT")
         # The stream; the conversation, both messages; the index of the question, its memory, which is counted; the
