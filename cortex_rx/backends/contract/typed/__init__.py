@@ -10,7 +10,8 @@ from cortex_rx.backends.contract.typed.facts import Facts
 from cortex_rx.backends.contract.typed.graphSync import GraphSync
 from cortex_rx.backends.contract.typed.immutable import Immutable
 from cortex_rx.backends.contract.typed.memories import Memories
+from cortex_rx.backends.contract.typed.memorySpaces import MemorySpaces
 from cortex_rx.backends.contract.typed.streams import Streams
 from cortex_rx.backends.contract.typed.users import Users
 
-__all__ = ["Conversations", "Facts", "GraphSync", "Immutable", "Memories", "Streams", "Users"]
+__all__ = ["Conversations", "Facts", "GraphSync", "Immutable", "Memories", "MemorySpaces", "Streams", "Users"]
