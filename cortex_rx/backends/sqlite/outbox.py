@@ -44,7 +44,7 @@ class _Watched:
         """The triggers, by name."""
         columns = f" OF {self.columns}" if self.columns else ""
         for event, row in (("insert", "NEW"), (f"update{columns}", "NEW"), ("delete", "OLD")):
-            name = f"{_PREFIX}{self.table}_{event[:6]}"
+            name = f"{_PREFIX}{self.kind}_{self.table}_{event[:6]}"
             when = self.where.format(row=row)
             yield name, f"CREATE TRIGGER {name} AFTER {event} ON {self.table} WHEN {when} BEGIN {self.enqueue(row)} END"
 
@@ -57,6 +57,8 @@ _RECORDS: tuple[_Watched, ...] = (
     _Watched("facts", "facts", _OF_SPACE, "{row}.id"),
     _Watched("conversations", "conversations", "{row}.space", "{row}.id"),
     _Watched("memorySpaces", "memory_spaces", "''", "{row}.id"),
+    _Watched("users", "immutable", "''", "{row}.id", where="{row}.type = 'user'"),
+    _Watched("immutable", "immutable", "{row}.type", "{row}.id", where="{row}.type <> 'user'"),
 )
 """The tables that have a row for each record."""
 
@@ -101,9 +103,8 @@ def keep(db: sqlite3.Connection, yes: bool) -> None:
     if yes:
         db.execute("INSERT INTO settings (name, value) VALUES ('graph', 'kept')")
         for one in _RECORDS:
-            select = f"{one.scope}, {one.key}".format(row=one.table)
-            there = f"SELECT '{one.kind}', {select} FROM {one.table} ORDER BY rowid"  # noqa: S608
-            db.execute(f"INSERT INTO outbox (record_table, scope, key) {there}")
+            there = f"SELECT '{one.kind}', {one.scope}, {one.key} FROM {one.table} WHERE {one.where} ORDER BY rowid"  # noqa: S608
+            db.execute(f"INSERT INTO outbox (record_table, scope, key) {there}".format(row=one.table))
     else:
         db.execute("DELETE FROM settings WHERE name = 'graph'")
         db.execute("DELETE FROM outbox")  # the revisions go on: they are never used twice

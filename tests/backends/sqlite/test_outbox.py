@@ -92,7 +92,7 @@ async def test_a_migration_makes_the_triggers_anew(
     there = triggers(store)
     await store.backend.close()
     made_anew = (
-        "DROP TRIGGER outbox_memories_insert",
+        "DROP TRIGGER outbox_memories_memories_insert",
         "CREATE TRIGGER outbox_old DELETE ON memories BEGIN SELECT 1; END",
     )
     monkeypatch.setattr(connection, "MIGRATIONS", (*connection.MIGRATIONS, made_anew))
