@@ -11,6 +11,7 @@ __all__ = [
     "Appended",
     "BegunStream",
     "ChunkMetadata",
+    "ClearedSpace",
     "CommittedFact",
     "CommittedFacts",
     "Consolidation",
@@ -23,6 +24,7 @@ __all__ = [
     "DeletedConversation",
     "DeletedConversations",
     "DeletedMemory",
+    "DeletedSpace",
     "DeletedUser",
     "DeletedUsers",
     "EarlierVersion",
@@ -54,13 +56,18 @@ __all__ = [
     "ListedStream",
     "Memory",
     "MemoryPage",
+    "MemorySpacePage",
+    "MemorySpaceRow",
+    "MemorySpaceStats",
     "Message",
     "MutableRef",
     "NewFact",
     "NewMessage",
+    "NewParticipant",
     "OutboxItem",
     "OutboxStats",
     "PartialMetadata",
+    "ParticipantStats",
     "Participants",
     "PendingExchange",
     "PurgedEntries",
@@ -72,6 +79,9 @@ __all__ = [
     "RetractedFact",
     "RolledBackStream",
     "SimilarFact",
+    "SpaceImportance",
+    "SpaceParticipant",
+    "SpaceStorage",
     "StopRequest",
     "StoredConversation",
     "StoredExchange",
@@ -572,6 +582,97 @@ class SimilarFact(Fact):
     same: bool
     ends: bool
     similarity: float
+
+
+class NewParticipant(TypedDict):
+    id: str
+    type: str
+    joinedAt: NotRequired[int]
+
+
+class SpaceParticipant(TypedDict):
+    id: str
+    type: str
+    joinedAt: int
+
+
+class MemorySpaceRow(TypedDict):
+    """A memory space, with its participants in the order in which they were added. One that is used and not
+    `registered` is active, of the type "custom", without participants; its times are those of its first records.
+    """
+
+    memorySpaceId: str
+    name: NotRequired[str]
+    type: Literal["personal", "team", "project", "custom"]
+    participants: list[SpaceParticipant]
+    metadata: dict[str, Any]
+    status: Literal["active", "archived"]
+    createdAt: int
+    updatedAt: int
+    registered: bool
+
+
+class ClearedSpace(TypedDict):
+    """How many records were deleted, and whether there may be more."""
+
+    deleted: int
+    more: bool
+
+
+class DeletedSpace(TypedDict):
+    deleted: bool
+    memorySpaceId: str
+    cascaded: bool
+
+
+class MemorySpacePage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[MemorySpaceRow]
+    cursor: NotRequired[str]
+
+
+class SpaceStorage(TypedDict):
+    """Bytes of text in UTF-8: of the messages, of the contents of the memories, of the facts. In `totalBytes` a text
+    counts once that is both a message and a memory, since it is stored once.
+    """
+
+    conversationsBytes: int
+    memoriesBytes: int
+    factsBytes: int
+    totalBytes: int
+
+
+class SpaceImportance(TypedDict):
+    """Memories by importance: from 90, from 70, from 40, from 10, and below."""
+
+    critical: int
+    high: int
+    medium: int
+    low: int
+    trivial: int
+
+
+class ParticipantStats(SpaceParticipant):
+    """A participant, and how many records name it as their `participantId`."""
+
+    totalMemories: int
+    totalConversations: int
+    totalFacts: int
+
+
+class MemorySpaceStats(TypedDict):
+    """What is in a memory space. `topTags` are the ten that most memories have, the most frequent first."""
+
+    memorySpaceId: str
+    totalMemories: int
+    totalConversations: int
+    totalFacts: int
+    totalMessages: int
+    storage: SpaceStorage
+    topTags: list[str]
+    importanceBreakdown: SpaceImportance
+    participants: NotRequired[list[ParticipantStats]]
 
 
 class UserProfile(TypedDict):

@@ -50,9 +50,10 @@ def is_used(tx: Transaction, space: str) -> bool:
 
 
 _FIRST = (
-    "SELECT coalesce(min(created), 0) FROM (SELECT (SELECT created FROM memories WHERE space = ?1 ORDER BY seq LIMIT 1)"
-    " AS created UNION ALL SELECT (SELECT created FROM conversations WHERE space = ?1 ORDER BY seq LIMIT 1)"
-    " UNION ALL SELECT (SELECT created FROM facts WHERE space = ?2 ORDER BY seq LIMIT 1))"
+    "SELECT coalesce(min(created), 0) FROM ("
+    "SELECT created FROM memories WHERE seq = (SELECT min(seq) FROM memories WHERE space = ?1) UNION ALL "
+    "SELECT created FROM conversations WHERE seq = (SELECT min(seq) FROM conversations WHERE space = ?1) UNION ALL "
+    "SELECT created FROM facts WHERE seq = (SELECT min(seq) FROM facts WHERE space = ?2))"
 )
 
 
@@ -123,7 +124,7 @@ def _delete_facts(tx: Transaction, space: str, limit: int) -> int:
 
 def _delete_memories(tx: Transaction, space: str, limit: int) -> int:
     """Memories, and the exchanges that go with them."""
-    rows = tx.db.execute("SELECT id FROM memories WHERE space = ? ORDER BY seq LIMIT ?", (space, limit)).fetchall()
+    rows = tx.db.execute("SELECT id FROM memories WHERE space = ? LIMIT ?", (space, limit)).fetchall()
     for row in rows:
         if memories.is_there(tx, space, row["id"]):  # that of a question goes with a pending answer
             memories.remove(tx, space, row["id"])

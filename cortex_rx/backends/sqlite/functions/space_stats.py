@@ -23,7 +23,7 @@ _BYTES = (
 )
 _MEMORIES = (
     f"SELECT importance, tags, {_BYTES.format(text='memories.text')} AS bytes FROM memories"  # noqa: S608
-    " WHERE space = ? AND NOT partial AND created >= ?"
+    " WHERE space = ? AND NOT partial AND NOT archived AND created >= ?"
 )
 _MESSAGES = (
     f"SELECT count(*), coalesce(sum({_BYTES.format(text='messages.text')}), 0),"  # noqa: S608
@@ -79,7 +79,7 @@ def _level(importance: float) -> str:
 
 _NAMING = {
     "totalMemories": "SELECT count(*) FROM memories WHERE space = ?1 AND participant_id = ?3 AND NOT partial"
-    " AND created >= ?4",
+    " AND NOT archived AND created >= ?4",
     "totalConversations": "SELECT count(*) FROM conversations WHERE space = ?1 AND participant_id = ?3"
     " AND message_count > 0 AND created >= ?4",
     "totalFacts": "SELECT count(*) FROM facts WHERE space = ?2 AND participant_id = ?3 AND closed IS NULL"
