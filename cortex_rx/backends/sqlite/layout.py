@@ -504,6 +504,50 @@ END""",
         UPDATE immutable_counts SET entries = entries - 1 WHERE type = OLD.type;
         DELETE FROM immutable_counts WHERE type = OLD.type AND entries = 0;
     END""",
+    """CREATE TABLE mutable (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        namespace TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        user_id TEXT,
+        metadata TEXT,
+        version INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        UNIQUE (namespace, key)
+    )""",
+    "CREATE INDEX mutable_by_namespace ON mutable (namespace, seq)",
+    "CREATE INDEX mutable_by_user ON mutable (namespace, user_id, seq) WHERE user_id IS NOT NULL",
+    "CREATE INDEX mutable_by_updated ON mutable (namespace, updated)",
+    """CREATE TABLE mutable_operations (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        call TEXT NOT NULL,
+        result TEXT NOT NULL,
+        done INTEGER NOT NULL
+    )""",
+    """CREATE TABLE agents (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        description TEXT,
+        metadata TEXT,
+        config TEXT,
+        status TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'archived')),
+        registered INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    )""",
+    "CREATE INDEX agents_by_status ON agents (status, seq)",
+    "CREATE INDEX agents_by_name ON agents (name, seq)",
+    "CREATE INDEX agents_by_registered ON agents (registered, seq)",
+    "CREATE INDEX agents_by_updated ON agents (updated, seq)",
+    "CREATE INDEX memories_by_agent ON memories (agent_id, space, updated) WHERE agent_id IS NOT NULL AND partial = 0",
+    """CREATE INDEX memories_by_participant ON memories (participant_id, space, updated)
+        WHERE participant_id IS NOT NULL AND partial = 0""",
+    "CREATE INDEX conversations_by_agent ON conversations (agent_id) WHERE agent_id IS NOT NULL",
+    "CREATE INDEX conversations_by_participant ON conversations (participant_id) WHERE participant_id IS NOT NULL",
+    """CREATE INDEX facts_by_participant ON facts (participant_id, space, updated)
+        WHERE participant_id IS NOT NULL AND closed IS NULL""",
     """CREATE TABLE memory_spaces (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,

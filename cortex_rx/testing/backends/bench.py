@@ -24,7 +24,9 @@ _OF_THE_STORE = {
     path for path, function in FUNCTIONS.items() if all(field.name != "memorySpaceId" for field in function.args.fields)
 }
 
-_NAMES = ("type", "userId", "userIds", "namespace", "agentId")  # what a record of the whole store is found by
+_NAMES = (  # what a record of the whole store is found by
+    *("type", "userId", "userIds", "namespace", "agentId", "agentIds", "operationId"),
+)
 
 
 class Mismatch(AssertionError):
@@ -115,8 +117,13 @@ class Bench:
             name: self._named(value) if name in _NAMES and name != sample.field else value
             for name, value in sample.args.items()
         }
-        if sample.path == "immutable:purgeMany" and sample.field is None and "type" not in args:
-            args["dryRun"] = True
+        if sample.field is None:
+            if sample.path == "mutable:transaction":
+                for name in ("operations", "reads"):
+                    steps = [{**step, "namespace": self._named(step["namespace"])} for step in args.get(name, ())]
+                    args |= {name: steps} if name in args else {}
+            if (sample.path == "immutable:purgeMany" and "type" not in args) or sample.path == "agents:unregisterMany":
+                args["dryRun"] = True
         return args
 
     def _named(self, value: Any) -> Any:

@@ -9,7 +9,8 @@ blindly, since the contract says so:
 * `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has
   none.
 * `memories:store` without a `memoryId` stores another memory each time, `facts:store` without a `factId` another
-  statement, `immutable:store` and `users:update` without a `claim` another version.  The client gives an id likewise.
+  statement, `immutable:store` and `users:update` without a `claim` another version, `mutable:update` without an
+  `operationId` counts again.  The client gives an id likewise.
 * `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer
   was lost is told `before`, though it was himself; only that differs.
 * `memories:deleteMemory` and `memories:forget` of what is gone are `MemoryNotFound`, `facts:update` of what was
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_rx import SqliteBackend
-from cortex_rx.errors import EntryNotFound, FactRetracted, MemoryNotFound, StoreUnavailable
+from cortex_rx.errors import AgentNotRegistered, EntryNotFound, FactRetracted, MemoryNotFound, StoreUnavailable
 from cortex_rx.testing import (
     BACKEND_PROMISES,
     BackendPromise,
@@ -56,13 +57,17 @@ _IDS = {
     "memories:store": "memoryId",
     "facts:store": "factId",
     **dict.fromkeys(("immutable:store", "users:update", "users:merge", "users:updateMany"), "claim"),
+    **dict.fromkeys((f"mutable:{name}" for name in ("set", "update", "deleteKey", "transaction")), "operationId"),
 }
-_GONE = ("memories:deleteMemory", "memories:forget", "facts:update", "immutable:purge")
+_GONE = ("memories:deleteMemory", "memories:forget", "facts:update", "immutable:purge", "agents:unregister")
 _COUNTS = {
     "immutable:purgeMany": ("deleted", "totalVersionsDeleted", "entries"),
     "immutable:purgeVersions": ("versionsPurged",),
     "users:deleteUserProfile": ("deleted", "versionsDeleted", "deletedAt"),
     "users:deleteMany": ("deleted", "userIds"),
+    "mutable:purgeNamespace": ("deleted",),
+    "mutable:purgeMany": ("deleted", "keys"),
+    "agents:unregisterMany": ("deleted", "agentIds"),
 }
 """What else a function says that it has just done, so that a repeated call says less."""
 
@@ -133,7 +138,7 @@ class Client:
                 self._backend = world.make(world.path)
         try:
             again = await self._backend.mutation(path, args)
-        except (MemoryNotFound, FactRetracted, EntryNotFound):
+        except (AgentNotRegistered, MemoryNotFound, FactRetracted, EntryNotFound):
             if path in _GONE and lost:
                 return lost[0]
             raise

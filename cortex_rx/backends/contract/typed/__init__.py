@@ -5,13 +5,26 @@
 `rows` describes the results. Written by docs/generate.py (make docs) from the contract's data: edit that.
 """
 
+from cortex_rx.backends.contract.typed.agents import Agents
 from cortex_rx.backends.contract.typed.conversations import Conversations
 from cortex_rx.backends.contract.typed.facts import Facts
 from cortex_rx.backends.contract.typed.graphSync import GraphSync
 from cortex_rx.backends.contract.typed.immutable import Immutable
 from cortex_rx.backends.contract.typed.memories import Memories
 from cortex_rx.backends.contract.typed.memorySpaces import MemorySpaces
+from cortex_rx.backends.contract.typed.mutable import Mutable
 from cortex_rx.backends.contract.typed.streams import Streams
 from cortex_rx.backends.contract.typed.users import Users
 
-__all__ = ["Conversations", "Facts", "GraphSync", "Immutable", "Memories", "MemorySpaces", "Streams", "Users"]
+__all__ = [
+    "Agents",
+    "Conversations",
+    "Facts",
+    "GraphSync",
+    "Immutable",
+    "Memories",
+    "MemorySpaces",
+    "Mutable",
+    "Streams",
+    "Users",
+]

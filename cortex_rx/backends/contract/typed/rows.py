@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 __all__ = [
+    "Agent",
+    "AgentPage",
+    "AgentStatistics",
     "Appended",
     "BegunStream",
     "ChunkMetadata",
@@ -23,6 +26,7 @@ __all__ = [
     "CountedNeighbour",
     "DeletedConversation",
     "DeletedConversations",
+    "DeletedKey",
     "DeletedMemory",
     "DeletedSpace",
     "DeletedUser",
@@ -60,7 +64,13 @@ __all__ = [
     "MemorySpaceRow",
     "MemorySpaceStats",
     "Message",
+    "MutableEntry",
+    "MutableOperation",
+    "MutableOutcome",
+    "MutablePage",
+    "MutableRead",
     "MutableRef",
+    "MutableTransaction",
     "NewFact",
     "NewMessage",
     "NewParticipant",
@@ -72,6 +82,8 @@ __all__ = [
     "PendingExchange",
     "PurgedEntries",
     "PurgedEntry",
+    "PurgedKeys",
+    "PurgedNamespace",
     "PurgedVersions",
     "QueuedWindow",
     "Range",
@@ -94,6 +106,8 @@ __all__ = [
     "TermShare",
     "Unembedded",
     "UnembeddedPage",
+    "UnregisteredAgent",
+    "UnregisteredAgents",
     "UpdatedUsers",
     "UserPage",
     "UserProfile",
@@ -718,6 +732,45 @@ class UserVersion(TypedDict):
     timestamp: int
 
 
+class Agent(TypedDict):
+    """A registered agent."""
+
+    agentId: str
+    name: str
+    description: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    config: NotRequired[dict[str, Any]]
+    status: Literal["active", "inactive", "archived"]
+    registeredAt: int
+    updatedAt: int
+
+
+class UnregisteredAgent(TypedDict):
+    deleted: bool
+    agentId: str
+    unregisteredAt: int
+
+
+class UnregisteredAgents(TypedDict):
+    deleted: int
+    agentIds: list[str]
+
+
+class AgentPage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[Agent]
+    cursor: NotRequired[str]
+
+
+class AgentStatistics(TypedDict):
+    totalMemories: int
+    totalConversations: int
+    totalFacts: int
+    memorySpacesActive: int
+    lastActive: NotRequired[int]
+
+
 class EarlierVersion(UserVersion):
     """A version that another one has replaced; `timestamp` is when it was written."""
 
@@ -805,6 +858,80 @@ class PurgedEntries(TypedDict):
 class PurgedVersions(TypedDict):
     versionsPurged: int
     versionsRemaining: int
+
+
+class MutableEntry(TypedDict):
+    """A key and its value. `version` is 1 at first, and one more after each change."""
+
+    namespace: str
+    key: str
+    value: Any
+    userId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    version: int
+    createdAt: int
+    updatedAt: int
+
+
+class DeletedKey(TypedDict):
+    deleted: bool
+    namespace: str
+    key: str
+
+
+class PurgedNamespace(TypedDict):
+    deleted: int
+    namespace: str
+
+
+class MutableOperation(TypedDict):
+    """One step of a transaction. "set" makes a key or replaces its value, "update" only replaces it. `amount` is 1 if
+    it is left out.
+    """
+
+    op: Literal["increment", "decrement", "delete", "set", "update"]
+    namespace: str
+    key: str
+    value: NotRequired[Any]
+    amount: NotRequired[float]
+    initial: NotRequired[float]
+
+
+class MutableRead(TypedDict):
+    namespace: str
+    key: str
+    version: int
+
+
+class MutableOutcome(TypedDict):
+    """What a step of a transaction made of its key: a `MutableEntry`, or it is `deleted`."""
+
+    namespace: str
+    key: str
+    deleted: NotRequired[bool]
+    value: NotRequired[Any]
+    userId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    version: NotRequired[int]
+    createdAt: NotRequired[int]
+    updatedAt: NotRequired[int]
+
+
+class MutableTransaction(TypedDict):
+    success: bool
+    operationsExecuted: int
+    results: list[MutableOutcome]
+
+
+class PurgedKeys(PurgedNamespace):
+    keys: list[str]
+
+
+class MutablePage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[MutableEntry]
+    cursor: NotRequired[str]
 
 
 class GraphSettings(TypedDict):
