@@ -150,6 +150,8 @@ def _shape(kind: types.Type) -> str:
             return f"[{kind.name}](#{_anchor(kind.name)})"
         case types.Nullable(inner):
             return f"{_shape(inner)} or None"
+        case types.AnyOf(kinds):
+            return " or ".join(map(_shape, kinds))
 
 
 def _anchor(title: str) -> str:

@@ -43,6 +43,7 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
     covers = {rule.field: rule.length for rule in args.rules if isinstance(rule, types.Covers)}
     either = {rule.other: rule.field for rule in args.rules if isinstance(rule, types.Either)}
     only = {rule.field: rule for rule in args.rules if isinstance(rule, types.OnlyFor)}
+    differs = {rule.field: rule.other for rule in args.rules if isinstance(rule, types.Differs)}
     kinds = {field.name: field.type for field in args.fields}
     for field in args.fields:
         name, beside = field.name, Case()
@@ -51,6 +52,8 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
         if name in only:
             beside[only[name].other] = only[name].values[0]
         for value in _accepted(field.type):
+            if name in differs and value == base[differs[name]]:
+                continue
             if name in covers and value:
                 beside = {covers[name]: value[-1]["end"]}
             other = needs.get((name, value)) if isinstance(value, str) else None
@@ -103,7 +106,9 @@ def _plain(kind: types.Type) -> Any:
         case types.Object():
             one = {rule.field for rule in kind.rules if isinstance(rule, types.Either)}
             one |= {rule.fields[0] for rule in kind.rules if isinstance(rule, types.AtLeastOne)}
-            return {field.name: _plain(field.type) for field in kind.fields if field.required or field.name in one}
+            plain = {field.name: _plain(field.type) for field in kind.fields if field.required or field.name in one}
+            differing = {rule.field for rule in kind.rules if isinstance(rule, types.Differs)}
+            return plain | dict.fromkeys(differing & plain.keys(), "y")
         case _:
             return _accepted(kind)[0]
 
@@ -143,7 +148,7 @@ def _accepted(kind: types.Type) -> list[Any]:
         case types.Object():
             plain = _plain(kind)
             return [{**plain, **case.get("with", {})} for case in _cases(kind, plain)[0]]
-        case types.Nullable():
+        case types.Nullable() | types.AnyOf():  # of results only
             raise NotImplementedError(kind)
 
 
@@ -207,5 +212,5 @@ def _refused(kind: types.Type) -> Iterator[Any]:
             for case in _cases(kind, plain)[1]:
                 given = {**plain, **case.get("with", {})}
                 yield {name: value for name, value in given.items() if name not in case.get("without", ())}
-        case types.Nullable():
+        case types.Nullable() | types.AnyOf():  # of results only
             raise NotImplementedError(kind)

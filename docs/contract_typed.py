@@ -136,12 +136,17 @@ def _hint(kind: types.Type, *, result: bool) -> str:
             return kind.name
         case types.Nullable():
             return f"{_hint(kind.of, result=result)} | None"
+        case types.AnyOf():
+            return " | ".join(_hint(one, result=result) for one in kind.of)
 
 
 def _objects(kind: types.Type) -> Iterator[types.Object]:
     """The named objects in a type, the inner ones first."""
     if isinstance(kind, types.Nullable):
         yield from _objects(kind.of)
+    elif isinstance(kind, types.AnyOf):
+        for one in kind.of:
+            yield from _objects(one)
     elif isinstance(kind, types.ListOf):
         yield from _objects(kind.item)
     elif isinstance(kind, types.Object):

@@ -43,6 +43,7 @@ class World:
             await query("memories:list", {**space, "includePartial": True, "includeChunks": True}),
             await query("facts:list", {**space, "includeSuperseded": True}),
             await query("streams:list", conversation),
+            await query("contexts:list", space),
         ]
 
     def rows(self) -> set[str]:
@@ -89,5 +90,10 @@ async def made_world(file: Path) -> AsyncIterator[World]:
         await Streams(backend).begin(
             memory_space_id=THEIRS, **stream, **owner, importance=50, tags=[], claim="their-claim"
         )
+        for context, above in (("their-context", {}), ("their-part-of-it", {"parentId": "their-context"})):
+            made = {"memorySpaceId": THEIRS, "contextId": context, "purpose": "secret", "userId": "their-user"}
+            where = {"conversationRef": {"conversationId": "their-conversation"}}
+            await backend.mutation("contexts:create", {**made, **where, **above})
+        real |= dict.fromkeys(("contextId", "parentId", "rootId"), "their-context")
         real |= {"keepFactId": real["factId"], "id": real["messageId"], "after": real["messageId"]}
         yield World(backend, cortex, file, real, {name: f"nobodys-{name}" for name in real})

@@ -115,6 +115,20 @@ def checker(kind: types.Type) -> Check:
         case types.Nullable():
             inner = checker(kind.of)
             return lambda field, value: None if value is None else inner(field, value)
+        case types.AnyOf():
+            return _any_of([checker(one) for one in kind.of])
+
+
+def _any_of(checks: list[Check]) -> Check:
+    def check(field: str, value: object) -> Any:
+        for one in checks[:-1]:
+            try:
+                return one(field, value)
+            except InvalidArgument:
+                continue
+        return checks[-1](field, value)
+
+    return check
 
 
 def _text(least: int) -> Check:

@@ -25,6 +25,7 @@ __all__ = [
     "SPACE",
     "TEXT",
     "TIME",
+    "AnyOf",
     "AtLeastOne",
     "Covers",
     "Cursor",
@@ -160,6 +161,13 @@ class Nullable:
 
 
 @dataclass(frozen=True, slots=True)
+class AnyOf:
+    """A result that is one of these."""
+
+    of: tuple[Type, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """A field of an object. If it is not required and left out, its `default` counts, if that is not None."""
 
@@ -240,6 +248,7 @@ Type: TypeAlias = (
     | ListOf
     | Object
     | Nullable
+    | AnyOf
 )
 Rule: TypeAlias = OnlyWith | Differs | Needs | OnlyFor | Either | AtLeastOne | Covers
 

@@ -526,6 +526,65 @@ END""",
         result TEXT NOT NULL,
         done INTEGER NOT NULL
     )""",
+    """CREATE TABLE contexts (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        space TEXT NOT NULL,
+        id TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        parent INTEGER,
+        parent_id TEXT,
+        user_id TEXT,
+        conversation TEXT,
+        messages TEXT,
+        status TEXT NOT NULL,
+        description TEXT,
+        data TEXT,
+        completed INTEGER,
+        version INTEGER NOT NULL DEFAULT 1,
+        written INTEGER NOT NULL,
+        written_by TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        UNIQUE (id, space)
+    )""",
+    "CREATE INDEX contexts_by_space ON contexts (space, seq)",
+    "CREATE INDEX contexts_by_status ON contexts (space, status, seq)",
+    "CREATE INDEX contexts_by_user ON contexts (space, user_id, seq) WHERE user_id IS NOT NULL",
+    "CREATE INDEX contexts_by_parent_id ON contexts (space, parent_id, seq) WHERE parent_id IS NOT NULL",
+    "CREATE INDEX contexts_by_conversation ON contexts (space, conversation, seq) WHERE conversation IS NOT NULL",
+    "CREATE INDEX contexts_by_completion ON contexts (space, completed, seq) WHERE completed IS NOT NULL",
+    "CREATE INDEX contexts_by_parent ON contexts (parent, space, seq) WHERE parent IS NOT NULL",
+    """CREATE TABLE context_versions (
+        context INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        description TEXT,
+        data TEXT,
+        completed INTEGER,
+        written INTEGER NOT NULL,
+        written_by TEXT NOT NULL,
+        PRIMARY KEY (context, version)
+    )""",
+    """CREATE TABLE context_grants (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        context INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        granted INTEGER NOT NULL,
+        UNIQUE (context, target)
+    )""",
+    "CREATE INDEX context_grants_by_target ON context_grants (target, number)",
+    """CREATE TABLE context_participants (
+        number INTEGER PRIMARY KEY,
+        context INTEGER NOT NULL,
+        participant TEXT NOT NULL,
+        UNIQUE (context, participant)
+    )""",
+    """CREATE TRIGGER context_deleted AFTER DELETE ON contexts BEGIN
+        DELETE FROM context_versions WHERE context = OLD.seq;
+        DELETE FROM context_grants WHERE context = OLD.seq;
+        DELETE FROM context_participants WHERE context = OLD.seq;
+    END""",
     """CREATE TABLE agents (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,

@@ -240,7 +240,74 @@ _MUTABLE: tuple[str, ...] = (
 
 # --- contexts ---
 
-_CONTEXTS: tuple[str, ...] = ()
+_CONTEXTS: tuple[str, ...] = (
+    # Which contexts there are and what they are for. parent: its row, also after that is gone; parent_id: the id by
+    # which it was named. conversation, messages (JSON): where it comes from. status, description, data (JSON),
+    # completed: of the current version, which was written then and by that memory space. Depth, root and children are
+    # not stored: each space sees other ones.
+    """CREATE TABLE contexts (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        space TEXT NOT NULL,
+        id TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        parent INTEGER,
+        parent_id TEXT,
+        user_id TEXT,
+        conversation TEXT,
+        messages TEXT,
+        status TEXT NOT NULL,
+        description TEXT,
+        data TEXT,
+        completed INTEGER,
+        version INTEGER NOT NULL DEFAULT 1,
+        written INTEGER NOT NULL,
+        written_by TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        UNIQUE (id, space)
+    )""",
+    "CREATE INDEX contexts_by_space ON contexts (space, seq)",
+    "CREATE INDEX contexts_by_status ON contexts (space, status, seq)",
+    "CREATE INDEX contexts_by_user ON contexts (space, user_id, seq) WHERE user_id IS NOT NULL",
+    "CREATE INDEX contexts_by_parent_id ON contexts (space, parent_id, seq) WHERE parent_id IS NOT NULL",
+    "CREATE INDEX contexts_by_conversation ON contexts (space, conversation, seq) WHERE conversation IS NOT NULL",
+    "CREATE INDEX contexts_by_completion ON contexts (space, completed, seq) WHERE completed IS NOT NULL",
+    "CREATE INDEX contexts_by_parent ON contexts (parent, space, seq) WHERE parent IS NOT NULL",
+    # The versions before the current one.
+    """CREATE TABLE context_versions (
+        context INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        description TEXT,
+        data TEXT,
+        completed INTEGER,
+        written INTEGER NOT NULL,
+        written_by TEXT NOT NULL,
+        PRIMARY KEY (context, version)
+    )""",
+    # number: the order in which they were granted.
+    """CREATE TABLE context_grants (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        context INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        granted INTEGER NOT NULL,
+        UNIQUE (context, target)
+    )""",
+    "CREATE INDEX context_grants_by_target ON context_grants (target, number)",
+    # number: the order in which they were added.
+    """CREATE TABLE context_participants (
+        number INTEGER PRIMARY KEY,
+        context INTEGER NOT NULL,
+        participant TEXT NOT NULL,
+        UNIQUE (context, participant)
+    )""",
+    """CREATE TRIGGER context_deleted AFTER DELETE ON contexts BEGIN
+        DELETE FROM context_versions WHERE context = OLD.seq;
+        DELETE FROM context_grants WHERE context = OLD.seq;
+        DELETE FROM context_participants WHERE context = OLD.seq;
+    END""",
+)
 
 # --- agents ---
 

@@ -101,12 +101,12 @@ class Bench:
 
     async def play(self, sample: Sample) -> Any:
         """A call of `calls.json`, in `space` or, for an odd name of a space, in one whose name begins with it."""
-        args = sample.args
-        if sample.path in _OF_THE_STORE:
-            args = self._own(sample)
-        if sample.field != "memorySpaceId" and "memorySpaceId" in args:
-            given = args["memorySpaceId"]
-            args = {**args, "memorySpaceId": self.space if given == "x" else self.space + given}
+        args = dict(self._own(sample) if sample.path in _OF_THE_STORE else sample.args)
+        for name in {"memorySpaceId", "targetMemorySpaceId"} & args.keys():
+            if args[name] == "x":
+                args[name] = self.space
+            elif sample.field != name:
+                args[name] = self.space + args[name]
         call = self.backend.query if sample.kind == "query" else self.backend.mutation
         return _shaped(sample.path, await call(sample.path, args))
 
@@ -204,6 +204,7 @@ class Bench:
             seen += await self.ask("facts:list", **where, includeSuperseded=True)
             for row in await self.ask("conversations:list", **where):
                 seen.append(await self.ask("conversations:get", **where, conversationId=row["conversationId"]))
+            seen += await self.ask("contexts:list", **where)
             for stream in ("st", "st2"):
                 if found := await self.stream(stream, **where):
                     seen.append({key: value for key, value in found.items() if key != "owned"})

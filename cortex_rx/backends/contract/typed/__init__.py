@@ -6,6 +6,7 @@
 """
 
 from cortex_rx.backends.contract.typed.agents import Agents
+from cortex_rx.backends.contract.typed.contexts import Contexts
 from cortex_rx.backends.contract.typed.conversations import Conversations
 from cortex_rx.backends.contract.typed.facts import Facts
 from cortex_rx.backends.contract.typed.graphSync import GraphSync
@@ -18,6 +19,7 @@ from cortex_rx.backends.contract.typed.users import Users
 
 __all__ = [
     "Agents",
+    "Contexts",
     "Conversations",
     "Facts",
     "GraphSync",

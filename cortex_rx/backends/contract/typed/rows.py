@@ -18,12 +18,22 @@ __all__ = [
     "CommittedFact",
     "CommittedFacts",
     "Consolidation",
+    "Context",
+    "ContextChain",
+    "ContextChanges",
+    "ContextConversation",
+    "ContextExport",
+    "ContextGrant",
+    "ContextPage",
+    "ContextVersion",
     "Conversation",
     "ConversationExport",
     "ConversationPage",
     "ConversationRef",
     "ConversationWithMessages",
     "CountedNeighbour",
+    "DeletedContext",
+    "DeletedContexts",
     "DeletedConversation",
     "DeletedConversations",
     "DeletedKey",
@@ -33,6 +43,7 @@ __all__ = [
     "DeletedUsers",
     "EarlierVersion",
     "EmbeddedMemories",
+    "ExportedContext",
     "Extraction",
     "Fact",
     "FactDecision",
@@ -108,6 +119,7 @@ __all__ = [
     "UnembeddedPage",
     "UnregisteredAgent",
     "UnregisteredAgents",
+    "UpdatedContexts",
     "UpdatedUsers",
     "UserPage",
     "UserProfile",
@@ -596,6 +608,122 @@ class SimilarFact(Fact):
     same: bool
     ends: bool
     similarity: float
+
+
+class ContextConversation(TypedDict):
+    conversationId: str
+    messageIds: NotRequired[list[str]]
+
+
+class ContextGrant(TypedDict):
+    memorySpaceId: str
+    scope: Literal["read-only", "context-only", "full"]
+    grantedAt: int
+
+
+class ContextVersion(TypedDict):
+    """A version as it was written at `timestamp`, by the memory space `updatedBy`."""
+
+    version: int
+    status: Literal["active", "completed", "cancelled", "blocked"]
+    description: NotRequired[str]
+    data: NotRequired[dict[str, Any]]
+    completedAt: NotRequired[int]
+    timestamp: int
+    updatedBy: str
+
+
+class Context(TypedDict):
+    """A context as the calling memory space sees it. `memorySpaceId` is the space that owns it. `grantedAccess` has all
+    grants for the owner, and its own for another space. `previousVersions`, oldest first, are only given by
+    `contexts:get`.
+    """
+
+    contextId: str
+    memorySpaceId: str
+    purpose: str
+    description: NotRequired[str]
+    parentId: NotRequired[str]
+    rootId: str
+    depth: int
+    childIds: list[str]
+    status: Literal["active", "completed", "cancelled", "blocked"]
+    conversationRef: NotRequired[ContextConversation]
+    userId: NotRequired[str]
+    participants: list[str]
+    grantedAccess: NotRequired[list[ContextGrant]]
+    data: NotRequired[dict[str, Any]]
+    version: int
+    previousVersions: NotRequired[list[ContextVersion]]
+    createdAt: int
+    updatedAt: int
+    completedAt: NotRequired[int]
+
+
+class DeletedContext(TypedDict):
+    """`orphanedChildren` are those that have become roots."""
+
+    deleted: bool
+    contextId: str
+    descendantsDeleted: int
+    orphanedChildren: list[str]
+
+
+class ContextChain(TypedDict):
+    """A context and those around it. `ancestors` begin with the root and end with the parent; `siblings` are the other
+    children of the parent.
+    """
+
+    current: Context
+    parent: NotRequired[Context]
+    root: Context
+    children: list[Context]
+    siblings: list[Context]
+    ancestors: list[Context]
+    depth: int
+
+
+class ExportedContext(Context):
+    """A context, and what was asked for: its ancestors, root first; all its versions; its conversation."""
+
+    ancestors: NotRequired[list[Context]]
+    versions: NotRequired[list[ContextVersion]]
+    conversation: NotRequired[dict[str, Any]]
+
+
+class ContextPage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[ExportedContext]
+    cursor: NotRequired[str]
+
+
+class ContextChanges(TypedDict):
+    status: NotRequired[Literal["active", "completed", "cancelled", "blocked"]]
+    data: NotRequired[dict[str, Any]]
+    description: NotRequired[str]
+    completedAt: NotRequired[int]
+
+
+class UpdatedContexts(TypedDict):
+    """The contexts that the filters let by."""
+
+    updated: int
+    contextIds: list[str]
+
+
+class DeletedContexts(TypedDict):
+    """All that are deleted, descendants too."""
+
+    deleted: int
+    contextIds: list[str]
+
+
+class ContextExport(TypedDict):
+    format: Literal["json", "csv"]
+    data: str
+    count: int
+    exportedAt: int
 
 
 class NewParticipant(TypedDict):
