@@ -469,7 +469,7 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "remember": {**TURN, "agent_response": "Hello"},
     "remember_stream": TURN,
     "MemoryAPI.remember": {**TURN, "agent_response": "Hello"},
-    "MemoryAPI.remember_stream": TURN,
+    "MemoryAPI.remember_stream": {**TURN, "params": ["Hello"]},
     "MemoryAPI.forget": {"memory_id": "m-1"},
     "MemoryAPI.reembed": {"generate_embedding": Embedder(lambda text: [1.0], "model")},
     "Turn": TURN,
@@ -606,6 +606,7 @@ ACCEPTED |= {  # `recall` takes what a search takes
     if name.startswith("SearchOptions.")
 }
 NOTATION = {
+    "MemoryAPI.remember_stream.params": ["response_stream"],
     "Faulty.process": ["plan"],
     "Plan.parse.text": ["plan"],
     "assert_marbles.expected": ["lane"],

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeAlias, get_args
 
 from cortex_rx import validation as check
 from cortex_rx.api._embedded import store_embedded
-from cortex_rx.api._graph import check_sync
+from cortex_rx.api._graph import check_sync, sync_keyword
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Facts
 from cortex_rx.beliefs import Predicates
@@ -107,7 +107,7 @@ class FactsAPI:
         The text is embedded by its `generate_embedding`, else by the client's. If that fails, the fact is stored
         without a vector, and a warning is logged.
         """
-        beside = parse(StoreFactOptions, options, **_beside(keywords))
+        beside = parse(StoreFactOptions, options, **sync_keyword(keywords))
         given = parse(StoreFactParams, params, **keywords)
         await check_sync(self._backend, beside.sync_to_graph)
         fact = {"fact_id": f"fact-{new_id('row')}", **given.keywords()}
@@ -180,7 +180,7 @@ class FactsAPI:
         store a new fact. Raises `FactNotFound`, and `FactRetracted` if the fact was corrected or retracted before.
         """
         fact = ids(memory_space_id=memory_space_id, fact_id=fact_id)
-        beside = parse(UpdateFactOptions, options, **_beside(keywords))
+        beside = parse(UpdateFactOptions, options, **sync_keyword(keywords))
         changes = parse(FactUpdate, updates, **keywords).keywords()
         await check_sync(self._backend, beside.sync_to_graph)
         return FactRecord.from_row(await self._facts.update(**fact, **changes))
@@ -312,8 +312,3 @@ class FactsAPI:
             tries=tries,
         )
         await work(every, once)
-
-
-def _beside(keywords: dict[str, Any]) -> dict[str, Any]:
-    """The keywords that are options, taken out of those of the fact."""
-    return {name: keywords.pop(name) for name in ("sync_to_graph", "syncToGraph") if name in keywords}

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from cortex_rx import validation as check
 from cortex_rx.api._embedded import store_embedded
+from cortex_rx.api._graph import check_sync, sync_keyword
 from cortex_rx.backends import Backend
 from cortex_rx.backends.base import checked_backend
 from cortex_rx.backends.contract.typed import Memories, Streams
@@ -22,6 +23,7 @@ from cortex_rx.models.options import (
     DeleteMemoryOptions,
     ForgetOptions,
     MemoryFilter,
+    RememberOptions,
     RememberParams,
     SearchOptions,
     SourceType,
@@ -154,16 +156,19 @@ class MemoryAPI:
 
     def remember_stream(
         self,
-        response_stream: Any,
+        params: Any = None,
         options: StreamingOptions | Mapping[str, Any] | None = None,
         *,
         chain: Operator | None = None,
         provider: Provider | None = None,
         linger: timedelta | None = None,
-        **params: Any,
+        **keywords: Any,
     ) -> Answer:
         """Stream an answer into memory: `cortex_rx.remember_stream` on this backend.  `linger` defaults to the
         client's.
+
+        `params` is the answer's stream, and the parameters are keywords; or all parameters as a `RememberStreamParams`
+        or a mapping, as in Cortex.
 
         >>> import asyncio
         >>> from cortex_rx import Cortex
@@ -177,7 +182,7 @@ class MemoryAPI:
         ('Hello Ada', 2)
         """
         return remember_stream(
-            response_stream,
+            {} if params is None else params,
             options,
             backend=self._backend,
             chain=chain,
@@ -188,13 +193,26 @@ class MemoryAPI:
             embedder=self.embedder,
             extractor=self._extractor,
             deduplication=self._deduplication,
-            **params,
+            **keywords,
         )
 
     async def remember(
-        self, params: RememberParams | Mapping[str, Any] | None = None, **keywords: Any
+        self,
+        params: RememberParams | Mapping[str, Any] | None = None,
+        options: RememberOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
     ) -> RememberResult:
-        """Remember an exchange whose answer is complete: `cortex_rx.remember` on this backend."""
+        """Remember an exchange whose answer is complete: `cortex_rx.remember` on this backend.
+
+        `params` is a `RememberParams`, a mapping, or keywords.
+        """
+        beside = parse(RememberOptions, options, **sync_keyword(keywords))
+        for name in ("extract_content", "generate_embedding"):
+            if (function := getattr(beside, name)) is not None:
+                if name in keywords:
+                    raise InvalidArgument(name, "twice", "the function once: in the options or as a keyword")
+                keywords[name] = function
+        await check_sync(self._backend, beside.sync_to_graph)
         return await remember(
             params,
             backend=self._backend,

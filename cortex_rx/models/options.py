@@ -45,6 +45,7 @@ __all__ = [
     "MemoryFilter",
     "OptionEffect",
     "Options",
+    "RememberOptions",
     "RememberParams",
     "RememberStreamParams",
     "ResumeStreamParams",
@@ -412,6 +413,33 @@ class RememberParams(_Exchange):
     )
 
     agent_response: _Text
+
+
+class RememberOptions(Options):
+    """What `memory.remember` does beside, as in Cortex: two of its parameters may stand here.
+
+    >>> RememberOptions(extract_facts=True)
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.UnsupportedOption: extract_facts: got True; accepted: None or False; give the extractor as the
+    parameter extract_facts
+    """
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        "extract_facts": (_NONE, "give the extractor as the parameter extract_facts"),
+        "auto_embed": (_NONE, "give generate_embedding instead"),
+        "auto_summarize": (_NONE, "give extract_content instead"),
+    }
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("sync_to_graph", "extract_facts", "extract_content", "generate_embedding", "auto_embed", "auto_summarize"),
+    )
+
+    sync_to_graph: _Flag = False
+    """Warns if the store keeps no graph. One that keeps a graph brings each memory to it anyway."""
+    extract_content: Annotated[ExtractContent | None, _CALLABLE] = None
+    """Maps (question, answer) to the text to remember in place of the question."""
+    generate_embedding: Annotated[GenerateEmbedding | None, _EMBEDDER] = None
+    """An `Embedder`, or a function from the text of a memory to its vector."""
 
 
 # --- what is looked for -----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from cortex_rx import (
     ForgetOptions,
     MemoryMetadata,
     MemorySource,
+    RememberOptions,
     RememberParams,
     RememberStreamParams,
     SearchOptions,
@@ -24,7 +25,8 @@ from cortex_rx import (
     is_cortex_error,
     replayable,
 )
-from cortex_rx.errors import ResumableStreamError
+from cortex_rx.api._graph import GraphNotKept
+from cortex_rx.errors import InvalidArgument, ResumableStreamError, UnsupportedOption
 
 
 async def openai_stream(*texts: str) -> AsyncIterator[Any]:
@@ -224,3 +226,17 @@ async def test_participants_share_a_space_in_hive_mode(cortex: Cortex) -> None:
         ("calendar-bot", "The meeting is at ten."),
         ("email-bot", "The invitation is sent."),
     }
+
+
+async def test_what_cortex_takes_as_options_of_remember(cortex: Cortex) -> None:
+    given = {"memorySpaceId": "agent-1", "conversationId": "conv-1", "userMessage": "Hm, I moved to Porto!"}
+    owner = {"agentResponse": "Noted.", "userId": "user-1", "userName": "Alex"}
+    options = RememberOptions(sync_to_graph=True, extract_content=lambda question, answer: "The user lives in Porto.")
+    with pytest.warns(GraphNotKept):
+        result = await cortex.memory.remember({**given, **owner}, options)
+    assert [memory.content for memory in result.memories] == ["The user lives in Porto.", "Noted."]
+    with pytest.raises(InvalidArgument, match=r"^extract_content: got 'twice'"):
+        await cortex.memory.remember({**given, **owner}, options, extract_content=str)
+    with pytest.raises(UnsupportedOption, match=r"^auto_embed: got True"):
+        await cortex.memory.remember({**given, **owner}, {"autoEmbed": True})
+    assert await cortex.memory.count("agent-1") == 2
