@@ -27,6 +27,13 @@ from cortex_rx.models.facts import (
 )
 from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamEndEvent, StreamHooks
 from cortex_rx.models.immutable import ImmutableEntry, ImmutableRecord, ImmutableVersion
+from cortex_rx.models.memory_spaces import (
+    MemorySpace,
+    MemorySpaceStats,
+    MemorySpaceStatus,
+    MemorySpaceType,
+    RegisterMemorySpaceParams,
+)
 from cortex_rx.models.options import (
     ContentType,
     ConversationType,
@@ -99,6 +106,10 @@ __all__ = [
     "MemoryEntry",
     "MemoryMetadata",
     "MemorySource",
+    "MemorySpace",
+    "MemorySpaceStats",
+    "MemorySpaceStatus",
+    "MemorySpaceType",
     "Message",
     "MutableRef",
     "Operator",
@@ -108,6 +119,7 @@ __all__ = [
     "QueryBySubjectFilter",
     "RecallOptions",
     "RecallResult",
+    "RegisterMemorySpaceParams",
     "RememberOptions",
     "RememberParams",
     "RememberResult",

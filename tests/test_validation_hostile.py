@@ -307,6 +307,7 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "snapshot_at": lambda world: 1,
     "importance": lambda world: 50,
     "MemorySource.type": lambda world: "tool",
+    "RegisterMemorySpaceParams.type": lambda world: "team",
     "ImmutableRef.type": lambda world: "article",
 }
 """A value that a parameter of this name accepts, where it must be given."""

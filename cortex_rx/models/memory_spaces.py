@@ -131,6 +131,11 @@ class MemorySpaceStats(Record):
     "trivial" below.
     """
 
+    _positions: ClassVar[tuple[str, ...]] = (
+        *("memory_space_id", "total_memories", "total_conversations", "total_facts", "total_messages", "storage"),
+        *("top_tags", "importance_breakdown", "avg_search_time", "participants"),
+    )
+
     memory_space_id: str
     total_memories: int
     total_conversations: int

@@ -31,12 +31,7 @@ PENDING = {
     "AgentStats",
     "UnregisterAgentOptions",
     "UnregisterAgentResult",
-    "MemorySpace",
-    "RegisterMemorySpaceParams",
-    "MemorySpaceStats",
     "ContextStatus",
-    "MemorySpaceType",
-    "MemorySpaceStatus",
 }
 
 
