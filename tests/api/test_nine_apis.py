@@ -1,0 +1,114 @@
+"""Programs of calls of the nine APIs that Hypothesis draws, against plain dicts: see `tests/api/model`.
+
+What one API changes, the others see: a conversation that is deleted, a memory space that is archived. Each shard has a
+seed of its own, the same in every run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from inspect import getmembers, isfunction
+from typing import Any
+
+import pytest
+from api.model.facts import Facts
+from api.model.machine import Machine
+from api.model.users import Users
+from helpers.lanes import slow_but
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from cortex_rx import Cortex
+from cortex_rx.backends import Backend, SqliteBackend
+
+SHARDS = range(6)
+EXAMPLES = 50
+FEW = 8
+STEPS = 60
+APIS = ("facts", "immutable", "users")
+LEFT_OUT = {
+    "facts.drain": "reads a queue that streams fill: tests/proofs/test_state_machine.py",
+    "facts.work": "drains again and again",
+}
+"""Methods that no rule calls, and why."""
+
+
+class NineAPIs(Facts, Users):
+    """All parts together, over one store."""
+
+
+def programs(number: int, shard: int, machine: type[Machine] = NineAPIs, *phases: Phase) -> Counter[str]:
+    """Run so many programs; how often each call was made."""
+    counted: Counter[str] = Counter()
+    kind = type("NineAPIs", (machine,), {"counted": counted})
+    chosen = settings(
+        max_examples=number,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        derandomize=False,
+        phases=phases or [Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seed(shard)(kind), settings=chosen)
+    return counted
+
+
+@pytest.mark.parametrize("shard", slow_but([0], SHARDS, "more programs of calls of the nine APIs"))
+def test_the_nine_apis_are_as_plain_dicts(shard: int, request: pytest.FixtureRequest) -> None:
+    whole = shard > 0 or request.config.getoption("--all")
+    counted = programs(EXAMPLES if whole else FEW, shard)
+    assert LEFT_OUT.keys() <= methods()
+    if whole:
+        assert methods() - {name.removesuffix(" refused") for name in counted} - LEFT_OUT.keys() == set()
+
+
+class Wrong(Backend):
+    """A store that gives another answer to one function."""
+
+    def __init__(self, inner: SqliteBackend, path: str, change: Callable[[Any], Any]) -> None:
+        self.inner, self.path, self.change = inner, path, change
+
+    async def query(self, path: str, args: Mapping[str, Any]) -> Any:
+        given = await self.inner.query(path, args)
+        return self.change(given) if path == self.path and given is not None else given
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        given = await self.inner.mutation(path, args)
+        return self.change(given) if path == self.path else given
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+WRONG: dict[str, Callable[[Any], Any]] = {
+    "facts:count": lambda given: given + 1,
+    "facts:list": lambda given: given[::-1],
+    "facts:update": lambda given: given | {"version": 1},
+    "immutable:getAtTimestamp": lambda given: None,
+    "immutable:page": lambda given: given | {"page": []},
+    "users:merge": lambda given: given | {"updatedAt": 0},
+}
+
+
+@pytest.mark.parametrize("path", slow_but(["facts:list", "immutable:getAtTimestamp"], WRONG, "more wrong stores"))
+def test_a_store_that_gives_another_answer_is_caught(path: str) -> None:
+    class Broken(NineAPIs):
+        def seen(self, backend: SqliteBackend) -> Backend:
+            return Wrong(backend, path, WRONG[path])
+
+    with pytest.raises(AssertionError):
+        programs(EXAMPLES, 0, Broken, Phase.generate)
+
+
+def methods() -> set[str]:
+    """The public methods of the nine APIs."""
+    cortex = Cortex(":memory:")
+    return {
+        f"{api}.{name}"
+        for api in APIS
+        for name, _ in getmembers(type(getattr(cortex, api)), isfunction)
+        if not name.startswith("_")
+    }
