@@ -12,7 +12,15 @@ from cortex_rx.embedding import Embedder, local_embedder
 from cortex_rx.engine import run, stream
 from cortex_rx.errors import CortexError, ErrorCode, is_cortex_error
 from cortex_rx.events import BuiltinEvent, Delta, Ended, StreamEvent
+from cortex_rx.models.agents import (
+    AgentRegistration,
+    AgentStats,
+    RegisteredAgent,
+    UnregisterAgentOptions,
+    UnregisterAgentResult,
+)
 from cortex_rx.models.config import CortexConfig
+from cortex_rx.models.contexts import Context, ContextInput, ContextStatus, ContextWithChain
 from cortex_rx.models.exports import ExportResult
 from cortex_rx.models.facts import (
     CountFactsFilter,
@@ -34,6 +42,7 @@ from cortex_rx.models.memory_spaces import (
     MemorySpaceType,
     RegisterMemorySpaceParams,
 )
+from cortex_rx.models.mutable import MutableRecord
 from cortex_rx.models.options import (
     ContentType,
     ConversationType,
@@ -71,6 +80,8 @@ from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
 
 __all__ = [
+    "AgentRegistration",
+    "AgentStats",
     "Answer",
     "AnswerStopped",
     "Backend",
@@ -78,6 +89,10 @@ __all__ = [
     "Chain",
     "ChunkEvent",
     "ContentType",
+    "Context",
+    "ContextInput",
+    "ContextStatus",
+    "ContextWithChain",
     "Conversation",
     "ConversationRef",
     "ConversationType",
@@ -111,6 +126,7 @@ __all__ = [
     "MemorySpaceStatus",
     "MemorySpaceType",
     "Message",
+    "MutableRecord",
     "MutableRef",
     "Operator",
     "Position",
@@ -120,6 +136,7 @@ __all__ = [
     "RecallOptions",
     "RecallResult",
     "RegisterMemorySpaceParams",
+    "RegisteredAgent",
     "RememberOptions",
     "RememberParams",
     "RememberResult",
@@ -142,6 +159,8 @@ __all__ = [
     "StreamMetrics",
     "StreamingOptions",
     "Turn",
+    "UnregisterAgentOptions",
+    "UnregisterAgentResult",
     "UserDeleteResult",
     "UserProfile",
     "UserVersion",

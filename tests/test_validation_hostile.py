@@ -308,6 +308,7 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "importance": lambda world: 50,
     "MemorySource.type": lambda world: "tool",
     "RegisterMemorySpaceParams.type": lambda world: "team",
+    "ContextInput.purpose": lambda world: "Help Ada.",
     "ImmutableRef.type": lambda world: "article",
 }
 """A value that a parameter of this name accepts, where it must be given."""
@@ -550,6 +551,9 @@ ACCEPTED: dict[str, set[str]] = {
         for field in {*ZEROS_OF_FACTS} & {*model.model_fields}
     },
     "StoreMemoryInput.importance": ZERO,
+    "RegisterMemorySpaceParams.name": ANY_TEXT,
+    "AgentRegistration.description": ANY_TEXT,
+    "ContextInput.description": ANY_TEXT,
     "MemoryMetadata.importance": ZERO,
     "MemorySource.timestamp": ZERO,
     "ImmutableRef.version": ZERO,

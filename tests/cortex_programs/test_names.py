@@ -20,18 +20,8 @@ PENDING = {
     "CreateConversationInput",
     "AddMessageInput",
     "ConversationParticipants",
-    "MutableRecord",
     "MemoryVersion",
     "EnrichedMemory",
-    "Context",
-    "ContextInput",
-    "ContextWithChain",
-    "RegisteredAgent",
-    "AgentRegistration",
-    "AgentStats",
-    "UnregisterAgentOptions",
-    "UnregisterAgentResult",
-    "ContextStatus",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from cortex_rx import Cortex, ImmutableEntry
 
 
@@ -34,3 +36,26 @@ async def test_an_article_keeps_its_versions(timed: Cortex) -> None:
     assert (purged["versionsPurged"], purged["versionsRemaining"]) == (1, 1)
     assert (await timed.immutable.purge("kb-article", "refund-policy"))["deleted"] is True
     assert await timed.immutable.list("kb-article") == []
+
+
+async def test_a_counter_and_a_setting(cortex: Cortex) -> None:
+    record = await cortex.mutable.set("inventory", "widget-qty", 100, "user-1")
+    assert (record.value, record["namespace"], record.user_id) == (100, "inventory", "user-1")
+    await asyncio.gather(*(cortex.mutable.decrement("inventory", "widget-qty", 2) for _ in range(10)))
+    await cortex.mutable.increment("inventory", "widget-qty")
+    updated = await cortex.mutable.update("inventory", "widget-qty", lambda quantity: quantity + 9)
+    assert updated.value == 90
+    found = await cortex.mutable.get("inventory", "widget-qty")
+    assert found is not None
+    assert found["value"] == 90
+
+    await cortex.mutable.set("config", "features", {"darkMode": True})
+    assert await cortex.mutable.exists("config", "features")
+    kept = await cortex.mutable.get_record("config", "features")
+    assert kept is not None
+    assert kept.value == {"darkMode": True}
+    assert await cortex.mutable.count("inventory", "widget") == 1
+    assert [one.key for one in await cortex.mutable.list("inventory", "widget")] == ["widget-qty"]
+    deleted = await cortex.mutable.delete("inventory", "widget-qty")
+    assert deleted["deleted"] is True
+    assert await cortex.mutable.get("inventory", "widget-qty") is None
