@@ -129,10 +129,7 @@ class MemorySpaces:
         return Call(self._backend.mutation, "memorySpaces:reactivate", args)
 
     def clear(self, *, memory_space_id: str, limit: int | None = None) -> Call[ClearedSpace]:
-        """Deletes at most `limit` records of a memory space, so that each transaction is short: memories with their
-        chunks, vectors and places in the index, statements and the facts of them, exchanges with their messages,
-        conversations, contexts, tokens and grants.
-        """
+        """Deletes `limit` records of a memory space, or a few more: a fact goes with all that was said of it."""
         args: dict[str, Any] = {"memorySpaceId": memory_space_id}
         if limit is not None:
             args["limit"] = limit

@@ -49,12 +49,18 @@ def is_used(tx: Transaction, space: str) -> bool:
     return bool(tx.db.execute(_IS_USED, (space,)).fetchone()[0])
 
 
-_FIRST = (
-    "SELECT coalesce(min(created), 0) FROM ("
-    "SELECT created FROM memories WHERE seq = (SELECT min(seq) FROM memories WHERE space = ?1) UNION ALL "
-    "SELECT created FROM conversations WHERE seq = (SELECT min(seq) FROM conversations WHERE space = ?1) UNION ALL "
-    "SELECT created FROM facts WHERE seq = (SELECT min(seq) FROM facts WHERE space = ?2))"
+# The first of each kind of records that has an index of its own.
+_KINDS: tuple[LiteralString, ...] = (
+    *(f"conversations WHERE space = ?1 AND type = '{kind}'" for kind in ("user-agent", "agent-agent")),
+    *(
+        f"memories WHERE space = ?1 AND partial = 0 AND archived = {archived} AND source_type = '{source}'"
+        for archived in ("0", "1")
+        for source in ("conversation", "system", "tool", "a2a", "fact-extraction")
+    ),
+    "facts WHERE space = ?2",
 )
+_FIRSTS = " UNION ALL ".join(f"SELECT (SELECT created FROM {one} ORDER BY seq LIMIT 1) AS created" for one in _KINDS)  # noqa: S608
+_FIRST = f"SELECT coalesce(min(created), 0) FROM ({_FIRSTS})"  # noqa: S608
 
 
 def used_since(tx: Transaction, space: str) -> int:
@@ -79,7 +85,7 @@ def has_records(tx: Transaction, space: str) -> bool:
 
 
 def clear(tx: Transaction, space: str, limit: int) -> int:
-    """Delete at most `limit` records. Returns how many; fewer than `limit`: nothing is left."""
+    """Delete `limit` records, or a few more. Returns how many; fewer than `limit`: nothing is left."""
     deleted = 0
     for step in _STEPS:
         while deleted < limit and (done := step(tx, space, limit - deleted)):
@@ -100,7 +106,7 @@ def clear_all(tx: Transaction, space: str) -> None:
 
 
 _Step: TypeAlias = Callable[[Transaction, str, int], int]
-"""Deletes at most so many records of a memory space. Returns how many; 0: there is none."""
+"""Deletes so many records of a memory space. Returns how many; 0: there is none."""
 
 
 def _delete_facts(tx: Transaction, space: str, limit: int) -> int:

@@ -32,7 +32,9 @@ _MESSAGES = (
     " LEFT JOIN memories ON memories.text = messages.text AND memories.created >= ?2"
     " WHERE conversations.space = ?1 AND timestamp >= ?2"
 )
-_CONVERSATIONS = "SELECT count(*) FROM conversations WHERE space = ? AND message_count > 0 AND created >= ?"
+_CONVERSATIONS = (
+    "SELECT count(*) FROM conversations WHERE space = ? AND (message_count > 0 OR given IS NOT NULL) AND created >= ?"
+)
 _FACTS = (
     "SELECT count(*), coalesce(sum(length(CAST(body AS BLOB))), 0) FROM facts"
     " WHERE space = ? AND closed IS NULL AND created >= ?"
@@ -81,7 +83,7 @@ _NAMING = {
     "totalMemories": "SELECT count(*) FROM memories WHERE space = ?1 AND participant_id = ?3 AND NOT partial"
     " AND NOT archived AND created >= ?4",
     "totalConversations": "SELECT count(*) FROM conversations WHERE space = ?1 AND participant_id = ?3"
-    " AND message_count > 0 AND created >= ?4",
+    " AND (message_count > 0 OR given IS NOT NULL) AND created >= ?4",
     "totalFacts": "SELECT count(*) FROM facts WHERE space = ?2 AND participant_id = ?3 AND closed IS NULL"
     " AND created >= ?4",
 }
