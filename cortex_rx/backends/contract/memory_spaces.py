@@ -189,10 +189,10 @@ another time, is `ParticipantExists`.""",
                 name="ClearedSpace",
                 meaning="How many records were deleted, and whether there may be more.",
             ),
-            """Deletes `limit` records of a memory space, or a few more: a fact goes with all that was said of it. So each
-transaction is short. These are memories with their chunks, vectors and places in the index, statements and the facts of
-them, exchanges with their messages, conversations, contexts, tokens and grants. A text goes with the last record that
-refers to it. What is registered stays. Archive the memory space first, or others may fill it meanwhile.""",
+            """Deletes `limit` records of a memory space, or a few more: a fact goes with all that was said of it. So
+each transaction is short. These are memories with their chunks, vectors and places in the index, statements and the
+facts of them, exchanges with their messages, conversations, contexts, tokens and grants. A text goes with the last
+record that refers to it. What is registered stays. Archive the memory space first, or others may fill it meanwhile.""",
             repeated="It deletes the next ones; of an empty memory space it deletes none.",
             ours=True,
             when_archived=True,

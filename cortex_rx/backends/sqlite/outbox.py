@@ -56,7 +56,9 @@ _RECORDS: tuple[_Watched, ...] = (
     _Watched("memories", "memories", "{row}.space", "{row}.id"),
     _Watched("facts", "facts", _OF_SPACE, "{row}.id"),
     _Watched("conversations", "conversations", "{row}.space", "{row}.id"),
+    _Watched("contexts", "contexts", "{row}.space", "{row}.id"),
     _Watched("memorySpaces", "memory_spaces", "''", "{row}.id"),
+    _Watched("agents", "agents", "''", "{row}.id"),
     _Watched("users", "immutable", "''", "{row}.id", where="{row}.type = 'user'"),
     _Watched("immutable", "immutable", "{row}.type", "{row}.id", where="{row}.type <> 'user'"),
 )
@@ -72,6 +74,13 @@ _PARTS: tuple[_Watched, ...] = (
     _Watched(
         "conversations", "messages", "conversations.space", "conversations.id",
         source="FROM conversations WHERE conversations.seq = {row}.conversation", columns="id, text, metadata",
+    ),
+    *(
+        _Watched(
+            "contexts", table, "contexts.space", "contexts.id",
+            source="FROM contexts WHERE contexts.seq = {row}.context",
+        )
+        for table in ("context_grants", "context_participants")
     ),
     _Watched(
         "memorySpaces", "memory_space_participants", "''", "memory_spaces.id",

@@ -27,7 +27,7 @@ _NAMES: LiteralString = """
     SELECT (SELECT min(space) FROM {table} WHERE {table}.space > {table}_names.space)
     FROM {table}_names WHERE space IS NOT NULL
 )"""
-_KEYED: tuple[LiteralString, ...] = ("conversations",)
+_KEYED: tuple[LiteralString, ...] = ("conversations", "contexts")
 """Tables whose rows may be there although nothing was ever written in the space, and so without its number."""
 _UNREGISTERED = (
     f"WITH RECURSIVE {', '.join(_NAMES.format(table=table) for table in _KEYED)}"  # noqa: S608
@@ -57,6 +57,7 @@ _KINDS: tuple[LiteralString, ...] = (
         for archived in ("0", "1")
         for source in ("conversation", "system", "tool", "a2a", "fact-extraction")
     ),
+    "contexts WHERE space = ?1",
     "facts WHERE space = ?2",
 )
 _FIRSTS = " UNION ALL ".join(f"SELECT (SELECT created FROM {one} ORDER BY seq LIMIT 1) AS created" for one in _KINDS)  # noqa: S608
@@ -71,6 +72,7 @@ def used_since(tx: Transaction, space: str) -> int:
 
 _HAS_RECORDS = (
     "SELECT EXISTS (SELECT 1 FROM memories WHERE space = ?1) OR EXISTS (SELECT 1 FROM conversations WHERE space = ?1)"
+    " OR EXISTS (SELECT 1 FROM contexts WHERE space = ?1)"
     " OR EXISTS (SELECT 1 FROM streams WHERE space = ?1 AND state = 'open')"
     " OR EXISTS (SELECT 1 FROM statements WHERE space = ?2)"
 )
@@ -187,6 +189,21 @@ def _delete_tokens(tx: Transaction, space: str, limit: int) -> int:
     return deleted
 
 
+def _delete_contexts(tx: Transaction, space: str, limit: int) -> int:
+    """Contexts; a trigger deletes their versions, grants and participants."""
+    some = "SELECT seq FROM contexts WHERE space = ? LIMIT ?"
+    deleted: int = tx.db.execute(f"DELETE FROM contexts WHERE seq IN ({some})", (space, limit)).rowcount  # noqa: S608
+    return deleted
+
+
+def _delete_grants(tx: Transaction, space: str, limit: int) -> int:
+    """What other memory spaces have granted to this one."""
+    some = "SELECT number FROM context_grants WHERE target = ? LIMIT ?"
+    delete = f"DELETE FROM context_grants WHERE number IN ({some})"  # noqa: S608
+    deleted: int = tx.db.execute(delete, (space, limit)).rowcount
+    return deleted
+
+
 def _delete_vector_changes(tx: Transaction, space: str, limit: int) -> int:
     """What the vectors in memory were told by, but the last: numbers go on behind it, for who has read up to it."""
     number = text_store.number_of(tx, space)
@@ -205,6 +222,8 @@ _STEPS: tuple[_Step, ...] = (
     _delete_messages,
     _delete_streams,
     _delete_tokens,
+    _delete_contexts,
+    _delete_grants,
     _delete_vector_changes,
 )
 """In this order: the vectors that other processes have in memory are told last, when no record is left."""

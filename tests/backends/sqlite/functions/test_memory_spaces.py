@@ -129,6 +129,15 @@ async def fill(store: Any, space: str, mark: str) -> None:
     alone = await do(
         "memories:store", content=f"{word(5)} alone", embedding=[0.5, 0.5], **{**ALONE, "tags": [f"{mark}tag"]}
     )
+    # Contexts, with versions, participants, and grants in both directions.
+    made = await do("contexts:create", contextId=f"{mark}ctx", purpose=f"{word(5)} purpose", userId=f"{mark}user")
+    await do("contexts:update", contextId=made["contextId"], data={"k": f"{mark}data"})
+    await do("contexts:addParticipant", contextId=made["contextId"], participantId=f"{mark}agent")
+    await do("contexts:grantAccess", contextId=made["contextId"], targetMemorySpaceId="third", scope="read-only")
+    args = {"memorySpaceId": "third", "contextId": f"third of {mark[::-1]}", "purpose": "other"}
+    made = await store.backend.mutation("contexts:create", args)
+    del args["purpose"]
+    await store.backend.mutation("contexts:grantAccess", {**args, "targetMemorySpaceId": space, "scope": "read-only"})
     if "memories:update" in FUNCTIONS:
         await do("memories:update", memoryId=alone["memoryId"], content=f"{word(6)} alone")
     for place in ("here", "there"):
@@ -166,7 +175,10 @@ async def test_nothing_of_a_deleted_space_is_in_the_file_and_another_is_as_it_wa
     await fill(store, "wvspace", "wv")
     number = number_of(store, "zqspace")
     named = {table for table, _ in rows_of(store, "zq", number)}
-    assert named >= {"memories", "streams", "messages", "conversations", "facts", "statements", "tokens", "chunks"}
+    assert named >= {
+        *("memories", "streams", "messages", "conversations", "facts", "statements", "tokens", "chunks", "contexts"),
+        *("context_grants", "context_participants", "context_versions", "memory_counts", "vectors", "extraction_queue"),
+    }
     others = await listed(store, "wvspace")
     if stepwise:
         more, steps = True, 0
