@@ -44,8 +44,10 @@ from cortex_rx import (
     testing,
 )
 from cortex_rx.api import ConversationsAPI, FactsAPI, MemoryAPI
+from cortex_rx.api.agents import AgentsAPI
+from cortex_rx.api.mutable import MutableAPI
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.models import facts, hooks
+from cortex_rx.models import agents, facts, hooks
 from cortex_rx.models.options import Options
 from cortex_rx.sources import providers
 from cortex_rx.spool import DeadLetters
@@ -53,7 +55,7 @@ from cortex_rx.spool import DeadLetters
 UNUSED = "an Answer was never used"
 pytestmark = pytest.mark.filterwarnings(f"ignore:{UNUSED}")  # answers are made to be refused, or to be given
 
-MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks, facts)
+MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks, facts, agents)
 TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
 
 
@@ -302,6 +304,11 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "keep_fact_id": lambda world: "fact-1",
     "subject": lambda world: "Ada",
     "predicate": lambda world: "sings",
+    "value": lambda world: "dark",
+    "updater": lambda world: lambda value: value,
+    "callback": lambda world: lambda tx: None,
+    "agent_id": lambda world: "helper",
+    "config": lambda world: {},
     "key": lambda world: "color",
     "namespace": lambda world: "settings",
     "snapshot_at": lambda world: 1,
@@ -330,6 +337,8 @@ OWNERS: Mapping[str, Callable[[World], Any]] = {
     "Cortex": lambda world: world.cortex,
     "MemoryAPI": lambda world: world.cortex.memory,
     "FactsAPI": lambda world: world.cortex.facts,
+    "MutableAPI": lambda world: world.cortex.mutable,
+    "AgentsAPI": lambda world: world.cortex.agents,
     "ConversationsAPI": lambda world: world.cortex.conversations,
     "DeadLetters": lambda world: world.letters,
     "Answer": lambda world: world.good("answer"),
@@ -367,7 +376,7 @@ BEYOND = {
 def _public() -> Iterator[tuple[str, Any, Any]]:
     """Every public function, class and method: its name, what it is, and whose method it is."""
     seen: set[int] = set()
-    classes = [MemoryAPI, FactsAPI, ConversationsAPI, DeadLetters]
+    classes = [MemoryAPI, FactsAPI, ConversationsAPI, MutableAPI, AgentsAPI, DeadLetters]
     for module in MODULES:
         classes += [getattr(module, name) for name in module.__all__]
     for thing in classes:
@@ -479,6 +488,9 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "timeout": {"idle": timedelta(seconds=1)},
     "fallback": {"sources": (["a"], ["b"])},
     "with_stream_timeout": {"timeout_ms": 1000},
+    "AgentsAPI.register": {"id": "helper", "name": "Helper"},
+    "AgentsAPI.update": {"name": "Helper"},
+    "AgentsAPI.unregister_many": {"status": "active"},
     "FactsAPI.drain": {"extract_facts": print},
     "FactsAPI.work": {"extract_facts": print},
 }
@@ -571,7 +583,17 @@ ACCEPTED: dict[str, set[str]] = {
     "check_operator.holds": ZERO,
     "check_operator.memory": ZERO,
     "pairs_of_faults.seed": ZERO,
+    **{
+        f"MutableAPI.{name}": ZERO
+        for name in ("set.expected_version", "list.limit", "list.offset", "purge_many.updated_before")
+    },
+    **{f"MutableAPI.{name}.amount": {"0", "-1", "sys.maxsize", "largest float"} for name in ("increment", "decrement")},
+    **{f"AgentsAPI.{name}": ZERO for name in ("list.limit", "list.offset", "search.limit", "search.offset")},
+    **{f"AgentFilters.registered_{side}": ZERO for side in ("after", "before")},
     # A text that may be empty.
+    **{f"MutableAPI.{name}.key_prefix": ANY_TEXT for name in ("list", "iterate", "count", "purge_many")},
+    **{f"{model}.description": ANY_TEXT for model in ("AgentRegistration", "AgentUpdate")},
+    "AgentFilters.name": ANY_TEXT,
     "Turn.user_message": ANY_TEXT,
     "RememberParams.user_message": ANY_TEXT,
     "RememberParams.agent_response": ANY_TEXT,
