@@ -45,9 +45,11 @@ from cortex_rx import (
 )
 from cortex_rx.api import ConversationsAPI, FactsAPI, MemoryAPI
 from cortex_rx.api.agents import AgentsAPI
+from cortex_rx.api.immutable import ImmutableAPI
 from cortex_rx.api.mutable import MutableAPI
+from cortex_rx.api.users import UsersAPI
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.models import agents, facts, hooks
+from cortex_rx.models import agents, facts, hooks, immutable, users
 from cortex_rx.models.options import Options
 from cortex_rx.sources import providers
 from cortex_rx.spool import DeadLetters
@@ -55,7 +57,7 @@ from cortex_rx.spool import DeadLetters
 UNUSED = "an Answer was never used"
 pytestmark = pytest.mark.filterwarnings(f"ignore:{UNUSED}")  # answers are made to be refused, or to be given
 
-MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks, facts, agents)
+MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks, facts, agents, immutable, users)
 TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
 
 
@@ -309,6 +311,13 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "callback": lambda world: lambda tx: None,
     "agent_id": lambda world: "helper",
     "config": lambda world: {},
+    "type": lambda world: "note",
+    "data": lambda world: {},
+    "version": lambda world: 1,
+    "timestamp": lambda world: 1,
+    "updates": lambda world: {},
+    "user_id": lambda world: "ada",
+    "user_ids": lambda world: ["ada"],
     "key": lambda world: "color",
     "namespace": lambda world: "settings",
     "snapshot_at": lambda world: 1,
@@ -340,6 +349,8 @@ OWNERS: Mapping[str, Callable[[World], Any]] = {
     "MutableAPI": lambda world: world.cortex.mutable,
     "AgentsAPI": lambda world: world.cortex.agents,
     "ConversationsAPI": lambda world: world.cortex.conversations,
+    "ImmutableAPI": lambda world: world.cortex.immutable,
+    "UsersAPI": lambda world: world.cortex.users,
     "DeadLetters": lambda world: world.letters,
     "Answer": lambda world: world.good("answer"),
     "SqliteBackend": lambda world: world.backend,
@@ -376,7 +387,7 @@ BEYOND = {
 def _public() -> Iterator[tuple[str, Any, Any]]:
     """Every public function, class and method: its name, what it is, and whose method it is."""
     seen: set[int] = set()
-    classes = [MemoryAPI, FactsAPI, ConversationsAPI, MutableAPI, AgentsAPI, DeadLetters]
+    classes = [MemoryAPI, FactsAPI, ConversationsAPI, MutableAPI, AgentsAPI, ImmutableAPI, UsersAPI, DeadLetters]
     for module in MODULES:
         classes += [getattr(module, name) for name in module.__all__]
     for thing in classes:
@@ -493,6 +504,7 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "AgentsAPI.unregister_many": {"status": "active"},
     "FactsAPI.drain": {"extract_facts": print},
     "FactsAPI.work": {"extract_facts": print},
+    "ImmutableAPI.store": {"type": "note", "id": "one", "data": {}},
 }
 """What a call needs beside the parameters that must be given."""
 ENGINE = {"run.source", "stream.source", "stream.capacity"}
@@ -520,6 +532,21 @@ ACCEPTED: dict[str, set[str]] = {
     "ConversationsAPI.list.include_pending": NONE,
     "ConversationsAPI.count.include_pending": NONE,
     # 0 is a number of these, and no time at all a time.
+    **{
+        f"ImmutableAPI.{name}": ZERO
+        for name in (
+            *("store.expected_version", "get_at_timestamp.timestamp", "list.limit", "list.offset", "search.limit"),
+            *("purge_many.created_before", "purge_versions.keep_latest", "purge_versions.older_than"),
+        )
+    },
+    **{
+        f"UsersAPI.{name}": ZERO
+        for name in (
+            *("update.expected_version", "merge.expected_version", "get_at_timestamp.timestamp"),
+            *("search.limit", "search.offset", "list.limit", "list.offset"),
+        )
+    },
+    **{f"UserFilters.{time}_{side}": ZERO for time in ("created", "updated") for side in ("after", "before")},
     "MemoryAPI.follow.after": ZERO,
     "MemoryAPI.linger": NO_TIME,
     "MemoryAPI.remember_stream.linger": NO_TIME,
@@ -634,6 +661,8 @@ ACCEPTED |= {  # `recall` takes what a search takes
 }
 NOTATION = {
     "MemoryAPI.remember_stream.params": ["response_stream"],
+    # Of filters in a mapping, what is no option is a path in the data.
+    **{f"UsersAPI.{name}.filters": ["data"] for name in ("search", "iterate", "count", "export", "stream_export")},
     "Faulty.process": ["plan"],
     "Plan.parse.text": ["plan"],
     "assert_marbles.expected": ["lane"],

@@ -322,7 +322,7 @@ def _around(place: re.Match[str]) -> str:
 
 
 def _purge_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    rows = tx.db.execute(f"SELECT * FROM immutable WHERE {_condition(args)} ORDER BY seq", args).fetchall()  # noqa: S608
+    rows = tx.db.execute(f"SELECT * FROM immutable WHERE {_condition(args)} ORDER BY +seq", args).fetchall()  # noqa: S608
     versions = sum(delete(tx, row, dry_run=args["dryRun"]) for row in rows)
     entries = [{"type": row["type"], "id": row["id"]} for row in rows]
     return {
