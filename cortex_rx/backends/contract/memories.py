@@ -10,6 +10,7 @@ from cortex_rx.backends.contract.types import (
     SPACE,
     TEXT,
     TIME,
+    AtLeastOne,
     Either,
     Embedding,
     Flag,
@@ -128,6 +129,39 @@ _FOUND = Object(
     name="FoundMemory",
     meaning="A memory, its score, and why it was found.",
 )
+
+_ONE = fields(memorySpaceId=SPACE, memoryId=ID)
+_VERSION = Object(
+    fields(
+        memoryId=ID,
+        version=COUNT,
+        content=TEXT,
+        contentLength=COUNT,
+        embedding=Optional(Embedding()),
+        importance=Number(0, 100),
+        tags=ListOf(TEXT),
+        metadata=Optional(JsonObject()),
+        timestamp=TIME,
+    ),
+    name="MemoryVersion",
+    meaning="A memory as it was. `timestamp`: from when on.",
+)
+_CHANGED = fields(importance=Optional(Number(0, 100)), tags=Optional(ListOf(TEXT)), metadata=Optional(JsonObject()))
+_MANY = fields(
+    userId=Optional(ID),
+    participantId=Optional(ID),
+    sourceType=Optional(ID),
+    contentType=Optional(ID),
+    conversationId=Optional(ID),
+    withTags=Optional(ListOf(TEXT)),
+    minImportance=Optional(Number()),
+    maxImportance=Optional(Number()),
+    createdAfter=Optional(TIME),
+    createdBefore=Optional(TIME),
+)
+_NARROWED = AtLeastOne(tuple(field.name for field in _MANY))
+_FILTERS = """At least one filter is given. `withTags`: those that have any of these tags. "After" is at this time or
+later, "before" is earlier. Archived memories are left out, unless `includeArchived` asks for them, and partial ones."""
 
 TABLE = Table(
     "memories",
@@ -366,6 +400,125 @@ What facts say of it is removed, also from what was known before: a fact that on
 still name this memory. What was not extracted yet is not extracted any more.""",
             errors=("MemoryNotFound",),
             repeated="It is `MemoryNotFound`, since the memory is gone: a success for a client that repeats the call.",
+        ),
+        Function(
+            "memories:update",
+            "mutation",
+            Object(
+                (
+                    *_ONE,
+                    *fields(content=Optional(TEXT), embedding=Optional(Embedding()), embeddingModel=Optional(ID)),
+                    *_CHANGED,
+                    *fields(expectedVersion=Optional(COUNT), retractFacts=_HIDDEN),
+                ),
+                rules=(
+                    OnlyWith("embeddingModel", "embedding"),
+                    AtLeastOne(("content", "embedding", "importance", "tags", "metadata")),
+                ),
+            ),
+            MEMORY,
+            """Changes a memory. What it was before is kept as a version. `metadata` replaces the former.
+
+A new `content` is found by its own words from now on. It has no embedding but the one that is given, and an answer that
+was in chunks is one piece. The message in its conversation stays as it was said. With `retractFacts`, the facts that
+come from this memory alone are retracted. An answer or question that was changed is not
+replaced when its stream goes on.
+
+What changes nothing makes no version. With `expectedVersion`, a memory of another version is a
+`VersionConflict`, and nothing is changed. A chunk is changed with its answer.""",
+            errors=("MemoryNotFound", "VersionConflict", "EmbeddingMismatch"),
+            repeated="The memory is like that already: it gives it, whatever `expectedVersion` says.",
+        ),
+        Function(
+            "memories:updateMany",
+            "mutation",
+            Object(
+                (*fields(memorySpaceId=SPACE), *_MANY, *_CHANGED, *fields(includeArchived=_HIDDEN)),
+                rules=(_NARROWED, AtLeastOne(("importance", "tags", "metadata"))),
+            ),
+            Object(fields(updated=COUNT, memoryIds=ListOf(ID)), name="UpdatedMemories"),
+            f"""Changes all memories that pass the filters, as `update` does, all or none. `updated` counts those that
+pass, in the order in which they were made. {_FILTERS}""",
+            repeated="Those that pass the filters then, which may have changed with the memories.",
+        ),
+        Function(
+            "memories:deleteMany",
+            "mutation",
+            Object(
+                (
+                    *fields(memorySpaceId=SPACE),
+                    *_MANY,
+                    *fields(includeArchived=_HIDDEN, cascadeDeleteFacts=Optional(Flag(), True)),
+                ),
+                rules=(_NARROWED,),
+            ),
+            Object(
+                fields(deleted=COUNT, memoryIds=ListOf(ID), factsDeleted=COUNT, factIds=ListOf(ID)),
+                name="DeletedMemories",
+            ),
+            f"""Deletes all memories that pass the filters, as `deleteMemory` does, all or none. {_FILTERS}""",
+            repeated="Nothing is left to delete.",
+        ),
+        Function(
+            "memories:archive",
+            "mutation",
+            Object(_ONE),
+            Object(fields(archived=Flag(), memoryId=ID, restorable=Flag()), name="ArchivedMemory"),
+            """Archives a memory: it is in no list, count, search or neighbourhood any more, unless archived ones are
+asked for. It keeps its tags and its importance. The facts that it says stay.""",
+            errors=("MemoryNotFound",),
+            repeated="The same: the memory stays archived.",
+        ),
+        Function(
+            "memories:restoreFromArchive",
+            "mutation",
+            Object(_ONE),
+            Object(fields(restored=Flag(), memoryId=ID, memory=MEMORY), name="RestoredMemory"),
+            """Brings an archived memory back, as it was.""",
+            errors=("MemoryNotFound", "MemoryNotArchived"),
+            repeated="It is `MemoryNotArchived`: a success for a client that repeats the call.",
+        ),
+        Function(
+            "memories:getVersion",
+            "query",
+            Object((*_ONE, *fields(version=COUNT))),
+            Nullable(_VERSION),
+            """The memory as it was in a version, with its full content; None if it has no such version.""",
+        ),
+        Function(
+            "memories:getHistory",
+            "query",
+            Object(_ONE),
+            ListOf(_VERSION),
+            """All versions of the memory, the current one last, each with at most the first 65,536 code points of its
+content. Nothing, if the memory space has no memory with this id.""",
+        ),
+        Function(
+            "memories:getAtTimestamp",
+            "query",
+            Object((*_ONE, *fields(timestamp=TIME))),
+            Nullable(_VERSION),
+            """The version that was there at a time, with its full content; None before the memory was made.""",
+        ),
+        Function(
+            "memories:exportMemories",
+            "query",
+            Object(
+                (
+                    *fields(
+                        memorySpaceId=SPACE,
+                        format=OneOf(("json", "csv")),
+                        userId=Optional(ID),
+                        includeEmbeddings=_HIDDEN,
+                        includeFacts=_HIDDEN,
+                        includeArchived=_HIDDEN,
+                    ),
+                )
+            ),
+            Object(fields(format=OneOf(("json", "csv")), data=TEXT, count=COUNT, exportedAt=TIME), name="MemoryExport"),
+            """The memories in the order in which they were made, with their full content, as a text: a JSON array, or
+CSV as RFC 4180 has it, with a header, lists as JSON, and an apostrophe before a text that a spreadsheet would take for
+a formula. With `includeFacts`, each has the facts that come from it.""",
         ),
         Function(
             "memories:forget",

@@ -292,7 +292,7 @@ def _space_of(tx: Transaction, text: int) -> int:
 # Streams do not count: the text's stream has forgotten it already, or the text is a question, which its message has.
 _USED = (
     "SELECT EXISTS (SELECT 1 FROM memories WHERE text = ?1) OR EXISTS (SELECT 1 FROM messages WHERE text = ?1)"
-    " OR EXISTS (SELECT 1 FROM attempts WHERE text = ?1)"
+    " OR EXISTS (SELECT 1 FROM attempts WHERE text = ?1) OR EXISTS (SELECT 1 FROM memory_versions WHERE text = ?1)"
 )
 
 

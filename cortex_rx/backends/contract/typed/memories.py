@@ -12,18 +12,24 @@ from typing import Any, Literal
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed.rows import (
+    ArchivedMemory,
     ConversationRef,
+    DeletedMemories,
     DeletedMemory,
     EmbeddedMemories,
     Forgotten,
     FoundMemory,
     ImmutableRef,
     Memory,
+    MemoryExport,
     MemoryPage,
+    MemoryVersion,
     MutableRef,
     Reembedding,
+    RestoredMemory,
     Surroundings,
     UnembeddedPage,
+    UpdatedMemories,
     Vector,
 )
 
@@ -322,6 +328,198 @@ class Memories:
         if cascade_delete_facts is not None:
             args["cascadeDeleteFacts"] = cascade_delete_facts
         return Call(self._backend.mutation, "memories:deleteMemory", args)
+
+    def update(
+        self,
+        *,
+        memory_space_id: str,
+        memory_id: str,
+        content: str | None = None,
+        embedding: builtins.list[float] | None = None,
+        embedding_model: str | None = None,
+        importance: float | None = None,
+        tags: builtins.list[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        expected_version: int | None = None,
+        retract_facts: bool | None = None,
+    ) -> Call[Memory]:
+        """Changes a memory.
+
+        Raises `MemoryNotFound`, `VersionConflict`, `EmbeddingMismatch`.
+        """
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id}
+        if content is not None:
+            args["content"] = content
+        if embedding is not None:
+            args["embedding"] = embedding
+        if embedding_model is not None:
+            args["embeddingModel"] = embedding_model
+        if importance is not None:
+            args["importance"] = importance
+        if tags is not None:
+            args["tags"] = tags
+        if metadata is not None:
+            args["metadata"] = metadata
+        if expected_version is not None:
+            args["expectedVersion"] = expected_version
+        if retract_facts is not None:
+            args["retractFacts"] = retract_facts
+        return Call(self._backend.mutation, "memories:update", args)
+
+    def update_many(
+        self,
+        *,
+        memory_space_id: str,
+        user_id: str | None = None,
+        participant_id: str | None = None,
+        source_type: str | None = None,
+        content_type: str | None = None,
+        conversation_id: str | None = None,
+        with_tags: builtins.list[str] | None = None,
+        min_importance: float | None = None,
+        max_importance: float | None = None,
+        created_after: int | None = None,
+        created_before: int | None = None,
+        importance: float | None = None,
+        tags: builtins.list[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        include_archived: bool | None = None,
+    ) -> Call[UpdatedMemories]:
+        """Changes all memories that pass the filters, as `update` does, all or none."""
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id}
+        if user_id is not None:
+            args["userId"] = user_id
+        if participant_id is not None:
+            args["participantId"] = participant_id
+        if source_type is not None:
+            args["sourceType"] = source_type
+        if content_type is not None:
+            args["contentType"] = content_type
+        if conversation_id is not None:
+            args["conversationId"] = conversation_id
+        if with_tags is not None:
+            args["withTags"] = with_tags
+        if min_importance is not None:
+            args["minImportance"] = min_importance
+        if max_importance is not None:
+            args["maxImportance"] = max_importance
+        if created_after is not None:
+            args["createdAfter"] = created_after
+        if created_before is not None:
+            args["createdBefore"] = created_before
+        if importance is not None:
+            args["importance"] = importance
+        if tags is not None:
+            args["tags"] = tags
+        if metadata is not None:
+            args["metadata"] = metadata
+        if include_archived is not None:
+            args["includeArchived"] = include_archived
+        return Call(self._backend.mutation, "memories:updateMany", args)
+
+    def delete_many(
+        self,
+        *,
+        memory_space_id: str,
+        user_id: str | None = None,
+        participant_id: str | None = None,
+        source_type: str | None = None,
+        content_type: str | None = None,
+        conversation_id: str | None = None,
+        with_tags: builtins.list[str] | None = None,
+        min_importance: float | None = None,
+        max_importance: float | None = None,
+        created_after: int | None = None,
+        created_before: int | None = None,
+        include_archived: bool | None = None,
+        cascade_delete_facts: bool | None = None,
+    ) -> Call[DeletedMemories]:
+        """Deletes all memories that pass the filters, as `deleteMemory` does, all or none."""
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id}
+        if user_id is not None:
+            args["userId"] = user_id
+        if participant_id is not None:
+            args["participantId"] = participant_id
+        if source_type is not None:
+            args["sourceType"] = source_type
+        if content_type is not None:
+            args["contentType"] = content_type
+        if conversation_id is not None:
+            args["conversationId"] = conversation_id
+        if with_tags is not None:
+            args["withTags"] = with_tags
+        if min_importance is not None:
+            args["minImportance"] = min_importance
+        if max_importance is not None:
+            args["maxImportance"] = max_importance
+        if created_after is not None:
+            args["createdAfter"] = created_after
+        if created_before is not None:
+            args["createdBefore"] = created_before
+        if include_archived is not None:
+            args["includeArchived"] = include_archived
+        if cascade_delete_facts is not None:
+            args["cascadeDeleteFacts"] = cascade_delete_facts
+        return Call(self._backend.mutation, "memories:deleteMany", args)
+
+    def archive(self, *, memory_space_id: str, memory_id: str) -> Call[ArchivedMemory]:
+        """Archives a memory: it is in no list, count, search or neighbourhood any more, unless archived ones are asked
+        for.
+
+        Raises `MemoryNotFound`.
+        """
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id}
+        return Call(self._backend.mutation, "memories:archive", args)
+
+    def restore_from_archive(self, *, memory_space_id: str, memory_id: str) -> Call[RestoredMemory]:
+        """Brings an archived memory back, as it was.
+
+        Raises `MemoryNotFound`, `MemoryNotArchived`.
+        """
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id}
+        return Call(self._backend.mutation, "memories:restoreFromArchive", args)
+
+    def get_version(self, *, memory_space_id: str, memory_id: str, version: int) -> Call[MemoryVersion | None]:
+        """The memory as it was in a version, with its full content; None if it has no such version."""
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id, "version": version}
+        return Call(self._backend.query, "memories:getVersion", args)
+
+    def get_history(self, *, memory_space_id: str, memory_id: str) -> Call[builtins.list[MemoryVersion]]:
+        """All versions of the memory, the current one last, each with at most the first 65,536 code points of its
+        content.
+        """
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id}
+        return Call(self._backend.query, "memories:getHistory", args)
+
+    def get_at_timestamp(self, *, memory_space_id: str, memory_id: str, timestamp: int) -> Call[MemoryVersion | None]:
+        """The version that was there at a time, with its full content; None before the memory was made."""
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "memoryId": memory_id, "timestamp": timestamp}
+        return Call(self._backend.query, "memories:getAtTimestamp", args)
+
+    def export_memories(
+        self,
+        *,
+        memory_space_id: str,
+        format: Literal["json", "csv"],
+        user_id: str | None = None,
+        include_embeddings: bool | None = None,
+        include_facts: bool | None = None,
+        include_archived: bool | None = None,
+    ) -> Call[MemoryExport]:
+        """The memories in the order in which they were made, with their full content, as a text: a JSON array, or CSV
+        as RFC 4180 has it, with a header, lists as JSON, and an apostrophe before a text that a spreadsheet would take
+        for a formula.
+        """
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id, "format": format}
+        if user_id is not None:
+            args["userId"] = user_id
+        if include_embeddings is not None:
+            args["includeEmbeddings"] = include_embeddings
+        if include_facts is not None:
+            args["includeFacts"] = include_facts
+        if include_archived is not None:
+            args["includeArchived"] = include_archived
+        return Call(self._backend.query, "memories:exportMemories", args)
 
     def forget(
         self,

@@ -12,6 +12,7 @@ __all__ = [
     "AgentPage",
     "AgentStatistics",
     "Appended",
+    "ArchivedMemory",
     "BegunStream",
     "ChunkMetadata",
     "ClearedSpace",
@@ -37,6 +38,7 @@ __all__ = [
     "DeletedConversation",
     "DeletedConversations",
     "DeletedKey",
+    "DeletedMemories",
     "DeletedMemory",
     "DeletedSpace",
     "DeletedUser",
@@ -70,10 +72,12 @@ __all__ = [
     "Lease",
     "ListedStream",
     "Memory",
+    "MemoryExport",
     "MemoryPage",
     "MemorySpacePage",
     "MemorySpaceRow",
     "MemorySpaceStats",
+    "MemoryVersion",
     "Message",
     "MutableEntry",
     "MutableOperation",
@@ -99,6 +103,7 @@ __all__ = [
     "QueuedWindow",
     "Range",
     "Reembedding",
+    "RestoredMemory",
     "RetractedFact",
     "RolledBackStream",
     "SimilarFact",
@@ -120,6 +125,7 @@ __all__ = [
     "UnregisteredAgent",
     "UnregisteredAgents",
     "UpdatedContexts",
+    "UpdatedMemories",
     "UpdatedUsers",
     "UserPage",
     "UserProfile",
@@ -269,6 +275,51 @@ class DeletedMemory(TypedDict):
     memoryId: str
     factsDeleted: int
     factIds: list[str]
+
+
+class UpdatedMemories(TypedDict):
+    updated: int
+    memoryIds: list[str]
+
+
+class DeletedMemories(TypedDict):
+    deleted: int
+    memoryIds: list[str]
+    factsDeleted: int
+    factIds: list[str]
+
+
+class ArchivedMemory(TypedDict):
+    archived: bool
+    memoryId: str
+    restorable: bool
+
+
+class RestoredMemory(TypedDict):
+    restored: bool
+    memoryId: str
+    memory: Memory
+
+
+class MemoryVersion(TypedDict):
+    """A memory as it was. `timestamp`: from when on."""
+
+    memoryId: str
+    version: int
+    content: str
+    contentLength: int
+    embedding: NotRequired[list[float]]
+    importance: float
+    tags: list[str]
+    metadata: NotRequired[dict[str, Any]]
+    timestamp: int
+
+
+class MemoryExport(TypedDict):
+    format: Literal["json", "csv"]
+    data: str
+    count: int
+    exportedAt: int
 
 
 class Forgotten(TypedDict):

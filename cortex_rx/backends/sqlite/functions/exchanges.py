@@ -16,7 +16,7 @@ from cortex_rx.backends.sqlite import text_store, vectors
 from cortex_rx.backends.sqlite.functions import conversations
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["INCOMPLETE", "add_partial", "reopen", "store_answer", "store_unanswered", "withdraw"]
+__all__ = ["INCOMPLETE", "add_partial", "question_of", "reopen", "store_answer", "store_unanswered", "withdraw"]
 
 INCOMPLETE = "incomplete"
 """The reason of an answer that was cut short. It may be completed."""
@@ -58,16 +58,20 @@ def add_partial(tx: Transaction, stream: sqlite3.Row | Mapping[str, Any], seq: i
 
 def reopen(tx: Transaction, stream: sqlite3.Row) -> None:
     """Make the partial memory of a stream that was closed without an answer, in its old position."""
-    add_partial(tx, stream, _question(tx, stream)["seq"] + 1)
+    add_partial(tx, stream, question_of(tx, stream)["seq"] + 1)
+
+
+_CHANGED = "SELECT 1 FROM memories WHERE space = ? AND id = ? AND (version > 1 OR archived)"
 
 
 def withdraw(tx: Transaction, stream: sqlite3.Row) -> bool:
     """Take an incomplete answer out of the conversation and the memories. The question is unanswered then, and the text
     belongs to an attempt. The ids stay.
 
-    Returns whether this was possible: not for a complete answer, nor if the question's memory was deleted.
+    Returns whether this was possible: not for a complete answer, nor if the question's memory was deleted, nor if that
+    of the answer was changed or archived: somebody has made it what it shall be.
     """
-    if stream["reason"] != INCOMPLETE:
+    if stream["reason"] != INCOMPLETE or tx.db.execute(_CHANGED, (stream["space"], stream["memory"])).fetchone():
         return False
     question = tx.db.execute(
         "UPDATE memories SET stream = ? WHERE space = ? AND id = ?",
@@ -82,10 +86,11 @@ def withdraw(tx: Transaction, stream: sqlite3.Row) -> bool:
     return True
 
 
-def _question(tx: Transaction, stream: sqlite3.Row) -> sqlite3.Row:
+def question_of(tx: Transaction, stream: sqlite3.Row) -> sqlite3.Row:
     """The memory of a closed stream's question. It exists, since the stream would be deleted with it."""
     row: sqlite3.Row = tx.db.execute(
-        "SELECT seq, text FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["question_memory"])
+        "SELECT seq, text, version FROM memories WHERE space = ? AND id = ?",
+        (stream["space"], stream["question_memory"]),
     ).fetchone()
     return row
 
@@ -207,9 +212,12 @@ def _remember_question(
         "tags": stream["tags"] if tags is None else tags,
         "now": tx.now,
     }
+    there = question_of(tx, stream) if stream["question_kept"] else None
+    if there is not None and there["version"] > 1:  # somebody has made it what it shall be
+        tx.db.execute("UPDATE memories SET stream = ? WHERE seq = ?", (made["stream"], there["seq"]))
+        return
     text = int(stream["question"]) if summary is None else text_store.create(tx, stream["space"], summary)
-    if stream["question_kept"]:
-        there = _question(tx, stream)
+    if there is not None:
         if there["text"] != text:
             text_store.unindex(tx, there["text"])
         text_store.finish(tx, text)

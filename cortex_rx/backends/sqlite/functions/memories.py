@@ -17,6 +17,7 @@ __all__ = [
     "CHUNKS",
     "around",
     "at",
+    "discard",
     "forget_stream",
     "get",
     "id_of",
@@ -253,14 +254,16 @@ def _stored_before(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row | None:
         if tx.db.execute(_TAKEN, key).fetchone()[0]:
             raise IdempotencyConflict("the id is that of a chunk or of an exchange")
         return None
+    first = tx.db.execute("SELECT text FROM memory_versions WHERE memory = ? AND version = 1", (row["seq"],)).fetchone()
+    text = row["text"] if first is None else first["text"]
     same = (
         not row["partial"]
         and row["user_id"] == args.get("userId")
         and row["agent_id"] == args.get("agentId")
         and row["participant_id"] == args.get("participantId")
         and row["conversation"] == args.get("conversationRef", {}).get("conversationId")
-        and row["length"] == len(args["content"])
-        and text_store.compare(tx, row["text"], 0, args["content"])
+        and text_store.length_of(tx, text) == len(args["content"])
+        and text_store.compare(tx, text, 0, args["content"])
     )
     if not same:
         raise IdempotencyConflict("another content, owner or conversation is stored under this memory id")
@@ -297,7 +300,7 @@ def remove(tx: Transaction, space: str, memory: str) -> None:
     unanswered question, also the text that was written since it was asked again. With either memory of an exchange
     that has not ended, all of it is deleted, also if that of the question is not stored yet.
     """
-    row = tx.db.execute("SELECT seq, text, stream FROM memories WHERE space = ? AND id = ?", (space, memory)).fetchone()
+    row = tx.db.execute("SELECT seq, stream FROM memories WHERE space = ? AND id = ?", (space, memory)).fetchone()
     if row is None:
         asked = tx.db.execute(
             "SELECT seq FROM streams WHERE space = ? AND question_memory = ? AND state = 'open' AND NOT question_kept",
@@ -307,12 +310,25 @@ def remove(tx: Transaction, space: str, memory: str) -> None:
             raise missing(tx, space, memory)
         forget_stream(tx, asked["seq"])
         return
-    text_store.unindex(tx, row["text"])
-    tx.db.execute("DELETE FROM chunks WHERE memory = ?", (row["seq"],))
-    tx.db.execute("DELETE FROM memories WHERE seq = ?", (row["seq"],))
+    texts = discard(tx, row["seq"])
     if row["stream"] is not None:
         forget_stream(tx, row["stream"])
-    text_store.drop(tx, row["text"])
+    for text in texts:
+        text_store.drop(tx, text)
+
+
+_TEXTS = "SELECT text FROM memories WHERE seq = ?1 UNION SELECT text FROM memory_versions WHERE memory = ?1"
+
+
+def discard(tx: Transaction, seq: int) -> list[int]:
+    """Delete a memory by its number, its former versions and its chunks, and take it out of the index. Returns the
+    texts, which the caller drops: a message may have them."""
+    texts = [row["text"] for row in tx.db.execute(_TEXTS, (seq,)).fetchall()]
+    for text in texts:
+        text_store.unindex(tx, text)
+    tx.db.execute("DELETE FROM chunks WHERE memory = ?", (seq,))
+    tx.db.execute("DELETE FROM memories WHERE seq = ?", (seq,))  # its versions by a trigger
+    return texts
 
 
 def forget_stream(tx: Transaction, stream: int, *, leaves: bool = False) -> None:

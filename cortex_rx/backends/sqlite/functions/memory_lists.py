@@ -13,11 +13,12 @@ from functools import lru_cache
 from typing import Any
 
 from cortex_rx.backends.base import HEAD_LENGTH
+from cortex_rx.backends.sqlite.functions import filters
 from cortex_rx.backends.sqlite.functions.memories import ANSWERS, CHUNKS, row_of
 from cortex_rx.backends.sqlite.functions.paging import page, start_of
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["count", "list_rows", "page_rows"]
+__all__ = ["count", "list_rows", "matching", "page_rows"]
 
 _SOURCES = ("conversation", "system", "tool", "a2a", "fact-extraction")
 _NARROWED = (
@@ -120,6 +121,20 @@ def page_rows(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 
 _BEHIND = " AND memories.seq > :after"
+
+_MATCHES = f" AND {filters.MATCHES} AND (:most_importance IS NULL OR memories.importance <= :most_importance)"
+
+
+def matching(tx: Transaction, args: Mapping[str, Any]) -> list[int]:
+    """The numbers of the memories that pass all filters of `memories:updateMany` and its like, in order."""
+    given = {**args, "includePartial": False, "includeArchived": args.get("includeArchived", False)}
+    given.pop("tags", None)  # those that `updateMany` sets
+    if "withTags" in args:
+        given["tags"] = args["withTags"]
+    values = filters.values(given) | _values(given) | {"most_importance": args.get("maxImportance")}
+    found = tx.db.execute(_lanes(*_order(values), _MATCHES, "ASC"), values)
+    return [row["seq"] for row in found.fetchall()]
+
 
 _KEPT = """
 SELECT coalesce(sum(memories + iif(:chunks, chunks, 0)), 0) FROM memory_counts

@@ -53,10 +53,13 @@ def remove(tx: Transaction, stream: sqlite3.Row) -> None:
     """Remove all of a stream that has no answer but its id and its epoch."""
     if stream["facts"]:
         fact_commits.withdraw(tx, stream)
+    texts: list[int] = []
     if stream["question_kept"]:  # it was closed as unanswered before
         conversations.remove_message(tx, stream, stream["question"], stream["question_message"])
-        tx.db.execute("DELETE FROM memories WHERE space = ? AND id = ?", (stream["space"], stream["question_memory"]))
+        texts = memories.discard(tx, exchanges.question_of(tx, stream)["seq"])
     memories.forget_stream(tx, stream["seq"], leaves=True)
+    for text in texts:
+        text_store.drop(tx, text)
     tx.db.execute(
         "UPDATE streams SET state = 'rolledBack', conversation = '', user_id = NULL, user_name = NULL,"
         " agent_id = NULL, participant_id = NULL, importance = 0, tags = '[]', started = 0, memory = '',"
