@@ -167,7 +167,10 @@ def order(args: Mapping[str, Any]) -> str:
     """The order that a call asks for, in SQL made of constants."""
     column, usual = _SORTED[args.get("sortBy")]
     direction = _ORDERS[args.get("sortOrder", usual)]
-    return f"{column} {direction}" if column == "seq" else f"{column} {direction}, seq"
+    if column != "seq":
+        return f"{column} {direction}, seq"
+    is_narrow = "registeredAfter" in args or "registeredBefore" in args
+    return f"+seq {direction}" if is_narrow else f"seq {direction}"  # "+": sorted, rather than found among all
 
 
 def _search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
