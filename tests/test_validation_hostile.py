@@ -45,11 +45,12 @@ from cortex_rx import (
 )
 from cortex_rx.api import ConversationsAPI, FactsAPI, MemoryAPI
 from cortex_rx.api.agents import AgentsAPI
+from cortex_rx.api.contexts import ContextsAPI
 from cortex_rx.api.immutable import ImmutableAPI
 from cortex_rx.api.mutable import MutableAPI
 from cortex_rx.api.users import UsersAPI
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.models import agents, facts, hooks, immutable, users
+from cortex_rx.models import agents, contexts, facts, hooks, immutable, users
 from cortex_rx.models.options import Options
 from cortex_rx.sources import providers
 from cortex_rx.spool import DeadLetters
@@ -57,7 +58,7 @@ from cortex_rx.spool import DeadLetters
 UNUSED = "an Answer was never used"
 pytestmark = pytest.mark.filterwarnings(f"ignore:{UNUSED}")  # answers are made to be refused, or to be given
 
-MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks, facts, agents, immutable, users)
+MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks, facts, agents, immutable, users, contexts)
 TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
 
 
@@ -305,6 +306,12 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "fact_ids": lambda world: ["fact-1"],
     "keep_fact_id": lambda world: "fact-1",
     "subject": lambda world: "Ada",
+    "ContextsAPI.delete_many.filters": lambda world: {"status": "blocked"},
+    "ContextsAPI.update_many.updates": lambda world: {"status": "active"},
+    "ContextsAPI.update_many.filters": lambda world: {"status": "blocked"},
+    "target_memory_space_id": lambda world: "other",
+    "participant_id": lambda world: "ada",
+    "context_id": lambda world: "ctx-1",
     "predicate": lambda world: "sings",
     "value": lambda world: "dark",
     "updater": lambda world: lambda value: value,
@@ -346,6 +353,7 @@ OWNERS: Mapping[str, Callable[[World], Any]] = {
     "Cortex": lambda world: world.cortex,
     "MemoryAPI": lambda world: world.cortex.memory,
     "FactsAPI": lambda world: world.cortex.facts,
+    "ContextsAPI": lambda world: ContextsAPI(world.backend, memory_space_id="space"),
     "MutableAPI": lambda world: world.cortex.mutable,
     "AgentsAPI": lambda world: world.cortex.agents,
     "ConversationsAPI": lambda world: world.cortex.conversations,
@@ -387,7 +395,17 @@ BEYOND = {
 def _public() -> Iterator[tuple[str, Any, Any]]:
     """Every public function, class and method: its name, what it is, and whose method it is."""
     seen: set[int] = set()
-    classes = [MemoryAPI, FactsAPI, ConversationsAPI, MutableAPI, AgentsAPI, ImmutableAPI, UsersAPI, DeadLetters]
+    classes = [
+        MemoryAPI,
+        FactsAPI,
+        ContextsAPI,
+        ConversationsAPI,
+        MutableAPI,
+        AgentsAPI,
+        ImmutableAPI,
+        UsersAPI,
+        DeadLetters,
+    ]
     for module in MODULES:
         classes += [getattr(module, name) for name in module.__all__]
     for thing in classes:
@@ -593,6 +611,18 @@ ACCEPTED: dict[str, set[str]] = {
     "RegisterMemorySpaceParams.name": ANY_TEXT,
     "AgentRegistration.description": ANY_TEXT,
     "ContextInput.description": ANY_TEXT,
+    "ContextUpdate.description": ANY_TEXT,
+    "ContextsAPI.search.query": ANY_TEXT,
+    "ContextUpdate.completed_at": ZERO,
+    "ContextFilter.completed_before": ZERO,
+    "ContextFilter.depth": ZERO,
+    "ContextsAPI.get_at_timestamp.timestamp": ZERO,
+    "ContextsAPI.update.expected_version": ZERO,
+    **{
+        f"ContextsAPI.{name}.{page}": ZERO
+        for name in ("list", "search", "list_granted")
+        for page in ("limit", "offset")
+    },
     "MemoryMetadata.importance": ZERO,
     "MemorySource.timestamp": ZERO,
     "ImmutableRef.version": ZERO,

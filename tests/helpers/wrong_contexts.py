@@ -119,6 +119,14 @@ class TakesAStaleVersion(WrongOf):
             return await right("contexts:update", without(args, "expectedVersion"))
 
 
+@noticed_by("a_claimed_change_is_made_once")
+class ForgetsTheClaim(WrongOf):
+    path = "update"
+
+    async def wrong(self, args, right):
+        return await right("contexts:update", without(args, "claim", "expectedVersion"))
+
+
 @noticed_by("a_change_makes_a_version")
 class KeepsTheCompletion(WrongOf):
     path = "update"

@@ -543,6 +543,7 @@ END""",
         version INTEGER NOT NULL DEFAULT 1,
         written INTEGER NOT NULL,
         written_by TEXT NOT NULL,
+        claim TEXT,
         created INTEGER NOT NULL,
         updated INTEGER NOT NULL,
         UNIQUE (id, space)
@@ -563,8 +564,10 @@ END""",
         completed INTEGER,
         written INTEGER NOT NULL,
         written_by TEXT NOT NULL,
+        claim TEXT,
         PRIMARY KEY (context, version)
     )""",
+    "CREATE INDEX context_versions_by_claim ON context_versions (context, claim) WHERE claim IS NOT NULL",
     """CREATE TABLE context_grants (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         context INTEGER NOT NULL,

@@ -243,8 +243,8 @@ _MUTABLE: tuple[str, ...] = (
 _CONTEXTS: tuple[str, ...] = (
     # Which contexts there are and what they are for. parent: its row, also after that is gone; parent_id: the id by
     # which it was named. conversation, messages (JSON): where it comes from. status, description, data (JSON),
-    # completed: of the current version, which was written then and by that memory space. Depth, root and children are
-    # not stored: each space sees other ones.
+    # completed: of the current version, which was written then, by that memory space, in the call with that claim.
+    # Depth, root and children are not stored: each space sees other ones.
     """CREATE TABLE contexts (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         space TEXT NOT NULL,
@@ -262,6 +262,7 @@ _CONTEXTS: tuple[str, ...] = (
         version INTEGER NOT NULL DEFAULT 1,
         written INTEGER NOT NULL,
         written_by TEXT NOT NULL,
+        claim TEXT,
         created INTEGER NOT NULL,
         updated INTEGER NOT NULL,
         UNIQUE (id, space)
@@ -283,8 +284,10 @@ _CONTEXTS: tuple[str, ...] = (
         completed INTEGER,
         written INTEGER NOT NULL,
         written_by TEXT NOT NULL,
+        claim TEXT,
         PRIMARY KEY (context, version)
     )""",
+    "CREATE INDEX context_versions_by_claim ON context_versions (context, claim) WHERE claim IS NOT NULL",
     # number: the order in which they were granted.
     """CREATE TABLE context_grants (
         number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -160,6 +160,20 @@ async def a_change_makes_a_version(b: Bench) -> None:
     b.same(await b.ask("contexts:getHistory", contextId="nowhere"), [], "the history of what is not there")
 
 
+@PROMISES.add("contexts:update")
+async def a_claimed_change_is_made_once(b: Bench) -> None:
+    """A change with a `claim` is made once, also after other changes; another claim is another call."""
+    await _make(b, "ctx")
+    first: Row = {"contextId": "ctx", "data": {"by": "first"}, "expectedVersion": 1, "claim": "first"}
+    made = await b.do("contexts:update", **first)
+    b.same(made["version"], 2, "the version")
+    b.same(await b.do("contexts:update", **first), made, "the same call again")
+    other = await b.do("contexts:update", **{**first, "data": {"by": "other"}, "expectedVersion": 2, "claim": "other"})
+    b.same((other["version"], other["data"]), (3, {"by": "other"}), "another call")
+    b.same(await b.do("contexts:update", **first), other, "the first call after another one")
+    await b.refused(VersionConflict, b.do("contexts:update", **{**first, "claim": "late"}), "a stale version")
+
+
 @PROMISES.add("contexts:addParticipant", "contexts:removeParticipant")
 async def participants_come_and_go(b: Bench) -> None:
     """Participants stand once, in the order in which they were added, and make no version."""
@@ -193,14 +207,16 @@ async def a_grant_opens_and_a_revocation_closes(b: Bench) -> None:
         seen = await b.ask("contexts:getRoot", contextId="ctx", **there)
         b.same(seen, granted, "the context, there")
         b.same(await b.ask("contexts:listGranted", **there), [seen], "the list of what was granted")
-        change = b.do("contexts:update", contextId="ctx", data={"from": scope}, **there)
-        join = b.do("contexts:addParticipant", contextId="ctx", participantId=scope, **there)
-        make = _make(b, f"below {scope}", "ctx", **there)
-        for call, allowed, what in ((change, changes, "changed"), (join, changes, "joined"), (make, makes, "a parent")):
+        tries: list[tuple[str, bool, Row]] = [
+            ("contexts:update", changes, {"contextId": "ctx", "data": {"from": scope}}),
+            ("contexts:addParticipant", changes, {"contextId": "ctx", "participantId": scope}),
+            ("contexts:create", makes, {"contextId": f"below {scope}", "purpose": "theirs", "parentId": "ctx"}),
+        ]
+        for path, allowed, args in tries:
             if allowed:
-                await call
+                await b.do(path, **args, **there)
             else:
-                await b.refused(ContextReadOnly, call, f"what was granted as {scope} is {what}")
+                await b.refused(ContextReadOnly, b.do(path, **args, **there), f"{path}, granted as {scope}")
         for path, more in (
             ("contexts:deleteContext", {}),
             ("contexts:grantAccess", {"targetMemorySpaceId": b.space, "scope": "full"}),

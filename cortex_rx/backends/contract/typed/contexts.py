@@ -77,6 +77,7 @@ class Contexts:
         description: str | None = None,
         completed_at: int | None = None,
         expected_version: int | None = None,
+        claim: str | None = None,
     ) -> Call[Context]:
         """Changes a context.
 
@@ -93,6 +94,8 @@ class Contexts:
             args["completedAt"] = completed_at
         if expected_version is not None:
             args["expectedVersion"] = expected_version
+        if claim is not None:
+            args["claim"] = claim
         return Call(self._backend.mutation, "contexts:update", args)
 
     def delete_context(
