@@ -21,6 +21,7 @@ from cortex_rx.models.agents import (
 )
 from cortex_rx.models.config import CortexConfig
 from cortex_rx.models.contexts import Context, ContextInput, ContextStatus, ContextWithChain
+from cortex_rx.models.conversations import AddMessageInput, ConversationParticipants, CreateConversationInput
 from cortex_rx.models.exports import ExportResult
 from cortex_rx.models.facts import (
     CountFactsFilter,
@@ -80,6 +81,7 @@ from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
 
 __all__ = [
+    "AddMessageInput",
     "AgentRegistration",
     "AgentStats",
     "Answer",
@@ -94,12 +96,14 @@ __all__ = [
     "ContextStatus",
     "ContextWithChain",
     "Conversation",
+    "ConversationParticipants",
     "ConversationRef",
     "ConversationType",
     "Cortex",
     "CortexConfig",
     "CortexError",
     "CountFactsFilter",
+    "CreateConversationInput",
     "DeleteResult",
     "DeleteUserOptions",
     "Delta",

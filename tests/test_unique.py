@@ -81,10 +81,10 @@ async def got(cortex: Cortex) -> dict[str, Any]:
     found["hooked"] = hooked
     found["list"] = await memory.list("s", include_partial=True)
     found["search"] = await memory.search("s", "so")
-    found["conversation"] = await cortex.conversations.get("c", "s")
-    found["conversations"] = await cortex.conversations.list("s")
+    found["conversation"] = await cortex.conversations.get("c", memory_space_id="s")
+    found["conversations"] = await cortex.conversations.list(memory_space_id="s")
     found["streams"] = await memory.streams("s", "c")
-    found["history"] = await cortex.conversations.get_history("c", "s")
+    found["history"] = await cortex.conversations.get_history("c", memory_space_id="s")
     found["answers"] = [answer, broken, taken, stopped]
     letter = {"memorySpaceId": "s", "memoryId": "m"}
     await cortex.dead_letters.add("s", "mine", "memories:deleteMemory", letter, IdempotencyConflict("no"))

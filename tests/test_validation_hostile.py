@@ -186,7 +186,7 @@ class World:
         self.runner = runner
         self.files = [folder / "memory.db", folder / "spool.db"]
         self.backend, self.spool = SqliteBackend(self.files[0]), Spool(self.files[1])
-        self.cortex = Cortex(self.backend, spool=self.spool)
+        self.cortex = Cortex(self.backend, spool=self.spool, memory_space_id="space")
         self.letters = DeadLetters(self.spool, self.backend)
         self.folder, self.loop = folder, runner.get_loop()
 
@@ -333,6 +333,9 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "RegisterMemorySpaceParams.type": lambda world: "team",
     "ContextInput.purpose": lambda world: "Help Ada.",
     "ImmutableRef.type": lambda world: "article",
+    "message_id": lambda world: "m-1",
+    "message_ids": lambda world: ["m-1"],
+    "ConversationsAPI.find_conversation.type": lambda world: "user-agent",
 }
 """A value that a parameter of this name accepts, where it must be given."""
 
@@ -521,6 +524,9 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "AgentsAPI.update": {"name": "Helper"},
     "AgentsAPI.unregister_many": {"status": "active"},
     "FactsAPI.drain": {"extract_facts": print},
+    "ConversationsAPI.create": {"type": "user-agent", "participants": {"userId": "ada"}},
+    "ConversationsAPI.get_or_create": {"type": "user-agent", "participants": {"userId": "ada"}},
+    "ConversationsAPI.add_message": {"conversation_id": "c-1", "role": "user", "content": "Hello"},
     "FactsAPI.work": {"extract_facts": print},
     "ImmutableAPI.store": {"type": "note", "id": "one", "data": {}},
 }
@@ -565,6 +571,13 @@ ACCEPTED: dict[str, set[str]] = {
         )
     },
     **{f"UserFilters.{time}_{side}": ZERO for time in ("created", "updated") for side in ("after", "before")},
+    "ConversationsAPI.iterate.include_pending": NONE,
+    "ConversationsAPI.list.offset": ZERO,
+    **{
+        f"ConversationsAPI.{method}.{side}": ZERO
+        for method in ("search", "export", "stream_export")
+        for side in ("date_start", "date_end")
+    },
     "MemoryAPI.follow.after": ZERO,
     "MemoryAPI.linger": NO_TIME,
     "MemoryAPI.remember_stream.linger": NO_TIME,

@@ -469,7 +469,7 @@ class MemoryAPI:
         ...         turn = {"conversation_id": "c-1", "user_id": "ada", "user_name": "Ada"}
         ...         stored = await cortex.memory.remember(memory_space_id="s", **said, **turn)
         ...         await cortex.memory.forget("s", stored.memories[0].memory_id, erase=True)
-        ...         conversation = await cortex.conversations.get("c-1", "s")
+        ...         conversation = await cortex.conversations.get("c-1", memory_space_id="s")
         ...         return [message.content for message in conversation.messages]
         >>> asyncio.run(main())
         ['Please keep it to yourself.']

@@ -30,6 +30,7 @@ __all__ = [
     "MessageRole",
     "MutableRef",
     "StoreMemoryInput",
+    "nested",
 ]
 
 MessageRole: TypeAlias = Literal["user", "agent", "system"]
@@ -41,10 +42,10 @@ _OPTIONAL_NAME = Accepts(check.optional(check.name))
 _TIME = Accepts(check.whole(0, _INT64))
 
 
-def _record(model: type[Options]) -> Accepts:
+def nested(model: type[Options]) -> Accepts:
     """None, a `model`, or its fields as a mapping or dataclass.  An error names the field within the field."""
 
-    def nested(field: str, value: object) -> Options | None:
+    def given(field: str, value: object) -> Options | None:
         if value is None:
             return None
         if not isinstance(value, model | Mapping) and not is_dataclass(value):
@@ -55,7 +56,7 @@ def _record(model: type[Options]) -> Accepts:
             place = field if error.field == model.__name__ else f"{field}.{error.field}"
             raise InvalidArgument(place, error.given, error.accepted) from None
 
-    return Accepts(nested)
+    return Accepts(given)
 
 
 class MemorySource(Options):
@@ -126,7 +127,7 @@ class StoreMemoryInput(Options):
 
     content: Annotated[str, Accepts(check.any_text)]
     content_type: Annotated[ContentType, Accepts(check.one_of(*get_args(ContentType)))] = "raw"
-    source: Annotated[MemorySource | None, _record(MemorySource)] = None
+    source: Annotated[MemorySource | None, nested(MemorySource)] = None
     """By default of type "conversation" if there is one, else "system".  A source of type "conversation" needs one."""
     importance: Annotated[int | float, Accepts(check.importance)] = 50
     """0 to 100."""
@@ -138,10 +139,10 @@ class StoreMemoryInput(Options):
     agent_id: Annotated[str | None, _OPTIONAL_NAME] = None
     participant_id: Annotated[str | None, _OPTIONAL_NAME] = None
     message_role: Annotated[MessageRole | None, Accepts(check.optional(check.one_of(*get_args(MessageRole))))] = None
-    conversation_ref: Annotated[ConversationRef | None, _record(ConversationRef)] = None
+    conversation_ref: Annotated[ConversationRef | None, nested(ConversationRef)] = None
     """Also given as `conversation_id` alone."""
-    immutable_ref: Annotated[ImmutableRef | None, _record(ImmutableRef)] = None
-    mutable_ref: Annotated[MutableRef | None, _record(MutableRef)] = None
+    immutable_ref: Annotated[ImmutableRef | None, nested(ImmutableRef)] = None
+    mutable_ref: Annotated[MutableRef | None, nested(MutableRef)] = None
     embedding: Annotated[list[float] | None, Accepts(check.optional(check.vector))] = None
     """Its vector: a list, a tuple or an array of numbers."""
     generate_embedding: Annotated[GenerateEmbedding | None, Accepts(check.optional(checked_function))] = None

@@ -124,7 +124,7 @@ async def look(path: Path, text: str, shown: str, result: EnhancedRememberStream
     checks = [("what was shown is what was streamed", shown == text == result.full_response)]
     async with Cortex(path) as cortex:
         headline("the conversation, read back from the file")
-        conversation = await cortex.conversations.get(CONVERSATION, SPACE)
+        conversation = await cortex.conversations.get(CONVERSATION, memory_space_id=SPACE)
         messages = conversation.messages if conversation else ()
         for message in messages[-2:]:
             lines = message.content.strip().splitlines()

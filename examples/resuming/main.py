@@ -59,7 +59,7 @@ def seen(state: Path) -> dict[str, Any]:
 async def stored(path: Path) -> tuple[list[str], list[str]]:
     async with Cortex(path) as cortex:
         memories = [memory.content for memory in await cortex.memory.list(SPACE, include_partial=True)]
-        conversation = await cortex.conversations.get("c-1", SPACE)
+        conversation = await cortex.conversations.get("c-1", memory_space_id=SPACE)
         return memories, [message.content for message in conversation.messages] if conversation else []
 
 

@@ -16,7 +16,7 @@ METHODS: dict[str, dict[str, list[str]]] = json.loads((DOCS / "cortex.json").rea
 DIFFERS = json.loads((DOCS / "cortex_differs.json").read_text("utf-8"))
 CLIENT = Cortex(":memory:")
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-PENDING = ("conversations", "memory")
+PENDING = ("memory",)
 CALLS = [(api, name) for api, methods in METHODS.items() for name in methods if hasattr(getattr(CLIENT, api), name)]
 
 

@@ -50,7 +50,7 @@ def without_lines(out):
 def stored(path):
     async def read():
         async with Cortex(path) as cortex:
-            conversation = await cortex.conversations.get("river", "demo")
+            conversation = await cortex.conversations.get("river", memory_space_id="demo")
             memories = await cortex.memory.list("demo", include_partial=True)
             whole = [await cortex.memory.get("demo", memory.memory_id, include_partial=True) for memory in memories]
             return [message.content for message in conversation.messages] if conversation else [], whole

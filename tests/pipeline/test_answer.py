@@ -110,7 +110,7 @@ def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 
 async def stored(cortex: Cortex, conversation: str = "c-1") -> list[tuple[str, str]]:
-    found = await cortex.conversations.get(conversation, "support")
+    found = await cortex.conversations.get(conversation, memory_space_id="support")
     return [(message.role, message.content) for message in found.messages] if found else []
 
 
@@ -197,12 +197,12 @@ async def test_two_streams_at_once_keep_each_question_with_its_answer(cortex: Co
     first = cortex.memory.remember_stream(slow, **TURN | {"user_message": "Q1"})
     second = cortex.memory.remember_stream(fast, **TURN | {"user_message": "Q2"})
     await asyncio.gather(first, second)
-    page = await cortex.conversations.get_history("c-1", "support")
+    page = await cortex.conversations.get_history("c-1", memory_space_id="support")
     said = [(message.role, message.content) for message in page.messages]
     pairs = [("user", "Q1"), ("agent", "four five six seven")], [("user", "Q2"), ("agent", "one two three")]
     assert said in (pairs[0] + pairs[1], pairs[1] + pairs[0])
     assert said == await stored(cortex)
-    assert [c.conversation_id for c in await cortex.conversations.list("support")] == ["c-1"]
+    assert [c.conversation_id for c in await cortex.conversations.list(memory_space_id="support")] == ["c-1"]
 
 
 @virtual
@@ -374,7 +374,7 @@ async def test_an_answer_without_text_keeps_the_question_and_says_so(cortex: Cor
     for text in ("", "  \n"):
         with pytest.raises(EmptyAnswer, match="produced no content; the question is kept"):
             await cortex.memory.remember_stream([text], **TURN)
-    conversation = await cortex.conversations.get("c-1", "support")
+    conversation = await cortex.conversations.get("c-1", memory_space_id="support")
     assert conversation is not None
     assert [(m.role, (m.metadata or {}).get("unanswered")) for m in conversation.messages] == [("user", "empty")] * 2
     memories = await cortex.memory.list("support", include_partial=True)

@@ -139,7 +139,7 @@ async def test_several_clients_get_and_store_their_own_answers(server: tuple[str
     assert [(end.outcome, end.stopped, end.length) for end in ends] == [("remembered", None, len(whole))] * 8
     async with Cortex(path) as cortex:
         for number in range(8):
-            conversation = await cortex.conversations.get(f"q{number}", "s")
+            conversation = await cortex.conversations.get(f"q{number}", memory_space_id="s")
             assert conversation is not None
             assert [m.content for m in conversation.messages] == [f"q{number}", whole]
         assert await cortex.memory.count("s", include_partial=True) == 16

@@ -263,7 +263,7 @@ async def test_an_answer_into_a_file_and_one_that_is_cut_off(server, client, tmp
             await cut
         assert isinstance(caught.value.__cause__, openai.APIConnectionError)
     async with Cortex(tmp_path / "memory.db") as cortex:
-        conversation = await cortex.conversations.get("c-1", "s")
+        conversation = await cortex.conversations.get("c-1", memory_space_id="s")
         assert [message.content for message in conversation.messages] == ["Whole?", server.text]
         partial, *_ = await cortex.memory.list("s", include_partial=True)
         assert partial.is_partial and partial.partial_metadata["userMessage"] == "Half?"

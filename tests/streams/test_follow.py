@@ -398,7 +398,7 @@ def test_a_partial_that_nobody_resumes_is_finished(tmp_path: Path) -> None:
         await asyncio.sleep(4)
         done = await two.reader.memory.finish("space", answer.stream_id)
         assert [memory.content for memory in done.memories] == ["What?", "one "]
-        conversation = await two.reader.conversations.get("c-1", "space")
+        conversation = await two.reader.conversations.get("c-1", memory_space_id="space")
         assert [(m.content, (m.metadata or {}).get("finishReason")) for m in conversation.messages] == [
             ("What?", None),
             ("one ", "incomplete"),
@@ -537,7 +537,7 @@ def test_real_processes_kill_resume_and_follow(tmp_path: Path) -> None:
             first.stdout.close()
             memories = await cortex.memory.list("space", include_partial=True)
             assert [memory.content for memory in memories] == [seen, "Count!"]
-            conversation = await cortex.conversations.get("c-1", "space")
+            conversation = await cortex.conversations.get("c-1", memory_space_id="space")
             assert [message.content for message in conversation.messages] == ["Count!", seen]
 
     asyncio.run(main())

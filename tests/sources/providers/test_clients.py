@@ -81,7 +81,7 @@ async def test_an_answer_into_a_file(server, clients, stories, tmp_path, form):
         assert shown == stories.FIRST + stories.SECOND
         assert (result.full_response, result.finish_reason, result.usage) == (stories.TEXT, "stop", used)
     async with Cortex(tmp_path / "memory.db") as cortex:
-        asked, answered = (await cortex.conversations.get("c-1", "s")).messages
+        asked, answered = (await cortex.conversations.get("c-1", memory_space_id="s")).messages
         assert (asked.content, answered.content) == ("And the weather?", stories.TEXT)
         assert answered.metadata["finishReason"] == "stop"
         assert answered.metadata["usage"] == used.model_dump(by_alias=True)
@@ -140,7 +140,7 @@ async def refused(server, clients, form, events):
         result = await answer
         assert (result.full_response, result.finish_reason) == (shown, "refusal")
         found = [memory.content for memory in await cortex.memory.search("s", "tell", neighbours=False)]
-        return shown, (await cortex.conversations.get("c", "s")).messages, found
+        return shown, (await cortex.conversations.get("c", memory_space_id="s")).messages, found
 
 
 @pytest.mark.parametrize("form", FORMS)

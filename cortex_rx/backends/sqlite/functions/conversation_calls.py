@@ -136,10 +136,9 @@ def add_message(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`conversations:addMessage`."""
     row = conversations.there(tx, args)
     message = args["message"]
-    key = (row["seq"], message["id"])
-    stored = tx.db.execute("SELECT * FROM messages WHERE conversation = ? AND id = ?", key).fetchone()
+    stored = conversations.stored_message(tx, row["seq"], message["id"])
     if stored is None:
-        if tx.db.execute(_TAKEN, (args["memorySpaceId"], *key)).fetchone()[0]:
+        if tx.db.execute(_TAKEN, (args["memorySpaceId"], row["seq"], message["id"])).fetchone()[0]:
             raise IdempotencyConflict("the id is that of an exchange's message")
         conversations.add_last(tx, row, _new_message(tx, args["memorySpaceId"], message))
         row = conversations.there(tx, args)

@@ -12,6 +12,7 @@ from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.functions import conversations
 from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.models.conversations import columns, export_row
 from cortex_rx.models.exports import csv_text, json_text
 
 __all__ = ["export", "search"]
@@ -78,21 +79,17 @@ def _highlight(tx: Transaction, text: int, at: int, length: int) -> str:
 
 # --- export -----------------------------------------------------------------------------------------------------------
 
-_COLUMNS = ("conversationId", "type", "participants", "messageCount", "createdAt", "updatedAt", "metadata")
-
 
 def export(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`conversations:exportConversations`."""
     rows = conversations.chosen(tx, args).fetchall()
-    names = _COLUMNS if args["includeMetadata"] else _COLUMNS[:-1]
+    with_metadata = args["includeMetadata"]
     if args["format"] == "csv":
-        data = csv_text(names, (conversations.row_of(row) for row in rows))
+        data = csv_text(columns(with_metadata), (conversations.row_of(row) for row in rows))
     else:
-        data = json_text(_with_messages(tx, row, names) for row in rows)
+        data = json_text(export_row(conversations.row_of(row), with_metadata, _messages(tx, row)) for row in rows)
     return {"format": args["format"], "data": data, "count": len(rows), "exportedAt": tx.now}
 
 
-def _with_messages(tx: Transaction, row: sqlite3.Row, names: tuple[str, ...]) -> dict[str, Any]:
-    listed = conversations.row_of(row)
-    kept = {name: listed[name] for name in names if name in listed}
-    return {**kept, "messages": conversations.messages_of(tx, row["seq"], 0, row["message_count"])}
+def _messages(tx: Transaction, row: sqlite3.Row) -> list[dict[str, Any]]:
+    return conversations.messages_of(tx, row["seq"], 0, row["message_count"])

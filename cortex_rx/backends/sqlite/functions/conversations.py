@@ -41,6 +41,7 @@ __all__ = [
     "remove_message",
     "row_of",
     "set_metadata",
+    "stored_message",
     "there",
     "whole",
 ]
@@ -138,12 +139,20 @@ def remove_message(tx: Transaction, stream: sqlite3.Row, text: int, message: str
     _remove(tx, conversation, position)
 
 
+# By its index: SQLite takes all messages of a conversation for few.
+_BY_ID = "SELECT * FROM messages INDEXED BY messages_by_id WHERE conversation = ? AND id = ?"
+
+
+def stored_message(tx: Transaction, conversation: int, message: str) -> sqlite3.Row | None:
+    """The row of the message with this id."""
+    row: sqlite3.Row | None = tx.db.execute(_BY_ID, (conversation, message)).fetchone()
+    return row
+
+
 def erase_message(tx: Transaction, conversation: int, message: str) -> int | None:
     """Remove a message from a conversation, by its id. Later messages move up. Returns its text, which stays; None if
     it is not there."""
-    row = tx.db.execute(
-        "SELECT position, text FROM messages WHERE conversation = ? AND id = ?", (conversation, message)
-    ).fetchone()
+    row = stored_message(tx, conversation, message)
     if row is None:
         return None
     _remove(tx, conversation, row["position"])
@@ -297,15 +306,12 @@ def get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
     return None if row is None else whole(tx, row)
 
 
-_BY_ID = "SELECT * FROM messages WHERE conversation = ? AND id = ?"
-
-
 def get_message(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
     """`conversations:getMessage`."""
     conversation = find(tx, args)
     if conversation is None:
         return None
-    row = tx.db.execute(_BY_ID, (conversation["seq"], args["messageId"])).fetchone()
+    row = stored_message(tx, conversation["seq"], args["messageId"])
     return None if row is None else message_of(tx, row)
 
 
@@ -315,8 +321,9 @@ def get_messages(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     if conversation is None:
         return []
     wanted = dict.fromkeys(args["messageIds"])
-    rows = [row for one in wanted for row in tx.db.execute(_BY_ID, (conversation["seq"], one)).fetchall()]
-    return [message_of(tx, row) for row in sorted(rows, key=lambda row: row["position"])]
+    found = [stored_message(tx, conversation["seq"], one) for one in wanted]
+    rows = sorted((row for row in found if row is not None), key=lambda row: int(row["position"]))
+    return [message_of(tx, row) for row in rows]
 
 
 def pending_of(tx: Transaction, conversation: sqlite3.Row) -> list[dict[str, Any]]:
@@ -432,9 +439,7 @@ def history(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _position_of(tx: Transaction, conversation: int, message: str) -> int:
-    row = tx.db.execute(
-        "SELECT position FROM messages WHERE conversation = ? AND id = ?", (conversation, message)
-    ).fetchone()
+    row = stored_message(tx, conversation, message)
     if row is None:
         raise InvalidArgument("after", message, "the id of a message of this conversation")
     return int(row["position"])

@@ -203,7 +203,9 @@ def _erase_stream(tx: Transaction, target: _Target, texts: dict[str, int]) -> bo
         return False
     conversation = stream["conversation_seq"]
     both = (conversation, stream["question_message"], stream["answer_message"])
-    left = tx.db.execute("SELECT EXISTS (SELECT 1 FROM messages WHERE conversation = ? AND id IN (?, ?))", both)
+    left = tx.db.execute(
+        "SELECT EXISTS (SELECT 1 FROM messages INDEXED BY messages_by_id WHERE conversation = ? AND id IN (?, ?))", both
+    )
     memories.forget_stream(tx, stream["seq"], leaves=not left.fetchone()[0])
     for text in texts.values():
         text_store.drop(tx, text)
