@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from cortex_rx import validation as check
 from cortex_rx.api._graph import check_sync
@@ -31,6 +31,9 @@ from cortex_rx.models.exports import ExportFormat, ExportResult, stream_export
 from cortex_rx.models.options import ConversationFilter, ConversationType, HistoryPage, ids, parse
 from cortex_rx.models.records import Conversation, ConversationHistory, Message
 from cortex_rx.unique import new_id
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import NewMessage
 
 __all__ = ["ConversationsAPI"]
 
@@ -88,7 +91,7 @@ class ConversationsAPI:
     def _space(self, given: str | None) -> str:
         return chosen_space(given, self._memory_space_id)
 
-    def _one(self, conversation_id: object, memory_space_id: str | None) -> dict[str, str]:
+    def _one(self, conversation_id: object, memory_space_id: str | None) -> dict[str, Any]:
         """A conversation, as keywords of a typed call."""
         return {**ids(conversation_id=conversation_id), "memory_space_id": self._space(memory_space_id)}
 
@@ -114,7 +117,8 @@ class ConversationsAPI:
             "conversation_id": given.conversation_id or f"conv-{new_id('conversation')}",
         }
         await check_sync(self._backend, synced)
-        return Conversation.from_row(await repeated(self._calls.create(**given.keywords() | named)))
+        made = await repeated(self._calls.create(**given.keywords() | named))
+        return Conversation.from_row(made)
 
     async def get_or_create(
         self, input: CreateConversationInput | Mapping[str, Any] | None = None, **keywords: Any
@@ -130,7 +134,8 @@ class ConversationsAPI:
             "memory_space_id": self._space(given.memory_space_id),
             "conversation_id": given.conversation_id or f"conv-{new_id('conversation')}",
         }
-        return Conversation.from_row(await repeated(self._calls.get_or_create(**given.keywords() | named)))
+        found = await repeated(self._calls.get_or_create(**given.keywords() | named))
+        return Conversation.from_row(found)
 
     async def add_message(
         self,
@@ -153,9 +158,10 @@ class ConversationsAPI:
         check.flag("include_messages", include_messages)
         one = self._one(given.conversation_id, memory_space_id)
         await check_sync(self._backend, synced)
-        message = given.message(f"msg-{new_id('message')}")
+        message = cast("NewMessage", given.message(f"msg-{new_id('message')}"))
         call = self._calls.add_message(**one, message=message, include_messages=None if include_messages else False)
-        return Conversation.from_row(await repeated(call))
+        added = await repeated(call)
+        return Conversation.from_row(added)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -392,7 +398,10 @@ class ConversationsAPI:
         given = parse(DeleteConversationOptions, options, **keywords)
         one = self._one(conversation_id, memory_space_id)
         await check_sync(self._backend, given.sync_to_graph)
-        also = {"delete_memories": given.delete_memories or None, "delete_facts": given.delete_facts or None}
+        also: dict[str, Any] = {
+            "delete_memories": given.delete_memories or None,
+            "delete_facts": given.delete_facts or None,
+        }
         return DeletedConversation.from_row(await self._calls.delete_conversation(**one, **also))
 
     async def delete_many(
@@ -411,7 +420,7 @@ class ConversationsAPI:
         while somebody writes in one of them: nothing more is deleted then.
         """
         narrowed = ConversationFilter(user_id=user_id, type=type).keywords()
-        also = {
+        also: dict[str, Any] = {
             "delete_memories": check.flag("delete_memories", delete_memories) or None,
             "delete_facts": check.flag("delete_facts", delete_facts) or None,
         }

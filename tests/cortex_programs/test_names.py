@@ -17,9 +17,6 @@ from cortex_rx.errors import InvalidArgument, MemoryNotFound, UnsupportedOption
 CORTEX = json.loads((Path(cortex_rx.__file__).resolve().parents[1] / "docs" / "cortex.json").read_text("utf-8"))
 EXPORTED = [name for names in CORTEX["names"].values() for name in names]
 PENDING = {
-    "CreateConversationInput",
-    "AddMessageInput",
-    "ConversationParticipants",
     "MemoryVersion",
     "EnrichedMemory",
 }

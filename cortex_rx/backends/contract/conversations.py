@@ -158,8 +158,9 @@ or other metadata is an `IdempotencyConflict`, and so is the id of an exchange's
 writer's lease runs, the call is refused. Streams that have ended are deleted.
 
 Its memories and what facts have of it stay, unless `deleteMemories` and `deleteFacts` say otherwise. They do not name
-what is gone then: a memory has no `conversationRef`, and a source of a fact neither the conversation nor its messages,
-nor a memory that was deleted. A fact that has other sources stays with those. How sure a fact is stays as it is.""",
+what is gone then: a memory and a context have no `conversationRef`, and a source of a fact neither the conversation nor
+its messages, nor a memory that was deleted. A fact that has other sources stays with those. How sure a fact is stays as
+it is.""",
             errors=("ConversationNotFound", "StillOwned"),
             repeated="It is a `ConversationNotFound`, which then means success.",
         ),

@@ -1,6 +1,6 @@
 """`conversations:deleteConversation` and `conversations:deleteMany`: conversations go, with what is asked for.
 
-What stays names nothing that is gone: no memory has the conversation, and no source of a fact.
+What stays names nothing that is gone: neither a memory nor a context has the conversation, nor a source of a fact.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class _Deletion:
         self.memories += len(gone)
         if not gone:
             tx.db.execute(_UNNAMED, (row["space"], row["id"]))
+        tx.db.execute(_UNLINKED, (row["space"], row["id"]))
         for stream in streams:
             _forget(tx, stream["seq"])
         for message in messages:
@@ -128,6 +129,7 @@ _UNNAMED = (
     "UPDATE memories SET conversation = NULL, message = NULL,"
     " refs = nullif(json_remove(refs, '$.messageIds'), '{}') WHERE space = ? AND conversation = ?"
 )
+_UNLINKED = "UPDATE contexts SET conversation = NULL, messages = NULL WHERE space = ? AND conversation = ?"
 _BY_MESSAGE = (
     "conversation IS NULL AND seq IN (SELECT statement FROM statement_messages"
     " WHERE space = ? AND message IN (SELECT value FROM json_each(?)))"

@@ -200,6 +200,8 @@ async def _full(store: Any) -> None:
     )
     fact = {"factType": "knowledge", "confidence": 80, "tags": [], "sourceType": "conversation"}
     source = {"conversationId": "cx", "messageIds": ["m1"]}
+    handed_on = {"contextId": "ctx", "purpose": "to hand on", "conversationRef": place}
+    await store.backend.mutation("contexts:create", {"memorySpaceId": "s", **handed_on})
     await store.backend.mutation(
         "facts:store", {"memorySpaceId": "s", "fact": "the xylophone sings", **fact, "sourceRef": source}
     )
@@ -232,7 +234,9 @@ async def test_what_stays_after_a_deletion_names_nothing_that_is_gone(store: Any
     assert await store.found("xylophone")
     (fact,) = await store.backend.query("facts:list", {"memorySpaceId": "s"})
     assert (fact["fact"], fact["sources"], fact["confidence"]) == ("the xylophone sings", [], 80)
-    assert "m1" not in json.dumps([*kept, fact])
+    context = await store.backend.query("contexts:get", {"memorySpaceId": "s", "contextId": "ctx"})
+    assert context["purpose"] == "to hand on" and "conversationRef" not in context
+    assert "m1" not in json.dumps([*kept, fact, context])
     for stream in ("st1", "st2", "st3"):
         with pytest.raises(StreamNotFound):
             await store.append(0, "late", stream)
