@@ -336,6 +336,9 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "message_id": lambda world: "m-1",
     "message_ids": lambda world: ["m-1"],
     "ConversationsAPI.find_conversation.type": lambda world: "user-agent",
+    "CreateConversationInput.type": lambda world: "user-agent",
+    "participants": lambda world: {"userId": "ada"},
+    "role": lambda world: "user",
 }
 """A value that a parameter of this name accepts, where it must be given."""
 
@@ -671,6 +674,7 @@ ACCEPTED: dict[str, set[str]] = {
     "MemoryAPI.search.query": ANY_TEXT,
     "FactsAPI.search.query": ANY_TEXT,
     "MemoryAPI.store.content": ANY_TEXT,
+    "AddMessageInput.content": ANY_TEXT,
     "StoreMemoryInput.content": ANY_TEXT,
     "Embedder.embed_query.query": ANY_TEXT,
     "Embedder.embed_text.text": ANY_TEXT,
