@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
-from typing import Any, NoReturn, TypeAlias, get_args
+from typing import Any, NoReturn, TypeAlias, cast, get_args
 
 from cortex_rx import validation as check
 from cortex_rx.api._embedded import store_embedded
 from cortex_rx.api._graph import check_sync, sync_keyword
+from cortex_rx.api._pages import checked_page_size, pages
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Facts
 from cortex_rx.beliefs import Predicates
 from cortex_rx.embedding.embedder import Embedder
-from cortex_rx.errors import InvalidArgument
+from cortex_rx.errors import InvalidArgument, UnsupportedOption
 from cortex_rx.facts.deciding import Decider
 from cortex_rx.facts.draining import TRIES, FactDrainReport, drain, work
 from cortex_rx.facts.extractor import Extractor
 from cortex_rx.facts.reader import EXTRACTION_TIMEOUT, fact_reader
+from cortex_rx.models import fact_exports
 from cortex_rx.models.facts import (
     CountFactsFilter,
     DeletedFact,
@@ -130,6 +133,26 @@ class FactsAPI:
         rows = await self._facts.list(**parse(ListFactsFilter, filter, **keywords).keywords())
         return [FactRecord.from_row(row) for row in rows]
 
+    def iterate(
+        self,
+        filter: CountFactsFilter | Mapping[str, Any] | None = None,
+        *,
+        page_size: int = 100,
+        **keywords: Any,
+    ) -> AsyncGenerator[FactRecord]:
+        """All facts that pass the filter, in the order in which they were made, read page by page.
+
+        The filter is that of `count`, without `known_at`.
+        """
+        checked_page_size("page_size", page_size)
+        return pages(self._fetch(parse(CountFactsFilter, filter, **keywords)), FactRecord.from_row, page_size)
+
+    def _fetch(self, filter: CountFactsFilter) -> Callable[[int, str | None], Awaitable[Mapping[str, Any]]]:
+        if filter.known_at is not None:
+            raise UnsupportedOption("known_at", filter.known_at, "None; what was known is listed as a whole")
+        given = filter.keywords()
+        return lambda size, cursor: self._facts.page(**given, limit=size, cursor=cursor)
+
     async def count(self, filter: CountFactsFilter | Mapping[str, Any] | None = None, **keywords: Any) -> int:
         """How many facts pass the filter, as in `list`."""
         return await self._facts.count(**parse(CountFactsFilter, filter, **keywords).keywords())
@@ -214,6 +237,20 @@ class FactsAPI:
         check.optional(check.one_of(*get_args(FactType)))("fact_type", fact_type)
         space = ids(memory_space_id=memory_space_id)
         return FactExport.from_row(await self._facts.export_facts(**space, format=format, fact_type=fact_type))
+
+    async def stream_export(
+        self, memory_space_id: str, format: FactFormat = "json", fact_type: FactType | None = None
+    ) -> AsyncGenerator[str]:
+        """The text of `export` in pieces, a page of facts at a time; not of one moment, but never all in memory."""
+        check.one_of(*get_args(FactFormat))("format", format)
+        filter = parse(CountFactsFilter, memory_space_id=memory_space_id, fact_type=fact_type)
+        yield fact_exports.start(format)
+        first = True
+        async with aclosing(pages(self._fetch(filter), lambda row: cast("Mapping[str, Any]", row), 100)) as facts:
+            async for fact in facts:
+                yield fact_exports.piece(format, fact, first)
+                first = False
+        yield fact_exports.end(format, first)
 
     async def consolidate(self, memory_space_id: str, fact_ids: Iterable[str], keep_fact_id: str) -> FactConsolidation:
         """Make facts one: the kept fact gets the sources of the others and the mean of all confidences, and the others

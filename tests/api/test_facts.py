@@ -24,6 +24,7 @@ from cortex_rx.errors import (
     IdempotencyConflict,
     InvalidArgument,
     StoreUnavailable,
+    UnsupportedOption,
 )
 from cortex_rx.models.facts import (
     FactRecord,
@@ -250,3 +251,25 @@ async def test_that_no_graph_is_kept_is_said_and_the_call_is_done(cortex: Cortex
     assert await cortex.facts.list(memory_space_id=HOME["memory_space_id"]) == []
     said = HOME | {"fact": "Ada lives in Lisbon.", "object": "Lisbon"}
     assert await cortex.facts.store(said, StoreFactOptions())  # without a word: a warning is an error here
+
+
+@pytest.mark.parametrize("format", ["json", "jsonld", "csv"])
+async def test_an_export_in_pieces_is_the_same_text(cortex: Cortex, format: Any) -> None:
+    for number in range(0, 130, 65):  # nothing, then more than a page
+        for one in range(number):
+            await cortex.facts.store(HOME, fact=f'=Says "{one}",\nor so', deduplication="none")
+        whole = await cortex.facts.export(HOME["memory_space_id"], format)
+        pieces = [piece async for piece in cortex.facts.stream_export(HOME["memory_space_id"], format)]
+        assert "".join(pieces) == whole.data
+        assert len(pieces) == whole.count + 2
+
+
+async def test_all_facts_are_read_page_by_page(cortex: Cortex) -> None:
+    stored = [await cortex.facts.store(HOME, fact=f"Says {one}.", deduplication="none") for one in range(5)]
+    for size in (1, 2, 100):
+        assert [fact async for fact in cortex.facts.iterate(HOME, page_size=size)] == stored
+    assert [fact async for fact in cortex.facts.iterate(memory_space_id="other")] == []
+    with pytest.raises(InvalidArgument, match=r"^page_size: got 0"):
+        cortex.facts.iterate(HOME, page_size=0)
+    with pytest.raises(UnsupportedOption, match=r"^known_at: got 7"):
+        cortex.facts.iterate(memory_space_id="other", known_at=7)

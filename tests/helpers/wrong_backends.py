@@ -1193,6 +1193,14 @@ class TakesALimitOf0ForNone(WrongFacts):
         return {name: value for name, value in args.items() if name != "limit" or value}
 
 
+@noticed_by("pages_of_facts_fit_together")
+class LeavesOutAFactBetweenPages(WrongFacts):
+    def args_of(self, path, args):
+        if path != "facts:page" or not str(args.get("cursor", "")).isdecimal():
+            return args
+        return {**args, "cursor": str(int(args["cursor"]) + 1)}
+
+
 @noticed_by("facts_are_found_by_words")
 class FindsAllFacts(WrongFacts):
     async def result_of(self, path, args, result):

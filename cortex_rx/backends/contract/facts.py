@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cortex_rx.backends.contract.pages import PAGED, page_of
 from cortex_rx.backends.contract.types import (
     COUNT,
     ID,
@@ -246,6 +247,22 @@ nothing else ends it.""",
             Object((*fields(memorySpaceId=SPACE), *_ANY_SUBJECT, *_ANY_PREDICATE, *_FILTERS, *_PAGE)),
             ListOf(FACT),
             """Facts, in the order in which they were made. A `limit` of 0 gives none; without one all are given.""",
+        ),
+        Function(
+            "facts:page",
+            "query",
+            Object(
+                (
+                    *fields(memorySpaceId=SPACE),
+                    *_ANY_SUBJECT,
+                    *_ANY_PREDICATE,
+                    *(one for one in _FILTERS if one.name != "knownAt"),
+                    *PAGED,
+                )
+            ),
+            page_of(FACT, "FactPage"),
+            """A page of the facts that `facts:list` gives, in the order in which they were made.""",
+            ours=True,
         ),
         Function(
             "facts:count",

@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from cortex_rx.errors import FactNotFound, FactRetracted, IdempotencyConflict
+from cortex_rx.errors import FactNotFound, FactRetracted, IdempotencyConflict, InvalidArgument
 from cortex_rx.testing.backends.bench import Bench, Row
 from cortex_rx.testing.backends.promise import Collected
 
@@ -256,6 +256,35 @@ async def facts_are_sorted_and_paged(b: Bench) -> None:
     b.same(about, [rows[1], rows[3]], "the page about Ada")
     likes = await b.ask("facts:queryByRelationship", subject="Ada", predicate="likes", limit=1, offset=1)
     b.same(likes, [rows[1]], "the page of what Ada likes")
+
+
+@PROMISES.add("facts:page", "facts:list")
+async def pages_of_facts_fit_together(b: Bench) -> None:
+    """The pages behind each other are the list, each fact once, whatever the filter and the size; also of facts that
+    another has superseded. What comes meanwhile stands at the end, and what is retracted meanwhile is left out."""
+    await _four(b)
+    await _lives(b, "Lisbon")
+    await _lives(b, "Porto")
+    for args in ({}, {"subject": "Ada"}, {"tags": ["a"]}, {"includeSuperseded": True}, {"minConfidence": 99}):
+        rows = await b.ask("facts:list", **args)
+        for limit in (1, 2, 100):
+            paged: list[Row] = []
+            more: Row = {}
+            while True:
+                page = await b.ask("facts:page", **args, limit=limit, **more)
+                paged += page["page"]
+                b.same(len(page["page"]) <= limit, True, f"a page of {limit} has no more")
+                if "cursor" not in page:
+                    break
+                more = {"cursor": page["cursor"]}
+            b.same(paged, rows, f"the pages of {limit} with {args}")
+    first = await b.ask("facts:page", limit=2)
+    (gone, *_), last = (await b.ask("facts:list"))[2:], await _store(b, "Ada sings.")
+    await b.do("facts:deleteFact", factId=gone["factId"])
+    rest = await b.ask("facts:page", limit=100, cursor=first["cursor"])
+    b.same(first["page"] + rest["page"], await b.ask("facts:list"), "the pages around a change")
+    b.same(rest["page"][-1]["factId"], last["factId"], "the fact that came meanwhile")
+    await b.refused(InvalidArgument, b.ask("facts:page", cursor="x"), "a page behind what is no cursor")
 
 
 @PROMISES.add("facts:search")

@@ -17,6 +17,7 @@ from cortex_rx.backends.contract.typed.rows import (
     Fact,
     FactDecision,
     FactExport,
+    FactPage,
     FactSource,
     FoundFact,
     NewFact,
@@ -276,6 +277,97 @@ class Facts:
         if sort_order is not None:
             args["sortOrder"] = sort_order
         return Call(self._backend.query, "facts:list", args)
+
+    def page(
+        self,
+        *,
+        memory_space_id: str,
+        subject: str | None = None,
+        predicate: str | None = None,
+        fact_type: Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"]
+        | None = None,
+        object: str | None = None,
+        qualifier: str | None = None,
+        polarity: Literal["positive", "negative"] | None = None,
+        tense: Literal["past", "present", "future"] | None = None,
+        min_confidence: float | None = None,
+        confidence: float | None = None,
+        user_id: str | None = None,
+        participant_id: str | None = None,
+        conversation_id: str | None = None,
+        memory_id: str | None = None,
+        tags: builtins.list[str] | None = None,
+        tag_match: Literal["any", "all"] | None = None,
+        source_type: Literal["conversation", "system", "tool", "manual", "a2a"] | None = None,
+        created_before: int | None = None,
+        created_after: int | None = None,
+        updated_before: int | None = None,
+        updated_after: int | None = None,
+        version: int | None = None,
+        include_superseded: bool | None = None,
+        valid_at: int | None = None,
+        as_of: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Call[FactPage]:
+        """A page of the facts that `facts:list` gives, in the order in which they were made."""
+        args: dict[str, Any] = {"memorySpaceId": memory_space_id}
+        if subject is not None:
+            args["subject"] = subject
+        if predicate is not None:
+            args["predicate"] = predicate
+        if fact_type is not None:
+            args["factType"] = fact_type
+        if object is not None:
+            args["object"] = object
+        if qualifier is not None:
+            args["qualifier"] = qualifier
+        if polarity is not None:
+            args["polarity"] = polarity
+        if tense is not None:
+            args["tense"] = tense
+        if min_confidence is not None:
+            args["minConfidence"] = min_confidence
+        if confidence is not None:
+            args["confidence"] = confidence
+        if user_id is not None:
+            args["userId"] = user_id
+        if participant_id is not None:
+            args["participantId"] = participant_id
+        if conversation_id is not None:
+            args["conversationId"] = conversation_id
+        if memory_id is not None:
+            args["memoryId"] = memory_id
+        if tags is not None:
+            args["tags"] = tags
+        if tag_match is not None:
+            args["tagMatch"] = tag_match
+        if source_type is not None:
+            args["sourceType"] = source_type
+        if created_before is not None:
+            args["createdBefore"] = created_before
+        if created_after is not None:
+            args["createdAfter"] = created_after
+        if updated_before is not None:
+            args["updatedBefore"] = updated_before
+        if updated_after is not None:
+            args["updatedAfter"] = updated_after
+        if version is not None:
+            args["version"] = version
+        if include_superseded is not None:
+            args["includeSuperseded"] = include_superseded
+        if valid_at is not None:
+            args["validAt"] = valid_at
+        if as_of is not None:
+            args["asOf"] = as_of
+        if metadata is not None:
+            args["metadata"] = metadata
+        if limit is not None:
+            args["limit"] = limit
+        if cursor is not None:
+            args["cursor"] = cursor
+        return Call(self._backend.query, "facts:page", args)
 
     def count(
         self,

@@ -50,6 +50,7 @@ __all__ = [
     "Fact",
     "FactDecision",
     "FactExport",
+    "FactPage",
     "FactProgress",
     "FactRevision",
     "FactSource",
@@ -557,6 +558,13 @@ class Fact(TypedDict):
 class RetractedFact(TypedDict):
     deleted: bool
     factId: str
+
+
+class FactPage(TypedDict):
+    """A page. Without a `cursor` it is the last."""
+
+    page: list[Fact]
+    cursor: NotRequired[str]
 
 
 class FoundFact(Fact):

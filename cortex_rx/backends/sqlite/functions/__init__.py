@@ -52,6 +52,7 @@ QUERIES: Functions = {
     "facts:list": fact_lists.list_rows,
     "facts:queryBySubject": fact_lists.list_rows,
     "facts:queryByRelationship": fact_lists.list_rows,
+    "facts:page": fact_lists.page_rows,
     "facts:count": fact_lists.count,
     "facts:search": fact_search.search,
     "facts:getHistory": facts.history,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.facts.rows import load
 from cortex_rx.backends.sqlite.functions.fact_filters import condition, order, values
 from cortex_rx.backends.sqlite.functions.fact_past import seen
+from cortex_rx.backends.sqlite.functions.paging import start_of
 from cortex_rx.backends.sqlite.text_store import Transaction
+from cortex_rx.models.fact_exports import pieces
 
-__all__ = ["count", "export", "list_rows"]
+__all__ = ["count", "export", "list_rows", "page_rows"]
 
 
 def list_rows(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
@@ -42,45 +40,21 @@ def count(tx: Transaction, args: dict[str, Any]) -> int:
         return int(found.fetchone()[0])
 
 
-# --- export -----------------------------------------------------------------------------------------------------------
-
-_COLUMNS = (
-    *("factId", "fact", "factType", "subject", "predicate", "object", "qualifier", "polarity", "tense", "confidence"),
-    *("sourceType", "userId", "participantId", "tags", "validFrom", "validUntil", "knownFrom", "supersedes", "version"),
-    *("createdAt", "updatedAt", "sources", "metadata"),
-)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a text begins with that a spreadsheet takes for a formula
-_CONTEXT = {"@vocab": "https://schema.org/", "fact": "text", "object": "object", "Fact": "Claim"}
+def page_rows(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """`facts:page`."""
+    space, after, limit = text_store.number_of(tx, args["memorySpaceId"]), start_of(args), args["limit"]
+    if space is None:
+        return {"page": []}
+    rows = tx.db.execute(
+        f"SELECT seq FROM facts WHERE {condition(args)} AND facts.seq > :after ORDER BY {order(args)} LIMIT :limit",  # noqa: S608
+        values(args, space) | {"after": after, "limit": limit + 1},
+    ).fetchall()
+    found = load(tx, args["memorySpaceId"], [row["seq"] for row in rows[:limit]])
+    return {"page": found, **({"cursor": str(rows[limit - 1]["seq"])} if len(rows) > limit else {})}
 
 
 def export(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`facts:exportFacts`."""
     facts = list_rows(tx, {**args, "offset": 0})
-    data = {"json": _as_json, "jsonld": _as_json_ld, "csv": _as_csv}[args["format"]](facts)
-    return {"format": args["format"], "data": data, "count": len(facts), "exportedAt": tx.now}
-
-
-def _as_json(facts: list[dict[str, Any]]) -> str:
-    return json.dumps(facts, ensure_ascii=False, indent=2)
-
-
-def _as_json_ld(facts: list[dict[str, Any]]) -> str:
-    graph = [{"@type": "Fact", "@id": fact["factId"], **fact} for fact in facts]
-    return json.dumps({"@context": _CONTEXT, "@graph": graph}, ensure_ascii=False, indent=2)
-
-
-def _as_csv(facts: list[dict[str, Any]]) -> str:
-    """As RFC 4180 says."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text, quoting=csv.QUOTE_ALL)
-    table.writerow(_COLUMNS)
-    table.writerows([_cell(fact.get(name)) for name in _COLUMNS] for fact in facts)
-    return text.getvalue()
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, Mapping | list):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    return "" if value is None else str(value)
+    text = "".join(pieces(args["format"], facts))
+    return {"format": args["format"], "data": text, "count": len(facts), "exportedAt": tx.now}
