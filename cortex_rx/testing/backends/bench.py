@@ -12,6 +12,7 @@ from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.checks import misshapen
 from cortex_rx.backends.contract.samples import Sample
 from cortex_rx.backends.contract.tables import FUNCTIONS
+from cortex_rx.backends.contract.types import ListOf, Text
 from cortex_rx.testing.virtual import VirtualLoop
 
 __all__ = ["Bench", "Mismatch", "Row"]
@@ -113,10 +114,9 @@ class Bench:
     def _own(self, sample: Sample) -> Row:
         """The arguments of a call that is about the whole store, with names of this test alone: the store may have
         records of others."""
-        args = {
-            name: self._named(value) if name in _NAMES and name != sample.field else value
-            for name, value in sample.args.items()
-        }
+        texts = {field.name for field in FUNCTIONS[sample.path].args.fields if isinstance(field.type, Text | ListOf)}
+        names = texts & {*_NAMES} - {sample.field}
+        args = {name: self._named(value) if name in names else value for name, value in sample.args.items()}
         if sample.field is None:
             if sample.path == "mutable:transaction":
                 for name in ("operations", "reads"):
