@@ -324,6 +324,7 @@ async def calls_are_accepted_and_refused(b: Bench) -> None:
     await b.begin("x")  # the stream that they are about
     await b.append(0, "abc", "x")
     before = await b.everything()
+    graph = await b.ask("graphSync:getSettings")
     accepted: list[Sample] = []
     for one in samples():
         if one.field is None:
@@ -349,6 +350,7 @@ async def calls_are_accepted_and_refused(b: Bench) -> None:
                 True,
                 f"{one.path} gave {error.code}: whether it may",
             )
+    await b.do("graphSync:keep", **graph)
 
 
 @PROMISES.add()

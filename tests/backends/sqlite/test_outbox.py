@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cortex_rx import SqliteBackend
+from cortex_rx.backends.contract.tables import FUNCTIONS
 from cortex_rx.backends.sqlite import connection, outbox
 from cortex_rx.errors import IdempotencyConflict
+from cortex_rx.testing import BACKEND_PROMISES, wall
 
 ALONE = {"memorySpaceId": "s", "contentType": "raw", "sourceType": "system", "importance": 50, "tags": []}
 
@@ -100,3 +106,72 @@ async def test_a_migration_makes_the_triggers_anew(
     await other.backend.mutation("memories:store", {**ALONE, "memoryId": "m1", "content": "x"})
     assert triggers(other) == there and list(rows(other)) == [("memories", "s", "m1")]
     await other.backend.close()
+
+
+# --- every mutation of the contract -----------------------------------------------------------------------------------
+
+READS = {
+    "memories": ("memories:get", "memoryId", "SELECT space, id FROM memories"),
+    "facts": ("facts:get", "factId", "SELECT spaces.name, facts.id FROM facts JOIN spaces ON spaces.id = space"),
+    "conversations": ("conversations:get", "conversationId", "SELECT space, id FROM conversations"),
+    "contexts": ("contexts:get", "contextId", "SELECT space, id FROM contexts"),
+    "memorySpaces": ("memorySpaces:get", "memorySpaceId", "SELECT '', id FROM memory_spaces"),
+    "agents": ("agents:get", "agentId", "SELECT '', id FROM agents"),
+    "users": ("users:get", "userId", "SELECT '', id FROM immutable WHERE type = 'user'"),
+    "immutable": ("immutable:get", "id", "SELECT type, id FROM immutable WHERE type <> 'user'"),
+}
+"""How a record is read by its id, and what records there are."""
+NOT_SHOWN = {
+    *("embedding", "pending", "accessCount", "lastAccessed", "previousVersions"),  # are in no graph
+    *("childIds", "depth", "rootId"),  # follow from the contexts' parents
+}
+
+
+class Watched(SqliteBackend):
+    """Compares what can be read before and after each mutation with the rows of the outbox."""
+
+    changed: Counter[str] = Counter()
+
+    async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        if path == "graphSync:keep":
+            return await super().mutation(path, args)
+        await super().mutation("graphSync:keep", {"enabled": True})
+        before, last = await self.records(), (await super().query("graphSync:getSyncStats", {}))["revision"]
+        try:
+            return await super().mutation(path, args)
+        finally:
+            after = await self.records()
+            rows = await super().query("graphSync:getUnsyncedItems", {"after": last, "limit": 10**6})
+            queued = {
+                (row["table"], row.get("memorySpaceId", row.get("entityType", "")), row["entityId"]) for row in rows
+            }
+            changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+            assert changed <= queued, (path, changed - queued)
+            assert all(row["revision"] > last for row in rows)
+            if changed:
+                self.changed[path] += 1
+
+    async def records(self) -> dict[tuple[str, str, str], Any]:
+        """All records that show, by table, memory space or type, and id."""
+        found: dict[tuple[str, str, str], Any] = {}
+        for table, (path, name, statement) in READS.items():
+            for scope, key in await self._read(lambda db, statement=statement: list(map(tuple, db.execute(statement)))):
+                where = {"type": scope} if table == "immutable" else {"memorySpaceId": scope} if scope else {}
+                row = await super().query(path, {**where, name: key})
+                if row is not None:
+                    found[table, scope, key] = {name: value for name, value in row.items() if name not in NOT_SHOWN}
+        return found
+
+
+def test_each_record_that_a_mutation_changes_has_a_row(tmp_path: Path) -> None:
+    """In every call of every promise of the contract."""
+    for promise in BACKEND_PROMISES:
+        if "graphSync:keep" not in promise.functions and promise.name != "calls_are_accepted_and_refused":
+            promise.check(lambda: Watched(tmp_path / f"{promise}.db", clock=wall), virtual=True)
+    silent = {path for path, one in FUNCTIONS.items() if one.kind == "mutation"} - set(Watched.changed)
+    assert (
+        silent
+        == {
+            # streams: what shows nothing, or no other record; mutable: in no graph
+        }
+    )
