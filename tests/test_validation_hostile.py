@@ -47,10 +47,11 @@ from cortex_rx.api import ConversationsAPI, FactsAPI, MemoryAPI
 from cortex_rx.api.agents import AgentsAPI
 from cortex_rx.api.contexts import ContextsAPI
 from cortex_rx.api.immutable import ImmutableAPI
+from cortex_rx.api.memory_spaces import MemorySpacesAPI
 from cortex_rx.api.mutable import MutableAPI
 from cortex_rx.api.users import UsersAPI
 from cortex_rx.errors import InvalidArgument
-from cortex_rx.models import agents, contexts, facts, hooks, immutable, users
+from cortex_rx.models import agents, contexts, facts, hooks, immutable, memory_spaces, users
 from cortex_rx.models.options import Options
 from cortex_rx.sources import providers
 from cortex_rx.spool import DeadLetters
@@ -58,7 +59,20 @@ from cortex_rx.spool import DeadLetters
 UNUSED = "an Answer was never used"
 pytestmark = pytest.mark.filterwarnings(f"ignore:{UNUSED}")  # answers are made to be refused, or to be given
 
-MODULES = (cortex_rx, operators, stream_utils, testing, jupyter, hooks, facts, agents, immutable, users, contexts)
+MODULES = (
+    cortex_rx,
+    operators,
+    stream_utils,
+    testing,
+    jupyter,
+    hooks,
+    facts,
+    agents,
+    immutable,
+    users,
+    contexts,
+    memory_spaces,
+)
 TURN = {"memory_space_id": "space", "conversation_id": "c-1", "user_message": "Hi!", "agent_id": "helper"}
 
 
@@ -365,6 +379,7 @@ OWNERS: Mapping[str, Callable[[World], Any]] = {
     "ConversationsAPI": lambda world: world.cortex.conversations,
     "ImmutableAPI": lambda world: world.cortex.immutable,
     "UsersAPI": lambda world: world.cortex.users,
+    "MemorySpacesAPI": lambda world: world.cortex.memory_spaces,
     "DeadLetters": lambda world: world.letters,
     "Answer": lambda world: world.good("answer"),
     "SqliteBackend": lambda world: world.backend,
@@ -410,6 +425,7 @@ def _public() -> Iterator[tuple[str, Any, Any]]:
         AgentsAPI,
         ImmutableAPI,
         UsersAPI,
+        MemorySpacesAPI,
         DeadLetters,
     ]
     for module in MODULES:
@@ -625,6 +641,10 @@ ACCEPTED: dict[str, set[str]] = {
     },
     "StoreMemoryInput.importance": ZERO,
     "RegisterMemorySpaceParams.name": ANY_TEXT,
+    "MemorySpaceUpdate.name": ANY_TEXT,
+    "MemorySpaceParticipant.joined_at": ZERO,
+    **{f"MemorySpacesAPI.{name}": ZERO for name in ("list.limit", "list.offset", "search.limit")},
+    **{f"MemorySpacesAPI.{name}.reason": ANY_TEXT for name in ("archive", "delete")},
     "AgentRegistration.description": ANY_TEXT,
     "ContextInput.description": ANY_TEXT,
     "ContextUpdate.description": ANY_TEXT,

@@ -83,6 +83,7 @@ class MemorySpacesAPI:
         A participant is a `MemorySpaceParticipant`, a mapping of its fields, or the id of a user. Without `joined_at`
         it joins now.
         """
+        check.optional(check.flag)("sync_to_graph", sync_to_graph)
         given = parse(RegisterMemorySpaceParams, params, **keywords)
         await check_sync(self._backend, sync_to_graph)
         return await self._changed(self._calls.register(**given.keywords()))

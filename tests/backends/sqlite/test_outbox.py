@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from cortex_rx import SqliteBackend
 from cortex_rx.backends.contract.tables import FUNCTIONS
 from cortex_rx.backends.sqlite import connection, outbox
 from cortex_rx.errors import IdempotencyConflict
-from cortex_rx.testing import BACKEND_PROMISES, wall
+from cortex_rx.testing import BACKEND_PROMISES, BackendPromise, wall
 
 ALONE = {"memorySpaceId": "s", "contentType": "raw", "sourceType": "system", "importance": 50, "tags": []}
 
@@ -163,15 +163,34 @@ class Watched(SqliteBackend):
         return found
 
 
-def test_each_record_that_a_mutation_changes_has_a_row(tmp_path: Path) -> None:
-    """In every call of every promise of the contract."""
-    for promise in BACKEND_PROMISES:
+SOME = (
+    "a_correction_takes_the_place",
+    "an_archived_space_is_read_and_not_written",
+    "participants_come_and_go",
+    "a_space_is_deleted_with_everything_in_it",
+)
+
+
+def check(path: Path, promises: Iterable[BackendPromise]) -> None:
+    for promise in promises:
         if "graphSync:keep" not in promise.functions and promise.name != "calls_are_accepted_and_refused":
-            promise.check(lambda: Watched(tmp_path / f"{promise}.db", clock=wall), virtual=True)
-    silent = {path for path, one in FUNCTIONS.items() if one.kind == "mutation"} - set(Watched.changed)
-    assert (
-        silent
-        == {
-            # streams: what shows nothing, or no other record; mutable: in no graph
-        }
-    )
+            promise.check(lambda promise=promise: Watched(path / f"{promise}.db", clock=wall), virtual=True)  # type: ignore[misc]
+
+
+def test_each_record_that_a_mutation_changes_has_a_row(tmp_path: Path) -> None:
+    check(tmp_path, (promise for promise in BACKEND_PROMISES if promise.name in SOME))
+    assert Watched.changed.total() > 30
+
+
+@pytest.mark.slow(reason="some promises are in every run")
+def test_each_record_that_any_mutation_changes_has_a_row(tmp_path: Path) -> None:
+    """In every call of every promise of the contract."""
+    check(tmp_path, BACKEND_PROMISES)
+    assert {path for path, one in FUNCTIONS.items() if one.kind == "mutation"} - set(Watched.changed) == {
+        "graphSync:keep",
+        # Nothing shows of them: versions that are not current, vectors, answers that are being written, their leases.
+        *("immutable:purgeVersions", "memories:embed", "memories:reembed"),
+        *("streams:append", "streams:issueToken", "streams:renew", "streams:stop", "streams:takeOver"),
+        # In no graph.
+        *(path for path in FUNCTIONS if path.startswith("mutable:") and FUNCTIONS[path].kind == "mutation"),
+    }
