@@ -1,6 +1,6 @@
 """Write the generated documentation: the marbles in the operators' docstrings, operators.md, events.md, options.md,
-errors.md, contract.md with the typed calls and `calls.json`, the indexes of decisions and APIs, and the tables of
-running-tests.md, proofs.md and implementation.md.
+errors.md, contract.md with the typed calls and `calls.json`, Cortex's methods beside ours, the indexes of decisions and
+APIs, and the tables of running-tests.md, proofs.md and implementation.md.
 
 `make docs` runs it; `tests/docs/test_generated.py` fails when what it would write is not what is there.
 """
@@ -21,6 +21,7 @@ import apis_page
 import contract_page
 import contract_samples
 import contract_typed
+import cortex_page
 import errors_table
 import options_table
 import rooms_page
@@ -100,6 +101,7 @@ def outputs() -> dict[Path, str]:
     page = ROOT / "docs/proofs.md"
     files[page] = page.read_text(encoding="utf-8").split(FIGURES)[0] + FIGURES + proofs_tables()
     files[ROOT / "docs/decisions/README.md"] = decisions_index(ROOT / "docs/decisions")
+    files[ROOT / "docs/apis/cortex.md"] = cortex_page.page(NOTE)
     files[ROOT / "docs/apis/README.md"] = apis_page.index(ROOT / "docs/apis", NOTE)
     page = ROOT / "docs/implementation.md"
     files[page] = page.read_text(encoding="utf-8").split(ROOMS)[0] + ROOMS + rooms_page.page(ROOT)

@@ -86,6 +86,7 @@ def generate() -> Iterator[ModuleType]:
         for name in (
             "generate",
             "apis_page",
+            "cortex_page",
             "contract_page",
             "contract_samples",
             "contract_typed",
