@@ -63,7 +63,7 @@ def test_the_example_with_stock_rx_runs(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_interactive_examples_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     examples = [block for block in blocks() if block.startswith(">>>")]
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         test = doctest.DocTestParser().get_doctest(example, {}, "README", "README.md", 0)
         assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
