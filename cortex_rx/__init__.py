@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from cortex_rx import operators
 from cortex_rx.api import Cortex
 from cortex_rx.api import absent as _absent
-from cortex_rx.api.memory import DeleteResult
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.chain import Chain, Operator, Sink, Step
 from cortex_rx.embedding import Embedder, local_embedder
@@ -36,6 +35,14 @@ from cortex_rx.models.facts import (
 )
 from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamEndEvent, StreamHooks
 from cortex_rx.models.immutable import ImmutableEntry, ImmutableRecord, ImmutableVersion
+from cortex_rx.models.memories import (
+    DeleteManyResult,
+    DeleteResult,
+    EnrichedMemory,
+    MemoryVersion,
+    UpdateManyResult,
+    UpdateMemoryOptions,
+)
 from cortex_rx.models.memory_spaces import (
     MemorySpace,
     MemorySpaceStats,
@@ -66,6 +73,7 @@ from cortex_rx.models.store_input import (
     MemorySource,
     MutableRef,
     StoreMemoryInput,
+    StoreMemoryOptions,
 )
 from cortex_rx.models.turn import Turn
 from cortex_rx.models.users import DeleteUserOptions, UserDeleteResult, UserProfile, UserVersion
@@ -104,12 +112,14 @@ __all__ = [
     "CortexError",
     "CountFactsFilter",
     "CreateConversationInput",
+    "DeleteManyResult",
     "DeleteResult",
     "DeleteUserOptions",
     "Delta",
     "Embedder",
     "Ended",
     "EnhancedRememberStreamResult",
+    "EnrichedMemory",
     "ErrorCode",
     "ExportResult",
     "FactRecord",
@@ -129,6 +139,7 @@ __all__ = [
     "MemorySpaceStats",
     "MemorySpaceStatus",
     "MemorySpaceType",
+    "MemoryVersion",
     "Message",
     "MutableRecord",
     "MutableRef",
@@ -155,6 +166,7 @@ __all__ = [
     "Step",
     "StoreFactParams",
     "StoreMemoryInput",
+    "StoreMemoryOptions",
     "StreamCompleteEvent",
     "StreamEndEvent",
     "StreamError",
@@ -165,6 +177,8 @@ __all__ = [
     "Turn",
     "UnregisterAgentOptions",
     "UnregisterAgentResult",
+    "UpdateManyResult",
+    "UpdateMemoryOptions",
     "UserDeleteResult",
     "UserProfile",
     "UserVersion",

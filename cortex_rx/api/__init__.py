@@ -3,6 +3,6 @@
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.cortex import Cortex
 from cortex_rx.api.facts import FactsAPI
-from cortex_rx.api.memory import DeleteResult, MemoryAPI, StopResult
+from cortex_rx.api.memory import MemoryAPI, StopResult
 
-__all__ = ["ConversationsAPI", "Cortex", "DeleteResult", "FactsAPI", "MemoryAPI", "StopResult"]
+__all__ = ["ConversationsAPI", "Cortex", "FactsAPI", "MemoryAPI", "StopResult"]

@@ -56,7 +56,7 @@ NAMES: Mapping[str, str] = {
         ["AgentCascadeDeletionError", "CascadeDeletionError", "is_cascade_deletion_error"],
         _CASCADE,
     ),
-    **dict.fromkeys(["DeleteManyResult", "ListResult", "UpdateManyResult"], _UNUSED),
+    **dict.fromkeys(["ListResult"], _UNUSED),
     "RememberStreamResult": f"{_UNUSED}; `remember_stream` returns an EnhancedRememberStreamResult",
 }
 """Names that Cortex exports."""

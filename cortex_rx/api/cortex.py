@@ -159,7 +159,7 @@ class Cortex:
         """The facts: `store`, `list`, `search`, `update`, `delete` and others; `drain` reads what is queued."""
         self.conversations: ConversationsAPI = ConversationsAPI(self._backend, memory_space_id=memory_space_id)
         """The conversations and their messages."""
-        self.vector: VectorAPI = VectorAPI(self._backend)
+        self.vector: VectorAPI = VectorAPI(self._backend, embedder=lambda: self.memory.embedder)
         """The memories alone, without facts: what Cortex calls the vector layer."""
         self.contexts: ContextsAPI = ContextsAPI(self._backend, memory_space_id=memory_space_id)
         """What is being worked on, and what was handed on to whom."""

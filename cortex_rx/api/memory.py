@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 from cortex_rx import validation as check
-from cortex_rx.api._embedded import store_embedded
 from cortex_rx.api._graph import check_sync, sync_keyword
+from cortex_rx.api._reextraction import facts_of, read_facts
+from cortex_rx.api._stored_memories import StoredMemories, changed, found, kept
 from cortex_rx.backends import Backend
-from cortex_rx.backends.base import checked_backend
-from cortex_rx.backends.contract.typed import Memories, Streams
+from cortex_rx.backends.contract.typed import Conversations, Streams
 from cortex_rx.chain import Operator
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder
 from cortex_rx.engine.running import Started
-from cortex_rx.errors import InvalidArgument, StillOwned
+from cortex_rx.errors import InvalidArgument, MemoryNotFound, StillOwned
 from cortex_rx.facts.extractor import Extractor
 from cortex_rx.models.facts import FactDeduplication, FactRecord, FactRevision, checked_deduplication
+from cortex_rx.models.memories import (
+    DeleteManyResult,
+    DeleteResult,
+    EnrichedMemory,
+    ManyMemoriesFilter,
+    MemoryUpdate,
+    UpdatedMemory,
+    UpdateMemoryOptions,
+)
 from cortex_rx.models.options import (
     DeleteMemoryOptions,
     ForgetOptions,
@@ -26,7 +34,6 @@ from cortex_rx.models.options import (
     RememberOptions,
     RememberParams,
     SearchOptions,
-    SourceType,
     StreamFilter,
     StreamingOptions,
     ids,
@@ -40,29 +47,20 @@ from cortex_rx.models.store_input import StoreMemoryInput
 from cortex_rx.pipeline.answer import LINGER, Answer
 from cortex_rx.pipeline.remembering import remember, remember_stream
 from cortex_rx.recollection import recall
-from cortex_rx.recollection.finding import find
 from cortex_rx.reembedding import Reembedded, ReembedProgress, reembed
 from cortex_rx.sources.model_stream import Fallback, Provider, Recalling, Reopenable, recalling
 from cortex_rx.spool.spool import Spool, checked_spool
 from cortex_rx.streams.follow import Follower, Position, follow
 from cortex_rx.streams.takeover import token_hash
 from cortex_rx.streams.writers import locate
-from cortex_rx.unique import new_id, new_token
+from cortex_rx.unique import new_token
 
-__all__ = ["DeleteResult", "InterruptedStream", "MemoryAPI", "StopResult", "StreamEntry"]
+__all__ = ["InterruptedStream", "MemoryAPI", "StopResult", "StreamEntry"]
 
 _Streams: TypeAlias = "list[InterruptedStream]"
 _Entries: TypeAlias = "list[StreamEntry]"
+_Enriched: TypeAlias = list[EnrichedMemory]
 _Memories: TypeAlias = list[MemoryEntry]  # inside the class, `list` is a method
-
-
-class DeleteResult(Record):
-    """What was deleted. `fact_ids` are the facts that only this memory said."""
-
-    deleted: bool
-    memory_id: str
-    facts_deleted: int
-    fact_ids: tuple[str, ...]
 
 
 class InterruptedStream(Record):
@@ -109,7 +107,7 @@ class StreamEntry(InterruptedStream):
     usage: dict[str, Any] | None = None
 
 
-class MemoryAPI:
+class MemoryAPI(StoredMemories):
     """The memories of a backend.  Every method works in one memory space and sees no other.
 
     Arguments are checked first: `InvalidArgument` or `UnsupportedOption` is raised before the backend is called.  If
@@ -141,7 +139,7 @@ class MemoryAPI:
         extractor: Extractor | None = None,
         deduplication: FactDeduplication | None = None,
     ) -> None:
-        self._backend: Backend = checked_backend("backend", backend)
+        super().__init__(backend)
         check.seconds(zero=True)("linger", linger)
         check.optional(check.function)("started", started)
         check.optional(checked_spool)("spool", spool)
@@ -250,18 +248,7 @@ class MemoryAPI:
         >>> asyncio.run(main())
         ('Ada: I moved to Lisbon.', 'Ada', 'c-1')
         """
-        space = ids(memory_space_id=memory_space_id)
-        if isinstance(content, str):
-            content = {"content": content}
-        elif not isinstance(content, StoreMemoryInput | Mapping) and not is_dataclass(content):
-            accepted = "a string, or a StoreMemoryInput or a mapping of its fields"
-            raise InvalidArgument("content", check.shown(content), accepted)
-        given = parse(StoreMemoryInput, content, **keywords)
-        memory = {"memory_id": f"mem-{new_id('memory')}", **given.keywords()}
-        embedder = given.embedder(self.embedder)
-        store = Memories(self._backend).store
-        row = await store_embedded(store, space | memory, "a memory", given.content, embedder)
-        return MemoryEntry.from_row(row)
+        return await kept(self._memories, memory_space_id, content, keywords, self.embedder)
 
     def follow(
         self,
@@ -327,28 +314,51 @@ class MemoryAPI:
             fact_revisions=tuple(map(FactRevision.from_row, stored.get("revisions", ()))),
         )
 
+    @overload
+    async def search(
+        self,
+        memory_space_id: str,
+        query: str,
+        options: SearchOptions | Mapping[str, Any] | None = None,
+        *,
+        enrich_conversation: Literal[True],
+        **keywords: Any,
+    ) -> _Enriched: ...
+
+    @overload
     async def search(
         self,
         memory_space_id: str,
         query: str,
         options: SearchOptions | Mapping[str, Any] | None = None,
         **keywords: Any,
-    ) -> _Memories:
+    ) -> _Memories: ...
+
+    async def search(
+        self,
+        memory_space_id: str,
+        query: str,
+        options: SearchOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> _Memories | _Enriched:
         """The memories that match `query`, best first, each with a `score` between 0 and 1.
 
         `options` are a `SearchOptions`, a mapping of its fields, or keywords, and may be mixed.  The words may be in
         any script.  A memory also counts for what is said around it in its conversation, and may be found for that
         alone; `neighbours=False` searches each memory by itself.  For an answer stored in chunks, the chunks are found;
         their `chunk_metadata` names the answer.  At most `limit` (20) are returned.  `content` is at most the first
-        65,536 code points, and `content_length` the true length.
+        65,536 code points, and `content_length` the true length.  Archived memories are found only with
+        `include_archived`.
 
         If the client or the call has an embedder, the query is embedded, and the score takes in the embeddings.  If
         that fails or is slow, the search goes on by words, unless `strategy` is "semantic".  `explain` says of each
-        memory why it was found, in its `why`.
+        memory why it was found, in its `why`.  With `enrich_conversation`, each is an `EnrichedMemory`, with its
+        conversation, the messages that it was made from, and the facts that come from it.
         """
-        check.any_text("query", query)
-        space, given = ids(memory_space_id=memory_space_id), parse(SearchOptions, options, **keywords)
-        rows = await find(self._backend, space, query, given, given.keywords(), self.embedder)
+        given = parse(SearchOptions, options, **keywords)
+        rows = await found(self._backend, memory_space_id, query, given, self.embedder)
+        if given.enrich_conversation:
+            return await self._enriched(memory_space_id, rows)
         return [MemoryEntry.from_row(row) for row in rows]
 
     async def recall(
@@ -394,35 +404,96 @@ class MemoryAPI:
         backend."""
         return recalling(self._backend, factory, options, embedder=self.embedder, time_limit=time_limit, **keywords)
 
-    async def get(self, memory_space_id: str, memory_id: str, *, include_partial: bool = False) -> MemoryEntry | None:
-        """The memory with its whole content, or None if the memory space has no memory with this id.
-
-        An answer stored in chunks comes with their ids.  An answer that still streams is found only with
-        `include_partial`.
-        """
-        narrowed = MemoryFilter(include_partial=include_partial).keywords()
-        memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
-        row = await Memories(self._backend).get(**memory, **narrowed)
-        return None if row is None else MemoryEntry.from_row(row)
-
-    async def count(
+    @overload
+    async def get(
         self,
         memory_space_id: str,
+        memory_id: str,
+        include_conversation: Literal[True],
         *,
-        user_id: str | None = None,
-        source_type: SourceType | None = None,
         include_partial: bool = False,
-        include_chunks: bool = False,
-    ) -> int:
-        """The number of memories, of this user and source if given.
+    ) -> EnrichedMemory | None: ...
 
-        Answers that still stream count only with `include_partial`.  With `include_chunks`, the chunks of an answer
-        count besides the answer.
+    @overload
+    async def get(
+        self,
+        memory_space_id: str,
+        memory_id: str,
+        include_conversation: Literal[False] = False,
+        *,
+        include_partial: bool = False,
+    ) -> MemoryEntry | None: ...
+
+    async def get(
+        self, memory_space_id: str, memory_id: str, include_conversation: bool = False, *, include_partial: bool = False
+    ) -> MemoryEntry | EnrichedMemory | None:
+        """The memory with its whole content, or None if the memory space has no memory with this id.
+
+        With `include_conversation` it is an `EnrichedMemory`, with its conversation, the messages that it was made
+        from, and the facts that come from it.  An answer stored in chunks comes with their ids.  An answer that still
+        streams is found only with `include_partial`.
         """
-        narrowed = MemoryFilter(
-            user_id=user_id, source_type=source_type, include_partial=include_partial, include_chunks=include_chunks
-        ).keywords()
-        return await Memories(self._backend).count(**ids(memory_space_id=memory_space_id), **narrowed)
+        check.flag("include_conversation", include_conversation)
+        narrowed = MemoryFilter(include_partial=include_partial).keywords()
+        memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
+        row = await self._memories.get(**memory, **narrowed)
+        if row is None:
+            return None
+        if include_conversation:
+            return (await self._enriched(memory_space_id, [row]))[0]
+        return MemoryEntry.from_row(row)
+
+    async def update(
+        self,
+        memory_space_id: str,
+        memory_id: str,
+        updates: MemoryUpdate | Mapping[str, Any] | None = None,
+        options: UpdateMemoryOptions | Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> UpdatedMemory:
+        """Change a memory: its content, embedding, importance, tags or metadata.  What it was before is a version.
+
+        `updates` are a `MemoryUpdate`, a mapping of its fields, or keywords.  The message in the conversation stays as
+        it was said.  A new content is embedded by its `generate_embedding`, else by the client's; an answer in chunks
+        is one piece then.  What changes nothing makes no version.
+
+        With `reextract_facts`, the facts that only this memory says are retracted, and those of its content are
+        stored, read by `extract_facts`, else by the client's extractor.  They are read first: if that fails, nothing
+        is changed, and its error is raised.
+
+        Raises `MemoryNotFound`, `VersionConflict` if the memory has another version than `expected_version`, and
+        `InvalidArgument` for a chunk, which is changed with its answer.
+
+        >>> import asyncio
+        >>> from cortex_rx import Cortex
+        >>> def likes(user_message, text):
+        ...     for drink in ("tea", "coffee"):
+        ...         if drink in user_message + text:
+        ...             yield {"fact": f"Ada likes {drink}.", "fact_type": "preference", "confidence": 90}
+        >>> async def main():
+        ...     async with Cortex(":memory:", extract_facts=likes) as cortex:
+        ...         note = await cortex.memory.store("s", "Ada likes tea.")
+        ...         for content in ("Ada likes tea, too.", "Ada likes coffee."):
+        ...             changed = await cortex.memory.update(
+        ...                 "s", note.memory_id, {"content": content}, {"reextract_facts": True})
+        ...         facts = await cortex.facts.list(memory_space_id="s")
+        ...         return changed.memory.version, [fact.fact for fact in facts]
+        >>> asyncio.run(main())
+        (3, ['Ada likes coffee.'])
+        """
+        memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
+        given, beside = parse(MemoryUpdate, updates, **keywords), parse(UpdateMemoryOptions, options)
+        given.keywords()  # an empty one is refused before anything is asked
+        await check_sync(self._backend, beside.sync_to_graph)
+        if not beside.reextract_facts:
+            return UpdatedMemory(memory=await changed(self._memories, memory, given, self.embedder))
+        reading = await read_facts(
+            self._backend, memory, given.content, beside.extract_facts or self._extractor,
+            self._deduplication, self.embedder,
+        )  # fmt: skip
+        updated = await changed(self._memories, memory, given, self.embedder, retract_facts=True)
+        facts = await facts_of(self._backend, updated, reading)
+        return UpdatedMemory(memory=updated, facts_reextracted=facts)
 
     async def delete(
         self,
@@ -439,9 +510,30 @@ class MemoryAPI:
         Raises `MemoryNotFound`, and `InvalidArgument` for a chunk, which can only be deleted with its answer.
         """
         memory = ids(memory_space_id=memory_space_id, memory_id=memory_id)
-        keeps = not parse(DeleteMemoryOptions, options, **keywords).cascade_delete_facts
-        call = Memories(self._backend).delete_memory(**memory, cascade_delete_facts=False if keeps else None)
-        return DeleteResult.from_row(await call)
+        beside = parse(DeleteMemoryOptions, options, **keywords)
+        await check_sync(self._backend, beside.sync_to_graph)
+        cascade = None if beside.cascade_delete_facts else False
+        return DeleteResult.from_row(await self._memories.delete_memory(**memory, cascade_delete_facts=cascade))
+
+    async def delete_many(
+        self,
+        memory_space_id: str,
+        filters: ManyMemoriesFilter | Mapping[str, Any] | None = None,
+        *,
+        cascade_delete_facts: bool = True,
+        **keywords: Any,
+    ) -> DeleteManyResult:
+        """Delete all memories that pass the filters, as `delete` does, all or none.
+
+        `filters` are a `ManyMemoriesFilter`, a mapping of its fields, or keywords: at least one.
+        """
+        check.flag("cascade_delete_facts", cascade_delete_facts)
+        narrowed = parse(ManyMemoriesFilter, filters, **keywords).keywords()
+        cascade = None if cascade_delete_facts else False
+        space = ids(memory_space_id=memory_space_id)
+        return DeleteManyResult.from_row(
+            await self._memories.delete_many(**space, **narrowed, cascade_delete_facts=cascade)
+        )
 
     async def forget(
         self,
@@ -457,6 +549,8 @@ class MemoryAPI:
         The memory is deleted, and the facts that come from it alone are retracted.  The message stays in its
         conversation.  With `erase=True` the message is deleted too, and what facts have of it, as if it had never been
         said: also `known_at` an earlier time nobody finds it.  A fact with other sources has what these say.
+        `delete_conversation`, which is Cortex's name, does the same; `delete_entire_conversation` deletes the
+        conversation of the memory, with its messages, its memories and what facts have of them.
 
         Raises `MemoryNotFound` if there is nothing to forget, and `InvalidArgument` for a chunk, which can only be
         forgotten with its answer.
@@ -475,36 +569,35 @@ class MemoryAPI:
         ['Please keep it to yourself.']
         """
         space, given = ids(memory_space_id=memory_space_id), parse(ForgetOptions, options, **keywords)
+        await check_sync(self._backend, given.sync_to_graph)
         named = {"memory_id": memory_id, "message_id": message_id}
         target = ids(**{name: id for name, id in named.items() if id is not None})
         if len(target) != 1:
             raise InvalidArgument("memory_id", "both ids" if target else None, "one of memory_id and message_id")
-        forgotten = await Memories(self._backend).forget(**space, **target, erase=given.erase or None)
-        return ForgetResult.from_row(forgotten)
+        if given.delete_entire_conversation:
+            return await self._forget_conversation(space, memory_id)
+        erase = given.erase or given.delete_conversation
+        return ForgetResult.from_row(await self._memories.forget(**space, **target, erase=erase or None))
 
-    async def list(
-        self,
-        memory_space_id: str,
-        *,
-        user_id: str | None = None,
-        source_type: SourceType | None = None,
-        conversation_id: str | None = None,
-        limit: int = 100,
-        include_partial: bool = False,
-        include_chunks: bool = False,
-    ) -> _Memories:
-        """At most `limit` memories, newest first.  The filters apply before the limit.
-
-        With `include_chunks`, the chunks of an answer follow it, in order.  `content` is at most the first 65,536 code
-        points, and `content_length` the true length.
-        """
-        narrowed = MemoryFilter(
-            user_id=user_id,
-            source_type=source_type,
-            conversation_id=conversation_id,
-            limit=limit,
-            include_partial=include_partial,
-            include_chunks=include_chunks,
-        ).keywords()
-        rows = await Memories(self._backend).list(**ids(memory_space_id=memory_space_id), **narrowed)
-        return [MemoryEntry.from_row(row) for row in rows]
+    async def _forget_conversation(self, space: dict[str, Any], memory_id: str | None) -> ForgetResult:
+        """Delete the conversation of a memory, with its memories and what facts have of it."""
+        if memory_id is None:
+            raise InvalidArgument("memory_id", None, "the memory whose conversation is deleted")
+        row = await self._memories.get(**space, memory_id=memory_id)
+        if row is None:
+            raise MemoryNotFound("no memory with this id in the memory space")
+        ref = row.get("conversationRef")
+        if ref is None:
+            raise InvalidArgument("delete_entire_conversation", True, "False; the memory has no conversation")
+        conversation = {**space, "conversation_id": ref["conversationId"]}
+        gone = await Conversations(self._backend).delete_conversation(
+            **conversation, delete_memories=True, delete_facts=True
+        )
+        return ForgetResult(
+            memory_deleted=True,
+            conversation_deleted=True,
+            messages_deleted=gone["messagesDeleted"],
+            facts_deleted=len(gone["factIds"]),
+            fact_ids=tuple(gone["factIds"]),
+            restorable=False,
+        )

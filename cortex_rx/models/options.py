@@ -11,7 +11,8 @@ None means the default.  Times are milliseconds, lengths code points.
     Traceback (most recent call last):
     ...
     cortex_rx.errors.InvalidArgument: MemoryFilter: got 'userIt'; accepted: user_id (the closest), or one
-    of user_id, source_type, conversation_id, limit, include_partial, include_chunks
+    of user_id, participant_id, source_type, conversation_id, limit, offset, include_partial, include_chunks,
+    include_archived
 """
 
 from __future__ import annotations
@@ -465,7 +466,7 @@ class SearchOptions(Options):
             ],
             ((None,), _FILTER),
         ),
-        **dict.fromkeys(["boost_importance", "boost_recent", "boost_popular", "enrich_conversation"], (_NONE, _FILTER)),
+        **dict.fromkeys(["boost_importance", "boost_recent", "boost_popular"], (_NONE, _FILTER)),
         "sort_order": ((None, "desc"), "the best match comes first"),
     }
     _lacking: ClassVar[Mapping[str, str]] = {"strategy": "recent"}
@@ -518,6 +519,10 @@ class SearchOptions(Options):
     """How many of the best to leave out: those of the pages before."""
     include_partial: _Flag = False
     """Also find answers that still stream."""
+    include_archived: _Flag = False
+    """Also find archived memories."""
+    enrich_conversation: _Flag = False
+    """Whether each memory comes with its conversation and its facts."""
 
     @classmethod
     def _named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -534,7 +539,7 @@ class SearchOptions(Options):
     def keywords(self) -> dict[str, Any]:
         """The options as keywords of a typed call, without those that have their default, but for the limit."""
         names = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
-        names -= {"generate_embedding", *(["embedding_model"] if self.embedding is None else [])}
+        names -= {"generate_embedding", "enrich_conversation", *(["embedding_model"] if self.embedding is None else [])}
         values = {name: getattr(self, name) for name in type(self).model_fields if name in names | {"limit"}}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
@@ -543,23 +548,27 @@ class MemoryFilter(Options):
     """The filters of a list or a count of memories."""
 
     user_id: _OptionalName = None
+    participant_id: _OptionalName = None
     source_type: _Source = None
     conversation_id: _OptionalName = None
     limit: _OptionalLimit = None
+    offset: Annotated[int, Accepts(check.whole())] = 0
     include_partial: _Flag = False
     include_chunks: _Flag = False
     """Include the chunks of answers, beside the answers."""
+    include_archived: _Flag = False
 
-
-_NO_GRAPH = (_NONE, "its operator, sync_graph, does not exist yet")
+    def keywords(self) -> dict[str, Any]:
+        """The filter as keywords of a typed call, without what has its default."""
+        return {name: value for name, value in super().keywords().items() if (name, value) != ("offset", 0)}
 
 
 class DeleteMemoryOptions(Options):
     """What goes with a memory that is deleted."""
 
-    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {"sync_to_graph": _NO_GRAPH}
     _positions: ClassVar[tuple[str, ...]] = ("sync_to_graph", "cascade_delete_facts")
 
+    sync_to_graph: Annotated[bool | None, Accepts(check.optional(check.flag))] = None
     cascade_delete_facts: _Flag = True
     """Whether what facts say of it goes too."""
 
@@ -569,22 +578,15 @@ class ForgetOptions(Options):
 
     >>> ForgetOptions(erase=True).erase
     True
-    >>> ForgetOptions(deleteEntireConversation=True)
-    Traceback (most recent call last):
-    ...
-    cortex_rx.errors.UnsupportedOption: delete_entire_conversation: got True; accepted: None or False; erase=True
-    deletes the message of the memory
     """
 
-    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
-        "sync_to_graph": _NO_GRAPH,
-        **dict.fromkeys(
-            ("delete_conversation", "delete_entire_conversation"),
-            (_NONE, "erase=True deletes the message of the memory"),
-        ),
-    }
     _positions: ClassVar[tuple[str, ...]] = ("delete_conversation", "delete_entire_conversation", "sync_to_graph")
 
+    delete_conversation: _Flag = False
+    """The same as `erase`."""
+    delete_entire_conversation: _Flag = False
+    """Whether its conversation is deleted, with all its messages and memories."""
+    sync_to_graph: Annotated[bool | None, Accepts(check.optional(check.flag))] = None
     erase: _Flag = False
     """Whether its message is deleted too, and what facts have of it, as if it had never been said."""
 

@@ -30,6 +30,7 @@ __all__ = [
     "MessageRole",
     "MutableRef",
     "StoreMemoryInput",
+    "StoreMemoryOptions",
     "nested",
 ]
 
@@ -104,6 +105,12 @@ class MutableRef(Options):
     snapshot_at: Annotated[int, _TIME]
 
 
+class StoreMemoryOptions(Options):
+    """What storing a memory does beside. `sync_to_graph` warns if the store keeps no graph."""
+
+    sync_to_graph: Annotated[bool | None, Accepts(check.optional(check.flag))] = None
+
+
 class StoreMemoryInput(Options):
     """A memory to be stored by itself.
 
@@ -115,10 +122,6 @@ class StoreMemoryInput(Options):
     cortex_rx.errors.InvalidArgument: source.type: got 'rumour'; accepted:
     'conversation' or 'system' or 'tool' or 'a2a' or 'fact-extraction'
     """
-
-    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
-        "sync_to_graph": ((None, False), "its operator, sync_graph, does not exist yet"),
-    }
 
     _positions: ClassVar[tuple[str, ...]] = (
         *("content", "content_type", "source", "metadata", "participant_id", "embedding", "user_id"),

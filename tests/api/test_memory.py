@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from cortex_rx.api import DeleteResult, MemoryAPI
+from cortex_rx import DeleteResult
+from cortex_rx.api import MemoryAPI
+from cortex_rx.api._graph import GraphNotKept
 from cortex_rx.backends import HEAD_LENGTH, SqliteBackend
 from cortex_rx.errors import (
     IdempotencyConflict,
@@ -170,10 +172,12 @@ async def test_one_id_says_what_is_forgotten(memory: Any) -> None:
     for ids in ({}, {"memory_id": "m", "message_id": "n"}):
         with pytest.raises(InvalidArgument, match="one of memory_id and message_id"):
             await memory.forget("support", **ids)
-    for option in ("delete_conversation", "deleteEntireConversation", "sync_to_graph"):
-        with pytest.raises(UnsupportedOption):
+    for option in ("delete_conversation", "deleteEntireConversation"):
+        with pytest.raises(MemoryNotFound):
             await memory.forget("support", "m", {option: True})
-    with pytest.raises(UnsupportedOption):
+    with pytest.warns(GraphNotKept), pytest.raises(MemoryNotFound):
+        await memory.forget("support", "m", {"sync_to_graph": True})
+    with pytest.warns(GraphNotKept), pytest.raises(MemoryNotFound):
         await memory.delete("support", "m", sync_to_graph=True)
 
 
@@ -286,7 +290,7 @@ async def test_the_store_is_asked_for_nothing_that_was_not_given(memory: Any, ba
     await memory.search("support", "x")
     assert backend.made == [
         ("memories:get", {"memorySpaceId": "support", "memoryId": "mem-1"}),
-        ("memories:list", {"memorySpaceId": "support", "limit": 100}),
+        ("memories:list", {"memorySpaceId": "support"}),
         ("memories:count", {"memorySpaceId": "support"}),
         ("memories:search", {"memorySpaceId": "support", "query": "x", "limit": 20}),
     ]

@@ -16,13 +16,9 @@ from cortex_rx.errors import InvalidArgument, MemoryNotFound, UnsupportedOption
 
 CORTEX = json.loads((Path(cortex_rx.__file__).resolve().parents[1] / "docs" / "cortex.json").read_text("utf-8"))
 EXPORTED = [name for names in CORTEX["names"].values() for name in names]
-PENDING = {
-    "MemoryVersion",
-    "EnrichedMemory",
-}
 
 
-@pytest.mark.parametrize("name", [name for name in EXPORTED if name not in PENDING])
+@pytest.mark.parametrize("name", EXPORTED)
 def test_it_is_exported_or_its_import_says_why_not(name: str) -> None:
     if name in NAMES:
         with pytest.raises(ImportError, match=f"^cortex_rx has no {name}: {NAMES[name]}"):

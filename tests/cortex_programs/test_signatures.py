@@ -16,11 +16,10 @@ METHODS: dict[str, dict[str, list[str]]] = json.loads((DOCS / "cortex.json").rea
 DIFFERS = json.loads((DOCS / "cortex_differs.json").read_text("utf-8"))
 CLIENT = Cortex(":memory:")
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-PENDING = ("memory",)
 CALLS = [(api, name) for api, methods in METHODS.items() for name in methods if hasattr(getattr(CLIENT, api), name)]
 
 
-@pytest.mark.parametrize(("api", "name"), [call for call in CALLS if call[0] not in PENDING])
+@pytest.mark.parametrize(("api", "name"), CALLS)
 def test_its_arguments_stand_in_the_order_of_cortex(api: str, name: str) -> None:
     taken = inspect.signature(getattr(getattr(CLIENT, api), name)).parameters.values()
     ours = [one.name for one in taken if one.kind in POSITIONAL]

@@ -421,7 +421,8 @@ still name this memory. What was not extracted yet is not extracted any more."""
 
 A new `content` is found by its own words from now on. It has no embedding but the one that is given, and an answer that
 was in chunks is one piece. The message in its conversation stays as it was said. With `retractFacts`, the facts that
-come from this memory alone are retracted. An answer or question that was changed is not
+come from this memory alone are retracted, others do not name it as a source any more, and nothing is extracted from it
+that was not yet. An answer or question that was changed is not
 replaced when its stream goes on.
 
 What changes nothing makes no version. With `expectedVersion`, a memory of another version is a

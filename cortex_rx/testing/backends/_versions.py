@@ -158,6 +158,8 @@ async def a_new_content_retracts_what_the_old_one_said(b: Bench) -> None:
         b.same(await facts(), ["alone", "both"], f"the facts after {args}")
     await b.do("memories:update", memoryId="m", content="newer", retractFacts=True)
     b.same(await facts(), ["both"], "the facts after an update that retracts them")
+    left = [len(row["sources"]) for row in await b.ask("facts:list")]
+    b.same(left, [1], "the sources of the fact that another memory says, too")
 
 
 @PROMISES.add(

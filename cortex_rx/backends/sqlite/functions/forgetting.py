@@ -14,7 +14,7 @@ from cortex_rx.backends.sqlite.facts.statements import having
 from cortex_rx.backends.sqlite.functions import conversations, memories
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["delete", "forget", "retract_facts"]
+__all__ = ["delete", "forget", "retract_memory"]
 
 
 def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def forget(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     if erase:
         facts = _erase_facts(tx, space, target.memories, target.messages)
     else:
-        facts = retract_facts(tx, space, there, target.messages)
+        facts = _retract_facts(tx, space, there, target.messages)
     messages = _erase_messages(tx, target) if erase else {}
     for memory in there:
         if memories.is_there(tx, space, memory):  # that of a question goes with a pending answer
@@ -160,7 +160,7 @@ def _erase_facts(tx: Transaction, space: str, memory_ids: Iterable[str], message
     return list(dict.fromkeys(gone))
 
 
-def retract_facts(tx: Transaction, space: str, memory_ids: Iterable[str], messages: list[str]) -> list[str]:
+def _retract_facts(tx: Transaction, space: str, memory_ids: Iterable[str], messages: list[str]) -> list[str]:
     """Close the facts that come from these alone. Returns their ids."""
     number = text_store.number_of(tx, space)
     if number is None:
@@ -176,6 +176,15 @@ def retract_facts(tx: Transaction, space: str, memory_ids: Iterable[str], messag
             retracted.append(tx.db.execute("SELECT id FROM facts WHERE seq = ?", (fact,)).fetchone()["id"])
             changes.retract(tx, number, fact)
     return retracted
+
+
+def retract_memory(tx: Transaction, space: str, memory: str) -> None:
+    """Let facts have nothing more of a memory: those that come from it alone are closed, and known as before until now;
+    others lose it as a source. What was not read from it yet is not read any more."""
+    _retract_facts(tx, space, [memory], [])
+    if (number := text_store.number_of(tx, space)) is not None:
+        changes.remove(tx, number, having(tx, "space = ? AND memory = ? AND until IS NULL", (number, memory)))
+    _unqueue(tx, space, [memory])
 
 
 def _unqueue(tx: Transaction, space: str, memory_ids: Iterable[str]) -> None:

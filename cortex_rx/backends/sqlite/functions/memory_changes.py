@@ -43,7 +43,7 @@ def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     row = find(tx, args)
     _change(tx, row, args)
     if args["retractFacts"]:
-        forgetting.retract_facts(tx, row["space"], [row["id"]], [])
+        forgetting.retract_memory(tx, row["space"], row["id"])
     return memories.row_of(tx, find(tx, args), HEAD_LENGTH)
 
 
