@@ -215,7 +215,7 @@ async def test_a_whole_conversation_is_forgotten_with_a_memory() -> None:
         gone = await cortex.memory.forget(SPACE, first.memories[0].memory_id, {"deleteEntireConversation": True})
         assert (gone.conversation_deleted, gone.messages_deleted, gone.facts_deleted) == (True, 4, 2)
         assert [one.content for one in await cortex.memory.list(SPACE)] == ["alone"]
-        assert await facts(cortex) == [] and await cortex.conversations.get("c", SPACE) is None
+        assert await facts(cortex) == [] and await cortex.conversations.get("c", memory_space_id=SPACE) is None
 
 
 async def test_a_message_is_deleted_under_the_name_of_cortex(cortex: Cortex) -> None:
