@@ -60,8 +60,9 @@ def page(note: str) -> str:
 
 
 def _methods(api: Any) -> Iterator[tuple[str, Any]]:
-    for name, part in vars(type(api)).items():
-        if not name.startswith("_") and inspect.isroutine(part):
+    inherited = [kind for kind in reversed(type(api).__mro__) if kind is not object]
+    for name in dict.fromkeys(name for kind in inherited for name in vars(kind)):
+        if not name.startswith("_") and inspect.isroutine(part := getattr(type(api), name)):
             yield name, part
 
 
