@@ -866,7 +866,7 @@ class ContextNotFound(StoreError, LookupError):
 
 
 class ContextReadOnly(StoreError):
-    """Another memory space owns the context, and has granted reading it, not changing it."""
+    """Another memory space owns the context, and what it has granted does not allow this."""
 
     code = "PERMISSION_DENIED"
 
