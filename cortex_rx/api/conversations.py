@@ -112,7 +112,7 @@ class ConversationsAPI:
         """
         given = parse(CreateConversationInput, input, **keywords)
         synced = _synced(CreateConversationOptions, options, sync_to_graph)
-        named = {
+        named: dict[str, Any] = {
             "memory_space_id": self._space(given.memory_space_id),
             "conversation_id": given.conversation_id or f"conv-{new_id('conversation')}",
         }
@@ -130,7 +130,7 @@ class ConversationsAPI:
         Raises `InvalidParticipants`, and `ConversationExists` if the `conversation_id` of a new one is taken.
         """
         given = parse(CreateConversationInput, input, **keywords)
-        named = {
+        named: dict[str, Any] = {
             "memory_space_id": self._space(given.memory_space_id),
             "conversation_id": given.conversation_id or f"conv-{new_id('conversation')}",
         }
