@@ -16,11 +16,12 @@ METHODS: dict[str, dict[str, list[str]]] = json.loads((DOCS / "cortex.json").rea
 DIFFERS = json.loads((DOCS / "cortex_differs.json").read_text("utf-8"))
 CLIENT = Cortex(":memory:")
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-CALLS = [(api, name) for api, methods in METHODS.items() for name in methods if hasattr(getattr(CLIENT, api), name)]
+CALLS = [(api, name) for api, methods in METHODS.items() for name in methods]
 
 
 @pytest.mark.parametrize(("api", "name"), CALLS)
 def test_its_arguments_stand_in_the_order_of_cortex(api: str, name: str) -> None:
+    """A method that is not here fails."""
     taken = inspect.signature(getattr(getattr(CLIENT, api), name)).parameters.values()
     ours = [one.name for one in taken if one.kind in POSITIONAL]
     order = DIFFERS["parameters"].get(f"{api}.{name}", METHODS[api][name])

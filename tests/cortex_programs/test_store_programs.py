@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
-from cortex_rx import Cortex, ImmutableEntry
+import pytest
+
+from cortex_rx import Cortex, CortexError, ImmutableEntry, MemoryMetadata, MemorySource, SearchOptions, StoreMemoryInput
 
 
 async def test_an_article_keeps_its_versions(timed: Cortex) -> None:
@@ -59,3 +62,39 @@ async def test_a_counter_and_a_setting(cortex: Cortex) -> None:
     deleted = await cortex.mutable.delete("inventory", "widget-qty")
     assert deleted["deleted"] is True
     assert await cortex.mutable.get("inventory", "widget-qty") is None
+
+
+async def test_a_vector_memory_is_stored_found_updated_and_archived(timed: Cortex) -> None:
+    memory = await timed.vector.store(
+        "agent-1",
+        StoreMemoryInput(
+            content="The user prefers email.",
+            content_type="raw",
+            source=MemorySource(type="system", timestamp=1_764_000_000_000),
+            metadata=MemoryMetadata(importance=60, tags=["contact"]),
+            embedding=[1.0, 0.0, 0.0],
+        ),
+    )
+    found = await timed.vector.search("agent-1", "email", SearchOptions(embedding=[1.0, 0.1, 0.0], limit=3))
+    assert [one.memory_id for one in found] == [memory.memory_id]
+
+    updated = await timed.vector.update(
+        "agent-1", memory.memory_id, {"content": "The user prefers SMS.", "importance": 90}
+    )
+    assert (updated.version, updated.content, updated.importance) == (2, "The user prefers SMS.", 90)
+    first = await timed.vector.get_version("agent-1", memory.memory_id, 1)
+    assert first is not None
+    assert first["content"] == "The user prefers email."
+    assert [one["version"] for one in await timed.vector.get_history("agent-1", memory.memory_id)] == [1, 2]
+
+    exported = await timed.memory.export("agent-1")
+    assert [row["content"] for row in json.loads(exported["data"])] == ["The user prefers SMS."]
+    archived = await timed.memory.archive("agent-1", memory.memory_id)
+    assert (archived["archived"], archived["restorable"]) == (True, True)
+    assert await timed.memory.list("agent-1") == []
+    restored = await timed.memory.restore_from_archive("agent-1", memory.memory_id)
+    assert restored["restored"] is True
+    with pytest.raises(CortexError) as error:
+        await timed.memory.restore_from_archive("agent-1", memory.memory_id)
+    assert error.value.code == "MEMORY_NOT_ARCHIVED"
+    assert (await timed.vector.delete("agent-1", memory.memory_id))["deleted"] is True

@@ -62,6 +62,10 @@ def test_it_has_an_example_of_every_method(page):
     assert sorted(methods(APIS[page.stem]) - called(sources, page.stem)) == []
 
 
+def test_each_api_has_its_page():
+    assert sorted(APIS.keys() - {page.stem for page in PAGES}) == []
+
+
 def test_a_call_is_found_under_any_name():
     sources = "cortex.users.get('ada')\nspaces = cortex.users\nspaces.list()\nother.users.count\nother.delete('ada')\n"
     assert called(sources, "users") == {"get", "list"}

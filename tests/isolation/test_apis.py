@@ -249,6 +249,7 @@ async def test_the_space_itself_is_answered_otherwise(world: World) -> None:
     assert expected <= set(told)
 
 
-def test_what_is_exempt_is_there() -> None:
+def test_what_is_called_or_exempt_is_there() -> None:
     there = {*APIS, *(f"{api}.{name}" for api, made in APIS.items() for name in dir(made))}
     assert {*STORE_WIDE, *ENDLESS} <= there
+    assert sorted(CALLS) == sorted(methods())

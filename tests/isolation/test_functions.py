@@ -132,3 +132,4 @@ async def test_a_function_that_does_not_look_at_the_space_is_noticed(world: Worl
 def test_every_other_function_is_of_the_whole_store_for_a_reason() -> None:
     others = [path for path in FUNCTIONS if path not in SPACED]
     assert [path for path in others if not any(path.startswith(start) for start in STORE_WIDE)] == []
+    assert [start for start in STORE_WIDE if not any(path.startswith(start) for path in others)] == []
