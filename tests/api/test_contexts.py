@@ -35,7 +35,9 @@ async def make(cortex: Cortex, context: str, **more: Any) -> Context:
 
 async def test_a_context_is_made_as_cortex_makes_it(cortex: Cortex) -> None:
     reference = {"conversationId": "c", "messageIds": ["m"]}
-    given = ContextInput("Refund", "s", None, "ada", reference, {"orderId": 7, "a_b": {"cD": 1}}, "blocked", "why")
+    data = {"orderId": 7, "a_b": {"cD": 1}}
+    more: dict[str, Any] = {"user_id": "ada", "conversation_ref": reference, "description": "why"}
+    given = ContextInput(purpose="Refund", memory_space_id="s", data=data, status="blocked", **more)
     made = await cortex.contexts.create(given)
     assert made.id.startswith("ctx-")
     assert (made.id, made["id"], made["contextId"], made["context_id"]) == (made.id,) * 4
