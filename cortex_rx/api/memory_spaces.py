@@ -39,7 +39,7 @@ logger: logging.Logger = logging.getLogger("cortex_rx")
 _Spaces: TypeAlias = list[MemorySpace]  # inside the class, `list` is a method
 _Participant: TypeAlias = str | MemorySpaceParticipant | Mapping[str, Any]
 
-_STEP = 100  # records that a step of a deletion takes: some milliseconds, in which nobody else writes
+_STEP = 50  # records that a step of a deletion takes: some milliseconds, in which nobody else writes
 _COLUMNS = (*("memorySpaceId", "name", "type", "status", "participants", "metadata", "createdAt", "updatedAt"),)
 _TYPE, _STATUS = (check.optional(check.one_of(*get_args(one))) for one in (MemorySpaceType, MemorySpaceStatus))
 _WINDOW = check.one_of(*get_args(TimeWindow))

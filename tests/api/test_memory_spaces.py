@@ -240,3 +240,27 @@ async def test_it_says_that_no_graph_is_kept(cortex: Cortex) -> None:
     await cortex.memory_spaces.register(given, sync_to_graph=True)  # a warning is an error in tests
     (row,) = await cortex.backend.query("graphSync:getUnsyncedItems", {})
     assert (row["table"], row["entityId"]) == ("memorySpaces", "s")
+
+
+async def test_a_stream_into_an_archived_space_shows_nothing_and_says_why(cortex: Cortex) -> None:
+    turn = {
+        "memory_space_id": "s",
+        "conversation_id": "c-1",
+        "user_message": "Why?",
+        "user_id": "ada",
+        "user_name": "Ada",
+    }
+    await stored(cortex, "s", "zebra")
+    answer = cortex.memory.remember_stream(["So ", "it is."], **turn)
+    reading = aiter(answer)
+    shown = [await anext(reading)]
+    await cortex.memory_spaces.archive("s")  # while it is shown
+    shown += [text async for text in reading]
+    assert ("".join(shown), (await answer).full_response) == ("So it is.", "So it is.")
+    assert [one.content for one in await cortex.memory.list("s", limit=1)] == ["So it is."]
+    later, shown = cortex.memory.remember_stream(["Never ", "shown."], **turn), []
+    with pytest.raises(MemorySpaceArchived):
+        async for text in later:
+            shown.append(text)
+    assert shown == []
+    assert await cortex.memory.count("s") == 3

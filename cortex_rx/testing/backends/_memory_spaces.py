@@ -251,7 +251,7 @@ async def a_space_is_deleted_with_everything_in_it(b: Bench) -> None:
         await b.exchange("why?", "zebra because", "st", **where)
         await b.begin("st2", "and?", conversationId="d", **where)
         await b.append(0, "zebra half", "st2", **where)
-        await _store(b, "zebra alone", **where, embedding=[1.0, 0.5], embeddingModel="conformance")
+        await _store(b, "zebra alone", **where)
         fact = {"factType": "knowledge", "confidence": 1, "sourceType": "manual", "tags": []}
         await b.do("facts:store", **where, fact="A zebra is striped.", **fact)
     before = await b.everything()
