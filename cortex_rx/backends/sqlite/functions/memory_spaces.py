@@ -235,7 +235,7 @@ _CONDITIONS: Mapping[str, LiteralString] = {
 }
 
 
-def _select(args: Mapping[str, Any], rest: LiteralString, what: LiteralString = "*") -> LiteralString:
+def _select(args: Mapping[str, Any], rest: LiteralString, what: LiteralString = "*") -> str:
     """A statement about the registered ones that pass the filters that are given. Each filter has an index."""
     conditions = [condition for name, condition in _CONDITIONS.items() if name in args]
     return f"SELECT {what} FROM memory_spaces WHERE {' AND '.join(conditions) or '1'} {rest}"  # noqa: S608

@@ -44,7 +44,7 @@ _FACTS = (
 def stats(tx: Transaction, space: str, window: str) -> dict[str, Any]:
     """What was made in the memory space within the window."""
     since = _since(tx, window)
-    levels = dict.fromkeys(("critical", "high", "medium", "low", "trivial"), 0)
+    levels: dict[str, int] = dict.fromkeys(("critical", "high", "medium", "low", "trivial"), 0)
     tags: Counter[str] = Counter()
     memories = stored = 0
     for row in tx.db.execute(_MEMORIES, (space, since)):
