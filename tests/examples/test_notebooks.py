@@ -118,7 +118,7 @@ def folders(tmp_path, monkeypatch):
 
 
 def test_there_are_notebooks():
-    assert NOTEBOOKS == ["01_first_memory", "02_own_operator", "03_recall", "04_facts"]
+    assert NOTEBOOKS == ["01_first_memory", "02_own_operator", "03_recall", "04_facts", "05_memory_system"]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
