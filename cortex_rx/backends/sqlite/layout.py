@@ -462,6 +462,38 @@ END""",
     """CREATE TRIGGER versions_of_deleted AFTER DELETE ON memories BEGIN
         DELETE FROM memory_versions WHERE memory = OLD.seq;
     END""",
+    """CREATE TABLE fact_counts (
+        space INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        state INTEGER NOT NULL,
+        facts INTEGER NOT NULL,
+        PRIMARY KEY (space, user, kind, state)
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER fact_made AFTER INSERT ON facts BEGIN INSERT INTO fact_counts (space, user, kind, state, facts)
+        SELECT NEW.space, users.id, NEW.fact_type,
+            iif(NEW.closed IS NULL, 0, iif(NEW.superseded_by IS NULL, 2, 1)), 1
+        FROM (SELECT '' AS id UNION ALL SELECT NEW.user_id) AS users WHERE users.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET facts = facts + excluded.facts; END""",
+    """CREATE TRIGGER fact_changed AFTER UPDATE OF user_id, fact_type, closed, superseded_by ON facts
+        WHEN (OLD.user_id, OLD.fact_type, OLD.closed, OLD.superseded_by)
+            IS NOT (NEW.user_id, NEW.fact_type, NEW.closed, NEW.superseded_by)
+        BEGIN INSERT INTO fact_counts (space, user, kind, state, facts)
+        SELECT NEW.space, users.id, NEW.fact_type,
+            iif(NEW.closed IS NULL, 0, iif(NEW.superseded_by IS NULL, 2, 1)), 1
+        FROM (SELECT '' AS id UNION ALL SELECT NEW.user_id) AS users WHERE users.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET facts = facts + excluded.facts; INSERT INTO fact_counts (space, user, kind, state, facts)
+        SELECT OLD.space, users.id, OLD.fact_type,
+            iif(OLD.closed IS NULL, 0, iif(OLD.superseded_by IS NULL, 2, 1)), -1
+        FROM (SELECT '' AS id UNION ALL SELECT OLD.user_id) AS users WHERE users.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET facts = facts + excluded.facts; DELETE FROM fact_counts WHERE space = OLD.space AND user IN ('', OLD.user_id) AND facts = 0; END""",
+    """CREATE TRIGGER fact_deleted AFTER DELETE ON facts BEGIN INSERT INTO fact_counts (space, user, kind, state, facts)
+        SELECT OLD.space, users.id, OLD.fact_type,
+            iif(OLD.closed IS NULL, 0, iif(OLD.superseded_by IS NULL, 2, 1)), -1
+        FROM (SELECT '' AS id UNION ALL SELECT OLD.user_id) AS users WHERE users.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET facts = facts + excluded.facts; DELETE FROM fact_counts WHERE space = OLD.space AND user IN ('', OLD.user_id) AND facts = 0; END""",
+    "CREATE INDEX facts_by_type ON facts (space, fact_type, seq)",
+    "CREATE INDEX facts_listed_by_participant ON facts (space, participant_id, seq) WHERE participant_id IS NOT NULL",
     """CREATE TRIGGER vector_narrowed AFTER UPDATE OF user_id, source_type, content_type, source_timestamp, conversation, importance, tags, created, updated, chunks, archived ON memories WHEN EXISTS (SELECT 1 FROM vectors WHERE memory = NEW.seq) BEGIN
     UPDATE vector_changes SET number = (SELECT max(number) + 1 FROM vector_changes WHERE space = (SELECT space FROM vectors WHERE memory = NEW.seq LIMIT 1))
         WHERE memory = NEW.seq;

@@ -91,6 +91,15 @@ _UNCOUNTED = """
         AND user IN ('', OLD.user_id) AND participant IN ('', OLD.participant_id) AND memories = 0;"""
 _COUNT_OFF = _COUNT_MEMORY.format(row="OLD", by=-1) + _UNCOUNTED
 
+_COUNT_FACT = """INSERT INTO fact_counts (space, user, kind, state, facts)
+        SELECT {row}.space, users.id, {row}.fact_type,
+            iif({row}.closed IS NULL, 0, iif({row}.superseded_by IS NULL, 2, 1)), {by}
+        FROM (SELECT '' AS id UNION ALL SELECT {row}.user_id) AS users WHERE users.id IS NOT NULL
+        ON CONFLICT DO UPDATE SET facts = facts + excluded.facts;"""
+_FACT_ON = _COUNT_FACT.format(row="NEW", by=1)
+_NO_FACTS = " DELETE FROM fact_counts WHERE space = OLD.space AND user IN ('', OLD.user_id) AND facts = 0;"
+_FACT_OFF = _COUNT_FACT.format(row="OLD", by=-1) + _NO_FACTS
+
 _MEMORIES: tuple[str, ...] = (
     # archived: 1: it is in no list, count, search or neighbourhood, unless it is asked for.
     "ALTER TABLE memories ADD COLUMN archived INTEGER NOT NULL DEFAULT 0",
@@ -152,6 +161,28 @@ END""",
     """CREATE TRIGGER versions_of_deleted AFTER DELETE ON memories BEGIN
         DELETE FROM memory_versions WHERE memory = OLD.seq;
     END""",
+    # The same of facts. state: 0: it holds; 1: another one holds instead; 2: it was retracted.
+    """CREATE TABLE fact_counts (
+        space INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        state INTEGER NOT NULL,
+        facts INTEGER NOT NULL,
+        PRIMARY KEY (space, user, kind, state)
+    ) WITHOUT ROWID""",
+    """INSERT INTO fact_counts
+        SELECT space, iif(each_user.own, user_id, ''), fact_type,
+            iif(closed IS NULL, 0, iif(superseded_by IS NULL, 2, 1)), count(*)
+        FROM facts CROSS JOIN (SELECT 0 AS own UNION ALL SELECT 1) AS each_user
+        WHERE user_id IS NOT NULL OR NOT each_user.own GROUP BY 1, 2, 3, 4""",
+    f"CREATE TRIGGER fact_made AFTER INSERT ON facts BEGIN {_FACT_ON} END",
+    f"""CREATE TRIGGER fact_changed AFTER UPDATE OF user_id, fact_type, closed, superseded_by ON facts
+        WHEN (OLD.user_id, OLD.fact_type, OLD.closed, OLD.superseded_by)
+            IS NOT (NEW.user_id, NEW.fact_type, NEW.closed, NEW.superseded_by)
+        BEGIN {_FACT_ON} {_FACT_OFF} END""",
+    f"CREATE TRIGGER fact_deleted AFTER DELETE ON facts BEGIN {_FACT_OFF} END",
+    "CREATE INDEX facts_by_type ON facts (space, fact_type, seq)",
+    "CREATE INDEX facts_listed_by_participant ON facts (space, participant_id, seq) WHERE participant_id IS NOT NULL",
     "DROP TRIGGER vector_narrowed",
     _LOG_CHANGE.format(
         name="vector_narrowed",

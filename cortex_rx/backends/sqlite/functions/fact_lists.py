@@ -30,11 +30,23 @@ def list_rows(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
         return load(there, args["memorySpaceId"], [row["seq"] for row in found.fetchall()])
 
 
+# Without any other filter, the count is kept (`schema`).
+_KEPT_BY = frozenset({"memorySpaceId", "userId", "factType", "includeSuperseded", "tagMatch", "sortOrder"})
+_KEPT = (
+    "SELECT coalesce(sum(facts), 0) FROM fact_counts WHERE space = :space AND user = :user AND state <= :state"
+    " AND (:kind IS NULL OR kind = :kind)"
+)
+
+
 def count(tx: Transaction, args: dict[str, Any]) -> int:
     """`facts:count`."""
     space = text_store.number_of(tx, args["memorySpaceId"])
     if space is None:
         return 0
+    if _KEPT_BY.issuperset(name for name, value in args.items() if value is not False):
+        given = {"space": space, "user": args.get("userId", ""), "kind": args.get("factType")}
+        kept = tx.db.execute(_KEPT, given | {"state": int(args.get("includeSuperseded", False))})
+        return int(kept.fetchone()[0])
     with seen(tx, space, args) as there:
         found = there.db.execute(f"SELECT count(*) FROM facts WHERE {condition(args)}", values(args, space))  # noqa: S608
         return int(found.fetchone()[0])

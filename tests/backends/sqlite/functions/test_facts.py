@@ -434,7 +434,9 @@ def test_two_users_never_supersede_each_other(world):
         ({"userId": "ada", "minConfidence": 50}, "facts_by_user"),
         ({"memoryId": "mem-1"}, "statements_by_memory"),
         ({"conversationId": "c", "includeSuperseded": True}, "statements_by_conversation"),
-        ({"factType": "event"}, "facts_by_space"),
+        ({"factType": "event"}, "facts_by_type"),
+        ({"participantId": "p"}, "facts_listed_by_participant"),
+        ({}, "facts_by_space"),
     ],
 )
 def test_a_list_reads_what_an_index_gives(world, args, index):
@@ -510,3 +512,48 @@ def test_an_id_is_taken_as_long_as_its_fact_lives_on_by_another_source(world: Wo
         world.store("Ada likes tea.", "Ada", "likes", "tea", factId="mine")
     again = world.store("Ada lives in Rome.", "Ada", "lives_in", "Rome", factId="mine", sourceRef=source)
     assert (again["factId"], again["sources"]) == ("mine", [{**source, "messageIds": ["m2"]}])
+
+
+# --- the counts -------------------------------------------------------------------------------------------------------
+
+
+def test_the_kept_counts_are_those_of_the_facts(world):
+    """After each change, and as the migration would sum them."""
+    grouped = (
+        "SELECT space, iif(each.own, user_id, ''), fact_type,"
+        " iif(closed IS NULL, 0, iif(superseded_by IS NULL, 2, 1)), count(*)"
+        " FROM facts CROSS JOIN (SELECT 0 AS own UNION ALL SELECT 1) AS each"
+        " WHERE user_id IS NOT NULL OR NOT each.own GROUP BY 1, 2, 3, 4"
+    )
+
+    def checked():
+        kept = {tuple(row) for row in world.db.execute("SELECT * FROM fact_counts")}
+        assert kept == {tuple(row) for row in world.db.execute(grouped)}
+        for args in ({}, {"userId": "ada"}, {"factType": "event"}, {"includeSuperseded": True}, {"userId": "nobody"}):
+            assert world.call("facts:count", **args) == len(world.list(**args))
+
+    first = world.lives("Lisbon", userId="ada")
+    checked()
+    world.lives("Porto", userId="ada", validFrom=10**6)  # ends the first
+    checked()
+    world.lives("Rome", userId="bob")
+    checked()
+    world.call("facts:deleteFact", factId=first["factId"])
+    checked()
+    for fact in world.list(includeSuperseded=True):
+        world.call("facts:deleteFact", factId=fact["factId"])
+    checked()
+    assert world.call("facts:count") == 0
+
+
+def test_a_count_looks_at_no_fact(world):
+    steps = []
+    for size in (10, 80):
+        for number in range(size):
+            world.store(f"Thing {number} of {size} is here.", f"thing {number} of {size}", "has_part", "x")
+        ticks = count()
+        world.db.set_progress_handler(lambda ticks=ticks: next(ticks) and 0, 1)
+        assert world.call("facts:count") >= size
+        world.db.set_progress_handler(None, 0)
+        steps.append(next(ticks))
+    assert steps[1] <= steps[0]
