@@ -50,6 +50,7 @@ from cortex_rx.api.immutable import ImmutableAPI
 from cortex_rx.api.memory_spaces import MemorySpacesAPI
 from cortex_rx.api.mutable import MutableAPI
 from cortex_rx.api.users import UsersAPI
+from cortex_rx.api.vector import VectorAPI
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models import agents, contexts, facts, hooks, immutable, memory_spaces, users
 from cortex_rx.models.options import Options
@@ -282,6 +283,7 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "id": lambda world: "letter",
     "query": lambda world: "hello",
     "content": lambda world: "hello",
+    "VectorAPI.store.input": lambda world: "hello",
     "operator": lambda world: "mine",
     "args": lambda world: {"memorySpaceId": "space", "memoryId": "m"},
     "cause": lambda world: "failed",
@@ -372,6 +374,7 @@ async def _words() -> Any:
 OWNERS: Mapping[str, Callable[[World], Any]] = {
     "Cortex": lambda world: world.cortex,
     "MemoryAPI": lambda world: world.cortex.memory,
+    "VectorAPI": lambda world: world.cortex.vector,
     "FactsAPI": lambda world: world.cortex.facts,
     "ContextsAPI": lambda world: ContextsAPI(world.backend, memory_space_id="space"),
     "MutableAPI": lambda world: world.cortex.mutable,
@@ -413,11 +416,18 @@ BEYOND = {
 }
 
 
+def _methods(kind: type) -> Iterator[tuple[str, Any]]:
+    """Its own, and those that an API has from what it shares with another one."""
+    kinds = [one for one in reversed(kind.__mro__) if one is kind or one.__module__.startswith("cortex_rx.api")]
+    yield from {name: part for one in kinds for name, part in vars(one).items()}.items()
+
+
 def _public() -> Iterator[tuple[str, Any, Any]]:
     """Every public function, class and method: its name, what it is, and whose method it is."""
     seen: set[int] = set()
     classes = [
         MemoryAPI,
+        VectorAPI,
         FactsAPI,
         ContextsAPI,
         ConversationsAPI,
@@ -440,7 +450,7 @@ def _public() -> Iterator[tuple[str, Any, Any]]:
         if thing.__name__ not in COMES_BACK:
             yield thing.__name__, thing, None
         if inspect.isclass(thing) and not issubclass(thing, BaseModel) and thing.__name__ in OWNERS:
-            for name, method in vars(thing).items():
+            for name, method in _methods(thing):
                 method = getattr(thing, name) if isinstance(method, classmethod) else method
                 if not name.startswith("_") and inspect.isroutine(method) and f"{thing.__name__}.{name}" not in BEYOND:
                     yield f"{thing.__name__}.{name}", method, thing
@@ -533,6 +543,9 @@ EXTRA: Mapping[str, Mapping[str, Any]] = {
     "MemoryAPI.remember": {**TURN, "agent_response": "Hello"},
     "MemoryAPI.remember_stream": {**TURN, "params": ["Hello"]},
     "MemoryAPI.forget": {"memory_id": "m-1"},
+    **dict.fromkeys(
+        ("MemoryAPI.update_many", "VectorAPI.update_many"), {"filters": {"user_id": "ada"}, "updates": {"tags": []}}
+    ),
     "MemoryAPI.reembed": {"generate_embedding": Embedder(lambda text: [1.0], "model")},
     "Turn": TURN,
     "observe": {"on_chunk": print},
@@ -561,13 +574,27 @@ ZEROS_OF_FACTS = (
 ACCEPTED: dict[str, set[str]] = {
     # None is the default of an option, and so of the parameter of an API that stands for one.
     "MemoryAPI.interrupted.limit": NONE,
+    **{
+        f"{api}.{name}": NONE
+        for api in ("MemoryAPI", "VectorAPI")
+        for name in (
+            *("count.include_partial", "count.include_chunks", "list.include_partial", "list.include_chunks"),
+            *(f"{one}.include_archived" for one in ("count", "list", "iterate", "export", "stream_export")),
+        )
+    },
+    **{
+        f"{api}.{name}": accepted
+        for api in ("MemoryAPI", "VectorAPI")
+        for name, accepted in (
+            ("list.offset", NONE | ZERO),
+            ("get_version.version", ZERO),
+            ("get_at_timestamp.timestamp", ZERO),
+        )
+    },
+    "VectorAPI.search.query": ANY_TEXT,
+    "VectorAPI.store.input": ANY_TEXT,
     "MemoryAPI.streams.limit": NONE,
     "MemoryAPI.get.include_partial": NONE,
-    "MemoryAPI.count.include_partial": NONE,
-    "MemoryAPI.count.include_chunks": NONE,
-    "MemoryAPI.list.limit": NONE,
-    "MemoryAPI.list.include_partial": NONE,
-    "MemoryAPI.list.include_chunks": NONE,
     "ConversationsAPI.get_history.limit": NONE,
     "ConversationsAPI.get_history.offset": NONE | ZERO,
     "ConversationsAPI.get_history.sort_order": NONE,

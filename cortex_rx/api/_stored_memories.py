@@ -298,9 +298,10 @@ class StoredMemories:
         `filters` are a `ManyMemoriesFilter`, a mapping of its fields, or keywords: at least one.  `updates` are the new
         `importance`, `tags` or `metadata`.
         """
+        space = ids(memory_space_id=memory_space_id)
         narrowed = parse(ManyMemoriesFilter, filters, **keywords).keywords()
         changes = parse(MemoryChanges, updates).keywords()
-        call = self._memories.update_many(**ids(memory_space_id=memory_space_id), **narrowed, **changes)
+        call = self._memories.update_many(**space, **narrowed, **changes)
         return UpdateManyResult.from_row(await call)
 
     async def archive(self, memory_space_id: str, memory_id: str) -> ArchivedMemory:

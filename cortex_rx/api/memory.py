@@ -527,10 +527,10 @@ class MemoryAPI(StoredMemories):
 
         `filters` are a `ManyMemoriesFilter`, a mapping of its fields, or keywords: at least one.
         """
+        space = ids(memory_space_id=memory_space_id)
         check.flag("cascade_delete_facts", cascade_delete_facts)
         narrowed = parse(ManyMemoriesFilter, filters, **keywords).keywords()
         cascade = None if cascade_delete_facts else False
-        space = ids(memory_space_id=memory_space_id)
         return DeleteManyResult.from_row(
             await self._memories.delete_many(**space, **narrowed, cascade_delete_facts=cascade)
         )

@@ -133,7 +133,7 @@ class VectorAPI(StoredMemories):
 
         `filters` are a `ManyMemoriesFilter`, a mapping of its fields, or keywords: at least one.
         """
-        narrowed = parse(ManyMemoriesFilter, filters, **keywords).keywords()
         space = ids(memory_space_id=memory_space_id)
+        narrowed = parse(ManyMemoriesFilter, filters, **keywords).keywords()
         call = self._memories.delete_many(**space, **narrowed, cascade_delete_facts=False)
         return DeleteManyResult.from_row(await call)
