@@ -138,8 +138,7 @@ async def fill(store: Any, space: str, mark: str) -> None:
     made = await store.backend.mutation("contexts:create", args)
     del args["purpose"]
     await store.backend.mutation("contexts:grantAccess", {**args, "targetMemorySpaceId": space, "scope": "read-only"})
-    if "memories:update" in FUNCTIONS:
-        await do("memories:update", memoryId=alone["memoryId"], content=f"{word(6)} alone")
+    await do("memories:update", memoryId=alone["memoryId"], content=f"{word(6)} alone")
     for place in ("here", "there"):
         await do(
             "facts:store", fact=f"{word(7)} lives {place}.", subject=word(7), predicate="lives_in", object=place,
@@ -177,7 +176,15 @@ async def test_nothing_of_a_deleted_space_is_in_the_file_and_another_is_as_it_wa
     named = {table for table, _ in rows_of(store, "zq", number)}
     assert named >= {
         *("memories", "streams", "messages", "conversations", "facts", "statements", "tokens", "chunks", "contexts"),
-        *("context_grants", "context_participants", "context_versions", "memory_counts", "vectors", "extraction_queue"),
+        *(
+            "context_grants",
+            "context_participants",
+            "context_versions",
+            "memory_versions",
+            "memory_counts",
+            "vectors",
+            "extraction_queue",
+        ),
     }
     others = await listed(store, "wvspace")
     if stepwise:
