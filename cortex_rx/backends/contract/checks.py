@@ -35,7 +35,8 @@ def check(kind: Literal["query", "mutation"], path: str, args: Mapping[str, Any]
     Raises `InvalidArgument`, which names the first field that is missing, unknown or wrong, or `UnknownFunction`.
 
     >>> check("query", "memories:list", {"memorySpaceId": "support", "limit": 5.0})
-    {'memorySpaceId': 'support', 'limit': 5, 'includePartial': False, 'includeChunks': False}
+    {'memorySpaceId': 'support', 'limit': 5, 'offset': 0, 'includePartial': False, 'includeChunks': False,
+    'includeArchived': False}
     >>> check("query", "memories:list", {"memorySpaceId": ""})
     Traceback (most recent call last):
     ...
