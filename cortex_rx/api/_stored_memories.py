@@ -46,16 +46,21 @@ _OF_EXPORTS = ("format", "include_embeddings", "include_facts")
 
 
 async def kept(
-    memories: Memories, memory_space_id: str, content: Any, keywords: dict[str, Any], default: Embedder | None
+    memories: Memories,
+    memory_space_id: str,
+    content: Any,
+    keywords: dict[str, Any],
+    default: Embedder | None,
+    named: str = "content",
 ) -> MemoryEntry:
     """Store a memory: a text, or a `StoreMemoryInput` or a mapping of its fields; embedded by its own embedder or the
     default one."""
     space = ids(memory_space_id=memory_space_id)
     if isinstance(content, str):
-        content = {"content": content}
+        content = {"content": check.any_text(named, content)}
     elif not isinstance(content, StoreMemoryInput | Mapping) and not is_dataclass(content):
         accepted = "a string, or a StoreMemoryInput or a mapping of its fields"
-        raise InvalidArgument("content", check.shown(content), accepted)
+        raise InvalidArgument(named, check.shown(content), accepted)
     given = parse(StoreMemoryInput, content, **keywords)
     memory = {"memory_id": f"mem-{new_id('memory')}", **given.keywords()}
     row = await store_embedded(memories.store, space | memory, "a memory", given.content, given.embedder(default))

@@ -64,7 +64,7 @@ class VectorAPI(StoredMemories):
     ) -> MemoryEntry:
         """Store one memory: `cortex.memory.store`."""
         await check_sync(self._backend, parse(StoreMemoryOptions, options).sync_to_graph)
-        return await kept(self._memories, memory_space_id, input, keywords, self._default())
+        return await kept(self._memories, memory_space_id, input, keywords, self._default(), "input")
 
     async def get(self, memory_space_id: str, memory_id: str) -> MemoryEntry | None:
         """The memory with its whole content, or None if the memory space has no memory with this id."""
