@@ -10,10 +10,11 @@ import cortex_rx
 
 PACKAGE = Path(cortex_rx.__file__).parent
 TESTS = PACKAGE.parent / "tests"
-ELSEWHERE = ("benchmarks", "docs", "examples", "proofs")
-"""Folders of tests of what is not in the package, and the proofs, which are about all of it."""
+ELSEWHERE = ("benchmarks", "cortex_programs", "docs", "examples", "isolation", "proofs")
+"""Folders of tests of what is not in the package, and those which are about all of it: proofs, isolation, programs."""
 
 OF_A_ROOM = {
+    "api/test_nine_apis.py",
     "engine/test_garbage.py",
     "facts/test_labels.py",
     "facts/test_pairs.py",
