@@ -29,7 +29,14 @@ from pathlib import Path
 from typing import Any
 
 from cortex_rx import SqliteBackend
-from cortex_rx.errors import AgentNotRegistered, EntryNotFound, FactRetracted, MemoryNotFound, StoreUnavailable
+from cortex_rx.errors import (
+    AgentNotRegistered,
+    EntryNotFound,
+    FactRetracted,
+    MemoryNotFound,
+    MemorySpaceNotFound,
+    StoreUnavailable,
+)
 from cortex_rx.testing import (
     BACKEND_PROMISES,
     BackendPromise,
@@ -59,7 +66,14 @@ _IDS = {
     **dict.fromkeys(("immutable:store", "users:update", "users:merge", "users:updateMany"), "claim"),
     **dict.fromkeys((f"mutable:{name}" for name in ("set", "update", "deleteKey", "transaction")), "operationId"),
 }
-_GONE = ("memories:deleteMemory", "memories:forget", "facts:update", "immutable:purge", "agents:unregister")
+_GONE = (
+    "memories:deleteMemory",
+    "memories:forget",
+    "facts:update",
+    "immutable:purge",
+    "agents:unregister",
+    "memorySpaces:deleteSpace",
+)
 _COUNTS = {
     "immutable:purgeMany": ("deleted", "totalVersionsDeleted", "entries"),
     "immutable:purgeVersions": ("versionsPurged",),
@@ -68,6 +82,7 @@ _COUNTS = {
     "mutable:purgeNamespace": ("deleted",),
     "mutable:purgeMany": ("deleted", "keys"),
     "agents:unregisterMany": ("deleted", "agentIds"),
+    "memorySpaces:clear": ("deleted", "more"),
 }
 """What else a function says that it has just done, so that a repeated call says less."""
 
@@ -138,7 +153,7 @@ class Client:
                 self._backend = world.make(world.path)
         try:
             again = await self._backend.mutation(path, args)
-        except (AgentNotRegistered, MemoryNotFound, FactRetracted, EntryNotFound):
+        except (AgentNotRegistered, MemoryNotFound, MemorySpaceNotFound, FactRetracted, EntryNotFound):
             if path in _GONE and lost:
                 return lost[0]
             raise
