@@ -12,7 +12,6 @@ from cortex_rx.api._changes import MutableTransaction, changed
 from cortex_rx.api._pages import checked_page_size, pages
 from cortex_rx.api._repeated import repeated
 from cortex_rx.backends.base import Backend, checked_backend
-from cortex_rx.backends.contract.checks import check as checked_call
 from cortex_rx.backends.contract.typed import Mutable
 from cortex_rx.errors import InvalidArgument, VersionConflict
 from cortex_rx.models.base import ids
@@ -260,6 +259,9 @@ def _filters(namespace: str, key_prefix: str | None, user_id: str | None) -> dic
 
 def _operations(given: object) -> list[Any]:
     """Operations as the contract has them, checked."""
+    # Loaded here, since it is a fifteenth of the import, and few programs give a list.
+    from cortex_rx.backends.contract.checks import check as checked_call
+
     found = check.items("callback", given, "a function, plain or async, or a list of operations")
     try:
         checked = checked_call("mutation", "mutable:transaction", {"operations": found})
