@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import sqlite3
 import stat
 from array import array
@@ -581,7 +582,8 @@ async def test_a_file_of_the_sixth_layout_keeps_its_memories_and_their_numbers(m
     with closing(sqlite3.connect(path)) as db:
         db.row_factory = sqlite3.Row
         after = [dict(row) for row in db.execute("SELECT * FROM memories ORDER BY seq")]
-    assert after == [{**row, "refs": None} for row in before]
+    kept = [{name: row.pop(name) for name in was} for row, was in zip(after, before, strict=True)]
+    assert kept == before and {tuple(row.items()) for row in after} == {(("refs", None), ("archived", 0))}
     assert (await store.get("mem-q1"))["embedding"] == [0.0]
     layout = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     assert store.sql(layout) == new.sql(layout)
@@ -642,7 +644,7 @@ def undo(path: Path, version: int) -> None:
     with closing(sqlite3.connect(":memory:")) as db:
         for statement in chain.from_iterable(MIGRATIONS[:version]):
             db.execute(statement)
-        kept = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+        kept = dict(db.execute("SELECT name, sql FROM sqlite_schema"))
         columns = {name: {row[1] for row in db.execute(f'PRAGMA table_info("{name}")')} for name in kept}
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         listed = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY sql NOT LIKE '%VIRTUAL%'"
@@ -654,6 +656,11 @@ def undo(path: Path, version: int) -> None:
             for row in db.execute(f'PRAGMA table_info("{name}")').fetchall():
                 if row[1] not in old:
                     db.execute(f'ALTER TABLE "{name}" DROP COLUMN "{row[1]}"')
+        there = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+        for name in kept.keys() - there:
+            made = re.match(r"CREATE INDEX \w+ ON (\w+)", kept[name] or "")
+            if made and made[1] in there:  # those of the words go when their index has moved
+                db.execute(kept[name])
         db.execute(f"PRAGMA user_version = {version}")
 
 
