@@ -74,7 +74,7 @@ async def a_stale_update_is_refused(b: Bench) -> None:
     b.same(first["memoryId"], "m", "the id")
 
 
-@PROMISES.add("memories:getAtTimestamp", "memories:update", "memories:archive", "memories:updateMany")
+@PROMISES.add("memories:getAtTimestamp", "memories:update", "memories:archive")
 async def at_a_time_a_memory_has_its_version(b: Bench) -> None:
     """At a time the memory is what it was then: from when a version began until the next; None before the first."""
     rows = [await _stored(b, "one", memoryId="m")]
