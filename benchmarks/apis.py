@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.apis_calls import CALLS
+from benchmarks.apis_calls import CALLS, At
 from benchmarks.apis_store import Content, filled, opened, picks
 from benchmarks.report import Bar, machine, percentile, show_bars, write_figures
 
@@ -40,7 +40,7 @@ async def measure(paths: Mapping[int, Path], rounds: int) -> Times:
                 turns = list(clients.items())
                 for size, cortex in turns if number % 2 else reversed(turns):
                     start = time.perf_counter()
-                    await call.make(cortex, Content(size), place, number)
+                    await call.make(cortex, At(Content(size), place, number))
                     if number >= 0:
                         took[name][size].append(time.perf_counter() - start)
     return took

@@ -49,8 +49,58 @@ class Content:
 
     def writes(self, cortex: Cortex) -> Iterator[Coroutine[Any, Any, Any]]:
         """The calls that fill the file."""
+        yield from self._conversations(cortex)
         yield from self._memories(cortex)
         yield from self._facts(cortex)
+        yield from self._contexts(cortex)
+        yield from self._rest(cortex)
+
+    def _conversations(self, cortex: Cortex) -> Iterator[Coroutine[Any, Any, Any]]:
+        words = list(corpus().words)
+        for number in range(self.others):
+
+            async def talk(number: int = number) -> None:
+                conversation = f"c-{number}"
+                participants = {"user_id": f"user-{number % USERS}"}
+                given = {"conversation_id": conversation, "memory_space_id": SPACE, "participants": participants}
+                await cortex.conversations.create({**given, "type": "user-agent"})
+                for at, role in enumerate(("user", "agent")):
+                    content = f"{words[number % 5_000]} {words[(number + at) % 5_000]}"
+                    said = {"conversation_id": conversation, "id": f"{role}-{number}", "role": role, "content": content}
+                    await cortex.conversations.add_message(said, memory_space_id=SPACE)
+
+            yield talk()
+
+    def _contexts(self, cortex: Cortex) -> Iterator[Coroutine[Any, Any, Any]]:
+        """Trees of ten."""
+        for root in range(0, self.others, 10):
+
+            async def tree(root: int = root) -> None:
+                for number in range(root, min(root + 10, self.others)):
+                    await cortex.contexts.create(
+                        context_id=f"ctx-{number}",
+                        purpose=f"Task {number}",
+                        memory_space_id=SPACE,
+                        user_id=f"user-{number % USERS}",
+                        parent_id=None if number == root else f"ctx-{root}",
+                        status="active" if number % 2 else "blocked",
+                        conversation_ref={"conversation_id": f"c-{number}"},
+                    )
+
+            yield tree()
+
+    def _rest(self, cortex: Cortex) -> Iterator[Coroutine[Any, Any, Any]]:
+        for number in range(self.others):
+            user = f"user-{number % USERS}"
+            yield cortex.users.update(f"person-{number}", {"name": f"Person {number}", "city": f"city {number // 20}"})
+            yield cortex.mutable.set(f"namespace {number % 20}", f"key-{number}", number, user)
+            entry = {"type": f"type {number % 20}", "id": f"entry-{number}", "data": {"n": number}, "user_id": user}
+            yield cortex.immutable.store(entry)
+        for number in range(self.few):
+            yield cortex.agents.register({"id": f"agent-{number}", "name": f"Agent {number}"})
+            members = [{"id": f"agent-{number}", "type": "agent"}]
+            given = {"memory_space_id": f"space-{number}", "type": "team", "participants": members}
+            yield cortex.memory_spaces.register(given)
 
     def _memories(self, cortex: Cortex) -> Iterator[Coroutine[Any, Any, Any]]:
         for number, text in enumerate(islice(corpus().texts(1), self.memories)):

@@ -12,8 +12,10 @@ from inspect import getmembers, isfunction
 from typing import Any
 
 import pytest
+from api.model.agents import Agents
 from api.model.facts import Facts
 from api.model.machine import Machine
+from api.model.mutable import Mutable
 from api.model.users import Users
 from helpers.lanes import slow_but
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -26,7 +28,7 @@ SHARDS = range(6)
 EXAMPLES = 50
 FEW = 8
 STEPS = 60
-APIS = ("facts", "immutable", "users")
+APIS = ("agents", "facts", "immutable", "mutable", "users")
 LEFT_OUT = {
     "facts.drain": "reads a queue that streams fill: tests/proofs/test_state_machine.py",
     "facts.work": "drains again and again",
@@ -34,7 +36,7 @@ LEFT_OUT = {
 """Methods that no rule calls, and why."""
 
 
-class NineAPIs(Facts, Users):
+class NineAPIs(Agents, Facts, Mutable, Users):
     """All parts together, over one store."""
 
 
@@ -84,11 +86,13 @@ class Wrong(Backend):
 
 
 WRONG: dict[str, Callable[[Any], Any]] = {
+    "agents:search": lambda given: given[:1],
     "facts:count": lambda given: given + 1,
     "facts:list": lambda given: given[::-1],
     "facts:update": lambda given: given | {"version": 1},
     "immutable:getAtTimestamp": lambda given: None,
     "immutable:page": lambda given: given | {"page": []},
+    "mutable:update": lambda given: given | {"value": 1},
     "users:merge": lambda given: given | {"updatedAt": 0},
 }
 

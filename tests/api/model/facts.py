@@ -25,7 +25,7 @@ SHOWN = ("fact_id", "fact", "subject", "predicate", "object", "confidence", "use
 def shown(fact: Any) -> dict[str, Any]:
     """What is compared of a fact."""
     found = {name: fact[name] for name in SHOWN if fact[name] is not None}
-    return found | {"tags": list(found["tags"]), "sources": [_source(source) for source in fact["sources"]]}
+    return found | {"tags": sorted(found["tags"]), "sources": [_source(source) for source in fact["sources"]]}
 
 
 def _source(source: Any) -> dict[str, Any]:
@@ -179,8 +179,12 @@ class Facts(Machine):
         expected = expected or {"consolidated": True, "kept_fact_id": kept["fact_id"], "merged_count": int(merges)}
         if self.agree("facts.consolidate", call, expected) is not None and merges:
             kept["sources"] += [source for source in there["sources"] if source not in kept["sources"]]
-            kept["confidence"] = (kept["confidence"] + there["confidence"]) // 2
+            kept["confidence"] = round((kept["confidence"] + there["confidence"]) / 2)
+            kept["tags"] = sorted({*kept["tags"], *there["tags"]})
             there["closed"] = True
+            for one in self.facts:
+                if (one["space"], one["line"]) == (space, there["line"]):
+                    one["line"] = kept["line"]
 
     def check(self) -> None:
         super().check()

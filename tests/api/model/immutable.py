@@ -58,7 +58,7 @@ class Immutable(Machine):
         there = self.entries[key]["versions"][-1]["version"] if key in self.entries else 0
         return Refused(VersionConflict) if expected_version not in (None, there) else None
 
-    def listed(self, **wanted: str | None) -> list[Key]:
+    def entries_that(self, **wanted: str | None) -> list[Key]:
         """Newest first."""
         rows = {key: self.entry(key) for key in reversed(self.entries)}
         chosen = {name: value for name, value in wanted.items() if value is not None}
@@ -117,7 +117,7 @@ class Immutable(Machine):
         created_before = self.now - ago if ago or not (type or user_id) else None
         keys = [
             key
-            for key in self.listed(type=type, user_id=user_id)
+            for key in self.entries_that(type=type, user_id=user_id)
             if created_before is None or self.entries[key]["created_at"] < created_before
         ]
         versions = sum(len(self.kept(key)) for key in keys)
@@ -132,7 +132,7 @@ class Immutable(Machine):
         type=st.sampled_from([None, *TYPES]), user_id=st.sampled_from([None, *USERS]), limit=st.sampled_from([None, 1])
     )
     def list_entries(self, type: str | None, user_id: str | None, limit: int | None) -> None:
-        keys = self.listed(type=type, user_id=user_id)
+        keys = self.entries_that(type=type, user_id=user_id)
         expected = [self.entry(key) for key in page(keys, limit)]
         given = {} if limit is None else {"limit": limit}
         immutable = self.cortex.immutable
@@ -146,7 +146,7 @@ class Immutable(Machine):
     @rule(word=st.sampled_from(WORDS), type=st.sampled_from([None, *TYPES]), limit=st.sampled_from([10, 1]))
     def search_entries(self, word: str, type: str | None, limit: int) -> None:
         found = []
-        for key in self.listed(type=type):
+        for key in self.entries_that(type=type):
             places = list(_places(self.entry(key)["data"]))
             hits = sum(word.lower() in place.lower() for place in places)
             if hits:
