@@ -13,9 +13,13 @@ from typing import Any
 
 import pytest
 from api.model.agents import Agents
+from api.model.contexts import Contexts
+from api.model.conversations import Conversations
 from api.model.facts import Facts
 from api.model.machine import Machine
+from api.model.memories import Memories
 from api.model.mutable import Mutable
+from api.model.spaces import MemorySpaces
 from api.model.users import Users
 from helpers.lanes import slow_but
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -28,7 +32,7 @@ SHARDS = range(6)
 EXAMPLES = 50
 FEW = 8
 STEPS = 60
-APIS = ("agents", "facts", "immutable", "mutable", "users")
+APIS = ("agents", "contexts", "conversations", "facts", "immutable", "memory_spaces", "mutable", "users", "vector")
 LEFT_OUT = {
     "facts.drain": "reads a queue that streams fill: tests/proofs/test_state_machine.py",
     "facts.work": "drains again and again",
@@ -36,7 +40,7 @@ LEFT_OUT = {
 """Methods that no rule calls, and why."""
 
 
-class NineAPIs(Agents, Facts, Mutable, Users):
+class NineAPIs(MemorySpaces, Mutable, Users):
     """All parts together, over one store."""
 
 
@@ -67,6 +71,14 @@ def test_the_nine_apis_are_as_plain_dicts(shard: int, request: pytest.FixtureReq
         assert methods() - {name.removesuffix(" refused") for name in counted} - LEFT_OUT.keys() == set()
 
 
+@pytest.mark.parametrize(
+    "part", slow_but([], [Agents, Contexts, Conversations, Facts, Mutable, Users], "programs of calls of one API")
+)
+def test_each_api_alone(part: type[Machine]) -> None:
+    """More of it happens here than among all others."""
+    programs(EXAMPLES, 0, part)
+
+
 class Wrong(Backend):
     """A store that gives another answer to one function."""
 
@@ -85,23 +97,30 @@ class Wrong(Backend):
         await self.inner.close()
 
 
-WRONG: dict[str, Callable[[Any], Any]] = {
-    "agents:search": lambda given: given[:1],
-    "facts:count": lambda given: given + 1,
-    "facts:list": lambda given: given[::-1],
-    "facts:update": lambda given: given | {"version": 1},
-    "immutable:getAtTimestamp": lambda given: None,
-    "immutable:page": lambda given: given | {"page": []},
-    "mutable:update": lambda given: given | {"value": 1},
-    "users:merge": lambda given: given | {"updatedAt": 0},
+WRONG: dict[str, tuple[type[Machine], Callable[[Any], Any]]] = {
+    "agents:search": (Agents, lambda given: given[:1]),
+    "contexts:getChildren": (Contexts, lambda given: given[1:]),
+    "conversations:search": (Conversations, lambda given: given[:1]),
+    "facts:count": (Facts, lambda given: given + 1),
+    "facts:list": (Facts, lambda given: given[::-1]),
+    "facts:update": (Facts, lambda given: given | {"version": 1}),
+    "immutable:getAtTimestamp": (Users, lambda given: None),
+    "immutable:page": (Users, lambda given: given | {"page": []}),
+    "memories:update": (Memories, lambda given: given | {"version": 1}),
+    "memorySpaces:getStats": (MemorySpaces, lambda given: given | {"totalMessages": 0}),
+    "mutable:update": (Mutable, lambda given: given | {"value": 1}),
+    "users:merge": (Users, lambda given: given | {"updatedAt": 0}),
 }
+"""By the function: the part that catches it, and what the store does with its answer."""
 
 
 @pytest.mark.parametrize("path", slow_but(["facts:list", "immutable:getAtTimestamp"], WRONG, "more wrong stores"))
 def test_a_store_that_gives_another_answer_is_caught(path: str) -> None:
-    class Broken(NineAPIs):
+    part, change = WRONG[path]
+
+    class Broken(part):  # type: ignore[valid-type, misc]
         def seen(self, backend: SqliteBackend) -> Backend:
-            return Wrong(backend, path, WRONG[path])
+            return Wrong(backend, path, change)
 
     with pytest.raises(AssertionError):
         programs(EXAMPLES, 0, Broken, Phase.generate)

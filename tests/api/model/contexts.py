@@ -167,6 +167,7 @@ class Contexts(Machine):
             new |= {"created_at": self.now, "completed_at": self.now if status == "completed" else None}
             self.version(new, space)
             self.contexts.append(new)
+            self.used.add(space)
             expected = self.view(space, new)
         call = self.cortex.contexts.create(
             {
@@ -409,6 +410,12 @@ class Contexts(Machine):
             for context_id in IDS:
                 self.read_context(space, context_id, None)
             own = self.contexts_of(space)
+            made = [{"context_id": one["id"]} for one in own]
+            self.exported("contexts", self.cortex.contexts, made, "context_id", {"memory_space_id": space})
+            granted = [one for one in self.contexts if one["space"] != space and space in one["grants"]]
+            call = self.cortex.contexts.list_granted(memory_space_id=space)
+            given = sorted(one["id"] for one in granted)
+            self.agree("contexts.list_granted", call, given, lambda found: sorted(one["id"] for one in found))
             orphans = [one for one in own if one["parent"] is not None and not self.sees(space, one["parent"])]
             call = self.cortex.contexts.find_orphaned(memory_space_id=space)
             self.agree("contexts.find_orphaned", call, [self.view(space, one) for one in orphans], _each)

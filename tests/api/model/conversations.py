@@ -48,6 +48,7 @@ class Conversations(Memories):
         new = {"space": space, "id": conversation_id, "type": kind, "participants": participants, "messages": []}
         new |= {"created_at": self.now, "updated_at": self.now, "metadata": None, "given": None, **given}
         self.conversations.append(new)
+        self.used.add(space)
         return new
 
     def say(self, conversation: Conversation, message_id: str, role: str, content: str) -> None:
@@ -300,6 +301,9 @@ class Conversations(Memories):
         super().check()
         for space in SPACES:
             self.list_conversations(space, {}, 100)
+            made = [{"conversation_id": one["id"]} for one in self.conversations if one["space"] == space]
+            api = self.cortex.conversations
+            self.exported("conversations", api, made, "conversation_id", memory_space_id=space)
             for conversation_id in IDS:
                 self.read_conversation(space, conversation_id, 50, 0, "asc")
 

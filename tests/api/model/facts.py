@@ -5,7 +5,6 @@ What is looked at is who sees which fact: filters, corrections, retractions, and
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from api.model.machine import SPACES, USERS, Machine, Refused, one_of, page
@@ -98,6 +97,7 @@ class Facts(Machine):
         )
         if self.agree("facts.store", call, expected, shown) is not None and there is None:
             self.facts.append(new)
+            self.used.add(space)
 
     @precondition(lambda self: bool(self.facts))
     @rule(of=one_of(lambda self: self.facts), space=st.sampled_from([*SPACES, None]))
@@ -189,11 +189,10 @@ class Facts(Machine):
     def check(self) -> None:
         super().check()
         for space in SPACES:
-            export = self.run(self.cortex.facts.export(space))
-            self.counted["facts.export"] += 1
-            assert [one["factId"] for one in json.loads(export.data)] == [
-                one["fact_id"] for one in self.facts_of(space)
-            ]
+            here = self.facts_of(space)
+            self.exported("facts", self.cortex.facts, here, "fact_id", space)
+            paged = self.listed_by("facts.iterate", self.cortex.facts.iterate(memory_space_id=space, page_size=1))
+            assert _each(paged) == list(map(shown, here))
             call = self.cortex.facts.list(memory_space_id=space)
             self.agree("facts.list", call, list(map(shown, self.facts_of(space))), _each)
 

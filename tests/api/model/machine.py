@@ -81,6 +81,8 @@ class Machine(RuleBasedStateMachine):
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
         self._loop: Any = self._runner.get_loop()
         self._numbers = count(1)
+        self.used: set[str] = set()
+        """The memory spaces in which something was stored, also if it is gone."""
         self._backend = SqliteBackend(":memory:", clock=self._loop.wall)
         self.cortex = Cortex(self.seen(self._backend))
 

@@ -21,6 +21,7 @@ NAMES = ("memory_id", "content", "user_id", "participant_id", "source_type", "im
 TIMES = ("created_at", "updated_at")
 
 Memory = dict[str, Any]
+LAYER = st.sampled_from(["memory", "vector"])
 WANTED = st.fixed_dictionaries(
     {},
     optional={
@@ -65,6 +66,7 @@ class Memories(Facts, Agents):
         new |= {**times, **given}
         new["versions"] = [(1, content, self.now)]
         self.memories.append(new)
+        self.used.add(space)
         return new
 
     def drop(self, memories: list[Memory], *, facts_too: bool) -> list[str]:
@@ -95,6 +97,7 @@ class Memories(Facts, Agents):
         participant_id=st.sampled_from([None, *AGENTS]),
         source_type=st.sampled_from(SOURCES),
         importance=st.sampled_from([0, 50, 90]),
+        layer=LAYER,
     )
     def store_memory(
         self,
@@ -105,11 +108,12 @@ class Memories(Facts, Agents):
         participant_id: str | None,
         source_type: str,
         importance: int,
+        layer: str,
     ) -> None:
         number = memory_id or self.new_id("stored")
         owner = {"user_id": user_id, "participant_id": participant_id}
         there = self.memory(space, number)
-        call = self.cortex.memory.store(
+        call = getattr(self.cortex, layer).store(
             space, content, memory_id=number, **owner, source={"type": source_type}, importance=importance
         )
         expected: object = self.writes(space)
@@ -121,7 +125,7 @@ class Memories(Facts, Agents):
             expected = shown_of(
                 self.keep(space, number, content, **owner, source_type=source_type, importance=importance)
             )
-        self.agree("memory.store", call, expected, shown)
+        self.agree(f"{layer}.store", call, expected, _stored)
 
     @precondition(lambda self: bool(self.memories))
     @rule(
@@ -158,8 +162,12 @@ class Memories(Facts, Agents):
 
     def change_memory(self, memory: Memory, updates: dict[str, Any]) -> None:
         if new := changed(memory, updates):
-            memory.update(new, updated_at=self.now, version=memory["version"] + 1)
-            memory["versions"].append((memory["version"], memory["content"], self.now))
+            memory.update(new, updated_at=self.after(memory), version=memory["version"] + 1)
+            memory["versions"].append((memory["version"], memory["content"], memory["updated_at"]))
+
+    def after(self, memory: Memory) -> int:
+        """When a memory is changed that is changed now: two changes never have the same time."""
+        return max(self.now, memory["updated_at"] + 1)
 
     @precondition(lambda self: bool(self.memories))
     @rule(
@@ -183,45 +191,50 @@ class Memories(Facts, Agents):
         )
 
     @precondition(lambda self: bool(self.memories))
-    @rule(of=one_of(lambda self: self.memories), restore=st.booleans())
-    def archive_memory(self, of: Memory, restore: bool) -> None:
+    @rule(of=one_of(lambda self: self.memories), restore=st.booleans(), layer=LAYER)
+    def archive_memory(self, of: Memory, restore: bool, layer: str) -> None:
         expected: object = self.writes(of["space"])
         if not expected:
             expected = Refused(MemoryNotArchived) if restore and not of["archived"] else of["memory_id"]
             if not isinstance(expected, Refused):
                 self.move(of, archived=not restore)
         name = "restore_from_archive" if restore else "archive"
-        call = getattr(self.cortex.memory, name)(of["space"], of["memory_id"])
-        self.agree(f"memory.{name}", call, expected, lambda given: given["memory_id"])
+        call = getattr(getattr(self.cortex, layer), name)(of["space"], of["memory_id"])
+        self.agree(f"{layer}.{name}", call, expected, lambda given: given["memory_id"])
 
     def move(self, memory: Memory, *, archived: bool) -> None:
         if memory["archived"] != archived:
-            memory.update(archived=archived, updated_at=self.now)
+            memory.update(archived=archived, updated_at=self.after(memory))
 
     @rule(
         space=st.sampled_from(SPACES),
         wanted=WANTED.filter(bool),
         updates=st.sampled_from([{"importance": 1}, {"tags": ["x"]}]),
+        layer=LAYER,
     )
-    def update_memories(self, space: str, wanted: dict[str, Any], updates: dict[str, Any]) -> None:
+    def update_memories(self, space: str, wanted: dict[str, Any], updates: dict[str, Any], layer: str) -> None:
         chosen = self.memories_of(space, wanted)
         refused = self.writes(space)
         if not refused:
             for one in chosen:
                 self.change_memory(one, updates)
-        call = self.cortex.memory.update_many(space, wanted, updates)
+        call = getattr(self.cortex, layer).update_many(space, wanted, updates)
         expected = refused or (len(chosen), sorted(one["memory_id"] for one in chosen))
-        self.agree("memory.update_many", call, expected, lambda given: (given["updated"], sorted(given["memory_ids"])))
+        self.agree(
+            f"{layer}.update_many", call, expected, lambda given: (given["updated"], sorted(given["memory_ids"]))
+        )
 
-    @rule(space=st.sampled_from(SPACES), wanted=WANTED.filter(bool))
-    def delete_memories(self, space: str, wanted: dict[str, Any]) -> None:
+    @rule(space=st.sampled_from(SPACES), wanted=WANTED.filter(bool), layer=LAYER)
+    def delete_memories(self, space: str, wanted: dict[str, Any], layer: str) -> None:
         chosen = self.memories_of(space, wanted)
         refused = self.writes(space)
         if not refused:
-            self.drop(chosen, facts_too=True)
-        call = self.cortex.memory.delete_many(space, wanted)
+            self.drop(chosen, facts_too=layer == "memory")
+        call = getattr(self.cortex, layer).delete_many(space, wanted)
         expected = refused or (len(chosen), sorted(one["memory_id"] for one in chosen))
-        self.agree("memory.delete_many", call, expected, lambda given: (given["deleted"], sorted(given["memory_ids"])))
+        self.agree(
+            f"{layer}.delete_many", call, expected, lambda given: (given["deleted"], sorted(given["memory_ids"]))
+        )
 
     @rule(
         space=st.sampled_from(SPACES),
@@ -237,9 +250,8 @@ class Memories(Facts, Agents):
         self.agree(f"{layer}.list", call, page(listed, limit), _each)
         call = api.count(space, **wanted, include_archived=archived)
         self.agree(f"{layer}.count", call, len(listed), int)
-        paged = self.listed_by(
-            "memory.iterate", self.cortex.memory.iterate(space, **wanted, include_archived=archived, page_size=1)
-        )
+        pages = api.iterate(space, **wanted, include_archived=archived, page_size=1)
+        paged = self.listed_by(f"{layer}.iterate", pages)
         assert _each(paged) == listed[::-1]
 
     @precondition(lambda self: bool(self.memories))
@@ -263,18 +275,23 @@ class Memories(Facts, Agents):
         call = api.get_at_timestamp(here, id_, self.now - ago)
         self.agree(f"{layer}.get_at_timestamp", call, then, lambda one: one and _version(one))
 
-    @rule(space=st.sampled_from(SPACES), word=st.sampled_from(["office", "tea", "shut"]))
-    def search_memories(self, space: str, word: str) -> None:
+    @rule(space=st.sampled_from(SPACES), word=st.sampled_from(["office", "tea", "shut"]), layer=LAYER)
+    def search_memories(self, space: str, word: str, layer: str) -> None:
         """Found are those that have the word, in whichever order, and no others."""
         found = sorted(one["memory_id"] for one in self.memories_of(space, {}) if word in one["content"].lower())
-        call = self.cortex.memory.search(space, word, neighbours=False, limit=100)
-        self.agree("memory.search", call, found, lambda given: sorted(one.memory_id for one in given))
+        call = getattr(self.cortex, layer).search(space, word, neighbours=False, limit=100)
+        self.agree(f"{layer}.search", call, found, lambda given: sorted(one.memory_id for one in given))
 
     def check(self) -> None:
         super().check()
         for space in SPACES:
             for archived in (False, True):
                 self.list_memories(space, {}, archived, 100, "memory")
+            for layer in ("memory", "vector"):
+                here = self.memories_of(space, {})[::-1]
+                self.exported(layer, getattr(self.cortex, layer), here, "memory_id", space)
+                for one in here:
+                    self.read_memory(one, None, 1, 0, layer)
 
 
 def changed(memory: Memory, updates: dict[str, Any]) -> dict[str, Any]:
@@ -286,6 +303,11 @@ def shown_of(memory: Memory) -> dict[str, Any]:
     """The same of the model's memory."""
     found = {name: memory[name] for name in (*NAMES, *TIMES) if memory[name] is not None}
     return found | {name: memory[name] for name in ("tags", "conversation", "archived")}
+
+
+def _stored(given: Any) -> dict[str, Any]:
+    """`memory.store` may give the memory with its facts."""
+    return shown(given["memory"] if "memory" in given else given)
 
 
 def _each(memories: Any) -> list[dict[str, Any]]:

@@ -42,6 +42,10 @@ class MemorySpaces(Conversations, Contexts):
             found = [one for one in found if wanted["participant"] in [who["id"] for who in one["participants"]]]
         return [one for one in found if all(one[name] == wanted[name] for name in ("type", "status") if name in wanted)]
 
+    def is_vague(self, space: str) -> bool:
+        """Whether it is not said if there is such a memory space: it was used, is empty again, and not registered."""
+        return space in self.used and space not in self.spaces and not self.records(space)
+
     def change_space(self, space: str, **new: Any) -> Space:
         there = self.spaces[space]
         if any(there[name] != value for name, value in new.items()):
@@ -100,16 +104,19 @@ class MemorySpaces(Conversations, Contexts):
 
     @rule(space=st.sampled_from(SPACES), reason=st.sampled_from([None, "moved"]))
     def archive_space(self, space: str, reason: str | None) -> None:
+        if self.is_vague(space):
+            return
         expected: object = Refused(MemorySpaceNotFound)
         if space not in self.spaces and self.records(space):
             times = {"created_at": self.now, "updated_at": self.now}
             plain = {"memory_space_id": space, "type": "custom", "name": None, "participants": [], "metadata": {}}
             self.spaces[space] = {**plain, "status": "active", **times}
         if there := self.spaces.get(space):
-            if there["status"] == "active":
-                why = {"archiveReason": reason} if reason else {}
-                metadata = {**there["metadata"], "archivedAt": self.now, **why}
-                self.change_space(space, status="archived", metadata=metadata)
+            why = {"archiveReason": reason} if reason else {}
+            since = there["metadata"].get("archivedAt") if there["status"] == "archived" else None
+            self.change_space(
+                space, status="archived", metadata={**there["metadata"], "archivedAt": since or self.now, **why}
+            )
             expected = _shown(there)
         call = self.cortex.memory_spaces.archive(space, reason)
         self.agree("memory_spaces.archive", call, expected, _shown)
@@ -123,6 +130,8 @@ class MemorySpaces(Conversations, Contexts):
 
     @rule(space=st.sampled_from(SPACES), cascade=st.booleans())
     def delete_space(self, space: str, cascade: bool) -> None:
+        if self.is_vague(space):
+            return
         records = self.records(space)
         expected: object = space
         if space not in self.spaces and not records:
@@ -131,6 +140,7 @@ class MemorySpaces(Conversations, Contexts):
             expected = Refused(MemorySpaceHasData)
         else:
             self.spaces.pop(space, None)
+            self.used.discard(space)
             for part in self.parts():
                 part[:] = [one for one in part if one["space"] != space]
             for context in self.contexts:
@@ -173,6 +183,8 @@ class MemorySpaces(Conversations, Contexts):
 
     @rule(space=st.sampled_from(SPACES))
     def read_space(self, space: str) -> None:
+        if self.is_vague(space):
+            return
         spaces, there = self.cortex.memory_spaces, self.spaces.get(space)
         call = spaces.get(space)
         self.agree("memory_spaces.get", call, there and _shown(there), lambda given: given and _shown(given))
@@ -187,6 +199,10 @@ class MemorySpaces(Conversations, Contexts):
 
     def check(self) -> None:
         super().check()
+        spaces, oldest_first = self.cortex.memory_spaces, list(self.spaces.values())
+        paged = self.listed_by("memory_spaces.iterate", spaces.iterate(page_size=1))
+        assert _each(paged) == list(map(_shown, oldest_first))
+        self.exported("memory_spaces", spaces, oldest_first, "memory_space_id")
         for space in SPACES:
             self.read_space(space)
 
