@@ -47,7 +47,6 @@ __all__ = [
     "ExportedContext",
     "UpdateContextOptions",
     "UpdatedContexts",
-    "export_columns",
 ]
 
 ContextStatus: TypeAlias = Literal["active", "completed", "cancelled", "blocked"]

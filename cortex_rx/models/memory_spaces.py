@@ -32,7 +32,6 @@ __all__ = [
     "ParticipantStats",
     "RegisterMemorySpaceParams",
     "TimeWindow",
-    "checked_participants",
 ]
 
 MemorySpaceType: TypeAlias = Literal["personal", "team", "project", "custom"]

@@ -245,7 +245,7 @@ async def _four(b: Bench, run: str) -> list[str]:
     return [f"{run}-{number}" for number in range(4)]
 
 
-@PROMISES.add("memories:updateMany", "memories:getHistory", "memories:store")
+@PROMISES.add("memories:updateMany", "memories:store")
 async def many_are_changed_by_filters(b: Bench) -> None:
     """updateMany changes those that pass its filters, each with a version, and no other."""
     for run, (args, numbers) in enumerate(_FILTERS):
