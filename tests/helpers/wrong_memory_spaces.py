@@ -14,7 +14,7 @@ class RegistersOverAnother(Wrong):
             return await self.ask("memorySpaces:get", args)
 
 
-@noticed_by("participants_come_and_go")
+@noticed_by("participants_of_a_space_come_and_go")
 class AddsAnotherParticipantSilently(Wrong):
     async def mutation(self, path, args):
         try:

@@ -372,14 +372,17 @@ async def ids_that_stand_swapped_are_named(b: Bench) -> None:
     await _create(b)
     swapped = {"memorySpaceId": "c", "conversationId": b.space}
     message = {"id": "m", "role": "user", "content": "x"}
-    for what, call in (
-        ("get", b.ask("conversations:get", **swapped)),
-        ("getHistory", b.ask("conversations:getHistory", **swapped)),
-        ("getMessage", b.ask("conversations:getMessage", **swapped, messageId="m")),
-        ("getMessagesByIds", b.ask("conversations:getMessagesByIds", **swapped, messageIds=["m"])),
-        ("addMessage", b.do("conversations:addMessage", **swapped, message=message)),
-        ("deleteConversation", b.do("conversations:deleteConversation", **swapped)),
-    ):
-        error = await b.refused(InvalidArgument, call, what)
+    calls: dict[str, Row] = {
+        "get": {},
+        "getHistory": {},
+        "getMessage": {"messageId": "m"},
+        "getMessagesByIds": {"messageIds": ["m"]},
+        "addMessage": {"message": message},
+        "deleteConversation": {},
+    }
+    for what, more in calls.items():
+        call = b.do if what in ("addMessage", "deleteConversation") else b.ask
+        asked = call(f"conversations:{what}", **swapped, **more)
+        error = await b.refused(InvalidArgument, asked, what)
         b.same((error.field, "swapped" in error.accepted), ("conversationId", True), f"what the error of {what} says")
     b.same(await b.ask("conversations:get", memorySpaceId="c", conversationId="c"), None, "other ids")

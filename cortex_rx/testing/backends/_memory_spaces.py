@@ -59,7 +59,7 @@ async def a_memory_space_is_registered_once(b: Bench) -> None:
 
 
 @PROMISES.add("memorySpaces:addParticipant", "memorySpaces:removeParticipant", "memorySpaces:updateParticipants")
-async def participants_come_and_go(b: Bench) -> None:
+async def participants_of_a_space_come_and_go(b: Bench) -> None:
     """Participants are added and removed one by one, or together: first the removed ones, then those that are not there
     yet."""
     nobody = {"participant": {"id": "ada", "type": "user"}}

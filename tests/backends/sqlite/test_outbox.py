@@ -167,6 +167,7 @@ SOME = (
     "a_correction_takes_the_place",
     "an_archived_space_is_read_and_not_written",
     "participants_come_and_go",
+    "participants_of_a_space_come_and_go",
     "a_space_is_deleted_with_everything_in_it",
 )
 

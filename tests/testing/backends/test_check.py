@@ -57,6 +57,7 @@ def test_what_is_wrong_is_noticed(name, promise, tmp_path):
 def test_every_promise_has_somebody_who_breaks_it():
     """A promise that nothing can break would show nothing."""
     assert {promise for _, promise in CASES} == set(BY_NAME)
+    assert len(BY_NAME) == len(BACKEND_PROMISES)  # a name of two would hide one of them
 
 
 def test_the_report_of_a_wrong_backend(tmp_path, snapshot):
