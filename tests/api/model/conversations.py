@@ -56,6 +56,9 @@ class Conversations(Memories):
         conversation["messages"].append(message)
         conversation["updated_at"] = self.now
 
+    def conversation_ended(self, space: str, conversation_id: str) -> None:
+        """Other parts forget it, too."""
+
     def sources_of_facts(self, space: str) -> list[dict[str, str]]:
         here = [one for one in self.conversations if one["space"] == space]
         return [*super().sources_of_facts(space), *({"conversation_id": one["id"]} for one in here)]
@@ -189,6 +192,7 @@ class Conversations(Memories):
         """The conversation is gone: how many messages and memories went with it, and which facts."""
         space, id_ = conversation["space"], conversation["id"]
         self.conversations.remove(conversation)
+        self.conversation_ended(space, id_)
         memories = [one for one in self.memories if (one["space"], one["conversation"]) == (space, id_)]
         gone_sources = [{"conversation_id": id_}]
         if memories_too:

@@ -35,6 +35,11 @@ class MemorySpaces(Conversations, Contexts):
     def parts(self) -> tuple[list[dict[str, Any]], ...]:
         return self.memories, self.facts, self.conversations, self.contexts
 
+    def conversation_ended(self, space: str, conversation_id: str) -> None:
+        for context in self.contexts:
+            if (context["space"], context["conversation_id"]) == (space, conversation_id):
+                context["conversation_id"] = None
+
     def spaces_that(self, wanted: dict[str, Any]) -> list[Space]:
         """The registered ones, newest first."""
         found = list(reversed(self.spaces.values()))
