@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 from cortex_rx import validation as check
+from cortex_rx.api._conversations import conversation_named
 from cortex_rx.api._embedded import store_embedded
 from cortex_rx.api._pages import checked_page_size, pages
 from cortex_rx.api._repeated import repeated
 from cortex_rx.backends.base import Backend, checked_backend
-from cortex_rx.backends.contract.typed import Conversations, Facts, Memories
+from cortex_rx.backends.contract.typed import Facts, Memories
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import ids, parse
@@ -356,7 +357,7 @@ class StoredMemories:
             if ref is not None:
                 named = ref["conversationId"]
                 if named not in read:
-                    there = await Conversations(self._backend).get(memory_space_id=space, conversation_id=named)
+                    there = await conversation_named(self._backend, space, named)
                     read[named] = None if there is None else Conversation.from_row(there)
                 talk = read[named]
             wanted = set(() if ref is None else ref["messageIds"])

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias, cast, get_args, overload
 
 from cortex_rx import validation as check
-from cortex_rx.api._graph import check_sync
+from cortex_rx.api._conversations import conversation_named
+from cortex_rx.api._graph import check_sync, sync_keyword
 from cortex_rx.api._pages import checked_page_size, pages
 from cortex_rx.api._repeated import repeated
 from cortex_rx.api._spaces import chosen_space
 from cortex_rx.backends.base import Backend, checked_backend
-from cortex_rx.backends.contract.typed import Contexts, Conversations
+from cortex_rx.backends.contract.typed import Contexts
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import ids, parse
 from cortex_rx.models.contexts import (
@@ -106,7 +107,7 @@ class ContextsAPI:
         otherwise it is `ParentNotFound` or `ContextReadOnly`. A context with a `context_id` is made once; another one
         under this id is an `IdempotencyConflict`.
         """
-        beside = parse(CreateContextOptions, options)
+        beside = parse(CreateContextOptions, options, **sync_keyword(keywords))
         given = parse(ContextInput, params, **keywords).keywords()
         given |= self._here(given.pop("memory_space_id", None))
         await check_sync(self._backend, beside.sync_to_graph)
@@ -133,7 +134,7 @@ class ContextsAPI:
         "read-only".
         """
         check.optional(_COUNT)("expected_version", expected_version)
-        beside = parse(UpdateContextOptions, options)
+        beside = parse(UpdateContextOptions, options, **sync_keyword(keywords))
         changes = parse(ContextUpdate, updates, **keywords).keywords()
         one = self._one(context_id, memory_space_id)
         await check_sync(self._backend, beside.sync_to_graph)
@@ -319,8 +320,7 @@ class ContextsAPI:
         reference = context.get("conversationRef")
         if reference is None or context["memorySpaceId"] != space:
             return {}
-        calls = Conversations(self._backend)
-        found = await calls.get(memory_space_id=space, conversation_id=reference["conversationId"])
+        found = await conversation_named(self._backend, space, reference["conversationId"])
         if found is None:
             return {}
         messages = reference.get("messageIds", ())

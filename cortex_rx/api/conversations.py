@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from cortex_rx import validation as check
-from cortex_rx.api._graph import check_sync
+from cortex_rx.api._graph import check_sync, sync_keyword
 from cortex_rx.api._pages import pages
 from cortex_rx.api._repeated import repeated
 from cortex_rx.api._spaces import chosen_space
@@ -101,8 +101,6 @@ class ConversationsAPI:
         self,
         input: CreateConversationInput | Mapping[str, Any] | None = None,
         options: CreateConversationOptions | Mapping[str, Any] | None = None,
-        *,
-        sync_to_graph: bool | None = None,
         **keywords: Any,
     ) -> Conversation:
         """Make a conversation.  It stays until it is deleted, though it has no message.
@@ -110,13 +108,13 @@ class ConversationsAPI:
         With a `conversation_id` of yours the call may be repeated: the same conversation is made once.  Raises
         `ConversationExists` if another one has this id, and `InvalidParticipants`.
         """
+        beside = parse(CreateConversationOptions, options, **sync_keyword(keywords))
         given = parse(CreateConversationInput, input, **keywords)
-        synced = _synced(CreateConversationOptions, options, sync_to_graph)
         named: dict[str, Any] = {
             "memory_space_id": self._space(given.memory_space_id),
             "conversation_id": given.conversation_id or f"conv-{new_id('conversation')}",
         }
-        await check_sync(self._backend, synced)
+        await check_sync(self._backend, beside.sync_to_graph)
         made = await repeated(self._calls.create(**given.keywords() | named))
         return Conversation.from_row(made)
 
@@ -144,7 +142,6 @@ class ConversationsAPI:
         *,
         memory_space_id: str | None = None,
         include_messages: bool = True,
-        sync_to_graph: bool | None = None,
         **keywords: Any,
     ) -> Conversation:
         """Add a message behind all that was said before, and behind what is being answered.
@@ -153,11 +150,11 @@ class ConversationsAPI:
         `include_messages=False`.  With an `id` of yours the call may be repeated: the message is added once.  Raises
         `ConversationNotFound`, and `IdempotencyConflict` if another message has this id.
         """
+        beside = parse(AddMessageOptions, options, **sync_keyword(keywords))
         given = parse(AddMessageInput, input, **keywords)
-        synced = _synced(AddMessageOptions, options, sync_to_graph)
         check.flag("include_messages", include_messages)
         one = self._one(given.conversation_id, memory_space_id)
-        await check_sync(self._backend, synced)
+        await check_sync(self._backend, beside.sync_to_graph)
         message = cast("NewMessage", given.message(f"msg-{new_id('message')}"))
         call = self._calls.add_message(**one, message=message, include_messages=None if include_messages else False)
         added = await repeated(call)
@@ -183,7 +180,7 @@ class ConversationsAPI:
         return None if row is None else Message.from_row(row)
 
     async def get_messages_by_ids(
-        self, conversation_id: str, message_ids: Iterable[str], *, memory_space_id: str | None = None
+        self, conversation_id: str, message_ids: Sequence[str], *, memory_space_id: str | None = None
     ) -> _Messages:
         """The messages with these ids that the conversation has, in its order."""
         wanted = check.names("message_ids", message_ids)
@@ -196,7 +193,7 @@ class ConversationsAPI:
         memory_space_id: str,
         type: ConversationType,
         user_id: str | None = None,
-        memory_space_ids: Iterable[str] | None = None,
+        memory_space_ids: Sequence[str] | None = None,
         *,
         agent_id: str | None = None,
         participant_id: str | None = None,
@@ -329,7 +326,7 @@ class ConversationsAPI:
         format: ExportFormat = "json",
         user_id: str | None = None,
         memory_space_id: str | None = None,
-        conversation_ids: Iterable[str] | None = None,
+        conversation_ids: Sequence[str] | None = None,
         type: ConversationType | None = None,
         date_start: int | datetime | None = None,
         date_end: int | datetime | None = None,
@@ -351,7 +348,7 @@ class ConversationsAPI:
         format: ExportFormat = "json",
         user_id: str | None = None,
         memory_space_id: str | None = None,
-        conversation_ids: Iterable[str] | None = None,
+        conversation_ids: Sequence[str] | None = None,
         type: ConversationType | None = None,
         date_start: int | datetime | None = None,
         date_end: int | datetime | None = None,
@@ -443,20 +440,13 @@ class ConversationsAPI:
         return done
 
 
-def _synced(
-    model: type[CreateConversationOptions | AddMessageOptions], options: Any, sync_to_graph: bool | None
-) -> bool | None:
-    named = {} if sync_to_graph is None else {"sync_to_graph": sync_to_graph}
-    return parse(model, options, **named).sync_to_graph
-
-
 def _as_it_is(row: Any) -> Mapping[str, Any]:
     return row  # type: ignore[no-any-return]
 
 
 def _narrowed(
     user_id: str | None,
-    conversation_ids: Iterable[str] | None,
+    conversation_ids: Sequence[str] | None,
     type: ConversationType | None,
     date_start: int | datetime | None,
     date_end: int | datetime | None,

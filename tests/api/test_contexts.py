@@ -115,6 +115,22 @@ async def test_the_conversation_of_a_context_is_shown_to_its_space_alone(cortex:
     assert none.conversation is None
 
 
+async def test_a_conversation_that_is_named_like_a_memory_space_is_none(cortex: Cortex) -> None:
+    """That space has a conversation with the name of this one: for the store the two ids look swapped."""
+    await cortex.conversations.create(
+        memory_space_id="t", type="user-agent", participants={"userId": "ada"}, conversation_id="s"
+    )
+    reference = {"conversationId": "t", "messageIds": ["m"]}
+    await make(cortex, "ctx", conversation_ref=reference)
+    got = await cortex.contexts.get("ctx", include_conversation=True)
+    assert isinstance(got, ContextWithChain) and got.conversation is None
+    (exported,) = json.loads((await cortex.contexts.export(include_conversations=True)).data)
+    assert exported["conversationRef"] == reference and "conversation" not in exported
+    stored = await cortex.memory.store("s", "x", conversation_id="t")
+    enriched = await cortex.memory.get("s", stored.memory_id, include_conversation=True)
+    assert enriched is not None and enriched["conversation"] is None
+
+
 async def test_what_does_not_fit_is_refused_by_name(cortex: Cortex) -> None:
     await make(cortex, "ctx")
     for call, field in (
@@ -133,6 +149,10 @@ async def test_what_does_not_fit_is_refused_by_name(cortex: Cortex) -> None:
         assert error.value.field == field
     with pytest.warns(GraphNotKept):
         await cortex.contexts.update("ctx", {"status": "blocked"}, {"syncToGraph": True})
+    with pytest.warns(GraphNotKept):
+        await cortex.contexts.update("ctx", status="active", syncToGraph=True)
+    with pytest.warns(GraphNotKept):
+        await cortex.contexts.create(purpose="x", sync_to_graph=True)
 
 
 async def test_stale_versions_and_other_contexts_under_an_id_are_refused(cortex: Cortex) -> None:

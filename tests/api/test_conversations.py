@@ -414,4 +414,6 @@ async def test_a_graph_that_is_asked_for_and_not_kept_is_said(cortex: Cortex) ->
     with pytest.warns(UserWarning, match="no graph is kept"):
         await cortex.conversations.add_message(SAID, sync_to_graph=True)
     with pytest.warns(UserWarning, match="no graph is kept"):
+        await cortex.conversations.create(MADE, syncToGraph=True)
+    with pytest.warns(UserWarning, match="no graph is kept"):
         await cortex.conversations.delete("c-1", sync_to_graph=True)

@@ -9,6 +9,7 @@ from cortex_rx.errors import (
     ContextReadOnly,
     HasChildren,
     IdempotencyConflict,
+    MemorySpaceArchived,
     ParentNotFound,
     VersionConflict,
 )
@@ -178,6 +179,21 @@ class ReaderMayChange(WrongOf):
             return await right("contexts:update", args)
         except ContextReadOnly:
             return await right("contexts:update", {**args, "memorySpaceId": await self.owner(args["contextId"])})
+
+
+@noticed_by("a_grant_opens_and_a_revocation_closes")
+class ChangesWhatIsArchived(WrongOf):
+    path = "update"
+
+    async def wrong(self, args, right):
+        try:
+            return await right("contexts:update", args)
+        except MemorySpaceArchived:
+            owner = {"memorySpaceId": await self.owner(args["contextId"])}
+            await self.do("memorySpaces:reactivate", owner)
+            changed = await right("contexts:update", args)
+            await self.do("memorySpaces:archive", owner)
+            return changed
 
 
 @noticed_by("a_grant_opens_and_a_revocation_closes")

@@ -146,7 +146,8 @@ contexts form trees.
 Another space sees a context only if the owner grants it access, until the owner revokes it. The scope "read-only" lets
 it read the context; "context-only" also change it; "full" also make children of it, which belong to the space that
 makes them. A grant opens this one context, neither its parent nor its children. Only the owner deletes, grants and
-revokes; anything else that a grant does not allow is a `ContextReadOnly`.
+revokes; anything else that a grant does not allow is a `ContextReadOnly`. A context whose owner is archived is changed
+by nobody: that is a `MemorySpaceArchived`.
 
 What a space sees are trees, too, of the contexts that it may see. `parentId`, `rootId`, `depth`, `childIds` and chains
 are of these trees: a context whose parent is not to be seen stands there as a root, with depth 0. It is an *orphan*:

@@ -131,8 +131,8 @@ it is a `ConversationExists`.""",
             Object((*fields(conversationId=Optional(ID)), *_NEW)),
             _WHOLE,
             """The oldest conversation of this type of the user, or of the same set of memory spaces or agents; else it
-makes one, with this `conversationId` or one of the store's own. Of one that is found, neither `metadata` nor
-`participantId` change. A conversation that a stream has made stays from now on.""",
+makes one, with this `conversationId` or one of the store's own. Of one that is found, nothing
+changes, but that one which a stream has made stays from now on, as that of its user.""",
             errors=("ConversationExists", "InvalidParticipants"),
             repeated="It finds the conversation.",
         ),

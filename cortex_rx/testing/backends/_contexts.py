@@ -12,6 +12,7 @@ from cortex_rx.errors import (
     ContextReadOnly,
     HasChildren,
     IdempotencyConflict,
+    MemorySpaceArchived,
     ParentNotFound,
     VersionConflict,
 )
@@ -128,6 +129,8 @@ async def a_change_makes_a_version(b: Bench) -> None:
     second = await b.do("contexts:update", contextId="ctx", data={"new": [2], "more": None}, expectedVersion=1)
     b.same((second["version"], second["data"]), (2, {"kept": 1, "new": [2], "more": None}), "the second version")
     b.same(await b.do("contexts:update", contextId="ctx", data={"kept": 1}), second, "what changes nothing")
+    bare = await _make(b, "bare")
+    b.same(await b.do("contexts:update", contextId="bare", data={}), bare, "no data for one that has none")
     await b.refused(
         VersionConflict, b.do("contexts:update", contextId="ctx", data={"x": 1}, expectedVersion=1), "a stale version"
     )
@@ -193,7 +196,7 @@ async def participants_come_and_go(b: Bench) -> None:
 @PROMISES.add("contexts:grantAccess", "contexts:revokeAccess", "contexts:listGranted")
 async def a_grant_opens_and_a_revocation_closes(b: Bench) -> None:
     """Another memory space sees a context only while it is granted, and changes it, or makes children of it, only as
-    the scope allows; it never deletes, grants or revokes."""
+    the scope allows; it never deletes, grants or revokes. If the owner is archived, it changes nothing."""
     await _make(b, "ctx")
     there = {"memorySpaceId": b.other}
     for scope, changes, makes in (("read-only", False, False), ("context-only", True, False), ("full", True, True)):
@@ -234,6 +237,11 @@ async def a_grant_opens_and_a_revocation_closes(b: Bench) -> None:
     writers = [(row.get("data"), row["updatedBy"]) for row in history]
     want = [(None, b.space), ({"from": "context-only"}, b.other), ({"from": "full"}, b.other)]
     b.same(writers, want, "who wrote which version")
+    await b.do("contexts:grantAccess", contextId="ctx", targetMemorySpaceId=b.other, scope="full")
+    await b.do("memorySpaces:archive")
+    for path, args in (("contexts:update", {"status": "blocked"}), ("contexts:addParticipant", {"participantId": "x"})):
+        change = b.do(path, contextId="ctx", **args, **there)
+        await b.refused(MemorySpaceArchived, change, f"{path}, when the owner is archived")
 
 
 @PROMISES.add("contexts:getChain", "contexts:getChildren", "contexts:getRoot")

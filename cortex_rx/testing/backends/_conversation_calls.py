@@ -106,11 +106,13 @@ async def participants_have_one_conversation(b: Bench) -> None:
     b.same(await b.ask("conversations:findConversation", type="agent-agent", userId="ada"), None, "of another type")
     b.same(await b.ask("conversations:findConversation", type="user-agent", userId="eve"), None, "of an unknown user")
     await b.begin("st", "why?", conversationId="asked", userId="eve")
-    found = await b.do("conversations:getOrCreate", type="user-agent", participants={"userId": "eve"})
+    people = {"userId": "eve", "participantId": "bot", "memorySpaceIds": ["x", "y"]}
+    found = await b.do("conversations:getOrCreate", type="user-agent", participants=people)
     b.same((found["conversationId"], len(found["pending"])), ("asked", 1), "one that a stream has made")
+    b.same(await b.ask("conversations:get", conversationId="asked"), found, "what is stored of it")
     await b.do("streams:rollback", streamId="st", epoch=1)
-    b.same(await b.messages("asked"), [], "its messages after a rollback")
-    b.same((await b.ask("conversations:get", conversationId="asked") or {}).get("messageCount"), 0, "that it stays")
+    left = await b.ask("conversations:get", conversationId="asked") or {}
+    b.same((left.get("messageCount"), left.get("participants")), (0, {"userId": "eve"}), "what stays of it")
 
 
 @PROMISES.add("conversations:addMessage", "conversations:getMessage", "conversations:getMessagesByIds")
@@ -225,6 +227,8 @@ async def conversations_are_found_by_their_text(b: Bench) -> None:
 
     b.same(await names(userId="ada", limit=1), ["half"], "of a user, with a limit")
     b.same(await names(type="agent-agent"), [], "of a type")
+    whole = "x" * 5_000 + " Lisbon " + "y" * 5_000
+    b.same([await names(query=whole), await names(query=whole + "y")], [["third"], []], "a long text")
     b.same([await names(query=query) for query in ("0%", "A.C", "a%c", "b.*n")], [["none"], ["none"], [], []], "signs")
     made = (await b.ask("conversations:get", conversationId="half"))["createdAt"]
     b.same(await names(dateStart=made + 60_000), [], "of those that were made later")

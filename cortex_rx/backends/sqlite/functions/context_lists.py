@@ -170,8 +170,7 @@ def _exported(sight: Sight, row: sqlite3.Row, args: Mapping[str, Any]) -> dict[s
     if args["includeVersionHistory"]:
         record["versions"] = sight.versions(row)
     if args["includeConversations"] and row["conversation"] is not None:
-        where = {"memorySpaceId": sight.space, "conversationId": row["conversation"]}
-        conversation = conversations.get(sight.tx, where)
-        if conversation is not None:
-            record["conversation"] = conversation
+        found = conversations.named(sight.tx, sight.space, row["conversation"])
+        if found is not None:
+            record["conversation"] = conversations.whole(sight.tx, found)
     return record

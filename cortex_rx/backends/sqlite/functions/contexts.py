@@ -9,6 +9,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite.functions import context_lists
 from cortex_rx.backends.sqlite.functions.context_rows import CHILDREN_HERE, Sight, version_record
+from cortex_rx.backends.sqlite.functions.memory_spaces import check_active
 from cortex_rx.backends.sqlite.functions.registry import Functions
 from cortex_rx.backends.sqlite.text_store import Transaction, as_json
 from cortex_rx.errors import (
@@ -99,6 +100,8 @@ def _changeable(tx: Transaction, args: Mapping[str, Any], scopes: Collection[str
     sight = Sight(tx, args["memorySpaceId"])
     row = sight.there(args["contextId"])
     _check_scope(row, scopes)
+    if row["scope"] is not None:
+        check_active(tx, row["space"])  # that of the call is checked before
     return sight, row
 
 
@@ -132,7 +135,7 @@ def _change(sight: Sight, row: sqlite3.Row, changes: Mapping[str, Any], claim: s
     if status != row["status"]:
         completed = tx.now if status == "completed" else None
     completed = changes.get("completedAt", completed)
-    if "data" in changes:
+    if changes.get("data"):
         data = json.dumps({**json.loads(data or "{}"), **changes["data"]}, ensure_ascii=False)
     state = (status, changes.get("description", row["description"]), data, completed)
     if state == (row["status"], row["description"], row["data"], row["completed"]):

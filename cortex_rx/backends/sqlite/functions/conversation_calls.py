@@ -18,7 +18,7 @@ __all__ = ["add_message", "create", "find_conversation", "get_or_create"]
 def create(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`conversations:create`."""
     _check_participants(args["type"], args["participants"])
-    row = _by_id(tx, args)
+    row = conversations.named(tx, args["memorySpaceId"], args["conversationId"])
     if row is None:
         return _make(tx, args, args["conversationId"])
     same = (
@@ -38,11 +38,12 @@ def get_or_create(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     _check_participants(args["type"], args["participants"])
     row = _find(tx, args["memorySpaceId"], args["type"], args["participants"])
     if row is None:
-        if "conversationId" in args and _by_id(tx, args) is not None:
+        conversation = args["conversationId"] if "conversationId" in args else f"conv-{tx.new_id()}"
+        if conversations.named(tx, args["memorySpaceId"], conversation) is not None:
             raise ConversationExists("a conversation of others is stored under this id")
-        return _make(tx, args, args["conversationId"] if "conversationId" in args else f"conv-{tx.new_id()}")
-    if row["given"] is None:
-        given = json.dumps(args["participants"], ensure_ascii=False)
+        return _make(tx, args, conversation)
+    if row["given"] is None:  # a stream has made it: found by its user, it stays that of this user
+        given = json.dumps({"userId": row["user_id"]}, ensure_ascii=False)
         tx.db.execute("UPDATE conversations SET given = ? WHERE seq = ?", (given, row["seq"]))
     return conversations.whole(tx, row)
 
@@ -86,12 +87,6 @@ def _find(tx: Transaction, space: str, kind: str, participants: Mapping[str, Any
     return found
 
 
-def _by_id(tx: Transaction, args: Mapping[str, Any]) -> sqlite3.Row | None:
-    key = (args["memorySpaceId"], args["conversationId"])
-    found: sqlite3.Row | None = tx.db.execute("SELECT * FROM conversations WHERE space = ? AND id = ?", key).fetchone()
-    return found
-
-
 _MAKE = (
     "INSERT INTO conversations (space, id, type, user_id, agent_id, participant_id, created, updated, given, parties,"
     " made_by, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -111,7 +106,7 @@ def _make(tx: Transaction, args: Mapping[str, Any], conversation: str) -> dict[s
         ),
     )
     text_store.number_for(tx, args["memorySpaceId"])  # the memory space is there from now on
-    row = _by_id(tx, {**args, "conversationId": conversation})
+    row = conversations.named(tx, args["memorySpaceId"], conversation)
     assert row is not None
     return conversations.whole(tx, row)
 

@@ -52,7 +52,7 @@ def _matches(tx: Transaction, conversation: int, words: re.Pattern[str], length:
             found = True
             yield position, text, place - (text << 32) - len(tail) + match.start()
         else:
-            tail = read[len(read) - length + 1 :] if length > 1 else ""  # the words may begin in it
+            tail = read[max(0, len(read) - length + 1) :]  # the words may begin in it
 
 
 def _found(tx: Transaction, seq: int, score: float, words: re.Pattern[str], length: int) -> dict[str, Any]:

@@ -36,6 +36,7 @@ __all__ = [
     "list_rows",
     "message_of",
     "messages_of",
+    "named",
     "page",
     "pending_of",
     "remove_message",
@@ -274,13 +275,19 @@ def messages_of(tx: Transaction, conversation: int, first: int, stop: int) -> li
 _FIND = "SELECT * FROM conversations WHERE space = ? AND id = ?"
 
 
+def named(tx: Transaction, space: str, conversation: str) -> sqlite3.Row | None:
+    """The row of the conversation with this id in the memory space."""
+    row: sqlite3.Row | None = tx.db.execute(_FIND, (space, conversation)).fetchone()
+    return row
+
+
 def find(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row | None:
     """The row of a conversation; None if the memory space has none with this id. Raises `InvalidArgument` if the two
     ids stand swapped."""
     space, conversation = args["memorySpaceId"], args["conversationId"]
-    found: sqlite3.Row | None = tx.db.execute(_FIND, (space, conversation)).fetchone()
+    found = named(tx, space, conversation)
     # It tells nothing that the same call with the ids in their places would not tell.
-    if found is None and tx.db.execute(_FIND, (conversation, space)).fetchone() is not None:
+    if found is None and named(tx, conversation, space) is not None:
         accepted = "the id of a conversation: it is a memory space, which has a conversation with the id memorySpaceId"
         raise InvalidArgument("conversationId", conversation, f"{accepted}, so the two stand swapped")
     return found
