@@ -460,10 +460,7 @@ class SearchOptions(Options):
 
     _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
         **dict.fromkeys(
-            [
-                *("participant_id", "importance", "last_accessed_before", "last_accessed_after", "access_count"),
-                *("version", "sort_by"),
-            ],
+            ["importance", "last_accessed_before", "last_accessed_after", "access_count", "version", "sort_by"],
             ((None,), _FILTER),
         ),
         **dict.fromkeys(["boost_importance", "boost_recent", "boost_popular"], (_NONE, _FILTER)),
@@ -493,6 +490,7 @@ class SearchOptions(Options):
     """0 to 1: what the embeddings count; the words count the rest."""
 
     user_id: _OptionalName = None
+    participant_id: _OptionalName = None
     tags: _Tags = ()
     tag_match: Annotated[Literal["any", "all"], Accepts(check.one_of("any", "all"))] = "any"
     """Whether a memory must have any of the tags, or all."""

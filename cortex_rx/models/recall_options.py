@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument
@@ -54,6 +54,11 @@ class RecallOptions(SearchOptions):
     ...
     cortex_rx.errors.InvalidArgument: max_tokens: got 1000; accepted: None, if max_characters is given
     """
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        **SearchOptions._refused,
+        "enrich_conversation": ((None, False), "what stands around a memory is recalled by `turns`"),
+    }
 
     conversation_id: Annotated[str | None, Accepts(check.optional(check.name))] = None
     """The conversation that goes on: its newest turns are recalled, too. It is no filter of the search."""

@@ -255,7 +255,7 @@ async def test_a_memory_id_means_one_memory(memory: Any) -> None:
         (lambda m: m.search(None, "x"), "memory_space_id"),
         (lambda m: m.search("support", None), "query"),
         (lambda m: m.search("support", "x", {"limit": 0}), "limit"),
-        (lambda m: m.search("support", "x", {"participantId": "phone"}), "participant_id"),
+        (lambda m: m.search("support", "x", {"boostPopular": True}), "boost_popular"),
         (lambda m: m.search("support", "x", strategy="semantic"), "embedding"),
         (lambda m: m.search("support", "x", embedding="no"), "embedding"),
         (lambda m: m.search("support", "x", embedding_model="m"), "embedding_model"),
@@ -279,7 +279,7 @@ async def test_what_is_wrong_is_named_before_the_store_is_asked(
     with pytest.raises(InvalidArgument) as caught:
         await call(memory)
     assert caught.value.field == field
-    assert isinstance(caught.value, UnsupportedOption) == (field == "participant_id")
+    assert isinstance(caught.value, UnsupportedOption) == (field == "boost_popular")
     assert backend.made == []
 
 

@@ -386,7 +386,6 @@ def test_the_rest_of_an_exchange_is_checked_too(field: str, value: object) -> No
 
 # Cortex's SearchOptions, each with a value that asks for what this version's search does not have, and its default.
 THEIRS = {
-    "participant_id": ("phone", None),
     "importance": (50, None),
     "last_accessed_before": (1, None),
     "last_accessed_after": (1, None),
@@ -398,7 +397,6 @@ THEIRS = {
     "boost_importance": (True, False),
     "boost_recent": (True, False),
     "boost_popular": (True, False),
-    "enrich_conversation": (True, False),
 }
 
 
@@ -413,6 +411,7 @@ def test_a_search_option_of_cortex_that_ours_lacks_is_refused_by_name(name: str)
 def test_keywords_are_what_a_typed_call_takes() -> None:
     everything = SearchOptions(
         user_id="ada",
+        participant_id="phone",
         tags=("a", "b"),
         tag_match="all",
         source_type="tool",
@@ -433,6 +432,7 @@ def test_keywords_are_what_a_typed_call_takes() -> None:
     )
     assert everything.keywords() == {
         "user_id": "ada",
+        "participant_id": "phone",
         "tags": ["a", "b"],
         "tag_match": "all",
         "source_type": "tool",

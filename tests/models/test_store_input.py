@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cortex_rx.errors import InvalidArgument, UnsupportedOption
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import parse
 from cortex_rx.models.store_input import (
     ConversationRef,
@@ -15,6 +15,7 @@ from cortex_rx.models.store_input import (
     MemorySource,
     MutableRef,
     StoreMemoryInput,
+    StoreMemoryOptions,
 )
 
 
@@ -155,9 +156,9 @@ def test_what_does_not_fit_is_named_and_no_text_is_shown(given: dict[str, Any], 
     assert caught.value.field == field
 
 
-def test_what_this_version_lacks_is_refused_by_name() -> None:
-    assert parse(StoreMemoryInput, {"content": "x", "sync_to_graph": False}).content == "x"
-    with pytest.raises(UnsupportedOption, match="sync_graph, does not exist yet"):
+def test_what_goes_with_storing_is_no_field_of_the_memory() -> None:
+    assert parse(StoreMemoryOptions, {"syncToGraph": True}).sync_to_graph is True
+    with pytest.raises(InvalidArgument, match="^StoreMemoryInput: got 'syncToGraph'"):
         parse(StoreMemoryInput, {"content": "x", "syncToGraph": True})
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_rx import Cortex, SqliteBackend
-from cortex_rx.errors import CallbackError, InvalidArgument, StoreClosed
+from cortex_rx.errors import CallbackError, InvalidArgument, StoreClosed, UnsupportedOption
 from cortex_rx.models.recalled import RecalledFact, RecallResult
 from cortex_rx.recollection import recall
 from cortex_rx.recollection.budget import estimate_tokens
@@ -383,3 +383,18 @@ async def test_the_laws(exchanges: list[tuple[str, str, str, bool]], most: int, 
         # The newest turns stand in the order in which they were said.
         turns = [order["c"].index(item.id) for item in result.context if item.section == "conversation"]
         assert turns == sorted(turns) and set(turns) <= set(range(len(order["c"])))
+
+
+async def test_only_memories_of_a_participant_are_found(talk: Talk) -> None:
+    """Before the limit: the best match is another's."""
+    await talk.exchange("zebra zebra", "ok", "c1", participantId="web")
+    await talk.exchange("a zebra in the garden", "ok", "c2", participantId="phone")
+    found = await talk.recall("zebra", participant_id="phone", limit=1, turns=0)
+    assert [one.memory.content for one in found.memories] == ["a zebra in the garden"]
+    assert (await talk.recall("zebra", participantId="nobody", limit=1, turns=0)).memories == ()
+
+
+async def test_what_a_search_alone_can_do_is_refused(talk: Talk) -> None:
+    with pytest.raises(UnsupportedOption, match="^enrich_conversation: got True"):
+        await talk.recall("zebra", enrichConversation=True)
+    await talk.recall("zebra", enrich_conversation=False)

@@ -239,6 +239,7 @@ are left out. An exchange that ends meanwhile stands where it began: it may be l
                     embeddingModel=Optional(ID),
                     alpha=Optional(Number(0, 1)),
                     userId=Optional(ID),
+                    participantId=Optional(ID),
                     tags=Optional(ListOf(TEXT)),
                     tagMatch=Optional(OneOf(("any", "all")), "any"),
                     sourceType=Optional(ID),

@@ -34,7 +34,7 @@ _BATCH = 256  # rows that are read at a time
 _INSERTED = 256  # changed rows up to which each is put into its place; beyond, all rows are sorted anew
 
 # One record for each row: what filters and neighbours need. Names are numbers that the matrix gives them; -1 is none.
-_NAMES = ("conversation", "user", "source", "content", "tags")
+_NAMES = ("conversation", "user", "participant", "source", "content", "tags")
 _RECORD = np.dtype(
     [
         ("memory", np.int64),
@@ -47,12 +47,12 @@ _RECORD = np.dtype(
         ("archived", np.bool_),
     ]
 )
-_EMPTY = (-1, -1, -1, -1, -1, -1, -1, 0.0, 0, 0, 0, False)
+_EMPTY = (-1, -1, *(-1 for _ in _NAMES), 0.0, 0, 0, 0, False)
 
 # An answer in chunks is found through its chunks alone. No partial memory has a vector.
 _READ = (
-    "SELECT memories.seq, part, vector, conversation, user_id, source_type, content_type, tags, importance,"
-    " memories.created, memories.updated, source_timestamp, archived FROM {found} CROSS JOIN vectors"
+    "SELECT memories.seq, part, vector, conversation, user_id, participant_id, source_type, content_type, tags,"
+    " importance, memories.created, memories.updated, source_timestamp, archived FROM {found} CROSS JOIN vectors"
     " ON vectors.memory = memories.seq AND embedder = :embedder AND (part >= 0) = (chunks > 0)"
     " WHERE memories.space = (SELECT name FROM spaces WHERE id = :space) AND partial = 0"
 )
@@ -67,7 +67,12 @@ _BOUNDS = (
     ("sourceAfter", "said", False),
     ("sourceBefore", "said", True),
 )
-_EQUAL = (("conversationId", "conversation"), ("sourceType", "source"), ("contentType", "content"))
+_EQUAL = (
+    ("conversationId", "conversation"),
+    ("participantId", "participant"),
+    ("sourceType", "source"),
+    ("contentType", "content"),
+)
 
 
 def unit_rows(given: npt.NDArray[np.float64]) -> Floats:

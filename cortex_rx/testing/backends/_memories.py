@@ -20,7 +20,9 @@ PROMISES = Collected()
 async def _three(b: Bench) -> None:
     """Three exchanges of two people in two conversations."""
     await b.exchange("one?", "first answer", "st", tags=["a"], importance=10)
-    await b.exchange("two?", "second answer", "st2", userId="bob", conversationId="d", tags=["b"], importance=90)
+    await b.exchange(
+        "two?", "second answer", "st2", userId="bob", conversationId="d", tags=["b"], importance=90, participantId="p"
+    )
     await b.exchange("three?", "third answer", "st3", tags=["a", "c"], importance=50)
 
 
@@ -135,6 +137,7 @@ async def a_search_narrows_and_turns_pages(b: Bench) -> None:
     found: list[tuple[dict[str, Any], set[str]]] = [
         ({"tags": ["a", "c"], "tagMatch": "all"}, {"third answer"}),
         ({"conversationId": "d"}, {"second answer"}),
+        ({"participantId": "p"}, {"second answer"}),
         ({"contentType": "fact"}, set()),
         ({"createdBefore": 0}, set()),
         ({"createdAfter": later + 1}, set()),

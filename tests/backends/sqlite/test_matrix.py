@@ -68,7 +68,7 @@ def matches(row: dict[str, Any], args: dict[str, Any]) -> bool:
     tags, wanted = set(row["tags"]), set(args.get("tags", []))
     conversation = row.get("conversationRef", {}).get("conversationId")
     return (
-        all(row[name] == args[name] for name in ("sourceType", "contentType") if name in args)
+        all(row.get(name) == args[name] for name in ("sourceType", "contentType", "participantId") if name in args)
         and ("conversationId" not in args or conversation == args["conversationId"])
         and row["importance"] >= args.get("minImportance", 0)
         and ("tags" not in args or (wanted <= tags if args.get("tagMatch") == "all" else bool(wanted & tags)))
@@ -123,6 +123,7 @@ STEPS = st.one_of(
             "embedding": st.one_of(VECTORS, VECTORS, st.none()),
             "conversation": st.sampled_from(["a", "a", "b", None]),
             "userId": st.sampled_from(["ada", "bob"]),
+            "participantId": st.sampled_from(["phone", "web"]),
             "tags": st.lists(WORDS, max_size=2),
             "importance": st.integers(0, 3),
             "sourceType": st.sampled_from(["system", "tool"]),
@@ -139,6 +140,7 @@ FILTERS = st.fixed_dictionaries(
     {},
     optional={
         "userId": st.sampled_from(["ada", "bob", "nobody"]),
+        "participantId": st.sampled_from(["phone", "web", "nobody"]),
         "tags": st.lists(WORDS, max_size=2),
         "tagMatch": st.sampled_from(["any", "all"]),
         "conversationId": WORDS,

@@ -125,6 +125,7 @@ class Memories:
         embedding_model: str | None = None,
         alpha: float | None = None,
         user_id: str | None = None,
+        participant_id: str | None = None,
         tags: builtins.list[str] | None = None,
         tag_match: Literal["any", "all"] | None = None,
         source_type: str | None = None,
@@ -160,6 +161,8 @@ class Memories:
             args["alpha"] = alpha
         if user_id is not None:
             args["userId"] = user_id
+        if participant_id is not None:
+            args["participantId"] = participant_id
         if tags is not None:
             args["tags"] = tags
         if tag_match is not None:

@@ -21,6 +21,7 @@ _UPDATED = (
 )
 MATCHES = (
     f"{VISIBLE} AND (:source IS NULL OR memories.source_type = :source)"
+    " AND (:participant IS NULL OR memories.participant_id = :participant)"
     " AND (:conversation IS NULL OR memories.conversation = :conversation)"
     " AND (:content_type IS NULL OR memories.content_type = :content_type)"
     " AND (:importance IS NULL OR memories.importance >= :importance)"
@@ -37,6 +38,7 @@ MATCHES = (
 
 ARGUMENTS: Mapping[str, str] = {
     "sourceType": "source",
+    "participantId": "participant",
     "conversationId": "conversation",
     "contentType": "content_type",
     "minImportance": "importance",

@@ -23,6 +23,7 @@ async def kept(store: Any) -> Any:
         store.now = number * 1_000.0
         args = {"memorySpaceId": "s", "content": content, "sourceTimestamp": number * 1_000_000 - 500_000, **more}
         ref = {"conversationRef": {"conversationId": f"c{number}", "messageIds": []}, "userId": f"u{number % 2}"}
+        ref |= {"participantId": f"p{number // 2}"}
         await store.backend.mutation("memories:store", args | ref)
     return store
 
@@ -38,6 +39,9 @@ async def kept(store: Any) -> Any:
         ({"tags": ["b"]}, ""),
         ({"tags": []}, ""),
         ({"tags": [], "tagMatch": "all"}, "one two six"),
+        ({"participantId": "p1"}, "two six"),
+        ({"participantId": "u1"}, ""),
+        ({"userId": "u1", "participantId": "p1"}, "six"),
         ({"sourceType": "tool"}, "two"),
         ({"contentType": "raw"}, "one six"),
         ({"minImportance": 50}, "two six"),
@@ -85,6 +89,7 @@ async def test_a_neighbour_counts_whatever_the_filters_of_what_is_returned(store
 
 
 def test_every_filter_of_a_search_is_in_the_statement() -> None:
-    args = dict.fromkeys(filters.ARGUMENTS, 1) | {"memorySpaceId": "s", "includePartial": False, "tags": ["a"]}
+    visible = {"memorySpaceId": "s", "includePartial": False, "includeArchived": False}
+    args = dict.fromkeys(filters.ARGUMENTS, 1) | visible | {"tags": ["a"]}
     given = {name for name, value in filters.values(args | {"userId": "u"}).items() if value is not None}
-    assert {f":{name} IS NULL" in filters.MATCHES for name in given - {"space", "partial"}} == {True}
+    assert {f":{name} IS NULL" in filters.MATCHES for name in given - {"space", "partial", "archived"}} == {True}
