@@ -100,6 +100,10 @@ def test_what_does_not_fit_is_said_by_name(make: Any, said: str) -> None:
 
 
 def test_what_is_not_supported_is_refused_by_name_in_its_place_too() -> None:
-    with pytest.raises(UnsupportedOption, match=r"^participant_id: got 'p'"):
-        SearchOptions(None, None, "p")
-    assert SearchOptions(None, "ada", None).user_id == "ada"
+    with pytest.raises(UnsupportedOption, match=r"^importance: got 50"):
+        SearchOptions(None, None, None, None, None, 50)
+    assert SearchOptions(None, "ada", "phone", None, None, None).keywords() == {
+        "user_id": "ada",
+        "participant_id": "phone",
+        "limit": 20,
+    }
