@@ -109,7 +109,7 @@ _MEMORY: dict[str, Call] = {
     "memory.count": Call(lambda cortex, _: cortex.memory.count(SPACE)),
     "memory.count(user_id)": Call(lambda cortex, at: cortex.memory.count(SPACE, user_id=at.user)),
     "memory.count(source_type)": Call(lambda cortex, _: cortex.memory.count(SPACE, source_type="tool")),
-    "memory.search": _free(lambda cortex, at: cortex.memory.search(SPACE, "wig wih wij", limit=LIMIT)),
+    "memory.search": _free(lambda cortex, at: cortex.memory.search(SPACE, "wig wik wip", limit=LIMIT)),
     "memory.store": _free(lambda cortex, at: cortex.memory.store(SPACE, "A new text.", memory_id=at.new)),
 }
 
