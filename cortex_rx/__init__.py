@@ -1,5 +1,6 @@
 """cortex_rx: streaming language-model answers into lasting memory, as a composable pipeline on RxPY."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cortex_rx import operators
@@ -11,17 +12,7 @@ from cortex_rx.embedding import Embedder, local_embedder
 from cortex_rx.engine import run, stream
 from cortex_rx.errors import CortexError, ErrorCode, is_cortex_error
 from cortex_rx.events import BuiltinEvent, Delta, Ended, StreamEvent
-from cortex_rx.models.agents import (
-    AgentRegistration,
-    AgentStats,
-    RegisteredAgent,
-    UnregisterAgentOptions,
-    UnregisterAgentResult,
-)
 from cortex_rx.models.config import CortexConfig
-from cortex_rx.models.contexts import Context, ContextInput, ContextStatus, ContextWithChain
-from cortex_rx.models.conversations import AddMessageInput, ConversationParticipants, CreateConversationInput
-from cortex_rx.models.exports import ExportResult
 from cortex_rx.models.facts import (
     CountFactsFilter,
     FactRecord,
@@ -34,7 +25,6 @@ from cortex_rx.models.facts import (
     StoreFactParams,
 )
 from cortex_rx.models.hooks import ChunkEvent, ProgressEvent, StreamCompleteEvent, StreamEndEvent, StreamHooks
-from cortex_rx.models.immutable import ImmutableEntry, ImmutableRecord, ImmutableVersion
 from cortex_rx.models.memories import (
     DeleteManyResult,
     DeleteResult,
@@ -43,14 +33,6 @@ from cortex_rx.models.memories import (
     UpdateManyResult,
     UpdateMemoryOptions,
 )
-from cortex_rx.models.memory_spaces import (
-    MemorySpace,
-    MemorySpaceStats,
-    MemorySpaceStatus,
-    MemorySpaceType,
-    RegisterMemorySpaceParams,
-)
-from cortex_rx.models.mutable import MutableRecord
 from cortex_rx.models.options import (
     ContentType,
     ConversationType,
@@ -76,8 +58,6 @@ from cortex_rx.models.store_input import (
     StoreMemoryOptions,
 )
 from cortex_rx.models.turn import Turn
-from cortex_rx.models.users import DeleteUserOptions, UserDeleteResult, UserProfile, UserVersion
-from cortex_rx.models.verification import VerificationResult
 from cortex_rx.pipeline.answer import Answer
 from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.pipeline.remembering import remember, remember_stream
@@ -87,6 +67,29 @@ from cortex_rx.sources.model_stream import ResumeFrom, fallback, from_stream, pr
 from cortex_rx.spool import Spool
 from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
+
+if TYPE_CHECKING:
+    from cortex_rx.models.agents import (
+        AgentRegistration,
+        AgentStats,
+        RegisteredAgent,
+        UnregisterAgentOptions,
+        UnregisterAgentResult,
+    )
+    from cortex_rx.models.contexts import Context, ContextInput, ContextStatus, ContextWithChain
+    from cortex_rx.models.conversations import AddMessageInput, ConversationParticipants, CreateConversationInput
+    from cortex_rx.models.exports import ExportResult
+    from cortex_rx.models.immutable import ImmutableEntry, ImmutableRecord, ImmutableVersion
+    from cortex_rx.models.memory_spaces import (
+        MemorySpace,
+        MemorySpaceStats,
+        MemorySpaceStatus,
+        MemorySpaceType,
+        RegisterMemorySpaceParams,
+    )
+    from cortex_rx.models.mutable import MutableRecord
+    from cortex_rx.models.users import DeleteUserOptions, UserDeleteResult, UserProfile, UserVersion
+    from cortex_rx.models.verification import VerificationResult
 
 __all__ = [
     "AddMessageInput",
@@ -201,9 +204,29 @@ __all__ = [
     "stream",
 ]
 
+_LAZY = {
+    name: f"cortex_rx.models.{room}"
+    for room, names in {
+        "agents": "AgentRegistration AgentStats RegisteredAgent UnregisterAgentOptions UnregisterAgentResult",
+        "contexts": "Context ContextInput ContextStatus ContextWithChain",
+        "conversations": "AddMessageInput ConversationParticipants CreateConversationInput",
+        "immutable": "ImmutableEntry ImmutableRecord ImmutableVersion",
+        "memory_spaces": "MemorySpace MemorySpaceStats MemorySpaceStatus MemorySpaceType RegisterMemorySpaceParams",
+        "mutable": "MutableRecord",
+        "users": "DeleteUserOptions UserDeleteResult UserProfile UserVersion",
+        "verification": "VerificationResult",
+        "exports": "ExportResult",
+    }.items()
+    for name in names.split()
+}
+"""Where the names are that most programs do not need: their modules are imported with the first use."""
+
 if not TYPE_CHECKING:  # a type checker knows which names there are
 
     def __getattr__(name):
+        if name in _LAZY:
+            globals()[name] = found = getattr(import_module(_LAZY[name]), name)
+            return found
         if name in _absent.NAMES:
             raise ImportError(f"cortex_rx has no {name}: {_absent.NAMES[name]}", name=name)
         raise AttributeError(f"module 'cortex_rx' has no attribute {name!r}", name=name)

@@ -19,16 +19,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Memories
-from cortex_rx.backends.contract.typed.rows import Unembedded, Vector
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.retry.pauses import Backoff, doubling, retrying, within
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import Unembedded, Vector
 
 __all__ = ["ReembedProgress", "Reembedded", "reembed"]
 
@@ -127,7 +129,11 @@ async def _embed(memories: Memories, embedder: Embedder, page: list[Unembedded])
     found = await _retried(lambda: embedder.embed(texts))
     vectors: list[Vector] = []
     for memory, vector in zip(page, found, strict=True):
-        one = Vector(memorySpaceId=memory["memorySpaceId"], memoryId=memory["memoryId"], updatedAt=memory["updatedAt"])
+        one: Vector = {
+            "memorySpaceId": memory["memorySpaceId"],
+            "memoryId": memory["memoryId"],
+            "updatedAt": memory["updatedAt"],
+        }
         if vector is not None:
             one["embedding"] = vector
         vectors.append(one)

@@ -46,11 +46,16 @@ def _module(table: types.Table, name: str) -> str:
         "",
         *(["import builtins"] if "builtins." in methods else []),
         *(["from collections.abc import Mapping"] if "Mapping[" in methods else []),
-        f"from typing import {', '.join(sorted(['Any', *used]))}",
+        f"from typing import {', '.join([*(['TYPE_CHECKING'] if rows else []), *sorted(['Any', *used])])}",
         "",
         "from cortex_rx.backends.base import Backend",
         f"from cortex_rx.backends.contract.call import {'LEFT_OUT, ' if 'LEFT_OUT' in methods else ''}Call",
-        *([f"from cortex_rx.backends.contract.typed.rows import {', '.join(rows)}"] if rows else []),
+        # Not at run time: that would be a twentieth of the import.
+        *(
+            ["if TYPE_CHECKING:", f"    from cortex_rx.backends.contract.typed.rows import {', '.join(rows)}"]
+            if rows
+            else []
+        ),
         f"__all__ = [{name!r}]",
         f"class {name}:",
         f'    """The functions `{table.name}:*` of a backend."""',

@@ -17,6 +17,7 @@ from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Contexts
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import ids, parse
+from cortex_rx.models.context_exports import export_columns
 from cortex_rx.models.contexts import (
     AccessScope,
     Context,
@@ -34,7 +35,6 @@ from cortex_rx.models.contexts import (
     ExportedContext,
     UpdateContextOptions,
     UpdatedContexts,
-    export_columns,
 )
 from cortex_rx.models.exports import ExportFormat, ExportResult, stream_export
 from cortex_rx.models.spelling import to_camel

@@ -14,6 +14,7 @@ from cortex_rx.api._repeated import repeated
 from cortex_rx.api._spaces import chosen_space
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Conversations
+from cortex_rx.models.conversation_exports import columns, export_row
 from cortex_rx.models.conversations import (
     AddMessageInput,
     AddMessageOptions,
@@ -24,8 +25,6 @@ from cortex_rx.models.conversations import (
     DeleteConversationOptions,
     DeletedConversation,
     DeletedConversations,
-    columns,
-    export_row,
 )
 from cortex_rx.models.exports import ExportFormat, ExportResult, stream_export
 from cortex_rx.models.options import ConversationFilter, ConversationType, HistoryPage, ids, parse

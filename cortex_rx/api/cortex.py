@@ -10,22 +10,16 @@ import time
 import weakref
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cortex_rx import validation as check
 from cortex_rx.api.absent import ATTRIBUTES
-from cortex_rx.api.agents import AgentsAPI
-from cortex_rx.api.contexts import ContextsAPI
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.facts import FactsAPI
-from cortex_rx.api.immutable import ImmutableAPI
 from cortex_rx.api.memory import MemoryAPI
-from cortex_rx.api.memory_spaces import MemorySpacesAPI
-from cortex_rx.api.mutable import MutableAPI
-from cortex_rx.api.users import UsersAPI
-from cortex_rx.api.vector import VectorAPI
 from cortex_rx.backends import Backend, SqliteBackend
 from cortex_rx.backends.base import is_backend
 from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder
@@ -36,6 +30,15 @@ from cortex_rx.models.config import CortexConfig
 from cortex_rx.models.facts import FactDeduplication, checked_deduplication
 from cortex_rx.pipeline.answer import LINGER
 from cortex_rx.spool import DeadLetters, DrainReport, Spool
+
+if TYPE_CHECKING:
+    from cortex_rx.api.agents import AgentsAPI
+    from cortex_rx.api.contexts import ContextsAPI
+    from cortex_rx.api.immutable import ImmutableAPI
+    from cortex_rx.api.memory_spaces import MemorySpacesAPI
+    from cortex_rx.api.mutable import MutableAPI
+    from cortex_rx.api.users import UsersAPI
+    from cortex_rx.api.vector import VectorAPI
 
 __all__ = ["Cortex"]
 
@@ -157,25 +160,63 @@ class Cortex:
             deduplication=fact_deduplication,
         )
         """The facts: `store`, `list`, `search`, `update`, `delete` and others; `drain` reads what is queued."""
+        self._memory_space_id = memory_space_id
         self.conversations: ConversationsAPI = ConversationsAPI(self._backend, memory_space_id=memory_space_id)
         """The conversations and their messages."""
-        self.vector: VectorAPI = VectorAPI(self._backend, embedder=lambda: self.memory.embedder)
-        """The memories alone, without facts: what Cortex calls the vector layer."""
-        self.contexts: ContextsAPI = ContextsAPI(self._backend, memory_space_id=memory_space_id)
-        """What is being worked on, and what was handed on to whom."""
-        self.users: UsersAPI = UsersAPI(self._backend)
-        """The profiles of users, for the whole store."""
-        self.agents: AgentsAPI = AgentsAPI(self._backend)
-        """The registered agents, for the whole store."""
-        self.memory_spaces: MemorySpacesAPI = MemorySpacesAPI(self._backend)
-        """The memory spaces themselves."""
-        self.immutable: ImmutableAPI = ImmutableAPI(self._backend)
-        """What is kept with all its versions, for the whole store."""
-        self.mutable: MutableAPI = MutableAPI(self._backend)
-        """Values that change, by namespace and key, for the whole store."""
         self.dead_letters: DeadLetters = DeadLetters(self._spool, self._backend)
         """The calls that the store refused for good: `list`, `get`, `redrive`, `discard`; `add`, for operators."""
         weakref.finalize(self, _warn, self._running)
+
+    # Made when they are first used, with their models: most programs use a few of them.
+
+    @cached_property
+    def vector(self) -> VectorAPI:
+        """The memories alone, without facts: what Cortex calls the vector layer."""
+        from cortex_rx.api.vector import VectorAPI
+
+        return VectorAPI(self._backend, embedder=lambda: self.memory.embedder)
+
+    @cached_property
+    def contexts(self) -> ContextsAPI:
+        """What is being worked on, and what was handed on to whom."""
+        from cortex_rx.api.contexts import ContextsAPI
+
+        return ContextsAPI(self._backend, memory_space_id=self._memory_space_id)
+
+    @cached_property
+    def users(self) -> UsersAPI:
+        """The profiles of users, for the whole store."""
+        from cortex_rx.api.users import UsersAPI
+
+        return UsersAPI(self._backend)
+
+    @cached_property
+    def agents(self) -> AgentsAPI:
+        """The registered agents, for the whole store."""
+        from cortex_rx.api.agents import AgentsAPI
+
+        return AgentsAPI(self._backend)
+
+    @cached_property
+    def memory_spaces(self) -> MemorySpacesAPI:
+        """The memory spaces themselves."""
+        from cortex_rx.api.memory_spaces import MemorySpacesAPI
+
+        return MemorySpacesAPI(self._backend)
+
+    @cached_property
+    def immutable(self) -> ImmutableAPI:
+        """What is kept with all its versions, for the whole store."""
+        from cortex_rx.api.immutable import ImmutableAPI
+
+        return ImmutableAPI(self._backend)
+
+    @cached_property
+    def mutable(self) -> MutableAPI:
+        """Values that change, by namespace and key, for the whole store."""
+        from cortex_rx.api.mutable import MutableAPI
+
+        return MutableAPI(self._backend)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **keywords: Any) -> Cortex:

@@ -6,12 +6,11 @@ from array import array
 from collections import deque
 from collections.abc import Mapping
 from itertools import groupby
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.backends.contract.typed.rows import Range, StoredExchange
 from cortex_rx.errors import ChainOrderError, CortexError
 from cortex_rx.events import (
     Begun,
@@ -30,6 +29,9 @@ from cortex_rx.folds.position import Move, TextPosition
 
 _DELTAS = {Delta}
 _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import Range, StoredExchange
 
 __all__ = ["Exchange"]
 

@@ -31,8 +31,6 @@ __all__ = [
     "DeleteConversationOptions",
     "DeletedConversation",
     "DeletedConversations",
-    "columns",
-    "export_row",
     "parse",
 ]
 
@@ -168,25 +166,3 @@ class DeletedConversations(Record):
     memories_deleted: int = 0
     facts_deleted: int = 0
     fact_ids: tuple[str, ...] = ()
-
-
-_COLUMNS = ("conversationId", "type", "participants", "messageCount", "createdAt", "updatedAt", "metadata")
-
-
-def columns(include_metadata: bool) -> tuple[str, ...]:
-    """The columns of an export as CSV.
-
-    >>> columns(False)
-    ('conversationId', 'type', 'participants', 'messageCount', 'createdAt', 'updatedAt')
-    """
-    return _COLUMNS if include_metadata else _COLUMNS[:-1]
-
-
-def export_row(row: Mapping[str, Any], include_metadata: bool, messages: object = None) -> dict[str, Any]:
-    """A row of an export: what it has of a conversation, with its messages for JSON.
-
-    >>> export_row({"conversationId": "c-1", "memorySpaceId": "s", "metadata": {}}, False, [])
-    {'conversationId': 'c-1', 'messages': []}
-    """
-    kept = {name: row[name] for name in columns(include_metadata) if name in row}
-    return kept if messages is None else {**kept, "messages": messages}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.typed import Memories
-from cortex_rx.backends.contract.typed.rows import FoundMemory
 from cortex_rx.embedding.attempts import query_embedding
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.errors import EmbeddingMismatch, InvalidArgument, MissingExtra
 from cortex_rx.models.options import SearchOptions
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import FoundMemory
 
 __all__ = ["find", "is_of"]
 

@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import repeat
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.backends.contract.typed.rows import StreamPage
 from cortex_rx.engine.mailboxes import TWO_READ
 from cortex_rx.errors import InvalidArgument, StreamNotFound
 from cortex_rx.events import Delta, Ended, Interrupted, Rewound, RolledBack, StreamEvent
 from cortex_rx.models.options import ids
 from cortex_rx.models.records import Usage
 from cortex_rx.retry.pauses import Backoff, retrying, within
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import StreamPage
 
 __all__ = ["Follower", "Position", "follow"]
 

@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import HEAD_LENGTH, Backend, checked_backend
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.backends.contract.typed.rows import TakenStream
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import Fenced, IdempotencyConflict, StillOwned
 from cortex_rx.events import Waiting
@@ -24,6 +23,9 @@ from cortex_rx.models.turn import TURN_CHECKS, Turn
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling, retrying
 from cortex_rx.streams.writers import locate
 from cortex_rx.unique import new_id, new_token, refuse_pickle
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import TakenStream
 
 __all__ = ["LEASE", "TOKEN_TTL", "ResumeFrom", "TakenOverStream", "read_text", "take_over", "token_hash"]
 

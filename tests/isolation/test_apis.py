@@ -18,7 +18,13 @@ from isolation.world import THEIRS, World, made_world
 from cortex_rx import Cortex
 from cortex_rx.errors import InvalidArgument
 
-APIS = {name: type(value) for name, value in vars(Cortex(":memory:")).items() if type(value).__name__.endswith("API")}
+CLIENT = Cortex(":memory:")
+APIS = {
+    name: type(getattr(CLIENT, name))
+    for name in dir(CLIENT)
+    if not name.startswith("_") and type(getattr(CLIENT, name)).__name__.endswith("API")
+}
+assert len(APIS) == 10
 STORE_WIDE: Mapping[str, str] = {
     "users": "a user is the same in all memory spaces",
     "agents": "an agent is the same in all memory spaces",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
-from cortex_rx.backends.contract.typed.rows import StoredExchange
 from cortex_rx.embedding.embedder import Embedder
 from cortex_rx.engine import End, Inbox
 from cortex_rx.errors import BrokenPipeline, ChainOrderError, EmptyAnswer, NotStored
@@ -22,6 +21,9 @@ from cortex_rx.operators._support.embedding import ExchangeEmbedder, Extract, en
 from cortex_rx.operators._support.writing import log_problem, while_streaming
 from cortex_rx.retry.judge import is_transient, judge
 from cortex_rx.spool.spool import Spool, spool_call
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import StoredExchange
 
 __all__ = ["Finalizer"]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from itertools import groupby
 from math import inf
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.backends.contract.typed.rows import Appended
 from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import ChainOrderError, NotStored, code_of
 from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, StreamEvent
@@ -21,6 +20,9 @@ from cortex_rx.spool import Spool
 from cortex_rx.spool.spool import spool_call
 from cortex_rx.streams.stopping import heed_stop
 from cortex_rx.streams.takeover import LEASE
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import Appended
 
 __all__ = ["PendingText", "append_with_retry", "no_begun"]
 

@@ -7,17 +7,20 @@ import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.typed import Streams
-from cortex_rx.backends.contract.typed.rows import BegunStream, Lease
 from cortex_rx.engine import Inbox
 from cortex_rx.engine.scheduler import LIMIT
 from cortex_rx.errors import code_of
 from cortex_rx.events import Begun, Delta, Opened, Problem, StreamEvent
 from cortex_rx.retry.pauses import SHORT_PAUSES, Backoff, doubling
 from cortex_rx.streams.takeover import LEASE, TOKEN_TTL, token_hash
+
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import BegunStream, Lease
 
 log: logging.Logger = logging.getLogger("cortex_rx")
 

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import (
-    Agent,
-    AgentPage,
-    AgentStatistics,
-    UnregisteredAgent,
-    UnregisteredAgents,
-)
 
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import (
+        Agent,
+        AgentPage,
+        AgentStatistics,
+        UnregisteredAgent,
+        UnregisteredAgents,
+    )
 __all__ = ["Agents"]
 
 

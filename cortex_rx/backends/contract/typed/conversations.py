@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import (
-    Conversation,
-    ConversationExport,
-    ConversationPage,
-    ConversationWithMessages,
-    DeletedConversation,
-    DeletedConversations,
-    FoundConversation,
-    History,
-    Message,
-    NewMessage,
-    Participants,
-)
 
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import (
+        Conversation,
+        ConversationExport,
+        ConversationPage,
+        ConversationWithMessages,
+        DeletedConversation,
+        DeletedConversations,
+        FoundConversation,
+        History,
+        Message,
+        NewMessage,
+        Participants,
+    )
 __all__ = ["Conversations"]
 
 

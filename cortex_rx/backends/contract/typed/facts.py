@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import (
-    CommittedFacts,
-    Consolidation,
-    Fact,
-    FactDecision,
-    FactExport,
-    FactPage,
-    FactSource,
-    FoundFact,
-    NewFact,
-    QueuedWindow,
-    RetractedFact,
-    SimilarFact,
-)
 
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import (
+        CommittedFacts,
+        Consolidation,
+        Fact,
+        FactDecision,
+        FactExport,
+        FactPage,
+        FactSource,
+        FoundFact,
+        NewFact,
+        QueuedWindow,
+        RetractedFact,
+        SimilarFact,
+    )
 __all__ = ["Facts"]
 
 

@@ -5,12 +5,13 @@ Written by docs/generate.py (make docs) from the contract's data: edit that.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import GraphSettings, OutboxItem, OutboxStats
 
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import GraphSettings, OutboxItem, OutboxStats
 __all__ = ["GraphSync"]
 
 

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import (
-    FoundEntry,
-    ImmutablePage,
-    ImmutableRecord,
-    ImmutableRow,
-    ImmutableVersion,
-    PurgedEntries,
-    PurgedEntry,
-    PurgedVersions,
-)
 
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import (
+        FoundEntry,
+        ImmutablePage,
+        ImmutableRecord,
+        ImmutableRow,
+        ImmutableVersion,
+        PurgedEntries,
+        PurgedEntry,
+        PurgedVersions,
+    )
 __all__ = ["Immutable"]
 
 

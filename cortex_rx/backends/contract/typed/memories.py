@@ -7,32 +7,33 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import (
-    ArchivedMemory,
-    ConversationRef,
-    DeletedMemories,
-    DeletedMemory,
-    EmbeddedMemories,
-    Forgotten,
-    FoundMemory,
-    ImmutableRef,
-    Memory,
-    MemoryExport,
-    MemoryPage,
-    MemoryVersion,
-    MutableRef,
-    Reembedding,
-    RestoredMemory,
-    Surroundings,
-    UnembeddedPage,
-    UpdatedMemories,
-    Vector,
-)
 
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import (
+        ArchivedMemory,
+        ConversationRef,
+        DeletedMemories,
+        DeletedMemory,
+        EmbeddedMemories,
+        Forgotten,
+        FoundMemory,
+        ImmutableRef,
+        Memory,
+        MemoryExport,
+        MemoryPage,
+        MemoryVersion,
+        MutableRef,
+        Reembedding,
+        RestoredMemory,
+        Surroundings,
+        UnembeddedPage,
+        UpdatedMemories,
+        Vector,
+    )
 __all__ = ["Memories"]
 
 

@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import LEFT_OUT, Call
-from cortex_rx.backends.contract.typed.rows import (
-    Appended,
-    BegunStream,
-    Extraction,
-    InterruptedStream,
-    IssuedToken,
-    Lease,
-    ListedStream,
-    Range,
-    RolledBackStream,
-    StopRequest,
-    StoredExchange,
-    Stream,
-    StreamPage,
-    TakenStream,
-)
 
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import (
+        Appended,
+        BegunStream,
+        Extraction,
+        InterruptedStream,
+        IssuedToken,
+        Lease,
+        ListedStream,
+        Range,
+        RolledBackStream,
+        StopRequest,
+        StoredExchange,
+        Stream,
+        StreamPage,
+        TakenStream,
+    )
 __all__ = ["Streams"]
 
 

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
-from cortex_rx.backends.contract.typed.rows import (
-    DeletedUser,
-    DeletedUsers,
-    UpdatedUsers,
-    UserPage,
-    UserProfile,
-    UserVersion,
-)
 
+if TYPE_CHECKING:
+    from cortex_rx.backends.contract.typed.rows import (
+        DeletedUser,
+        DeletedUsers,
+        UpdatedUsers,
+        UserPage,
+        UserProfile,
+        UserVersion,
+    )
 __all__ = ["Users"]
 
 

@@ -15,7 +15,7 @@ from cortex_rx.backends.sqlite.functions.context_rows import HEIGHT, Sight, seen
 from cortex_rx.backends.sqlite.functions.paging import page, start_of
 from cortex_rx.backends.sqlite.text_store import Transaction
 from cortex_rx.backends.sqlite.tokenizer import index_words, query_terms
-from cortex_rx.models.contexts import export_columns
+from cortex_rx.models.context_exports import export_columns
 from cortex_rx.models.exports import csv_text, json_text
 
 __all__ = [

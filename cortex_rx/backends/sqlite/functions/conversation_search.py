@@ -12,7 +12,7 @@ from cortex_rx.backends.base import HEAD_LENGTH
 from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.functions import conversations
 from cortex_rx.backends.sqlite.text_store import Transaction
-from cortex_rx.models.conversations import columns, export_row
+from cortex_rx.models.conversation_exports import columns, export_row
 from cortex_rx.models.exports import csv_text, json_text
 
 __all__ = ["export", "search"]
