@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Generator
+from copy import deepcopy
 from typing import Any
 
 from cortex_rx import validation as check
@@ -60,11 +62,12 @@ class MutableTransaction:
         self._read: dict[_Key, Any] = {}
         self._versions: dict[_Key, int] = {}
         self._noted: list[dict[str, Any]] = []
+        self._reading = asyncio.Lock()
 
     async def get(self, namespace: str, key: str) -> Any:
         """The value; None if there is no such key."""
         value = await self._value(namespace, key)
-        return None if value is _MISSING else value
+        return None if value is _MISSING else deepcopy(value)  # what the callback makes of it is no write
 
     async def exists(self, namespace: str, key: str) -> bool:
         """Whether there is such a key."""
@@ -105,10 +108,11 @@ class MutableTransaction:
     async def _folded(self, one: dict[str, Any], stop: int) -> Any:
         """The value of a key after the first `stop` of the writes."""
         place = (one["namespace"], one["key"])
-        if place not in self._read:
-            row = await self._calls.get(namespace=place[0], key=place[1])
-            self._read[place] = _MISSING if row is None else row["value"]
-            self._versions[place] = 0 if row is None else row["version"]
+        async with self._reading:  # of two reads of a key at once the first counts
+            if place not in self._read:
+                row = await self._calls.get(namespace=place[0], key=place[1])
+                self._read[place] = _MISSING if row is None else row["value"]
+                self._versions[place] = 0 if row is None else row["version"]
         value = self._read[place]
         for write in self._noted[:stop]:
             if (write["namespace"], write["key"]) == place:
@@ -121,7 +125,7 @@ class MutableTransaction:
             updater = write.pop("updater", None)
             if updater is not None:
                 value = await self._folded(write, number)
-                write["value"] = await changed(updater, None if value is _MISSING else value)
+                write["value"] = await changed(updater, None if value is _MISSING else deepcopy(value))
 
     async def operations(self) -> list[dict[str, Any]]:
         """The writes, as operations of `mutable:transaction`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
+
+from pydantic.alias_generators import to_snake
 
 from cortex_rx import validation as check
 from cortex_rx.api._pages import checked_page_size, pages
@@ -31,6 +33,7 @@ __all__ = ["AgentsAPI"]
 
 _Agents: TypeAlias = list[RegisteredAgent]  # inside the class, `list` is a method
 _REGISTRATION = "agent-registration"
+_OPTIONS = ("cascade", "verify", "dry_run")
 
 
 class AgentsAPI:
@@ -116,7 +119,7 @@ class AgentsAPI:
         )
         return [RegisteredAgent.from_row(row) for row in rows]
 
-    async def iterate(
+    def iterate(
         self,
         filters: AgentFilters | Mapping[str, Any] | None = None,
         *,
@@ -125,13 +128,12 @@ class AgentsAPI:
     ) -> AsyncGenerator[RegisteredAgent]:
         """All agents that pass the filters, the first registered first, page by page."""
         given = parse(AgentFilters, filters, **keywords).keywords()
-        size = checked_page_size("page_size", page_size)
-
-        async def fetch(limit: int, cursor: str | None) -> Mapping[str, Any]:
-            return cast("Mapping[str, Any]", await self._calls.page(**given, limit=limit, cursor=cursor))
-
-        async for agent in pages(fetch, RegisteredAgent.from_row, size):
-            yield agent
+        checked_page_size("page_size", page_size)
+        return pages(
+            lambda size, cursor: self._calls.page(**given, limit=size, cursor=cursor),
+            RegisteredAgent.from_row,
+            page_size,
+        )
 
     async def count(self, filters: AgentFilters | Mapping[str, Any] | None = None, **keywords: Any) -> int:
         """How many agents pass all filters."""
@@ -185,10 +187,12 @@ class AgentsAPI:
         """Remove the registrations of the agents that pass all filters, and have one of the `agent_ids`, if given. What
         they have stored stays.
 
-        Without a filter it is refused. With `dry_run` it says which agents pass, and removes none.
+        Without a filter that some agents may not pass it is refused. With `dry_run` it says which agents pass, and
+        removes none. It is one transaction, so `verify` has nothing to add. A keyword is a filter or an option.
         """
+        named = {key: keywords.pop(key) for key in [*keywords] if to_snake(key) in _OPTIONS}
         chosen = parse(AgentFilters, filters, **keywords).keywords()
-        given = parse(UnregisterAgentOptions, options)
+        given = parse(UnregisterAgentOptions, options, **named)
         if agent_ids is not None:
             chosen["agent_ids"] = [*check.names("agent_ids", agent_ids)]
         if not chosen.keys() - {"capabilities_match"}:

@@ -138,7 +138,7 @@ class ContextsAPI:
         changes = parse(ContextUpdate, updates, **keywords).keywords()
         one = self._one(context_id, memory_space_id)
         await check_sync(self._backend, beside.sync_to_graph)
-        call = self._calls.update(**one, **changes, expected_version=expected_version, claim=new_id("claim"))
+        call = self._calls.update(**one, **changes, expected_version=expected_version, operation_id=new_id("operation"))
         row = await repeated(call)
         return Context.from_row(row)
 

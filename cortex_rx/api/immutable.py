@@ -78,7 +78,7 @@ class ImmutableAPI:
         """
         check.optional(check.whole())("expected_version", expected_version)
         given = parse(ImmutableEntry, entry, **keywords).keywords()
-        call = self._calls.store(**given, expected_version=expected_version, claim=new_id("claim"))
+        call = self._calls.store(**given, expected_version=expected_version, operation_id=new_id("operation"))
         row = await repeated(call)
         return ImmutableRecord.from_row(row)
 
@@ -106,10 +106,14 @@ class ImmutableAPI:
         return None if row is None else ImmutableVersion.from_row(row)
 
     async def list(
-        self, type: str | None = None, user_id: str | None = None, limit: int = 100, *, offset: int = 0
+        self, type: str | None = None, user_id: str | None = None, limit: int | None = None, *, offset: int = 0
     ) -> _Records:
-        """At most `limit` entries, newest first, of a type or of a user if given, after skipping `offset` of them."""
-        page = {"limit": check.whole()("limit", limit), "offset": check.whole()("offset", offset)}
+        """Entries, newest first, of a type or of a user if given: at most `limit` (100 if it is left out), after
+        skipping `offset` of them."""
+        page: dict[str, Any] = {
+            "limit": check.optional(check.whole())("limit", limit),
+            "offset": check.whole()("offset", offset),
+        }
         rows = await self._calls.list(**_filters(type, user_id), **page)
         return [ImmutableRecord.from_row(row) for row in rows]
 
@@ -125,10 +129,13 @@ class ImmutableAPI:
             page_size,
         )
 
-    async def search(self, query: str, type: str | None = None, user_id: str | None = None, limit: int = 10) -> _Found:
-        """The entries whose current data have `query` in a key or a value, in capital or small letters, best first."""
+    async def search(
+        self, query: str, type: str | None = None, user_id: str | None = None, limit: int | None = None
+    ) -> _Found:
+        """The entries whose current data have `query` in a key or a value, in capital or small letters, best first: at
+        most `limit` (10 if it is left out)."""
         check.name("query", query)
-        check.whole()("limit", limit)
+        check.optional(check.whole())("limit", limit)
         rows = await self._calls.search(query=query, **_filters(type, user_id), limit=limit)
         return [FoundEntry.from_row(row) for row in rows]
 

@@ -162,18 +162,17 @@ class MutableAPI:
         )
         return [MutableRecord.from_row(row) for row in rows]
 
-    async def iterate(
+    def iterate(
         self, namespace: str, *, key_prefix: str | None = None, user_id: str | None = None, page_size: int = 100
     ) -> AsyncGenerator[MutableRecord]:
         """All keys that `list` would give, page by page. What is made meanwhile comes at the end."""
         filters = _filters(namespace, key_prefix, user_id)
-        size = checked_page_size("page_size", page_size)
-
-        async def fetch(limit: int, cursor: str | None) -> Mapping[str, Any]:
-            return cast("Mapping[str, Any]", await self._calls.page(**filters, limit=limit, cursor=cursor))
-
-        async for record in pages(fetch, MutableRecord.from_row, size):
-            yield record
+        checked_page_size("page_size", page_size)
+        return pages(
+            lambda size, cursor: self._calls.page(**filters, limit=size, cursor=cursor),
+            MutableRecord.from_row,
+            page_size,
+        )
 
     async def count(self, namespace: str, key_prefix: str | None = None, user_id: str | None = None) -> int:
         """How many keys `list` would give without a limit."""
@@ -238,7 +237,10 @@ class MutableAPI:
 
     async def _transact(self, operations: Any, reads: Any) -> MutableTransactionResult:
         call = self._calls.transaction(operations=operations, reads=reads, operation_id=new_id("operation"))
-        row = await repeated(call)
+        try:
+            row = await repeated(call)
+        except InvalidArgument as error:
+            raise _of_callback(error) from None
         return MutableTransactionResult.from_row(row)
 
 
@@ -266,6 +268,10 @@ def _operations(given: object) -> list[Any]:
     try:
         checked = checked_call("mutation", "mutable:transaction", {"operations": found})
     except InvalidArgument as error:
-        place = f"callback{error.field.removeprefix('operations')}"
-        raise InvalidArgument(place, error.given, error.accepted) from None
+        raise _of_callback(error) from None
     return cast("list[Any]", checked["operations"])
+
+
+def _of_callback(error: InvalidArgument) -> InvalidArgument:
+    """The error about an operation, as one about the argument `callback`."""
+    return InvalidArgument(f"callback{error.field.removeprefix('operations')}", error.given, error.accepted)

@@ -84,7 +84,7 @@ class UsersAPI:
         """
         check.optional(check.whole())("expected_version", expected_version)
         given = {**ids(user_id=user_id), "data": check.json_mapping("data", data)}
-        call = self._calls.update(**given, expected_version=expected_version, claim=new_id("claim"))
+        call = self._calls.update(**given, expected_version=expected_version, operation_id=new_id("operation"))
         row = await repeated(call)
         return UserProfile.from_row(row)
 
@@ -166,7 +166,7 @@ class UsersAPI:
         """
         check.optional(check.whole())("expected_version", expected_version)
         given = {**ids(user_id=user_id), "updates": check.json_mapping("updates", updates)}
-        call = self._calls.merge(**given, expected_version=expected_version, claim=new_id("claim"))
+        call = self._calls.merge(**given, expected_version=expected_version, operation_id=new_id("operation"))
         row = await repeated(call)
         return UserProfile.from_row(row)
 
@@ -181,7 +181,7 @@ class UsersAPI:
         check.flag("skip_versioning", skip_versioning)
         data = check.json_mapping("updates", updates)
         call = self._calls.update_many(
-            user_ids=_users(user_ids), updates=data, skip_versioning=skip_versioning, claim=new_id("claim")
+            user_ids=_users(user_ids), updates=data, skip_versioning=skip_versioning, operation_id=new_id("operation")
         )
         row = await repeated(call)
         return UpdatedUsers.from_row(row)

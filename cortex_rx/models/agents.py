@@ -85,6 +85,10 @@ class AgentFilters(Options):
     registered_after: Time = None
     registered_before: Time = None
 
+    def keywords(self) -> dict[str, Any]:
+        """The filters as keywords of a typed call, without those that every agent passes."""
+        return {name: value for name, value in super().keywords().items() if value not in ("", {})}
+
 
 class AgentStats(Record):
     """What an agent has, in all memory spaces: memories, facts that hold, conversations, and in how many spaces they
@@ -165,8 +169,8 @@ class UnregisterAgentResult(Record):
 
 
 class UnregisteredAgents(Record):
-    """Agents that were unregistered, or would be: how many, and which. `total_data_deleted` is 0: what they have stored
-    stays."""
+    """Agents that were unregistered: how many, and which; with `dry_run` none, and which would be. `total_data_deleted`
+    is 0: what they have stored stays."""
 
     deleted: int
     agent_ids: tuple[str, ...]

@@ -12,7 +12,8 @@ __all__ = ["DeletedKey", "MutableRecord", "MutableTransactionResult", "PurgedKey
 
 
 class MutableRecord(Record):
-    """A key and its value. `version` is 1 at first, and one more after each change. Times are epoch milliseconds.
+    """A key and its value. `version` is one more after each change. It is 1 at first, or higher if keys were deleted
+    from the namespace: a key that is made again has no version that it had before. Times are epoch milliseconds.
 
     `access_count` and `last_accessed` are Cortex's: nobody counts the accesses, there or here, so they are 0 and None.
 

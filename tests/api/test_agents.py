@@ -116,12 +116,15 @@ async def test_unregistering(cortex: Cortex) -> None:
         with pytest.raises(UnsupportedOption) as error:
             await cortex.agents.unregister("b", refused if isinstance(refused, dict) else refused(cascade=True))
         assert error.value.field == "cascade"
-    for filters in (None, {}, {"capabilities_match": "all"}):
+    for filters in (None, {}, {"capabilities_match": "all"}, {"name": ""}, {"metadata": {}}, {"capabilities": []}):
         with pytest.raises(InvalidArgument) as none:
             await cortex.agents.unregister_many(filters)
         assert none.value.field == "filters"
-    dry_run = await cortex.agents.unregister_many({"status": "active"}, {"dry_run": True})
-    assert (dry_run.deleted, dry_run.agent_ids, await cortex.agents.count()) == (0, ("b", "c"), 2)
+    for options in ({"options": {"dry_run": True}}, {"dry_run": True}, {"dryRun": True, "verify": False}):
+        dry_run = await cortex.agents.unregister_many({"status": "active"}, **options)  # type: ignore[arg-type]
+        assert (dry_run.deleted, dry_run.agent_ids, await cortex.agents.count()) == (0, ("b", "c"), 2)
+    with pytest.raises(UnsupportedOption):
+        await cortex.agents.unregister_many(status="active", cascade=True)
     many = await cortex.agents.unregister_many({"name": "cod"}, agent_ids=["c", "b", "none"])
     assert dict(many) == {"deleted": 1, "agentIds": ("c",), "totalDataDeleted": 0}
     assert [agent.id for agent in await cortex.agents.list()] == ["b"]

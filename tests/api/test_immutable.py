@@ -70,6 +70,8 @@ async def test_lists_counts_pages_and_searches_agree(immutable: Any, backend: An
         assert paged == listed[::-1]
     assert [entry.id for entry in await immutable.list("t0", None, 2, offset=1)] == ["4", "2"]
     assert await immutable.list(limit=0) == []
+    assert await immutable.list(None, None, None) == await immutable.list()  # Cortex's programs may give None
+    assert await immutable.search("no.", None, None, None) == await immutable.search("no.")
     (found,) = await immutable.search("no. 5")
     assert (found.entry.id, found["score"], found.highlights) == ("5", 0.5, ("No. 5",))
     sizes = [args["limit"] for path, args in backend.made if path == "immutable:page"]

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -241,7 +241,71 @@ async def test_a_transaction_reads_its_own_writes_and_makes_them_at_the_end(cort
     assert done.results[5] == DeletedKey(deleted=True, namespace="n", key="a")
     last = done.results[6]
     assert isinstance(last, MutableRecord)
-    assert (last.value, last.version, await _value(cortex, "c")) == (1, 1, [1, 2, 3])
+    assert (last.value, last.version, await _value(cortex, "c")) == (1, 3, [1, 2, 3])
+
+
+async def test_what_a_callback_makes_of_a_value_that_it_read_is_no_write(cortex: Cortex) -> None:
+    await cortex.mutable.set("n", "there", {"deep": [1]})
+
+    async def work(tx: Any) -> None:
+        (await tx.get("n", "there"))["deep"].append("mine")
+        await tx.set("n", "new", [1])
+        (await tx.get("n", "new")).append("mine")
+        await tx.update("n", "there", lambda value: {"deep": [*value["deep"], 2]})
+        assert await tx.get("n", "there") == {"deep": [1, 2]}
+
+    await cortex.mutable.transaction(work)
+    assert (await _value(cortex, "there"), await _value(cortex, "new")) == ({"deep": [1, 2]}, [1])
+
+
+@pytest.mark.parametrize("way", ["update", "transaction"])
+async def test_what_was_deleted_and_made_again_is_another_value(cortex: Cortex, way: str) -> None:
+    await cortex.mutable.set("n", "k", 1)
+    seen: list[int] = []
+
+    async def after(value: int) -> int:
+        if not seen:
+            await cortex.mutable.delete("n", "k")
+            await cortex.mutable.set("n", "k", 100)  # as many versions as before
+        seen.append(value)
+        return value + 1
+
+    async def work(tx: Any) -> None:
+        tx.set("n", "k", await after(await tx.get("n", "k")))
+
+    await (cortex.mutable.update("n", "k", after) if way == "update" else cortex.mutable.transaction(work))
+    assert (seen, await _value(cortex, "k")) == ([1, 100], 101)
+
+
+async def test_of_two_reads_of_a_key_at_once_the_first_counts() -> None:
+    async with Cortex(backend := _Between(":memory:")) as cortex:
+        await cortex.mutable.set("n", "k", 1)
+        backend.between = lambda: cortex.mutable.set("n", "k", 10)
+
+        async def work(tx: Any) -> None:
+            one, other = await asyncio.gather(tx.get("n", "k"), tx.get("n", "k"))
+            tx.set("n", "sum", one + other)
+
+        await cortex.mutable.transaction(work)
+        assert await _value(cortex, "sum") == 20
+
+
+class _Between(SqliteBackend):
+    """After its next answer about a key somebody else writes. Who asks meanwhile gets the new value."""
+
+    between: Callable[[], Awaitable[object]] | None = None
+    written: asyncio.Event | None = None
+
+    async def query(self, path: str, args: Mapping[str, Any]) -> Any:
+        if self.written is not None:
+            await self.written.wait()
+        if self.between is None:
+            return await super().query(path, args)
+        between, self.between, self.written = self.between, None, asyncio.Event()
+        result = await super().query(path, args)
+        await between()
+        self.written.set()
+        return result
 
 
 async def test_a_plain_callback_that_awaits_nothing(cortex: Cortex) -> None:
@@ -316,6 +380,7 @@ async def test_transfers_at_the_same_time_keep_the_sum(cortex: Cortex) -> None:
 
 async def test_a_list_of_operations(cortex: Cortex) -> None:
     set_a = {"op": "set", "namespace": "n", "key": "a", "value": None}
+    add_a = {"op": "increment", "namespace": "n", "key": "a"}
     done = await cortex.mutable.transaction([set_a, {"op": "increment", "namespace": "n", "key": "b", "initial": 1}])
     assert [row["value"] for row in done.results] == [None, 2]
     with pytest.raises(KeyNotFound):
@@ -325,6 +390,7 @@ async def test_a_list_of_operations(cortex: Cortex) -> None:
         ([{**set_a, "op": "append"}], "callback[0].op"),
         ([set_a, {**set_a, "amount": 1}], "callback[1].amount"),
         ([{"op": "set", "namespace": "n", "key": "a"}], "callback[0].value"),
+        ([{**set_a, "value": 2**62}, {**add_a, "amount": 2**62}], "callback[1].amount"),
     ):
         with pytest.raises(InvalidArgument) as refused:
             await cortex.mutable.transaction(operations)  # type: ignore[arg-type]

@@ -120,12 +120,12 @@ class TakesAStaleVersion(WrongOf):
             return await right("contexts:update", without(args, "expectedVersion"))
 
 
-@noticed_by("a_claimed_change_is_made_once")
+@noticed_by("a_change_with_an_operation_id_is_made_once")
 class ForgetsTheClaim(WrongOf):
     path = "update"
 
     async def wrong(self, args, right):
-        return await right("contexts:update", without(args, "claim", "expectedVersion"))
+        return await right("contexts:update", without(args, "operationId", "expectedVersion"))
 
 
 @noticed_by("a_change_makes_a_version")

@@ -2,6 +2,8 @@
 
 from helpers.wrong_backends import Wrong, noticed_by
 
+from cortex_rx.errors import IdempotencyConflict
+
 
 class WrongArgs(Wrong):
     """Calls a function with other arguments."""
@@ -58,10 +60,21 @@ class IgnoresTheExpectedVersion(WrongArgs):
     forgets = ("expectedVersion",)
 
 
-@noticed_by("a_claim_makes_one_version")
-class IgnoresTheClaim(WrongArgs):
+@noticed_by("an_operation_makes_one_version")
+class IgnoresTheOperationId(WrongArgs):
     path = "immutable:store"
-    forgets = ("claim",)
+    forgets = ("operationId",)
+
+
+@noticed_by("an_operation_makes_one_version")
+class TakesAnIdForTheCall(Wrong):
+    """Whatever is stored under an id that has made a version is taken for the same call."""
+
+    async def mutation(self, path, args):
+        try:
+            return await super().mutation(path, args)
+        except IdempotencyConflict:
+            return await super().query("immutable:get", {"type": args["type"], "id": args["id"]})
 
 
 @noticed_by("a_time_has_its_version")

@@ -49,6 +49,16 @@ class IgnoresTheVersion(Table):
         return {name: value for name, value in args.items() if name != "expectedVersion"}
 
 
+@noticed_by("a_key_that_is_made_again_has_a_new_version")
+class BeginsAgainWithOne(Table):
+    async def mutation(self, path, args):
+        is_new = path == "mutable:set" and not await SqliteBackend.query(
+            self, "mutable:exists", {name: args[name] for name in ("namespace", "key")}
+        )
+        result = await SqliteBackend.mutation(self, path, args)
+        return {**result, "version": 1} if is_new else result
+
+
 @noticed_by("numbers_and_lists_are_updated")
 class TakesNothingForOne(Table):
     def changed(self, path, args):

@@ -32,7 +32,7 @@ class MergesByHand(Wrong):
 
     async def mutation(self, path, args):
         row = await super().query("users:get", {"userId": args["userId"]}) if path == "users:merge" else None
-        if row is None or "claim" in args or self.merged(row["data"], args["updates"]) == row["data"]:
+        if row is None or "operationId" in args or self.merged(row["data"], args["updates"]) == row["data"]:
             return await super().mutation(path, args)
         more = {name: value for name, value in args.items() if name != "updates"}
         return await super().mutation("users:update", {**more, "data": self.merged(row["data"], args["updates"])})

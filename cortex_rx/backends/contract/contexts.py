@@ -189,14 +189,14 @@ context, and nothing is stored. Otherwise it is an `IdempotencyConflict`.""",
         Function(
             "contexts:update",
             "mutation",
-            Object((*_ONE, *_CHANGES, *fields(expectedVersion=Optional(COUNT), claim=Optional(ID)))),
+            Object((*_ONE, *_CHANGES, *fields(expectedVersion=Optional(COUNT), operationId=Optional(ID)))),
             _CONTEXT,
             """Changes a context. If another version than `expectedVersion` is stored, it is a `VersionConflict`.
 
-A `claim` is the client's name for the call: a version that was made with it is not made again.""",
+An `operationId` is the client's name for the call: a version that was made with it is not made again.""",
             errors=("ContextNotFound", "ContextReadOnly", "VersionConflict"),
             repeated="""It changes nothing, makes no version, and gives the context as it is now. With `expectedVersion`
-and without a `claim` it is a `VersionConflict`, since the first call has made the next version.""",
+and without an `operationId` it is a `VersionConflict`, since the first call has made the next version.""",
         ),
         Function(
             "contexts:deleteContext",

@@ -26,7 +26,7 @@ __all__ = ["EXPECTED", "TABLE", "VERSION"]
 
 VERSION = Integer(1)
 """The number of a version."""
-EXPECTED = fields(expectedVersion=Optional(COUNT), claim=Optional(ID))
+EXPECTED = fields(expectedVersion=Optional(COUNT), operationId=Optional(ID))
 """The arguments of a function that makes a version."""
 
 _ONE = fields(type=ID, id=ID)
@@ -77,8 +77,9 @@ is the user's ([users](#users)).
 
 Each version has a number, from 1 on, and a time, which is never before that of the version before. `expectedVersion` is
 the version that a change is made for, 0 for an entry that must not be there yet; if another one is stored, it is a
-`VersionConflict`. A `claim` is the client's name for a call that makes a version: while that version is kept, the same
-call again stores nothing and gives the entry as this version made it.
+`VersionConflict`. An `operationId` is the client's name for a call that makes a version: while that version is kept,
+the same call again stores nothing and gives the entry as this version made it. Another call under it is an
+`IdempotencyConflict`.
 
 Lists have the newest entry first, without earlier versions. Filters act before the limit.""",
     (
@@ -95,9 +96,9 @@ Lists have the newest entry first, without earlier versions. Filters act before 
             _ENTRY,
             """Stores an entry, or the next version of it. `userId` and `metadata` that are left out stay as they
 were. `metadata` may have any keys.""",
-            errors=("VersionConflict",),
-            repeated="""With a `claim` it gives the same. With an `expectedVersion` alone it is a `VersionConflict`.
-With neither it stores another version.""",
+            errors=("VersionConflict", "IdempotencyConflict"),
+            repeated="""With an `operationId` it gives the same. With an `expectedVersion` alone it is a
+`VersionConflict`. With neither it stores another version.""",
         ),
         Function(
             "immutable:purge",

@@ -38,7 +38,8 @@ _ENTRY = Object(
         ),
     ),
     name="MutableEntry",
-    meaning="A key and its value. `version` is 1 at first, and one more after each change.",
+    meaning="""A key and its value. `version` is one more after each change. It is 1 at first, or higher if keys were
+deleted from the namespace.""",
 )  # fmt: skip
 _DELETED = Object((*fields(deleted=Flag()), *_KEY), name="DeletedKey")
 _OPERATION = Object(
@@ -132,7 +133,7 @@ cannot be appended to. A sum must be a finite number of 64 bits: otherwise it is
             "mutation",
             Object((*_KEY, *_OPERATION_ID)),
             _DELETED,
-            """Deletes a key. If it is made again, its version is 1.""",
+            """Deletes a key. If it is made again, its version is one that it never had.""",
             errors=("KeyNotFound", "IdempotencyConflict"),
             repeated="`KeyNotFound`, which then means success. With an `operationId` it gives the first result.",
         ),

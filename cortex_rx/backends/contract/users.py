@@ -46,7 +46,7 @@ TABLE = Table(
     "users",
     """The profiles of users, for the whole store: these functions take no memory space. A profile is the entry of
 type "user" in [immutable](#immutable), and has its versions there; nothing is stored twice. Versions,
-`expectedVersion` and `claim` are as there.
+`expectedVersion` and `operationId` are as there.
 
 Filters: `data` has values by their path in the data (`preferences.theme`); a profile fits if it has all of them, as
 JSON: True is not 1, and 1 is 1.0. A key that has a dot in it is found as well. "after" is at this time or later,
@@ -58,7 +58,7 @@ JSON: True is not 1, and 1 is 1.0. A key that has a dot in it is found as well. 
             Object((*_ONE, *fields(data=JsonObject()), *EXPECTED)),
             _PROFILE,
             """Stores a profile, or the next version of it, which replaces all of its data.""",
-            errors=("VersionConflict",),
+            errors=("VersionConflict", "IdempotencyConflict"),
             repeated="As of `immutable:store`.",
             ours=True,
         ),
@@ -69,9 +69,9 @@ JSON: True is not 1, and 1 is 1.0. A key that has a dot in it is found as well. 
             _PROFILE,
             """Puts the updates into the data of a profile: objects are merged key by key, at any depth, and all other
 values replace those that are there. What changes nothing makes no version.""",
-            errors=("UserNotFound", "VersionConflict"),
-            repeated="""With a `claim` it gives the same. Without one it merges again; if nobody has changed these
-values meanwhile, it changes nothing.""",
+            errors=("UserNotFound", "VersionConflict", "IdempotencyConflict"),
+            repeated="""With an `operationId` it gives the same. Without one it merges again; if nobody has changed
+these values meanwhile, it changes nothing.""",
             ours=True,
         ),
         Function(
@@ -86,11 +86,17 @@ values meanwhile, it changes nothing.""",
         Function(
             "users:updateMany",
             "mutation",
-            Object((*_MANY, *fields(updates=JsonObject(), skipVersioning=Optional(Flag(), False), claim=Optional(ID)))),
+            Object(
+                (
+                    *_MANY,
+                    *fields(updates=JsonObject(), skipVersioning=Optional(Flag(), False), operationId=Optional(ID)),
+                )
+            ),
             Object(fields(updated=COUNT, userIds=ListOf(ID)), name="UpdatedUsers"),
             """Merges the updates into each of these profiles, as `users:merge`, in one transaction. Users without a
 profile are passed over, and not counted. With `skipVersioning` the version that is replaced is not kept; its number is
 not used again.""",
+            errors=("IdempotencyConflict",),
             repeated="As of `users:merge`.",
             ours=True,
         ),

@@ -520,12 +520,12 @@ END""",
         place INTEGER PRIMARY KEY,
         written INTEGER NOT NULL,
         until INTEGER,
-        claim TEXT,
+        operation TEXT,
         user_id TEXT,
         metadata TEXT,
         data TEXT NOT NULL
     )""",
-    "CREATE INDEX immutable_claims ON immutable_versions (claim, place) WHERE claim IS NOT NULL",
+    "CREATE INDEX immutable_operations ON immutable_versions (operation, place) WHERE operation IS NOT NULL",
     "CREATE TABLE immutable_counts (type TEXT PRIMARY KEY, entries INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TRIGGER immutable_stored AFTER INSERT ON immutable BEGIN
         INSERT INTO immutable_counts (type, entries) VALUES (NEW.type, 1)
@@ -551,6 +551,11 @@ END""",
     "CREATE INDEX mutable_by_namespace ON mutable (namespace, seq)",
     "CREATE INDEX mutable_by_user ON mutable (namespace, user_id, seq) WHERE user_id IS NOT NULL",
     "CREATE INDEX mutable_by_updated ON mutable (namespace, updated)",
+    "CREATE TABLE mutable_deleted (namespace TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TRIGGER mutable_key_deleted AFTER DELETE ON mutable BEGIN
+        INSERT INTO mutable_deleted (namespace, version) VALUES (OLD.namespace, OLD.version)
+            ON CONFLICT (namespace) DO UPDATE SET version = max(version, excluded.version);
+    END""",
     """CREATE TABLE mutable_operations (
         seq INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -575,7 +580,7 @@ END""",
         version INTEGER NOT NULL DEFAULT 1,
         written INTEGER NOT NULL,
         written_by TEXT NOT NULL,
-        claim TEXT,
+        operation TEXT,
         created INTEGER NOT NULL,
         updated INTEGER NOT NULL,
         UNIQUE (id, space)
@@ -596,10 +601,10 @@ END""",
         completed INTEGER,
         written INTEGER NOT NULL,
         written_by TEXT NOT NULL,
-        claim TEXT,
+        operation TEXT,
         PRIMARY KEY (context, version)
     )""",
-    "CREATE INDEX context_versions_by_claim ON context_versions (context, claim) WHERE claim IS NOT NULL",
+    "CREATE INDEX context_versions_by_operation ON context_versions (context, operation) WHERE operation IS NOT NULL",
     """CREATE TABLE context_grants (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         context INTEGER NOT NULL,

@@ -215,17 +215,18 @@ _IMMUTABLE: tuple[str, ...] = (
     "CREATE INDEX immutable_by_type_created ON immutable (type, created)",
     "CREATE INDEX immutable_by_type_updated ON immutable (type, updated)",
     # What each version says, the current one too. place: entry << 32 | version, so the versions of an entry are next to
-    # each other, in order. It was current from `written` to `until` (excluded). claim: the client's name for the call.
+    # each other, in order. It was current from `written` to `until` (excluded). operation: the
+    # client's name for the call.
     """CREATE TABLE immutable_versions (
         place INTEGER PRIMARY KEY,
         written INTEGER NOT NULL,
         until INTEGER,
-        claim TEXT,
+        operation TEXT,
         user_id TEXT,
         metadata TEXT,
         data TEXT NOT NULL
     )""",
-    "CREATE INDEX immutable_claims ON immutable_versions (claim, place) WHERE claim IS NOT NULL",
+    "CREATE INDEX immutable_operations ON immutable_versions (operation, place) WHERE operation IS NOT NULL",
     # How many entries of a type there are, so that none is counted by a call.
     "CREATE TABLE immutable_counts (type TEXT PRIMARY KEY, entries INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TRIGGER immutable_stored AFTER INSERT ON immutable BEGIN
@@ -258,6 +259,13 @@ _MUTABLE: tuple[str, ...] = (
     "CREATE INDEX mutable_by_namespace ON mutable (namespace, seq)",
     "CREATE INDEX mutable_by_user ON mutable (namespace, user_id, seq) WHERE user_id IS NOT NULL",
     "CREATE INDEX mutable_by_updated ON mutable (namespace, updated)",
+    # The highest version of the keys that were deleted from a namespace: a key that is made again goes on from there,
+    # so that what was read of the one before is out of date.
+    "CREATE TABLE mutable_deleted (namespace TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TRIGGER mutable_key_deleted AFTER DELETE ON mutable BEGIN
+        INSERT INTO mutable_deleted (namespace, version) VALUES (OLD.namespace, OLD.version)
+            ON CONFLICT (namespace) DO UPDATE SET version = max(version, excluded.version);
+    END""",
     # The changes of a day that had an id of the client's. call: a hash of the arguments. result: JSON, without the
     # values that stand in the arguments.
     """CREATE TABLE mutable_operations (
@@ -274,7 +282,7 @@ _MUTABLE: tuple[str, ...] = (
 _CONTEXTS: tuple[str, ...] = (
     # Which contexts there are and what they are for. parent: its row, also after that is gone; parent_id: the id by
     # which it was named. conversation, messages (JSON): where it comes from. status, description, data (JSON),
-    # completed: of the current version, which was written then, by that memory space, in the call with that claim.
+    # completed: of the current version, which was written then, by that memory space, in the call with that operation.
     # Depth, root and children are not stored: each space sees other ones.
     """CREATE TABLE contexts (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -293,7 +301,7 @@ _CONTEXTS: tuple[str, ...] = (
         version INTEGER NOT NULL DEFAULT 1,
         written INTEGER NOT NULL,
         written_by TEXT NOT NULL,
-        claim TEXT,
+        operation TEXT,
         created INTEGER NOT NULL,
         updated INTEGER NOT NULL,
         UNIQUE (id, space)
@@ -315,10 +323,10 @@ _CONTEXTS: tuple[str, ...] = (
         completed INTEGER,
         written INTEGER NOT NULL,
         written_by TEXT NOT NULL,
-        claim TEXT,
+        operation TEXT,
         PRIMARY KEY (context, version)
     )""",
-    "CREATE INDEX context_versions_by_claim ON context_versions (context, claim) WHERE claim IS NOT NULL",
+    "CREATE INDEX context_versions_by_operation ON context_versions (context, operation) WHERE operation IS NOT NULL",
     # number: the order in which they were granted.
     """CREATE TABLE context_grants (
         number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -164,17 +164,18 @@ async def a_change_makes_a_version(b: Bench) -> None:
 
 
 @PROMISES.add("contexts:update")
-async def a_claimed_change_is_made_once(b: Bench) -> None:
-    """A change with a `claim` is made once, also after other changes; another claim is another call."""
+async def a_change_with_an_operation_id_is_made_once(b: Bench) -> None:
+    """A change with an `operationId` is made once, also after other changes; another id is another call."""
     await _make(b, "ctx")
-    first: Row = {"contextId": "ctx", "data": {"by": "first"}, "expectedVersion": 1, "claim": "first"}
+    first: Row = {"contextId": "ctx", "data": {"by": "first"}, "expectedVersion": 1, "operationId": "first"}
     made = await b.do("contexts:update", **first)
     b.same(made["version"], 2, "the version")
     b.same(await b.do("contexts:update", **first), made, "the same call again")
-    other = await b.do("contexts:update", **{**first, "data": {"by": "other"}, "expectedVersion": 2, "claim": "other"})
+    more = {"data": {"by": "other"}, "expectedVersion": 2, "operationId": "other"}
+    other = await b.do("contexts:update", **{**first, **more})
     b.same((other["version"], other["data"]), (3, {"by": "other"}), "another call")
     b.same(await b.do("contexts:update", **first), other, "the first call after another one")
-    await b.refused(VersionConflict, b.do("contexts:update", **{**first, "claim": "late"}), "a stale version")
+    await b.refused(VersionConflict, b.do("contexts:update", **{**first, "operationId": "late"}), "a stale version")
 
 
 @PROMISES.add("contexts:addParticipant", "contexts:removeParticipant")

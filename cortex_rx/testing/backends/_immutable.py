@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cortex_rx.errors import EntryNotFound, InvalidArgument, VersionConflict
+from cortex_rx.errors import EntryNotFound, IdempotencyConflict, InvalidArgument, VersionConflict
 from cortex_rx.testing.backends.bench import Bench, Row
 from cortex_rx.testing.backends.promise import Collected
 
@@ -84,14 +84,20 @@ async def a_stale_version_is_refused(b: Bench) -> None:
 
 
 @PROMISES.add("immutable:store")
-async def a_claim_makes_one_version(b: Bench) -> None:
-    """A store with a claim that has made a version stores nothing, and gives the entry as that version made it."""
-    first = await _store(b, "one", claim="x", userId="ada")
-    b.same(await _store(b, "one", claim="x", userId="ada"), first, "the same call again")
-    second = await _store(b, "two", claim="y", expectedVersion=1, userId="bob")
-    b.same(await _store(b, "two", claim="y", expectedVersion=1, userId="bob"), second, "the same with expectedVersion")
-    b.same(await _store(b, "one", claim="x", userId="ada"), first, "the first call, after the second")
-    await _store(b, "one", name="b", claim="x")
+async def an_operation_makes_one_version(b: Bench) -> None:
+    """A store with an operation id that has made a version stores nothing, and gives the entry as that version made
+    it. Another store under this id is refused."""
+    first = await _store(b, "one", operationId="x", userId="ada")
+    b.same(await _store(b, "one", operationId="x", userId="ada"), first, "the same call again")
+    second = await _store(b, "two", operationId="y", expectedVersion=1, userId="bob")
+    again = await _store(b, "two", operationId="y", expectedVersion=1, userId="bob")
+    b.same(again, second, "the same with expectedVersion")
+    b.same(await _store(b, "one", operationId="x", userId="ada"), first, "the first call, after the second")
+    await _store(b, "one", name="b", operationId="x")
+    others: list[Row] = [{"data": {"text": "another"}}, {"userId": "eve"}, {"metadata": {"k": 1}}]
+    for other in others:
+        call = _store(b, **{"operationId": "x", "userId": "ada", **other})
+        await b.refused(IdempotencyConflict, call, f"another store under the id: {other}")
     b.same(len(await _ask(b, "getHistory")), 2, "how many versions there are")
     b.same(len(await _ask(b, "getHistory", "b")), 1, "how many versions another entry has")
 

@@ -61,7 +61,6 @@ async def a_key_has_its_newest_value(b: Bench) -> None:
     b.same((there, await _value(b, "k")), ([False, True], None), "which keys there are")
     again = b.do("mutable:deleteKey", namespace=b.space, key="k")
     await b.refused(KeyNotFound, again, "deleteKey of a key that is not there")
-    b.same((await _set(b, "k", 1))["version"], 1, "the version of a key that was made again")
 
 
 @PROMISES.add("mutable:set", "mutable:update")
@@ -83,6 +82,25 @@ async def a_stale_change_is_refused(b: Bench) -> None:
         VersionConflict, _set(b, "new", 1, expectedVersion=3), "a change of a key that is not there"
     )
     b.same(error.stored, 0, "the version of a key that is not there")
+
+
+@PROMISES.add("mutable:set", "mutable:deleteKey", "mutable:purgeMany", "mutable:purgeNamespace", "mutable:transaction")
+async def a_key_that_is_made_again_has_a_new_version(b: Bench) -> None:
+    """A key that was deleted and made again has a version that it never had: what was read before is out of date."""
+    key = {"namespace": b.space, "key": "k"}
+    steps = [{"op": "delete", **key}, {"op": "set", **key, "value": 1}]
+    versions = [(await _set(b, "k", number))["version"] for number in range(3)]
+    for path, args in (
+        ("deleteKey", key),
+        ("purgeMany", {"namespace": b.space}),
+        ("purgeNamespace", {"namespace": b.space}),
+        ("transaction", {"operations": steps}),
+    ):
+        await b.do(f"mutable:{path}", **args)
+        versions.append((await _set(b, "k", path))["version"])
+        b.same(versions, sorted({*versions}), f"the versions of a key, the last one made after {path}")
+    change = b.do("mutable:set", **key, value=0, expectedVersion=versions[2])
+    await b.refused(VersionConflict, change, "a change for a version that the deleted key had")
 
 
 @PROMISES.add("mutable:update")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cortex_rx.errors import InvalidArgument, UserNotFound, VersionConflict
+from cortex_rx.errors import IdempotencyConflict, InvalidArgument, UserNotFound, VersionConflict
 from cortex_rx.testing.backends.bench import Bench, Row
 from cortex_rx.testing.backends.promise import Collected
 
@@ -53,8 +53,9 @@ async def a_profile_is_an_entry(b: Bench) -> None:
     b.same((await _get(b) or {})["data"], {"k": 3}, "the profile after the entry was stored")
     await b.refused(VersionConflict, _update(b, expectedVersion=2), "an update of a stale version")
     await b.refused(VersionConflict, _update(b, "bob", expectedVersion=1), "an update of what is not there")
-    again = [await _update(b, data={"k": 4}, claim="x") for _ in range(2)]
+    again = [await _update(b, data={"k": 4}, operationId="x") for _ in range(2)]
     b.same((again[0], again[0]["version"]), (again[1], 4), "the same call again")
+    await b.refused(IdempotencyConflict, _update(b, data={"k": 5}, operationId="x"), "another update under the id")
 
 
 @PROMISES.add("users:merge")
@@ -71,7 +72,9 @@ async def merges_lose_nothing(b: Bench) -> None:
     b.same(await _merge(b, {"n": 5, "likes": {"tea": {}}}), row, "a merge that changes nothing")
     b.same((await _merge(b, {"n": True}, expectedVersion=2))["version"], 3, "a merge of another value")
     await b.refused(VersionConflict, _merge(b, {"n": 6}, expectedVersion=2), "a merge into a stale version")
-    again = [await _merge(b, {"n": 7}, claim="x"), await _merge(b, {"n": 8}), await _merge(b, {"n": 7}, claim="x")]
+    again = [await _merge(b, {"n": number}, **named) for number, named in ((7, {"operationId": "x"}), (8, {}))]
+    again.append(await _merge(b, {"n": 7}, operationId="x"))
+    await b.refused(IdempotencyConflict, _merge(b, {"n": 6}, operationId="x"), "another merge under the id")
     b.same((again[2], again[1]["version"]), (again[0], 5), "a merge that is sent again")
     b.same((await _get(b) or {})["data"]["n"], 8, "what it has changed")
     await asyncio.gather(*(_merge(b, {"at once": {str(number): number}}) for number in range(20)))
@@ -105,7 +108,7 @@ async def many_profiles_are_merged(b: Bench) -> None:
     users = [_id(b, name) for name in ("bob", "nobody", "ada", "bob")]
     there = {"updated": 2, "userIds": [users[0], users[2]]}
     for _ in range(2):
-        result = await b.do("users:updateMany", userIds=users, updates={"in": {"m": 2}}, claim="x")
+        result = await b.do("users:updateMany", userIds=users, updates={"in": {"m": 2}}, operationId="x")
         b.same(result, there, "the users that were updated")
     rows = [await _get(b, name) or {} for name in ("ada", "bob", "eve")]
     b.same([row["version"] for row in rows], [2, 2, 1], "the versions")

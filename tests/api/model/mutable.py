@@ -30,17 +30,24 @@ class Mutable(Machine):
         super().__init__()
         self.values: dict[Key, dict[str, Any]] = {}
         """In the order in which the keys were made."""
+        self.deleted: dict[str, int] = {}
+        """The highest version of a namespace's keys that were deleted."""
 
     def put(self, key: Key, value: Any, user_id: str | None = None) -> dict[str, Any]:
         """The key with its new value. What changes nothing makes no version."""
         there = self.values.get(key)
         if there is None:
-            there = {"namespace": key[0], "key": key[1], "version": 0, "created_at": self.now, "user_id": None}
+            version = self.deleted.get(key[0], 0)
+            there = {"namespace": key[0], "key": key[1], "version": version, "created_at": self.now, "user_id": None}
         user_id = user_id or there["user_id"]
-        if not there["version"] or not _same((there["value"], there["user_id"]), (value, user_id)):
+        if key not in self.values or not _same((there["value"], there["user_id"]), (value, user_id)):
             new = {"value": copy.deepcopy(value), "user_id": user_id, "updated_at": self.now}
             self.values[key] = {**there, **new, "version": there["version"] + 1}
         return self.values[key]
+
+    def drop(self, key: Key) -> None:
+        """Delete a key. If it is made again, it goes on above its versions."""
+        self.deleted[key[0]] = max(self.values.pop(key)["version"], self.deleted.get(key[0], 0))
 
     def add(self, key: Key, amount: float, initial: float | None = None) -> dict[str, Any] | type[CortexError]:
         value = self.values[key]["value"] if key in self.values else initial
@@ -92,8 +99,10 @@ class Mutable(Machine):
 
     @rule(key=KEY)
     def delete_key(self, key: Key) -> None:
-        given = {"deleted": True, "namespace": key[0], "key": key[1]}
-        expected = given if self.values.pop(key, None) else Refused(KeyNotFound)
+        expected: Any = Refused(KeyNotFound)
+        if key in self.values:
+            self.drop(key)
+            expected = {"deleted": True, "namespace": key[0], "key": key[1]}
         self.agree("mutable.delete", self.cortex.mutable.delete(*key), expected)
 
     @rule(namespace=st.sampled_from(NAMESPACES), dry_run=st.booleans())
@@ -103,7 +112,7 @@ class Mutable(Machine):
         self.agree("mutable.purge_namespace", call, len(keys), lambda given: given["deleted"])
         if not dry_run:
             for key in keys:
-                del self.values[key]
+                self.drop(key)
 
     @rule(
         namespace=st.sampled_from(NAMESPACES),
@@ -121,7 +130,7 @@ class Mutable(Machine):
         call = self.cortex.mutable.purge_many(namespace, prefix, user_id, before)
         self.agree("mutable.purge_many", call, keys, lambda given: list(given.deleted_keys))
         for key in keys:
-            del self.values[namespace, key]
+            self.drop((namespace, key))
 
     @rule(
         steps=st.lists(
@@ -132,7 +141,7 @@ class Mutable(Machine):
         ends=st.sampled_from(["done", "done", "raises"]),
     )
     def transaction(self, steps: list[tuple[str, Key, Any]], ends: str) -> None:
-        before = copy.deepcopy(self.values)
+        before = copy.deepcopy((self.values, self.deleted))
         refused: type[Exception] | None = None
         seen: list[Any] = []
         for op, key, value in steps:
@@ -144,7 +153,7 @@ class Mutable(Machine):
                 break
         allowed = {refused, Stop} if ends == "raises" else {refused}  # what is only noted fails at the end
         if allowed != {None}:
-            self.values = before
+            self.values, self.deleted = before
         found: list[Any] = []
 
         async def callback(tx: Any) -> None:
@@ -175,8 +184,9 @@ class Mutable(Machine):
 
     def _step(self, op: str, key: Key, value: Any) -> type[CortexError] | None:
         if op == "delete":
-            if self.values.pop(key, None) is None:
+            if key not in self.values:
                 return KeyNotFound
+            self.drop(key)
         elif op in ("increment", "decrement"):
             done = self.add(key, 1 if op == "increment" else -1, 0)
             return None if isinstance(done, dict) else done

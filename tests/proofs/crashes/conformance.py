@@ -9,8 +9,8 @@ blindly, since the contract says so:
 * `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has
   none.
 * `memories:store` without a `memoryId` stores another memory each time, `facts:store` without a `factId` another
-  statement, `immutable:store` and `users:update` without a `claim` another version, `mutable:update` without an
-  `operationId` counts again.  The client gives an id likewise.
+  statement, `immutable:store` and `users:update` without an `operationId` another version,
+  `mutable:update` counts again.  The client gives an id likewise.
 * `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer
   was lost is told `before`, though it was himself; only that differs.
 * `memories:deleteMemory` and `memories:forget` of what is gone are `MemoryNotFound`, `facts:update` of what was
@@ -63,7 +63,7 @@ together.
 _IDS = {
     "memories:store": "memoryId",
     "facts:store": "factId",
-    **dict.fromkeys(("immutable:store", "users:update", "users:merge", "users:updateMany"), "claim"),
+    **dict.fromkeys(("immutable:store", "users:update", "users:merge", "users:updateMany"), "operationId"),
     **dict.fromkeys((f"mutable:{name}" for name in ("set", "update", "deleteKey", "transaction")), "operationId"),
 }
 _GONE = (

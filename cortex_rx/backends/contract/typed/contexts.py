@@ -78,7 +78,7 @@ class Contexts:
         description: str | None = None,
         completed_at: int | None = None,
         expected_version: int | None = None,
-        claim: str | None = None,
+        operation_id: str | None = None,
     ) -> Call[Context]:
         """Changes a context.
 
@@ -95,8 +95,8 @@ class Contexts:
             args["completedAt"] = completed_at
         if expected_version is not None:
             args["expectedVersion"] = expected_version
-        if claim is not None:
-            args["claim"] = claim
+        if operation_id is not None:
+            args["operationId"] = operation_id
         return Call(self._backend.mutation, "contexts:update", args)
 
     def delete_context(

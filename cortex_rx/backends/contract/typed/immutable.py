@@ -41,11 +41,11 @@ class Immutable:
         user_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         expected_version: int | None = None,
-        claim: str | None = None,
+        operation_id: str | None = None,
     ) -> Call[ImmutableRecord]:
         """Stores an entry, or the next version of it.
 
-        Raises `VersionConflict`.
+        Raises `VersionConflict`, `IdempotencyConflict`.
         """
         args: dict[str, Any] = {"type": type, "id": id, "data": data}
         if user_id is not None:
@@ -54,8 +54,8 @@ class Immutable:
             args["metadata"] = metadata
         if expected_version is not None:
             args["expectedVersion"] = expected_version
-        if claim is not None:
-            args["claim"] = claim
+        if operation_id is not None:
+            args["operationId"] = operation_id
         return Call(self._backend.mutation, "immutable:store", args)
 
     def purge(self, *, type: str, id: str) -> Call[PurgedEntry]:

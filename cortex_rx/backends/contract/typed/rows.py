@@ -1048,7 +1048,9 @@ class PurgedVersions(TypedDict):
 
 
 class MutableEntry(TypedDict):
-    """A key and its value. `version` is 1 at first, and one more after each change."""
+    """A key and its value. `version` is one more after each change. It is 1 at first, or higher if keys were deleted
+    from the namespace.
+    """
 
     namespace: str
     key: str

@@ -31,32 +31,42 @@ class Users:
         self._backend = backend
 
     def update(
-        self, *, user_id: str, data: Mapping[str, Any], expected_version: int | None = None, claim: str | None = None
+        self,
+        *,
+        user_id: str,
+        data: Mapping[str, Any],
+        expected_version: int | None = None,
+        operation_id: str | None = None,
     ) -> Call[UserProfile]:
         """Stores a profile, or the next version of it, which replaces all of its data.
 
-        Raises `VersionConflict`.
+        Raises `VersionConflict`, `IdempotencyConflict`.
         """
         args: dict[str, Any] = {"userId": user_id, "data": data}
         if expected_version is not None:
             args["expectedVersion"] = expected_version
-        if claim is not None:
-            args["claim"] = claim
+        if operation_id is not None:
+            args["operationId"] = operation_id
         return Call(self._backend.mutation, "users:update", args)
 
     def merge(
-        self, *, user_id: str, updates: Mapping[str, Any], expected_version: int | None = None, claim: str | None = None
+        self,
+        *,
+        user_id: str,
+        updates: Mapping[str, Any],
+        expected_version: int | None = None,
+        operation_id: str | None = None,
     ) -> Call[UserProfile]:
         """Puts the updates into the data of a profile: objects are merged key by key, at any depth, and all other
         values replace those that are there.
 
-        Raises `UserNotFound`, `VersionConflict`.
+        Raises `UserNotFound`, `VersionConflict`, `IdempotencyConflict`.
         """
         args: dict[str, Any] = {"userId": user_id, "updates": updates}
         if expected_version is not None:
             args["expectedVersion"] = expected_version
-        if claim is not None:
-            args["claim"] = claim
+        if operation_id is not None:
+            args["operationId"] = operation_id
         return Call(self._backend.mutation, "users:merge", args)
 
     def get_or_create(self, *, user_id: str, defaults: Mapping[str, Any] | None = None) -> Call[UserProfile]:
@@ -72,14 +82,17 @@ class Users:
         user_ids: builtins.list[str],
         updates: Mapping[str, Any],
         skip_versioning: bool | None = None,
-        claim: str | None = None,
+        operation_id: str | None = None,
     ) -> Call[UpdatedUsers]:
-        """Merges the updates into each of these profiles, as `users:merge`, in one transaction."""
+        """Merges the updates into each of these profiles, as `users:merge`, in one transaction.
+
+        Raises `IdempotencyConflict`.
+        """
         args: dict[str, Any] = {"userIds": user_ids, "updates": updates}
         if skip_versioning is not None:
             args["skipVersioning"] = skip_versioning
-        if claim is not None:
-            args["claim"] = claim
+        if operation_id is not None:
+            args["operationId"] = operation_id
         return Call(self._backend.mutation, "users:updateMany", args)
 
     def delete_user_profile(self, *, user_id: str, dry_run: bool | None = None) -> Call[DeletedUser]:

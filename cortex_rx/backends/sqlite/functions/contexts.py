@@ -114,21 +114,21 @@ def _now(sight: Sight, row: sqlite3.Row) -> dict[str, Any]:
 def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`contexts:update`."""
     sight, row = _changeable(tx, args, _CHANGES_IT)
-    claim, expected = args.get("claim"), args.get("expectedVersion", row["version"])
-    if claim is None or not _made_by(tx, row, claim):
+    operation, expected = args.get("operationId"), args.get("expectedVersion", row["version"])
+    if operation is None or not _made_by(tx, row, operation):
         if expected != row["version"]:
             raise VersionConflict(expected, row["version"])
-        _change(sight, row, args, claim)
+        _change(sight, row, args, operation)
     return _now(sight, row)
 
 
-def _made_by(tx: Transaction, row: sqlite3.Row, claim: str) -> bool:
-    """Whether a call with this claim has made a version."""
-    before = "SELECT 1 FROM context_versions WHERE context = ? AND claim = ?"
-    return row["claim"] == claim or tx.db.execute(before, (row["seq"], claim)).fetchone() is not None
+def _made_by(tx: Transaction, row: sqlite3.Row, operation: str) -> bool:
+    """Whether a call with this operation id has made a version."""
+    before = "SELECT 1 FROM context_versions WHERE context = ? AND operation = ?"
+    return row["operation"] == operation or tx.db.execute(before, (row["seq"], operation)).fetchone() is not None
 
 
-def _change(sight: Sight, row: sqlite3.Row, changes: Mapping[str, Any], claim: str | None = None) -> None:
+def _change(sight: Sight, row: sqlite3.Row, changes: Mapping[str, Any], operation: str | None = None) -> None:
     """Make the next version, if it differs from the current one."""
     tx = sight.tx
     status, data, completed = changes.get("status", row["status"]), row["data"], row["completed"]
@@ -142,13 +142,13 @@ def _change(sight: Sight, row: sqlite3.Row, changes: Mapping[str, Any], claim: s
         return
     tx.db.execute(
         "INSERT INTO context_versions SELECT seq, version, status, description, data, completed, written, written_by,"
-        " claim FROM contexts WHERE seq = ?",
+        " operation FROM contexts WHERE seq = ?",
         (row["seq"],),
     )
     tx.db.execute(
         "UPDATE contexts SET status = ?, description = ?, data = ?, completed = ?, version = version + 1,"
-        " written = ?5, written_by = ?6, updated = ?5, claim = ?7 WHERE seq = ?8",
-        (*state, tx.now, sight.space, claim, row["seq"]),
+        " written = ?5, written_by = ?6, updated = ?5, operation = ?7 WHERE seq = ?8",
+        (*state, tx.now, sight.space, operation, row["seq"]),
     )
 
 

@@ -10,13 +10,13 @@ import heapq
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cortex_rx.backends.sqlite.functions.paging import page, start_of
 from cortex_rx.backends.sqlite.functions.registry import Functions
 from cortex_rx.backends.sqlite.text_store import Transaction, as_json
-from cortex_rx.errors import EntryNotFound, VersionConflict
+from cortex_rx.errors import EntryNotFound, IdempotencyConflict, VersionConflict
 
 __all__ = [
     "MUTATIONS",
@@ -57,14 +57,31 @@ def find(tx: Transaction, kind: str, name: str) -> sqlite3.Row | None:
     return row
 
 
-def made_by(tx: Transaction, entry: sqlite3.Row | None, args: Mapping[str, Any]) -> int | None:
-    """The version of an entry that the same call has made before."""
-    if entry is None or "claim" not in args:
+def made_by(
+    tx: Transaction,
+    entry: sqlite3.Row | None,
+    operation: str | None,
+    made: Callable[[Any], Any],
+    *,
+    metadata: str | None = None,
+    user_id: str | None = None,
+) -> int | None:
+    """The version of an entry that the same call has made before.
+
+    `made` gives what the call makes of data: of what it has made, the same. Raises `IdempotencyConflict` if another
+    call was made with this id.
+    """
+    if entry is None or operation is None:
         return None
     row = tx.db.execute(
-        f"SELECT place {_VERSIONS} AND claim = :claim", {"seq": entry["seq"], "claim": args["claim"]}
+        f"SELECT * {_VERSIONS} AND operation = :operation", {"seq": entry["seq"], "operation": operation}
     ).fetchone()
-    return None if row is None else _number(row)
+    if row is None:
+        return None
+    data = json.dumps(made(json.loads(row["data"])), ensure_ascii=False)
+    if data != row["data"] or metadata not in (None, row["metadata"]) or user_id not in (None, row["user_id"]):
+        raise IdempotencyConflict("another change is stored under this operation id")
+    return _number(row)
 
 
 def check_expected(entry: sqlite3.Row | None, args: Mapping[str, Any]) -> None:
@@ -83,7 +100,7 @@ def add_version(
     *,
     metadata: str | None = None,
     user_id: str | None = None,
-    claim: str | None = None,
+    operation: str | None = None,
     keep: bool = True,
 ) -> int:
     """Store the next version of an entry, or the first one. Returns its number.
@@ -110,8 +127,8 @@ def add_version(
             "UPDATE immutable SET version = ?, user_id = ?, updated = ? WHERE seq = ?", (version, user_id, time, seq)
         )
     tx.db.execute(
-        "INSERT INTO immutable_versions (place, written, claim, user_id, metadata, data) VALUES (?, ?, ?, ?, ?, ?)",
-        ((seq << 32) + version, time, claim, user_id, metadata, data),
+        "INSERT INTO immutable_versions (place, written, operation, user_id, metadata, data) VALUES (?, ?, ?, ?, ?, ?)",
+        ((seq << 32) + version, time, operation, user_id, metadata, data),
     )
     return version
 
@@ -160,19 +177,14 @@ def _given(name: str, value: str | None, *, json_text: bool = False) -> dict[str
 
 
 def _store(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    entry = find(tx, args["type"], args["id"])
-    version = made_by(tx, entry, args)
+    entry, operation = find(tx, args["type"], args["id"]), args.get("operationId")
+    metadata, user = as_json(args, "metadata"), args.get("userId")
+    version = made_by(tx, entry, operation, lambda _: args["data"], metadata=metadata, user_id=user)
     if version is None:
         check_expected(entry, args)
+        data = json.dumps(args["data"], ensure_ascii=False)
         version = add_version(
-            tx,
-            args["type"],
-            args["id"],
-            entry,
-            json.dumps(args["data"], ensure_ascii=False),
-            metadata=as_json(args, "metadata"),
-            user_id=args.get("userId"),
-            claim=args.get("claim"),
+            *(tx, args["type"], args["id"], entry, data), metadata=metadata, user_id=user, operation=operation
         )
     return _entry(tx, args, version)
 

@@ -112,7 +112,8 @@ def _store(tx: Transaction, row: sqlite3.Row | None, args: Mapping[str, Any], va
     if row is None:
         tx.db.execute(
             "INSERT INTO mutable (namespace, key, value, user_id, metadata, version, created, updated)"
-            " VALUES (?, ?, ?, ?, ?, 1, ?, ?)",
+            " VALUES (?1, ?, ?, ?, ?,"
+            " 1 + coalesce((SELECT version FROM mutable_deleted WHERE namespace = ?1), 0), ?, ?)",
             (args["namespace"], args["key"], written, args.get("userId"), as_json(args, "metadata"), tx.now, tx.now),
         )
     else:

@@ -54,29 +54,34 @@ def _made(tx: Transaction, args: Mapping[str, Any], version: int) -> dict[str, A
 
 def _update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     entry = _find(tx, args)
-    version = immutable.made_by(tx, entry, args)
+    version = immutable.made_by(tx, entry, args.get("operationId"), lambda _: args["data"])
     if version is None:
         immutable.check_expected(entry, args)
-        version = _write(tx, args["userId"], entry, args["data"], args.get("claim"))
+        version = _write(tx, args["userId"], entry, args["data"], args.get("operationId"))
     return _made(tx, args, version)
 
 
 def _write(
-    tx: Transaction, user: str, entry: sqlite3.Row | None, data: Any, claim: str | None = None, *, keep: bool = True
+    tx: Transaction, user: str, entry: sqlite3.Row | None, data: Any, operation: str | None = None, *, keep: bool = True
 ) -> int:
     text = json.dumps(data, ensure_ascii=False)
-    return immutable.add_version(tx, _TYPE, user, entry, text, claim=claim, keep=keep)
+    return immutable.add_version(tx, _TYPE, user, entry, text, operation=operation, keep=keep)
 
 
 def _merge(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     entry = _find(tx, args)
     if entry is None:
         raise UserNotFound("no profile of this user")
-    version = immutable.made_by(tx, entry, args)
+    version = _merged_by(tx, entry, args)
     if version is None:
         immutable.check_expected(entry, args)
         version = _merge_into(tx, entry, args)
     return _made(tx, args, version)
+
+
+def _merged_by(tx: Transaction, entry: sqlite3.Row, args: Mapping[str, Any]) -> int | None:
+    """The version of a profile that the same merge has made before."""
+    return immutable.made_by(tx, entry, args.get("operationId"), lambda data: _merged(data, args["updates"]))
 
 
 def _merge_into(tx: Transaction, entry: sqlite3.Row, args: Mapping[str, Any], *, keep: bool = True) -> int:
@@ -84,7 +89,7 @@ def _merge_into(tx: Transaction, entry: sqlite3.Row, args: Mapping[str, Any], *,
     data = _merged(json.loads(entry["data"]), args["updates"])
     if json.dumps(data, ensure_ascii=False) == entry["data"]:
         return int(entry["version"])
-    return _write(tx, entry["id"], entry, data, args.get("claim"), keep=keep)
+    return _write(tx, entry["id"], entry, data, args.get("operationId"), keep=keep)
 
 
 def _merged(there: Any, updates: Any) -> Any:
@@ -107,7 +112,7 @@ def _update_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         if entry is None:
             continue
         updated.append(user)
-        if immutable.made_by(tx, entry, args) is None:
+        if _merged_by(tx, entry, args) is None:
             _merge_into(tx, entry, args, keep=not args["skipVersioning"])
     return {"updated": len(updated), "userIds": updated}
 

@@ -129,7 +129,7 @@ def test_what_is_purged_leaves_nothing_behind(world: World) -> None:
     tables = ("immutable", "immutable_versions", "immutable_counts")
     for _ in range(3):
         for number in range(4):
-            world.call("immutable:store", type="note", id=str(number), data={"k": 1}, claim=f"{world.now}")
+            world.call("immutable:store", type="note", id=str(number), data={"k": 1}, operationId=f"{world.now}")
         world.call("users:update", userId="ada", data={"k": world.now})
     world.call("immutable:purge", type="note", id="1")
     world.call("immutable:purgeMany", type="note")
@@ -157,12 +157,12 @@ def test_what_is_no_cursor_is_refused(world: World, cursor: str) -> None:
 
 
 def test_a_repeated_call_of_an_entry_that_was_purged_stores_it_again(world: World) -> None:
-    args = {"type": "note", "id": "a", "data": {"k": 1}, "claim": "x"}
+    args = {"type": "note", "id": "a", "data": {"k": 1}, "operationId": "x"}
     assert world.call("immutable:store", **args)["version"] == 1
     world.call("immutable:purge", type="note", id="a")
     assert world.call("immutable:store", **args)["version"] == 1
     with pytest.raises(VersionConflict):
-        world.call("immutable:store", **{**args, "claim": "y", "expectedVersion": 0})
+        world.call("immutable:store", **{**args, "operationId": "y", "expectedVersion": 0})
 
 
 # --- the versions against a model -------------------------------------------------------------------------------------
