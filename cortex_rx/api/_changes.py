@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Generator
+from contextvars import ContextVar
 from copy import deepcopy
 from typing import Any
 
@@ -16,6 +17,8 @@ from cortex_rx.models.base import ids
 __all__ = ["MutableTransaction", "changed"]
 
 _MISSING = object()
+_settling: ContextVar[object] = ContextVar("settling", default=None)
+"""The transaction whose functions are being called: they may read, too."""
 _Key = tuple[str, str]
 
 
@@ -62,7 +65,8 @@ class MutableTransaction:
         self._read: dict[_Key, Any] = {}
         self._versions: dict[_Key, int] = {}
         self._noted: list[dict[str, Any]] = []
-        self._reading = asyncio.Lock()
+        self._settled = 0  # so many of them have their values
+        self._reading, self._turn = asyncio.Lock(), asyncio.Lock()
 
     async def get(self, namespace: str, key: str) -> Any:
         """The value; None if there is no such key."""
@@ -102,8 +106,8 @@ class MutableTransaction:
 
     async def _value(self, namespace: str, key: str) -> Any:
         """The value of a key with the writes that are noted; `_MISSING` if it is not there."""
-        await self._settle()
-        return await self._folded(ids(namespace=namespace, key=key), len(self._noted))
+        one = ids(namespace=namespace, key=key)
+        return await self._folded(one, await self._settle())
 
     async def _folded(self, one: dict[str, Any], stop: int) -> Any:
         """The value of a key after the first `stop` of the writes."""
@@ -119,13 +123,24 @@ class MutableTransaction:
                 value = _after(write, value)
         return value
 
-    async def _settle(self) -> None:
-        """Call the functions of the updates that are noted, in their order."""
-        for number, write in enumerate(self._noted):
-            updater = write.pop("updater", None)
-            if updater is not None:
-                value = await self._folded(write, number)
-                write["value"] = await changed(updater, None if value is _MISSING else deepcopy(value))
+    async def _settle(self) -> int:
+        """Call the functions of the updates that are noted, in their order. Returns how many writes have values now."""
+        if _settling.get() is self:  # such a function reads: it sees the writes before its own
+            return self._settled
+        async with self._turn:
+            token = _settling.set(self)
+            try:
+                while self._settled < len(self._noted):
+                    write = self._noted[self._settled]
+                    if "updater" in write:
+                        value = await self._folded(write, self._settled)
+                        given = None if value is _MISSING else deepcopy(value)
+                        write["value"] = await changed(write["updater"], given)
+                        del write["updater"]
+                    self._settled += 1
+            finally:
+                _settling.reset(token)
+        return self._settled
 
     async def operations(self) -> list[dict[str, Any]]:
         """The writes, as operations of `mutable:transaction`."""

@@ -13,6 +13,7 @@ from cortex_rx.api._pages import checked_page_size, pages
 from cortex_rx.api._repeated import repeated
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.backends.contract.typed import Immutable
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import ids, parse
 from cortex_rx.models.exports import ExportFormat, ExportResult, stream_export
 from cortex_rx.models.immutable import (
@@ -162,6 +163,8 @@ class ImmutableAPI:
         check.flag("dry_run", dry_run)
         time = check.optional(check.time)("created_before", created_before)
         given = _filters(type, user_id)
+        if type is None and user_id is None and time is None:
+            raise InvalidArgument("type", "nothing", "a value here, or in user_id or created_before")
         return PurgedEntries.from_row(await self._calls.purge_many(**given, created_before=time, dry_run=dry_run))
 
     async def purge_versions(
@@ -172,6 +175,8 @@ class ImmutableAPI:
         """
         check.optional(check.whole())("keep_latest", keep_latest)
         time = check.optional(check.time)("older_than", older_than)
+        if keep_latest is None and time is None:
+            raise InvalidArgument("keep_latest", "nothing", "a value here, or in older_than")
         call = self._calls.purge_versions(**ids(type=type, id=id), keep_latest=keep_latest, older_than=time)
         return PurgedVersions.from_row(await call)
 

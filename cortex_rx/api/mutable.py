@@ -31,8 +31,8 @@ class MutableAPI:
 
     Arguments are checked first: `InvalidArgument` is raised before the backend is called. If the backend refuses a
     call, the error is a `StoreError`. Every change is one transaction in the store, so none is lost, whoever else
-    writes. It has an id by which the store knows it: a store that cannot be reached is asked again for two seconds,
-    and the change is made once.
+    writes. All but the purges have an id by which the store knows them: a store that cannot be reached is asked again
+    for two seconds, and the change is made once.
 
     >>> import asyncio
     >>> from cortex_rx import Cortex

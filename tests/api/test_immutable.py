@@ -128,7 +128,7 @@ async def test_purging(immutable: Any) -> None:
     for empty in ({}, {"dry_run": True}):
         with pytest.raises(InvalidArgument, match="^type: got 'nothing'"):
             await immutable.purge_many(**empty)
-    with pytest.raises(InvalidArgument, match="^keepLatest: got 'nothing'"):
+    with pytest.raises(InvalidArgument, match="^keep_latest: got 'nothing'"):
         await immutable.purge_versions("note", "0")
 
 

@@ -290,6 +290,35 @@ async def test_of_two_reads_of_a_key_at_once_the_first_counts() -> None:
         assert await _value(cortex, "sum") == 20
 
 
+async def test_reads_at_once_and_reads_of_an_updater_see_the_writes_before(cortex: Cortex) -> None:
+    called: list[Any] = []
+
+    async def work(tx: Any) -> None:
+        async def doubled(value: Any) -> Any:
+            called.append([value, *await asyncio.gather(tx.get("n", "k"), tx.get("n", "other"))])
+            return value * 2
+
+        tx.set("n", "k", 1)
+        tx.set("n", "other", 7)
+        tx.update("n", "k", doubled)
+        assert await asyncio.gather(tx.get("n", "k"), tx.get("n", "k"), tx.exists("n", "none")) == [2, 2, False]
+
+    await cortex.mutable.transaction(work)
+    assert (called, await _value(cortex, "k")) == ([[1, 1, 7]], 2)
+
+
+async def test_an_updater_that_fails_fails_again(cortex: Cortex) -> None:
+    async def work(tx: Any) -> None:
+        tx.update("n", "k", lambda value: value + 1)
+        for _ in range(2):
+            with pytest.raises(TypeError):
+                await tx.get("n", "k")
+
+    with pytest.raises(TypeError):
+        await cortex.mutable.transaction(work)
+    assert await cortex.mutable.count("n") == 0
+
+
 class _Between(SqliteBackend):
     """After its next answer about a key somebody else writes. Who asks meanwhile gets the new value."""
 

@@ -27,6 +27,7 @@ __all__ = [
     "delete",
     "find",
     "made_by",
+    "number",
     "version_at",
     "version_of",
     "versions_of",
@@ -81,7 +82,7 @@ def made_by(
     data = json.dumps(made(json.loads(row["data"])), ensure_ascii=False)
     if data != row["data"] or metadata not in (None, row["metadata"]) or user_id not in (None, row["user_id"]):
         raise IdempotencyConflict("another change is stored under this operation id")
-    return _number(row)
+    return number(row)
 
 
 def check_expected(entry: sqlite3.Row | None, args: Mapping[str, Any]) -> None:
@@ -164,7 +165,7 @@ def delete(tx: Transaction, entry: sqlite3.Row, *, dry_run: bool = False) -> int
     return count
 
 
-def _number(version: sqlite3.Row) -> int:
+def number(version: sqlite3.Row) -> int:
     return int(version["place"]) & (1 << 32) - 1
 
 
@@ -198,7 +199,7 @@ def _entry(tx: Transaction, args: Mapping[str, Any], version: int) -> dict[str, 
     """An entry as one of its versions made it, with the versions before."""
     entry = find(tx, args["type"], args["id"])
     assert entry is not None
-    *earlier, current = (row for row in versions_of(tx, entry) if _number(row) <= version)
+    *earlier, current = (row for row in versions_of(tx, entry) if number(row) <= version)
     shown = _version(entry, current)
     shown["updatedAt"] = shown.pop("timestamp")
     kept = ("version", "data", "metadata", "timestamp")
@@ -210,7 +211,7 @@ def _version(entry: sqlite3.Row, row: sqlite3.Row) -> dict[str, Any]:
     return {
         "type": entry["type"],
         "id": entry["id"],
-        "version": _number(row),
+        "version": number(row),
         "data": json.loads(row["data"]),
         **_given("userId", row["user_id"]),
         **_given("metadata", row["metadata"], json_text=True),
@@ -258,7 +259,7 @@ def _purge_versions(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
             f"DELETE {_VERSIONS} AND place < :first AND (:time IS NULL OR written < :time)",
             {"seq": entry["seq"], "first": found["place"], "time": args.get("olderThan")},
         ).rowcount
-    return {"versionsPurged": purged, "versionsRemaining": len(versions_of(tx, entry))}
+    return {"versionsPurged": purged, "versionsRemaining": delete(tx, entry, dry_run=True)}
 
 
 # --- many entries -----------------------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def _count(tx: Transaction, args: dict[str, Any]) -> int:
 
 
 def _version(row: sqlite3.Row) -> dict[str, Any]:
-    return {"version": row["place"] & (1 << 32) - 1, "data": json.loads(row["data"]), "timestamp": row["written"]}
+    return {"version": immutable.number(row), "data": json.loads(row["data"]), "timestamp": row["written"]}
 
 
 def _get_version(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
