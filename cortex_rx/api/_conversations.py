@@ -1,4 +1,4 @@
-"""The conversation that another record names."""
+"""A conversation that is named by something else than the caller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["conversation_named"]
 async def conversation_named(
     backend: Backend, memory_space_id: str, conversation_id: str
 ) -> ConversationWithMessages | None:
-    """The conversation with this id, which a stored record names; None if the memory space has none."""
+    """The conversation with this id, which a stored record or a page names; None if the memory space has none."""
     try:
         return await Conversations(backend).get(memory_space_id=memory_space_id, conversation_id=conversation_id)
     except InvalidArgument:  # the store takes the two ids for swapped, which is of no use here: nobody gave them

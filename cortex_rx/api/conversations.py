@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from cortex_rx import validation as check
+from cortex_rx.api._conversations import conversation_named
 from cortex_rx.api._graph import check_sync, sync_keyword
-from cortex_rx.api._pages import pages
+from cortex_rx.api._pages import checked_page_size, pages
 from cortex_rx.api._repeated import repeated
 from cortex_rx.api._spaces import chosen_space
 from cortex_rx.backends.base import Backend, checked_backend
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from cortex_rx.backends.contract.typed.rows import NewMessage
 
 __all__ = ["ConversationsAPI"]
+
+R = TypeVar("R")
 
 _Conversations: TypeAlias = list[Conversation]  # inside the class, `list` is a method
 _Messages: TypeAlias = list[Message]
@@ -254,7 +257,7 @@ class ConversationsAPI:
         rows = await self._calls.list(memory_space_id=self._space(memory_space_id), **narrowed, offset=offset or None)
         return [Conversation.from_row(row) for row in rows]
 
-    async def iterate(
+    def iterate(
         self,
         type: ConversationType | None = None,
         user_id: str | None = None,
@@ -266,20 +269,17 @@ class ConversationsAPI:
         """All of them, oldest first, read in pages of at most `page_size` (1 to 1,000).  What is made or deleted
         meanwhile moves nothing."""
         narrowed = ConversationFilter(user_id=user_id, type=type, include_pending=include_pending).keywords()
-        async with aclosing(self._pages(memory_space_id, narrowed, page_size)) as rows:
-            async for row in rows:
-                yield Conversation.from_row(row)
+        return self._pages(self._space(memory_space_id), narrowed, page_size, Conversation.from_row)
 
     def _pages(
-        self, memory_space_id: str | None, narrowed: dict[str, Any], page_size: int
-    ) -> AsyncGenerator[Mapping[str, Any]]:
-        space = self._space(memory_space_id)
-        check.whole(1, 1_000)("page_size", page_size)
+        self, space: str, narrowed: dict[str, Any], page_size: int, record: Callable[[Any], R]
+    ) -> AsyncGenerator[R]:
+        checked_page_size("page_size", page_size)
 
         async def fetch(size: int, cursor: str | None) -> Mapping[str, Any]:
             return await self._calls.page(memory_space_id=space, limit=size, cursor=cursor, **narrowed)
 
-        return pages(fetch, _as_it_is, page_size)
+        return pages(fetch, record, page_size)
 
     async def count(
         self,
@@ -360,14 +360,14 @@ class ConversationsAPI:
         check.flag("include_metadata", include_metadata)
         space = self._space(memory_space_id)
         narrowed = _narrowed(user_id, conversation_ids, type, date_start, date_end)
-        listed = self._pages(space, narrowed, page_size)
+        listed = self._pages(space, narrowed, page_size, _as_it_is)
 
         async def rows() -> AsyncGenerator[Mapping[str, Any]]:
             async with aclosing(listed):
                 async for row in listed:
                     if format == "csv":
                         yield row
-                    elif whole := await self._calls.get(memory_space_id=space, conversation_id=row["conversationId"]):
+                    elif whole := await conversation_named(self._backend, space, row["conversationId"]):
                         yield export_row(whole, include_metadata, whole["messages"])
 
         async with aclosing(stream_export(format, columns(include_metadata), rows())) as pieces:

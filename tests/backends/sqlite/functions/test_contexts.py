@@ -235,7 +235,7 @@ HANDED_BACK = [
 
 
 @example(HANDED_BACK)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(STEPS, min_size=15, max_size=30))
 def test_each_space_sees_the_trees_of_what_it_may_see(steps: list[tuple[Any, ...]]) -> None:
     asyncio.run(play(steps))
