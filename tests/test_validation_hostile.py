@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import functools
 import gc
 import inspect
 import os
@@ -452,6 +453,8 @@ def _public() -> Iterator[tuple[str, Any, Any]]:
         if inspect.isclass(thing) and not issubclass(thing, BaseModel) and thing.__name__ in OWNERS:
             for name, method in _methods(thing):
                 method = getattr(thing, name) if isinstance(method, classmethod) else method
+                if isinstance(method, functools.cached_property):  # an API, whose class is in these lists
+                    continue
                 if not name.startswith("_") and inspect.isroutine(method) and f"{thing.__name__}.{name}" not in BEYOND:
                     yield f"{thing.__name__}.{name}", method, thing
 

@@ -173,11 +173,12 @@ class ImmutableAPI:
         """Delete earlier versions of an entry: all but the newest `keep_latest`, or those written before `older_than`;
         with both, only those that both mean. The current version always stays. Raises `EntryNotFound`.
         """
+        entry = ids(type=type, id=id)
         check.optional(check.whole())("keep_latest", keep_latest)
         time = check.optional(check.time)("older_than", older_than)
         if keep_latest is None and time is None:
             raise InvalidArgument("keep_latest", "nothing", "a value here, or in older_than")
-        call = self._calls.purge_versions(**ids(type=type, id=id), keep_latest=keep_latest, older_than=time)
+        call = self._calls.purge_versions(**entry, keep_latest=keep_latest, older_than=time)
         return PurgedVersions.from_row(await call)
 
     async def export(
