@@ -182,7 +182,8 @@ all must fit. `parentId`, `rootId` and `depth` are those that the context shows.
             """Makes a context, whose participant is its memory space. The conversation and messages need not be there.
 
 A `contextId` of the client's makes the call safe to repeat. The same id with what the context was made with is the same
-context, and nothing is stored. Otherwise it is an `IdempotencyConflict`.""",
+context, and nothing is stored. Otherwise it is an `IdempotencyConflict`, also if its conversation was deleted since, or
+its parent with `orphanChildren`.""",
             errors=("ParentNotFound", "ContextReadOnly", "IdempotencyConflict"),
             repeated="With a `contextId` it gives the context as it is now. Without one it makes another one.",
         ),
