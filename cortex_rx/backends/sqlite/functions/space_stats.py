@@ -29,7 +29,8 @@ _MESSAGES = (
     f"SELECT count(*), coalesce(sum({_BYTES.format(text='messages.text')}), 0),"  # noqa: S608
     f" coalesce(sum(CASE WHEN memories.seq IS NULL THEN {_BYTES.format(text='messages.text')} END), 0)"
     " FROM conversations CROSS JOIN messages ON messages.conversation = conversations.seq"
-    " LEFT JOIN memories ON memories.text = messages.text AND memories.created >= ?2"
+    " LEFT JOIN memories ON memories.text = messages.text AND NOT memories.partial AND NOT memories.archived"
+    " AND memories.created >= ?2"
     " WHERE conversations.space = ?1 AND timestamp >= ?2"
 )
 _CONVERSATIONS = (

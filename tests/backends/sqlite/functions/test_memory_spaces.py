@@ -300,6 +300,26 @@ async def test_a_step_costs_as_much_whatever_the_space_holds(make_store: Any) ->
     await store.backend.close()
 
 
+async def test_the_bytes_of_a_message_count_whatever_becomes_of_its_memory(store: Any) -> None:
+    begun = await store.begin("st", "why?")
+    await store.append(0, "half")
+
+    async def storage() -> tuple[int, int, int]:
+        bytes = (await store.backend.query("memorySpaces:getStats", {"memorySpaceId": "s"}))["storage"]
+        return bytes["conversationsBytes"], bytes["memoriesBytes"], bytes["totalBytes"]
+
+    await store.finalize(" way", start=4)
+    assert await storage() == (12, 12, 12)
+    answer = {"memorySpaceId": "s", "memoryId": begun["memoryIds"][1]}
+    await store.backend.mutation("memories:archive", answer)
+    assert await storage() == (12, 4, 12)
+    await store.backend.mutation("memories:restoreFromArchive", answer)
+    await store.backend.mutation("memories:update", {**answer, "content": "other"})
+    assert await storage() == (12, 9, 17)
+    await store.backend.mutation("memories:deleteMemory", answer)
+    assert await storage() == (12, 4, 12)
+
+
 # --- by an index ------------------------------------------------------------------------------------------------------
 
 
