@@ -72,7 +72,7 @@ async def changed(
     memories: Memories, memory: dict[str, Any], given: MemoryUpdate, default: Embedder | None, **more: Any
 ) -> MemoryEntry:
     """Change a memory; a new content is embedded by its own embedder or the default one."""
-    values = memory | given.keywords() | more
+    values = memory | given.keywords() | more | {"operation_id": new_id("operation")}
     row = await store_embedded(memories.update, values, "a memory", given.content or "", given.embedder(default))
     return MemoryEntry.from_row(row)
 

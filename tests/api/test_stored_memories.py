@@ -261,3 +261,13 @@ async def test_filters_are_asked_for(cortex: Cortex) -> None:
     rows = [one for one in await cortex.memory.list(SPACE) if one.tags == ("low",)]
     assert sorted(one.importance for one in rows) == [0, 1]
     assert (await cortex.vector.delete_many(SPACE, tags=["low"], importance=1)).deleted == 1
+
+
+async def test_of_two_that_make_the_same_of_a_version_one_wins(cortex: Cortex) -> None:
+    """A counter in a content: who reads the same number writes the same next one."""
+    await cortex.memory.store(SPACE, "0", memory_id="m")
+    first, second = [await cortex.memory.get(SPACE, "m") for _ in range(2)]
+    assert first is not None and second is not None
+    await cortex.memory.update(SPACE, "m", content="1", expected_version=first.version)
+    with pytest.raises(VersionConflict):
+        await cortex.memory.update(SPACE, "m", content="1", expected_version=second.version)

@@ -410,7 +410,7 @@ still name this memory. What was not extracted yet is not extracted any more."""
                     *_ONE,
                     *fields(content=Optional(TEXT), embedding=Optional(Embedding()), embeddingModel=Optional(ID)),
                     *_CHANGED,
-                    *fields(expectedVersion=Optional(COUNT), retractFacts=_HIDDEN),
+                    *fields(expectedVersion=Optional(COUNT), operationId=Optional(ID), retractFacts=_HIDDEN),
                 ),
                 rules=(
                     OnlyWith("embeddingModel", "embedding"),
@@ -427,9 +427,11 @@ that was not yet. An answer or question that was changed is not
 replaced when its stream goes on.
 
 What changes nothing makes no version. With `expectedVersion`, a memory of another version is a
-`VersionConflict`, and nothing is changed. A chunk is changed with its answer.""",
+`VersionConflict`, and nothing is changed. An `operationId` is the client's name for the call: a version that was made
+with it is not made again. A chunk is changed with its answer.""",
             errors=("MemoryNotFound", "VersionConflict", "EmbeddingMismatch"),
-            repeated="The memory is like that already: it gives it, whatever `expectedVersion` says.",
+            repeated="""It changes nothing, makes no version, and gives the memory as it is now. With `expectedVersion`
+and without an `operationId` it is a `VersionConflict`, since the first call has made the next version.""",
         ),
         Function(
             "memories:updateMany",

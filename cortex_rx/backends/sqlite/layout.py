@@ -146,7 +146,7 @@ LAYOUT: tuple[str, ...] = (
             updated INTEGER NOT NULL,
             access_count INTEGER NOT NULL DEFAULT 0,
             metadata TEXT,
-            chunks INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0,
+            chunks INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0, operation TEXT,
             UNIQUE (space, id)
         )""",
     "CREATE INDEX memories_by_stream ON memories (stream) WHERE stream IS NOT NULL",
@@ -456,8 +456,10 @@ END""",
         tags TEXT NOT NULL,
         metadata TEXT,
         until INTEGER NOT NULL,
+        operation TEXT,
         UNIQUE (memory, version)
     )""",
+    "CREATE INDEX memory_versions_by_operation ON memory_versions (memory, operation) WHERE operation IS NOT NULL",
     "CREATE INDEX memory_versions_by_text ON memory_versions (text)",
     """CREATE TRIGGER versions_of_deleted AFTER DELETE ON memories BEGIN
         DELETE FROM memory_versions WHERE memory = OLD.seq;

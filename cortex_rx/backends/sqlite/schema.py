@@ -103,6 +103,8 @@ _FACT_OFF = _COUNT_FACT.format(row="OLD", by=-1) + _NO_FACTS
 _MEMORIES: tuple[str, ...] = (
     # archived: 1: it is in no list, count, search or neighbourhood, unless it is asked for.
     "ALTER TABLE memories ADD COLUMN archived INTEGER NOT NULL DEFAULT 0",
+    # operation: the client's name for the call that made its version.
+    "ALTER TABLE memories ADD COLUMN operation TEXT",
     # The orders of lists. A list that may have several values of `archived` or `source_type` merges them.
     "DROP INDEX memories_by_space",
     "CREATE INDEX memories_listed_by_source ON memories (space, archived, source_type, seq) WHERE partial = 0",
@@ -155,8 +157,10 @@ END""",
         tags TEXT NOT NULL,
         metadata TEXT,
         until INTEGER NOT NULL,
+        operation TEXT,
         UNIQUE (memory, version)
     )""",
+    "CREATE INDEX memory_versions_by_operation ON memory_versions (memory, operation) WHERE operation IS NOT NULL",
     "CREATE INDEX memory_versions_by_text ON memory_versions (text)",
     """CREATE TRIGGER versions_of_deleted AFTER DELETE ON memories BEGIN
         DELETE FROM memory_versions WHERE memory = OLD.seq;

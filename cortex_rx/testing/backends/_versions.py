@@ -58,9 +58,14 @@ async def an_update_keeps_what_was(b: Bench) -> None:
 async def a_stale_update_is_refused(b: Bench) -> None:
     """An update for another version is refused and changes nothing; one that changes nothing makes no version."""
     first = await _stored(b, "one", memoryId="m")
-    second = await b.do("memories:update", memoryId="m", content="two", expectedVersion=1)
-    same = await b.do("memories:update", memoryId="m", content="two", tags=["a"], importance=40, expectedVersion=1)
-    b.same(same, second, "the same update again")
+    change = {"memoryId": "m", "content": "two", "expectedVersion": 1}
+    second = await b.do("memories:update", **change, operationId="op")
+    b.same(await b.do("memories:update", **change, operationId="op"), second, "the same update again")
+    for more in ({}, {"operationId": "another"}):
+        call = b.do("memories:update", **change, **more)
+        await b.refused(VersionConflict, call, "another update to the same content, for a version that is gone")
+    same = await b.do("memories:update", memoryId="m", content="two", tags=["a"], importance=40, expectedVersion=2)
+    b.same(same, second, "an update that changes nothing")
     stale = b.do("memories:update", memoryId="m", content="three", expectedVersion=1)
     error = await b.refused(VersionConflict, stale, "an update for version 1 of version 2")
     b.same((error.expected, error.stored), (1, 2), "what the error says")

@@ -151,7 +151,7 @@ class Memories(Facts, Agents):
         if not expected:
             if there is None:
                 expected = Refused(MemoryNotFound)
-            elif changed(there, updates) and expected_version not in (None, there["version"]):
+            elif expected_version not in (None, there["version"]):
                 expected = Refused(VersionConflict)
             else:
                 self.change_memory(there, updates)

@@ -345,6 +345,7 @@ class Memories:
         tags: builtins.list[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         expected_version: int | None = None,
+        operation_id: str | None = None,
         retract_facts: bool | None = None,
     ) -> Call[Memory]:
         """Changes a memory.
@@ -366,6 +367,8 @@ class Memories:
             args["metadata"] = metadata
         if expected_version is not None:
             args["expectedVersion"] = expected_version
+        if operation_id is not None:
+            args["operationId"] = operation_id
         if retract_facts is not None:
             args["retractFacts"] = retract_facts
         return Call(self._backend.mutation, "memories:update", args)

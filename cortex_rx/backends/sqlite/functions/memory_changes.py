@@ -41,10 +41,21 @@ def find(tx: Transaction, args: dict[str, Any]) -> sqlite3.Row:
 def update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """`memories:update`."""
     row = find(tx, args)
-    _change(tx, row, args)
-    if args["retractFacts"]:
-        forgetting.retract_memory(tx, row["space"], row["id"])
+    if not _made_by(tx, row, args.get("operationId")):
+        if args.get("expectedVersion", row["version"]) != row["version"]:
+            raise VersionConflict(args["expectedVersion"], row["version"])
+        _change(tx, row, args)
+        if args["retractFacts"]:
+            forgetting.retract_memory(tx, row["space"], row["id"])
     return memories.row_of(tx, find(tx, args), HEAD_LENGTH)
+
+
+def _made_by(tx: Transaction, row: sqlite3.Row, operation: str | None) -> bool:
+    """Whether a call with this operation id has made a version."""
+    if operation is None:
+        return False
+    before = "SELECT 1 FROM memory_versions WHERE memory = ? AND operation = ?"
+    return row["operation"] == operation or tx.db.execute(before, (row["seq"], operation)).fetchone() is not None
 
 
 def _change(tx: Transaction, row: sqlite3.Row, args: dict[str, Any]) -> None:
@@ -59,15 +70,13 @@ def _change(tx: Transaction, row: sqlite3.Row, args: dict[str, Any]) -> None:
     embedded = "embedding" in args and args["embedding"] != vector
     if not (is_new or embedded or any(row[name] != value for name, value in new.items())):
         return
-    if args.get("expectedVersion", row["version"]) != row["version"]:
-        raise VersionConflict(args["expectedVersion"], row["version"])
     now = max(tx.now, row["updated"] + 1)  # no two versions begin at the same time
     tx.db.execute(
-        "INSERT INTO memory_versions (memory, version, text, embedding, importance, tags, metadata, until)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO memory_versions (memory, version, text, embedding, importance, tags, metadata, until,"
+        " operation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(row["seq"], row["version"], row["text"], None if vector is None else array("d", vector).tobytes()),
-            *(row["importance"], row["tags"], row["metadata"], now),
+            *(row["importance"], row["tags"], row["metadata"], now, row["operation"]),
         ),
     )
     text, chunks = row["text"], row["chunks"]
@@ -79,8 +88,11 @@ def _change(tx: Transaction, row: sqlite3.Row, args: dict[str, Any]) -> None:
         text_store.finish(tx, text)
     tx.db.execute(
         "UPDATE memories SET text = ?, chunks = ?, importance = ?, tags = ?, metadata = ?, version = version + 1,"
-        " updated = ? WHERE seq = ?",
-        (text, chunks, *(new.get(name, row[name]) for name in ("importance", "tags", "metadata")), now, row["seq"]),
+        " updated = ?, operation = ? WHERE seq = ?",
+        (
+            *(text, chunks, *(new.get(name, row[name]) for name in ("importance", "tags", "metadata")), now),
+            *(args.get("operationId"), row["seq"]),
+        ),
     )
     if "embedding" in args:
         vectors.replace(tx, row["seq"], vectors.WHOLE, args["embedding"], args.get("embeddingModel"))
