@@ -146,7 +146,7 @@ LAYOUT: tuple[str, ...] = (
             updated INTEGER NOT NULL,
             access_count INTEGER NOT NULL DEFAULT 0,
             metadata TEXT,
-            chunks INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0, operation TEXT,
+            chunks INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0,
             UNIQUE (space, id)
         )""",
     "CREATE INDEX memories_by_stream ON memories (stream) WHERE stream IS NOT NULL",

@@ -103,8 +103,6 @@ _FACT_OFF = _COUNT_FACT.format(row="OLD", by=-1) + _NO_FACTS
 _MEMORIES: tuple[str, ...] = (
     # archived: 1: it is in no list, count, search or neighbourhood, unless it is asked for.
     "ALTER TABLE memories ADD COLUMN archived INTEGER NOT NULL DEFAULT 0",
-    # operation: the client's name for the call that made its version.
-    "ALTER TABLE memories ADD COLUMN operation TEXT",
     # The orders of lists. A list that may have several values of `archived` or `source_type` merges them.
     "DROP INDEX memories_by_space",
     "CREATE INDEX memories_listed_by_source ON memories (space, archived, source_type, seq) WHERE partial = 0",
@@ -148,6 +146,7 @@ END""",
 END""",
     # What a memory was before its version. until: when it was replaced; the first version began when the memory was
     # made, each other one when the one before was replaced. text: may be that of other versions, and of a message.
+    # operation: the client's name for the call that replaced it.
     """CREATE TABLE memory_versions (
         memory INTEGER NOT NULL,
         version INTEGER NOT NULL,

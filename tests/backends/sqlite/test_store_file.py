@@ -583,9 +583,7 @@ async def test_a_file_of_the_sixth_layout_keeps_its_memories_and_their_numbers(m
         db.row_factory = sqlite3.Row
         after = [dict(row) for row in db.execute("SELECT * FROM memories ORDER BY seq")]
     kept = [{name: row.pop(name) for name in was} for row, was in zip(after, before, strict=True)]
-    assert kept == before and {tuple(row.items()) for row in after} == {
-        (("refs", None), ("archived", 0), ("operation", None))
-    }
+    assert kept == before and {tuple(row.items()) for row in after} == {(("refs", None), ("archived", 0))}
     assert (await store.get("mem-q1"))["embedding"] == [0.0]
     layout = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     assert store.sql(layout) == new.sql(layout)

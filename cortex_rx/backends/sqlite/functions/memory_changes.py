@@ -54,8 +54,8 @@ def _made_by(tx: Transaction, row: sqlite3.Row, operation: str | None) -> bool:
     """Whether a call with this operation id has made a version."""
     if operation is None:
         return False
-    before = "SELECT 1 FROM memory_versions WHERE memory = ? AND operation = ?"
-    return row["operation"] == operation or tx.db.execute(before, (row["seq"], operation)).fetchone() is not None
+    replaced = "SELECT 1 FROM memory_versions WHERE memory = ? AND operation = ?"
+    return tx.db.execute(replaced, (row["seq"], operation)).fetchone() is not None
 
 
 def _change(tx: Transaction, row: sqlite3.Row, args: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ def _change(tx: Transaction, row: sqlite3.Row, args: dict[str, Any]) -> None:
         " operation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(row["seq"], row["version"], row["text"], None if vector is None else array("d", vector).tobytes()),
-            *(row["importance"], row["tags"], row["metadata"], now, row["operation"]),
+            *(row["importance"], row["tags"], row["metadata"], now, args.get("operationId")),
         ),
     )
     text, chunks = row["text"], row["chunks"]
@@ -88,11 +88,8 @@ def _change(tx: Transaction, row: sqlite3.Row, args: dict[str, Any]) -> None:
         text_store.finish(tx, text)
     tx.db.execute(
         "UPDATE memories SET text = ?, chunks = ?, importance = ?, tags = ?, metadata = ?, version = version + 1,"
-        " updated = ?, operation = ? WHERE seq = ?",
-        (
-            *(text, chunks, *(new.get(name, row[name]) for name in ("importance", "tags", "metadata")), now),
-            *(args.get("operationId"), row["seq"]),
-        ),
+        " updated = ? WHERE seq = ?",
+        (text, chunks, *(new.get(name, row[name]) for name in ("importance", "tags", "metadata")), now, row["seq"]),
     )
     if "embedding" in args:
         vectors.replace(tx, row["seq"], vectors.WHOLE, args["embedding"], args.get("embeddingModel"))
