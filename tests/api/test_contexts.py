@@ -115,6 +115,26 @@ async def test_the_conversation_of_a_context_is_shown_to_its_space_alone(cortex:
     assert none.conversation is None
 
 
+async def test_a_context_names_no_message_that_was_erased(cortex: Cortex) -> None:
+    said = [
+        await cortex.memory.remember(
+            memory_space_id="s", conversation_id="c", user_message="Broken!", agent_response="Sorry.", user_id="ada",
+            user_name="Ada",
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    messages = [message for one in said for message in one.conversation.message_ids]
+    await make(cortex, "ctx", conversation_ref={"conversationId": "c", "messageIds": messages})
+    await make(cortex, "whole", conversation_ref={"conversationId": "c"})
+    for left in (messages[2:], None):
+        for memory in said.pop(0).memories:
+            await cortex.memory.forget("s", memory.memory_id, delete_conversation=True)
+        for context, named in (("ctx", left or ()), ("whole", ())):
+            reference = (await cortex.contexts.get_root(context)).conversation_ref
+            assert (reference and [*reference.message_ids]) == (None if left is None else [*named])
+    assert await cortex.conversations.get("c") is None
+
+
 async def test_a_conversation_that_is_named_like_a_memory_space_is_none(cortex: Cortex) -> None:
     """That space has a conversation with the name of this one: for the store the two ids look swapped."""
     await cortex.conversations.create(

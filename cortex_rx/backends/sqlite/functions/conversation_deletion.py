@@ -17,7 +17,7 @@ from cortex_rx.backends.sqlite.facts.statements import having
 from cortex_rx.backends.sqlite.functions import conversations, leases, memories, stream_ends, stream_reads
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["delete", "delete_many"]
+__all__ = ["UNLINKED", "delete", "delete_many"]
 
 _MOST_MESSAGES, _MOST_CONVERSATIONS = 10_000, 1_000  # of a call that deletes many
 
@@ -98,7 +98,7 @@ class _Deletion:
         self.memories += len(gone)
         if not gone:
             tx.db.execute(_UNNAMED, (row["space"], row["id"]))
-        tx.db.execute(_UNLINKED, (row["space"], row["id"]))
+        tx.db.execute(UNLINKED, (row["space"], row["id"]))
         for stream in streams:
             _forget(tx, stream["seq"])
         for message in messages:
@@ -129,7 +129,7 @@ _UNNAMED = (
     "UPDATE memories SET conversation = NULL, message = NULL,"
     " refs = nullif(json_remove(refs, '$.messageIds'), '{}') WHERE space = ? AND conversation = ?"
 )
-_UNLINKED = "UPDATE contexts SET conversation = NULL, messages = NULL WHERE space = ? AND conversation = ?"
+UNLINKED = "UPDATE contexts SET conversation = NULL, messages = NULL WHERE space = ? AND conversation = ?"
 _BY_MESSAGE = (
     "conversation IS NULL AND seq IN (SELECT statement FROM statement_messages"
     " WHERE space = ? AND message IN (SELECT value FROM json_each(?)))"

@@ -12,6 +12,7 @@ from cortex_rx.backends.sqlite import text_store
 from cortex_rx.backends.sqlite.facts import changes, extractions
 from cortex_rx.backends.sqlite.facts.statements import having
 from cortex_rx.backends.sqlite.functions import conversations, memories
+from cortex_rx.backends.sqlite.functions.conversation_deletion import UNLINKED
 from cortex_rx.backends.sqlite.text_store import Transaction
 
 __all__ = ["delete", "forget", "retract_memory"]
@@ -220,4 +221,19 @@ def _erase_stream(tx: Transaction, target: _Target, texts: dict[str, int]) -> bo
         text_store.drop(tx, text)
     if conversation is None:
         return False
-    return tx.db.execute("SELECT 1 FROM conversations WHERE seq = ?", (conversation,)).fetchone() is None
+    gone = tx.db.execute("SELECT 1 FROM conversations WHERE seq = ?", (conversation,)).fetchone() is None
+    named = (stream["space"], stream["conversation"])
+    if gone:
+        tx.db.execute(UNLINKED, named)
+    else:
+        tx.db.execute(_UNNAMED, (*named, json.dumps([*texts])))
+    return gone
+
+
+# Contexts that come from these messages come from the others of them alone.
+_UNNAMED = """
+UPDATE contexts SET messages = (SELECT json_group_array(value) FROM json_each(messages)
+    WHERE value NOT IN (SELECT value FROM json_each(?3)))
+WHERE space = ?1 AND conversation = ?2
+    AND EXISTS (SELECT 1 FROM json_each(messages) WHERE value IN (SELECT value FROM json_each(?3)))
+"""
