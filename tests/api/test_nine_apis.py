@@ -30,6 +30,7 @@ from cortex_rx.backends import Backend, SqliteBackend
 
 SHARDS = range(6)
 EXAMPLES = 50
+OF_ONE_API = 20
 FEW = 8
 STEPS = 60
 APIS = ("agents", "contexts", "conversations", "facts", "immutable", "memory_spaces", "mutable", "users", "vector")
@@ -73,7 +74,7 @@ def test_the_nine_apis_are_as_plain_dicts(shard: int, request: pytest.FixtureReq
 )
 def test_each_api_alone(part: type[Machine]) -> None:
     """More of it happens here than among all others."""
-    programs(EXAMPLES, 0, part)
+    programs(OF_ONE_API, 0, part)
 
 
 def test_what_is_left_out_is_there() -> None:
@@ -83,7 +84,7 @@ def test_what_is_left_out_is_there() -> None:
 @pytest.mark.slow(reason="programs of calls of one API")
 def test_each_method_is_called() -> None:
     parts = (Agents, Contexts, Conversations, Facts, Memories, MemorySpaces, Mutable, Users)
-    counted = Counter(name for part in parts for name in programs(EXAMPLES, 0, part, Phase.generate))
+    counted = Counter(name for part in parts for name in programs(OF_ONE_API, 1, part, Phase.generate))
     assert methods() - {name.removesuffix(" refused") for name in counted} - LEFT_OUT.keys() == set()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from api.model.machine import USERS, Machine, Refused, fields, page
@@ -40,7 +41,8 @@ class Mutable(Machine):
             version = self.deleted.get(key[0], 0)
             there = {"namespace": key[0], "key": key[1], "version": version, "created_at": self.now, "user_id": None}
         user_id = user_id or there["user_id"]
-        if key not in self.values or not _same((there["value"], there["user_id"]), (value, user_id)):
+        # Written alike: 1.0 is another value than 1.
+        if key not in self.values or json.dumps([there["value"], there["user_id"]]) != json.dumps([value, user_id]):
             new = {"value": copy.deepcopy(value), "user_id": user_id, "updated_at": self.now}
             self.values[key] = {**there, **new, "version": there["version"] + 1}
         return self.values[key]
