@@ -321,7 +321,7 @@ async def test_nothing_found_is_an_empty_context(talk: Talk) -> None:
 
 async def test_the_client_recalls() -> None:
     async with Cortex(":memory:") as cortex:
-        params = {"memory_space_id": "s", "conversation_id": "c", "user_id": "ada", "user_name": "Ada"}
+        params: dict[str, Any] = {"memory_space_id": "s", "conversation_id": "c", "user_id": "ada", "user_name": "Ada"}
         await cortex.memory.remember(**params, user_message="the zebra?", agent_response="it runs")
         result = await cortex.memory.recall("s", "zebra", {"maxTokens": 300}, turns=0, neighbours=False)
         assert texts(result) == ["the zebra?"] and result["budget"] == 300
