@@ -85,10 +85,9 @@ class Turn:
 
     def arguments(self) -> dict[str, Any]:
         """The turn as arguments of a backend function: camelCase keys, without fields that have no value."""
-        values = ((key, getattr(self, name)) for name, key in _KEYS.items())
         given = {
             key: list(value) if key == "tags" else dict(value) if key == "metadata" else value
-            for key, value in values
-            if value is not None and (key != "metadata" or value)
+            for name, key in _KEYS.items()
+            if (value := getattr(self, name)) is not None and (key != "metadata" or value)
         }
         return given | {"readFacts": True} if self.read_facts else given

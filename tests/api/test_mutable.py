@@ -278,7 +278,7 @@ async def test_what_was_deleted_and_made_again_is_another_value(cortex: Cortex, 
 
 
 async def test_of_two_reads_of_a_key_at_once_the_first_counts() -> None:
-    async with Cortex(backend := _Between(":memory:")) as cortex:
+    async with _Between(":memory:") as backend, Cortex(backend) as cortex:
         await cortex.mutable.set("n", "k", 1)
         backend.between = lambda: cortex.mutable.set("n", "k", 10)
 

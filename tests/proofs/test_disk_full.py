@@ -115,7 +115,7 @@ def test_as_many_pages_as_the_file_may_have(tmp_path: Path, spool: str, proof: A
 
 def test_for_ever_is_for_ever(tmp_path: Path) -> None:
     """A case, looked at by hand: from the middle on nothing more is stored."""
-    outcome = fill_up(tmp_path, "no room", 270, math.inf, spool="other disk", thorough=True)
+    outcome = fill_up(tmp_path, "no room", 500, math.inf, spool="other disk", thorough=True)
     assert outcome.said == "not stored"
     assert outcome.begun
     assert outcome.refused > 3, "it was tried again"

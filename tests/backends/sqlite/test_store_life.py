@@ -25,8 +25,19 @@ def open_files(folder: Path) -> list[str]:
     return [os.readlink(link) for link in links if os.path.islink(link) and os.readlink(link).startswith(str(folder))]
 
 
+@pytest.fixture(autouse=True)
+def _other_threads() -> None:
+    """Those of stores that other tests share."""
+    OTHERS.clear()
+    OTHERS.update(threading.enumerate())
+
+
+OTHERS: set[threading.Thread] = set()
+
+
 def our_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("cortex-sqlite")]
+    threads = set(threading.enumerate()) - OTHERS
+    return sorted(thread.name for thread in threads if thread.name.startswith("cortex-sqlite"))
 
 
 async def test_close_finishes_what_runs_and_leaves_nothing(make_store: Any, tmp_path: Path) -> None:

@@ -278,7 +278,7 @@ async def test_a_commit_that_fails_is_told_to_nobody_as_done(make_store: Any, tm
 
 async def test_a_write_that_finds_no_room_fails_alone(make_store: Any, tmp_path: Path) -> None:
     """SQLite undoes the whole transaction then; the others are done nevertheless."""
-    store = make_store(tmp_path / "memory.db", max_page_count=114)
+    store = make_store(tmp_path / "memory.db", max_page_count=200)
     names = await begun(store, 3)
     told = await together(
         store,

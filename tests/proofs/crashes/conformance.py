@@ -75,6 +75,8 @@ _GONE = (
     "memorySpaces:deleteSpace",
 )
 _COUNTS = {
+    "memories:updateMany": ("updated", "memoryIds"),
+    "memories:deleteMany": ("deleted", "memoryIds", "factsDeleted", "factIds"),
     "immutable:purgeMany": ("deleted", "totalVersionsDeleted", "entries"),
     "immutable:purgeVersions": ("versionsPurged",),
     "users:deleteUserProfile": ("deleted", "versionsDeleted", "deletedAt"),

@@ -56,7 +56,7 @@ async def test_the_turns_around_are_a_slice_of_the_conversation(
 async def test_the_index_of_conversations_finds_them(tmp_path: Path, make_store: Any) -> None:
     store = make_store(tmp_path / "memory.db")
     await store.exchange("q", "a", "st")
-    for statement in (memories._TURNS_BEFORE, memories._TURNS_AFTER, memories._LIST_OF):
+    for statement in (memories._TURNS_BEFORE, memories._TURNS_AFTER):
         plain = statement.replace(":space", "'s'").replace(":conversation", "'c'").replace(":seq", "5")
         for name in (":partial", ":user", ":source", ":turns", ":limit"):
             plain = plain.replace(name, "1")
