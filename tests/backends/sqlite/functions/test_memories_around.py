@@ -58,7 +58,7 @@ async def test_the_index_of_conversations_finds_them(tmp_path: Path, make_store:
     await store.exchange("q", "a", "st")
     for statement in (memories._TURNS_BEFORE, memories._TURNS_AFTER):
         plain = statement.replace(":space", "'s'").replace(":conversation", "'c'").replace(":seq", "5")
-        for name in (":partial", ":user", ":source", ":turns", ":limit"):
+        for name in (":partial", ":archived", ":user", ":turns"):
             plain = plain.replace(name, "1")
         plan = [row[3] for row in store.sql(f"EXPLAIN QUERY PLAN {plain}")]
         assert any("memories_by_conversation (space=? AND conversation=?" in step for step in plan), plan
