@@ -88,6 +88,7 @@ def test_the_checks_accept_and_refuse_these_calls() -> None:
     assert sum(one.field is not None for one in SAMPLES) > 500
 
 
+@pytest.mark.slow(reason="a promise makes the same calls in every run")
 @pytest.mark.parametrize("path", FUNCTIONS)
 async def test_sqlite_accepts_and_refuses_these_calls(path: str, store: Any) -> None:
     call = store.backend.query if FUNCTIONS[path].kind == "query" else store.backend.mutation
@@ -245,6 +246,7 @@ def test_every_typed_call_has_its_function() -> None:
 # --- what the conformance suite sees ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(reason="each promise alone is checked in every run")
 def test_every_function_has_a_promise_and_a_promise_calls_what_it_is_about(tmp_path: Any) -> None:
     """And whatever SQLite gives, to any call of any promise, has the shape that the contract says."""
     called: Counter[str] = Counter()

@@ -60,6 +60,7 @@ def test_every_promise_has_somebody_who_breaks_it():
     assert len(BY_NAME) == len(BACKEND_PROMISES)  # a name of two would hide one of them
 
 
+@pytest.mark.slow(reason="each promise alone is checked in every run")
 def test_the_report_of_a_wrong_backend(tmp_path, snapshot):
     kind, _ = WRONG["AcknowledgesBeforeItCommits"]
     with pytest.raises(BrokenPromise) as broken:
@@ -67,6 +68,7 @@ def test_the_report_of_a_wrong_backend(tmp_path, snapshot):
     assert str(broken.value) == snapshot
 
 
+@pytest.mark.slow(reason="each promise alone is checked in every run")
 def test_what_is_ignored_is_said(tmp_path):
     numbers = count()
 
