@@ -31,6 +31,8 @@ from typing import Any
 from cortex_rx import SqliteBackend
 from cortex_rx.errors import (
     AgentNotRegistered,
+    ContextNotFound,
+    ConversationNotFound,
     EntryNotFound,
     FactRetracted,
     MemoryNotFound,
@@ -64,15 +66,22 @@ _IDS = {
     "memories:store": "memoryId",
     "facts:store": "factId",
     **dict.fromkeys(("immutable:store", "users:update", "users:merge", "users:updateMany"), "operationId"),
+    **dict.fromkeys(("contexts:update", "memories:update"), "operationId"),
     **dict.fromkeys((f"mutable:{name}" for name in ("set", "update", "deleteKey", "transaction")), "operationId"),
 }
 _GONE = (
     "memories:deleteMemory",
     "memories:forget",
     "facts:update",
+    "conversations:deleteConversation",
+    "contexts:deleteContext",
     "immutable:purge",
     "agents:unregister",
     "memorySpaces:deleteSpace",
+)
+_NOT_THERE = (
+    *(AgentNotRegistered, ContextNotFound, ConversationNotFound, EntryNotFound, FactRetracted, MemoryNotFound),
+    MemorySpaceNotFound,
 )
 _COUNTS = {
     "memories:updateMany": ("updated", "memoryIds"),
@@ -85,6 +94,12 @@ _COUNTS = {
     "mutable:purgeMany": ("deleted", "keys"),
     "agents:unregisterMany": ("deleted", "agentIds"),
     "memorySpaces:clear": ("deleted", "more"),
+    "contexts:updateMany": ("updated", "contextIds"),
+    "contexts:deleteMany": ("deleted", "contextIds"),
+    "conversations:deleteMany": (
+        *("deleted", "totalMessagesDeleted", "conversationIds", "hasMore"),
+        *("memoriesDeleted", "factsDeleted", "factIds"),
+    ),
 }
 """What else a function says that it has just done, so that a repeated call says less."""
 
@@ -155,7 +170,7 @@ class Client:
                 self._backend = world.make(world.path)
         try:
             again = await self._backend.mutation(path, args)
-        except (AgentNotRegistered, MemoryNotFound, MemorySpaceNotFound, FactRetracted, EntryNotFound):
+        except _NOT_THERE:
             if path in _GONE and lost:
                 return lost[0]
             raise
