@@ -8,19 +8,11 @@ import inspect
 from pathlib import Path
 
 import pytest
+from helpers.apis import APIS
 
 import cortex_rx
-from cortex_rx import Cortex
 
 FOLDER = Path(cortex_rx.__file__).resolve().parents[1] / "docs" / "apis"
-CLIENT = Cortex(":memory:")
-APIS = {
-    name: type(getattr(CLIENT, name))
-    for name in dir(CLIENT)
-    if not name.startswith("_") and type(getattr(CLIENT, name)).__name__.endswith("API")
-}
-assert len(APIS) == 10
-"""The attributes of a client that are APIs, with their classes."""
 PAGES = sorted(page for page in FOLDER.glob("*.md") if page.name != "README.md")
 
 

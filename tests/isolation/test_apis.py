@@ -13,18 +13,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from helpers.apis import APIS
 from isolation.world import THEIRS, World, made_world
 
 from cortex_rx import Cortex
 from cortex_rx.errors import InvalidArgument
 
-CLIENT = Cortex(":memory:")
-APIS = {
-    name: type(getattr(CLIENT, name))
-    for name in dir(CLIENT)
-    if not name.startswith("_") and type(getattr(CLIENT, name)).__name__.endswith("API")
-}
-assert len(APIS) == 10
 STORE_WIDE: Mapping[str, str] = {
     "users": "a user is the same in all memory spaces",
     "agents": "an agent is the same in all memory spaces",
