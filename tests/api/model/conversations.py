@@ -197,7 +197,7 @@ class Conversations(Memories):
         gone_sources = [{"conversation_id": id_}]
         if memories_too:
             gone_sources += [{"memory_id": one["memory_id"]} for one in memories]
-            self.drop(memories, facts_too=False)
+            self.drop_memories(memories, facts_too=False)
         else:
             for one in memories:
                 one["conversation"] = None

@@ -69,7 +69,7 @@ class Memories(Facts, Agents):
         self.used.add(space)
         return new
 
-    def drop(self, memories: list[Memory], *, facts_too: bool) -> list[str]:
+    def drop_memories(self, memories: list[Memory], *, facts_too: bool) -> list[str]:
         """The memories are gone; the facts that went with them."""
         gone: list[str] = []
         for memory in memories:
@@ -180,7 +180,7 @@ class Memories(Facts, Agents):
         there = self.memory(space, of["memory_id"])
         expected: object = self.writes(space) or (None if there else Refused(MemoryNotFound))
         if not expected and there:
-            gone = self.drop([there], facts_too=layer == "memory")
+            gone = self.drop_memories([there], facts_too=layer == "memory")
             expected = (of["memory_id"], sorted(gone)) if layer == "memory" else of["memory_id"]
         call = getattr(self.cortex, layer).delete(space, of["memory_id"])
         self.agree(
@@ -229,7 +229,7 @@ class Memories(Facts, Agents):
         chosen = self.memories_of(space, wanted)
         refused = self.writes(space)
         if not refused:
-            self.drop(chosen, facts_too=layer == "memory")
+            self.drop_memories(chosen, facts_too=layer == "memory")
         call = getattr(self.cortex, layer).delete_many(space, wanted)
         expected = refused or (len(chosen), sorted(one["memory_id"] for one in chosen))
         self.agree(

@@ -47,7 +47,7 @@ class Mutable(Machine):
             self.values[key] = {**there, **new, "version": there["version"] + 1}
         return self.values[key]
 
-    def drop(self, key: Key) -> None:
+    def drop_key(self, key: Key) -> None:
         """Delete a key. If it is made again, it goes on above its versions."""
         self.deleted[key[0]] = max(self.values.pop(key)["version"], self.deleted.get(key[0], 0))
 
@@ -103,7 +103,7 @@ class Mutable(Machine):
     def delete_key(self, key: Key) -> None:
         expected: Any = Refused(KeyNotFound)
         if key in self.values:
-            self.drop(key)
+            self.drop_key(key)
             expected = {"deleted": True, "namespace": key[0], "key": key[1]}
         self.agree("mutable.delete", self.cortex.mutable.delete(*key), expected)
 
@@ -114,7 +114,7 @@ class Mutable(Machine):
         self.agree("mutable.purge_namespace", call, len(keys), lambda given: given["deleted"])
         if not dry_run:
             for key in keys:
-                self.drop(key)
+                self.drop_key(key)
 
     @rule(
         namespace=st.sampled_from(NAMESPACES),
@@ -132,7 +132,7 @@ class Mutable(Machine):
         call = self.cortex.mutable.purge_many(namespace, prefix, user_id, before)
         self.agree("mutable.purge_many", call, keys, lambda given: list(given.deleted_keys))
         for key in keys:
-            self.drop((namespace, key))
+            self.drop_key((namespace, key))
 
     @rule(
         steps=st.lists(
@@ -188,7 +188,7 @@ class Mutable(Machine):
         if op == "delete":
             if key not in self.values:
                 return KeyNotFound
-            self.drop(key)
+            self.drop_key(key)
         elif op in ("increment", "decrement"):
             done = self.add(key, 1 if op == "increment" else -1, 0)
             return None if isinstance(done, dict) else done

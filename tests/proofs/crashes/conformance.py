@@ -9,13 +9,13 @@ blindly, since the contract says so:
 * `streams:begin` without a `claim` is another beginning each time.  The client gives a claim to every call that has
   none.
 * `memories:store` without a `memoryId` stores another memory each time, `facts:store` without a `factId` another
-  statement, `immutable:store` and `users:update` without an `operationId` another version,
-  `mutable:update` counts again.  The client gives an id likewise.
+  statement, `contexts:create` without a `contextId` another context, `immutable:store` and `users:update` without an
+  `operationId` another version, `mutable:update` counts again.  The client gives an id likewise.
 * `streams:finalize`, `close` and `finish` say whether the exchange was stored `now` or `before`.  A client whose answer
   was lost is told `before`, though it was himself; only that differs.
-* `memories:deleteMemory` and `memories:forget` of what is gone are `MemoryNotFound`, `facts:update` of what was
-  corrected is `FactRetracted`; for a client that repeats them, that is a success.  `facts:consolidate` then merges
-  nothing more.
+* `memories:deleteMemory` and `memories:forget` of what is gone are `MemoryNotFound`, `memories:restoreFromArchive` of
+  what is back is `MemoryNotArchived`, `facts:update` of what was corrected is `FactRetracted`; for a client that
+  repeats them, that is a success.  `facts:consolidate` then merges nothing more.
 
 Queries may be repeated at will, so nothing goes wrong with them here.
 """
@@ -35,6 +35,7 @@ from cortex_rx.errors import (
     ConversationNotFound,
     EntryNotFound,
     FactRetracted,
+    MemoryNotArchived,
     MemoryNotFound,
     MemorySpaceNotFound,
     StoreUnavailable,
@@ -65,6 +66,7 @@ together.
 _IDS = {
     "memories:store": "memoryId",
     "facts:store": "factId",
+    "contexts:create": "contextId",
     **dict.fromkeys(("immutable:store", "users:update", "users:merge", "users:updateMany"), "operationId"),
     **dict.fromkeys(("contexts:update", "memories:update"), "operationId"),
     **dict.fromkeys((f"mutable:{name}" for name in ("set", "update", "deleteKey", "transaction")), "operationId"),
@@ -72,6 +74,7 @@ _IDS = {
 _GONE = (
     "memories:deleteMemory",
     "memories:forget",
+    "memories:restoreFromArchive",
     "facts:update",
     "conversations:deleteConversation",
     "contexts:deleteContext",
@@ -81,7 +84,7 @@ _GONE = (
 )
 _NOT_THERE = (
     *(AgentNotRegistered, ContextNotFound, ConversationNotFound, EntryNotFound, FactRetracted, MemoryNotFound),
-    MemorySpaceNotFound,
+    *(MemoryNotArchived, MemorySpaceNotFound),
 )
 _COUNTS = {
     "memories:updateMany": ("updated", "memoryIds"),
