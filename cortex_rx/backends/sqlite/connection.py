@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -287,25 +288,45 @@ def _migrate(db: sqlite3.Connection, settings: Settings) -> None:
     """Make the tables of a new file, or apply the missing migrations; another process may have done it meanwhile."""
     if _version(db, settings.path) == len(MIGRATIONS):
         return
+    if settings.in_memory and hasattr(db, "deserialize"):  # SQLite can be built without it
+        with closing(sqlite3.connect(":memory:")) as new:
+            new.deserialize(_new_file())
+            new.backup(db)
     db.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(db, settings.path)
-        for statement in chain.from_iterable(MIGRATIONS[version:]) if version else LAYOUT:
-            db.execute(statement)
-        drop_old_if_empty(db)
-        if version:
-            outbox.renew(db)  # a migration may have made a table anew
+        _apply(db, _version(db, settings.path))
         db.execute(
             "INSERT INTO settings (name, value) VALUES ('language', ?) ON CONFLICT DO NOTHING",
             (settings.language or ENGLISH,),
         )
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS):d}")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+@cache
+def _new_file() -> bytes:
+    """A new file. A store in memory is a copy of it, in a fifth of the time: tests open thousands of them."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute(f"PRAGMA page_size = {_PAGE:d}")
+        _apply(db, 0)
+        db.commit()
+        return db.serialize()
+
+
+def _apply(db: sqlite3.Connection, version: int) -> None:
+    """Make what a file of this version has not; in a transaction."""
+    if version == len(MIGRATIONS):
+        return
+    for statement in chain.from_iterable(MIGRATIONS[version:]) if version else LAYOUT:
+        db.execute(statement)
+    drop_old_if_empty(db)
+    if version:
+        outbox.renew(db)  # a migration may have made a table anew
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS):d}")
 
 
 def language_in(db: sqlite3.Connection, settings: Settings) -> Language:

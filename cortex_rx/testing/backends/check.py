@@ -91,18 +91,6 @@ def check_backend(
     that need not be kept.
 
     Raises `BrokenPromise`, an `AssertionError`, with the whole report, if any promise is broken.
-
-    >>> from cortex_rx import SqliteBackend
-    >>> from cortex_rx.testing import wall
-    >>> class Deaf(SqliteBackend):
-    ...     async def query(self, path, args):
-    ...         return 0 if path == "memories:count" else await super().query(path, args)
-    >>> check_backend(lambda: Deaf(":memory:", clock=wall), shared=False, virtual=True)
-    Traceback (most recent call last):
-    ...
-    cortex_rx.testing.operators._judge.BrokenPromise: broken promise: a partial memory shows only if ...
-    the count: got 0, the contract says 1
-    ...
     """
     check.function("make", make)
     check.flag("shared", shared)

@@ -59,6 +59,18 @@ class BackendPromise:
         `make` makes a backend over the same store each time; the store need not be empty. `virtual` uses virtual time,
         for a backend that waits only by asyncio and whose clock is `cortex_rx.testing.wall`. A promise that sets the
         clock is not checked without it.
+
+        >>> from cortex_rx import SqliteBackend
+        >>> from cortex_rx.testing import BACKEND_PROMISES, wall
+        >>> class Deaf(SqliteBackend):
+        ...     async def query(self, path, args):
+        ...         return 0 if path == "memories:count" else await super().query(path, args)
+        >>> promise, = (one for one in BACKEND_PROMISES if one.name == "a_partial_is_hidden")
+        >>> promise.check(lambda: Deaf(":memory:", clock=wall), virtual=True)
+        Traceback (most recent call last):
+        ...
+        cortex_rx.testing.operators._judge.BrokenPromise: broken promise: a partial memory shows only if ...
+        the count: got 0, the contract says 1
         """
         if virtual:
             run_virtual(self.run(make))

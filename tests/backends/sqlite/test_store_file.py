@@ -214,6 +214,29 @@ async def test_a_new_file_is_as_one_that_all_migrations_made(make_store: Any, tm
         assert new.sql(f"PRAGMA {check}") == migrated.sql(f"PRAGMA {check}") == sound
 
 
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_store_in_memory_is_as_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool) -> None:
+    """Also where SQLite was built without reading a file from memory. Each has the language that was asked for."""
+
+    class Plain(sqlite3.Connection):
+        deserialize = property()  # nothing is there
+
+    if not whole:
+        connect = sqlite3.connect
+        monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Plain))
+    made = []
+    for path, language in ((str(tmp_path / "memory.db"), "german"), (":memory:", "german"), (":memory:", "english")):
+        settings = connection.Settings(path, False, 5.0, None, language)
+        with closing(connection.connect_writer(settings)) as db:
+            pragmas = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "user_version")]
+            schema = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+            rows = db.execute("SELECT name, value FROM settings ORDER BY name").fetchall()
+            made.append((pragmas, [*map(tuple, schema)], [tuple(row) for row in rows if row["name"] != "language"]))
+            assert connection.language_in(db, settings).name == language
+            assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    assert made[0] == made[1] == made[2]
+
+
 async def test_an_older_file_is_migrated_once_and_all_or_nothing(
     make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_one_file_serves_all_promises_and_nothing_is_left_open(tmp_path, no_leak
     sys.stdout.write(f"{len(report.checked)} promises, {len(CASES)} cases of wrong backends\n")
 
 
+@pytest.mark.slow(reason="each promise alone is checked in every run")
 def test_a_store_in_memory_keeps_the_contract_and_the_report_says_what_that_does_not_show(snapshot):
     report = check_backend(lambda: SqliteBackend(":memory:", clock=wall), shared=False, virtual=True)
     assert [promise.name for promise, _ in report.skipped] == ["acknowledged_is_stored"]
