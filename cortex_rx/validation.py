@@ -357,7 +357,7 @@ def json_value(field: str, value: object) -> Any:
     """A JSON value, also None, as a copy: at most 100 levels and a million values, each counted as often as JSON writes
     it."""
     room = [_VALUES]
-    if _is_plain(value, 0, room):
+    if _is_plain(value, 0, room, {}):
         return _copy(value)
     return _plain(field, value, 0, [_VALUES] if room[0] >= 0 else room)
 
@@ -370,11 +370,12 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def _is_plain(value: object, depth: int, room: list[int]) -> bool:
+def _is_plain(value: object, depth: int, room: list[int], known: dict[tuple[int, int], int]) -> bool:
     """Whether the value is plain JSON already, as it nearly always is.  This is much cheaper than to find out where it
     is not.
 
-    `room` holds how many more values are allowed; below 0 there were too many.
+    `room` holds how many more values are allowed; below 0 there were too many.  `known` holds the number of values in
+    each list and mapping, by its id and depth: one that is in many places is looked at once.
     """
     kind = type(value)
     if kind is str:
@@ -383,16 +384,21 @@ def _is_plain(value: object, depth: int, room: list[int]) -> bool:
         return -_INT64 < cast("int", value) < _INT64
     if kind is float:
         return math.isfinite(cast("float", value))
-    if kind is dict and depth < _DEPTH:
-        pairs = cast("dict[object, object]", value).items()
-        room[0] -= len(pairs)
-        return room[0] >= 0 and all(
-            type(key) is str and key.isascii() and _is_plain(item, depth + 1, room) for key, item in pairs
-        )
-    if kind is list and depth < _DEPTH:
-        items = cast("list[object]", value)
-        room[0] -= len(items)
-        return room[0] >= 0 and all(_is_plain(item, depth + 1, room) for item in items)
+    if (kind is dict or kind is list) and depth < _DEPTH:
+        before, place = room[0], (id(value), depth)
+        room[0] -= known.get(place) or len(cast("list[object]", value))
+        if room[0] < 0 or place in known:
+            return room[0] >= 0
+        if kind is dict:
+            for key, item in cast("dict[object, object]", value).items():
+                if type(key) is not str or not key.isascii() or not _is_plain(item, depth + 1, room, known):
+                    return False
+        else:
+            for item in cast("list[object]", value):
+                if not _is_plain(item, depth + 1, room, known):
+                    return False
+        known[place] = before - room[0]
+        return True
     return value is None or kind is bool
 
 

@@ -168,7 +168,7 @@ def test_lists_that_are_shared_are_counted_wherever_they_are(odd: bool, monkeypa
     visits.clear()
     with pytest.raises(InvalidArgument, match=r"^metadata.*: got 'more values, .*'; accepted: at most 1,000 values$"):
         json_mapping("metadata", {"a": doubled(60, odd)})
-    assert 0 < visits.total() < 2100
+    assert 0 < visits.total() < (2100 if odd else 200), "plain ones are looked at once"
 
 
 def test_a_million_values_are_accepted_and_no_more() -> None:
