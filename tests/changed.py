@@ -68,7 +68,7 @@ def _tests_of_helper(path: Path) -> set[str]:
             found.add(user)
         else:
             name = _dotted(user, TESTS)
-            new = [each for each in sorted(TESTS.rglob("*.py")) if name in _imports(each) and each not in found]
+            new = [each for each in sorted(TESTS.rglob("*.py")) if each not in found and _does_import(each, name)]
             users += new
             found.update(new)
     return _named(each for each in found if each.stem.startswith("test_"))
@@ -80,11 +80,11 @@ def _tests_of_module(path: Path, seen: frozenset[Path] = frozenset()) -> set[str
     found = {test for pattern in patterns for test in TESTS.glob(pattern)}
     if stem != "__init__":
         exported = _exported(path)
-        found |= {test for test in _tests() if exported & (_uses(test) - _of_others(test, path))}
+        found |= {test for test in _tests() if _has(test, exported) and _use(test, exported, path)}
     private = any(part.startswith("_") and part != "__init__.py" for part in path.relative_to(PACKAGE).parts)
     if found and not private:
         return _named(found)
-    importers = [each for each in _modules() if each not in seen and _dotted(path, ROOT) in _imports(each)]
+    importers = [each for each in _modules() if each not in seen and _does_import(each, _dotted(path, ROOT))]
     return _named(found).union(*(_tests_of_module(each, seen | {path}) for each in importers))
 
 
@@ -109,7 +109,24 @@ def _modules() -> list[Path]:
 
 @cache
 def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+    return ast.parse(_text(path))
+
+
+def _has(path: Path, names: Iterable[str]) -> bool:
+    """Whether one of the names is anywhere in a file's text: only then is it worth while to parse it."""
+    text = _text(path)
+    return any(name in text for name in names)
+
+
+def _use(test: Path, names: set[str], path: Path) -> bool:
+    """Whether a test uses one of these names of a module."""
+    used = names & _uses(test)
+    return bool(used and used - _of_others(test, path))
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text()
 
 
 @cache
@@ -152,6 +169,10 @@ def _imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
     return found
+
+
+def _does_import(path: Path, name: str) -> bool:
+    return _has(path, [name.rpartition(".")[2]]) and name in _imports(path)
 
 
 def _dotted(path: Path, root: Path) -> str:

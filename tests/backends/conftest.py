@@ -85,8 +85,12 @@ class Store:
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables, those of the index included, as another connection sees them in the file. What is in
         the tables of FTS5 is in the tables of their places."""
-        names = [name for (name,) in self.sql("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
-        return {name: self.sql(f"SELECT * FROM {name}") for name in names if name not in ("terms", "fact_terms")}
+        with closing(sqlite3.connect(self.path)) as db:  # one for all: each reads the schema, which is long
+            names = [
+                name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+            ]
+            names = [name for name in names if name not in ("terms", "fact_terms")]
+            return {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in names}
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What another connection sees in the file."""

@@ -164,12 +164,12 @@ def held(lab, chain):
     sizes = []
 
     async def main():
-        length, size = 2000, 4000
+        length, size = 500, 16_000
 
         async def model():
             for number in range(length):
-                await asyncio.sleep(0.01)
-                if number % 100 == 0:
+                await asyncio.sleep(0.04)
+                if number % 25 == 0:
                     gc.collect()
                     sizes.append(tracemalloc.get_traced_memory()[0])
                 yield f"{number:08d}".ljust(size, "x")

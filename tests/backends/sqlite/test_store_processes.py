@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,97 +32,105 @@ async def test_nothing_is_open_while_a_fork_is_made(store: Any) -> None:
         await store.begin(after.__name__)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
-@pytest.mark.parametrize("folder_mode", [0o755, 0o777])
-def test_a_file_that_may_not_be_written_is_read(program: Any, output: Any, make_store: Any, folder_mode: int) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that other users may enter."""
     folder = Path(tempfile.mkdtemp())
-    try:
-        store = make_store(folder / "memory.db")
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
-        async def fill() -> None:
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_a_file_that_may_not_be_written_is_read(program: Any, output: Any, make_store: Any, folder: Path) -> None:
+    """In a folder in which nothing may be made, and in one in which it may."""
+    paths = []
+    for folder_mode in (0o755, 0o777):
+        inner = folder / oct(folder_mode)
+        inner.mkdir()
+        store = make_store(inner / "memory.db")
+
+        async def fill(store: Any = store) -> None:
             async with store.backend:
                 await store.exchange("q", "zebra", "st")
 
         asyncio.run(fill())
         os.chmod(store.path, 0o444)
-        os.chmod(folder, folder_mode)
-        body = """
-        import urllib.parse
-        async def main():
-            await exchange(SqliteBackend(":memory:"), "x", "x")  # everything is imported while we may
-            os.setuid(65534)
+        os.chmod(inner, folder_mode)
+        paths.append(store.path)
+    body = """
+    async def main():
+        await exchange(SqliteBackend(":memory:"), "x", "x")  # everything is imported while we may
+        os.setuid(65534)
+        for path in sys.argv[1:]:
             async with SqliteBackend(path) as backend:
                 print(await contents(backend))
                 try:
                     await backend.mutation("streams:begin", begin("new"))
                 except errors.StoreReadOnly:
                     print("read only")
-        asyncio.run(main())
-        """
-        assert output(program(body, store.path)) == "['zebra']\nread only"
-    finally:
-        shutil.rmtree(folder)
+    asyncio.run(main())
+    """
+    assert output(program(body, *paths)) == "\n".join(["['zebra']\nread only"] * 2)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
-@pytest.mark.parametrize(
-    ("file_mode", "folder_mode", "why"),
-    [
+def test_a_missing_permission_is_named(program: Any, output: Any, folder: Path) -> None:
+    cases: list[tuple[int | None, int, str]] = [
         (None, 0o755, "the file cannot be made (Permission denied)"),
         (None, 0o700, "cannot be read (Permission denied)"),
         (0o600, 0o777, "the permission to read the file is missing"),
-    ],
-)
-def test_a_missing_permission_is_named(
-    program: Any, output: Any, make_store: Any, file_mode: int | None, folder_mode: int, why: str
-) -> None:
-    folder = Path(tempfile.mkdtemp())
-    try:
-        store = make_store(folder / "shop" / "memory.db")
-        (folder / "shop").mkdir()
+    ]
+    paths = []
+    for file_mode, folder_mode, _ in cases:
+        path = folder / oct(folder_mode) / "shop" / "memory.db"
+        path.parent.mkdir(parents=True)
         if file_mode is not None:
-            store.path.touch()
-            os.chmod(store.path, file_mode)
-        os.chmod(folder, folder_mode)
-        os.chmod(folder / "shop", folder_mode)
-        body = """
-        async def main():
-            await exchange(SqliteBackend(":memory:"), "x", "x")  # everything is imported while we may
-            os.setuid(65534)
+            path.touch()
+            os.chmod(path, file_mode)
+        os.chmod(path.parent, folder_mode)
+        os.chmod(path.parents[1], folder_mode)
+        paths.append(path)
+    body = """
+    async def main():
+        await exchange(SqliteBackend(":memory:"), "x", "x")  # everything is imported while we may
+        os.setuid(65534)
+        for path in sys.argv[1:]:
             async with SqliteBackend(path) as backend:
                 try:
                     await backend.mutation("streams:begin", begin("new"))
                 except errors.StoreInaccessible as error:
                     print(error)
-        asyncio.run(main())
-        """
-        assert why in output(program(body, store.path))
-    finally:
-        shutil.rmtree(folder)
+    asyncio.run(main())
+    """
+    said = output(program(body, *paths)).splitlines()
+    for line, path, (_, _, why) in zip(said, paths, cases, strict=True):
+        assert why in line and str(path.parents[1]) in line
 
 
 def test_six_processes_open_a_new_file_at_once(program: Any, output: Any, tmp_path: Path) -> None:
-    """They are forks of a process that has imported everything, and start when it closes a pipe."""
+    """They are forks of a process that has imported everything, and start when it closes a pipe.  Three times."""
     body = """
-    async def main(number):
+    async def main(path, number):
         async with SqliteBackend(path, busy_timeout=5) as backend:  # nobody here tries again, as our operators do
             for each in range(5):
                 await exchange(backend, f"{number}-{each}", f"{number}-{each}")
-    waits, held = os.pipe()
-    children = []
-    for number in range(6):
-        if not (child := os.fork()):
-            os.close(held)
-            os.read(waits, 1)
-            asyncio.run(main(number))
-            os._exit(0)
-        children.append(child)
-    os.close(held)
-    print([os.waitpid(child, 0)[1] for child in children])
+    for path in sys.argv[1:]:
+        waits, held = os.pipe()
+        children = []
+        for number in range(6):
+            if not (child := os.fork()):
+                os.close(held)
+                os.read(waits, 1)
+                asyncio.run(main(path, number))
+                os._exit(0)
+            children.append(child)
+        os.close(held)
+        print([os.waitpid(child, 0)[1] for child in children], flush=True)
     """
-    for round_ in range(3):
-        path = tmp_path / f"{round_}.db"
-        assert output(program(body, path)) == "[0, 0, 0, 0, 0, 0]"
+    paths = [tmp_path / f"{round_}.db" for round_ in range(3)]
+    assert output(program(body, *paths)).splitlines() == ["[0, 0, 0, 0, 0, 0]"] * 3
+    for path in paths:
         with closing(sqlite3.connect(path)) as db:
             assert db.execute("SELECT count(*) FROM memories WHERE partial = 0").fetchone() == (60,)
             assert db.execute("SELECT message_count FROM conversations").fetchall() == [(60,)]
@@ -154,35 +163,34 @@ def test_what_was_acknowledged_survives_a_kill(program: Any, output: Any, tmp_pa
     assert output(program(body, tmp_path / "memory.db")) == "[('kept', False), ('kept partly', True), ('why?', False)]"
 
 
-@pytest.mark.parametrize("path", ["memory.db", ":memory:"])
-def test_after_a_fork_parent_and_child_go_on(program: Any, output: Any, tmp_path: Path, path: str) -> None:
+def test_after_a_fork_parent_and_child_go_on(program: Any, output: Any, tmp_path: Path) -> None:
     body = """
-    backend = SqliteBackend(path)
-    async def before():
+    async def before(backend):
         await exchange(backend, "before", "before")
         await contents(backend)
-    async def after(name):
+    async def after(backend, name):
         for number in range(20):
             await exchange(backend, f"{name}-{number}", f"{name}-{number}")
         if name == "child":
             await backend.close()
-    asyncio.run(before())
-    held = [backend._writer, *backend._readers]
-    child = os.fork()
-    if path != ":memory:":
-        assert backend._writer is None and not backend._readers
-    asyncio.run(after("parent" if child else "child"))
-    if not child:
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    async def last():
-        print(len(await contents(backend)))
+    async def last(backend):
+        print(len(await contents(backend)), flush=True)
         await backend.close()
-    asyncio.run(last())
+    for path in sys.argv[1:]:
+        backend = SqliteBackend(path)
+        asyncio.run(before(backend))
+        held = [backend._writer, *backend._readers]
+        child = os.fork()
+        if path != ":memory:":
+            assert backend._writer is None and not backend._readers
+        asyncio.run(after(backend, "parent" if child else "child"))
+        if not child:
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        asyncio.run(last(backend))
     """
     # A file is shared from then on; what is in memory is copied.
-    expected = "41" if path != ":memory:" else "21"
-    assert output(program(body, tmp_path / path if path != ":memory:" else path)) == expected
+    assert output(program(body, tmp_path / "memory.db", ":memory:")).split() == ["41", "21"]
 
 
 def test_a_fork_waits_for_what_runs(program: Any, output: Any, tmp_path: Path) -> None:
