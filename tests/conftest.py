@@ -41,10 +41,13 @@ class Proof:
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._node = request.node
         self.torture: bool = request.config.getoption("--torture")
+        self._all = runs_all(request.config)
 
-    def size(self, slice_: T, whole: T) -> T:
-        """The first number in a usual run, the second with `--torture`."""
-        return whole if self.torture else slice_
+    def size(self, slice_: T, whole: T, *, quick: T | None = None) -> T:
+        """The first number in a usual run, the second with `--torture`; `quick` where slow tests are left out."""
+        if self.torture:
+            return whole
+        return slice_ if quick is None or self._all else quick
 
     def count(self, name: str, counts: Mapping[str, int]) -> None:
         """Note figures of a proof; those of several tests under one name are added up."""

@@ -24,7 +24,7 @@ from proofs.kills.stalls import Stop, run_stop, stop_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it needs fork, SIGSTOP and /proc, as Linux has them")
 
-# The least of a shard: of 9 cases in the slice, of 100 in the whole.
+# The least of a shard: of 6 or 9 cases in the slice, of 100 in the whole.
 LEAST = {
     "streams:begin": (1, 12),
     "streams:append": (2, 40),
@@ -54,7 +54,7 @@ def starter() -> Iterator[Starter]:
 def test_a_process_is_killed_at_every_effect(shard: int, starter: Starter, tmp_path: Path, proof: Any) -> None:
     hits: Counter[str] = Counter()
     template = furnished(tmp_path)
-    cases = proof.size(9, 100)
+    cases = proof.size(9, 100, quick=6)
     for number in range(cases):
         # A slice begins in another place of each hundred.
         case = case_of(shard * 100 + (shard * 25 + number) % 100)
@@ -62,7 +62,7 @@ def test_a_process_is_killed_at_every_effect(shard: int, starter: Starter, tmp_p
     kills = {effect: hits[effect] for effect in LEAST}
     for effect, least in LEAST.items():
         assert kills[effect] >= proof.size(*least), f"{effect}: {kills}"
-    assert sum(kills.values()) >= proof.size(11, 140), kills
+    assert sum(kills.values()) >= proof.size(11, 140, quick=7), kills
     whens = {when: hits[when] for when in ("before", "inside", "commit", "after", "at")}
     assert min(whens.values()) >= proof.size(0, 15), whens
     assert list(tmp_path.iterdir()) == [template], "no file is left"
@@ -74,7 +74,7 @@ def test_a_process_is_killed_at_every_effect(shard: int, starter: Starter, tmp_p
 
 # How many statements their transactions have, at least.
 STATEMENTS = {
-    "open file": 50,
+    "open file": 150,
     "streams:begin": 13,
     "streams:append": 8,
     "streams:renew": 3,
@@ -92,7 +92,8 @@ STATEMENTS = {
     slow_but(STATEMENTS.keys() - {"streams:close", "streams:finish"}, STATEMENTS, "statements much like `finalize`'s"),
 )
 def test_a_process_is_killed_at_every_statement(effect: str, starter: Starter, tmp_path: Path, proof: Any) -> None:
-    template, stride = furnished(tmp_path), proof.size(18, 1)
+    template = furnished(tmp_path)
+    stride = proof.size(18, 1, quick=54 if effect == "open file" else 18)
     inside, step = 0, proof.size(2, 1)
     while True:
         hits = run_case(starter, tmp_path, template, at_statement(effect, step))
@@ -136,10 +137,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("broken", CASES)
-def test_what_is_broken_is_found(broken: str, tmp_path: Path) -> None:
+def test_what_is_broken_is_found(
+    broken: str, starter: Starter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The library of the processes is broken before they start."""
     case, template = CASES[broken], furnished(tmp_path)
     run: Any = run_stop if isinstance(case, Stop) else run_case
-    with Starter(f"proofs.kills.broken:{broken}") as starter, pytest.raises(AssertionError) as found:
+    monkeypatch.setattr(starter, "broken", f"proofs.kills.broken:{broken}")
+    with pytest.raises(AssertionError) as found:
         run(starter, tmp_path, template, case)
     assert "again: run_" in found.value.__notes__[0]

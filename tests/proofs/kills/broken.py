@@ -1,6 +1,4 @@
-"""The library, broken in one place: for processes in which a proof is to find it
-(`Starter(prepare="proofs.kills.broken:...")`).
-"""
+"""The library, broken in one place: for processes in which a proof is to find it (`Starter.broken`)."""
 
 from __future__ import annotations
 

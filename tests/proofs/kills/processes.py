@@ -20,18 +20,19 @@ LIMIT = 90.0  # seconds that anything may take, on the busiest machine
 
 
 class Starter:
-    """The process that forks others.  `prepare`, "module:function", is called in it before: it may break the library
-    there.
-    """
+    """The process that forks others."""
 
-    def __init__(self, prepare: str | None = None, folders: tuple[str, ...] = ()) -> None:
+    broken: str | None = None
+    """What those that it starts from now on call first, "module:function": it breaks the library in them."""
+
+    def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(LIMIT)
         self._line, self._lines = ours, ours.makefile("r")
-        paths = [str(Path(cortex_rx.__file__).parent.parent), str(PROGRAM.parents[2]), *folders]
+        paths = [str(Path(cortex_rx.__file__).parent.parent), str(PROGRAM.parents[2])]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", str(PROGRAM), str(theirs.fileno()), *([prepare] if prepare else [])],
+                [sys.executable, "-W", "error", str(PROGRAM), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )
@@ -65,7 +66,7 @@ class Starter:
     def start(self, order: dict[str, Any]) -> Running:
         ours, theirs = socket.socketpair()
         with theirs:
-            return Running(self, self.ask({"run": order}, theirs.fileno()), ours)
+            return Running(self, self.ask({"run": order, "broken": self.broken}, theirs.fileno()), ours)
 
 
 class Running:

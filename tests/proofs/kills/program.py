@@ -1,8 +1,8 @@
 """A process that has the library loaded and forks others; each runs one stream on a file, says what it does, and stands
 still where it is told to: there the process that started it kills or stops it.
 
-Loading the library costs half a second, a fork some milliseconds.  This process has one thread, no loop and no open
-file when it forks.  It is asked over a socket, in lines of JSON: {"run": order}, with the socket of the new process
+Loading the library costs half a second, a fork some milliseconds.  What the library loads and builds at its first
+stream is there before the forks, too.  This process has one thread, no loop and no open file when it forks.  It is asked over a socket, in lines of JSON: {"run": order, "broken": None}, with the socket of the new process
 beside it, {"reap": pid}, {"stopped": pid}.  When whoever asks is gone, it kills what it has started, and ends.
 """
 
@@ -31,6 +31,7 @@ from cortex_rx.errors import StillOwned
 from cortex_rx.events import Begun, Delta, Replayed
 from cortex_rx.operators._support import stream_start
 from cortex_rx.sources.model_stream import prefill, replayable, restart
+from cortex_rx.testing import run_virtual, wall
 
 HEARTBEAT = 0.025  # seconds, instead of 3
 SAID = (
@@ -270,11 +271,14 @@ async def _read(of: Child, answer: Any) -> None:
                 await answer.stop(keep_partial=of.order["do"] == "stops")
 
 
-def born(line: socket.socket, order: dict[str, Any]) -> None:
-    """The life of a process that was forked."""
+def born(line: socket.socket, order: dict[str, Any], broken: str | None) -> None:
+    """The life of a process that was forked; it first calls `broken`, "module:function", which breaks the library."""
     global child
     child = Child(line, order)
     try:
+        if broken:
+            module, name = broken.split(":")
+            getattr(importlib.import_module(module), name)()
         asyncio.run(live(child))
         files = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_there(fd)]
         left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
@@ -340,11 +344,16 @@ def look_inside() -> None:
     stream_start._HEARTBEAT = HEARTBEAT
 
 
-def main(fd: int, prepare: str | None) -> None:
-    """`prepare`, "module:function", is called first: it may break the library, to see whether that is found."""
-    if prepare:
-        module, name = prepare.split(":")
-        getattr(importlib.import_module(module), name)()
+async def warm_up() -> None:
+    """One stream to its end."""
+    params = dict.fromkeys(("memory_space_id", "conversation_id", "user_message", "user_id", "user_name"), "any")
+    async with SqliteBackend(":memory:", clock=wall) as store:
+        await remember_stream(["A word"], {"partial_response_interval": 20}, backend=store, **params)
+        assert await Cortex(store).memory.interrupted("any") == []
+
+
+def main(fd: int) -> None:
+    run_virtual(warm_up())  # without a thread
     look_inside()
     logging.disable(logging.CRITICAL)  # that streams end badly is what they are here for
     gc.collect()
@@ -365,7 +374,7 @@ def main(fd: int, prepare: str | None) -> None:
                 pid = os.fork()
                 if pid == 0:
                     asked.close()
-                    born(line, order["run"])
+                    born(line, order["run"], order["broken"])
                 line.close()
                 alive.add(pid)
                 answer = pid
@@ -381,4 +390,4 @@ def main(fd: int, prepare: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
+    main(int(sys.argv[1]))
