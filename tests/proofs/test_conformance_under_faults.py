@@ -15,18 +15,31 @@ from typing import Any
 
 import pytest
 from helpers.lanes import slow_but
-from proofs.crashes.conformance import KINDS, PROMISES, kept
+from proofs.crashes.conformance import KINDS, LONG, PROMISES, kept
 
 from cortex_rx import SqliteBackend
-from cortex_rx.testing import BACKEND_PROMISES, BrokenPromise, each_fault, wall
+from cortex_rx.testing import BACKEND_PROMISES, BackendPromise, BrokenPromise, each_fault, wall
 
 SHARDS = 8
+ORDER = sorted(PROMISES, key=lambda promise: promise.name in LONG)
+
+
+def promises_of(shard: int) -> list[BackendPromise]:
+    """Each promise is in one shard, a long one not in the first."""
+    short, long = ORDER[: -len(LONG)], ORDER[-len(LONG) :]
+    return short[shard::SHARDS] + (long[shard - 1 :: SHARDS - 1] if shard else [])
+
+
+def test_each_promise_is_in_one_shard() -> None:
+    names = [promise.name for shard in range(SHARDS) for promise in promises_of(shard)]
+    assert sorted(names) == sorted(promise.name for promise in PROMISES)
+    assert set(LONG) <= set(names) and not set(LONG) & {promise.name for promise in promises_of(0)}
 
 
 @pytest.mark.parametrize("shard", slow_but([0], range(SHARDS), "more cases of a proof"))
 def test_every_promise_under_every_fault(tmp_path: Path, shard: int, proof: Any) -> None:
     counts: Counter[str] = Counter()
-    promises = PROMISES[shard::SHARDS]
+    promises = promises_of(shard)
     # Each case has a file of its own: what is true of a whole store takes longer with all that cases before have left.
     files = (tmp_path / f"{number}.db" for number in itertools.count())
     for at, promise in enumerate(promises):

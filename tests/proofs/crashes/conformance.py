@@ -28,6 +28,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from helpers.empty_store import lay_out
+
 from cortex_rx import SqliteBackend
 from cortex_rx.errors import (
     AgentNotRegistered,
@@ -52,7 +54,7 @@ from cortex_rx.testing import (
     wall,
 )
 
-__all__ = ["KINDS", "PROMISES", "Client", "kept"]
+__all__ = ["KINDS", "LONG", "PROMISES", "Client", "kept"]
 
 KINDS: list[FaultKind] = ["fail", "fail-after", "crash", "crash-after", "delay"]
 """A stall is not among them: it is the client that waits here, and it does not stand still."""
@@ -62,6 +64,12 @@ PROMISES = [promise for promise in BACKEND_PROMISES if promise.name != "calls_ar
 behind; the same functions are written to by all others.  A fault in each call would take longer than all other promises
 together.
 """
+
+LONG = (
+    *("many_are_deleted_by_filters", "many_are_changed_by_filters", "a_stream_has_so_many_facts"),
+    *("a_long_text_is_whole", "embeddings_count_in_a_search", "each_filter_lists_counts_and_turns_pages"),
+)
+"""With a hundred writes, or some that are long: half of the time of all."""
 
 _IDS = {
     "memories:store": "memoryId",
@@ -189,6 +197,7 @@ def kept(
 ) -> tuple[list[str], Counter[str]]:
     """Try a promise, on the file `path`; the writes that it made, and how many of each kind went wrong."""
     world = World(path, Plan.of(plan), make)
+    lay_out(path)
     try:
         run_virtual(promise.run(lambda: Client(world)))
     except BaseException as error:
