@@ -22,6 +22,7 @@ SHARDS = 8
 WHOLE = {"Remembering": 10_000 // SHARDS, "Learning": 2_000 // SHARDS, "Writing": 10_000 // SHARDS}
 SLICE = {"Remembering": 26, "Learning": 45, "Writing": 26}
 """Without `--torture`. `Learning` has the most to show."""
+QUICK = {"Remembering": 12, "Learning": 16, "Writing": 12}
 COUNTED = ("crash", "crash-after", "fail", "fail-after", "stall", "delay")
 
 
@@ -41,7 +42,7 @@ def test_a_seed_that_failed_once(scenario: str, seed: int) -> None:
 def test_seeds(scenario: str, shard: int, proof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = sizes_of_transactions(monkeypatch)
     whole = WHOLE[scenario]
-    seeds = range(shard * whole, shard * whole + proof.size(SLICE[scenario], whole))
+    seeds = range(shard * whole, shard * whole + proof.size(SLICE[scenario], whole, quick=QUICK[scenario]))
     counted, failures = Simulated(), list[SimulationFailed]()
     for seed in seeds:
         try:

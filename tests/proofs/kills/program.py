@@ -2,8 +2,9 @@
 still where it is told to: there the process that started it kills or stops it.
 
 Loading the library costs half a second, a fork some milliseconds.  What the library loads and builds at its first
-stream is there before the forks, too.  This process has one thread, no loop and no open file when it forks.  It is asked over a socket, in lines of JSON: {"run": order, "broken": None}, with the socket of the new process
-beside it, {"reap": pid}, {"stopped": pid}.  When whoever asks is gone, it kills what it has started, and ends.
+stream is there before the forks, too.  This process has one thread, no loop and no open file when it forks.  It is
+asked over a socket, in lines of JSON: {"run": order, "broken": None}, with the socket of the new process beside it,
+{"reap": pid}, {"stopped": pid}.  When whoever asks is gone, it kills what it has started, and ends.
 """
 
 from __future__ import annotations
