@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.lanes import slow_but
+from helpers.lanes import examples, slow_but
 
 from cortex_rx import Spool
 from cortex_rx import operators as cx
@@ -26,14 +27,23 @@ def wall() -> float:
     return asyncio.get_running_loop().wall()
 
 
+async def made(path: Path) -> None:
+    async with SqliteBackend(path) as store:
+        await store.query("memories:count", {"memorySpaceId": "space"})
+
+
 @pytest.fixture
 def stores(tmp_path: Path) -> Any:
-    """Makes fresh stores with a clock and ids that are the same for each, so that two runs can be compared."""
+    """Makes fresh stores with a clock and ids that are the same for each, so that two runs can be compared.  Each is a
+    copy of an empty one.
+    """
     numbers = count()
+    empty = tmp_path / "empty.db"
+    asyncio.run(made(empty))
 
     def make() -> SqliteBackend:
         ids = count(1)
-        path = tmp_path / f"memory-{next(numbers)}.db"
+        path = shutil.copyfile(empty, tmp_path / f"memory-{next(numbers)}.db")
         return SqliteBackend(path, clock=wall, new_id=lambda: f"{next(ids):03}")
 
     return make
@@ -203,7 +213,7 @@ STORING = {
                 "hooks": {"on_progress": str, "on_error": slow},
                 "chunking_strategy": "paragraph",
                 "chunk_size": 3,
-                "max_single_memory_size": 400,
+                "max_single_memory_size": 4_000,
             },
         ),
         None,
@@ -235,7 +245,7 @@ SLOW = [
 )
 def test_with_a_store(stores, name):
     make, upstream, how = STORING[name]
-    report = check_operator(make, store=stores, upstream=upstream, points=40, **how)
+    report = check_operator(make, store=stores, upstream=upstream, points=examples(40), **how)
     kept = {promise for promise, _ in report.checked}
     assert kept >= {
         Promise.ORDER,

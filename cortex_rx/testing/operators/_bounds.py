@@ -20,7 +20,8 @@ __all__ = ["check_bounds"]
 
 CAPACITY = 4  # of the mailbox of the slow reader
 SIZE = 4096  # the size of a delta of the long answer, in code points of one byte each
-LENGTH = 1200  # deltas of the long answer: 4.9 MB
+LOOK = 150  # deltas after which it looks at what is held
+LENGTH = 7 * LOOK + 1  # deltas of the long answer, 4.3 MB: it looks at the last one, too
 PACE = 0.01
 
 
@@ -29,10 +30,12 @@ class _Text(str):
 
 
 class _Long:
-    """A long answer; `given` counts its deltas, `alive` those whose text is still held."""
+    """A long answer; `given` counts its deltas, `peak` those whose text was still held.  It ends where more is held
+    than may be.
+    """
 
-    def __init__(self, length: int, size: int, pace: float) -> None:
-        self.length, self.size, self.pace = length, size, pace
+    def __init__(self, length: int, size: int, most: int = 0, most_bytes: int = 0) -> None:
+        self.length, self.size, self.most, self.most_bytes = length, size, most, most_bytes
         self.given = 0
         self.peak = self.peak_bytes = 0
         self._texts: list[weakref.ref[_Text]] = []
@@ -41,24 +44,25 @@ class _Long:
     async def __call__(self, _: object) -> AsyncGenerator[StreamEvent, None]:
         yield Opened(TURN, "stream-1", EPOCH)
         for number in range(self.length):
-            await asyncio.sleep(self.pace)
+            await asyncio.sleep(PACE)
             text = _Text(f"{number:08d}".ljust(self.size, "x"))
             if self.size > 100:
                 self._texts.append(weakref.ref(text))
-                if number % 150 == 0:
-                    self._look(number)
+                if number % LOOK == 0 and self._too_much(number):
+                    return
             self.given += 1
-            yield Delta(text, number, number * self.size, 0, number * self.pace)
+            yield Delta(text, number, number * self.size, 0, number * PACE)
             del text
 
-    def _look(self, number: int) -> None:
+    def _too_much(self, number: int) -> bool:
         gc.collect()
         self._texts = [each for each in self._texts if each() is not None]
         traced = tracemalloc.get_traced_memory()[0]
-        if number <= 150:  # until then caches fill
+        if number <= LOOK:  # until then caches fill
             self._base = traced
         self.peak = max(self.peak, len(self._texts))
         self.peak_bytes = max(self.peak_bytes, traced - self._base)
+        return self.peak > self.most or self.peak_bytes > self.most_bytes
 
 
 def check_bounds(checker: Checker) -> None:
@@ -77,7 +81,7 @@ def check_bounds(checker: Checker) -> None:
 
 def _slow_reader(checker: Checker) -> None:
     """A reader reads three events, then pauses: the source must stop."""
-    long, counts = _Long(4000, 8, PACE), [0, 0]
+    long, counts = _Long(4000, 8), [0, 0]
     read = 3
 
     async def main(_: StepLoop) -> None:
@@ -103,12 +107,12 @@ def _slow_reader(checker: Checker) -> None:
 def _long_answer(checker: Checker, answers: int | None) -> None:
     """A long answer for a fast reader: how much is still held, in events and in bytes."""
     options = checker.options
-    long = _Long(LENGTH, SIZE, PACE)
     most_bytes = options.memory or 0
     most = options.holds + 256
     if answers is not None:  # what waits for a store that stalls is bounded by its size alone
         most_bytes *= 3
         most = most_bytes // SIZE
+    long = _Long(LENGTH, SIZE, most, most_bytes)
 
     async def main(_: StepLoop) -> None:
         async with checker.made(SLOW, answers) as (operator, upstream):
