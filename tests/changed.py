@@ -12,6 +12,7 @@ This is a guess.  Only `make test` shows that nothing is broken.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -109,13 +110,12 @@ def _modules() -> list[Path]:
 
 @cache
 def _parsed(path: Path) -> ast.Module:
-    return ast.parse(_text(path))
+    return ast.parse(path.read_text())
 
 
 def _has(path: Path, names: Iterable[str]) -> bool:
     """Whether one of the names is anywhere in a file's text: only then is it worth while to parse it."""
-    text = _text(path)
-    return any(name in text for name in names)
+    return bool(set(names) & _words(path))
 
 
 def _use(test: Path, names: set[str], path: Path) -> bool:
@@ -125,8 +125,8 @@ def _use(test: Path, names: set[str], path: Path) -> bool:
 
 
 @cache
-def _text(path: Path) -> str:
-    return path.read_text()
+def _words(path: Path) -> set[str]:
+    return set(re.findall(r"\w+", path.read_text()))
 
 
 @cache

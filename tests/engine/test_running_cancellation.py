@@ -8,6 +8,7 @@ import asyncio
 import itertools
 
 import pytest
+from helpers.lanes import stride
 from helpers.staged import StagedCase
 from reactivex import operators as ops
 
@@ -127,10 +128,11 @@ def test_cancelled_again_at_every_later_place(kit, how):
         done, _ = attempt(kit, watch, how, ())
         for k in range(1, done + 1):
             _, rest = attempt(kit, watch, how, (k,))
-            for j in range(k + 1, rest + 1, 2 if how == "run" else 3):
+            step = 2 if how == "run" else 3
+            for j in range(k + 1, rest + 1, stride(2 * step + 1, step)):
                 attempt(kit, watch, how, (k, j))
                 tried += 1
-    assert tried > 200
+    assert tried > stride(90, 200)
 
 
 @pytest.mark.parametrize("how", ["run", "stream", "shared", "awaited"])
@@ -139,7 +141,7 @@ def test_cancelled_a_third_time(kit, how):
         done, _ = attempt(kit, watch, how, ())
         for k in range(1, done + 1, 7):
             _, rest = attempt(kit, watch, how, (k,))
-            for j, i in itertools.combinations(range(k + 1, rest + 1, 4), 2):
+            for j, i in itertools.combinations(range(k + 1, rest + 1, stride(7, 4)), 2):
                 attempt(kit, watch, how, (k, j, i))
 
 
@@ -194,7 +196,7 @@ def test_a_shared_one_is_stopped_at_every_place_and_again(kit):
         done = stopped_at(kit, watch, ())
         for k in range(1, done + 1):
             stopped_at(kit, watch, (k,))
-            for j in range(k + 1, done + 20, 9):
+            for j in range(k + 1, done + 20, stride(19, 9)):
                 stopped_at(kit, watch, (k, j))
             stopped_at(kit, watch, range(k, 10**9))
 
@@ -268,7 +270,7 @@ def test_cancelled_while_resuming_and_recovering(kit, last):
         done = framed(kit, watch, last, ())
         for k in range(1, done + 1):
             framed(kit, watch, last, (k,))
-            for j in range(k + 1, done + 12, 14):
+            for j in range(k + 1, done + 12, stride(29, 14)):
                 framed(kit, watch, last, (k, j))
             framed(kit, watch, last, range(k, 10**9))
 

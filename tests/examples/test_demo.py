@@ -78,7 +78,7 @@ def test_the_text_is_long_and_has_everything_in_it():
     assert len(paragraphs) == len(set(paragraphs)) > 40
 
 
-def test_it_streams_stores_and_finds_the_answer_again(tmp_path, snapshot):
+def test_it_streams_stores_and_finds_the_answer_again(tmp_path, snapshot, modules):
     path = tmp_path / "memory.db"
     done = demo("--fast", "--db", path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -102,8 +102,7 @@ def test_it_streams_stores_and_finds_the_answer_again(tmp_path, snapshot):
     assert not any(memory.is_partial for memory in memories)
     assert path.stat().st_mode & 0o777 == 0o600
 
-    again = demo("--fast", "--db", path)
-    assert (again.returncode, again.stderr) == (0, "")
+    assert modules("main").demonstrate(path, TEXT, fast=True) == 0
     assert stored(path)[0] == messages * 2
 
 
@@ -135,11 +134,13 @@ def test_interrupted_in_the_middle_it_keeps_what_came_and_says_so(tmp_path):
     assert kept in out and f"it is in {path}" in out and "Traceback" not in out
 
 
-def test_a_file_that_is_not_ours_is_an_error_without_a_traceback(tmp_path):
+def test_a_file_that_is_not_ours_is_an_error_without_a_traceback(tmp_path, modules, monkeypatch, capsys):
     path = tmp_path / "letter.txt"
     path.write_text("Dear Ada, this is no database.\n" * 100)
-    done = demo("--fast", "--db", path)
-    assert done.returncode == 1 and "NotACortexFile" in done.stderr and "Traceback" not in done.stderr
+    monkeypatch.setattr(sys, "argv", ["main.py", "--fast", "--db", str(path)])
+    assert modules("main").main() == 1
+    error = capsys.readouterr().err
+    assert "NotACortexFile" in error and "Traceback" not in error
     assert path.read_text().startswith("Dear Ada")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-__all__ = ["examples", "slow", "slow_but"]
+__all__ = ["examples", "slow", "slow_but", "stride"]
 
 
 def slow(value: Any, reason: str, **more: Any) -> Any:
@@ -26,3 +26,8 @@ def slow_but(quick: Collection[Any], values: Iterable[Any], reason: str) -> list
 def examples(whole: int) -> int:
     """How many examples of a property are run: the profile's share of the usual hundred."""
     return whole * settings().max_examples // 100
+
+
+def stride(quick: int, whole: int) -> int:
+    """How far it is from one place that is tried to the next: in `make test`, and when all tests run."""
+    return whole if examples(100) == 100 else quick

@@ -13,10 +13,12 @@ from helpers.spooled import SPACE, Flaky, opened, put, stored
 from cortex_rx import Spool
 from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import SpoolBusy, StoreUnavailable
+from cortex_rx.spool import delivery, file
 from cortex_rx.spool.file import DRAIN_LEASE, PIECE
 
 QUESTION = ("user", "What is it?")
 LONG = "".join(f"{number} is a number. " for number in range(17_000))  # more than one piece
+SHORT, SHORT_PIECE = LONG[:400], 300
 
 
 @pytest.fixture
@@ -142,8 +144,8 @@ async def test_a_drain_that_is_cancelled_lets_go(spool, store):
 
 
 async def streams(spool, store):
-    """Five entries: never begun and long; begun; incomplete; closed; taken over by another writer, which is gone."""
-    await put(spool, opened("long"), LONG)
+    """Five entries: never begun, in two pieces; begun; incomplete; closed; taken over by another writer, now gone."""
+    await put(spool, opened("long"), SHORT)
     epoch = await begin(store, opened("begun", 1001.0), "It is ")
     await put(spool, opened("begun", 1001.0), "a pen.", epoch=epoch, start=6, length=12)
     await put(spool, opened("part", 1002.0), "It might", path="streams:append")
@@ -157,7 +159,7 @@ async def streams(spool, store):
 END = {
     "messages": [
         QUESTION,
-        ("agent", LONG),
+        ("agent", SHORT),
         QUESTION,
         ("agent", "It is a pen."),
         QUESTION,
@@ -166,7 +168,7 @@ END = {
     ],
     "memories": [
         *[(*QUESTION, False), ("agent", "It is a crayon.", False)],
-        *[(*QUESTION, False), ("agent", LONG, False)],
+        *[(*QUESTION, False), ("agent", SHORT, False)],
         *[(*QUESTION, False), ("agent", "It is a pen.", False)],
         ("agent", "It might", True),
         (*QUESTION, False),
@@ -188,8 +190,10 @@ def sorted_(found):
     [StoreUnavailable("away"), slow(asyncio.CancelledError(), "a drain that is cancelled at each of its calls")],
     ids=repr,
 )
-async def test_a_failure_at_every_single_call(tmp_path, error, after):
-    """The next drain ends where one without a failure would have."""
+async def test_a_failure_at_every_single_call(tmp_path, monkeypatch, error, after):
+    """The next drain ends where one without a failure would have.  The first answer goes in two pieces."""
+    for module in (file, delivery):
+        monkeypatch.setattr(module, "PIECE", SHORT_PIECE)
     number = 0
     while True:
         spool, path = Spool(tmp_path / f"spool-{number}.db"), tmp_path / f"memory-{number}.db"

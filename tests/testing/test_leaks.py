@@ -30,6 +30,7 @@ async def test_a_task():
     task.cancel()
 
 
+@pytest.mark.usefixtures("no_thaw")
 def test_a_timer():
     async def main():
         loop = asyncio.get_running_loop()
