@@ -26,10 +26,10 @@ AGAIN = [how for how in HOWS if how != "shutdown"]  # a loop ends once
 
 
 def places(count: int, proof: Any, number: int, of: int, whole: int = 1) -> Iterator[int]:
-    """Every place (of the `whole`-th), and two beyond the last; in a slice so many of them, others for each
-    `number`.
+    """Every place (of the `whole`-th), and two beyond the last; in a slice so many of them, or half as many,
+    others for each `number`.
     """
-    step = proof.size(max(1, count // of), whole)
+    step = proof.size(max(1, count // of), whole, quick=max(1, 2 * count // of))
     return iter(range(1 + number * 7 % step, count + 3, step))
 
 
@@ -98,7 +98,7 @@ def test_again_and_again(tmp_path: Path, chain: str, proof: Any) -> None:
                     yield Case(how, chain, store, (place,), onwards=True)
 
     counts = played(tmp_path / "memory.db", cases())
-    assert counts["cases"] > proof.size(40, 490 if chain in SHORT else 500) and counts["kept partial"], counts
+    assert counts["cases"] > proof.size(40, 490 if chain in SHORT else 500, quick=20) and counts["kept partial"], counts
     proof.count("cancellation", {**counts, "of these again": counts["cases"]})
 
 
@@ -119,6 +119,6 @@ def test_beside_a_store_that_fails(tmp_path: Path, chain: str, store: str, proof
                 yield Case(how, chain, store, again, spool=spool, resumes=store == "flaky" and place % 4 == 0)
 
     counts = played(tmp_path / "memory.db", cases())
-    assert counts["cases"] > proof.size(15, 150), counts
+    assert counts["cases"] > proof.size(15, 150, quick=7), counts
     assert counts["streaming"] or (chain, store) == ("durable", "never there"), counts
     proof.count("cancellation", {**counts, "of these a failing store": counts["cases"]})

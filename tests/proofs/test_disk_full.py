@@ -16,6 +16,7 @@ from proofs.sharing.threads import sizes_of_transactions
 
 SPOOLS = {"no spool": None, "a spool on another disk": "other disk", "a spool on the same disk": "disk"}
 STEP = {"no room": 41, "a write fails": 83, "a sync fails": 11}  # in a usual run: every n-th operation, and the last
+QUICK = {"no room": 103, "a write fails": 223, "a sync fails": 11}  # where slow tests are left out
 STREAMS = 3
 AT_ONCE = {"no room": 211, "a write fails": 211, "a sync fails": 13}  # every n-th: three streams take more time
 WHOLE = {"no room": 1, "a write fails": 4, "a sync fails": 1}
@@ -38,7 +39,10 @@ def test_full_from_some_write_on(tmp_path: Path, trouble: str, spool: str, proof
     assert (reference.said, reference.refused) == ("remembered", 0)
     assert reference.operations >= {"write": 150, "sync": 15}[TROUBLES[trouble][0]]
     outcomes: list[Outcome] = []
-    for first in [*range(1, reference.operations, proof.size(STEP[trouble], WHOLE[trouble])), reference.operations]:
+    for first in [
+        *range(1, reference.operations, proof.size(STEP[trouble], WHOLE[trouble], quick=QUICK[trouble])),
+        reference.operations,
+    ]:
         folder = tmp_path / str(first)
         folder.mkdir()
         outcomes.append(fill_up(folder, trouble, first, spool=SPOOLS[spool], thorough=first == 1))
@@ -56,7 +60,7 @@ def test_full_for_a_while(tmp_path: Path, trouble: str, proof: Any) -> None:
     (tmp_path / "reference").mkdir()
     operations = fill_up(tmp_path / "reference", trouble).operations
     outcomes: list[Outcome] = []
-    for first in [*range(1, operations, proof.size(STEP[trouble], WHOLE[trouble])), operations]:
+    for first in [*range(1, operations, proof.size(STEP[trouble], WHOLE[trouble], quick=QUICK[trouble])), operations]:
         folder = tmp_path / str(first)
         folder.mkdir()
         outcomes.append(fill_up(folder, trouble, first, WHILE, spool="other disk"))
@@ -86,7 +90,7 @@ def test_streams_at_once(
     assert (reference.said, reference.refused) == ("remembered", 0)
     assert min(sizes) >= STREAMS, "all wait together"
     outcomes: list[Outcome] = []
-    step = proof.size(AT_ONCE[trouble], max(AT_ONCE[trouble] // 20, 2))
+    step = proof.size(AT_ONCE[trouble], max(AT_ONCE[trouble] // 20, 2), quick=AT_ONCE[trouble] * 3 // 2)
     for first in range(1, reference.operations + 1, step):
         (tmp_path / str(first)).mkdir()
         outcomes.append(fill_up(tmp_path / str(first), trouble, first, seconds, spool=SPOOLS[spool], streams=STREAMS))

@@ -61,7 +61,7 @@ FIGURES = {
 
 @pytest.mark.parametrize("shard", slow_but([0], SHARDS, "more cases of a proof"))
 def test_programs_of_steps(shard: int, proof: Any) -> None:
-    number = proof.size(10, 100)
+    number = proof.size(10, 100, quick=5)
     counted: Counter[str] = programs.examples(shard, number, STEPS)
     counted["tokens refused"] = sum(
         counted[f"{kind} said"] for kind in ("TokenUnknown", "TokenExpired", "TokenSuperseded", "WrongMemorySpace")

@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from helpers.empty_store import lay_out
 from proofs.crashes.facts import check_facts, extractor, store_before
 from proofs.crashes.references import REFERENCES, Epochs, FaultySpool, Model, Reference, Watched, sentences
 
@@ -59,6 +60,7 @@ def crashes(path: Path, plan: Plan | str, name: str) -> tuple[list[str], Counter
 
     Gives the effects of the first process, and what became of the processes.
     """
+    lay_out(path)
     try:
         return run_virtual(_Case(path, Plan.of(plan), REFERENCES[name]).play())
     except BaseException as error:

@@ -59,17 +59,20 @@ __all__ = ["KINDS", "LONG", "PROMISES", "Client", "kept"]
 KINDS: list[FaultKind] = ["fail", "fail-after", "crash", "crash-after", "delay"]
 """A stall is not among them: it is the client that waits here, and it does not stand still."""
 
-PROMISES = [promise for promise in BACKEND_PROMISES if promise.name != "calls_are_accepted_and_refused"]
-"""That one makes some eight hundred calls: most are refused and write nothing, and none is about what a write leaves
-behind; the same functions are written to by all others.  A fault in each call would take longer than all other promises
-together.
-"""
-
 LONG = (
     *("many_are_deleted_by_filters", "many_are_changed_by_filters", "a_stream_has_so_many_facts"),
     *("a_long_text_is_whole", "embeddings_count_in_a_search", "each_filter_lists_counts_and_turns_pages"),
 )
 """With a hundred writes, or some that are long: half of the time of all."""
+
+PROMISES = sorted(
+    (promise for promise in BACKEND_PROMISES if promise.name != "calls_are_accepted_and_refused"),
+    key=lambda promise: promise.name in LONG,
+)
+"""Those that are long are the last.  The one that is left out makes some eight hundred calls: most are refused and
+write nothing, and none is about what a write leaves behind; the same functions are written to by all others.  A fault
+in each call would take longer than all other promises together.
+"""
 
 _IDS = {
     "memories:store": "memoryId",

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from helpers.empty_store import lay_out
 from proofs.crashes.cases import LEASE, MOST, Seen
 from proofs.power.acknowledged import Acknowledging, Call, Ledger
 from proofs.sharing.threads import run_threaded
@@ -33,6 +34,7 @@ SPACE = {"memorySpaceId": "space"}
 
 def crashed(path: Path, plan: Plan | str) -> tuple[list[str], Counter[str]]:
     """One effect of the first process goes wrong.  Its effects, and what became of the processes."""
+    lay_out(path)
     try:
         return run_threaded(_crashed(path, Plan.of(plan)))
     except BaseException as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from helpers.empty_store import lay_out
 from proofs.power.acknowledged import Acknowledging, Call, Ledger
 from proofs.power.cuts import connecting
 from proofs.power.full_disk import Trouble
@@ -35,6 +36,7 @@ SPACE = {"memorySpaceId": "space"}
 
 def crashed(path: Path, plan: Plan | str) -> tuple[list[str], Counter[str]]:
     """One effect of the process goes wrong.  Its effects, and what became of the streams."""
+    lay_out(path)
     try:
         return run_threaded(_crashed(path, Plan.of(plan)))
     except BaseException as error:
@@ -44,6 +46,7 @@ def crashed(path: Path, plan: Plan | str) -> tuple[list[str], Counter[str]]:
 
 def filled(folder: Path, trouble: str, first: int = 0, seconds: float = 1e9) -> tuple[Trouble, Counter[str]]:
     """From the operation `first` on (0: never) the disk refuses for so many seconds.  What it did, and what became."""
+    lay_out(folder / "memory.db")
     try:
         return run_threaded(_filled(folder, Trouble(trouble, first, seconds)))
     except BaseException as error:
@@ -68,7 +71,7 @@ async def _filled(folder: Path, trouble: Trouble) -> tuple[Trouble, Counter[str]
     calls, disk = list[Call](), Disk(folder)
     with disk.recording():
         store = Acknowledging(SqliteBackend(folder / "memory.db", clock=wall), calls.append)
-        await store.query("memories:count", SPACE)  # the file is made
+        await store.query("memories:count", SPACE)  # the file is open
         disk.refuse = trouble
         outcomes = await _write_all(store, "first")
         cut = len(disk.events)
