@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.lanes import slow_but
+from helpers.lanes import examples, slow_but
 
 from cortex_rx.chunking import cutter
 
@@ -51,7 +51,8 @@ def work(text: str, strategy: str, step: int, **how: int) -> tuple[int, int, int
 @pytest.mark.parametrize("name", slow_but(QUICK, TEXTS, "texts that are made to be slow to cut"))
 def test_the_work_is_linear_and_what_is_held_bounded(name, strategy):
     unit = TEXTS[name]
-    short, long = unit * (12_000 // len(unit)), unit * (48_000 // len(unit))
+    length = max(24_000, examples(48_000))  # longer than what may be held, also in a usual run
+    short, long = (unit * (size // len(unit)) for size in (length // 4, length))
     few, some, _ = work(short, strategy, 5)
     many, more, held = work(long, strategy, 5)
     assert many <= 4.6 * few + 10_000, "four times the text, four times the work"
@@ -64,7 +65,7 @@ def test_the_work_is_linear_and_what_is_held_bounded(name, strategy):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", slow_but(["prose", "fence"], TEXTS, "texts that are made to be slow to cut"))
 def test_a_bound_on_the_length_costs_nothing_and_bounds_what_is_held(name, strategy):
-    text = TEXTS[name] * (24_000 // len(TEXTS[name]))
+    text = TEXTS[name] * (max(12_000, examples(24_000)) // len(TEXTS[name]))
     free, _, _ = work(text, strategy, 5)
     bounded, _, held = work(text, strategy, 5, max_length=500)
     assert bounded <= 1.1 * free + 1000
@@ -75,7 +76,7 @@ def test_a_bound_on_the_length_costs_nothing_and_bounds_what_is_held(name, strat
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_prose_is_looked_at_few_times(strategy):
-    text = PROSE * 200
+    text = PROSE * 100
     looked, asked, _ = work(text, strategy, 5)
     assert looked <= 4 * len(text)
     assert asked <= len(text) / 20

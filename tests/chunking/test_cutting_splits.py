@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 import regex
 from helpers.lanes import examples
@@ -36,8 +38,12 @@ def parts_of(text: str, cuts: list[int]) -> list[str]:
 
 def splits(text: str) -> st.SearchStrategy[list[str]]:
     """Few parts, many, or single code points; empty ones among them."""
-    place = st.integers(0, len(text))
-    some = st.one_of(st.lists(place, max_size=3), st.lists(place, min_size=20, max_size=len(text) // 2 + 20))
+
+    def many(seed: int) -> list[int]:  # to draw each place takes longer than to cut the text
+        chance = Random(seed)
+        return chance.choices(range(len(text) + 1), k=chance.choice((20, 50, len(text) // 2 + 20)))
+
+    some = st.one_of(st.lists(st.integers(0, len(text)), max_size=3), st.integers(0, 2**32).map(many))
     return st.one_of(some.map(lambda cuts: parts_of(text, cuts)), st.just(list(text)))
 
 
