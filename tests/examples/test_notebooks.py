@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import nbclient
 import nbformat
 import psutil
 import pytest
+from jupyter_client import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
@@ -32,6 +34,11 @@ DIFFERS = (
 class Markdown(SingleFileSnapshotExtension):
     _write_mode = WriteMode.TEXT
     file_extension = "md"
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location, index=0):
+        """The name of the notebook: two tests compare with one file."""
+        return str(index)
 
 
 class Text(HTMLParser):
@@ -99,15 +106,22 @@ def transcript(notebook):
     return text
 
 
-async def execute(notebook, folder):
-    """Run it; what a cell raises is raised, with its traceback.  No process is left."""
+@contextmanager
+def no_process_left():
     before = set(psutil.Process().children(recursive=True))
-    client = nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}})
     try:
-        await client.async_execute()
+        yield
     finally:
         left = set(psutil.Process().children(recursive=True)) - before
         assert not [process for process in left if process.status() != psutil.STATUS_ZOMBIE]
+
+
+async def execute(notebook, folder, **more):
+    """Run it; what a cell raises is raised, with its traceback."""
+    client = nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}}, **more)
+    await client.async_execute()
+    if client.kc:  # the kernel is another's, and goes on
+        client.kc.stop_channels()
     return notebook
 
 
@@ -121,10 +135,28 @@ def test_there_are_notebooks():
     assert NOTEBOOKS == ["01_first_memory", "02_own_operator", "03_recall", "04_facts", "05_memory_system"]
 
 
+async def test_they_run_from_top_to_bottom(tmp_path, snapshot):
+    """In one kernel, which imports the library once and forgets all names before each notebook."""
+    with no_process_left():
+        kernel = AsyncKernelManager()
+        try:
+            for name in NOTEBOOKS:
+                notebook = jupytext.read(EXAMPLES / f"{name}.md")
+                notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+                await execute(notebook, tmp_path, km=kernel)
+                del notebook.cells[0]
+                assert transcript(notebook) == snapshot(extension_class=Markdown, name=name)
+                assert [path.name for path in tmp_path.iterdir() if path.suffix == ".db"] == []
+        finally:
+            await kernel.shutdown_kernel(now=True)
+
+
+@pytest.mark.slow(reason="each notebook in a kernel of its own; all in one, in every run")
 @pytest.mark.parametrize("name", NOTEBOOKS)
 async def test_it_runs_from_top_to_bottom(name, tmp_path, snapshot):
-    notebook = await execute(jupytext.read(EXAMPLES / f"{name}.md"), tmp_path)
-    assert transcript(notebook) == snapshot(extension_class=Markdown)
+    with no_process_left():
+        notebook = await execute(jupytext.read(EXAMPLES / f"{name}.md"), tmp_path)
+    assert transcript(notebook) == snapshot(extension_class=Markdown, name=name)
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".db"] == []
 
 
@@ -139,6 +171,6 @@ def test_it_is_saved_as_it_is_written(name):
 
 async def test_a_cell_that_fails_fails_with_its_traceback(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("def broken():\n    1 / 0\n\nbroken()")])
-    with pytest.raises(CellExecutionError, match="ZeroDivisionError") as failed:
+    with no_process_left(), pytest.raises(CellExecutionError, match="ZeroDivisionError") as failed:
         await execute(notebook, tmp_path)
     assert "broken()" in str(failed.value)

@@ -295,6 +295,7 @@ def test_beside_xdist(installed):
     result.stdout.fnmatch_lines(["E*task forgotten: sleep()*", "*- marbles -*"])
 
 
+@pytest.mark.slow(reason="a process that measures coverage; that the plugin imports nothing is tested in every run")
 def test_no_line_of_the_package_is_lost_for_coverage(installed, pytester):
     """A plugin that imported the package would do so before pytest-cov begins to measure."""
     pytester.makefile(
