@@ -1,0 +1,228 @@
+"""What the graph is made of: labels with their keys and properties, types of relationships with their ends.
+
+>>> LABELS["Memory"].key, RELATIONSHIPS["MENTIONS"].ends
+(('memorySpaceId', 'memoryId'), (('Fact', 'Entity'),))
+>>> key_of("support", "mem-1")
+'["support","mem-1"]'
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from cortex_rx.beliefs.predicates import PREDICATES
+
+__all__ = [
+    "FENCE",
+    "KEY",
+    "LABELS",
+    "OWNER",
+    "PREDICATE_TYPES",
+    "RELATED",
+    "RELATIONSHIPS",
+    "REVISION",
+    "TABLES",
+    "Label",
+    "Relationship",
+    "key_of",
+    "shortened",
+]
+
+KEY = "_key"
+"""The property of each node that is unique among those of its label."""
+REVISION = "_rev"
+"""The property of each node and edge: the revision of the outbox row from which it was written; 0 of a bare node."""
+OWNER = "_owner"
+"""The property of each edge: the label and the key of the record that says that there is this edge."""
+FENCE = "CortexSync"
+"""The label of the node that lets one drainer write at a time. It is of no record."""
+
+_MOST = 1_000  # bytes of a text in a key, or with an index
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label of nodes."""
+
+    name: str
+    key: tuple[str, ...]
+    """The properties whose values make the key, in their order."""
+    properties: tuple[str, ...]
+    """The other properties that a node may have."""
+    indexed: tuple[str, ...] = ()
+    """The properties with an index, so that nodes are found by them. Their texts are `shortened`."""
+    table: str | None = None
+    """The table of the records, by its name in the contract; None if no record is such a node."""
+    bare: bool = False
+    """Whether a node may be there without a record, with no more than its key, because an edge ends at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """A type of relationships."""
+
+    type: str
+    ends: tuple[tuple[str, str], ...]
+    """From which label to which: the pairs that there are."""
+    properties: tuple[str, ...] = ()
+    first: Literal["start", "end"] = "start"
+    """The end that a statement should name first, since it has fewer edges: some servers look at all edges of the
+    first one."""
+
+
+_TIMES = ("createdAt", "updatedAt")
+
+LABELS: Mapping[str, Label] = {
+    label.name: label
+    for label in (
+        Label(
+            "Memory",
+            ("memorySpaceId", "memoryId"),
+            (
+                *("participantId", "userId", "agentId", "content", "contentLength", "contentType", "sourceType"),
+                *("sourceUserId", "importance", "tags", "version", "isPartial", "isArchived", "parentMemoryId"),
+                *("chunkIndex", "estimatedTokens", "updates", "streamStartTime", *_TIMES),
+            ),
+            (
+                *("memoryId", "memorySpaceId", "importance", "sourceType", "userId", "contentType"),
+                "createdAt",
+            ),
+            table="memories",
+        ),
+        Label(
+            "Conversation",
+            ("memorySpaceId", "conversationId"),
+            ("participantId", "type", "userId", "agentId", "messageCount", *_TIMES),
+            ("conversationId", "memorySpaceId", "type", "userId"),
+            table="conversations",
+        ),
+        Label(
+            "Fact",
+            ("memorySpaceId", "factId"),
+            (
+                *("participantId", "userId", "fact", "factType", "subject", "predicate", "object", "qualifier"),
+                *("polarity", "tense", "confidence", "sourceType", "tags", "version", "validFrom", "validUntil"),
+                *("knownFrom", "knownUntil", "closed", "supersedes", "supersededBy", *_TIMES),
+            ),
+            ("factId", "memorySpaceId", "factType", "confidence", "subject", "sourceType"),
+            table="facts",
+        ),
+        Label(
+            "Context",
+            ("memorySpaceId", "contextId"),
+            (
+                *("purpose", "status", "depth", "userId", "parentId", "rootId", "participants", "version"),
+                *(*_TIMES, "completedAt"),
+            ),
+            ("contextId", "memorySpaceId", "status", "depth", "userId", "parentId"),
+            table="contexts",
+        ),
+        Label(
+            "MemorySpace",
+            ("memorySpaceId",),
+            ("name", "type", "status", "participantCount", *_TIMES),
+            ("type", "status"),
+            table="memorySpaces",
+            bare=True,
+        ),
+        Label("User", ("userId",), ("data", "version", *_TIMES), table="users", bare=True),
+        Label("Participant", ("memorySpaceId", "participantId"), (), ("participantId",), bare=True),
+        Label("Entity", ("memorySpaceId", "name"), (), ("name", "memorySpaceId"), bare=True),
+        Label(
+            "Agent",
+            ("agentId",),
+            ("name", "description", "status", "registeredAt", "updatedAt"),
+            ("status",),
+            table="agents",
+            bare=True,
+        ),
+        Label(
+            "Immutable",
+            ("immutableType", "immutableId"),
+            ("data", "version", "userId", "metadata", *_TIMES),
+            ("immutableType",),
+            table="immutable",
+        ),
+        Label(
+            "Mutable",
+            ("namespace", "key"),
+            ("value", "version", "userId", "metadata", *_TIMES),
+            ("namespace",),
+            table="mutable",
+        ),
+    )
+}
+"""The labels, by name."""
+TABLES: Mapping[str, Label] = {label.table: label for label in LABELS.values() if label.table}
+"""The label of each table's records."""
+
+RELATED = "RELATED"
+"""The type of what a fact says, if its predicate has no type of its own."""
+_SAID = ("factId", "predicate", "qualifier", "polarity", "tense", "confidence", "validFrom", "validUntil")
+
+_STRUCTURE: tuple[Relationship, ...] = (
+    Relationship(
+        "IN_SPACE",
+        tuple((label, "MemorySpace") for label in ("Memory", "Conversation", "Fact", "Context")),
+        ("createdAt",),
+    ),
+    Relationship("REFERENCES", (("Memory", "Conversation"),), ("messageIds", "createdAt")),
+    Relationship("RELATES_TO", (("Memory", "User"), ("Memory", "Agent"))),
+    Relationship("SOURCED_FROM", (("Memory", "Fact"),), ("version",)),
+    Relationship("STORED_BY", (("Memory", "Participant"),)),
+    Relationship("INVOLVES", (("Conversation", "User"), ("Conversation", "Agent"), ("Context", "User"))),
+    Relationship("HAS_PARTICIPANT", (("Conversation", "Participant"),)),
+    Relationship("MENTIONS", (("Fact", "Entity"),), ("role",)),
+    Relationship("EXTRACTED_FROM", (("Fact", "Conversation"),), ("messageIds",)),
+    Relationship("EXTRACTED_BY", (("Fact", "Participant"),)),
+    # The record of the former fact says it: a fact is superseded by one other, and may supersede many.
+    Relationship("SUPERSEDES", (("Fact", "Fact"),), ("version", "reason"), first="end"),
+    Relationship("CHILD_OF", (("Context", "Context"),), ("depth",)),
+    Relationship("TRIGGERED_BY", (("Context", "Conversation"),), ("messageIds",)),
+    Relationship("GRANTS_ACCESS_TO", (("Context", "MemorySpace"),), ("scope", "grantedAt")),
+)
+
+_TAKEN = {RELATED, *(one.type for one in _STRUCTURE)}
+PREDICATE_TYPES: Mapping[str, str] = {name: name.upper() for name in PREDICATES if name.upper() not in _TAKEN}
+"""The type of each predicate of `predicates.toml` that has one of its own. No predicate has that of the structure."""
+
+RELATIONSHIPS: Mapping[str, Relationship] = {
+    each.type: each
+    for each in (
+        *_STRUCTURE,
+        # Most statements are about a few subjects, and say many things of them.
+        *(
+            Relationship(type_, (("Entity", "Entity"),), _SAID, first="end")
+            for type_ in (*PREDICATE_TYPES.values(), RELATED)
+        ),
+    )
+}
+"""The types, by name. Messages between agents are no part of this package, so there is no SENT_TO."""
+
+
+def key_of(*parts: str) -> str:
+    """The key of a node: its parts as a JSON array, each of them `shortened`. Two keys of one label are equal only if
+    their parts are.
+
+    >>> key_of("a,b", "c") == key_of("a", "b,c")
+    False
+    """
+    return json.dumps([shortened(part) for part in parts], ensure_ascii=False, separators=(",", ":"))
+
+
+def shortened(text: str) -> str:
+    """The text; of one that is longer than 1,000 bytes in UTF-8, its beginning and the SHA-256 of the whole.
+
+    Two texts differ in this form if they differ. Servers refuse to index texts of some thousand bytes.
+
+    >>> shortened("Ada"), len(shortened("x" * 5_000))
+    ('Ada', 1064)
+    """
+    whole = text.encode()
+    if len(whole) <= _MOST:
+        return text
+    return whole[:_MOST].decode(errors="ignore") + sha256(whole).hexdigest()  # longer than any text that is not cut
