@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 import pytest
 from _pytest.doctest import DoctestModule
 from hypothesis import settings
+from services.fixtures import *  # noqa: F403  # the graph servers
+from services.run import Services
 
 T = TypeVar("T")
 
@@ -82,6 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not runs_all(config):
         settings.register_profile("a third", settings.get_profile(settings.get_current_profile_name()), max_examples=34)
         settings.load_profile("a third")
+    config.pluginmanager.register(Services())
     config.addinivalue_line("markers", "slow(reason): left out unless --all is given, or the test is named by itself")
 
 

@@ -10,7 +10,7 @@ import cortex_rx
 
 PACKAGE = Path(cortex_rx.__file__).parent
 TESTS = PACKAGE.parent / "tests"
-ELSEWHERE = ("benchmarks", "cortex_programs", "docs", "examples", "isolation", "proofs")
+ELSEWHERE = ("benchmarks", "cortex_programs", "docs", "examples", "isolation", "proofs", "services")
 """Folders of tests of what is not in the package, and those which are about all of it: proofs, isolation, programs."""
 
 OF_A_ROOM = {

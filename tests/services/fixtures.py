@@ -1,0 +1,58 @@
+"""The fixtures of the graph servers. tests/conftest.py imports them.
+
+`arcadedb`, `neo4j_server` and `memgraph` give a `Server` with an empty database that only this test has. `server` is
+each of them in turn, and `graph` is an adapter that is connected to it. A test with Neo4j is `slow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pytest
+from services.run import Unavailable, required, this_run
+from services.server import Server
+
+if TYPE_CHECKING:
+    from cortex_rx.graph.cypher import CypherGraphAdapter
+
+__all__ = ["arcadedb", "graph", "server"]
+
+
+def _database(request: pytest.FixtureRequest, name: str) -> Iterator[Server]:
+    try:
+        opened = import_module(f"services.{name}").database(this_run(request.config))
+        found = opened.__enter__()
+    except Unavailable as error:
+        if name in required():
+            pytest.fail(f"CORTEX_REQUIRE has {name}: {error}", pytrace=False)
+        pytest.skip(f"{name}: {error}")
+    try:
+        yield found
+    finally:
+        opened.__exit__(None, None, None)
+
+
+@pytest.fixture
+def arcadedb(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """ArcadeDB, with a new database."""
+    yield from _database(request, "arcadedb")
+
+
+@pytest.fixture(params=["arcadedb"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each graph server."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+async def graph(server: Server) -> AsyncIterator[CypherGraphAdapter]:
+    """An adapter on the empty database of each graph server."""
+    from cortex_rx.graph.cypher import CypherGraphAdapter
+    from cortex_rx.models.graph import GraphConnectionConfig
+
+    adapter = CypherGraphAdapter(GraphConnectionConfig(server.uri, *server.auth, database=server.database))
+    await adapter.connect()
+    yield adapter
+    await adapter.disconnect()
