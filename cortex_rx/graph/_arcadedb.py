@@ -87,14 +87,13 @@ class ArcadeDB(Server):
             command = _command(folder, memory, options, self.http, self.port, database)
             self.program = Program(command, folder, lifeline=lifeline, handed=handed)
             try:
-                return self.program.wait_until(lambda: self.has(database), seconds)
-            except NotStarted as error:
+                self.program.wait_until(lambda: self.has(database), seconds)
+                break
+            except BaseException as error:
                 self.program.stop()
-                if not left or port or "in use" not in str(error):
+                taken = isinstance(error, NotStarted) and "in use" in str(error)  # a port, meanwhile
+                if port or not taken or not left:
                     raise
-            except BaseException:
-                self.program.stop()
-                raise
 
 
 def _command(folder: Path, memory: int, options: Sequence[str], http: int, bolt: int, database: str) -> list[str]:

@@ -4,8 +4,8 @@
 
 It ends the program when its standard input is closed, when PARENT is no longer its parent (0: whoever that is), and
 when it gets SIGTERM. The first two hold for a parent that was killed: its end of the pipe closes with it. A forked
-child may still hold the pipe, hence the second. First the program is asked to end (SIGTERM), so that it can close its files. After 20
-seconds it is killed.
+child may still hold the pipe, hence the second. First the program is asked to end (SIGTERM), so that it can close its
+files. After 20 seconds it is killed.
 
 If the keeper itself is killed, Linux ends the program. On other systems the program goes on: its process id is in
 PID_FILE. Other files that were handed down are handed on, so that a lock on one is held as long as the program runs.
