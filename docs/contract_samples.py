@@ -5,7 +5,7 @@ them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
     accepted: list[Case] = [{}]
     refused: list[Case] = []
     partners = {rule.field: rule.other for rule in args.rules if isinstance(rule, types.OnlyWith)}
-    needs = {(rule.field, rule.value): rule.other for rule in args.rules if isinstance(rule, types.Needs)}
     covers = {rule.field: rule.length for rule in args.rules if isinstance(rule, types.Covers)}
     either = {rule.other: rule.field for rule in args.rules if isinstance(rule, types.Either)}
     only = {rule.field: rule for rule in args.rules if isinstance(rule, types.OnlyFor)}
@@ -56,14 +55,12 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
                 continue
             if name in covers and value:
                 beside = {covers[name]: value[-1]["end"]}
-            other = needs.get((name, value)) if isinstance(value, str) else None
-            needed = {} if other is None else {other: _accepted(kinds[other])[0]}
-            without = {"without": [either[name]]} if name in either else {}
-            accepted.append({"with": {**beside, **needed, name: value}, **without})
+            without = [either[name]] if name in either else []
+            accepted.append(_fitting(args, base, {**beside, name: value}, without))
         if field.required:
             refused.append({"field": name, "without": [name]})
         for value in _refused(field.type):
-            refused.append({"field": name, "with": {**beside, name: value}})
+            refused.append({"field": name, **_fitting(args, base, {**beside, name: value})})
     refused.append({"field": "surprise", "with": {"surprise": 1}})
     for rule in args.rules:
         match rule:
@@ -72,7 +69,8 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
             case types.Differs(name, other):
                 refused.append({"field": name, "with": {name: base[other]}})
             case types.Needs(name, value, other):
-                refused.append({"field": other, "with": {name: value}})
+                needing = _fitting(args, base, {name: value, other: None}, [other] if other in base else ())
+                refused.append({"field": other, **needing, "with": {name: value}})
             case types.OnlyFor(name, other, values):
                 others = (value for value in _accepted(kinds[other]) if value not in values)
                 refused.append({"field": name, "with": {other: next(others), name: _accepted(kinds[name])[0]}})
@@ -86,6 +84,23 @@ def _cases(args: types.Object, base: Case) -> tuple[list[Case], list[Case]]:
                 ranges = [{"start": 0, "end": 5}]
                 refused += [{"field": name, "with": {length: end, name: ranges}} for end in (0, 4, 6)]
     return accepted, refused
+
+
+def _fitting(args: types.Object, base: Case, given: Case, without: Sequence[str] = ()) -> Case:
+    """A case with these values, with what they need, and without what does not go with them."""
+    needed: Case = {}
+    wrong = [*without]
+    for rule in args.rules:
+        values = {**base, **given}
+        match rule:
+            case types.Needs(name, value, other) if values.get(name) == value and other not in values:
+                needed[other] = _accepted(next(field.type for field in args.fields if field.name == other))[0]
+            case types.OnlyFor(name, other, words) if name in base and name not in given:
+                if values.get(other) not in words:
+                    wrong.append(name)
+            case _:
+                pass
+    return {"with": {**needed, **given}, **({"without": wrong} if wrong else {})}
 
 
 def _plain(kind: types.Type) -> Any:
@@ -107,10 +122,18 @@ def _plain(kind: types.Type) -> Any:
             one = {rule.field for rule in kind.rules if isinstance(rule, types.Either)}
             one |= {rule.fields[0] for rule in kind.rules if isinstance(rule, types.AtLeastOne)}
             plain = {field.name: _plain(field.type) for field in kind.fields if field.required or field.name in one}
+            for rule in kind.rules:
+                if isinstance(rule, types.Needs) and plain.get(rule.field) == rule.value:
+                    plain[rule.other] = _plain(next(field.type for field in kind.fields if field.name == rule.other))
             differing = {rule.field for rule in kind.rules if isinstance(rule, types.Differs)}
             return plain | dict.fromkeys(differing & plain.keys(), "y")
         case _:
             return _accepted(kind)[0]
+
+
+def _applied(plain: Case, case: Case) -> Case:
+    given = {**plain, **case.get("with", {})}
+    return {name: value for name, value in given.items() if name not in case.get("without", ())}
 
 
 def _accepted(kind: types.Type) -> list[Any]:
@@ -147,7 +170,7 @@ def _accepted(kind: types.Type) -> list[Any]:
             return [[], _accepted(item)]
         case types.Object():
             plain = _plain(kind)
-            return [{**plain, **case.get("with", {})} for case in _cases(kind, plain)[0]]
+            return [_applied(plain, case) for case in _cases(kind, plain)[0]]
         case types.Nullable() | types.AnyOf():  # of results only
             raise NotImplementedError(kind)
 
@@ -210,7 +233,6 @@ def _refused(kind: types.Type) -> Iterator[Any]:
             plain = _plain(kind)
             yield from ("x", 7, [], [plain])
             for case in _cases(kind, plain)[1]:
-                given = {**plain, **case.get("with", {})}
-                yield {name: value for name, value in given.items() if name not in case.get("without", ())}
+                yield _applied(plain, case)
         case types.Nullable() | types.AnyOf():  # of results only
             raise NotImplementedError(kind)

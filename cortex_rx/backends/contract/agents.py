@@ -21,21 +21,18 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["TABLE"]
+__all__ = ["AGENT_FIELDS", "TABLE"]
 
 _AGENT_ID = fields(agentId=ID)
 _STATUS = OneOf(("active", "inactive", "archived"))
-_AGENT = Object(
-    (
-        *_AGENT_ID,
-        *fields(
-            name=ID, description=Optional(TEXT), metadata=Optional(JsonObject()), config=Optional(JsonObject()),
-            status=_STATUS, registeredAt=TIME, updatedAt=TIME,
-        ),
+AGENT_FIELDS = (
+    *_AGENT_ID,
+    *fields(
+        name=ID, description=Optional(TEXT), metadata=Optional(JsonObject()), config=Optional(JsonObject()),
+        status=_STATUS, registeredAt=TIME, updatedAt=TIME,
     ),
-    name="Agent",
-    meaning="A registered agent.",
 )  # fmt: skip
+_AGENT = Object(AGENT_FIELDS, name="Agent", meaning="A registered agent.")
 _FILTERS = fields(
     name=Optional(TEXT),
     status=Optional(_STATUS),

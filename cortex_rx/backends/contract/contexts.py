@@ -23,7 +23,7 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["TABLE"]
+__all__ = ["CONTEXT_FIELDS", "TABLE"]
 
 _STATUS = OneOf(("active", "completed", "cancelled", "blocked"))
 _SCOPE = OneOf(("read-only", "context-only", "full"))
@@ -43,7 +43,7 @@ _VERSION = Object(
     meaning="A version as it was written at `timestamp`, by the memory space `updatedBy`.",
 )
 _GRANT = Object(fields(memorySpaceId=ID, scope=_SCOPE, grantedAt=TIME), name="ContextGrant")
-_CONTEXT_FIELDS = fields(
+CONTEXT_FIELDS = fields(
     contextId=ID,
     memorySpaceId=ID,
     purpose=ID,
@@ -65,7 +65,7 @@ _CONTEXT_FIELDS = fields(
     completedAt=Optional(TIME),
 )
 _CONTEXT = Object(
-    _CONTEXT_FIELDS,
+    CONTEXT_FIELDS,
     name="Context",
     meaning="""A context as the calling memory space sees it. `memorySpaceId` is the space that owns it.
 `grantedAccess` has all grants for the owner, and its own for another space. `previousVersions`, oldest first, are only
@@ -87,7 +87,7 @@ the other children of the parent.""",
 )
 _EXPORTED = Object(
     (
-        *_CONTEXT_FIELDS,
+        *CONTEXT_FIELDS,
         *fields(
             ancestors=Optional(ListOf(_CONTEXT)),
             versions=Optional(ListOf(_VERSION)),

@@ -25,7 +25,7 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["TABLE"]
+__all__ = ["CONVERSATION_FIELDS", "TABLE"]
 
 _TYPE = OneOf(("user-agent", "agent-agent"))
 _ROLE = OneOf(("user", "agent", "system"))
@@ -34,7 +34,7 @@ _PARTICIPANTS = Object(
     name="Participants",
 )
 _TOLD = fields(participantId=Optional(ID), metadata=Optional(JsonObject()))
-_CONVERSATION = (
+CONVERSATION_FIELDS = (
     *fields(
         conversationId=ID,
         memorySpaceId=ID,
@@ -57,7 +57,7 @@ _FILTERS = (*fields(memorySpaceId=SPACE), *_OF_TYPE, *fields(includePending=Opti
 _BETWEEN = fields(dateStart=Optional(TIME), dateEnd=Optional(TIME))
 _CHOSEN = (*_BETWEEN, *fields(conversationIds=Optional(ListOf(ID))))
 _ONE = fields(memorySpaceId=SPACE, conversationId=ID)
-_LISTED = Object(_CONVERSATION, name="Conversation", meaning="A conversation, without its messages.")
+_LISTED = Object(CONVERSATION_FIELDS, name="Conversation", meaning="A conversation, without its messages.")
 _PENDING = Object(
     (
         *fields(streamId=ID, memoryId=ID),
@@ -80,7 +80,8 @@ writer's lease runs. `userMessage` has its first 65,536 code points. `position` 
 before the exchange. The question of one that was closed before is the message at this position.""",
 )
 _WHOLE = Object(
-    (*_CONVERSATION, *fields(messages=ListOf(_MESSAGE), pending=ListOf(_PENDING))), name="ConversationWithMessages"
+    (*CONVERSATION_FIELDS, *fields(messages=ListOf(_MESSAGE), pending=ListOf(_PENDING))),
+    name="ConversationWithMessages",
 )
 _FOUND = Object(
     fields(conversation=_LISTED, matchedMessages=ListOf(_MESSAGE), highlights=ListOf(TEXT), score=Number(0, 1)),

@@ -22,7 +22,7 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["EXPECTED", "TABLE", "VERSION"]
+__all__ = ["ENTRY_FIELDS", "EXPECTED", "TABLE", "VERSION"]
 
 VERSION = Integer(1)
 """The number of a version."""
@@ -36,7 +36,7 @@ _EARLIER = Object(
     name="EarlierVersion",
     meaning="A version that another one has replaced; `timestamp` is when it was written.",
 )
-_ROW = fields(
+ENTRY_FIELDS = fields(
     type=ID,
     id=ID,
     data=JsonObject(),
@@ -47,10 +47,12 @@ _ROW = fields(
     updatedAt=TIME,
 )
 _LISTED = Object(
-    _ROW, name="ImmutableRow", meaning="An entry, as its current `version` says. `updatedAt` is when it was written."
+    ENTRY_FIELDS,
+    name="ImmutableRow",
+    meaning="An entry, as its current `version` says. `updatedAt` is when it was written.",
 )
 _ENTRY = Object(
-    (*_ROW, *fields(previousVersions=ListOf(_EARLIER))),
+    (*ENTRY_FIELDS, *fields(previousVersions=ListOf(_EARLIER))),
     name="ImmutableRecord",
     meaning="An entry with the earlier versions that are kept, oldest first.",
 )

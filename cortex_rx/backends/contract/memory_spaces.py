@@ -22,24 +22,25 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["TABLE"]
+__all__ = ["SPACE_FIELDS", "TABLE"]
 
 _TYPE = OneOf(("personal", "team", "project", "custom"))
 _STATUS = OneOf(("active", "archived"))
 _GIVEN_PARTICIPANT = Object(fields(id=ID, type=ID, joinedAt=Optional(TIME)), name="NewParticipant")
 _PARTICIPANT = Object(fields(id=ID, type=TEXT, joinedAt=TIME), name="SpaceParticipant")
+SPACE_FIELDS = fields(
+    memorySpaceId=SPACE,
+    name=Optional(TEXT),
+    type=_TYPE,
+    participants=ListOf(_PARTICIPANT),
+    metadata=JsonObject(),
+    status=_STATUS,
+    createdAt=TIME,
+    updatedAt=TIME,
+    registered=Flag(),
+)
 _SPACE = Object(
-    fields(
-        memorySpaceId=SPACE,
-        name=Optional(TEXT),
-        type=_TYPE,
-        participants=ListOf(_PARTICIPANT),
-        metadata=JsonObject(),
-        status=_STATUS,
-        createdAt=TIME,
-        updatedAt=TIME,
-        registered=Flag(),
-    ),
+    SPACE_FIELDS,
     name="MemorySpaceRow",
     meaning="""A memory space, with its participants in the order in which they were added. One that is used and not
 `registered` is active, of the type "custom", without participants; its times are those of its first records.""",

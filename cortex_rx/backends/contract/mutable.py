@@ -24,23 +24,24 @@ from cortex_rx.backends.contract.types import (
     fields,
 )
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "VALUE_FIELDS"]
 
 _KEY = fields(namespace=ID, key=ID)
 _OPERATION_ID = fields(operationId=Optional(ID))
 _FILTERS = fields(namespace=ID, keyPrefix=Optional(TEXT), userId=Optional(ID))
-_ENTRY = Object(
-    (
-        *_KEY,
-        *fields(
-            value=Json(), userId=Optional(ID), metadata=Optional(JsonObject()), version=COUNT, createdAt=TIME,
-            updatedAt=TIME,
-        ),
+VALUE_FIELDS = (
+    *_KEY,
+    *fields(
+        value=Json(), userId=Optional(ID), metadata=Optional(JsonObject()), version=COUNT, createdAt=TIME,
+        updatedAt=TIME,
     ),
+)  # fmt: skip
+_ENTRY = Object(
+    VALUE_FIELDS,
     name="MutableEntry",
     meaning="""A key and its value. `version` is one more after each change. It is 1 at first, or higher if keys were
 deleted from the namespace.""",
-)  # fmt: skip
+)
 _DELETED = Object((*fields(deleted=Flag()), *_KEY), name="DeletedKey")
 _OPERATION = Object(
     (

@@ -674,7 +674,16 @@ END""",
         revision INTEGER PRIMARY KEY AUTOINCREMENT,
         record_table TEXT NOT NULL,
         scope TEXT NOT NULL,
-        key TEXT NOT NULL,
+        key TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due INTEGER DEFAULT 0, error TEXT, failed INTEGER,
         UNIQUE (record_table, scope, key)
+    )""",
+    "CREATE INDEX outbox_failed ON outbox (revision) WHERE attempts > 0",
+    """CREATE TABLE outbox_lease (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        store TEXT NOT NULL,
+        term INTEGER NOT NULL DEFAULT 0,
+        holder TEXT,
+        until INTEGER NOT NULL DEFAULT 0,
+        length INTEGER NOT NULL DEFAULT 0
     )""",
 )

@@ -14,14 +14,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["STORE_WIDE", "TABLES", "is_kept", "keep", "renew", "triggers"]
+__all__ = ["SCOPES", "TABLES", "is_kept", "keep", "renew", "triggers"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
     """A table whose changes concern records of `kind`: their `scope` and their `key`, as SQL on a `{row}` of the
     table. `source`: where these are read from, for a row that only names its record. `where`: which rows count.
-    `columns`: an update of others does not matter; empty: each update matters."""
+    `columns`: an update of others does not matter; empty: each update matters. `events`: what matters at all."""
 
     kind: str
     table: str
@@ -30,6 +30,7 @@ class _Watched:
     source: str = ""
     where: str = "1"
     columns: str = ""
+    events: tuple[str, ...] = ("insert", "update", "delete")
 
     def enqueue(self, row: str) -> str:
         """The statements that put the record of a row at the end."""
@@ -43,10 +44,12 @@ class _Watched:
     def triggers(self) -> Iterator[tuple[str, str]]:
         """The triggers, by name."""
         columns = f" OF {self.columns}" if self.columns else ""
-        for event, row in (("insert", "NEW"), (f"update{columns}", "NEW"), ("delete", "OLD")):
-            name = f"{_PREFIX}{self.kind}_{self.table}_{event[:6]}"
+        for event in self.events:
+            name = f"{_PREFIX}{self.kind}_{self.table}_{event}"
+            row = "OLD" if event == "delete" else "NEW"
+            after = f"{event}{columns if event == 'update' else ''}"
             when = self.where.format(row=row)
-            yield name, f"CREATE TRIGGER {name} AFTER {event} ON {self.table} WHEN {when} BEGIN {self.enqueue(row)} END"
+            yield name, f"CREATE TRIGGER {name} AFTER {after} ON {self.table} WHEN {when} BEGIN {self.enqueue(row)} END"
 
 
 _PREFIX = "outbox_"
@@ -61,10 +64,17 @@ _RECORDS: tuple[_Watched, ...] = (
     _Watched("agents", "agents", "''", "{row}.id"),
     _Watched("users", "immutable", "''", "{row}.id", where="{row}.type = 'user'"),
     _Watched("immutable", "immutable", "{row}.type", "{row}.id", where="{row}.type <> 'user'"),
+    _Watched("mutable", "mutable", "{row}.namespace", "{row}.key"),
 )
 """The tables that have a row for each record."""
 
 _PARTS: tuple[_Watched, ...] = (
+    # An answer that is being written: its text grows, its row stays.
+    _Watched(
+        "memories", "texts", "memories.space", "memories.id",
+        source="FROM memories WHERE memories.text = {row}.id AND memories.partial", columns="length",
+        events=("update",),
+    ),
     # From which messages and memories a fact is known.
     _Watched(
         "facts", "statements", "(SELECT name FROM spaces WHERE id = facts.space)", "facts.id",
@@ -91,8 +101,12 @@ _PARTS: tuple[_Watched, ...] = (
 
 TABLES: tuple[str, ...] = tuple(dict.fromkeys(one.kind for one in _RECORDS))
 """The kinds of records that the outbox has, by the names of their tables in the contract."""
-STORE_WIDE: tuple[str, ...] = tuple(one.kind for one in _RECORDS if one.scope == "''")
-"""Those that are in no memory space, and have no type beside their id."""
+SCOPES: Mapping[str, str] = {
+    **dict.fromkeys(("memories", "facts", "conversations", "contexts"), "memorySpaceId"),
+    "immutable": "entityType",
+    "mutable": "namespace",
+}
+"""What the scope of a row is, in the contract. The other records are found by their key alone, in the whole store."""
 
 
 def triggers() -> Mapping[str, str]:

@@ -423,6 +423,30 @@ _OUTBOX: tuple[str, ...] = (
         UNIQUE (record_table, scope, key)
     )""",
 )
+_OUTBOX_LEASE: tuple[str, ...] = (
+    # due: from which time on the row is given (epoch ms); NULL: it is a dead letter. attempts, error, failed: how often
+    # it could not be written, why, and when that was said last.
+    "ALTER TABLE outbox ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE outbox ADD COLUMN due INTEGER DEFAULT 0",
+    "ALTER TABLE outbox ADD COLUMN error TEXT",
+    "ALTER TABLE outbox ADD COLUMN failed INTEGER",
+    "CREATE INDEX outbox_failed ON outbox (revision) WHERE attempts > 0",
+    # Who drains the outbox; at most one row. store: the id of the store. holder: NULL if it was released. term: how
+    # often it has changed hands. length: of the lease, in ms, as texts.term.
+    """CREATE TABLE outbox_lease (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        store TEXT NOT NULL,
+        term INTEGER NOT NULL DEFAULT 0,
+        holder TEXT,
+        until INTEGER NOT NULL DEFAULT 0,
+        length INTEGER NOT NULL DEFAULT 0
+    )""",
+    # What had no rows before.
+    """INSERT INTO outbox (record_table, scope, key) SELECT 'mutable', namespace, key FROM mutable
+        WHERE EXISTS (SELECT 1 FROM settings WHERE name = 'graph') ORDER BY seq""",
+    """INSERT OR REPLACE INTO outbox (record_table, scope, key) SELECT 'memories', space, id FROM memories
+        WHERE partial AND EXISTS (SELECT 1 FROM settings WHERE name = 'graph') ORDER BY seq""",
+)
 
 # ----
 
@@ -1050,4 +1074,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         *_MEMORY_SPACES,
         *_OUTBOX,
     ),
+    _OUTBOX_LEASE,
 )

@@ -73,7 +73,7 @@ async def without_a_graph_nothing_is_queued(b: Bench) -> None:
         b.same(await b.do("graphSync:keep", enabled=False), {"enabled": False}, "the setting")
         await _store(b, "without a graph")
         b.same(await b.ask("graphSync:getUnsyncedItems"), [], "the rows")
-        none = {"unsynced": 0, "byTable": {}, "revision": one["revision"]}
+        none = {"unsynced": 0, "byTable": {}, "waiting": 0, "failed": 0, "revision": one["revision"]}
         b.same(await b.ask("graphSync:getSyncStats"), none, "what is in the outbox")
         await b.do("graphSync:keep", enabled=True)
         rows = await _rows(b)

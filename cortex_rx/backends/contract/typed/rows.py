@@ -33,6 +33,7 @@ __all__ = [
     "ConversationRef",
     "ConversationWithMessages",
     "CountedNeighbour",
+    "DeadLetter",
     "DeletedContext",
     "DeletedContexts",
     "DeletedConversation",
@@ -54,13 +55,24 @@ __all__ = [
     "FactProgress",
     "FactRevision",
     "FactSource",
+    "FailedItems",
     "Forgotten",
     "FoundConversation",
     "FoundEntry",
     "FoundFact",
     "FoundMemory",
     "GivenUpWindow",
+    "GraphAgent",
+    "GraphContext",
+    "GraphConversation",
+    "GraphFact",
+    "GraphImmutable",
+    "GraphMemory",
+    "GraphMemorySpace",
+    "GraphMutable",
+    "GraphMutableRef",
     "GraphSettings",
+    "GraphUser",
     "History",
     "ImmutableKey",
     "ImmutablePage",
@@ -91,6 +103,8 @@ __all__ = [
     "NewMessage",
     "NewParticipant",
     "OutboxItem",
+    "OutboxLease",
+    "OutboxRecord",
     "OutboxStats",
     "PartialMetadata",
     "ParticipantStats",
@@ -103,10 +117,14 @@ __all__ = [
     "PurgedVersions",
     "QueuedWindow",
     "Range",
+    "RecordKey",
     "Reembedding",
+    "ReleasedOutbox",
     "RestoredMemory",
     "RetractedFact",
+    "RetriedItems",
     "RolledBackStream",
+    "SeenOutboxItem",
     "SimilarFact",
     "SpaceImportance",
     "SpaceParticipant",
@@ -118,6 +136,7 @@ __all__ = [
     "Stream",
     "StreamPage",
     "Surroundings",
+    "SyncedItems",
     "TakenStream",
     "TalkShare",
     "TermShare",
@@ -1129,24 +1148,260 @@ class GraphSettings(TypedDict):
 
 class OutboxItem(TypedDict):
     """A record that has changed: its table, its id there, and its memory space, if it is in one. `entityType` is the
-    type of an immutable entry, whose id is one of its type.
+    type of an immutable entry, whose id is one of its type, and `namespace` that of a key of `mutable`.
     """
 
     revision: int
-    table: str
+    table: Literal[
+        "memories", "conversations", "facts", "contexts", "memorySpaces", "users", "agents", "immutable", "mutable"
+    ]
     entityId: str
     memorySpaceId: NotRequired[str]
     entityType: NotRequired[str]
+    namespace: NotRequired[str]
+
+
+class GraphMutableRef(TypedDict):
+    namespace: str
+    key: str
+    snapshotAt: int
+
+
+class GraphMemory(TypedDict):
+    """A memory, also one that is partial. `content` and `partialMetadata.userMessage` are cut to their first 200 code
+    points; `contentLength` is the full length. A chunk of an answer is no record.
+    """
+
+    memoryId: str
+    memorySpaceId: str
+    content: str
+    contentLength: int
+    contentType: Literal["raw", "summarized", "fact"]
+    sourceType: Literal["conversation", "system", "tool", "a2a", "fact-extraction"]
+    sourceUserId: NotRequired[str]
+    sourceTimestamp: int
+    userId: NotRequired[str]
+    agentId: NotRequired[str]
+    participantId: NotRequired[str]
+    messageRole: NotRequired[Literal["user", "agent", "system"]]
+    conversationRef: NotRequired[ConversationRef]
+    immutableRef: NotRequired[ImmutableRef]
+    mutableRef: NotRequired[GraphMutableRef]
+    importance: float
+    tags: list[str]
+    version: int
+    createdAt: int
+    updatedAt: int
+    isPartial: bool
+    isArchived: NotRequired[bool]
+    partialMetadata: NotRequired[PartialMetadata]
+    chunkCount: NotRequired[int]
+
+
+class GraphConversation(TypedDict):
+    """A conversation, also one that has only pending exchanges. `messageCount` is that of the exchanges that have
+    ended.
+    """
+
+    conversationId: str
+    memorySpaceId: str
+    type: Literal["user-agent", "agent-agent"]
+    participants: Participants
+    messageCount: int
+    createdAt: int
+    updatedAt: int
+    participantId: NotRequired[str]
+
+
+class GraphFact(TypedDict):
+    """A fact, also one that is closed, with all its sources. Its text is whole."""
+
+    factId: str
+    memorySpaceId: str
+    fact: str
+    factType: Literal["preference", "identity", "knowledge", "relationship", "event", "observation", "custom"]
+    confidence: float
+    sourceType: Literal["conversation", "system", "tool", "manual", "a2a"]
+    userId: NotRequired[str]
+    participantId: NotRequired[str]
+    subject: NotRequired[str]
+    predicate: NotRequired[str]
+    object: NotRequired[str]
+    qualifier: NotRequired[str]
+    polarity: Literal["positive", "negative"]
+    tense: Literal["past", "present", "future"]
+    tags: list[str]
+    sources: list[FactSource]
+    validFrom: NotRequired[int]
+    validUntil: NotRequired[int]
+    knownFrom: int
+    knownUntil: NotRequired[int]
+    closed: NotRequired[Literal["changed", "wrong"]]
+    supersedes: NotRequired[str]
+    supersededBy: NotRequired[str]
+    version: int
+    createdAt: int
+    updatedAt: int
+
+
+class GraphContext(TypedDict):
+    """A context, with all its grants. `parentId` is the id that it was given; `parentMemorySpaceId` is the memory space
+    that owns this parent, left out if the parent is gone. `depth` and `rootId` count only ancestors that its own memory
+    space owns.
+    """
+
+    contextId: str
+    memorySpaceId: str
+    purpose: str
+    parentId: NotRequired[str]
+    rootId: str
+    depth: int
+    status: Literal["active", "completed", "cancelled", "blocked"]
+    conversationRef: NotRequired[ContextConversation]
+    userId: NotRequired[str]
+    participants: list[str]
+    grantedAccess: NotRequired[list[ContextGrant]]
+    version: int
+    createdAt: int
+    updatedAt: int
+    completedAt: NotRequired[int]
+    parentMemorySpaceId: NotRequired[str]
+
+
+class GraphMemorySpace(TypedDict):
+    """A registered memory space."""
+
+    memorySpaceId: str
+    name: NotRequired[str]
+    type: Literal["personal", "team", "project", "custom"]
+    participants: list[SpaceParticipant]
+    status: Literal["active", "archived"]
+    createdAt: int
+    updatedAt: int
+
+
+class GraphUser(TypedDict):
+    """A user's profile, without what it says."""
+
+    userId: str
+    version: int
+    createdAt: int
+    updatedAt: int
+
+
+class GraphAgent(TypedDict):
+    """A registered agent."""
+
+    agentId: str
+    name: str
+    description: NotRequired[str]
+    status: Literal["active", "inactive", "archived"]
+    registeredAt: int
+    updatedAt: int
+
+
+class GraphImmutable(ImmutableKey):
+    """An entry, as its current version says, whole."""
+
+    data: dict[str, Any]
+    version: int
+    userId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    createdAt: int
+    updatedAt: int
+
+
+class GraphMutable(TypedDict):
+    """A key and its value, whole."""
+
+    namespace: str
+    key: str
+    value: Any
+    userId: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+    version: int
+    createdAt: int
+    updatedAt: int
+
+
+class OutboxRecord(OutboxItem):
+    """A row, how often it could not be written, and its record as it is now. Without a `record` it is deleted. Which
+    kind of record it is says `table`: a `GraphMemory` and so on.
+    """
+
+    attempts: int
+    record: NotRequired[
+        GraphMemory
+        | GraphConversation
+        | GraphFact
+        | GraphContext
+        | GraphMemorySpace
+        | GraphUser
+        | GraphAgent
+        | GraphImmutable
+        | GraphMutable
+    ]
+
+
+class RecordKey(TypedDict):
+    table: Literal[
+        "memories", "conversations", "facts", "contexts", "memorySpaces", "users", "agents", "immutable", "mutable"
+    ]
+    entityId: str
+    memorySpaceId: NotRequired[str]
+    entityType: NotRequired[str]
+    namespace: NotRequired[str]
 
 
 class OutboxStats(TypedDict):
-    """How many rows there are, in all and by table, and the highest `revision` that was given so far; 0 if there was
-    none.
+    """How many rows there are, in all and by table; how many of them are `waiting` to be tried again, and are dead
+    letters (`failed`); and the highest `revision` that was given so far, 0 if there was none.
     """
 
     unsynced: int
     byTable: dict[str, Any]
+    waiting: int
+    failed: int
     revision: int
+
+
+class OutboxLease(TypedDict):
+    """Whether the caller holds the lease, until `leaseUntil`, or another one until then. `term` is one more each time
+    when another holder gets it, and never falls. `store` is the id of the store.
+    """
+
+    held: bool
+    term: int
+    store: str
+    leaseUntil: int
+
+
+class ReleasedOutbox(TypedDict):
+    released: bool
+
+
+class SeenOutboxItem(RecordKey):
+    revision: int
+
+
+class SyncedItems(TypedDict):
+    synced: int
+
+
+class FailedItems(TypedDict):
+    failed: int
+
+
+class DeadLetter(OutboxItem):
+    """A row that could not be written, how often, why, and when this was said last."""
+
+    attempts: int
+    error: str
+    failedAt: int
+
+
+class RetriedItems(TypedDict):
+    retried: int
 
 
 class BegunStream(TypedDict):

@@ -9,7 +9,7 @@ from typing import Any
 
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["fact_row", "load", "number_of_fact", "sources_of"]
+__all__ = ["fact_row", "load", "number_of_fact", "sources_of", "statements_of"]
 
 _OPTIONAL = {
     "userId": "user_id",
@@ -88,14 +88,20 @@ WHERE (until IS NULL) = (closed IS NOT 'wrong') ORDER BY statements.known, state
 """
 
 
+def statements_of(tx: Transaction, numbers: Iterable[int]) -> dict[int, list[sqlite3.Row]]:
+    """The statements that support the facts with these numbers, by fact, in the order in which they became known."""
+    said: dict[int, list[sqlite3.Row]] = {}
+    for row in tx.db.execute(_STATEMENTS, (json.dumps(list(numbers)),)).fetchall():
+        said.setdefault(row["belief"], []).append(row)
+    return said
+
+
 def load(tx: Transaction, space: str, numbers: Iterable[int]) -> list[dict[str, Any]]:
     """The facts with these numbers, in this order, without those that are gone."""
     numbers = list(numbers)
     wanted = (json.dumps(numbers),)
     facts = tx.db.execute("SELECT facts.* FROM json_each(?) CROSS JOIN facts ON facts.seq = json_each.value", wanted)
     by_number = {fact["seq"]: fact for fact in facts.fetchall()}
-    said: dict[int, list[sqlite3.Row]] = {}
-    for row in tx.db.execute(_STATEMENTS, wanted).fetchall():
-        said.setdefault(row["belief"], []).append(row)
+    said = statements_of(tx, numbers)
     found = (by_number[number] for number in numbers if number in by_number)
     return [fact_row(space, fact, fact["updated"], said.get(fact["seq"], ())) for fact in found]

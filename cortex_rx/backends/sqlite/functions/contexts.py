@@ -233,6 +233,9 @@ def delete(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
             "UPDATE contexts SET parent = NULL, parent_id = NULL, updated = ? WHERE parent = ? AND space = ?",
             (tx.now, row["seq"], sight.space),
         )
+        # Depth and root of those below change too, and a graph shows them: an update has a row in the outbox.
+        changed = _with_descendants(sight, [child["seq"] for child in children])
+        tx.db.executemany("UPDATE contexts SET parent = parent WHERE seq = ?", ((seq,) for seq in changed))
     elif children:
         raise HasChildren("the context has children: cascadeChildren deletes them, orphanChildren makes them roots")
     _delete(tx, [row["seq"], *below])

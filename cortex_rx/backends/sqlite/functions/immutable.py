@@ -28,6 +28,7 @@ __all__ = [
     "find",
     "made_by",
     "number",
+    "row_of",
     "version_at",
     "version_of",
     "versions_of",
@@ -270,7 +271,8 @@ def _condition(args: Mapping[str, Any]) -> str:
     return " AND ".join(clause for name, clause in _CLAUSES.items() if name in args) or "TRUE"
 
 
-def _row(row: sqlite3.Row) -> dict[str, Any]:
+def row_of(row: sqlite3.Row) -> dict[str, Any]:
+    """An entry with its current version, as the contract has it."""
     return {
         "type": row["type"],
         "id": row["id"],
@@ -285,7 +287,7 @@ def _row(row: sqlite3.Row) -> dict[str, Any]:
 
 def _list(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     rows = tx.db.execute(f"{SELECT} WHERE {_condition(args)} ORDER BY seq DESC LIMIT :limit OFFSET :offset", args)
-    return [_row(row) for row in rows]
+    return [row_of(row) for row in rows]
 
 
 def _page(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -293,7 +295,7 @@ def _page(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         f"{SELECT} WHERE {_condition(args)} AND seq > :start ORDER BY seq LIMIT :limit + 1",
         {**args, "start": start_of(args)},
     )
-    return page(rows.fetchall(), args["limit"], _row)
+    return page(rows.fetchall(), args["limit"], row_of)
 
 
 def _count(tx: Transaction, args: dict[str, Any]) -> int:
@@ -314,7 +316,7 @@ def _search(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
                 yield len(places) / len(texts), row["seq"], row, [*map(_around, places[:_HIGHLIGHTS])]
 
     best = heapq.nlargest(args["limit"], found(), key=lambda one: one[:2])
-    return [{"entry": _row(row), "score": score, "highlights": highlights} for score, _, row, highlights in best]
+    return [{"entry": row_of(row), "score": score, "highlights": highlights} for score, _, row, highlights in best]
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -24,6 +24,8 @@ __all__ = [
     "is_there",
     "load",
     "missing",
+    "owners",
+    "references",
     "remove",
     "row_of",
     "store",
@@ -73,15 +75,8 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
         "accessCount": row["access_count"],
         "isPartial": partial,
     }
-    for key, column in _OPTIONAL.items():
-        if row[column] is not None:
-            result[key] = row[column]
-    refs: dict[str, Any] = {} if row["refs"] is None else json.loads(row["refs"])
-    if row["conversation"] is not None:
-        messages = [row["message"]] if row["message"] is not None else []
-        messages += refs.pop("messageIds", [])
-        result["conversationRef"] = {"conversationId": row["conversation"], "messageIds": messages}
-    result |= refs
+    result |= owners(row)
+    result |= references(row)
     embedding = vectors.of(tx, row["seq"], row["part"] if is_chunk else vectors.WHOLE)
     if embedding is not None:
         result["embedding"] = embedding
@@ -103,6 +98,21 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
     elif row["chunks"]:
         result["chunkCount"] = row["chunks"]
     return result
+
+
+def owners(row: sqlite3.Row) -> dict[str, Any]:
+    """By whom and for whom a memory is."""
+    return {key: row[column] for key, column in _OPTIONAL.items() if row[column] is not None}
+
+
+def references(row: sqlite3.Row) -> dict[str, Any]:
+    """What a memory refers to, by its row."""
+    refs: dict[str, Any] = {} if row["refs"] is None else json.loads(row["refs"])
+    if row["conversation"] is not None:
+        messages = [row["message"]] if row["message"] is not None else []
+        messages += refs.pop("messageIds", [])
+        refs["conversationRef"] = {"conversationId": row["conversation"], "messageIds": messages}
+    return refs
 
 
 def _partial_metadata(tx: Transaction, row: sqlite3.Row) -> dict[str, Any]:

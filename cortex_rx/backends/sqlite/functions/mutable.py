@@ -21,7 +21,7 @@ from cortex_rx.errors import (
     VersionConflict,
 )
 
-__all__ = ["MUTATIONS", "QUERIES", "condition", "order", "values"]
+__all__ = ["MUTATIONS", "QUERIES", "condition", "order", "record_of", "values"]
 
 _INT64 = 2**63
 _DAY = 86_400_000  # milliseconds
@@ -77,7 +77,8 @@ def _find(tx: Transaction, args: Mapping[str, Any]) -> sqlite3.Row | None:
     return found
 
 
-def _record(row: sqlite3.Row) -> dict[str, Any]:
+def record_of(row: sqlite3.Row) -> dict[str, Any]:
+    """A key and its value, as the contract has it."""
     record = {
         "namespace": row["namespace"],
         "key": row["key"],
@@ -120,12 +121,12 @@ def _store(tx: Transaction, row: sqlite3.Row | None, args: Mapping[str, Any], va
         user = args.get("userId", row["user_id"])
         metadata = as_json(args, "metadata") if "metadata" in args else row["metadata"]
         if (written, user, metadata) == (row["value"], row["user_id"], row["metadata"]):
-            return _record(row)
+            return record_of(row)
         tx.db.execute(
             "UPDATE mutable SET value = ?, user_id = ?, metadata = ?, version = version + 1, updated = ? WHERE seq = ?",
             (written, user, metadata, tx.now, row["seq"]),
         )
-    return _record(_there(tx, args))
+    return record_of(_there(tx, args))
 
 
 def _set(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def _update_again(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         return kept
     if args["operation"] == "custom":
         return {**kept, "value": args["operand"]}
-    return _record(_there(tx, args))
+    return record_of(_there(tx, args))
 
 
 def _delete(tx: Transaction, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,7 +307,7 @@ def _purge_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 def _get(tx: Transaction, args: dict[str, Any]) -> dict[str, Any] | None:
     """`mutable:get`."""
     row = _find(tx, args)
-    return None if row is None else _record(row)
+    return None if row is None else record_of(row)
 
 
 def _exists(tx: Transaction, args: dict[str, Any]) -> bool:
@@ -320,7 +321,7 @@ def _list(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
         f"SELECT * FROM mutable WHERE {condition(args)} ORDER BY {order(args)} LIMIT :limit OFFSET :offset",  # noqa: S608
         {**values(args), "limit": args["limit"], "offset": args["offset"]},
     )
-    return [_record(row) for row in rows.fetchall()]
+    return [record_of(row) for row in rows.fetchall()]
 
 
 def _page(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -330,7 +331,7 @@ def _page(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         f"SELECT * FROM mutable WHERE {condition(args)} AND {seq} > :start ORDER BY {order(args)} LIMIT :limit",  # noqa: S608
         {**values(args), "start": start_of(args), "limit": args["limit"] + 1},
     ).fetchall()
-    return page(rows, args["limit"], _record)
+    return page(rows, args["limit"], record_of)
 
 
 def _count(tx: Transaction, args: dict[str, Any]) -> int:

@@ -190,8 +190,8 @@ def _delete_tokens(tx: Transaction, space: str, limit: int) -> int:
 
 
 def _delete_contexts(tx: Transaction, space: str, limit: int) -> int:
-    """Contexts; a trigger deletes their versions, grants and participants."""
-    some = "SELECT seq FROM contexts WHERE space = ? LIMIT ?"
+    """Contexts, children before their parents; a trigger deletes their versions, grants and participants."""
+    some = "SELECT seq FROM contexts WHERE space = ? ORDER BY seq DESC LIMIT ?"
     deleted: int = tx.db.execute(f"DELETE FROM contexts WHERE seq IN ({some})", (space, limit)).rowcount  # noqa: S608
     return deleted
 
