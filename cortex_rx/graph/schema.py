@@ -84,8 +84,8 @@ LABELS: Mapping[str, Label] = {
             ("memorySpaceId", "memoryId"),
             (
                 *("participantId", "userId", "agentId", "content", "contentLength", "contentType", "sourceType"),
-                *("sourceUserId", "importance", "tags", "version", "isPartial", "isArchived", "parentMemoryId"),
-                *("chunkIndex", "estimatedTokens", "updates", "streamStartTime", *_TIMES),
+                *("sourceUserId", "importance", "tags", "version", "isPartial", "isArchived", "chunkCount"),
+                *("estimatedTokens", "updates", "streamStartTime", *_TIMES),
             ),
             (
                 *("memoryId", "memorySpaceId", "importance", "sourceType", "userId", "contentType"),
@@ -129,7 +129,7 @@ LABELS: Mapping[str, Label] = {
             table="memorySpaces",
             bare=True,
         ),
-        Label("User", ("userId",), ("data", "version", *_TIMES), table="users", bare=True),
+        Label("User", ("userId",), ("version", *_TIMES), table="users", bare=True),
         Label("Participant", ("memorySpaceId", "participantId"), (), ("participantId",), bare=True),
         Label("Entity", ("memorySpaceId", "name"), (), ("name", "memorySpaceId"), bare=True),
         Label(
