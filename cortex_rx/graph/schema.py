@@ -205,24 +205,32 @@ RELATIONSHIPS: Mapping[str, Relationship] = {
 
 
 def key_of(*parts: str) -> str:
-    """The key of a node: its parts as a JSON array, each of them `shortened`. Two keys of one label are equal only if
-    their parts are.
+    """The key of a node: its parts as a JSON array. Two keys of one label are equal only if their parts are.
+
+    A part that has more than 1,000 bytes as JSON is an array of its beginning and its SHA-256: servers refuse to index
+    texts of some thousand bytes.
 
     >>> key_of("a,b", "c") == key_of("a", "b,c")
     False
+    >>> key_of("support", "x" * 5_000)
+    '["support",["xxx...xxx","c59d3c04..."]]'
     """
-    return json.dumps([shortened(part) for part in parts], ensure_ascii=False, separators=(",", ":"))
+    return _json([part if len(_json(part).encode()) <= _MOST else [part[:100], _digest(part)] for part in parts])
 
 
 def shortened(text: str) -> str:
-    """The text; of one that is longer than 1,000 bytes in UTF-8, its beginning and the SHA-256 of the whole.
-
-    Two texts differ in this form if they differ. Servers refuse to index texts of some thousand bytes.
+    """A text as a property with an index: one of more than 1,000 bytes is its beginning and its SHA-256.
 
     >>> shortened("Ada"), len(shortened("x" * 5_000))
     ('Ada', 1064)
     """
     whole = text.encode()
-    if len(whole) <= _MOST:
-        return text
-    return whole[:_MOST].decode(errors="ignore") + sha256(whole).hexdigest()  # longer than any text that is not cut
+    return text if len(whole) <= _MOST else whole[:_MOST].decode(errors="ignore") + _digest(text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
