@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -47,6 +47,8 @@ class Node:
     """A node, with all its properties but its key and its revision. None of them is None."""
 
     at: End
+    parts: tuple[str, ...]
+    """What its key is made of, in full."""
     properties: Mapping[str, Any]
 
 
@@ -73,6 +75,10 @@ class Projection:
     ends: tuple[Node, ...]
     """Nodes that need no record, and at which its edges end: with no more than the properties of their keys."""
     edges: tuple[Edge, ...]
+    identity: Mapping[str, str]
+    """The properties of the key of the node, also if the record is gone."""
+    needs: Mapping[End, Mapping[str, str]]
+    """The other records at whose nodes its edges end, as `graphSync:exists` takes them."""
 
 
 def project(item: Mapping[str, Any]) -> Projection:
@@ -90,12 +96,19 @@ def project(item: Mapping[str, Any]) -> Projection:
     this = _bare(label, *(item[name] for name in _IDENTITY[label]))
     record: _Record | None = item.get("record")
     if record is None:
-        return Projection(this.at, item["revision"], (), (), ())
-    node = Node(this.at, {**this.properties, **_properties(label, record)})
+        return Projection(this.at, item["revision"], (), (), (), this.properties, {})
+    node = replace(this, properties={**this.properties, **_properties(label, record)})
     lines = list(_LINES[label](this, item.get("memorySpaceId", ""), record)) if label in _LINES else []
-    ends = {end.at: end for line in lines for end in (line.start, line.end) if LABELS[end.at.label].bare}
-    edges = tuple(Edge(line.type, line.start.at, line.end.at, _present(line.properties)) for line in lines)
-    return Projection(this.at, item["revision"], (node,), tuple(ends.values()), edges)
+    others = {end.at: end for line in lines for end in (line.start, line.end) if end.at != this.at}
+    return Projection(
+        this.at,
+        item["revision"],
+        (node,),
+        tuple(end for end in others.values() if LABELS[end.at.label].bare),
+        tuple(Edge(line.type, line.start.at, line.end.at, _present(line.properties)) for line in lines),
+        this.properties,
+        {at: _record_key(end) for at, end in others.items() if not LABELS[at.label].bare},
+    )
 
 
 # --- nodes ------------------------------------------------------------------------------------------------------------
@@ -121,7 +134,13 @@ _CYCLE = 146_097 * 86_400_000  # milliseconds of 400 years, after which the cale
 def _bare(label: str, *parts: str) -> Node:
     """The node with this label and these parts of its key."""
     names = LABELS[label].key
-    return Node(End(label, key_of(*parts)), {name: shortened(part) for name, part in zip(names, parts, strict=True)})
+    shown = {name: shortened(part) for name, part in zip(names, parts, strict=True)}
+    return Node(End(label, key_of(*parts)), parts, shown)
+
+
+def _record_key(node: Node) -> dict[str, str]:
+    names = _IDENTITY[node.at.label]
+    return {"table": str(LABELS[node.at.label].table), **dict(zip(names, node.parts, strict=True))}
 
 
 def _properties(label: str, record: _Record) -> dict[str, Any]:

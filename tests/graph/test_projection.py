@@ -57,7 +57,8 @@ def test_each_table_and_each_type_has_a_sample() -> None:
 def test_a_deleted_record_has_the_same_key_and_nothing_else(table: str) -> None:
     there = project(ITEMS[table])
     gone = project({name: value for name, value in ITEMS[table].items() if name != "record"})
-    assert gone == Projection(there.owner, there.revision, (), (), ())
+    assert gone == Projection(there.owner, there.revision, (), (), (), there.identity, {})
+    assert there.nodes[0].properties.items() >= gone.identity.items()
 
 
 def test_a_partial_memory_says_how_far_it_is() -> None:
@@ -168,6 +169,17 @@ def test_a_context_whose_parent_is_gone_is_the_child_of_none() -> None:
     orphan = _with("contexts", parentMemorySpaceId=None)
     assert not _edges(orphan, "CHILD_OF")
     assert project(orphan).nodes[0].properties["parentId"] == "x-1"
+
+
+def test_what_must_be_there_is_named_as_the_store_knows_it() -> None:
+    long = "x" * 5_000
+    found = project({**_with("contexts", parentId=long), "memorySpaceId": long})
+    assert sorted(found.needs.values(), key=str) == [
+        {"table": "contexts", "memorySpaceId": "sales", "entityId": long},
+        {"table": "conversations", "memorySpaceId": long, "entityId": "c-1"},
+    ]
+    ends = {end for edge in found.edges for end in (edge.start, edge.end)}
+    assert {*found.needs, *(end.at for end in found.ends)} == ends - {found.owner}
 
 
 def test_long_names_are_shortened_where_there_is_an_index() -> None:
