@@ -9,7 +9,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # test.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: fix hooks help demo test test-all quick torture coverage check bench docs package clean
+.PHONY: services fix hooks help demo test test-all quick torture coverage check bench docs package clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / - /'
@@ -27,7 +27,10 @@ demo: $(READY)  ## stream a text of 20 kB into memory, show it live, and find it
 test: $(READY)  ## run the tests but the slow ones; the end says what was left out
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-test-all:  ## run all tests, the slow ones too
+services:  ## download Neo4j for the slow tests, once, where java and mvn are
+	@$(PYTHON) tests/services/get_neo4j.py
+
+test-all: services  ## run all tests, the slow ones too
 	@$(MAKE) --no-print-directory test ARGS="--all $(ARGS)"
 
 quick: $(READY)  ## run the tests of the files that differ from main
@@ -36,7 +39,7 @@ quick: $(READY)  ## run the tests of the files that differ from main
 torture: $(READY)  ## run the proofs with all their cases, and write their figures to docs/proofs.json
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --torture tests/proofs $(ARGS)
 
-coverage: $(READY)  ## run all tests and fail under 95 % of lines and branches
+coverage: services $(READY)  ## run all tests and fail under 95 % of lines and branches
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --all --cov --cov-report=term $(ARGS)
 
 check: $(READY)  ## style, types, layers of imports, spelling

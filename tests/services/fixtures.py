@@ -6,18 +6,22 @@ each of them in turn, and `graph` is an adapter that is connected to it. A test 
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers.lanes import slow
 from services.run import Unavailable, required, this_run
 from services.server import Server
 
 if TYPE_CHECKING:
     from cortex_rx.graph.cypher import CypherGraphAdapter
 
-__all__ = ["arcadedb", "graph", "server"]
+__all__ = ["NEO4J", "arcadedb", "graph", "memgraph", "neo4j_server", "server"]
+
+NEO4J = "Neo4j takes half a minute to start"
 
 
 def _database(request: pytest.FixtureRequest, name: str) -> Iterator[Server]:
@@ -40,9 +44,27 @@ def arcadedb(request: pytest.FixtureRequest) -> Iterator[Server]:
     yield from _database(request, "arcadedb")
 
 
-@pytest.fixture(params=["arcadedb"])
+@pytest.fixture
+def neo4j_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Neo4j, with its one database emptied. The test must be marked `slow`."""
+    assert request.node.get_closest_marker("slow"), f"a test with Neo4j is slow(reason={NEO4J!r})"
+    yield from _database(request, "neo4j")
+
+
+@pytest.fixture
+def memgraph(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The Memgraph of MEMGRAPH_URI, with its database emptied."""
+    yield from _database(request, "memgraph")
+
+
+SERVERS = ["arcadedb", slow("neo4j_server", NEO4J, id="neo4j")]
+if "MEMGRAPH_URI" in os.environ:
+    SERVERS.append("memgraph")
+
+
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Server:
-    """Each graph server."""
+    """Each graph server; Memgraph where there is one."""
     return request.getfixturevalue(request.param)
 
 
