@@ -39,6 +39,7 @@ _CLAUSES: Mapping[str, str] = {
     "validAt": "facts.valid_from <= :validAt AND (facts.valid_until IS NULL OR :validAt < facts.valid_until)",
     "metadata": "has_metadata(facts.metadata, :metadata)",
 }
+_WIDE = ("factType", "participantId")
 _TAGS = {"any": "any_tag(facts.tags, :tags)", "all": "every_tag(facts.tags, :tags)"}
 _OPEN = "facts.closed IS NULL"
 _SUPERSEDED = "(facts.closed IS NULL OR facts.superseded_by IS NOT NULL)"
@@ -63,8 +64,13 @@ def condition(args: Mapping[str, Any]) -> str:
         clauses.append(_AS_OF)
     else:
         clauses.append(_SUPERSEDED if args.get("includeSuperseded") else _OPEN)
-    clauses += [clause for name, clause in _CLAUSES.items() if name in args]
-    if "userId" in args:  # a subject or a source is of fewer facts, and has an index, too
+    # By an index that leaves the fewest: "+" keeps the others out. A subject or a source is of fewer facts than a user,
+    # and a user has fewer than a type or a participant.
+    named = "userId" in args or _is_narrow(args)
+    clauses += [
+        f"+{clause}" if named and name in _WIDE else clause for name, clause in _CLAUSES.items() if name in args
+    ]
+    if "userId" in args:
         clauses.append("+facts.user_id = :userId" if _is_narrow(args) else "facts.user_id = :userId")
     if "tags" in args:
         clauses.append(_TAGS[args["tagMatch"]])
@@ -79,9 +85,12 @@ def values(args: Mapping[str, Any], space: int) -> dict[str, Any]:
 
 
 def order(args: Mapping[str, Any]) -> str:
-    """The order that a call asks for, in SQL made of constants; by default that in which the facts were made."""
+    """The order that a call asks for, in SQL made of constants; by default that in which the facts were made.
+
+    Each index of one user, type or participant is in that order. The facts of a subject or a source are sorted ("+").
+    """
     if "sortBy" not in args:  # "+": sorted, rather than read in this order by an index of the whole space
-        return "+facts.seq" if "userId" in args or _is_narrow(args) else "facts.seq"
+        return "+facts.seq" if _is_narrow(args) else "facts.seq"
     return f"facts.{SORTED[args['sortBy']]} {_DIRECTIONS[args['sortOrder']]}, facts.seq"
 
 

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -432,6 +432,8 @@ def test_two_users_never_supersede_each_other(world):
         ({"subject": "Ada"}, "facts_by_subject"),
         ({"subject": "Ada", "predicate": "likes", "userId": "ada", "asOf": 5}, "facts_by_subject"),
         ({"userId": "ada", "minConfidence": 50}, "facts_by_user"),
+        ({"userId": "ada", "factType": "event", "participantId": "p"}, "facts_by_user"),
+        ({"subject": "Ada", "factType": "event", "participantId": "p"}, "facts_by_subject"),
         ({"memoryId": "mem-1"}, "statements_by_memory"),
         ({"conversationId": "c", "includeSuperseded": True}, "statements_by_conversation"),
         ({"factType": "event"}, "facts_by_type"),
@@ -461,6 +463,21 @@ def test_a_list_about_a_subject_costs_as_much_among_many_facts(world):
         ticks = count()
         world.db.set_progress_handler(lambda ticks=ticks: next(ticks) and 0, 10)
         assert len(world.call("facts:queryBySubject", subject="thing 1 of 10")) == 1
+        world.db.set_progress_handler(None, 0)
+        steps.append(next(ticks))
+    assert steps[1] <= steps[0] * 1.2
+
+
+@pytest.mark.parametrize("name", ["userId", "factType", "participantId"])
+def test_a_page_costs_as_much_among_many_that_pass(world, name):
+    steps, made = [], count()
+    for size in (20, 180):
+        for number in islice(made, size):
+            world.store(f"Thing {number} is here.", f"thing {number}", "has_part", "x", userId="ada", participantId="p")
+        value = world.call("facts:list", limit=1)[0][name]
+        ticks = count()
+        world.db.set_progress_handler(lambda ticks=ticks: next(ticks) and 0, 1)
+        assert len(world.call("facts:list", **{name: value}, limit=5)) == 5
         world.db.set_progress_handler(None, 0)
         steps.append(next(ticks))
     assert steps[1] <= steps[0] * 1.2
