@@ -110,6 +110,10 @@ _COUNTS = {
     "memorySpaces:clear": ("deleted", "more"),
     "contexts:updateMany": ("updated", "contextIds"),
     "contexts:deleteMany": ("deleted", "contextIds"),
+    "graphSync:release": ("released",),
+    "graphSync:markSynced": ("synced",),
+    "graphSync:markFailed": ("failed",),
+    "graphSync:retry": ("retried",),
     "conversations:deleteMany": (
         *("deleted", "totalMessagesDeleted", "conversationIds", "hasMore"),
         *("memoriesDeleted", "factsDeleted", "factIds"),
