@@ -21,7 +21,8 @@ __all__ = ["SCOPES", "TABLES", "is_kept", "keep", "renew", "triggers"]
 class _Watched:
     """A table whose changes concern records of `kind`: their `scope` and their `key`, as SQL on a `{row}` of the
     table. `source`: where these are read from, for a row that only names its record. `where`: which rows count.
-    `columns`: an update of others does not matter; empty: each update matters. `events`: what matters at all."""
+    `columns`: an update of others does not matter; empty: each update matters. `events`: what matters at all.
+    `name`: of the triggers, where a table has others."""
 
     kind: str
     table: str
@@ -31,6 +32,7 @@ class _Watched:
     where: str = "1"
     columns: str = ""
     events: tuple[str, ...] = ("insert", "update", "delete")
+    name: str = ""
 
     def enqueue(self, row: str) -> str:
         """The statements that put the record of a row at the end."""
@@ -45,7 +47,7 @@ class _Watched:
         """The triggers, by name."""
         columns = f" OF {self.columns}" if self.columns else ""
         for event in self.events:
-            name = f"{_PREFIX}{self.kind}_{self.table}_{event}"
+            name = f"{_PREFIX}{self.kind}_{self.name or self.table}_{event}"
             row = "OLD" if event == "delete" else "NEW"
             after = f"{event}{columns if event == 'update' else ''}"
             when = self.where.format(row=row)
@@ -91,6 +93,11 @@ _PARTS: tuple[_Watched, ...] = (
             source="FROM contexts WHERE contexts.seq = {row}.context",
         )
         for table in ("context_grants", "context_participants")
+    ),
+    # Which memory space owns the parent, until it is gone.
+    _Watched(
+        "contexts", "contexts", "below.space", "below.id", name="children", events=("delete",),
+        source="FROM contexts AS below WHERE below.parent = {row}.seq",
     ),
     _Watched(
         "memorySpaces", "memory_space_participants", "''", "memory_spaces.id",
