@@ -8,7 +8,7 @@ import http.client
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Server:
 
 
 class ArcadeDB(Server):
-    """A server that this process starts, with its files in `folder`, which is made if it is not there.
+    """A server that this process starts, with its files in `folder`.
 
     The password is in a file that only this user can read. It is made with the folder and stays.
     """
@@ -76,18 +76,24 @@ class ArcadeDB(Server):
         port: int | None = None,
         database: str,
         seconds: float,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Start it, and wait until it answers. `memory` is the most for Java's heap, in MB. `port` is for Bolt; by
-        default, one that is free. Raises `NotStarted`."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        default, one that is free. Raises `NotStarted`, also when it is given up."""
+
+        def ready() -> bool:
+            if given_up():
+                raise NotStarted("it was given up")
+            return self.has(database)
+
         password = _password(folder / "password")
         for left in reversed(range(_ATTEMPTS)):
             free, web = free_ports(2)
             super().__init__(port or free, web, password)
-            command = _command(folder, memory, options, self.http, self.port, database)
+            command = _command(memory, options, self.http, self.port, database)
             self.program = Program(command, folder, lifeline=lifeline, handed=handed)
             try:
-                self.program.wait_until(lambda: self.has(database), seconds)
+                self.program.wait_until(ready, seconds)
                 break
             except BaseException as error:
                 self.program.stop()
@@ -96,11 +102,11 @@ class ArcadeDB(Server):
                     raise
 
 
-def _command(folder: Path, memory: int, options: Sequence[str], http: int, bolt: int, database: str) -> list[str]:
+def _command(memory: int, options: Sequence[str], http: int, bolt: int, database: str) -> list[str]:
     package = Path(str(find_spec("arcadedb_embedded").origin)).parent  # type: ignore[union-attr]
     settings = {
-        "server.rootPath": folder,
-        "server.rootPasswordPath": folder / "password",
+        "server.rootPath": ".",  # the program works in its folder; Java reads other paths by the locale
+        "server.rootPasswordPath": "password",
         "server.mode": "development",
         "server.httpIncomingHost": "127.0.0.1",
         "server.httpIncomingPort": http,

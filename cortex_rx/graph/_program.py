@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-__all__ = ["NotStarted", "Program", "free_ports"]
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["NotStarted", "Program", "free_ports", "locked_file"]
 
 _KEEPER = Path(__file__).with_name("_keeper.py")
 _SECONDS = 30  # longer than the keeper's patience
@@ -38,7 +42,7 @@ class Program:
         self._pid_file = folder / "pid"
         self._pid_file.unlink(missing_ok=True)
         parent = os.getpid() if lifeline is None else 0
-        keeper = [sys.executable, "-I", "-S", str(_KEEPER), str(parent), str(self._pid_file), *command]
+        keeper = [sys.executable, "-I", "-S", str(_KEEPER), str(parent), self._pid_file.name, *command]
         with ExitStack() as stack:
             log = stack.enter_context(open(os.open(self.log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb"))
             self._keeper = subprocess.Popen(
@@ -48,6 +52,7 @@ class Program:
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 pass_fds=handed,
+                umask=0o077,
                 start_new_session=True,  # Ctrl-C is for this process, which then ends the program in its own time
             )
 
@@ -66,7 +71,7 @@ class Program:
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Ask again and again. Raises `NotStarted` when the program has ended, and after so many seconds."""
         end = time.monotonic() + seconds
-        while not ready():
+        while self.process_id is None or not ready():
             if not self.runs:
                 raise NotStarted(f"it ended with {self._keeper.returncode}; {self.tail()}")
             if time.monotonic() > end:
@@ -85,11 +90,22 @@ class Program:
             self._keeper.terminate()
         self._keeper.wait(_SECONDS)
 
-    def kill(self) -> None:
-        """End the program at once, as a crash does."""
-        if (process := self.process_id) and self.runs:
-            os.kill(process, signal.SIGKILL)
-        self.stop()
+
+@contextmanager
+def locked_file(file: Path) -> Iterator[list[int]]:
+    """Lock a file: here, and in each program that it is handed to. Raises `BlockingIOError` when it is locked.
+
+    On Windows nothing is locked, and there is nothing to hand on.
+    """
+    if fcntl is None:
+        yield []
+        return
+    descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield [descriptor]
+    finally:
+        os.close(descriptor)
 
 
 def free_ports(number: int) -> list[int]:

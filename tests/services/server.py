@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import neo4j  # not for each test run, see tests/conftest.py
 
-__all__ = ["Server"]
+    from cortex_rx.graph._program import Program
+
+__all__ = ["Server", "kill"]
+
+
+def kill(program: Program) -> None:
+    """End a program as a crash does, and wait until it has ended."""
+    assert program.process_id and program.runs
+    os.kill(program.process_id, signal.SIGKILL)
+    program.stop()
 
 
 @dataclass(frozen=True)
