@@ -79,6 +79,15 @@ if TYPE_CHECKING:
     from cortex_rx.models.contexts import Context, ContextInput, ContextStatus, ContextWithChain
     from cortex_rx.models.conversations import AddMessageInput, ConversationParticipants, CreateConversationInput
     from cortex_rx.models.exports import ExportResult
+    from cortex_rx.models.graph import (
+        GraphConnectionConfig,
+        GraphEdge,
+        GraphNode,
+        GraphPath,
+        GraphQueryResult,
+        ShortestPathConfig,
+        TraversalConfig,
+    )
     from cortex_rx.models.immutable import ImmutableEntry, ImmutableRecord, ImmutableVersion
     from cortex_rx.models.memory_spaces import (
         MemorySpace,
@@ -130,6 +139,11 @@ __all__ = [
     "FactType",
     "ForgetOptions",
     "ForgetResult",
+    "GraphConnectionConfig",
+    "GraphEdge",
+    "GraphNode",
+    "GraphPath",
+    "GraphQueryResult",
     "ImmutableEntry",
     "ImmutableRecord",
     "ImmutableRef",
@@ -162,6 +176,7 @@ __all__ = [
     "ResumeFrom",
     "SearchFactsOptions",
     "SearchOptions",
+    "ShortestPathConfig",
     "Sink",
     "SourceType",
     "Spool",
@@ -177,6 +192,7 @@ __all__ = [
     "StreamHooks",
     "StreamMetrics",
     "StreamingOptions",
+    "TraversalConfig",
     "Turn",
     "UnregisterAgentOptions",
     "UnregisterAgentResult",
@@ -210,6 +226,8 @@ _LAZY = {
         "agents": "AgentRegistration AgentStats RegisteredAgent UnregisterAgentOptions UnregisterAgentResult",
         "contexts": "Context ContextInput ContextStatus ContextWithChain",
         "conversations": "AddMessageInput ConversationParticipants CreateConversationInput",
+        "graph": "GraphConnectionConfig GraphEdge GraphNode GraphPath GraphQueryResult ShortestPathConfig "
+        "TraversalConfig",
         "immutable": "ImmutableEntry ImmutableRecord ImmutableVersion",
         "memory_spaces": "MemorySpace MemorySpaceStats MemorySpaceStatus MemorySpaceType RegisterMemorySpaceParams",
         "mutable": "MutableRecord",

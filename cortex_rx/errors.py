@@ -43,6 +43,15 @@ __all__ = [
     "FactRetracted",
     "Fenced",
     "Gap",
+    "GraphBusy",
+    "GraphConnectionError",
+    "GraphError",
+    "GraphNotFound",
+    "GraphQueryError",
+    "GraphRefused",
+    "GraphSchemaError",
+    "GraphSyncError",
+    "GraphTimeout",
     "HasChildren",
     "IdempotencyConflict",
     "InvalidArgument",
@@ -929,3 +938,73 @@ class ParticipantExists(StoreError):
     """The memory space has this participant."""
 
     code = "PARTICIPANT_ALREADY_EXISTS"
+
+
+# --- the graph --------------------------------------------------------------------------------------------------------
+
+
+class GraphError(CortexError):
+    """A graph server refused or failed.  What the server said may hold a user's text: only the cause has it."""
+
+    code = "GRAPH_ERROR"
+
+
+class GraphConnectionError(GraphError):
+    """The graph server cannot be reached, or the connection was cut.
+
+    If it was cut in a commit, the write may have taken place; the message says so.
+    """
+
+    code = "GRAPH_CONNECTION_ERROR"
+
+
+class GraphRefused(GraphConnectionError):
+    """The graph server is there and does not serve this client: a wrong password, no right, an unknown database."""
+
+    code = "GRAPH_CONNECTION_REFUSED"
+
+
+class GraphQueryError(GraphError):
+    """The graph server refused a query.  `server_code` is its name for the reason; None if it gave none."""
+
+    code = "GRAPH_QUERY_ERROR"
+
+    def __init__(self, message: str, server_code: str | None = None) -> None:
+        super().__init__(message)
+        self.server_code: str | None = server_code
+
+    def __reduce__(self) -> tuple[type[GraphQueryError], tuple[str, str | None]]:
+        return type(self), (str(self), self.server_code)
+
+
+class GraphBusy(GraphQueryError):
+    """The graph server could not do it now, also when it was asked again: a deadlock, no memory, no free thread.
+
+    The transaction left nothing behind.
+    """
+
+    code = "GRAPH_BUSY"
+
+
+class GraphTimeout(GraphQueryError, TimeoutError):
+    """The operation took longer than `query_timeout`.  The message says so if a write may have taken place."""
+
+    code = "GRAPH_TIMEOUT"
+
+
+class GraphNotFound(GraphError, LookupError):
+    """The graph has no node, or no edge, with this id."""
+
+    code = "GRAPH_NOT_FOUND"
+
+
+class GraphSchemaError(GraphError):
+    """The graph lacks constraints, or they cannot be made."""
+
+    code = "GRAPH_SCHEMA_ERROR"
+
+
+class GraphSyncError(GraphError):
+    """The graph was not brought to the state of the store."""
+
+    code = "GRAPH_SYNC_ERROR"

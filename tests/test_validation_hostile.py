@@ -358,6 +358,9 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "RegisterMemorySpaceParams.type": lambda world: "team",
     "ContextInput.purpose": lambda world: "Help Ada.",
     "ImmutableRef.type": lambda world: "article",
+    "uri": lambda world: "bolt://localhost",
+    "label": lambda world: "Memory",
+    **dict.fromkeys(("from_node", "to_node", "start_id", "from_id", "to_id"), lambda world: "4:graph:0"),
     "message_id": lambda world: "m-1",
     "message_ids": lambda world: ["m-1"],
     "ConversationsAPI.find_conversation.type": lambda world: "user-agent",
@@ -579,6 +582,7 @@ ENGINE = {"run.source", "stream.source", "stream.capacity"}
 """The engine knows nothing of our errors: it raises `TypeError`, which names the parameter too."""
 
 NONE, ZERO, NO_TIME, ANY_TEXT = {"None"}, {"0"}, {"no time"}, {"empty", "blank"}
+MAPPINGS = {"cycle", "deep mapping", "shared mapping"}
 ZEROS_OF_FACTS = (
     *("confidence", "min_confidence", "created_before", "created_after", "updated_before", "updated_after", "version"),
     *("valid_at", "valid_from", "valid_until", "as_of", "known_at", "limit", "offset", "start", "end"),
@@ -682,6 +686,10 @@ ACCEPTED: dict[str, set[str]] = {
     "RegisterMemorySpaceParams.name": ANY_TEXT,
     "MemorySpaceUpdate.name": ANY_TEXT,
     "MemorySpaceParticipant.joined_at": ZERO,
+    "GraphConnectionConfig.username": ANY_TEXT,
+    "GraphConnectionConfig.password": ANY_TEXT,
+    # What stands in them is checked when it is sent: what a server gives back may be anything.
+    **{f"Graph{kind}.properties": MAPPINGS for kind in ("Node", "Edge")},
     **{f"MemorySpacesAPI.{name}": ZERO for name in ("list.limit", "list.offset", "search.limit")},
     **{f"MemorySpacesAPI.{name}.reason": ANY_TEXT for name in ("archive", "delete")},
     "AgentRegistration.description": ANY_TEXT,
@@ -777,6 +785,12 @@ NOTATION = {
 MAX = {"sys.maxsize"}
 REFUSED: Mapping[str, set[str]] = {
     "SqliteBackend.busy_timeout": MAX,
+    **{
+        f"GraphConnectionConfig.{name}": MAX
+        for name in ("max_connection_pool_size", "connection_timeout", "query_timeout")
+    },
+    "TraversalConfig.max_depth": MAX,
+    "ShortestPathConfig.max_hops": MAX,
 }
 """What a parameter refuses although its annotation accepts it: a bound."""
 

@@ -1,9 +1,9 @@
 """What Cortex has and this package has not: public names, and attributes of a client, each with the reason.
 
->>> from cortex_rx import GraphNode
+>>> from cortex_rx import GraphSyncWorker
 Traceback (most recent call last):
 ...
-ImportError: cortex_rx has no GraphNode: this version keeps no graph
+ImportError: cortex_rx has no GraphSyncWorker: this version keeps no graph
 >>> from cortex_rx import Cortex
 >>> Cortex(":memory:").governance
 Traceback (most recent call last):
@@ -26,10 +26,8 @@ _UNUSED = "no method returns it, in Cortex neither"
 NAMES: Mapping[str, str] = {
     **dict.fromkeys(
         [
-            *("CypherGraphAdapter", "GraphConfig", "GraphConnectionConfig", "GraphEdge", "GraphNode", "GraphPath"),
-            *("GraphQueryResult", "GraphSyncWorker", "GraphSyncWorkerOptions", "ShortestPathConfig"),
-            *("SyncHealthMetrics", "TraversalConfig", "drop_graph_schema", "initialize_graph_schema"),
-            "verify_graph_schema",
+            *("CypherGraphAdapter", "GraphConfig", "GraphSyncWorker", "GraphSyncWorkerOptions", "SyncHealthMetrics"),
+            *("drop_graph_schema", "initialize_graph_schema", "verify_graph_schema"),
         ],
         _GRAPH,
     ),

@@ -1,4 +1,12 @@
-"""The graph: a projection of the memories, facts and other records into a graph server.
+"""The graph: a projection of memories, facts and other records into a graph server.
 
-The names are imported from the modules in it, so that only what is used is loaded. `cypher` imports `neo4j`.
+>>> identifier("label", "Memory")
+'Memory'
+
+`cortex_rx.graph.cypher` has the adapter. It imports `neo4j`, so it is loaded when it is used.
 """
+
+from cortex_rx.graph.adapter import GraphAdapter, Statement
+from cortex_rx.graph.identifiers import identifier
+
+__all__ = ["GraphAdapter", "Statement", "identifier"]

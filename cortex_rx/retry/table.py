@@ -58,6 +58,11 @@ _OURS = (
         "the store may be reachable, free, or have space again",
     ),
     Rule(_T, (ours.StreamCutOff,), "the connection was cut"),
+    Rule(
+        _T,
+        (ours.GraphConnectionError, ours.GraphBusy, ours.GraphTimeout),
+        "the graph server may be there again, or have time",
+    ),
     Rule(_T, (ours.SpoolBusy,), "the other drainer will finish"),
     Rule(_T, (ours.ExtractionFailed,), "a model's next output may be complete"),
     Rule(
@@ -101,6 +106,11 @@ _OURS = (
         ),
         "the store refuses until somebody repairs it",
     ),
+    Rule(
+        _F,
+        (ours.GraphRefused, ours.GraphQueryError, ours.GraphSchemaError, ours.GraphSyncError, ours.GraphError),
+        "the graph refuses until somebody mends it",
+    ),
     Rule(_F, (ours.EmbeddingMismatch,), "its embeddings are of another model"),
     Rule(
         _F,
@@ -113,7 +123,7 @@ _OURS = (
                 ours.UserNotFound,
             ),
             *(ours.EntryNotFound, ours.KeyNotFound, ours.ContextNotFound, ours.ParentNotFound, ours.AgentNotRegistered),
-            ours.MemorySpaceNotFound,
+            *(ours.MemorySpaceNotFound, ours.GraphNotFound),
         ),
         "it does not exist",
     ),

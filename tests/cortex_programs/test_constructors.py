@@ -45,7 +45,7 @@ def test_values_without_a_keyword_stand_in_the_order_of_cortex(name: str) -> Non
 
 
 def test_every_class_of_cortex_is_here_or_of_the_graph() -> None:
-    assert set(CONSTRUCTORS) - set(MODELS) == {"GraphConfig", "GraphConnectionConfig", "GraphSyncWorkerOptions"}
+    assert set(CONSTRUCTORS) - set(MODELS) == {"GraphConfig", "GraphSyncWorkerOptions"}
 
 
 def test_they_are_the_fields_of_these_names() -> None:
