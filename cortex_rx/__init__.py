@@ -69,6 +69,7 @@ from cortex_rx.streams.follow import Position
 from cortex_rx.streams.stopping import AnswerStopped
 
 if TYPE_CHECKING:
+    from cortex_rx.graph.cypher import CypherGraphAdapter
     from cortex_rx.models.agents import (
         AgentRegistration,
         AgentStats,
@@ -124,6 +125,7 @@ __all__ = [
     "CortexError",
     "CountFactsFilter",
     "CreateConversationInput",
+    "CypherGraphAdapter",
     "DeleteManyResult",
     "DeleteResult",
     "DeleteUserOptions",
@@ -221,19 +223,21 @@ __all__ = [
 ]
 
 _LAZY = {
-    name: f"cortex_rx.models.{room}"
+    name: f"cortex_rx.{room}"
     for room, names in {
-        "agents": "AgentRegistration AgentStats RegisteredAgent UnregisterAgentOptions UnregisterAgentResult",
-        "contexts": "Context ContextInput ContextStatus ContextWithChain",
-        "conversations": "AddMessageInput ConversationParticipants CreateConversationInput",
-        "graph": "GraphConnectionConfig GraphEdge GraphNode GraphPath GraphQueryResult ShortestPathConfig "
+        "models.agents": "AgentRegistration AgentStats RegisteredAgent UnregisterAgentOptions UnregisterAgentResult",
+        "models.contexts": "Context ContextInput ContextStatus ContextWithChain",
+        "models.conversations": "AddMessageInput ConversationParticipants CreateConversationInput",
+        "models.graph": "GraphConnectionConfig GraphEdge GraphNode GraphPath GraphQueryResult ShortestPathConfig "
         "TraversalConfig",
-        "immutable": "ImmutableEntry ImmutableRecord ImmutableVersion",
-        "memory_spaces": "MemorySpace MemorySpaceStats MemorySpaceStatus MemorySpaceType RegisterMemorySpaceParams",
-        "mutable": "MutableRecord",
-        "users": "DeleteUserOptions UserDeleteResult UserProfile UserVersion",
-        "verification": "VerificationResult",
-        "exports": "ExportResult",
+        "graph.cypher": "CypherGraphAdapter",
+        "models.immutable": "ImmutableEntry ImmutableRecord ImmutableVersion",
+        "models.memory_spaces": "MemorySpace MemorySpaceStats MemorySpaceStatus MemorySpaceType "
+        "RegisterMemorySpaceParams",
+        "models.mutable": "MutableRecord",
+        "models.users": "DeleteUserOptions UserDeleteResult UserProfile UserVersion",
+        "models.verification": "VerificationResult",
+        "models.exports": "ExportResult",
     }.items()
     for name in names.split()
 }

@@ -688,6 +688,7 @@ ACCEPTED: dict[str, set[str]] = {
     "MemorySpaceParticipant.joined_at": ZERO,
     "GraphConnectionConfig.username": ANY_TEXT,
     "GraphConnectionConfig.password": ANY_TEXT,
+    "GraphConnectionConfig.retry_time": ZERO,
     # What stands in them is checked when it is sent: what a server gives back may be anything.
     **{f"Graph{kind}.properties": MAPPINGS for kind in ("Node", "Edge")},
     **{f"MemorySpacesAPI.{name}": ZERO for name in ("list.limit", "list.offset", "search.limit")},
@@ -787,7 +788,7 @@ REFUSED: Mapping[str, set[str]] = {
     "SqliteBackend.busy_timeout": MAX,
     **{
         f"GraphConnectionConfig.{name}": MAX
-        for name in ("max_connection_pool_size", "connection_timeout", "query_timeout")
+        for name in ("max_connection_pool_size", "connection_timeout", "query_timeout", "retry_time")
     },
     "TraversalConfig.max_depth": MAX,
     "ShortestPathConfig.max_hops": MAX,

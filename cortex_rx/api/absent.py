@@ -26,7 +26,7 @@ _UNUSED = "no method returns it, in Cortex neither"
 NAMES: Mapping[str, str] = {
     **dict.fromkeys(
         [
-            *("CypherGraphAdapter", "GraphConfig", "GraphSyncWorker", "GraphSyncWorkerOptions", "SyncHealthMetrics"),
+            *("GraphConfig", "GraphSyncWorker", "GraphSyncWorkerOptions", "SyncHealthMetrics"),
             *("drop_graph_schema", "initialize_graph_schema", "verify_graph_schema"),
         ],
         _GRAPH,

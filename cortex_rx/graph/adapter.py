@@ -31,8 +31,10 @@ class GraphAdapter(Protocol):
     query.
     """
 
-    async def connect(self, config: GraphConnectionConfig) -> None:
-        """Connect to a server, and learn which kind it is. Nothing is written."""
+    async def connect(self, config: GraphConnectionConfig | None = None) -> None:
+        """Connect to a server, by default the one that the adapter was made for. Nothing is written. If it is connected
+        already this has no effect.
+        """
         ...
 
     async def disconnect(self) -> None:

@@ -128,6 +128,8 @@ class GraphConnectionConfig(Options):
     """For a new connection, and the longest wait for one of the pool."""
     query_timeout: Annotated[int | float, _Milliseconds] = 60_000
     """The most time for one operation, with its attempts. A server that can stops its transaction then, too."""
+    retry_time: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 5_000
+    """How long an operation is begun again after a transient failure; 0 for one attempt."""
 
 
 class GraphQueryResult(Record):
