@@ -13,7 +13,6 @@ LIVES_IN Entity ["support","Ada"] -> Entity ["support","Bern"]
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from cortex_rx.beliefs.predicates import PREDICATES
 from cortex_rx.graph.schema import LABELS, PREDICATE_TYPES, RELATED, TABLES, key_of, shortened
+from cortex_rx.graph.values import property_value
 
 __all__ = ["Edge", "End", "Node", "Projection", "project"]
 
@@ -155,16 +155,15 @@ def _properties(label: str, record: _Record) -> dict[str, Any]:
 
 def _present(values: _Record) -> dict[str, Any]:
     """The values that are not None, as properties."""
-    return {
-        name: _time(value) if name in _TIMES else _value(value) for name, value in values.items() if value is not None
-    }
-
-
-def _value(value: Any) -> Any:
-    """Objects, and lists that have other values than texts, are JSON."""
-    if isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(one, str) for one in value)):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return value
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in _TIMES and value is not None:
+            found[name] = _time(value)
+        elif isinstance(value, dict | list):
+            found[name] = property_value(name, value)
+        elif value is not None:  # a scalar of the store, where it was checked
+            found[name] = value
+    return found
 
 
 def _time(milliseconds: float) -> str:
@@ -277,15 +276,15 @@ def _context_lines(this: Node, space: str, record: _Record) -> Iterator[_Line]:
     yield _in_space(this, space, record)
     if user := record.get("userId"):
         yield _Line("INVOLVES", this, _bare("User", user))
-    owner = record.get("parentMemorySpaceId")
-    if owner:
-        yield _Line("CHILD_OF", this, _bare("Context", owner, record["parentId"]), {"depth": record["depth"]})
+    parent, owner = record.get("parentId"), record.get("parentMemorySpaceId")  # no owner: the parent is gone
+    if parent and owner:
+        yield _Line("CHILD_OF", this, _bare("Context", owner, parent), {"depth": record["depth"]})
     if source := record.get("conversationRef"):
         said = {"messageIds": source.get("messageIds")}
         yield _Line("TRIGGERED_BY", this, _bare("Conversation", space, source["conversationId"]), said)
-    for grant in record.get("grantedAccess", ()):
+    for other, grant in {grant["memorySpaceId"]: grant for grant in record.get("grantedAccess", ())}.items():
         said = {"scope": grant["scope"], "grantedAt": grant["grantedAt"]}
-        yield _Line("GRANTS_ACCESS_TO", this, _bare("MemorySpace", grant["memorySpaceId"]), said)
+        yield _Line("GRANTS_ACCESS_TO", this, _bare("MemorySpace", other), said)
 
 
 _LINES: Mapping[str, Callable[[Node, str, _Record], Iterator[_Line]]] = {

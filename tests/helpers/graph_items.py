@@ -1,11 +1,27 @@
-"""Items of `graphSync:getBatch`, one of each table, with everything that a record may have."""
+"""Items of `graphSync:getBatch`: one of each table, with everything that its record may have, and any."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ITEMS", "item"]
+from hypothesis import strategies as st
+
+from cortex_rx.backends.contract.graph_records import RECORD
+from cortex_rx.backends.contract.types import (
+    Flag,
+    Integer,
+    Json,
+    JsonObject,
+    ListOf,
+    Number,
+    Object,
+    OneOf,
+    Text,
+    Type,
+)
+
+__all__ = ["ITEMS", "item", "items"]
 
 _TIME = 1_700_000_000_000
 _TIMES = {"createdAt": _TIME, "updatedAt": _TIME + 1_500}
@@ -172,3 +188,72 @@ ITEMS: Mapping[str, dict[str, Any]] = {
     ),
 }
 """By table."""
+
+
+# --- any item ---------------------------------------------------------------------------------------------------------
+
+_SPACED = {"memorySpaceId": "memorySpaceId"}
+_TABLES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+    "GraphMemory": ("memories", "memoryId", _SPACED),
+    "GraphConversation": ("conversations", "conversationId", _SPACED),
+    "GraphFact": ("facts", "factId", _SPACED),
+    "GraphContext": ("contexts", "contextId", _SPACED),
+    "GraphMemorySpace": ("memorySpaces", "memorySpaceId", {}),
+    "GraphUser": ("users", "userId", {}),
+    "GraphAgent": ("agents", "agentId", {}),
+    "GraphImmutable": ("immutable", "id", {"entityType": "type"}),
+    "GraphMutable": ("mutable", "key", {"namespace": "namespace"}),
+}
+"""By the name of the record: its table, its field for `entityId`, and those for what else says which it is."""
+
+_ANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+_IDS = _ANY | st.sampled_from(
+    ["ada", "Ada", "support", "sales", '["', '","', "\\", "\0", "é", "e\u0301", "x" * 1_001, "\0" * 999, "`", "\\u0060"]
+)
+_NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+_JSON = st.recursive(
+    st.none() | st.booleans() | _NUMBERS | _ANY,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_ANY, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def items(draw: st.DrawFn, *tables: str) -> dict[str, Any]:
+    """An item of one of these tables, or of any: deleted, or with a record such as the contract allows it."""
+    kinds = [one for one in RECORD.of if isinstance(one, Object) and (not tables or _TABLES[one.name][0] in tables)]
+    kind = draw(st.sampled_from(kinds))
+    table, id_, where = _TABLES[kind.name]
+    record = draw(_values(kind))
+    there = draw(st.integers(0, 9)) > 0
+    found = {name: record[field] for name, field in where.items()}
+    return {**item(table, record[id_], record if there else None, **found), "revision": draw(st.integers(1, 2**63 - 1))}
+
+
+def _values(of: Type) -> st.SearchStrategy[Any]:
+    """What the contract allows."""
+    match of:
+        case Text(min=0):
+            return _IDS | st.just("")
+        case Text():
+            return _IDS
+        case Integer(min=least, max=most):
+            return st.integers(least, most)
+        case Number(min=low, max=high):
+            return st.floats(low, high, allow_nan=False, allow_infinity=False)
+        case OneOf(values=words):
+            return st.sampled_from(words)
+        case Flag():
+            return st.booleans()
+        case Json():
+            return _JSON
+        case JsonObject():
+            return st.dictionaries(_ANY, _JSON, max_size=3)
+        case ListOf(item=inner):
+            return st.lists(_values(inner), max_size=3)
+        case Object(fields=known):
+            return st.fixed_dictionaries(
+                {field.name: _values(field.type) for field in known if field.required},
+                optional={field.name: _values(field.type) for field in known if not field.required},
+            )
+    raise AssertionError(of)
