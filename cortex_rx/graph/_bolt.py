@@ -40,7 +40,7 @@ def missing_node(field: str) -> GraphNotFound:
 class Transaction:
     """What an operation does in its transaction: queries, in the dialect of the server."""
 
-    def __init__(self, tx: neo4j.AsyncManagedTransaction, dialect: Dialect) -> None:
+    def __init__(self, tx: neo4j.AsyncManagedTransaction | neo4j.AsyncSession, dialect: Dialect) -> None:
         self._tx = tx
         self._dialect = dialect
         self.id = dialect.id_of
@@ -154,13 +154,13 @@ class Link:
         except Exception as error:
             raise self._translated(error, wrote=False) from error
 
-    async def run(self, work: Work[T], *, read: bool) -> T:
-        """Do it in one managed transaction."""
+    async def run(self, work: Work[T], *, read: bool, alone: bool = False) -> T:
+        """Do it in one managed transaction. `alone`: in none, as one statement that the server commits by itself."""
         seconds = self._config.query_timeout / 1000
         committing = False
 
         @neo4j.unit_of_work(timeout=seconds)
-        async def timed(tx: neo4j.AsyncManagedTransaction) -> T:
+        async def timed(tx: neo4j.AsyncManagedTransaction | neo4j.AsyncSession) -> T:
             nonlocal committing
             committing = False
             done = await work(Transaction(tx, self.dialect))
@@ -169,7 +169,7 @@ class Link:
 
         try:
             async with asyncio.timeout(seconds):
-                return await self._managed(timed, read)
+                return await self._managed(timed, read, alone)
         except TimeoutError as error:
             wrote = committing and not read
             raise GraphTimeout(f"it took longer than query_timeout, {seconds:g} s{_unknown(wrote)}") from error
@@ -178,7 +178,12 @@ class Link:
         except Exception as error:
             raise self._translated(error, wrote=committing and not read) from error
 
-    async def _managed(self, timed: Callable[[neo4j.AsyncManagedTransaction], Awaitable[T]], read: bool) -> T:
+    async def _managed(
+        self,
+        timed: Callable[[neo4j.AsyncManagedTransaction | neo4j.AsyncSession], Awaitable[T]],
+        read: bool,
+        alone: bool,
+    ) -> T:
         quiet: dict[str, Any] = {"notifications_min_severity": "OFF"} if self.dialect.filters_notifications else {}
         again = self.dialect.repeats_constraint_errors and not read
         while True:
@@ -191,7 +196,7 @@ class Link:
             ) as session:
                 execute = session.execute_read if read else session.execute_write
                 try:
-                    return await execute(timed)
+                    return await (timed(session) if alone else execute(timed))
                 except theirs.ConstraintError:
                     if not again:
                         raise

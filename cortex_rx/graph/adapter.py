@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from cortex_rx.graph.dialects import Dialect
 from cortex_rx.models.graph import (
     GraphConnectionConfig,
     GraphEdge,
@@ -30,6 +31,11 @@ class GraphAdapter(Protocol):
     `GraphRefused` if it refuses the client, `GraphTimeout` after `query_timeout`, `GraphQueryError` if it refuses the
     query.
     """
+
+    @property
+    def dialect(self) -> Dialect:
+        """The kind of server. Raises `GraphConnectionError` before `connect`."""
+        ...
 
     async def connect(self, config: GraphConnectionConfig | None = None) -> None:
         """Connect to a server, by default the one that the adapter was made for. Nothing is written. If it is connected
@@ -107,6 +113,10 @@ class GraphAdapter(Protocol):
         It may run several times before it succeeds. The values are sent as they are: `values.property_value` makes them
         such that each server stores them.
         """
+        ...
+
+    async def alter(self, statement: str) -> list[dict[str, Any]]:
+        """Run a statement that changes or shows constraints and indexes, by itself, and return its records."""
         ...
 
     async def traverse(self, config: TraversalConfig) -> list[GraphNode]:

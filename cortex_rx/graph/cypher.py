@@ -271,6 +271,15 @@ class CypherGraphAdapter:
 
         return await self._run(work)
 
+    async def alter(self, statement: str) -> list[dict[str, Any]]:
+        """Run a statement that changes or shows constraints and indexes, by itself, and return its records."""
+
+        async def work(tx: Transaction) -> list[dict[str, Any]]:
+            return await tx.rows(check.name("statement", statement))
+
+        link = self._connected()
+        return await link.run(work, read=False, alone=link.dialect.alters_alone)
+
     async def clear_database(self) -> None:
         """Delete all nodes and edges, in several transactions."""
 

@@ -36,6 +36,9 @@ class Dialect:
     repeats_constraint_errors: bool = False
     """Whether two MERGEs of one key at a time may end in an error that a second attempt has not."""
 
+    alters_alone: bool = False
+    """Whether constraints and indexes are changed and shown only outside a transaction."""
+
     def __repr__(self) -> str:
         return f"Dialect({self.name!r})"
 
@@ -67,7 +70,7 @@ NEO4J = Dialect("Neo4j", filters_notifications=True)
 """Neo4j 5 and later."""
 NEO4J_INTEGER_IDS = Dialect("Neo4j", element_ids=False, filters_notifications=True)
 """Neo4j, asked for `id()`: the ids of versions before 5, which all have."""
-MEMGRAPH = Dialect("Memgraph", element_ids=False, has_shortest_path=False)
+MEMGRAPH = Dialect("Memgraph", element_ids=False, has_shortest_path=False, alters_alone=True)
 """Memgraph."""
 ARCADEDB = Dialect("ArcadeDB", repeats_constraint_errors=True)
 """ArcadeDB with its Bolt plugin."""

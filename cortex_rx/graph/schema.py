@@ -1,4 +1,5 @@
-"""What the graph is made of: labels with their keys and properties, types of relationships with their ends.
+"""What the graph is made of: labels with their keys and properties, types of relationships with their ends; and the
+constraints and indexes that a server must have.
 
 >>> LABELS["Memory"].key, RELATIONSHIPS["MENTIONS"].ends
 (('memorySpaceId', 'memoryId'), (('Fact', 'Entity'),))
@@ -15,6 +16,10 @@ from hashlib import sha256
 from typing import Literal
 
 from cortex_rx.beliefs.predicates import PREDICATES
+from cortex_rx.errors import GraphQueryError, GraphSchemaError
+from cortex_rx.graph.adapter import GraphAdapter
+from cortex_rx.graph.ddl import DDL, Rule
+from cortex_rx.models.records import Record
 
 __all__ = [
     "FENCE",
@@ -26,10 +31,14 @@ __all__ = [
     "RELATIONSHIPS",
     "REVISION",
     "TABLES",
+    "GraphSchemaReport",
     "Label",
     "Relationship",
+    "drop_graph_schema",
+    "initialize_graph_schema",
     "key_of",
     "shortened",
+    "verify_graph_schema",
 ]
 
 KEY = "_key"
@@ -234,3 +243,74 @@ def _json(value: object) -> str:
 
 def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
+
+
+# --- constraints and indexes ------------------------------------------------------------------------------------------
+
+
+class GraphSchemaReport(Record):
+    """Whether a server has the constraints and indexes that the graph needs, and which are missing.
+
+    >>> report = GraphSchemaReport(False, ["constraint on :Memory(_key)"])
+    >>> print(report)
+    the graph lacks constraint on :Memory(_key)
+    >>> report["valid"]
+    False
+    """
+
+    valid: bool
+    """Whether nothing is missing."""
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"the graph lacks {', '.join(self.missing) or 'no constraint and no index'}"
+
+
+def _rules() -> list[Rule]:
+    unique = [Rule("constraint", label, KEY) for label in (*LABELS, FENCE)]
+    return unique + [Rule("index", label.name, name) for label in LABELS.values() for name in label.indexed]
+
+
+async def initialize_graph_schema(graph: GraphAdapter) -> None:
+    """Make the constraints and indexes that are missing. Each is made by itself, so it may be called again after an
+    error; data in the graph stays as it is.
+
+    Raises `GraphSchemaError` if one cannot be made, which says which: another one is in its way, or two nodes have the
+    same key. The cause is what the server said.
+    """
+    failed: GraphQueryError | None = None
+    for rule in await _missing(graph):
+        try:
+            await graph.alter(DDL[graph.dialect.name].create(rule))
+        except GraphQueryError as error:  # somebody else may have made it at the same time
+            failed = failed or error
+    report = await verify_graph_schema(graph)
+    if not report.valid:
+        raise GraphSchemaError(f"{report}, and the server does not make it") from failed
+
+
+async def verify_graph_schema(graph: GraphAdapter) -> GraphSchemaReport:
+    """Say which constraints and indexes are missing. Those of other names count, too."""
+    missing = await _missing(graph)
+    return GraphSchemaReport(valid=not missing, missing=tuple(map(str, missing)))
+
+
+async def drop_graph_schema(graph: GraphAdapter) -> None:
+    """Drop what `initialize_graph_schema` makes. Nodes and edges stay, and so do constraints and indexes of other names
+    (on Memgraph they have no names: those on the same properties are dropped).
+    """
+    ddl = DDL[graph.dialect.name]
+    there = await _there(graph)
+    for rule in ddl.wanted(_rules()):
+        if rule in there:
+            await graph.alter(ddl.drop(rule))
+
+
+async def _missing(graph: GraphAdapter) -> list[Rule]:
+    there = await _there(graph)
+    return [rule for rule in DDL[graph.dialect.name].wanted(_rules()) if rule not in there]
+
+
+async def _there(graph: GraphAdapter) -> set[Rule]:
+    ddl = DDL[graph.dialect.name]
+    return {rule for statement in ddl.shown for rule in ddl.read(await graph.alter(statement))}
