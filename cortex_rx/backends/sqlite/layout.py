@@ -686,4 +686,5 @@ END""",
         until INTEGER NOT NULL DEFAULT 0,
         length INTEGER NOT NULL DEFAULT 0
     )""",
+    "CREATE INDEX immutable_of_user ON immutable (user_id, seq) WHERE user_id IS NOT NULL",
 )

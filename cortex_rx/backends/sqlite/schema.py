@@ -1074,5 +1074,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         *_MEMORY_SPACES,
         *_OUTBOX,
     ),
-    _OUTBOX_LEASE,
+    (
+        *_OUTBOX_LEASE,
+        # The entries of a user of any type, in the order in which they were made.
+        "CREATE INDEX immutable_of_user ON immutable (user_id, seq) WHERE user_id IS NOT NULL",
+    ),
 )
