@@ -19,6 +19,7 @@ __all__ = [
     "counted_ids",
     "hidden",
     "new_id",
+    "new_password",
     "new_token",
     "refuse_pickle",
     "without_token",
@@ -121,6 +122,11 @@ def new_id(kind: str) -> str:
 def new_token() -> ResumeToken:
     """A new resume token of 256 random bits."""
     return ResumeToken("resume_" + (secrets.token_urlsafe(32) if _counted is None else new_id("token")))
+
+
+def new_password() -> str:
+    """A new password of 192 random bits, for a server that this package starts."""
+    return secrets.token_urlsafe(24)
 
 
 def chance() -> float:

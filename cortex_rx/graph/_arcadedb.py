@@ -7,13 +7,13 @@ import base64
 import http.client
 import json
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from cortex_rx.graph._program import NotStarted, Program, free_ports
+from cortex_rx.unique import new_password
 
 __all__ = ["USER", "ArcadeDB", "Server", "is_installed"]
 
@@ -133,7 +133,7 @@ def _command(memory: int, options: Sequence[str], http: int, bolt: int, database
 def _password(file: Path) -> str:
     try:
         with open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
-            new.write(secrets.token_urlsafe(24))
+            new.write(new_password())
     except FileExistsError:
         pass
     return file.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -186,7 +187,9 @@ async def test_a_file_from_before_is_counted_when_it_is_opened(make_store: Any) 
     _fill(db, 101, 500)
     kept = {tuple(row) for row in db.execute("SELECT * FROM memory_counts")}
     assert kept == _expected(_Sql(store.backend))
-    fill = next(one for one in schema.MIGRATIONS[-1] if one.lstrip().startswith("INSERT INTO memory_counts"))
+    fill = next(
+        one for one in chain.from_iterable(schema.MIGRATIONS) if one.lstrip().startswith("INSERT INTO memory_counts")
+    )
     db.execute("DELETE FROM memory_counts")
     db.execute(fill)
     assert {tuple(row) for row in db.execute("SELECT * FROM memory_counts")} == kept
