@@ -104,7 +104,10 @@ class GraphAdapter(Protocol):
     async def query(
         self, cypher: str, params: Mapping[str, Any] | None = None, *, read: bool = False
     ) -> GraphQueryResult:
-        """Run a query. With `read` it may go to a server of the cluster that only reads, and may not write."""
+        """Run a query. With `read` it may go to a server of the cluster that only reads, and must not write.
+
+        Neo4j and Memgraph then refuse a write; ArcadeDB does not look.
+        """
         ...
 
     async def write(self, statements: Sequence[Statement]) -> list[list[dict[str, Any]]]:
