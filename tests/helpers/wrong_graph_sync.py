@@ -102,6 +102,44 @@ class SeesAnAnswerGrowOnce(WrongBatches):
         return None if known else row
 
 
+class WrongPages(Wrong):
+    """Gives other rows of `getRecords`."""
+
+    def rows(self, rows, args):
+        return rows
+
+    async def query(self, path, args):
+        found = await super().query(path, args)
+        return self.rows(found, args) if path == "graphSync:getRecords" else found
+
+
+@noticed_by("all_records_are_read_page_by_page")
+class GivesNoPartialRecord(WrongPages):
+    def rows(self, rows, args):
+        return [row for row in rows if not row["record"].get("isPartial")]
+
+
+@noticed_by("all_records_are_read_page_by_page")
+class GivesOnlyRecordsThatHaveChanged(WrongPages):
+    def rows(self, rows, args):
+        return [row for row in rows if row["queued"]]
+
+
+@noticed_by("all_records_are_read_page_by_page")
+class ForgetsWhatIsQueued(WrongPages):
+    def rows(self, rows, args):
+        return [{**row, "queued": False} for row in rows]
+
+
+@noticed_by("all_records_are_read_page_by_page")
+class GivesAPageTwice(WrongPages):
+    """Each page begins with the last record of the one before."""
+
+    def rows(self, rows, args):
+        last, self.last = getattr(self, "last", None), rows[-1] if rows else None
+        return [last, *rows][:2] if last and rows and args.get("after") else rows
+
+
 @noticed_by("a_record_is_there_only_in_its_scope")
 class TakesAPartialForMissing(Wrong):
     async def query(self, path, args):

@@ -31,8 +31,9 @@ MOST = 1_000
 
 _SETTINGS = Object(fields(enabled=Flag()), name="GraphSettings")
 _SPACED = ("memories", "conversations", "facts", "contexts")
+_TABLE = OneOf((*_SPACED, "memorySpaces", "users", "agents", "immutable", "mutable"))
 _KEY = fields(
-    table=OneOf((*_SPACED, "memorySpaces", "users", "agents", "immutable", "mutable")),
+    table=_TABLE,
     entityId=ID,
     memorySpaceId=Optional(ID),
     entityType=Optional(ID),
@@ -115,6 +116,23 @@ it is deleted. Which kind of record it is says `table`: a `GraphMemory` and so o
             ),
             """The rows that are due with a revision higher than `after`, oldest first, with their records, all as they
 are at one moment. There may be fewer than `limit` where values are large; only if there is none, nothing is due.""",
+            ours=True,
+        ),
+        Function(
+            "graphSync:getRecords",
+            "query",
+            Object(fields(table=_TABLE, limit=Optional(Integer(1, MOST), MOST), after=Optional(COUNT, 0))),
+            ListOf(
+                Object(
+                    (*fields(position=COUNT, queued=Flag()), *_KEY, *fields(record=RECORD)),
+                    name="GraphRecord",
+                    meaning="""A record as it is now, its `position` among those of its table, and whether it is
+`queued`: it has a row, which a drainer has not taken away yet.""",
+                )
+            ),
+            """The records of a table with a position higher than `after`, oldest first, as `getBatch` gives them,
+whether they have changed or not, all as they are at one moment. There may be fewer than `limit` where values are large;
+only if there is none, it was the last one. So a graph is compared with the store.""",
             ours=True,
         ),
         Function(

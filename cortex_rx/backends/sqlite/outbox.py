@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["SCOPES", "TABLES", "is_kept", "keep", "renew", "triggers"]
+__all__ = ["NAMED", "SCOPES", "TABLES", "is_kept", "keep", "listed", "renew", "triggers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,30 @@ SCOPES: Mapping[str, str] = {
     "mutable": "namespace",
 }
 """What the scope of a row is, in the contract. The other records are found by their key alone, in the whole store."""
+
+NAMED: Mapping[str, str] = {
+    one.kind: (
+        f"SELECT {one.table}.rowid AS number, '{one.kind}' AS sort, {one.scope} AS within, {one.key} AS name"  # noqa: S608
+        f" FROM json_each(:numbers) CROSS JOIN {one.table} ON {one.table}.rowid = json_each.value WHERE {one.where}"
+    ).format(row=one.table)
+    for one in _RECORDS
+}
+"""The tables, scopes and keys of the records that stand at the positions `:numbers` of their table, by kind."""
+
+_LISTED: Mapping[str, str] = {
+    one.kind: (
+        f"SELECT rowid AS position, {one.scope} AS scope, {one.key} AS key, EXISTS (SELECT 1 FROM outbox"  # noqa: S608
+        f" WHERE record_table = '{one.kind}' AND outbox.scope = {one.scope} AND outbox.key = {one.key}) AS queued"
+        f" FROM {one.table} WHERE {one.where} AND rowid > :after ORDER BY rowid LIMIT :limit"
+    ).format(row=one.table)
+    for one in _RECORDS
+}
+
+
+def listed(db: sqlite3.Connection, kind: str, after: int, limit: int) -> list[sqlite3.Row]:
+    """The records of a kind that stand after a position: their `position`, `scope`, `key`, and whether they are
+    `queued`."""
+    return db.execute(_LISTED[kind], {"after": after, "limit": limit}).fetchall()
 
 
 def triggers() -> Mapping[str, str]:

@@ -44,9 +44,13 @@ async def _batch(b: Bench, after: int = 0) -> list[Row]:
     found: list[Row] = []
     while some := await b.ask("graphSync:getBatch", after=after):
         after = some[-1]["revision"]
-        found += [row for row in some if b.space in (row.get("memorySpaceId"), row.get("entityType"))]
-        found += [row for row in some if row.get("namespace") == b.space or row["entityId"].startswith(b.space)]
+        found += [row for row in some if _is_mine(b, row)]
     return found
+
+
+def _is_mine(b: Bench, row: Row) -> bool:
+    within = row.get("memorySpaceId"), row.get("entityType"), row.get("namespace")
+    return b.space in within or row["entityId"].startswith(b.space)
 
 
 def _key(row: Row) -> Row:
@@ -203,6 +207,54 @@ async def a_batch_has_the_records_as_they_are(b: Bench) -> None:
         b.same([_key(row) for row in gone], were, "their rows")
         there = await b.ask("graphSync:exists", records=[_key(row) for row in gone] + keys[1:3])
         b.same(there, [False, False, True, True], "whether what was deleted is there")
+
+
+@PROMISES.add("graphSync:getRecords")
+async def all_records_are_read_page_by_page(b: Bench) -> None:
+    """Page by page each record of a table is given once, as a batch has it, also if it has not changed, with whether it
+    has a row at that moment."""
+    async with _graph(b):
+        stored = [await _store(b, f"memory {number}") for number in range(3)]
+        await b.begin()
+        await b.do("memorySpaces:register", type="team")
+        await b.do("users:update", userId=f"{b.space} x", data={})
+        await b.do("immutable:store", type=b.space, id="i", data={"k": [1]})
+        await b.do("mutable:set", namespace=b.space, key="k", value=1)
+        batch = await _batch(b)
+        b.same(len(batch), 9, "how many records there are")
+        want = {_text(row): (row["record"], True) for row in batch}
+        tables = list(dict.fromkeys(row["table"] for row in batch))
+        b.same(await _records(b, tables), want, "the records that have changed")
+        await _drain(b)
+        await b.do("memories:update", memoryId=stored[1], importance=7)
+        await b.do("memories:deleteMemory", memoryId=stored[2])
+        now = {_text(row): (row.get("record"), True) for row in await _batch(b)}
+        want = {key: now.get(key, (record, False)) for key, (record, _) in want.items()}
+        there = {key: one for key, one in want.items() if one[0] is not None}
+        b.same(len(there), 8, "how many records are left")
+        b.same(await _records(b, tables), there, "the records, some of which have changed again")
+
+
+def _text(row: Row) -> str:
+    """The record that a row is about, as a text."""
+    named = {name: value for name, value in _key(row).items() if name not in ("position", "queued")}
+    return repr(sorted(named.items()))
+
+
+async def _records(b: Bench, tables: list[str]) -> dict[str, tuple[Row, bool]]:
+    """All records of this test in these tables, read two at a time, and whether they are queued."""
+    found: list[Row] = []
+    for table in tables:
+        after = 0
+        while some := await b.ask("graphSync:getRecords", table=table, limit=2, after=after):
+            positions = [row["position"] for row in some]
+            ordered = positions == sorted({*positions}) and positions[0] > after and len(some) <= 2
+            b.same(ordered, True, "whether a page goes on after the one before")
+            after = positions[-1]
+            found += [row for row in some if _is_mine(b, row)]
+    records = {_text(row): (row["record"], row["queued"]) for row in found}
+    b.same(len(records), len(found), "how often each record is given")
+    return records
 
 
 @PROMISES.add("graphSync:exists")

@@ -5,7 +5,7 @@ Written by docs/generate.py (make docs) from the contract's data: edit that.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cortex_rx.backends.contract.typed.rows import (
         DeadLetter,
         FailedItems,
+        GraphRecord,
         GraphSettings,
         OutboxItem,
         OutboxLease,
@@ -63,6 +64,25 @@ class GraphSync:
         if after is not None:
             args["after"] = after
         return Call(self._backend.query, "graphSync:getBatch", args)
+
+    def get_records(
+        self,
+        *,
+        table: Literal[
+            "memories", "conversations", "facts", "contexts", "memorySpaces", "users", "agents", "immutable", "mutable"
+        ],
+        limit: int | None = None,
+        after: int | None = None,
+    ) -> Call[list[GraphRecord]]:
+        """The records of a table with a position higher than `after`, oldest first, as `getBatch` gives them, whether
+        they have changed or not, all as they are at one moment.
+        """
+        args: dict[str, Any] = {"table": table}
+        if limit is not None:
+            args["limit"] = limit
+        if after is not None:
+            args["after"] = after
+        return Call(self._backend.query, "graphSync:getRecords", args)
 
     def exists(self, *, records: list[RecordKey]) -> Call[list[bool]]:
         """Whether each of these records is there, in this order."""

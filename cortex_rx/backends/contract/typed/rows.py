@@ -71,6 +71,7 @@ __all__ = [
     "GraphMemorySpace",
     "GraphMutable",
     "GraphMutableRef",
+    "GraphRecord",
     "GraphSettings",
     "GraphUser",
     "History",
@@ -1341,6 +1342,33 @@ class OutboxRecord(OutboxItem):
         | GraphImmutable
         | GraphMutable
     ]
+
+
+class GraphRecord(TypedDict):
+    """A record as it is now, its `position` among those of its table, and whether it is `queued`: it has a row, which a
+    drainer has not taken away yet.
+    """
+
+    position: int
+    queued: bool
+    table: Literal[
+        "memories", "conversations", "facts", "contexts", "memorySpaces", "users", "agents", "immutable", "mutable"
+    ]
+    entityId: str
+    memorySpaceId: NotRequired[str]
+    entityType: NotRequired[str]
+    namespace: NotRequired[str]
+    record: (
+        GraphMemory
+        | GraphConversation
+        | GraphFact
+        | GraphContext
+        | GraphMemorySpace
+        | GraphUser
+        | GraphAgent
+        | GraphImmutable
+        | GraphMutable
+    )
 
 
 class RecordKey(TypedDict):

@@ -1,17 +1,18 @@
-"""The records of a batch of the outbox, as they are now: a constant number of statements for each table."""
+"""The records that a graph shows, as they are now: a constant number of statements for each table."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from cortex_rx.backends.sqlite import outbox
 from cortex_rx.backends.sqlite.facts.rows import fact_row, statements_of
 from cortex_rx.backends.sqlite.functions import conversations, immutable, memories, mutable
 from cortex_rx.backends.sqlite.text_store import Transaction
 
-__all__ = ["CUT", "exist", "fitting", "load"]
+__all__ = ["CUT", "exist", "fitting", "load", "load_table"]
 
 CUT = 200
 """The most code points of a content."""
@@ -19,13 +20,29 @@ _SIZE = 4 * 2**20  # code points of JSON and texts that are read at once
 _ASKED = 1_000  # keys in one statement
 
 Records: TypeAlias = dict[int, dict[str, Any]]
-"""Records by the revisions of their rows."""
+"""Records by the numbers of what asks for them: the revisions of rows, or the positions in their table."""
 
-# The rows with these revisions: their tables, scopes and keys.
-_WANTED = (
-    "(SELECT revision, record_table AS sort, scope AS within, outbox.key AS name"
-    " FROM json_each(:revisions) CROSS JOIN outbox ON revision = json_each.value) AS wanted"
-)
+
+class _Wanted(NamedTuple):
+    """Numbers, and the tables, scopes and keys of the records that they stand for (`sort`, `within`, `name`)."""
+
+    source: str
+    numbers: str
+
+    def rows(self, tx: Transaction, statement: str) -> list[sqlite3.Row]:
+        return tx.db.execute(statement.format(wanted=self.source), {"numbers": self.numbers}).fetchall()
+
+
+def _of_outbox(revisions: Collection[int]) -> _Wanted:
+    return _Wanted(
+        "(SELECT revision AS number, record_table AS sort, scope AS within, outbox.key AS name"
+        " FROM json_each(:numbers) CROSS JOIN outbox ON revision = json_each.value) AS wanted",
+        json.dumps(list(revisions)),
+    )
+
+
+def _of_table(table: str, positions: Collection[int]) -> _Wanted:
+    return _Wanted(f"({outbox.NAMED[table]}) AS wanted", json.dumps(list(positions)))
 
 
 def load(tx: Transaction, revisions: Mapping[str, Collection[int]]) -> Records:
@@ -33,12 +50,14 @@ def load(tx: Transaction, revisions: Mapping[str, Collection[int]]) -> Records:
     found: Records = {}
     for table, read in _READ.items():
         if numbers := revisions.get(table):
-            found |= read(tx, json.dumps(list(numbers)))
+            found |= read(tx, _of_outbox(numbers))
     return found
 
 
-def _rows(tx: Transaction, statement: str, revisions: str) -> list[sqlite3.Row]:
-    return tx.db.execute(statement, {"revisions": revisions}).fetchall()
+def load_table(tx: Transaction, table: str, positions: Collection[int]) -> Records:
+    """The records of a table that stand at these positions, as far as they are read at once: at least the first."""
+    some = list(positions)[: _fitting(tx, _of_table(table, positions), positions)]
+    return _READ[table](tx, _of_table(table, some))
 
 
 def _of(tx: Transaction, statement: str, owners: Iterable[int]) -> dict[int, list[sqlite3.Row]]:
@@ -55,38 +74,42 @@ def _given(**values: Any) -> dict[str, Any]:
 
 # --- how much fits into a batch ---------------------------------------------------------------------------------------
 
-_SIZES = f"""
-SELECT revision, length(body) AS size FROM {_WANTED} CROSS JOIN spaces ON spaces.name = within
+_SIZES = """
+SELECT number, length(body) AS size FROM {wanted} CROSS JOIN spaces ON spaces.name = within
     CROSS JOIN facts ON facts.space = spaces.id AND facts.id = wanted.name WHERE sort = 'facts'
 UNION ALL
-SELECT revision, length(data) + coalesce(length(metadata), 0) FROM {_WANTED}
+SELECT number, length(data) + coalesce(length(metadata), 0) FROM {wanted}
     CROSS JOIN immutable ON type = within AND id = name
     CROSS JOIN immutable_versions ON place = (seq << 32) + version WHERE sort = 'immutable'
 UNION ALL
-SELECT revision, length(value) + coalesce(length(metadata), 0) FROM {_WANTED}
+SELECT number, length(value) + coalesce(length(metadata), 0) FROM {wanted}
     CROSS JOIN mutable ON namespace = within AND key = name WHERE sort = 'mutable'
-"""  # noqa: S608
+"""
 
 
 def fitting(tx: Transaction, revisions: Collection[int]) -> int:
     """How many of these rows, in this order, are read at once: at least the first, and no more than their values
     allow."""
-    sizes = {row["revision"]: row["size"] for row in _rows(tx, _SIZES, json.dumps(list(revisions)))}
+    return _fitting(tx, _of_outbox(revisions), revisions)
+
+
+def _fitting(tx: Transaction, wanted: _Wanted, numbers: Collection[int]) -> int:
+    sizes = {row["number"]: row["size"] for row in wanted.rows(tx, _SIZES)}
     total = 0
-    for number, revision in enumerate(revisions):
-        total += sizes.get(revision, 0)
+    for before, number in enumerate(numbers):
+        total += sizes.get(number, 0)
         if total > _SIZE:
-            return max(number, 1)
-    return len(revisions)
+            return max(before, 1)
+    return len(numbers)
 
 
 # --- the tables -------------------------------------------------------------------------------------------------------
 
-_MEMORIES = f"""
-SELECT revision, memories.*, length, writes, touched, streams.id AS stream_id, question, started FROM {_WANTED}
+_MEMORIES = """
+SELECT number, memories.*, length, writes, touched, streams.id AS stream_id, question, started FROM {wanted}
     CROSS JOIN memories ON memories.space = within AND memories.id = name CROSS JOIN texts ON texts.id = memories.text
     LEFT JOIN streams ON partial AND streams.seq = stream
-"""  # noqa: S608
+"""
 # The first pieces of texts.
 _BEGINNINGS = f"""
 SELECT value AS owner, body FROM json_each(:owners)
@@ -94,12 +117,12 @@ SELECT value AS owner, body FROM json_each(:owners)
 """  # noqa: S608
 
 
-def _memories(tx: Transaction, revisions: str) -> Records:
-    rows = _rows(tx, _MEMORIES, revisions)
+def _memories(tx: Transaction, wanted: _Wanted) -> Records:
+    rows = wanted.rows(tx, _MEMORIES)
     texts = {row["text"] for row in rows} | {row["question"] for row in rows if row["question"] is not None}
     pieces = _of(tx, _BEGINNINGS, texts)
     cut = {text: "".join(piece["body"] for piece in pieces.get(text, ()))[:CUT] for text in texts}
-    return {row["revision"]: _memory(row, cut) for row in rows}
+    return {row["number"]: _memory(row, cut) for row in rows}
 
 
 def _memory(row: sqlite3.Row, cut: Mapping[int, str]) -> dict[str, Any]:
@@ -138,39 +161,39 @@ def _memory(row: sqlite3.Row, cut: Mapping[int, str]) -> dict[str, Any]:
     return record
 
 
-_FACTS = f"""
-SELECT revision, within, facts.* FROM {_WANTED} CROSS JOIN spaces ON spaces.name = within
+_FACTS = """
+SELECT number, within, facts.* FROM {wanted} CROSS JOIN spaces ON spaces.name = within
     CROSS JOIN facts ON facts.space = spaces.id AND facts.id = wanted.name
-"""  # noqa: S608
+"""
 
 
-def _facts(tx: Transaction, revisions: str) -> Records:
-    rows = _rows(tx, _FACTS, revisions)
+def _facts(tx: Transaction, wanted: _Wanted) -> Records:
+    rows = wanted.rows(tx, _FACTS)
     said = statements_of(tx, (row["seq"] for row in rows))
-    records = {row["revision"]: fact_row(row["within"], row, row["updated"], said.get(row["seq"], ())) for row in rows}
+    records = {row["number"]: fact_row(row["within"], row, row["updated"], said.get(row["seq"], ())) for row in rows}
     for record in records.values():
         for name in ("metadata", "sourceRef"):
             record.pop(name, None)
     return records
 
 
-_CONVERSATIONS = f"""
-SELECT revision, conversations.* FROM {_WANTED} CROSS JOIN conversations ON space = within AND id = name
-"""  # noqa: S608
+_CONVERSATIONS = """
+SELECT number, conversations.* FROM {wanted} CROSS JOIN conversations ON space = within AND id = name
+"""
 
 
-def _conversations(tx: Transaction, revisions: str) -> Records:
-    records = {row["revision"]: conversations.row_of(row) for row in _rows(tx, _CONVERSATIONS, revisions)}
+def _conversations(tx: Transaction, wanted: _Wanted) -> Records:
+    records = {row["number"]: conversations.row_of(row) for row in wanted.rows(tx, _CONVERSATIONS)}
     for record in records.values():
         record.pop("metadata", None)
     return records
 
 
-_CONTEXTS = f"""
-SELECT revision, contexts.*, upper.space AS parent_space FROM {_WANTED}
+_CONTEXTS = """
+SELECT number, contexts.*, upper.space AS parent_space FROM {wanted}
     CROSS JOIN contexts ON contexts.space = within AND contexts.id = name
     LEFT JOIN contexts AS upper ON upper.seq = contexts.parent
-"""  # noqa: S608
+"""
 _PARTICIPANTS = """
 SELECT context AS owner, participant FROM json_each(:owners) CROSS JOIN context_participants ON context = value
     ORDER BY number
@@ -189,14 +212,12 @@ WITH RECURSIVE above (owner, seq, id, height) AS (
 """
 
 
-def _contexts(tx: Transaction, revisions: str) -> Records:
-    rows = _rows(tx, _CONTEXTS, revisions)
+def _contexts(tx: Transaction, wanted: _Wanted) -> Records:
+    rows = wanted.rows(tx, _CONTEXTS)
     numbers = [row["seq"] for row in rows]
     above, participants, grants = (_of(tx, one, numbers) for one in (_ABOVE, _PARTICIPANTS, _GRANTS))
     return {
-        row["revision"]: _context(
-            row, above[row["seq"]][0], participants.get(row["seq"], ()), grants.get(row["seq"], ())
-        )
+        row["number"]: _context(row, above[row["seq"]][0], participants.get(row["seq"], ()), grants.get(row["seq"], ()))
         for row in rows
     }
 
@@ -228,7 +249,7 @@ def _context(
     }
 
 
-_SPACES = f"SELECT revision, memory_spaces.* FROM {_WANTED} CROSS JOIN memory_spaces ON id = wanted.name"  # noqa: S608
+_SPACES = "SELECT number, memory_spaces.* FROM {wanted} CROSS JOIN memory_spaces ON id = wanted.name"
 _MEMBERS = """
 SELECT space AS owner, member.id, member.type, joined FROM json_each(:owners)
     CROSS JOIN memory_space_participants AS member ON space = value
@@ -236,11 +257,11 @@ SELECT space AS owner, member.id, member.type, joined FROM json_each(:owners)
 """
 
 
-def _spaces(tx: Transaction, revisions: str) -> Records:
-    rows = _rows(tx, _SPACES, revisions)
+def _spaces(tx: Transaction, wanted: _Wanted) -> Records:
+    rows = wanted.rows(tx, _SPACES)
     members = _of(tx, _MEMBERS, (row["seq"] for row in rows))
     return {
-        row["revision"]: {
+        row["number"]: {
             "memorySpaceId": row["id"],
             **_given(name=row["name"]),
             "type": row["type"],
@@ -255,27 +276,27 @@ def _spaces(tx: Transaction, revisions: str) -> Records:
     }
 
 
-_USERS = f"SELECT revision, immutable.* FROM {_WANTED} CROSS JOIN immutable ON type = 'user' AND id = wanted.name"  # noqa: S608
+_USERS = "SELECT number, immutable.* FROM {wanted} CROSS JOIN immutable ON type = 'user' AND id = wanted.name"
 
 
-def _users(tx: Transaction, revisions: str) -> Records:
+def _users(tx: Transaction, wanted: _Wanted) -> Records:
     return {
-        row["revision"]: {
+        row["number"]: {
             "userId": row["id"],
             "version": row["version"],
             "createdAt": row["created"],
             "updatedAt": row["updated"],
         }
-        for row in _rows(tx, _USERS, revisions)
+        for row in wanted.rows(tx, _USERS)
     }
 
 
-_AGENTS = f"SELECT revision, agents.* FROM {_WANTED} CROSS JOIN agents ON id = wanted.name"  # noqa: S608
+_AGENTS = "SELECT number, agents.* FROM {wanted} CROSS JOIN agents ON id = wanted.name"
 
 
-def _agents(tx: Transaction, revisions: str) -> Records:
+def _agents(tx: Transaction, wanted: _Wanted) -> Records:
     return {
-        row["revision"]: {
+        row["number"]: {
             "agentId": row["id"],
             "name": row["name"],
             **_given(description=row["description"]),
@@ -283,30 +304,30 @@ def _agents(tx: Transaction, revisions: str) -> Records:
             "registeredAt": row["registered"],
             "updatedAt": row["updated"],
         }
-        for row in _rows(tx, _AGENTS, revisions)
+        for row in wanted.rows(tx, _AGENTS)
     }
 
 
-_IMMUTABLE = f"""
-SELECT revision, type, id, version, immutable.user_id, created, updated, metadata, data FROM {_WANTED}
+_IMMUTABLE = """
+SELECT number, type, id, version, immutable.user_id, created, updated, metadata, data FROM {wanted}
     CROSS JOIN immutable ON type = within AND id = name CROSS JOIN immutable_versions ON place = (seq << 32) + version
-"""  # noqa: S608
+"""
 
 
-def _immutable(tx: Transaction, revisions: str) -> Records:
-    return {row["revision"]: immutable.row_of(row) for row in _rows(tx, _IMMUTABLE, revisions)}
+def _immutable(tx: Transaction, wanted: _Wanted) -> Records:
+    return {row["number"]: immutable.row_of(row) for row in wanted.rows(tx, _IMMUTABLE)}
 
 
-_MUTABLE = f"""
-SELECT revision, mutable.* FROM {_WANTED} CROSS JOIN mutable ON namespace = within AND key = name
-"""  # noqa: S608
+_MUTABLE = """
+SELECT number, mutable.* FROM {wanted} CROSS JOIN mutable ON namespace = within AND key = name
+"""
 
 
-def _mutable(tx: Transaction, revisions: str) -> Records:
-    return {row["revision"]: mutable.record_of(row) for row in _rows(tx, _MUTABLE, revisions)}
+def _mutable(tx: Transaction, wanted: _Wanted) -> Records:
+    return {row["number"]: mutable.record_of(row) for row in wanted.rows(tx, _MUTABLE)}
 
 
-_READ: Mapping[str, Callable[[Transaction, str], Records]] = {
+_READ: Mapping[str, Callable[[Transaction, _Wanted], Records]] = {
     "memories": _memories,
     "facts": _facts,
     "conversations": _conversations,

@@ -64,6 +64,24 @@ def _batch(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _records(tx: Transaction, args: dict[str, Any]) -> list[dict[str, Any]]:
+    table, scope = args["table"], outbox.SCOPES.get(args["table"])
+    rows = outbox.listed(tx.db, table, args["after"], args["limit"])
+    records = graph_records.load_table(tx, table, [row["position"] for row in rows])
+    return [
+        {
+            "position": row["position"],
+            "queued": bool(row["queued"]),
+            "table": table,
+            "entityId": row["key"],
+            **({} if scope is None else {scope: row["scope"]}),
+            "record": records[row["position"]],
+        }
+        for row in rows
+        if row["position"] in records
+    ]
+
+
 def _exists(tx: Transaction, args: dict[str, Any]) -> list[bool]:
     return graph_records.exist(tx, map(_key, args["records"]))
 
@@ -175,6 +193,7 @@ QUERIES: Functions = {
     "graphSync:getSettings": _settings,
     "graphSync:getUnsyncedItems": _items,
     "graphSync:getBatch": _batch,
+    "graphSync:getRecords": _records,
     "graphSync:exists": _exists,
     "graphSync:getSyncStats": _stats,
     "graphSync:getFailedItems": _dead,
