@@ -70,6 +70,7 @@ from cortex_rx.streams.stopping import AnswerStopped
 
 if TYPE_CHECKING:
     from cortex_rx.graph.cypher import CypherGraphAdapter
+    from cortex_rx.graph.schema import drop_graph_schema, initialize_graph_schema, verify_graph_schema
     from cortex_rx.models.agents import (
         AgentRegistration,
         AgentStats,
@@ -205,8 +206,10 @@ __all__ = [
     "UserVersion",
     "VerificationResult",
     "default_chain",
+    "drop_graph_schema",
     "fallback",
     "from_stream",
+    "initialize_graph_schema",
     "is_cortex_error",
     "is_transient",
     "local_embedder",
@@ -220,6 +223,7 @@ __all__ = [
     "restart",
     "run",
     "stream",
+    "verify_graph_schema",
 ]
 
 _LAZY = {
@@ -231,6 +235,7 @@ _LAZY = {
         "models.graph": "GraphConnectionConfig GraphEdge GraphNode GraphPath GraphQueryResult ShortestPathConfig "
         "TraversalConfig",
         "graph.cypher": "CypherGraphAdapter",
+        "graph.schema": "drop_graph_schema initialize_graph_schema verify_graph_schema",
         "models.immutable": "ImmutableEntry ImmutableRecord ImmutableVersion",
         "models.memory_spaces": "MemorySpace MemorySpaceStats MemorySpaceStatus MemorySpaceType "
         "RegisterMemorySpaceParams",

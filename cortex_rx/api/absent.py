@@ -27,7 +27,6 @@ NAMES: Mapping[str, str] = {
     **dict.fromkeys(
         [
             *("GraphConfig", "GraphSyncWorker", "GraphSyncWorkerOptions", "SyncHealthMetrics"),
-            *("drop_graph_schema", "initialize_graph_schema", "verify_graph_schema"),
         ],
         _GRAPH,
     ),

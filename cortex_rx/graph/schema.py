@@ -5,6 +5,23 @@ constraints and indexes that a server must have.
 (('memorySpaceId', 'memoryId'), (('Fact', 'Entity'),))
 >>> key_of("support", "mem-1")
 '["support","mem-1"]'
+
+The functions for the constraints ask the adapter. Here it is one of a server that has none, and makes none:
+
+>>> import asyncio
+>>> from cortex_rx.graph.dialects import NEO4J
+>>> class Bare:
+...     dialect = NEO4J
+...     async def alter(self, statement):
+...         return []
+>>> report = asyncio.run(verify_graph_schema(Bare()))
+>>> report.valid, report.missing[0]
+(False, 'constraint on :Memory(_key)')
+>>> asyncio.run(initialize_graph_schema(Bare()))
+Traceback (most recent call last):
+...
+cortex_rx.errors.GraphSchemaError: the graph lacks constraint on :Memory(_key), ..., and the server does not make it
+>>> asyncio.run(drop_graph_schema(Bare()))
 """
 
 from __future__ import annotations
