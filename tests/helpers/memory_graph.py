@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from cortex_rx.errors import GraphConnectionError, GraphQueryError
-from cortex_rx.graph import writing
+from cortex_rx.graph import schema, writing
 from cortex_rx.graph.projection import End, project
 from cortex_rx.graph.schema import LABELS, RELATIONSHIPS
 from cortex_rx.models.graph import GraphQueryResult
@@ -34,9 +35,12 @@ class MemoryGraph:
     (`loses_answers`). It is told as an adapter would be.
     """
 
+    dialect = SimpleNamespace(name="Neo4j")
+
     def __init__(self, seconds: float = 0.0) -> None:
         self.state = State()
         self.away = False
+        self.has_schema = True
         self.seconds = seconds
         self.refuses: Callable[[Mapping[str, Any]], bool] = lambda row: False
         self.loses_answers = 0
@@ -80,6 +84,17 @@ class MemoryGraph:
         await self._reach()
         found = self._known[cypher](deepcopy(self.state), params or {})
         return GraphQueryResult(records=found, count=len(found))
+
+    async def alter(self, statement: str) -> list[dict[str, Any]]:
+        """What is asked to see which constraints and indexes there are."""
+        await self._reach()
+        if not self.has_schema:
+            return []
+        kinds = {"constraint": "UNIQUENESS", "index": "RANGE"}
+        return [
+            {"type": kinds[rule.kind], "labelsOrTypes": [rule.label], "properties": [rule.property], "state": "ONLINE"}
+            for rule in schema._rules()
+        ]
 
     async def _reach(self) -> None:
         if self.seconds:
