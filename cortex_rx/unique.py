@@ -125,7 +125,11 @@ def new_token() -> ResumeToken:
 
 
 def new_password() -> str:
-    """A new password of 192 random bits, for a server that this package starts."""
+    """A new password of 192 random bits, for a server that this package starts.
+
+    >>> len(new_password())
+    32
+    """
     return secrets.token_urlsafe(24)
 
 
