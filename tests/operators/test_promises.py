@@ -114,7 +114,10 @@ HOOKS = {
 }
 
 
-@pytest.mark.parametrize("name", HOOKS)
+@pytest.mark.parametrize(
+    "name",
+    slow_but(["observe, slow", "observe, hanging"], HOOKS, "another use of an operator that is in every run"),
+)
 def test_with_hooks(name):
     text = "numbers" not in name and "hanging" not in name  # then it holds the text of the answer
     report = check_operator(HOOKS[name], extra=(*EXTRA, FactsExtracted(())), memory=None if text else 1 << 20)
@@ -126,7 +129,7 @@ def test_with_hooks(name):
     assert (Promise.BOUNDED in kept) != text
 
 
-QUICK = [name for name in NO_STORE if not name.startswith("chunk, ") or name == "chunk, paragraph"]
+QUICK = ["timeout", "limit, that is not reached", "measure", "chunk, paragraph", "rewrite", "resume"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import sys
 from itertools import count
 
 import pytest
+from helpers.empty_store import lay_out
+from helpers.lanes import slow_but
 from helpers.wrong_backends import WRONG
 
 from cortex_rx import SqliteBackend
@@ -25,9 +27,21 @@ BY_NAME = {promise.name: promise for promise in BACKEND_PROMISES}
 CASES = [(name, promise) for name, (_, promises) in WRONG.items() for promise in promises]
 
 
-@pytest.mark.parametrize("promise", BACKEND_PROMISES, ids=str)
+LONG = ("a_stream_has_so_many_facts", "calls_are_accepted_and_refused")
+
+
+@pytest.mark.parametrize(
+    "promise",
+    slow_but(
+        [promise for promise in BACKEND_PROMISES if promise.name not in LONG],
+        BACKEND_PROMISES,
+        "many calls, made to a store in memory in every run",
+    ),
+    ids=str,
+)
 def test_a_file_keeps_the_contract(promise, tmp_path):
     """On its real threads, in real time: some tenths of a second where a lease runs out."""
+    lay_out(tmp_path / "memory.db")
     promise.check(lambda: SqliteBackend(tmp_path / "memory.db"))
 
 
@@ -49,6 +63,7 @@ def test_a_store_in_memory_keeps_the_contract_and_the_report_says_what_that_does
 @pytest.mark.parametrize(("name", "promise"), CASES, ids=[f"{name}-{promise}" for name, promise in CASES])
 def test_what_is_wrong_is_noticed(name, promise, tmp_path):
     kind, _ = WRONG[name]
+    lay_out(tmp_path / "memory.db")
     with pytest.raises(BrokenPromise) as broken:
         BY_NAME[promise].check(lambda: kind(tmp_path / "memory.db", clock=wall), virtual=True)
     assert broken.value.promise == BY_NAME[promise].says
