@@ -105,7 +105,7 @@ class ArcadeDB(Server):
 def _command(memory: int, options: Sequence[str], http: int, bolt: int, database: str) -> list[str]:
     package = Path(str(find_spec("arcadedb_embedded").origin)).parent  # type: ignore[union-attr]
     settings = {
-        "server.rootPath": ".",  # the program works in its folder; Java reads other paths by the locale
+        "server.rootPath": ".",  # the program works in its folder
         "server.rootPasswordPath": "password",
         "server.mode": "development",
         "server.httpIncomingHost": "127.0.0.1",

@@ -51,6 +51,7 @@ class Program:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},  # with another locale Java may not find the folder
                 pass_fds=handed,
                 umask=0o077,
                 start_new_session=True,  # Ctrl-C is for this process, which then ends the program in its own time

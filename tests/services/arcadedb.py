@@ -14,7 +14,7 @@ from services.server import Server
 from cortex_rx.graph._arcadedb import USER, ArcadeDB, is_installed
 from cortex_rx.graph._arcadedb import Server as Running
 
-__all__ = ["database", "own_arcadedb"]
+__all__ = ["database", "need", "own_arcadedb"]
 
 OPTIONS = ("-XX:TieredStopAtLevel=1",)  # less compiling: a run is short
 _numbers = itertools.count()
@@ -38,8 +38,12 @@ def _start(folder: Path, lifeline: int, handed: int) -> tuple[object, dict[str, 
     return server, {"port": server.port, "http": server.http, "password": server.password}
 
 
-def own_arcadedb(folder: Path, **more: object) -> ArcadeDB:
-    """A server of the test's own, for one that kills it. `server.program.stop()` ends it."""
+def need() -> None:
     if not is_installed():
         raise Unavailable("arcadedb-embedded is not installed: it is in the extra graph-local")
-    return ArcadeDB(folder, memory=512, options=OPTIONS, database="graph", seconds=60, **more)
+
+
+def own_arcadedb(folder: Path, **more: object) -> ArcadeDB:
+    """A server of the test's own, for one that kills it. `server.program.stop()` ends it."""
+    need()
+    return ArcadeDB(folder, memory=512, options=OPTIONS, database="graph", seconds=100, **more)

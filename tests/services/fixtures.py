@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from helpers.lanes import slow
@@ -19,7 +19,7 @@ from services.server import Server
 if TYPE_CHECKING:
     from cortex_rx.graph.cypher import CypherGraphAdapter
 
-__all__ = ["NEO4J", "arcadedb", "graph", "memgraph", "neo4j_server", "server"]
+__all__ = ["NEO4J", "arcadedb", "arcadedb_installed", "graph", "memgraph", "neo4j_server", "server"]
 
 NEO4J = "Neo4j takes half a minute to start"
 
@@ -29,13 +29,26 @@ def _database(request: pytest.FixtureRequest, name: str) -> Iterator[Server]:
         opened = import_module(f"services.{name}").database(this_run(request.config))
         found = opened.__enter__()
     except Unavailable as error:
-        if name in required():
-            pytest.fail(f"CORTEX_REQUIRE has {name}: {error}", pytrace=False)
-        pytest.skip(f"{name}: {error}")
+        _do_without(name, error)
     try:
         yield found
     finally:
         opened.__exit__(None, None, None)
+
+
+def _do_without(name: str, error: Unavailable) -> NoReturn:
+    if name in required():
+        pytest.fail(f"CORTEX_REQUIRE has {name}: {error}", pytrace=False)
+    pytest.skip(f"{name}: {error}")
+
+
+@pytest.fixture
+def arcadedb_installed() -> None:
+    """For a test that starts an ArcadeDB of its own."""
+    try:
+        import_module("services.arcadedb").need()
+    except Unavailable as error:
+        _do_without("arcadedb", error)
 
 
 @pytest.fixture
