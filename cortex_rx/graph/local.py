@@ -47,6 +47,11 @@ class LocalGraph:
     It needs the extra `graph-local` (`pip install 'cortex-rx[graph-local]'`), else `MissingExtra`. Raises
     `InvalidArgument`, and `GraphConnectionError` when the folder is taken, when the server does not start, and for a
     system that has no ArcadeDB.
+
+    >>> LocalGraph("memory.graph", memory=1)
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: memory: got 1; accepted: a whole number, 64 or more
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, memory: int = 512) -> None:
