@@ -312,7 +312,7 @@ class CypherGraphAdapter:
             level = [start]
             for _ in range(asked.max_depth):
                 rows = await tx.rows(
-                    f"UNWIND $ids AS id MATCH (n) WHERE {tx.id('n')} = id MATCH (n){left}[{types}]{right}(m) "
+                    f"UNWIND $ids AS one MATCH (n) WHERE {tx.id('n')} = one MATCH (n){left}[{types}]{right}(m) "
                     "RETURN DISTINCT m",
                     {"ids": [tx.parameter(one) for one in level]},
                 )
@@ -339,9 +339,9 @@ class CypherGraphAdapter:
                 node = (await tx.rows(f"MATCH (n) WHERE {tx.id('n')} = $id RETURN n", {"id": tx.parameter(start)}))[0]
                 return GraphPath(nodes=(node["n"],), relationships=(), length=0)
             found = await tx.rows(
-                f"MATCH (a) WHERE {tx.id('a')} = $from MATCH (b) WHERE {tx.id('b')} = $to "
+                f"MATCH (a) WHERE {tx.id('a')} = $source MATCH (b) WHERE {tx.id('b')} = $target "
                 f"MATCH p = {tx.shortest_path(types, asked.max_hops)} RETURN p LIMIT 1",
-                {"from": tx.parameter(start), "to": tx.parameter(end)},
+                {"source": tx.parameter(start), "target": tx.parameter(end)},
             )
             return found[0]["p"] if found else None
 
@@ -430,11 +430,11 @@ def _create_edge(edge: GraphEdge, match_properties: Mapping[str, Any] | None = N
 
     async def work(tx: Transaction) -> str:
         found = await tx.rows(
-            f"MATCH (a) WHERE {tx.id('a')} = $from MATCH (b) WHERE {tx.id('b')} = $to "
+            f"MATCH (a) WHERE {tx.id('a')} = $source MATCH (b) WHERE {tx.id('b')} = $target "
             f"{verb} (a)-[r:{type} {match}]->(b) SET r += $properties RETURN {tx.id('r')} AS id",
             {
-                "from": tx.parameter(edge.from_node),
-                "to": tx.parameter(edge.to_node),
+                "source": tx.parameter(edge.from_node),
+                "target": tx.parameter(edge.to_node),
                 "wanted": wanted,
                 "properties": values,
             },
