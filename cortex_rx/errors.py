@@ -655,7 +655,7 @@ class UnknownFunction(StoreError, LookupError):
 
 
 class Fenced(StoreError):
-    """A write was made under an old epoch: another writer has taken the stream over."""
+    """A write was made under an old epoch: another writer has taken the stream over, or another drainer the outbox."""
 
     code = "FENCED"
 
