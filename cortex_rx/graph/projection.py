@@ -23,7 +23,7 @@ from cortex_rx.beliefs.predicates import PREDICATES
 from cortex_rx.graph.schema import LABELS, PREDICATE_TYPES, RELATED, TABLES, key_of, shortened
 from cortex_rx.graph.values import property_value
 
-__all__ = ["Edge", "End", "Node", "Projection", "project"]
+__all__ = ["Edge", "End", "Node", "Projection", "iso_time", "project"]
 
 PREVIEW = 200
 """Code points of the content of a memory that its node has."""
@@ -158,7 +158,7 @@ def _present(values: _Record) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name in _TIMES and value is not None:
-            found[name] = _time(value)
+            found[name] = iso_time(value)
         elif isinstance(value, dict | list):
             found[name] = property_value(name, value)
         elif value is not None:  # a scalar of the store, where it was checked
@@ -166,10 +166,10 @@ def _present(values: _Record) -> dict[str, Any]:
     return found
 
 
-def _time(milliseconds: float) -> str:
+def iso_time(milliseconds: float) -> str:
     """ISO 8601 in UTC. From the year 10,000 on, the year has a sign.
 
-    >>> _time(1_700_000_000_123), _time(2**63 - 1)
+    >>> iso_time(1_700_000_000_123), iso_time(2**63 - 1)
     ('2023-11-14T22:13:20.123Z', '+292278994-08-17T07:12:55.807Z')
     """
     cycles, rest = divmod(int(milliseconds), _CYCLE)

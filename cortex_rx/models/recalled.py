@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from cortex_rx.models.facts import FactRecord
 from cortex_rx.models.quoting import END, HEAD, day, in_quotes, quote, when
 from cortex_rx.models.records import MemoryEntry, Record
 
@@ -85,6 +86,20 @@ class RecalledFact(Record):
     memory_ids: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
+
+    @classmethod
+    def of(cls, fact: FactRecord, score: float) -> RecalledFact:
+        """A fact of the store, with this score."""
+        return cls(
+            fact_id=fact.fact_id,
+            text=fact.fact,
+            score=score,
+            subject=fact.subject,
+            confidence=fact.confidence,
+            memory_ids=tuple(dict.fromkeys(one.memory_id for one in fact.sources if one.memory_id is not None)),
+            since=fact.valid_from,
+            until=fact.valid_until,
+        )
 
 
 class ContextItem(Record):

@@ -48,21 +48,12 @@ async def _stored_facts(facts: Facts, space: str, query: str, options: RecallOpt
             memory_space_id=space, query=query, user_id=options.user_id, as_of=options.as_of, limit=min(asked, _MOST)
         )
         found = [FactRecord.from_row(row) for row in rows]
-        kept = [_recalled(one) for one in found if not one.sources or {ref.memory_id for ref in one.sources} - exclude]
+        kept = [
+            RecalledFact.of(one, max(one.score or 0.0, 0.0))
+            for one in found
+            if not one.sources or {ref.memory_id for ref in one.sources} - exclude
+        ]
         if len(kept) >= limit or len(rows) < asked:
             best = max((fact.score for fact in kept), default=0.0) or 1.0
             return [fact.model_copy(update={"score": fact.score / best}) for fact in kept[:limit]]
         asked *= 4  # one memory may say many facts
-
-
-def _recalled(fact: FactRecord) -> RecalledFact:
-    return RecalledFact(
-        fact_id=fact.fact_id,
-        text=fact.fact,
-        score=max(fact.score or 0.0, 0.0),
-        subject=fact.subject,
-        confidence=fact.confidence,
-        memory_ids=tuple(dict.fromkeys(one.memory_id for one in fact.sources if one.memory_id is not None)),
-        since=fact.valid_from,
-        until=fact.valid_until,
-    )
