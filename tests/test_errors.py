@@ -40,6 +40,11 @@ from cortex_rx.streams.stopping import AnswerStopped
             "a newer token of the stream has been used",
         ),
         (AnswerStopped(None, "request"), "the stream was stopped by memory.stop"),
+        (
+            errors.GraphQueryError("the server refused the query", "Neo.ClientError.Statement.SyntaxError"),
+            "the server refused the query",
+        ),
+        (errors.GraphTimeout("it took too long"), "it took too long"),
     ],
 )
 def test_an_error_names_what_is_wrong_and_survives_pickling(error: errors.CortexError, text: str) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.graph import values
 from cortex_rx.graph.identifiers import identifier
 from cortex_rx.graph.values import parameters, properties, property_value
 
@@ -55,7 +56,8 @@ def test_a_time_keeps_its_instant_and_its_zone(time: datetime) -> None:
     assert json.loads(str(property_value("k", {"in": [time]}))) == {"in": [time.isoformat()]}
 
 
-def test_what_json_does_not_carry_is_refused_by_name() -> None:
+def test_what_json_does_not_carry_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "_VALUES", 1_000)
     cycle: dict[str, Any] = {}
     cycle["self"] = cycle
     shared: Any = ["x"]
@@ -85,6 +87,6 @@ def test_an_identifier_is_short_and_plain(text: str) -> None:
         assert identifier("label", text) == text
     except InvalidArgument as error:
         assert not plain
-        assert not text or text not in str(error.given)
+        assert error.given == "another text"
     else:
         assert plain
