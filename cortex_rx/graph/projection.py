@@ -14,8 +14,9 @@ LIVES_IN Entity ["support","Ada"] -> Entity ["support","Bern"]
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -42,8 +43,7 @@ class End(NamedTuple):
         return f"{self.label} {self.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A node, with all its properties but its key and its revision. None of them is None."""
 
     at: End
@@ -52,8 +52,7 @@ class Node:
     properties: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """An edge, with all its properties but its owner and its revision. Two of one projection differ in type or ends."""
 
     type: str
@@ -97,7 +96,7 @@ def project(item: Mapping[str, Any]) -> Projection:
     record: _Record | None = item.get("record")
     if record is None:
         return Projection(this.at, item["revision"], (), (), (), this.properties, {})
-    node = replace(this, properties={**this.properties, **_properties(label, record)})
+    node = this._replace(properties={**this.properties, **_properties(label, record)})
     lines = list(_LINES[label](this, item.get("memorySpaceId", ""), record)) if label in _LINES else []
     others = {end.at: end for line in lines for end in (line.start, line.end) if end.at != this.at}
     return Projection(
@@ -128,9 +127,11 @@ _TIMES = frozenset(
         *("validFrom", "validUntil", "knownFrom", "knownUntil"),
     )
 )
+_EPOCH = datetime(1970, 1, 1)
 _CYCLE = 146_097 * 86_400_000  # milliseconds of 400 years, after which the calendar repeats itself
 
 
+@lru_cache(1_000)  # most edges end at few nodes: a space, its users and agents
 def _bare(label: str, *parts: str) -> Node:
     """The node with this label and these parts of its key."""
     names = LABELS[label].key
@@ -157,15 +158,18 @@ def _present(values: _Record) -> dict[str, Any]:
     """The values that are not None, as properties."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        if name in _TIMES and value is not None:
+        if value is None:
+            continue
+        if name in _TIMES:
             found[name] = iso_time(value)
-        elif isinstance(value, dict | list):
+        elif isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(one, str) for one in value)):
             found[name] = property_value(name, value)
-        elif value is not None:  # a scalar of the store, where it was checked
+        else:  # scalars and texts of the store, where they were checked
             found[name] = value
     return found
 
 
+@lru_cache(100)  # a record names some of its times several times
 def iso_time(milliseconds: float) -> str:
     """ISO 8601 in UTC. From the year 10,000 on, the year has a sign.
 
@@ -173,9 +177,9 @@ def iso_time(milliseconds: float) -> str:
     ('2023-11-14T22:13:20.123Z', '+292278994-08-17T07:12:55.807Z')
     """
     cycles, rest = divmod(int(milliseconds), _CYCLE)
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=rest)
-    year = moment.year + 400 * cycles
-    return f"{year:+}"[year < 10_000 :] + f"-{moment:%m-%dT%H:%M:%S}.{rest % 1_000:03}Z"
+    moment = (_EPOCH + timedelta(milliseconds=rest)).isoformat(timespec="milliseconds")
+    year = int(moment[:4]) + 400 * cycles
+    return f"{'+' * (year >= 10_000)}{year}{moment[4:]}Z"
 
 
 def _of_memory(record: _Record) -> _Record:

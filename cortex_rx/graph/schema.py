@@ -68,6 +68,7 @@ FENCE = "CortexSync"
 """The label of the node that lets one drainer write at a time. It is of no record."""
 
 _MOST = 1_000  # bytes of a text in a key, or with an index
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,14 @@ def key_of(*parts: str) -> str:
     >>> key_of("support", "x" * 5_000)
     '["support",["xxx...xxx","c59d3c04..."]]'
     """
-    return _json([part if len(_json(part).encode()) <= _MOST else [part[:100], _digest(part)] for part in parts])
+    return f"[{','.join(map(_part, parts))}]"
+
+
+def _part(text: str) -> str:
+    said = _quoted(text)
+    if len(said) <= _MOST // 4 or len(said.encode()) <= _MOST:
+        return said
+    return f"[{_quoted(text[:100])},{_quoted(_digest(text))}]"
 
 
 def shortened(text: str) -> str:
@@ -250,12 +258,9 @@ def shortened(text: str) -> str:
     >>> shortened("Ada"), len(shortened("x" * 5_000))
     ('Ada', 1064)
     """
-    whole = text.encode()
-    return text if len(whole) <= _MOST else whole[:_MOST].decode(errors="ignore") + _digest(text)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if len(text) <= _MOST // 4 or len(whole := text.encode()) <= _MOST:
+        return text
+    return whole[:_MOST].decode(errors="ignore") + _digest(text)
 
 
 def _digest(text: str) -> str:
