@@ -193,6 +193,13 @@ def test_long_names_are_shortened_where_there_is_an_index() -> None:
     assert [edge.properties["factId"] for edge in drawn.edges if edge.type == "FAVORITE"] == [shortened(long)]
 
 
+def test_the_deepest_value_that_a_store_takes_is_json() -> None:
+    deep: list[Any] = []
+    for _ in range(99):
+        deep = [deep]
+    assert project(_with("mutable", value=deep)).nodes[0].properties["value"] == "[" * 100 + "]" * 100
+
+
 def test_an_item_of_no_table_is_refused() -> None:
     with pytest.raises(KeyError):
         project(item("messages", "a-1", {}))

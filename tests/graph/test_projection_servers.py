@@ -113,7 +113,7 @@ async def _one_of_each(backend: SqliteBackend, name: str) -> None:
 
 
 VALUES: tuple[Any, ...] = (
-    *("", "text", 0, -(2**63), 2**63 - 1, 0.1, -0.0, 1e300, 5e-324, True, False, None),
+    *("", "text", 0, 1 - 2**63, 2**63 - 1, 0.1, -0.0, 1e300, 5e-324, True, False, None),
     *([], [1, 2], [0.5, 1.5], [1, 2.5], ["a", ""], [True, False], [1, "a", None], [[1], [2]], [{}], {}, {"a": [{}]}),
 )
 

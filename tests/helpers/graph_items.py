@@ -210,7 +210,7 @@ _ANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 _IDS = _ANY | st.sampled_from(
     ["ada", "Ada", "support", "sales", '["', '","', "\\", "\0", "é", "e\u0301", "x" * 1_001, "\0" * 999, "`", "\\u0060"]
 )
-_NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+_NUMBERS = st.integers(1 - 2**63, 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 _JSON = st.recursive(
     st.none() | st.booleans() | _NUMBERS | _ANY,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_ANY, inner, max_size=3),
