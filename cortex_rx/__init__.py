@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from cortex_rx.models.conversations import AddMessageInput, ConversationParticipants, CreateConversationInput
     from cortex_rx.models.exports import ExportResult
     from cortex_rx.models.graph import (
+        GraphConfig,
         GraphConnectionConfig,
         GraphEdge,
         GraphNode,
@@ -142,6 +143,7 @@ __all__ = [
     "FactType",
     "ForgetOptions",
     "ForgetResult",
+    "GraphConfig",
     "GraphConnectionConfig",
     "GraphEdge",
     "GraphNode",
@@ -232,8 +234,8 @@ _LAZY = {
         "models.agents": "AgentRegistration AgentStats RegisteredAgent UnregisterAgentOptions UnregisterAgentResult",
         "models.contexts": "Context ContextInput ContextStatus ContextWithChain",
         "models.conversations": "AddMessageInput ConversationParticipants CreateConversationInput",
-        "models.graph": "GraphConnectionConfig GraphEdge GraphNode GraphPath GraphQueryResult ShortestPathConfig "
-        "TraversalConfig",
+        "models.graph": "GraphConfig GraphConnectionConfig GraphEdge GraphNode GraphPath GraphQueryResult "
+        "ShortestPathConfig TraversalConfig",
         "graph.cypher": "CypherGraphAdapter",
         "graph.schema": "drop_graph_schema initialize_graph_schema verify_graph_schema",
         "models.immutable": "ImmutableEntry ImmutableRecord ImmutableVersion",

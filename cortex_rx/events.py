@@ -38,6 +38,7 @@ __all__ = [
     "Delta",
     "Ended",
     "FactsExtracted",
+    "GraphSynced",
     "Interrupted",
     "Measured",
     "Opened",
@@ -326,6 +327,25 @@ class FactsExtracted(StreamEvent):
 
 @final
 @dataclass(slots=True)
+class GraphSynced(StreamEvent):
+    """The graph shows what the store has.
+
+    In a stream `kind` says what was done to the node of the answer: "node-created" and "node-updated" while it is
+    partial, "finalized" when the stream has ended. Without a stream, by a standing worker, it is "drained".
+    """
+
+    kind: Literal["node-created", "node-updated", "finalized", "drained"]
+    """What was done."""
+    at: float
+    """Seconds since `Opened`; of a standing worker, since it began."""
+    memory_id: str | None = None
+    """The memory of the answer, by whose id its node is found; None without a stream."""
+    records: int = 0
+    """The records that were brought to the graph with it, those of other streams among them."""
+
+
+@final
+@dataclass(slots=True)
 class Resumed(StreamEvent):
     """The source was reopened, or another source of a `fallback` took over.
 
@@ -460,6 +480,7 @@ BuiltinEvent: TypeAlias = (
     | Chunked
     | PartialStored
     | FactsExtracted
+    | GraphSynced
     | Resumed
     | Rewound
     | Interrupted

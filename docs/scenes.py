@@ -7,14 +7,16 @@ into the docstring and the reference.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from cortex_rx import SqliteBackend, Turn, events, from_stream, stream
 from cortex_rx import operators as cx
 from cortex_rx.errors import CortexError
+from cortex_rx.graph.schema import FENCE, KEY, LABELS
 from cortex_rx.models.results import EnhancedRememberStreamResult
 from cortex_rx.sources.model_stream import ResumePoint, replayable
 from cortex_rx.testing import Trace, run_virtual
@@ -92,6 +94,10 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     ),
     "resume": (Scene("resume(delay=0 * frame)", (2, "a", 2, "b", 1, "#"), again=(1, "a", 1, "b", 1, "c", 2)),),
     "rewrite": (Scene("rewrite(Held)", SPOKEN),),
+    "sync_graph": tuple(
+        Scene(run, (2, "a", 2, "b", 3, "c", 2, "d", 2), f"{STORED}, finalize(store)")
+        for run in ("sync_graph(graph, store)", "sync_graph(graph, store, progressive=True)")
+    ),
     "text": (Scene("text()", SPOKEN, f"{STORED}, finalize(store)"),),
     "timeout": (
         Scene("timeout(idle=5 * frame)", (2, "a", 2, "b", 50, "c")),
@@ -110,6 +116,7 @@ LETTERS: dict[type, str] = {
     events.Chunked: "C",
     events.PartialStored: "P",
     events.FactsExtracted: "F",
+    events.GraphSynced: "H",
     events.Resumed: "S",
     events.Rewound: "W",
     events.Interrupted: "I",
@@ -131,6 +138,8 @@ class Store(SqliteBackend):
         self.trace, self.frames = trace, frames
 
     async def mutation(self, path: str, args: Mapping[str, Any]) -> Any:
+        if path.startswith("graphSync:"):  # they are about the outbox
+            return await super().mutation(path, args)
         self.trace.note("store", _BEGINS)
         for letter in filter(str.isalnum, args.get("text", "")):
             self.trace.note("store", letter)
@@ -138,6 +147,29 @@ class Store(SqliteBackend):
         result = await super().mutation(path, args)
         self.trace.note("store", _DONE)
         return result
+
+
+class Graph:
+    """A graph server that takes all; each write takes two frames and is recorded."""
+
+    dialect = SimpleNamespace(name="Neo4j")
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    async def alter(self, statement: str) -> list[dict[str, Any]]:
+        """All constraints that there should be."""
+        one = {"type": "UNIQUENESS", "properties": [KEY], "state": "ONLINE"}
+        return [{**one, "labelsOrTypes": [label]} for label in (*LABELS, FENCE)]
+
+    async def query(self, cypher: str, params: Mapping[str, Any] | None = None) -> Any:
+        raise AssertionError("nothing is missing")
+
+    async def write(self, statements: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[dict[str, Any]]]:
+        self.trace.note("graph", _BEGINS)
+        await asyncio.sleep(2 * FRAME)
+        self.trace.note("graph", _DONE)
+        return [[{"written": len(values.get("rows", ()))}] for _, values in statements]
 
 
 def play(scene: Scene) -> tuple[Any, Trace]:
@@ -157,6 +189,7 @@ def play(scene: Scene) -> tuple[Any, Trace]:
     async def main() -> None:
         async with Store(trace, scene.slow) as store:
             names = globals() | vars(cx) | {"store": store, "frame": timedelta(seconds=FRAME)}
+            names["graph"] = Graph(trace)
             before, drawn = eval(f"chain({scene.before}), {scene.run}", names)
             made.append(drawn)
             source = from_stream(replayable(model), turn=TURN, make_id=lambda: "stream-1").pipe(
@@ -190,7 +223,7 @@ def marbles(scenes: tuple[Scene, ...]) -> str:
                     drawn.lane(lane).append(replace(mark, value=letter))
         lines = drawn.text(times=False, legend=False).splitlines()
         brackets = str.maketrans(_BEGINS + _DONE, "[]")
-        lines = [line.translate(brackets) if line.startswith("store") else line for line in lines]
+        lines = [line.translate(brackets) if line.startswith(("store", "graph")) else line for line in lines]
         drawings.append("\n".join([scene.run, *lines]))
     order = [*LETTERS.values(), "#", "!", "[ ]", "frame"]
     if any("frame" in scene.run for scene in scenes):
@@ -207,7 +240,7 @@ def _letters(kind: str, value: object, lane: str, legend: dict[str, str]) -> str
         if kind == "disposed":
             legend["!"] = "closed"
         return "x"  # any: it is drawn by its kind
-    if lane == "store":
+    if lane in ("store", "graph"):
         legend["[ ]"] = "a write"
         return str(value)
     text = value.text if isinstance(value, events.Delta) else value

@@ -3,7 +3,7 @@
 >>> from cortex_rx import GraphSyncWorker
 Traceback (most recent call last):
 ...
-ImportError: cortex_rx has no GraphSyncWorker: this version keeps no graph
+ImportError: cortex_rx has no GraphSyncWorker: the worker is `cortex.graph.sync`, and `cortex.graph.status` says how ...
 >>> from cortex_rx import Cortex
 >>> Cortex(":memory:").governance
 Traceback (most recent call last):
@@ -17,19 +17,14 @@ from collections.abc import Mapping
 
 __all__ = ["ATTRIBUTES", "NAMES"]
 
-_GRAPH = "this version keeps no graph"
+_WORKER = "the worker is `cortex.graph.sync`, and `cortex.graph.status` says how far it is"
 _A2A = "messages between agents are not part of this package"
 _GOVERNANCE = "governance is not part of this package"
 _CASCADE = "this version does not delete a user or an agent with all that they left"
 _UNUSED = "no method returns it, in Cortex neither"
 
 NAMES: Mapping[str, str] = {
-    **dict.fromkeys(
-        [
-            *("GraphConfig", "GraphSyncWorker", "GraphSyncWorkerOptions", "SyncHealthMetrics"),
-        ],
-        _GRAPH,
-    ),
+    **dict.fromkeys(["GraphSyncWorker", "GraphSyncWorkerOptions", "SyncHealthMetrics"], _WORKER),
     **dict.fromkeys(
         [
             *("A2ABroadcastParams", "A2ABroadcastResult", "A2AMessage", "A2ARequestParams", "A2AResponse"),
@@ -61,6 +56,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "client": "the store is `backend`",
     "governance": _GOVERNANCE,
     "a2a": _A2A,
-    **dict.fromkeys(["graph_adapter", "sync_worker", "get_graph_sync_worker"], _GRAPH),
+    **dict.fromkeys(["sync_worker", "get_graph_sync_worker"], _WORKER),
+    "graph": "no graph is given, as in Cortex(..., graph=adapter)",
 }
 """Attributes of a client."""

@@ -34,11 +34,14 @@ from cortex_rx.spool import DeadLetters, DrainReport, Spool
 if TYPE_CHECKING:
     from cortex_rx.api.agents import AgentsAPI
     from cortex_rx.api.contexts import ContextsAPI
+    from cortex_rx.api.graph import GraphAPI
     from cortex_rx.api.immutable import ImmutableAPI
     from cortex_rx.api.memory_spaces import MemorySpacesAPI
     from cortex_rx.api.mutable import MutableAPI
     from cortex_rx.api.users import UsersAPI
     from cortex_rx.api.vector import VectorAPI
+    from cortex_rx.graph.adapter import GraphAdapter
+    from cortex_rx.models.graph import GraphConfig
 
 __all__ = ["Cortex"]
 
@@ -78,6 +81,10 @@ class Cortex:
     `memory_space_id` is the memory space of calls that do not name one, and whose arguments are those of Cortex:
     `conversations` and `contexts`.
 
+    `graph` is an adapter of a graph server, or a `GraphConfig` with one: each stream brings what it has stored there,
+    and `cortex.graph` has the rest.  The caller connects the adapter, and closes it.  With the first use of the graph
+    the store begins to note what changes.
+
     Nothing is opened before its first use.  Use `async with Cortex(...) as cortex`, or call `close()`.  Otherwise a
     warning in the log tells how many streams were still running at the end of the program.
 
@@ -110,6 +117,7 @@ class Cortex:
         extract_facts: Extractor | None = None,
         fact_deduplication: FactDeduplication | None = None,
         memory_space_id: str | None = None,
+        graph: GraphAdapter | GraphConfig | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         if environ is not None:
@@ -122,6 +130,10 @@ class Cortex:
             store = config
         named = "store"
         if isinstance(store, CortexConfig):
+            if graph is None:
+                graph = store.graph
+            elif store.graph is not None:
+                raise InvalidArgument("graph", "twice", "the graph once: in the CortexConfig or as a keyword")
             store, named = store.convex_url, "convex_url"
         elif store is None:
             store = given.get(STORE) or DEFAULT_PATH
@@ -140,6 +152,8 @@ class Cortex:
             spool = False if spool == "off" else spool
         self._spool = spool if isinstance(spool, Spool) else _spool(store, spool, self._backend)
         self._spooling = spool is not False
+        self._graph, self._auto_sync = _with_graph(graph)
+        self._syncing: asyncio.Task[None] | None = None
         self._running: dict[asyncio.Task[Any], Shared[Any, Any]] = {}
         self._closed = False
         kept_in = self._spool if self._spooling else None
@@ -151,6 +165,7 @@ class Cortex:
             embedder=as_embedder(generate_embedding, embedding_model),
             extractor=check.optional(check.callback)("extract_facts", extract_facts),
             deduplication=checked_deduplication("fact_deduplication", fact_deduplication),
+            graph=self._graph,
         )
         """The memories: `remember_stream`, `remember`, `search`, `get`, `list`, `count`, `delete`."""
         self.facts: FactsAPI = FactsAPI(
@@ -218,6 +233,25 @@ class Cortex:
 
         return MutableAPI(self._backend)
 
+    @property
+    def graph(self) -> GraphAPI:
+        """The graph: `initialize` it, `sync` what changes, and ask it.  Only of a client that was given one."""
+        if self._graph is None:
+            raise AttributeError("graph")  # `__getattr__` says why
+        return self._graph_api
+
+    @cached_property
+    def _graph_api(self) -> GraphAPI:
+        from cortex_rx.api.graph import GraphAPI
+
+        assert self._graph is not None
+        return GraphAPI(self._graph, self._backend)
+
+    @property
+    def graph_adapter(self) -> GraphAdapter | None:
+        """The adapter of the graph server; None if there is none."""
+        return self._graph
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **keywords: Any) -> Cortex:
         """A client with settings from the environment; keywords take precedence.
@@ -267,6 +301,8 @@ class Cortex:
         patience = check.seconds(zero=True)("timeout", self._close_timeout if timeout is None else timeout)
         self._closed = True
         cancelled = await self._end_streams(patience)
+        if self._syncing is not None:
+            cancelled = await _stop(self._syncing) or cancelled
         if self._owned:
             await self._backend.close()
         if cancelled:
@@ -299,6 +335,9 @@ class Cortex:
         return cancelled
 
     async def __aenter__(self) -> Cortex:
+        if self._auto_sync and self._syncing is None:
+            self._syncing = asyncio.create_task(self._graph_api.sync())
+            self._syncing.add_done_callback(_say_why)
         return self
 
     async def __aexit__(
@@ -314,6 +353,34 @@ class Cortex:
         def __getattr__(self, name):
             why = f": {ATTRIBUTES[name]}" if name in ATTRIBUTES else ""
             raise AttributeError(f"Cortex has no {name}{why}", name=name, obj=self)
+
+
+def _with_graph(graph: GraphAdapter | GraphConfig | None) -> tuple[GraphAdapter | None, bool]:
+    """The adapter, and whether a worker runs beside what is in the block."""
+    if graph is None:
+        return None, False
+    from cortex_rx.models.graph import GraphConfig, checked_adapter
+
+    if isinstance(graph, GraphConfig):
+        return graph.adapter, graph.auto_sync
+    return checked_adapter("graph", graph), False
+
+
+async def _stop(worker: asyncio.Task[None]) -> asyncio.CancelledError | None:
+    """Stop the worker, and wait until it has given back what it holds; return the cancellation that came meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    worker.cancel()
+    while not worker.done():
+        try:
+            await asyncio.wait({worker})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return cancelled
+
+
+def _say_why(worker: asyncio.Task[None]) -> None:
+    if not worker.cancelled() and (error := worker.exception()):
+        logger.error("the graph is no longer kept up to date: %s", type(error).__name__)
 
 
 def _with_its_own(store: Backend, language: str | None) -> Backend:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from cortex_rx import validation as check
 from cortex_rx.api._graph import check_sync, sync_keyword
@@ -54,6 +54,9 @@ from cortex_rx.streams.follow import Follower, Position, follow
 from cortex_rx.streams.takeover import token_hash
 from cortex_rx.streams.writers import locate
 from cortex_rx.unique import new_token
+
+if TYPE_CHECKING:
+    from cortex_rx.graph.adapter import GraphAdapter
 
 __all__ = ["InterruptedStream", "MemoryAPI", "StopResult", "StreamEntry"]
 
@@ -138,6 +141,7 @@ class MemoryAPI(StoredMemories):
         embedder: Embedder | None = None,
         extractor: Extractor | None = None,
         deduplication: FactDeduplication | None = None,
+        graph: GraphAdapter | None = None,
     ) -> None:
         super().__init__(backend)
         check.seconds(zero=True)("linger", linger)
@@ -148,6 +152,7 @@ class MemoryAPI(StoredMemories):
         checked_deduplication("deduplication", deduplication)
         self._extractor: Extractor | None = extractor
         self._deduplication: FactDeduplication | None = deduplication
+        self._graph: GraphAdapter | None = graph
         self._linger, self._started, self._spool = linger, started, spool
         self.embedder: Embedder | None = embedder
         """What embeds memories and queries, unless a call says otherwise."""
@@ -191,6 +196,7 @@ class MemoryAPI(StoredMemories):
             embedder=self.embedder,
             extractor=self._extractor,
             deduplication=self._deduplication,
+            graph=self._graph,
             **keywords,
         )
 
@@ -219,6 +225,7 @@ class MemoryAPI(StoredMemories):
             embedder=self.embedder,
             extractor=self._extractor,
             deduplication=self._deduplication,
+            graph=self._graph,
             **keywords,
         )
 

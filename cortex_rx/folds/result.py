@@ -26,6 +26,7 @@ from cortex_rx.events import (
     Delta,
     Ended,
     FactsExtracted,
+    GraphSynced,
     Measured,
     Opened,
     PartialStored,
@@ -40,6 +41,7 @@ from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.stream_error import stream_error
 from cortex_rx.models.records import (
     ErrorContext,
+    GraphSyncEvent,
     PartialUpdate,
     ProgressiveFact,
     StreamError,
@@ -108,6 +110,7 @@ class ResultFold:
         "_errors",
         "_facts",
         "_found",
+        "_graph",
         "_measured",
         "_opened",
         "_position",
@@ -135,6 +138,7 @@ class ResultFold:
         self._remembered: Remembered | None = None
         self._stored: list[PartialStored] = []
         self._errors: list[StreamError] = []
+        self._graph: list[GraphSynced] = []
 
     @property
     def text(self) -> str:
@@ -225,6 +229,9 @@ class ResultFold:
                 self._found |= {fact.fact_id for fact in event.facts}
                 if self.ended is None:
                     self._facts[event.side].extend(event.facts)
+        elif isinstance(event, GraphSynced):
+            if event.kind != "drained":  # that is a worker's
+                self._graph.append(event)
         elif isinstance(event, Opened):
             self._opened = event
         elif isinstance(event, Waiting):
@@ -248,6 +255,7 @@ class ResultFold:
             raise NotStored(f"no Remembered event came for this exchange: {self._why_not()}", self.text)
         history = tuple(self._update(event) for event in self._stored)
         found = (*self._facts["question"], *self._facts["answer"])
+        synced = tuple(self._sync(event) for event in self._graph)
         measured = self._measured
         return EnhancedRememberStreamResult(
             conversation=StoredConversation(
@@ -259,9 +267,11 @@ class ResultFold:
             full_response=self.text,
             stream_metrics=measured.metrics if measured else self._counts(),
             progressive_processing=ProgressiveProcessing(
-                facts_extracted_during_stream=found, partial_storage_history=history
+                facts_extracted_during_stream=found,
+                partial_storage_history=history,
+                graph_sync_events=synced or None,
             )
-            if history or found
+            if history or found or synced
             else None,
             errors=tuple(self._errors) or None,
             performance=insights(measured.metrics) if measured else None,
@@ -300,6 +310,15 @@ drops events"
             memory_id=self._begun.memory_id if self._begun else "",
             content_length=event.offset,
             chunk_number=event.index,
+        )
+
+    def _sync(self, event: GraphSynced) -> GraphSyncEvent:
+        assert event.kind != "drained"
+        return GraphSyncEvent(
+            timestamp=self._epoch_ms(event.at),
+            event_type=event.kind,
+            node_id=event.memory_id,
+            details={"records": event.records},
         )
 
     def _error(self, event: Problem) -> StreamError:

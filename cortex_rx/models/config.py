@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from cortex_rx import validation as check
 from cortex_rx.models.base import Accepts, Options
@@ -12,10 +11,17 @@ from cortex_rx.models.base import Accepts, Options
 __all__ = ["CortexConfig"]
 
 
-class CortexConfig(Options):
-    """Where the store is: in `convex_url` stands the path of a SQLite file, or ":memory:".
+def _graph(field: str, value: object) -> Any:
+    """A `GraphConfig`, or an adapter."""
+    from cortex_rx.models.graph import GraphConfig, checked_adapter  # only who has a graph loads it
 
-    The URL of a Convex deployment is refused by `Cortex`, and so is a `graph`, until this package has these.
+    return value if isinstance(value, GraphConfig) else checked_adapter(field, value)
+
+
+class CortexConfig(Options):
+    """Where the store is: in `convex_url` stands the path of a SQLite file, or ":memory:". And its graph, if any.
+
+    The URL of a Convex deployment is refused by `Cortex`, until this package has that.
 
     >>> from cortex_rx import Cortex
     >>> Cortex(CortexConfig(convex_url=":memory:"))
@@ -23,13 +29,12 @@ class CortexConfig(Options):
     >>> CortexConfig(convex_url="memory.db", graph="bolt://localhost")
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.UnsupportedOption: graph: got 'bolt://localhost'; accepted: None; this version keeps no graph
+    cortex_rx.errors.InvalidArgument: graph: got 'str'; accepted: a GraphAdapter, such as ...
     """
 
-    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
-        "graph": ((None,), "this version keeps no graph"),
-    }
     _positions: ClassVar[tuple[str, ...]] = ("convex_url", "graph")
 
     convex_url: Annotated[str | os.PathLike[str], Accepts(check.file_path)]
     """A path, or ":memory:"."""
+    graph: Annotated[Any, Accepts(check.optional(_graph))] = None
+    """A `GraphConfig`, or a graph adapter."""

@@ -22,15 +22,20 @@ from cortex_rx.models.records import Record
 
 __all__ = [
     "Direction",
+    "GraphConfig",
     "GraphConnectionConfig",
+    "GraphDeadLetter",
     "GraphEdge",
     "GraphNode",
     "GraphOperation",
     "GraphPath",
     "GraphQueryResult",
+    "GraphRecordKey",
+    "GraphSyncStatus",
     "OperationType",
     "ShortestPathConfig",
     "TraversalConfig",
+    "checked_adapter",
 ]
 
 Direction: TypeAlias = Literal["OUTGOING", "INCOMING", "BOTH"]
@@ -38,6 +43,9 @@ Direction: TypeAlias = Literal["OUTGOING", "INCOMING", "BOTH"]
 OperationType: TypeAlias = Literal["CREATE_NODE", "UPDATE_NODE", "DELETE_NODE", "CREATE_EDGE", "DELETE_EDGE"]
 """What an operation of a batch does."""
 
+_TABLES = (
+    *("memories", "conversations", "facts", "contexts", "memorySpaces", "users", "agents", "immutable", "mutable"),
+)
 _SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 _URI = "a URI such as bolt://localhost:7687 or neo4j+s://host, without a user or a password in it"
 _Name = Annotated[str, Accepts(check.name)]
@@ -130,6 +138,72 @@ class GraphConnectionConfig(Options):
     """The most time for one operation, with its attempts. A server that can stops its transaction then, too."""
     retry_time: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 5_000
     """How long an operation is begun again after a transient failure; 0 for one attempt."""
+
+
+def checked_adapter(field: str, value: object) -> Any:
+    """A graph adapter: an object with its methods `write` and `query`."""
+    if not (callable(getattr(value, "write", None)) and callable(getattr(value, "query", None))):
+        raise InvalidArgument(field, check.shown(value), "a GraphAdapter, such as CypherGraphAdapter(...)")
+    return value
+
+
+class GraphConfig(Options):
+    """The graph of a client: `Cortex(..., graph=GraphConfig(adapter))`. The caller connects the adapter, and closes it.
+
+    With `auto_sync`, the block `async with Cortex(...)` runs `cortex.graph.sync()` beside what is in it.
+    """
+
+    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
+        "orphan_cleanup": ((None, False), "call cortex.graph.orphans()"),
+        "sync_worker_options": ((None,), "rows go in batches of 1,000 and are tried five times"),
+    }
+    _positions: ClassVar[tuple[str, ...]] = ("adapter", "orphan_cleanup", "auto_sync", "sync_worker_options")
+
+    adapter: Annotated[Any, Accepts(checked_adapter)]
+    auto_sync: Annotated[bool, Accepts(check.flag)] = False
+
+
+class GraphRecordKey(Options):
+    """Which record: its table and its id there, and where the id is one of: its `memory_space_id`, the `entity_type` of
+    an immutable entry, the `namespace` of a mutable key.
+
+    >>> GraphRecordKey("users", "ada").table
+    'users'
+    """
+
+    _positions: ClassVar[tuple[str, ...]] = ("table", "entity_id", "memory_space_id")
+
+    table: Annotated[str, Accepts(check.one_of(*_TABLES))]
+    entity_id: _Name
+    memory_space_id: _OptionalName = None
+    entity_type: _OptionalName = None
+    namespace: _OptionalName = None
+
+
+class GraphDeadLetter(Record):
+    """A record that the graph refused too often: how often, why (a code), and when last (epoch milliseconds)."""
+
+    revision: int
+    table: str
+    entity_id: str
+    memory_space_id: str | None = None
+    entity_type: str | None = None
+    namespace: str | None = None
+    attempts: int
+    error: str
+    failed_at: float
+
+
+class GraphSyncStatus(Record):
+    """How many records the graph has not been told of, in all and by table.
+
+    Of these so many are `waiting` to be tried again, and are dead letters (`failed`).
+    """
+
+    unsynced: int
+    by_table: dict[str, int]
+    waiting: int
+    failed: int
 
 
 class GraphQueryResult(Record):

@@ -187,9 +187,9 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
     "generate_resume_token": OptionEffect(
         *("configures", "begin", "token", True, False), differs="the token exists before anything can fail"
     ),
-    "sync_to_graph": OptionEffect("adds", "sync_graph", "", False, True, _NONE),
-    "progressive_graph_sync": OptionEffect("configures", "sync_graph", "progressive", False, False, _NONE),
-    "graph_sync_interval": OptionEffect("configures", "sync_graph", "interval", None, 5000, _NONE),
+    "sync_to_graph": OptionEffect("removes", "sync_graph", "", True, True),
+    "progressive_graph_sync": OptionEffect("configures", "sync_graph", "progressive", False, False),
+    "graph_sync_interval": OptionEffect("configures", "sync_graph", "interval", 5000, 5000),
     "hooks": OptionEffect("adds", "observe", "on_chunk, on_progress, on_error, on_complete, on_end", None, None),
 }
 """Every streaming option: the step of the default chain that it acts on, and both defaults."""
@@ -285,11 +285,15 @@ class StreamingOptions(Options):
     """Whether a fact supersedes what it contradicts; or a decider of the doubtful cases (see `cortex_rx.facts`).  Only
     with the parameter `extract_facts`."""
 
+    sync_to_graph: _Flag = True
+    """Bring the exchange to the graph at the end of the stream.  Only with a graph; the client has one."""
+    progressive_graph_sync: _Flag = False
+    """Bring the partial answer to the graph, too, while it streams.  Only with `sync_to_graph`."""
+    graph_sync_interval: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 5000
+    """The least milliseconds between two of these.  Only with `progressive_graph_sync`."""
+
     enable_adaptive_processing: Annotated[bool, _ANY] = False
     embedding_merge_strategy: Annotated[str | None, _ANY] = None
-    sync_to_graph: Annotated[bool, _ANY] = False
-    progressive_graph_sync: Annotated[bool, _ANY] = False
-    graph_sync_interval: Annotated[float | None, _ANY] = None
 
 
 # --- what is remembered -----------------------------------------------------------------------------------------------

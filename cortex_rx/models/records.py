@@ -31,6 +31,7 @@ __all__ = [
     "Conversation",
     "ConversationHistory",
     "ErrorContext",
+    "GraphSyncEvent",
     "MemoryEntry",
     "Message",
     "PartialUpdate",
@@ -184,6 +185,18 @@ class PartialUpdate(Record):
     memory_id: str
     content_length: int
     chunk_number: int
+
+
+class GraphSyncEvent(Record):
+    """The graph was told of the answer: `node_id` is the id of its memory, by which its node is found.
+
+    `details` has the number of `records` that were written with it.
+    """
+
+    timestamp: float
+    event_type: Literal["node-created", "node-updated", "relationship-created", "finalized"]
+    node_id: str | None = None
+    details: dict[str, Any] | None = None
 
 
 class ErrorContext(Record):

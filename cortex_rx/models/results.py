@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cortex_rx.models.facts import FactRecord, FactRevision
 from cortex_rx.models.records import (
+    GraphSyncEvent,
     MemoryEntry,
     PartialUpdate,
     ProgressiveFact,
@@ -40,6 +41,8 @@ class ProgressiveProcessing(Record):
 
     facts_extracted_during_stream: tuple[ProgressiveFact, ...]
     partial_storage_history: tuple[PartialUpdate, ...]
+    graph_sync_events: tuple[GraphSyncEvent, ...] | None = None
+    """None if no graph was told of the answer."""
 
 
 class PerformanceInsights(Record):

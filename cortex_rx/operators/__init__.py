@@ -23,6 +23,7 @@ from cortex_rx.operators.recover import recover
 from cortex_rx.operators.result import result
 from cortex_rx.operators.resume import resume
 from cortex_rx.operators.rewrite import rewrite
+from cortex_rx.operators.sync_graph import sync_graph
 from cortex_rx.operators.text import text
 from cortex_rx.operators.timeout import timeout
 
@@ -45,6 +46,7 @@ __all__ = [
     "resume",
     "rewrite",
     "step",
+    "sync_graph",
     "text",
     "timeout",
 ]

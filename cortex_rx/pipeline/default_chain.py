@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from cortex_rx import operators as cx
@@ -15,15 +15,20 @@ from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.facts.extractor import Extractor
 from cortex_rx.models.facts import FactDeduplication, checked_deduplication
-from cortex_rx.models.options import StreamingOptions, parse
+from cortex_rx.models.options import STREAMING_OPTIONS, StreamingOptions, parse
 from cortex_rx.spool.spool import Spool
+
+if TYPE_CHECKING:
+    from cortex_rx.graph.adapter import GraphAdapter
 
 __all__ = ["default_chain", "shared_chain"]
 
 
 _RETRIES = 3
 _OF_FACTS = ("progressive_fact_extraction", "fact_extraction_threshold", "belief_revision")
-_shared: WeakValueDictionary[tuple[int, int, int, int, str | None], Chain] = WeakValueDictionary()
+_OF_GRAPH = ("progressive_graph_sync", "graph_sync_interval")
+_SYNC_INTERVAL = STREAMING_OPTIONS["graph_sync_interval"].ours
+_shared: WeakValueDictionary[tuple[int, int, int, int, str | None, int], Chain] = WeakValueDictionary()
 
 
 def default_chain(
@@ -35,6 +40,7 @@ def default_chain(
     extract_facts: Extractor | None = None,
     fact_deduplication: FactDeduplication | None = None,
     spool: Spool | None = None,
+    graph: GraphAdapter | None = None,
 ) -> Chain:
     """The chain that `remember_stream` runs with these options, as a value that can be taken apart and recomposed.
 
@@ -47,6 +53,8 @@ def default_chain(
     chunk(strategy='sentence', size=4000, max_length=4000)
     >>> default_chain(SqliteBackend(":memory:"), extract_facts=lambda user_message, text: []).names
     ('begin', 'persist_partial', 'extract_facts', 'recover', 'finalize', 'measure')
+
+    With a `graph`, `sync_graph` stands after `finalize`.
     """
     chosen = parse(StreamingOptions, options)
     steps: list[Step] = []
@@ -81,6 +89,8 @@ def default_chain(
             spool,
         )
     )
+    if (synced := _graph(backend, chosen, graph)) is not None:
+        steps.append(synced)
     steps.append(cx.measure())
     if (hooks := chosen.hooks) is not None:
         given = (hooks.on_chunk, hooks.on_progress, hooks.on_error, hooks.on_complete, hooks.on_end)
@@ -94,6 +104,7 @@ def shared_chain(
     embedder: Embedder | None,
     extractor: Extractor | None,
     deduplication: FactDeduplication | None,
+    graph: GraphAdapter | None = None,
 ) -> Chain:
     """The `default_chain` of these, without options: the same one for all streams, as long as somebody holds it.
 
@@ -101,7 +112,7 @@ def shared_chain(
     objects, which each garbage collection examined.
     """
     # The chain holds them, so these are no other's while it lives.
-    key = id(backend), id(spool), id(embedder), id(extractor), deduplication
+    key = id(backend), id(spool), id(embedder), id(extractor), deduplication, id(graph)
     found = _shared.get(key)
     if found is None:
         found = _shared[key] = default_chain(
@@ -110,6 +121,7 @@ def shared_chain(
             extract_facts=extractor,
             fact_deduplication=deduplication,
             spool=spool,
+            graph=graph,
         )
     return found
 
@@ -155,3 +167,20 @@ def _facts(
         revise=chosen.belief_revision,
         embedder=generate_embedding if deduplication == "semantic" else None,
     )
+
+
+def _graph(backend: Backend, chosen: StreamingOptions, graph: GraphAdapter | None) -> Step | None:
+    """The step that brings the exchange to the graph, if there is one."""
+    if graph is None:
+        for name in ("sync_to_graph", *_OF_GRAPH):
+            if name in chosen.model_fields_set and getattr(chosen, name) is not False:
+                raise InvalidArgument(name, getattr(chosen, name), "None or False: no graph is given")
+        return None
+    asks = chosen.progressive_graph_sync
+    if asks and not chosen.sync_to_graph:
+        raise InvalidArgument("progressive_graph_sync", True, "False, unless sync_to_graph is on")
+    if chosen.graph_sync_interval != _SYNC_INTERVAL and not asks:
+        raise InvalidArgument("graph_sync_interval", chosen.graph_sync_interval, "None, unless progressive_graph_sync")
+    if not chosen.sync_to_graph:
+        return None
+    return cx.sync_graph(graph, backend, asks, _ms(chosen.graph_sync_interval))

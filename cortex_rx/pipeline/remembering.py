@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reactivex import Observable
 
@@ -24,6 +24,9 @@ from cortex_rx.pipeline.answer import LINGER, Answer
 from cortex_rx.pipeline.default_chain import default_chain, shared_chain
 from cortex_rx.sources.model_stream import Provider, ResumeFrom, from_stream, new_id
 from cortex_rx.spool.spool import Spool
+
+if TYPE_CHECKING:
+    from cortex_rx.graph.adapter import GraphAdapter
 
 __all__ = ["remember", "remember_stream"]
 
@@ -53,6 +56,7 @@ def remember_stream(
     embedder: Embedder | None = None,
     extractor: Extractor | None = None,
     deduplication: FactDeduplication | None = None,
+    graph: GraphAdapter | None = None,
     **params: Any,
 ) -> Answer:
     """Stream an answer into memory: every token is shown at once, and the exchange is remembered.
@@ -73,7 +77,7 @@ def remember_stream(
 
     With a `spool`, the default chain keeps in it what the store cannot take, for `spool.drain(backend)` to deliver
     later.  It embeds with the `embedder`, unless the parameters give a `generate_embedding`, and reads facts with the
-    `extractor`, unless they give `extract_facts`.
+    `extractor`, unless they give `extract_facts`.  With a `graph`, it brings the exchange there.
 
     Raises `InvalidArgument` at once for any value that does not fit.
 
@@ -107,7 +111,7 @@ def remember_stream(
             given = parse(RememberStreamParams, first, **params)
             turn = given.turn()
         facts = _facts(given, extractor, deduplication)
-        chosen = _chosen(given, backend, options, chain, spool, embedder, facts)
+        chosen = _chosen(given, backend, options, chain, spool, embedder, facts, graph)
         if turn is not None and (facts[0] or chain) and _reads_facts(chosen):
             turn = replace(turn, read_facts=True)
         source = from_stream(given.response_stream, turn=turn, provider=provider, make_id=make_id, resume=resume)
@@ -138,11 +142,12 @@ def _chosen(
     spool: Spool | None,
     embedder: Embedder | None,
     facts: _Facts,
+    graph: GraphAdapter | None,
 ) -> Operator:
     """The given chain, or the default one."""
     own = _embedder(given, embedder)
     if chain is None and options is None and not given.model_fields_set & _FUNCTIONS.keys():
-        return shared_chain(backend, spool, own, *facts)
+        return shared_chain(backend, spool, own, *facts, graph)
     if chain is None:
         return default_chain(
             backend,
@@ -152,6 +157,7 @@ def _chosen(
             extract_facts=facts[0],
             fact_deduplication=facts[1],
             spool=spool,
+            graph=graph,
         )
     if options is not None:
         raise InvalidArgument("options", "options and chain", "one of them: options are for the default chain")
@@ -198,6 +204,7 @@ async def remember(
     embedder: Embedder | None = None,
     extractor: Extractor | None = None,
     deduplication: FactDeduplication | None = None,
+    graph: GraphAdapter | None = None,
     **keywords: Any,
 ) -> RememberResult:
     """Remember an exchange whose answer is complete: the same chain as `remember_stream`, with one piece of text.
@@ -231,6 +238,7 @@ async def remember(
         extract_facts=facts[0],
         fact_deduplication=facts[1],
         spool=spool,
+        graph=graph,
     ).without("measure")
     turn = replace(given.turn(), read_facts=_reads_facts(chain))
     answer = Answer(chain(from_stream(whole, turn=turn, make_id=make_id)), started=started, backend=backend)

@@ -84,7 +84,7 @@ async def test_a_client_is_made_from_a_config(tmp_path: Path) -> None:
 def test_a_config_that_cannot_be_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedOption, match=r"^convex_url: got 'a URL'; accepted: the path of a SQLite file; the"):
         Cortex(CortexConfig(convex_url="https://happy-otter-123.convex.cloud"))
-    with pytest.raises(UnsupportedOption, match=r"^graph: got 'object'; accepted: None; this version keeps no graph"):
+    with pytest.raises(InvalidArgument, match=r"^graph: got 'object'; accepted: a GraphAdapter, such as"):
         CortexConfig(":memory:", object())
     with pytest.raises(InvalidArgument, match=r"^convex_url: got None"):
         CortexConfig()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.memory_graph import MemoryGraph
 
 from cortex_rx import Cortex, operators
 from cortex_rx.models.options import STREAMING_OPTIONS
@@ -94,6 +95,7 @@ def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
         "recover": ("rollback", backend),
         "observe": (print,),
         "extract_facts": (print, backend),
+        "sync_graph": (MemoryGraph(), backend),
     }
     for step, _, emits in rows("step"):
         name = step.strip("`").partition("(")[0]

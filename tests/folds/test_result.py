@@ -20,6 +20,7 @@ from cortex_rx.events import (
     Delta,
     Ended,
     FactsExtracted,
+    GraphSynced,
     Measured,
     Opened,
     PartialStored,
@@ -101,6 +102,7 @@ WHOLE: list[StreamEvent] = [
     BEGUN,
     *deltas("It is", " a"),
     PartialStored(7, 2, 0, at=2.0),
+    GraphSynced("node-created", 2.5, "mem-1", records=2),
     FactsExtracted((fact("f-1", 60), fact("f-2"))),
     Problem("fact-extraction", "FACTS", "the extractor failed", recoverable=True, error=ValueError("x")),
     *deltas(" test", ".", index=2, offset=7),
@@ -110,6 +112,8 @@ WHOLE: list[StreamEvent] = [
     Ended("stop", offset=13, index=4, usage=Usage(output_tokens=5)),
     FactsExtracted((fact("f-3"),)),
     WITH_FACTS,
+    GraphSynced("finalized", 4.0, "mem-1", records=3),
+    GraphSynced("drained", 4.0, records=9),
 ]
 
 
@@ -137,6 +141,20 @@ def test_the_result_of_a_whole_stream() -> None:
             "partial_storage_history": (
                 {"timestamp": 1_700_000_002_000.0, "memory_id": "mem-1", "content_length": 7, "chunk_number": 2},
                 {"timestamp": 1_700_000_003_000.0, "memory_id": "mem-1", "content_length": 13, "chunk_number": 4},
+            ),
+            "graph_sync_events": (
+                {
+                    "timestamp": 1_700_000_002_500.0,
+                    "event_type": "node-created",
+                    "node_id": "mem-1",
+                    "details": {"records": 2},
+                },
+                {
+                    "timestamp": 1_700_000_004_000.0,
+                    "event_type": "finalized",
+                    "node_id": "mem-1",
+                    "details": {"records": 3},
+                },
             ),
         },
         "errors": (
@@ -166,6 +184,7 @@ def test_it_is_read_by_attribute_and_by_key_in_both_spellings() -> None:
     assert result["conversation"]["messageIds"] == result["conversation"]["message_ids"] == ("msg-1", "msg-2")
     assert result["conversation"]["conversationId"] == result.conversation.conversation_id == "c-1"
     assert result["progressiveProcessing"]["partialStorageHistory"][0]["contentLength"] == 7
+    assert result["progressiveProcessing"]["graphSyncEvents"][1]["eventType"] == "finalized"
     assert result["errors"][0]["partialDataSaved"] is result["errors"][0].partial_data_saved is True
     assert result["streamMetrics"]["totalChunks"] == 4
     assert result.get("resumeToken") is None and "resumeToken" in result and "graphSyncEvents" not in result
@@ -234,7 +253,7 @@ def test_what_remember_returns() -> None:
 
 def test_an_exchange_that_was_not_stored_keeps_its_text() -> None:
     for events, why in (
-        (WHOLE[:-1], "the chain has no step that stores it \\(finalize\\)"),
+        ([event for event in WHOLE if event is not WITH_FACTS], "the chain has no step that stores it \\(finalize\\)"),
         ([OPENED, *deltas("It is a test.")], "the text has no end"),
         (deltas("It is a test."), "no Opened came either"),
     ):

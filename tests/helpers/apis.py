@@ -8,6 +8,6 @@ _CLIENT = Cortex(":memory:")
 APIS: dict[str, type] = {
     name: type(found)
     for name in dir(_CLIENT)
-    if not name.startswith("_") and type(found := getattr(_CLIENT, name)).__name__.endswith("API")
+    if not name.startswith("_") and type(found := getattr(_CLIENT, name, None)).__name__.endswith("API")
 }
-"""The attributes of a client that are APIs, with their classes."""
+"""The attributes of a client that are APIs, with their classes. One without a graph has no `graph`."""

@@ -86,8 +86,9 @@ class MemoryGraph:
         return GraphQueryResult(records=found, count=len(found))
 
     async def alter(self, statement: str) -> list[dict[str, Any]]:
-        """What is asked to see which constraints and indexes there are."""
-        await self._reach()
+        """What is asked to see which constraints and indexes there are. It takes no time."""
+        if self.away:
+            raise GraphConnectionError("the server is away")
         if not self.has_schema:
             return []
         kinds = {"constraint": "UNIQUENESS", "index": "RANGE"}

@@ -57,9 +57,6 @@ CORTEX = {
 }
 # A value of each that asks for something.
 ASKS = {
-    "syncToGraph": True,
-    "progressiveGraphSync": True,
-    "graphSyncInterval": 5000,
     "embeddingMergeStrategy": "average",
     "enableAdaptiveProcessing": True,
 }
@@ -103,6 +100,9 @@ def test_what_acts_in_this_version() -> None:
         "progressive_fact_extraction": ("configures", "extract_facts", "progressive"),
         "fact_extraction_threshold": ("configures", "extract_facts", "threshold"),
         "belief_revision": ("configures", "extract_facts", "revise"),
+        "sync_to_graph": ("removes", "sync_graph", ""),
+        "progressive_graph_sync": ("configures", "sync_graph", "progressive"),
+        "graph_sync_interval": ("configures", "sync_graph", "interval"),
     }
     assert {to_camel(name) for name, one in STREAMING_OPTIONS.items() if not one.exists} == set(ASKS)
 
@@ -128,7 +128,7 @@ def test_it_is_accepted_where_it_asks_for_nothing(key: str, nothing: object) -> 
 
 def test_no_retries_and_no_hooks_ask_for_nothing_but_other_falsy_values_ask() -> None:
     assert parse(StreamingOptions, {"maxRetries": None, "hooks": {}}) == StreamingOptions()
-    for key, value in [("graphSyncInterval", 0), ("syncToGraph", 0)]:
+    for key, value in [("embeddingMergeStrategy", ""), ("enableAdaptiveProcessing", 0)]:
         with pytest.raises(UnsupportedOption):
             parse(StreamingOptions, {key: value})
     with pytest.raises(InvalidArgument, match="max_retries: got 0.0; accepted: a whole number, 0 or more"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.memory_graph import MemoryGraph
 
 from cortex_rx import SqliteBackend, default_chain
 from cortex_rx.chain import Chain, Step
@@ -43,14 +44,18 @@ def asking(name: str) -> Any:
 
 
 def chain_of(options: dict[str, Any]) -> Chain:
-    return default_chain(BACKEND, options, generate_embedding=hook, extract_facts=facts)
+    return default_chain(BACKEND, options, generate_embedding=hook, extract_facts=facts, graph=GRAPH)
 
 
-NEEDS: dict[str, dict[str, Any]] = {"incremental_embeddings": {"max_single_memory_size": 30_000}}
+NEEDS: dict[str, dict[str, Any]] = {
+    "incremental_embeddings": {"max_single_memory_size": 30_000},
+    "graph_sync_interval": {"progressive_graph_sync": True},
+}
 """Options that are refused without another one."""
 
 
 BACKEND = SqliteBackend(":memory:")  # it is only compared, never opened
+GRAPH: Any = MemoryGraph()
 
 
 def without_and_with(name: str) -> tuple[Chain, Chain, Any]:
@@ -154,3 +159,25 @@ def test_the_page_has_each_option_once_with_what_the_table_says() -> None:
         assert exists == ("yes" if effect.exists else "not yet")
         assert (ours == cortex) == (effect.ours == effect.cortex)
         assert bool(differs) == (effect.ours != effect.cortex)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"syncToGraph": True}, {"progressive_graph_sync": True}, {"graphSyncInterval": 5000}, {"graph_sync_interval": 7}],
+    ids=str,
+)
+def test_without_a_graph_its_options_are_refused_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument, match=r"^[a-z]+_[a-z]+_[a-z]+: got .*: no graph is given$"):
+        default_chain(BACKEND, options)
+    for nothing in ({"sync_to_graph": False}, {"progressive_graph_sync": False}, {"graph_sync_interval": None}):
+        assert default_chain(BACKEND, nothing) == default_chain(BACKEND)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"sync_to_graph": False, "progressive_graph_sync": True}, {"graph_sync_interval": 7}],
+    ids=str,
+)
+def test_an_option_of_the_graph_that_would_do_nothing_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument, match="unless"):
+        default_chain(BACKEND, options, graph=GRAPH)

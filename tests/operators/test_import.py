@@ -26,6 +26,7 @@ OPERATORS = [
     "recover",
     "resume",
     "rewrite",
+    "sync_graph",
     "timeout",
 ]
 SINKS = ["last", "result", "text"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from helpers.lanes import examples, slow_but
+from helpers.memory_graph import MemoryGraph
 
 from cortex_rx import Spool
 from cortex_rx import operators as cx
@@ -200,6 +201,16 @@ STORING = {
         lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS)),
         {"ignore": ["fact_id"]},
     ),
+    "sync_graph": (
+        lambda store: cx.sync_graph(MemoryGraph(), store, progressive=True, interval=500 * MS),
+        lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS), cx.finalize(store)),
+        {"ignore": ["records"]},  # those of another stream may be among them
+    ),
+    "sync_graph, at the end": (
+        lambda store: cx.sync_graph(MemoryGraph(), store),
+        lambda store: cx.chain(cx.begin(store), cx.finalize(store)),
+        {"memory": None, "ignore": ["records"]},
+    ),
     "recover": (
         lambda store: cx.recover("store-partial", store),
         lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS)),
@@ -226,6 +237,7 @@ STORING = {
 
 
 SLOW = [
+    "sync_graph, at the end",
     "recover",  # the default chain with every option does that, and the next one
     "the default chain",
     "begin",

@@ -9,6 +9,7 @@ from cortex_rx.events import (
     Delta,
     Ended,
     FactsExtracted,
+    GraphSynced,
     Measured,
     Opened,
     PartialStored,
@@ -68,6 +69,8 @@ def describe(value: object) -> str:
         case FactsExtracted(facts=facts, side=side, start=start, stop=stop, attempt=attempt):
             of = f"{side} @{start}-{stop}{_again(attempt)}"
             return f"FactsExtracted {of} {', '.join(shorten(fact.fact) for fact in facts)}".rstrip()
+        case GraphSynced(kind=kind, memory_id=memory, records=records):
+            return f"GraphSynced {kind}{f' {memory}' if memory else ''}, {records:,} records"
         case Resumed(retry=retry, attempt=attempt, offset=offset, cause=cause, source=source):
             which = "" if source is None else f", source {source}"
             return f"Resumed, retry {retry}{which} @{offset}{_again(attempt)}: {shorten(cause)}"
