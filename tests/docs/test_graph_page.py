@@ -1,13 +1,15 @@
-"""`docs/graph.md`: its examples are executed, on ArcadeDB."""
+"""`docs/graph.md`: its examples are executed, on ArcadeDB, and its tables are true."""
 
 from __future__ import annotations
 
 import doctest
+import re
 from pathlib import Path
 
 from services.server import Server
 
 import cortex_rx
+from cortex_rx.graph.schema import LABELS, PREDICATE_TYPES, RELATIONSHIPS
 
 PAGE = (Path(cortex_rx.__file__).parents[1] / "docs" / "graph.md").read_text(encoding="utf-8")
 PLACE = '"bolt://localhost:7687", "neo4j", "secret", database="memory"'
@@ -22,3 +24,17 @@ def test_its_examples_run(arcadedb: Server) -> None:
     assert runner.run(test, out=said.append) == (0, len(test.examples)), "".join(said)
     names = [row["name"] for row in arcadedb.ask("MATCH (n) RETURN n.name AS name ORDER BY name")]
     assert names == ["Ada", "Analytical Engine", "Charles"]
+
+
+def test_its_tables_say_what_is_in_the_graph() -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines() if line.startswith("| ")]
+    for label in LABELS.values():
+        (row,) = (row for row in rows if row[0] == f"`{label.name}`")
+        assert [re.findall("`(.+?)`", cell) for cell in row[1:]] == [[*label.key], [*label.properties]]
+    for one in RELATIONSHIPS.values():
+        name = "a predicate, or `RELATED`" if one.ends == (("Entity", "Entity"),) else f"`{one.type}`"
+        of = [row for row in rows if row[0] == name]
+        ends = [(start, end) for _, starts, ends, _ in of for start in starts.split(", ") for end in ends.split(", ")]
+        assert sorted(ends) == sorted(one.ends)
+        assert {tuple(re.findall("`(.+?)`", row[3])) for row in of} == {one.properties}
+    assert f"one of the {len(PREDICATE_TYPES)} that have a type" in " ".join(PAGE.split())
