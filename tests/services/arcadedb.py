@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from services.run import Run, Unavailable
 from services.server import Server
@@ -14,7 +15,7 @@ from services.server import Server
 from cortex_rx.graph._arcadedb import USER, ArcadeDB, is_installed
 from cortex_rx.graph._arcadedb import Server as Running
 
-__all__ = ["database", "need", "own_arcadedb"]
+__all__ = ["OwnArcadeDB", "database", "need"]
 
 OPTIONS = ("-XX:TieredStopAtLevel=1",)  # less compiling: a run is short
 _numbers = itertools.count()
@@ -34,7 +35,7 @@ def database(run: Run) -> Iterator[Server]:
 
 
 def _start(folder: Path, lifeline: int, handed: int) -> tuple[object, dict[str, object]]:
-    server = own_arcadedb(folder, lifeline=lifeline, handed=(handed,))
+    server = OwnArcadeDB(folder, lifeline=lifeline, handed=(handed,))
     return server, {"port": server.port, "http": server.http, "password": server.password}
 
 
@@ -43,7 +44,16 @@ def need() -> None:
         raise Unavailable("arcadedb-embedded is not installed: it is in the extra graph-local")
 
 
-def own_arcadedb(folder: Path, **more: object) -> ArcadeDB:
-    """A server of the test's own, for one that kills it. `server.program.stop()` ends it."""
-    need()
-    return ArcadeDB(folder, memory=512, options=OPTIONS, database="graph", seconds=100, **more)
+class OwnArcadeDB(ArcadeDB):
+    """A server of the test's own with its files in `folder`, for a test that kills it. `program.stop()` ends it.
+
+    It has one database. `port` is for a second start. Raises `Unavailable` and `NotStarted`.
+    """
+
+    def __init__(self, folder: Path, **more: Any) -> None:
+        need()
+        super().__init__(folder, memory=512, options=OPTIONS, database="graph", seconds=100, **more)
+
+    @property
+    def server(self) -> Server:
+        return Server("arcadedb", f"bolt://127.0.0.1:{self.port}", (USER, self.password), "graph")

@@ -29,14 +29,15 @@ def _database(request: pytest.FixtureRequest, name: str) -> Iterator[Server]:
         opened = import_module(f"services.{name}").database(this_run(request.config))
         found = opened.__enter__()
     except Unavailable as error:
-        _do_without(name, error)
+        do_without(name, error)
     try:
         yield found
     finally:
         opened.__exit__(None, None, None)
 
 
-def _do_without(name: str, error: Unavailable) -> NoReturn:
+def do_without(name: str, error: Unavailable) -> NoReturn:
+    """Skip a test for want of a server, or fail it if CORTEX_REQUIRE names that."""
     if name in required():
         pytest.fail(f"CORTEX_REQUIRE has {name}: {error}", pytrace=False)
     pytest.skip(f"{name}: {error}")
@@ -48,7 +49,7 @@ def arcadedb_installed() -> None:
     try:
         import_module("services.arcadedb").need()
     except Unavailable as error:
-        _do_without("arcadedb", error)
+        do_without("arcadedb", error)
 
 
 @pytest.fixture

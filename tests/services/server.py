@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import neo4j  # not for each test run, see tests/conftest.py
@@ -34,18 +34,18 @@ class Server:
     database: str | None
 
     @contextmanager
-    def driver(self) -> Iterator[neo4j.Driver]:
+    def driver(self, **settings: Any) -> Iterator[neo4j.Driver]:
         """The official driver, to look at the database beside the adapter."""
         import neo4j
 
-        with neo4j.GraphDatabase.driver(
-            self.uri, auth=self.auth, notifications_min_severity="OFF" if self.kind == "neo4j" else None
-        ) as driver:
+        if self.kind == "neo4j":
+            settings["notifications_min_severity"] = "OFF"
+        with neo4j.GraphDatabase.driver(self.uri, auth=self.auth, **settings) as driver:
             yield driver
 
     def ask(self, statement: str, **parameters: object) -> list[dict[str, object]]:
-        """The records of a statement, in a transaction of its own."""
-        with self.driver() as driver:
+        """The records of a statement, in a transaction of its own. It is not tried again."""
+        with self.driver(max_transaction_retry_time=0) as driver:
             found = driver.execute_query(statement, parameters, database_=self.database)
             return [record.data() for record in found.records]
 
