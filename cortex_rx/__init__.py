@@ -70,6 +70,7 @@ from cortex_rx.streams.stopping import AnswerStopped
 
 if TYPE_CHECKING:
     from cortex_rx.graph.cypher import CypherGraphAdapter
+    from cortex_rx.graph.local import LocalGraph
     from cortex_rx.graph.schema import drop_graph_schema, initialize_graph_schema, verify_graph_schema
     from cortex_rx.models.agents import (
         AgentRegistration,
@@ -154,6 +155,7 @@ __all__ = [
     "ImmutableRef",
     "ImmutableVersion",
     "ListFactsFilter",
+    "LocalGraph",
     "MemoryEntry",
     "MemoryMetadata",
     "MemorySource",
@@ -237,6 +239,7 @@ _LAZY = {
         "models.graph": "GraphConfig GraphConnectionConfig GraphEdge GraphNode GraphPath GraphQueryResult "
         "ShortestPathConfig TraversalConfig",
         "graph.cypher": "CypherGraphAdapter",
+        "graph.local": "LocalGraph",
         "graph.schema": "drop_graph_schema initialize_graph_schema verify_graph_schema",
         "models.immutable": "ImmutableEntry ImmutableRecord ImmutableVersion",
         "models.memory_spaces": "MemorySpace MemorySpaceStats MemorySpaceStatus MemorySpaceType "

@@ -6,6 +6,7 @@ import doctest
 import re
 from pathlib import Path
 
+import pytest
 from services.server import Server
 
 import cortex_rx
@@ -15,7 +16,8 @@ PAGE = (Path(cortex_rx.__file__).parents[1] / "docs" / "graph.md").read_text(enc
 PLACE = '"bolt://localhost:7687", "neo4j", "secret", database="memory"'
 
 
-def test_its_examples_run(arcadedb: Server) -> None:
+def test_its_examples_run(arcadedb: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a graph in a folder is made there
     assert PAGE.count(PLACE) == 1
     page = PAGE.replace(PLACE, f"{arcadedb.uri!r}, *{arcadedb.auth!r}, database={arcadedb.database!r}")
     test = doctest.DocTestParser().get_doctest(page, {}, "graph", "graph.md", 0)

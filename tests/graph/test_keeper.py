@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from helpers.lanes import slow
 
 from cortex_rx.graph._program import NotStarted, Program, locked_file
 
@@ -47,7 +48,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
     program.stop()
 
 
-@pytest.mark.parametrize("company", ["alone", "with a fork"])
+@pytest.mark.parametrize("company", ["with a fork", slow("alone", "a fork makes it harder")])
 def test_it_ends_when_its_parent_is_killed(tmp_path: Path, company: str) -> None:
     """A forked child holds the same end of the pipe."""
     command = [sys.executable, "-c", PARENT, str(tmp_path), company]

@@ -38,6 +38,7 @@ def processes(folder: Path) -> tuple[psutil.Process, psutil.Process]:
 
 
 @linux
+@starts
 @needs_arcadedb
 async def test_it_is_for_this_user_and_this_program_only(tmp_path: Path) -> None:
     folder = tmp_path / "größe" / "a graph"
