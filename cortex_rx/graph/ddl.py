@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 __all__ = ["DDL", "Ddl", "Rule"]
 
@@ -54,10 +54,12 @@ class Ddl(Protocol):
 class _Named:
     """Rules have names, as in Neo4j."""
 
-    shown: ClassVar[tuple[str, ...]] = (
-        "SHOW CONSTRAINTS YIELD type, labelsOrTypes, properties",
-        "SHOW INDEXES YIELD type, labelsOrTypes, properties, state",
-    )
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return (
+            "SHOW CONSTRAINTS YIELD type, labelsOrTypes, properties",
+            "SHOW INDEXES YIELD type, labelsOrTypes, properties, state",
+        )
 
     def wanted(self, rules: Iterable[Rule]) -> Iterator[Rule]:
         return iter(rules)
@@ -97,7 +99,9 @@ class _ArcadeDB(_Named):
 class _Memgraph:
     """Rules have no names, and a constraint is no index."""
 
-    shown: ClassVar[tuple[str, ...]] = ("SHOW CONSTRAINT INFO", "SHOW INDEX INFO")
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return "SHOW CONSTRAINT INFO", "SHOW INDEX INFO"
 
     def wanted(self, rules: Iterable[Rule]) -> Iterator[Rule]:
         for rule in rules:
