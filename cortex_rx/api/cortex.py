@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cortex_rx import validation as check
+from cortex_rx.api._graph import will_show
 from cortex_rx.api.absent import ATTRIBUTES
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.facts import FactsAPI
@@ -153,6 +154,8 @@ class Cortex:
         self._spool = spool if isinstance(spool, Spool) else _spool(store, spool, self._backend)
         self._spooling = spool is not False
         self._graph, self._auto_sync = _with_graph(graph)
+        if self._graph is not None:
+            will_show(self._backend)
         self._syncing: asyncio.Task[None] | None = None
         self._running: dict[asyncio.Task[Any], Shared[Any, Any]] = {}
         self._closed = False

@@ -137,15 +137,16 @@ class Drainer:
         the errors of the server and of the store. After one that is transient the server is not asked for a while: the
         same error is raised at once.
         """
-        if self._loop is not asyncio.get_running_loop():
-            self._loop, self._lock = asyncio.get_running_loop(), asyncio.Lock()
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._lock = loop, asyncio.Lock()
             self._ready = False
             self._recover()
         self._asked += 1
         asked = self._asked
         async with self._lock:
             if self._covered < asked:
-                if self._error is not None and self._loop.time() < self._again_at:
+                if self._error is not None and loop.time() < self._again_at:
                     raise self._error
                 covers = self._asked
                 self._report = await self._once(told)
