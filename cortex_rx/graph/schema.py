@@ -32,10 +32,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
+from cortex_rx import validation as check
 from cortex_rx.beliefs.predicates import PREDICATES
-from cortex_rx.errors import GraphQueryError, GraphSchemaError
+from cortex_rx.errors import GraphQueryError, GraphSchemaError, InvalidArgument
 from cortex_rx.graph.adapter import GraphAdapter
-from cortex_rx.graph.ddl import DDL, Rule
+from cortex_rx.graph.ddl import DDL, Ddl, Rule
 from cortex_rx.models.records import Record
 
 __all__ = [
@@ -303,7 +304,7 @@ async def initialize_graph_schema(graph: GraphAdapter) -> None:
     failed: GraphQueryError | None = None
     for rule in await _missing(graph):
         try:
-            await graph.alter(DDL[graph.dialect.name].create(rule))
+            await graph.alter(_ddl(graph).create(rule))
         except GraphQueryError as error:  # somebody else may have made it at the same time
             failed = failed or error
     report = await verify_graph_schema(graph)
@@ -321,18 +322,25 @@ async def drop_graph_schema(graph: GraphAdapter) -> None:
     """Drop what `initialize_graph_schema` makes. Nodes and edges stay, and so do constraints and indexes of other names
     (on Memgraph they have no names: those on the same properties are dropped).
     """
-    ddl = DDL[graph.dialect.name]
+    ddl = _ddl(graph)
     there = await _there(graph)
     for rule in ddl.wanted(_rules()):
         if rule in there:
             await graph.alter(ddl.drop(rule))
 
 
+def _ddl(graph: GraphAdapter) -> Ddl:
+    name = getattr(getattr(graph, "dialect", None), "name", None)
+    if not isinstance(name, str) or name not in DDL:
+        raise InvalidArgument("graph", check.shown(graph), "a GraphAdapter, such as CypherGraphAdapter")
+    return DDL[name]
+
+
 async def _missing(graph: GraphAdapter) -> list[Rule]:
     there = await _there(graph)
-    return [rule for rule in DDL[graph.dialect.name].wanted(_rules()) if rule not in there]
+    return [rule for rule in _ddl(graph).wanted(_rules()) if rule not in there]
 
 
 async def _there(graph: GraphAdapter) -> set[Rule]:
-    ddl = DDL[graph.dialect.name]
+    ddl = _ddl(graph)
     return {rule for statement in ddl.shown for rule in ddl.read(await graph.alter(statement))}
