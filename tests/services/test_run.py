@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -56,7 +56,7 @@ def test_three(server): DO
 
 
 @pytest.fixture
-def begun(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def begun(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Begin a run. Its tests tell a pipe who they are, and then do something."""
 
     def begin(do: str, *arguments: str) -> subprocess.Popen[str]:
@@ -65,7 +65,7 @@ def begun(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
         (tmp_path / "test_it.py").write_text(TEST.replace("DO", do))
         (tmp_path / "pytest.ini").write_text("[pytest]\n")
         paths = os.pathsep.join(map(str, (HERE.parent, HERE.parents[1])))
-        return subprocess.Popen(
+        run = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist.plugin", *arguments],
             cwd=tmp_path,
             env={**os.environ, **SETTINGS, "PYTHONPATH": paths, "PYTEST_DEBUG_TEMPROOT": str(tmp_path)},
@@ -73,8 +73,14 @@ def begun(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             text=True,
             process_group=0,
         )
+        runs.append(run)
+        return run
 
-    return begin
+    runs: list[subprocess.Popen[str]] = []
+    yield begin
+    for run in runs:
+        with run:
+            run.kill()  # that of a test that failed
 
 
 def told(folder: Path) -> list[tuple[int, int, Path]]:
