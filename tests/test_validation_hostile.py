@@ -53,7 +53,9 @@ from cortex_rx.api.mutable import MutableAPI
 from cortex_rx.api.users import UsersAPI
 from cortex_rx.api.vector import VectorAPI
 from cortex_rx.errors import InvalidArgument
+from cortex_rx.graph import GraphAdapter
 from cortex_rx.models import agents, contexts, facts, hooks, immutable, memory_spaces, users
+from cortex_rx.models.graph import GraphConfig
 from cortex_rx.models.options import Options
 from cortex_rx.sources import providers
 from cortex_rx.spool import DeadLetters
@@ -359,6 +361,7 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "ContextInput.purpose": lambda world: "Help Ada.",
     "ImmutableRef.type": lambda world: "article",
     "uri": lambda world: "bolt://localhost",
+    "GraphConfig.adapter": lambda world: cortex_rx.CypherGraphAdapter({"uri": "bolt://localhost"}),
     "label": lambda world: "Memory",
     **dict.fromkeys(("from_node", "to_node", "start_id", "from_id", "to_id"), lambda world: "4:graph:0"),
     "message_id": lambda world: "m-1",
@@ -490,7 +493,15 @@ def parameters(name: str, thing: Any) -> Iterator[tuple[str, Any, bool]]:
     dataclass = inspect.isclass(thing) and is_dataclass(thing)
     where = thing if dataclass or not inspect.isclass(thing) else thing.__init__
     hints = typing.get_type_hints(
-        where, localns={**vars(collections.abc), **vars(providers), **vars(events), "asyncio": asyncio}
+        where,
+        localns={
+            **vars(collections.abc),
+            **vars(providers),
+            **vars(events),
+            "asyncio": asyncio,
+            "GraphAdapter": GraphAdapter,
+            "GraphConfig": GraphConfig,
+        },
     )
     for one in signature_of(thing).parameters.values():
         if one.kind is not inspect.Parameter.VAR_KEYWORD:
@@ -582,7 +593,6 @@ ENGINE = {"run.source", "stream.source", "stream.capacity"}
 """The engine knows nothing of our errors: it raises `TypeError`, which names the parameter too."""
 
 NONE, ZERO, NO_TIME, ANY_TEXT = {"None"}, {"0"}, {"no time"}, {"empty", "blank"}
-MAPPINGS = {"cycle", "deep mapping", "shared mapping"}
 ZEROS_OF_FACTS = (
     *("confidence", "min_confidence", "created_before", "created_after", "updated_before", "updated_after", "version"),
     *("valid_at", "valid_from", "valid_until", "as_of", "known_at", "limit", "offset", "start", "end"),
@@ -690,7 +700,7 @@ ACCEPTED: dict[str, set[str]] = {
     "GraphConnectionConfig.password": ANY_TEXT,
     "GraphConnectionConfig.retry_time": ZERO,
     # What stands in them is checked when it is sent: what a server gives back may be anything.
-    **{f"Graph{kind}.properties": MAPPINGS for kind in ("Node", "Edge")},
+    **{f"Graph{kind}.properties": MAPPINGS - {"key"} for kind in ("Node", "Edge")},
     **{f"MemorySpacesAPI.{name}": ZERO for name in ("list.limit", "list.offset", "search.limit")},
     **{f"MemorySpacesAPI.{name}.reason": ANY_TEXT for name in ("archive", "delete")},
     "AgentRegistration.description": ANY_TEXT,

@@ -188,6 +188,7 @@ class _Comparison:
             for number in range(_TIMES):
                 found = await self._compared(items)
                 again = [item for item, differences in zip(items, found, strict=True) if differences]
+                now: dict[int, GraphRecord] = {}
                 if again and number + 1 < _TIMES:
                     now = {
                         row["position"]: row
