@@ -361,7 +361,10 @@ GOOD: Mapping[str, Callable[[World], Any]] = {
     "ContextInput.purpose": lambda world: "Help Ada.",
     "ImmutableRef.type": lambda world: "article",
     "uri": lambda world: "bolt://localhost",
-    "GraphConfig.adapter": lambda world: cortex_rx.CypherGraphAdapter({"uri": "bolt://localhost"}),
+    **dict.fromkeys(
+        ("graph", "GraphConfig.adapter"), lambda world: cortex_rx.CypherGraphAdapter({"uri": "bolt://localhost"})
+    ),
+    "LocalGraph.folder": lambda world: world.folder / "graph",
     "label": lambda world: "Memory",
     **dict.fromkeys(("from_node", "to_node", "start_id", "from_id", "to_id"), lambda world: "4:graph:0"),
     "message_id": lambda world: "m-1",
@@ -659,6 +662,8 @@ ACCEPTED: dict[str, set[str]] = {
     "Cortex.close_timeout": NO_TIME,
     "remember_stream.linger": NO_TIME,
     "persist_partial.interval": NO_TIME,
+    "sync_graph.interval": NO_TIME,
+    "sync_graph.wait": NO_TIME,
     "extract_facts.wait": NO_TIME,
     "observe.every": NO_TIME,
     "resume.delay": NO_TIME,
