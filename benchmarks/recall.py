@@ -10,7 +10,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -19,9 +19,16 @@ from typing import Any
 from benchmarks.locomo import Question, Sample, Turn, read
 from benchmarks.report import Bar, machine, percentile, show_bars, write_figures
 from cortex_rx import Cortex, Embedder, local_embedder
+from cortex_rx.backends import SqliteBackend
 from cortex_rx.errors import MissingExtra
+from cortex_rx.facts.pattern import PatternExtractor
+from cortex_rx.graph import GraphAdapter
+from cortex_rx.graph.draining import Drainer
+from cortex_rx.graph.local import LocalGraph
+from cortex_rx.graph.questions import graph_facts
+from cortex_rx.graph.schema import initialize_graph_schema
 
-__all__ = ["ARMS", "FIRST", "Answered", "bars", "measure", "report", "summary"]
+__all__ = ["ARMS", "FACTS", "FIRST", "Answered", "bars", "measure", "measure_facts", "report", "summary"]
 
 FIRST = (1, 5, 10, 20)
 """Among how many memories the evidence is looked for."""
@@ -36,6 +43,9 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "hybrid": {"strategy": "auto"},
 }
 """What is compared: the arguments of each search."""
+
+FACTS = ("facts", "facts, graph")
+"""What is compared of `recall`: the turns of its facts, by words alone, and with those that are near in the graph."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,12 @@ async def _answered(cortex: Cortex, sample: Sample, question: Question, arm: Map
     start = time.perf_counter()
     found = await cortex.memory.search(sample.name, question.text, limit=FIRST[-1], **arm)
     seconds = time.perf_counter() - start
-    ids = [memory.memory_id for memory in found]
+    return _judged(sample, question, (memory.memory_id for memory in found), seconds)
+
+
+def _judged(sample: Sample, question: Question, found: Iterable[str], seconds: float) -> Answered:
+    """How good the ids of turns are that were found, best first."""
+    ids = list(dict.fromkeys(found))[: FIRST[-1]]
     sessions = {turn.id: turn.session for turn in sample.turns}
     return Answered(
         question,
@@ -96,6 +111,41 @@ async def _answered(cortex: Cortex, sample: Sample, question: Question, arm: Map
         any(sessions[one] in {sessions[other] for other in ids[:SESSIONS]} for one in question.evidence),
         seconds,
     )
+
+
+async def measure_facts(sample: Sample, path: Path, graph: GraphAdapter) -> dict[str, list[Answered]]:
+    """Store what `PatternExtractor` reads in the turns of a sample in a file and in an empty graph, and ask its
+    questions for facts. What stands for a fact are the turns that say it."""
+    async with SqliteBackend(path) as backend, Cortex(backend) as cortex:
+        await _store(cortex, sample)
+        extractor = PatternExtractor()
+        for turn in sample.turns:
+            name, _, text = turn.text.partition(": ")
+            for fact in extractor(text, ""):
+                said = fact.model_copy(update={"fact": f"{name}: {fact.fact}", "subject": _named(fact.subject, name)})
+                await cortex.facts.store(
+                    memory_space_id=sample.name, source_ref={"memoryId": turn.id}, **_given(said.model_dump())
+                )
+        await initialize_graph_schema(graph)
+        await Drainer(graph, backend).drain()
+        found: dict[str, list[Answered]] = {}
+        for arm, more in zip(FACTS, ({}, {"facts": graph_facts(graph, backend)}), strict=True):
+            for question in sample.questions:
+                start = time.perf_counter()
+                recalled = await cortex.memory.recall(sample.name, question.text, limit=FIRST[-1], **more)
+                seconds = time.perf_counter() - start
+                turns = (turn for fact in recalled.facts for turn in fact.memory_ids)
+                found.setdefault(arm, []).append(_judged(sample, question, turns, seconds))
+        return found
+
+
+def _named(subject: str | None, name: str) -> str | None:
+    """Whom a fact is about, where the one who speaks is `user`."""
+    return subject and (name if subject == "user" else subject.replace("user's ", f"{name}'s "))
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def summary(answered: Sequence[Answered]) -> dict[str, float]:
@@ -153,11 +203,23 @@ async def _run(samples: Sequence[Sample], embedder: Embedder | None) -> dict[str
     return arms
 
 
+async def _run_facts(samples: Sequence[Sample]) -> dict[str, list[Answered]]:
+    arms: dict[str, list[Answered]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        async with LocalGraph(Path(folder) / "graph") as graph:
+            for number, sample in enumerate(samples):
+                await graph.clear_database()  # a graph is of one store
+                for name, answered in (await measure_facts(sample, Path(folder) / f"{number}.db", graph)).items():
+                    arms.setdefault(name, []).extend(answered)
+    return arms
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recall", description=__doc__)
     parser.add_argument("path", type=Path, help="a file in the format of LoCoMo")
     parser.add_argument("--json", type=Path, default=Path("build/recall.json"), help="where the figures are written")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a bar does not hold")
+    parser.add_argument("--graph", action="store_true", help="also ask for facts, without a graph and with one")
     given = parser.parse_args()
     samples = read(given.path)
     found = machine()
@@ -170,6 +232,9 @@ def main() -> int:
     turns = sum(len(sample.turns) for sample in samples)
     print(f"{len(samples)} conversations, {turns} turns, {asked} questions; {skipped} have no evidence that is there")
     figures = report(asyncio.run(_run(samples, embedder)))
+    if given.graph:
+        print("\nfacts")
+        figures["facts"] = report(asyncio.run(_run_facts(samples)))
     promised = bars(figures["whole"])
     show_bars(promised)
     write_figures(given.json, {"machine": found, "file": given.path.name, **figures}, promised)

@@ -6,7 +6,6 @@ fact denies is not followed. Each step is one query, so no question depends on h
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -224,16 +223,16 @@ def _said(lines: Iterable[EntityStatement]) -> tuple[EntityStatement, ...]:
 
 # --- for recall -------------------------------------------------------------------------------------------------------
 
-_RANKED = 60  # as usual for the fusion of ranks: how little the first places differ
 _FACTS = 200  # the most facts of one step
 
 
 def graph_facts(graph: GraphAdapter, backend: Backend, *, depth: int = DEPTH) -> FactFinder:
     """A finder of facts for `recall`, as its option `facts`: what a search finds, and what is near in the graph.
 
-    Entities that the query names are looked up in the graph. The current facts that mention one are one step away;
-    those that mention another entity of such a fact are two steps away. Both ways are fused by their ranks. The store
-    is asked for each fact, so what is closed since, or is of another user, is left out.
+    What the words of the query find comes first. Then come facts that are near the entities which it names: the current
+    facts that mention one are one step away, those that mention another entity of such a fact are two steps away. They
+    have the least score of those before, and half of that for each further step. The store is asked for each fact, so
+    what is closed since, or is of another user, is left out.
 
     It raises the errors of the store and of `GraphAdapter.query`: if the graph is away, `recall` fails. Raises
     `InvalidArgument` for a depth that is not 1 to 5.
@@ -243,40 +242,41 @@ def graph_facts(graph: GraphAdapter, backend: Backend, *, depth: int = DEPTH) ->
 
     async def find(memory_space_id: str, query: str, *, user_id: str | None, limit: int) -> list[RecalledFact]:
         rows = await facts.search(memory_space_id=memory_space_id, query=query, user_id=user_id, limit=limit)
-        known = {row["factId"]: FactRecord.from_row(row) for row in rows}
-        shares = {fact_id: 1 / (_RANKED + rank) for rank, fact_id in enumerate(known, 1)}
-        for fact_id, rank in (await _near_facts(graph, memory_space_id, query, steps, limit)).items():
+        stored = [FactRecord.from_row(row) for row in rows]
+        best = max((fact.score or 0.0 for fact in stored), default=0.0) or 1.0
+        found = [RecalledFact.of(fact, max(fact.score or 0.0, 0.0) / best) for fact in stored]
+        known = {fact.fact_id for fact in found}
+        least = min((fact.score for fact in found), default=1.0)
+        for fact_id, step in await _near_facts(graph, memory_space_id, query, steps, limit):
+            if len(found) >= limit:
+                break
             if fact_id not in known:
                 row = await facts.get(memory_space_id=memory_space_id, fact_id=fact_id)
-                if row is None or "closed" in row or user_id not in (None, row.get("userId")):
-                    continue
-                known[fact_id] = FactRecord.from_row(row)
-            shares[fact_id] = shares.get(fact_id, 0.0) + 1 / (_RANKED + rank)
-        best = max(shares.values(), default=1.0)
-        ranked = sorted(known.values(), key=lambda fact: -shares[fact.fact_id])
-        return [RecalledFact.of(fact, shares[fact.fact_id] / best) for fact in ranked[:limit]]
+                if row is not None and "closed" not in row and user_id in (None, row.get("userId")):
+                    found.append(RecalledFact.of(FactRecord.from_row(row), least * 0.5 ** (step - 1)))
+        return found
 
     return find
 
 
-async def _near_facts(graph: GraphAdapter, space: str, query: str, depth: int, limit: int) -> dict[str, int]:
-    """The ids of at most `limit` facts near the entities that a text names, with their ranks. Those of one step share
-    a rank."""
+async def _near_facts(graph: GraphAdapter, space: str, query: str, depth: int, limit: int) -> list[tuple[str, int]]:
+    """The ids of facts near the entities that a text names, with the steps that they are away."""
     border = {key_of(space, name) for name in await named_entities(graph, space, query)}
     known = set(border)
     found: dict[str, int] = {}
-    for _ in range(depth):
+    for step in range(1, depth + 1):
+        if not border or len(found) >= limit + _FACTS:
+            break
         asked = (
             f"UNWIND $keys AS key MATCH (:Entity {{{KEY}: key}})<-[:MENTIONS]-(f:Fact) "
             "WHERE f.memorySpaceId = $space AND f.closed IS NULL "
             "WITH DISTINCT f ORDER BY f.confidence DESC, f.factId LIMIT $most "
-            f"MATCH (f)-[:MENTIONS]->(b:Entity) RETURN f.factId AS fact, b.{KEY} AS key"
+            f"MATCH (f)-[:MENTIONS]->(b:Entity) RETURN f.factId AS fact, f.confidence AS confidence, b.{KEY} AS key"
         )
         values = {"keys": sorted(border), "space": shortened(space), "most": _FACTS}
-        records = (await graph.query(asked, values, read=True)).records if border else []
-        rank = len(found) + 1
-        for record in records:
-            found.setdefault(record["fact"], rank)
+        records = (await graph.query(asked, values, read=True)).records
+        for record in sorted(records, key=lambda one: (-(one["confidence"] or 0), one["fact"])):
+            found.setdefault(record["fact"], step)
         border = {record["key"] for record in records} - known
         known |= border
-    return dict(itertools.islice(found.items(), limit))
+    return list(found.items())

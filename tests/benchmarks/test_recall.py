@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.locomo import Question, Sample, Turn
-from benchmarks.recall import ARMS, FIRST, Answered, bars, measure, report, summary
-from cortex_rx import Embedder
+from benchmarks.recall import ARMS, FACTS, FIRST, Answered, bars, measure, measure_facts, report, summary
+from cortex_rx import CypherGraphAdapter, Embedder, GraphConnectionConfig
 
 SAMPLE = Sample(
     "conv-1",
@@ -90,3 +90,15 @@ async def test_the_report_has_a_line_for_each_arm_and_a_column_for_each_category
     assert [bar.holds for bar in bars(figures["whole"])] == [False, True, True]
     worse = {name: {"share @10": 100.0 - number * 20} for number, name in enumerate(ARMS)}
     assert [bar.holds for bar in bars(worse)] == [True, False, False]
+
+
+async def test_facts_near_in_the_graph(tmp_path: Path, arcadedb) -> None:
+    """No word of the second turn stands in the question: what leads to it is the town."""
+    turns = Turn("D1:1", 1, "Ann: I live in Bergen."), Turn("D1:2", 1, "Cid: I live in Bergen.")
+    question = Question("Whom could Ann meet?", frozenset({"D1:2"}), 1)
+    async with CypherGraphAdapter(
+        GraphConnectionConfig(arcadedb.uri, *arcadedb.auth, database=arcadedb.database)
+    ) as graph:
+        found = await measure_facts(Sample("conv-2", turns, (question,), 0), tmp_path / "memory.db", graph)
+    assert list(found) == list(FACTS)
+    assert [ranks(answered) for answered in found.values()] == [[()], [(2,)]]
