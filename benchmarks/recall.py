@@ -129,7 +129,8 @@ async def measure_facts(sample: Sample, path: Path, graph: GraphAdapter) -> dict
         await initialize_graph_schema(graph)
         await Drainer(graph, backend).drain()
         found: dict[str, list[Answered]] = {}
-        for arm, more in zip(FACTS, ({}, {"facts": graph_facts(graph, backend)}), strict=True):
+        ways: tuple[dict[str, Any], ...] = ({}, {"facts": graph_facts(graph, backend)})
+        for arm, more in zip(FACTS, ways, strict=True):
             for question in sample.questions:
                 start = time.perf_counter()
                 recalled = await cortex.memory.recall(sample.name, question.text, limit=FIRST[-1], **more)

@@ -13,10 +13,15 @@ from cortex_rx.backends.contract.typed import GraphSync
 from cortex_rx.engine import run
 from cortex_rx.graph.adapter import GraphAdapter
 from cortex_rx.graph.draining import GraphDrainReport, drainer_of
+from cortex_rx.graph.drawing import Picture, draw
+from cortex_rx.graph.orphans import OrphanReport, find_orphans, remove_orphans
 from cortex_rx.graph.outbox import outbox
+from cortex_rx.graph.questions import EntityPath, RelatedEntity, graph_facts, path, related
 from cortex_rx.graph.schema import initialize_graph_schema
+from cortex_rx.graph.verifying import GraphComparison, compare_graph
 from cortex_rx.models.graph import GraphDeadLetter, GraphRecordKey, GraphSyncStatus
 from cortex_rx.models.options import parse
+from cortex_rx.models.recall_options import FactFinder
 
 if TYPE_CHECKING:
     from cortex_rx.backends.contract.typed.rows import RecordKey
@@ -90,6 +95,41 @@ class GraphAPI:
         """
         items: list[RecordKey] = [_key(record) for record in records]
         return (await self._outbox.retry(items=items or None))["retried"]
+
+    async def verify(self) -> GraphComparison:
+        """Compare the graph with the store: all nodes and edges, with their properties. See `compare_graph`."""
+        return await compare_graph(self._graph, self._backend)
+
+    async def orphans(self, *, dry_run: bool = True) -> OrphanReport:
+        """The nodes that no record speaks of any more, and why each may go. Without `dry_run` they are deleted. See
+        `find_orphans` and `remove_orphans`.
+        """
+        check.flag("dry_run", dry_run)
+        return await (find_orphans if dry_run else remove_orphans)(self._graph, self._backend)
+
+    async def related(
+        self, memory_space_id: str, entity: str, depth: int = 2, *, limit: int = 100
+    ) -> list[RelatedEntity]:
+        """The entities within `depth` steps of an entity, by what current facts of its memory space say, the nearest
+        first. See `cortex_rx.graph.questions.related`.
+        """
+        return await related(self._graph, memory_space_id, entity, depth, limit=limit)
+
+    async def path(self, memory_space_id: str, start: str, end: str, *, max_hops: int = 6) -> EntityPath | None:
+        """A shortest path between two entities of a memory space, by what its current facts say; None if there is none.
+        See `cortex_rx.graph.questions.path`.
+        """
+        return await path(self._graph, memory_space_id, start, end, max_hops=max_hops)
+
+    def facts(self, depth: int = 2) -> FactFinder:
+        """For `recall(..., facts=cortex.graph.facts())`: what words find, then what is near in the graph. See
+        `graph_facts`.
+        """
+        return graph_facts(self._graph, self._backend, depth=depth)
+
+    async def draw(self, memory_space_id: str, label: str, name: str, *, depth: int = 1, limit: int = 40) -> Picture:
+        """An SVG of a node of a memory space, and of what is near it. See `cortex_rx.graph.drawing.draw`."""
+        return await draw(self._graph, memory_space_id, label, name, depth=depth, limit=limit)
 
 
 def _key(record: object) -> RecordKey:

@@ -47,7 +47,8 @@ _HUBS = (*_SHARED, "MemorySpace")
 """Labels at whose nodes the walk ends: nearly everything is next to them."""
 _LETTERS = 26
 _RADIUS = 13
-_SPACE = 175  # between nodes, about, in pixels
+_SPACE = 150  # between nodes, about, in pixels
+_MARGIN = 130  # for the captions
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +184,24 @@ def _placed(
     numbers = {at: number for number, at in enumerate(nodes)}
     net.add_nodes_from(numbers.values())
     net.add_edges_from((numbers[start], numbers[end]) for start, _, end in lines if start != end)
+    found = networkx.spring_layout(net, seed=1, iterations=200, k=1.6 / math.sqrt(len(nodes)))
     side = _SPACE * math.sqrt(len(nodes))
-    spread = networkx.spring_layout(net, seed=1, iterations=200, k=1.6 / math.sqrt(len(nodes)))
-    width, height = round(side + 2 * _SPACE), round(0.7 * side + _SPACE)
+    width, height = round(1.2 * side + _SPACE), round(0.75 * side + _SPACE)
+    across, down = (_spread([float(found[number][axis]) for number in numbers.values()]) for axis in (0, 1))
     return (
         {
-            at: (round(width / 2 + spread[number][0] * side / 2), round(height / 2 + spread[number][1] * 0.35 * side))
-            for at, number in numbers.items()
+            at: (_MARGIN + round(x * (width - 2 * _MARGIN)), _MARGIN // 2 + round(y * (height - _MARGIN)))
+            for at, x, y in zip(nodes, across, down, strict=True)
         },
         width,
         height,
     )
+
+
+def _spread(values: Sequence[float]) -> list[float]:
+    """The values, moved and stretched to 0 to 1. Equal ones are in the middle."""
+    low, high = min(values), max(values)
+    return [(value - low) / (high - low) if high > low else 0.5 for value in values]
 
 
 def _draw_node(svg: ElementTree.Element, place: tuple[int, int], node: GraphNode) -> None:
@@ -202,7 +210,7 @@ def _draw_node(svg: ElementTree.Element, place: tuple[int, int], node: GraphNode
     told = [node.label, *(f"{name}: {value}" for name, value in _visible(node.properties))]
     _text(group, "title", "\n".join(told))
     _element(group, "circle", cx=x, cy=y, r=_RADIUS, fill=_COLOURS.get(node.label, "#999"), stroke="#fff")
-    _text(group, "text", _caption(node), x=x, y=y + _RADIUS + 12, fill="#111", **_MIDDLE)
+    _text(group, "text", _caption(node), x=x, y=y + _RADIUS + 12, fill="#111", **_HALO, **_MIDDLE)
 
 
 def _draw_edge(
@@ -241,14 +249,8 @@ def _towards(place: tuple[int, int], goal: tuple[float, float]) -> tuple[float, 
 
 
 _MIDDLE = {"text-anchor": "middle"}
-_EDGE_LABEL = {
-    "fill": "#555",
-    "font-size": "9",
-    "stroke": "#fff",
-    "stroke-width": "3",
-    "paint-order": "stroke",
-    **_MIDDLE,
-}
+_HALO = {"stroke": "#fff", "stroke-width": "3", "paint-order": "stroke"}
+_EDGE_LABEL = {"fill": "#555", "font-size": "9", **_HALO, **_MIDDLE}
 
 
 def _caption(node: GraphNode) -> str:

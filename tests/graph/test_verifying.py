@@ -10,6 +10,8 @@ from cortex_rx.backends import SqliteBackend
 from cortex_rx.graph import verifying
 from cortex_rx.graph.verifying import GraphComparison, compare_graph
 
+pytestmark = pytest.mark.timeout(300)  # Neo4j compiles each statement of a comparison once, and slowly
+
 
 @pytest.fixture
 async def backend(graph):
