@@ -21,11 +21,11 @@ async def cortex(arcadedb):
 
 async def test_what_a_client_asks_of_its_graph(cortex):
     before = await cortex.graph.verify()
-    assert not before.equal and sum(one.missing for one in before.nodes) == 18  # nothing was brought there yet
+    assert not before.equal and sum(one.missing for one in before.nodes) == 20  # nothing was brought there yet
     report = await cortex.graph.drain()
     assert (report.failed, report.dead, report.waiting) == (0, 0, 0)
     after = await cortex.graph.verify()
-    assert after.equal and not after.queued and sum(one.graph for one in after.nodes) == 18
+    assert after.equal and not after.queued and sum(one.graph for one in after.nodes) == 20
 
     assert [one.name for one in await cortex.graph.related("support", "Ada", 1)] == ["Bern", "Bob"]
     way = await cortex.graph.path("support", "tea", "Bern")
