@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cortex_rx.backends import SqliteBackend
@@ -10,7 +11,7 @@ from cortex_rx.graph.adapter import GraphAdapter
 from cortex_rx.graph.projection import project
 from cortex_rx.graph.writing import Fence, write
 
-__all__ = ["STATEMENTS", "fill", "remember", "tell", "write_changes"]
+__all__ = ["STATEMENTS", "all_rows", "fill", "remember", "tell", "without_revision", "write_changes"]
 
 STATEMENTS = (
     ("Ada", "lives_in", "Bern"),
@@ -56,6 +57,21 @@ async def fill(backend: SqliteBackend, space: str = "support") -> None:
     await do("agents:register", agentId=f"{space} bot", name="Bot")
     await do("immutable:store", type="document", id=space, data={"k": [1]})
     await do("mutable:set", namespace="stock", key=space, value={"v": None})
+
+
+async def all_rows(outbox: GraphSync) -> list[Any]:
+    """A row for each record that the store has."""
+    await outbox.keep(enabled=False)
+    await outbox.keep(enabled=True)
+    rows: list[Any] = []
+    while some := await outbox.get_batch(after=rows[-1]["revision"] if rows else 0):
+        rows += some
+    return rows
+
+
+def without_revision(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of a node or an edge. The revisions of two outboxes differ."""
+    return {name: value for name, value in properties.items() if name != "_rev"}
 
 
 async def write_changes(backend: SqliteBackend, graph: GraphAdapter) -> None:
