@@ -18,6 +18,7 @@ OF_A_ROOM = {
     "engine/test_garbage.py",
     "facts/test_labels.py",
     "facts/test_pairs.py",
+    "graph/test_chaos.py",
     "graph/test_connection.py",
     "graph/test_injection.py",
     "jupyter/test_kernel.py",

@@ -9,13 +9,15 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.graph_stores import all_rows, fill, without_revision
 from helpers.memory_graph import projected
-from services.arcadedb import own_arcadedb
+from services.arcadedb import OwnArcadeDB
+from services.fixtures import do_without
 from services.neo4j import OwnNeo4j
 from services.proxy import Plan, Proxy
 from services.run import Unavailable
@@ -26,7 +28,6 @@ from cortex_rx.backends import SqliteBackend
 from cortex_rx.backends.contract.typed import GraphSync
 from cortex_rx.errors import CortexError, GraphError, StillOwned
 from cortex_rx.graph import draining
-from cortex_rx.graph._arcadedb import USER
 from cortex_rx.graph.cypher import CypherGraphAdapter
 from cortex_rx.graph.draining import Drainer
 from cortex_rx.graph.projection import End
@@ -42,31 +43,26 @@ PEOPLE = "Ada", "Bob", "Eve", "Dan"
 THINGS = "tea", "Bern", "chess", "Ada"
 
 
+OWN: dict[str, Any] = {"arcadedb": OwnArcadeDB, "neo4j": OwnNeo4j}
+
+
 class Killable:
     """A graph server of the test's own, in a folder. It can be killed, and started again on its files and its port."""
 
     def __init__(self, kind: str, folder: Path) -> None:
-        self.kind, self._folder = kind, folder
-        self.port: Any = None
-        self.start()
-
-    def start(self) -> None:
-        own: Any = own_arcadedb if self.kind == "arcadedb" else OwnNeo4j
-        self._running = own(self._folder, port=self.port)
-        self.port = self._running.port
+        self._start = partial(OWN[kind], folder)
+        self._own = self._start()
+        self.server: Server = self._own.server
+        self.port: int = self._own.port
 
     def kill(self) -> None:
-        kill(self._running.program)
+        kill(self._own.program)
+
+    def start(self) -> None:
+        self._own = self._start(port=self.port)
 
     def stop(self) -> None:
-        self._running.program.stop()
-
-    @property
-    def server(self) -> Server:
-        """Its database, without the proxy."""
-        if self.kind == "neo4j":
-            return self._running.server
-        return Server("arcadedb", f"bolt://127.0.0.1:{self.port}", (USER, self._running.password), "graph")
+        self._own.program.stop()
 
 
 @contextmanager
@@ -74,7 +70,7 @@ def killable(kind: str, folder: Path) -> Iterator[Killable]:
     try:
         found = Killable(kind, folder)
     except Unavailable as error:
-        pytest.skip(f"{kind}: {error}")
+        do_without(kind, error)
     try:
         yield found
     finally:

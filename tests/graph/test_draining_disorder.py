@@ -30,6 +30,7 @@ STEPS = st.one_of(
     st.tuples(st.just("drain"), WHO),
     st.tuples(st.just("late"), st.tuples(WHO, st.sampled_from(["read", "write", "acknowledge"]))),
     st.tuples(st.just("lost"), st.tuples(WHO, st.sampled_from(["write", "acknowledge"]))),
+    st.tuples(st.just("overtaken"), st.tuples(WHO, st.sampled_from(TABLES), IDS, IDS)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, LEASE / 2, 2 * LEASE])),
 )
 AWAY = 3 * LEASE  # how late: by then the lease is another's
@@ -109,6 +110,12 @@ class Disorder:
                 self._ways[of[0]].lost.add(of[1])
             case "wait":
                 await asyncio.sleep(of)
+            case "overtaken":  # what one is late to write is deleted, and gone by the other, before it arrives
+                who, *record = of
+                late, wait = ("late", (who, "write")), ("wait", 2 * LEASE)
+                first, second = ("drain", who), ("drain", 1 - who)
+                for each in (("make", record), late, first, ("wait", 0.5), ("delete", record), wait, second):
+                    await self.step(*each)
             case _:
                 with suppress(StoreError):  # it is there already, or not there
                     await self._change(what, *of)

@@ -78,7 +78,7 @@ async def test_tenants_with_the_same_names_never_meet(graph: CypherGraphAdapter,
             assert await named_entities(graph, own, f"What of the {own} plan and the {other} plan?") == [
                 f"the {own} plan"
             ]
-            facts = await find(own, f"What may Ada do with the {other} plan?", user_id="ada", limit=50)
+            facts = await find(own, f"What may Ada do with the {other} plan?", user_id=None, limit=50)
             texts = [fact.text for fact in facts]
             assert f"Ada likes the {own} plan." in texts
             assert not any(other in text for text in texts)
