@@ -150,6 +150,10 @@ class MemoryAPI(StoredMemories):
         check.optional(check.instance(Embedder, "an Embedder"))("embedder", embedder)
         check.optional(check.callback)("extractor", extractor)
         checked_deduplication("deduplication", deduplication)
+        if graph is not None:
+            from cortex_rx.models.graph import checked_adapter  # only who has a graph loads it
+
+            checked_adapter("graph", graph)
         self._extractor: Extractor | None = extractor
         self._deduplication: FactDeduplication | None = deduplication
         self._graph: GraphAdapter | None = graph
