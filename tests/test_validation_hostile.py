@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 import pytest
+from helpers.memory_graph import MemoryGraph
 from pydantic import BaseModel
 
 import cortex_rx
@@ -277,9 +278,11 @@ def _kept() -> Any:
 
 GOOD: Mapping[str, Callable[[World], Any]] = {
     "backend": lambda world: world.backend,
+    "graph": lambda world: MemoryGraph(),
     "spool": lambda world: world.spool,
     "path": lambda world: world.folder / "another.db",
     "target": lambda world: world.folder / "backup.db",
+    "folder": lambda world: world.folder / "graph",
     "source": lambda world: from_stream(["Hello"], turn=Turn(**TURN)),
     "response_stream": lambda world: ["Hello"],
     "agent_response": lambda world: "Hello",

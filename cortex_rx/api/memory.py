@@ -156,6 +156,10 @@ class MemoryAPI(StoredMemories):
             checked_adapter("graph", graph)
         self._extractor: Extractor | None = extractor
         self._deduplication: FactDeduplication | None = deduplication
+        if graph is not None:
+            from cortex_rx.models.graph import checked_adapter  # only who has a graph loads it
+
+            checked_adapter("graph", graph)
         self._graph: GraphAdapter | None = graph
         self._linger, self._started, self._spool = linger, started, spool
         self.embedder: Embedder | None = embedder
