@@ -658,7 +658,6 @@ ACCEPTED: dict[str, set[str]] = {
     },
     "MemoryAPI.follow.after": ZERO,
     "MemoryAPI.linger": NO_TIME,
-    **{f"sync_graph.{name}": NO_TIME for name in ("interval", "wait")},
     "MemoryAPI.remember_stream.linger": NO_TIME,
     "Answer.linger": NO_TIME,
     "Cortex.linger": NO_TIME,
