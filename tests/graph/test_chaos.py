@@ -5,6 +5,7 @@ what the store says, exactly: nothing is lost, nothing is there twice, and nothi
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -19,7 +20,7 @@ from helpers.memory_graph import projected
 from services.arcadedb import OwnArcadeDB
 from services.fixtures import do_without
 from services.neo4j import OwnNeo4j
-from services.proxy import Plan, Proxy
+from services.proxy import WEIGHTS, Plan, Proxy
 from services.run import Unavailable
 from services.server import Server, kill
 
@@ -36,7 +37,8 @@ from cortex_rx.graph.verifying import compare_graph
 from cortex_rx.models.graph import GraphConnectionConfig
 
 SEED = 20
-WAVES, STREAMS = 10, 20  # 200 streams
+WAVES, STREAMS = 10, 20  # 200 streams at least
+FATES = WEIGHTS.keys() - {"pass"}  # all of them come true
 KILLS = 3, 7  # in the middle of these waves
 SPACES = "support", "sales", "lab"
 PEOPLE = "Ada", "Bob", "Eve", "Dan"
@@ -229,11 +231,13 @@ async def test_after_chaos_the_graph_is_what_the_store_says(
         for space in SPACES:
             await fill(backend, space)
         talk = Talk(backend)
-        proxy.plan = Plan(SEED, most=40_000)
+        proxy.plan = Plan(SEED, most=20_000)
         workers = [Worker(graph, backend, counts) for graph in graphs]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(worker.run()) for worker in workers]
-            for wave in range(WAVES):
+            for wave in itertools.count():
+                if wave >= WAVES and proxy.counts.keys() >= FATES:
+                    break
                 started: asyncio.Future[None] | None = None
                 if wave in KILLS:
                     await asyncio.to_thread(running.kill)
@@ -249,11 +253,10 @@ async def test_after_chaos_the_graph_is_what_the_store_says(
                         await worker.has_tried()
             for task in tasks:
                 task.cancel()
-        assert talk.counts["remembered"] + talk.counts["rolled back"] == WAVES * STREAMS
+        assert talk.counts["remembered"] + talk.counts["rolled back"] == wave * STREAMS >= 200
         assert talk.counts["rolled back"] > 10 and talk.counts["deleted"] > 20
         assert counts["drained"] and counts["GraphConnectionError"], counts
         assert counts["streams while it was away"] == STREAMS * len(KILLS)
-        assert proxy.counts.keys() >= {"cut", "delay", "half-close"}, proxy.counts
 
         outbox = GraphSync(backend)
         async with CypherGraphAdapter(connection(running.server, running.port)) as direct:
