@@ -85,7 +85,8 @@ class GraphAPI:
         """The records that the graph refused five times, oldest first: at most `limit`, those with a revision higher
         than `after`.
         """
-        check.whole(1)("limit", limit), check.whole()("after", after)
+        check.whole(1)("limit", limit)
+        check.whole()("after", after)
         letters = await self._outbox.get_failed_items(limit=limit, after=after)
         return [GraphDeadLetter.model_validate(letter) for letter in letters]
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from helpers.lanes import slow_but
 from helpers.memory_graph import MemoryGraph
 from helpers.operator_chains import plain, script, whole
 
@@ -177,7 +178,7 @@ def test_the_node_of_a_stream_that_failed_shows_what_is_kept(lab: Any) -> None:
     assert memories(graph) == {"It is a": True}
 
 
-@pytest.mark.parametrize("after", [0.55, 1.3, 3.2])
+@pytest.mark.parametrize("after", slow_but([1.3], [0.55, 1.3, 3.2], "another time at which it is stopped"))
 def test_a_stream_that_is_stopped_leaves_no_lease_and_the_graph_shows_what_is_kept(lab: Any, after: float) -> None:
     graph = MemoryGraph(seconds=0.3)
 
@@ -218,6 +219,7 @@ def test_an_answer_that_the_graph_refuses_is_a_problem(lab: Any) -> None:
     assert memories(graph) == {"What is it?": False}
 
 
+@pytest.mark.slow(reason="many streams; that drains are shared is shown in test_draining.py")
 def test_many_streams_share_the_drains(make_lab: Any) -> None:
     lab, graph = make_lab(), MemoryGraph(seconds=0.05)
 
