@@ -118,7 +118,7 @@ def no_process_left():
 
 async def execute(notebook, folder, **more):
     """Run it; what a cell raises is raised, with its traceback."""
-    client = nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}}, **more)
+    client = nbclient.NotebookClient(notebook, timeout=110, resources={"metadata": {"path": str(folder)}}, **more)
     await client.async_execute()
     if client.kc:  # the kernel is another's, and goes on
         client.kc.stop_channels()
@@ -132,9 +132,10 @@ def folders(tmp_path, monkeypatch):
 
 
 def test_there_are_notebooks():
-    assert NOTEBOOKS == ["01_first_memory", "02_own_operator", "03_recall", "04_facts", "05_memory_system"]
+    assert NOTEBOOKS == ["01_first_memory", "02_own_operator", "03_recall", "04_facts", "05_memory_system", "06_graph"]
 
 
+@pytest.mark.timeout(300)  # one of them starts a server, which takes long on a busy machine
 async def test_they_run_from_top_to_bottom(tmp_path, snapshot):
     """In one kernel, which imports the library once and forgets all names before each notebook."""
     with no_process_left():
@@ -151,6 +152,7 @@ async def test_they_run_from_top_to_bottom(tmp_path, snapshot):
             await kernel.shutdown_kernel(now=True)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.slow(reason="each notebook in a kernel of its own; all in one, in every run")
 @pytest.mark.parametrize("name", NOTEBOOKS)
 async def test_it_runs_from_top_to_bottom(name, tmp_path, snapshot):
