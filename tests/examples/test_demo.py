@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -168,9 +169,10 @@ def test_on_a_terminal_the_line_stays_at_the_bottom(modules, monkeypatch):
             return True
 
     sizes = iter([os.terminal_size((80, 24))] * 3 + [os.terminal_size((40, 10))] * 9)
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: next(sizes))
+    module = modules("screen")
+    monkeypatch.setattr(module, "shutil", SimpleNamespace(get_terminal_size=lambda: next(sizes)))  # pytest asks, too
     out = Terminal()
-    with modules("screen").Screen(out, 100, interval=0) as screen:
+    with module.Screen(out, 100, interval=0) as screen:
         screen.fact("It is three")
         for piece in ("One ", "two\nthr", "ee. "):
             screen.text(piece)

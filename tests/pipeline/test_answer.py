@@ -316,7 +316,7 @@ def test_bad_parameters_are_refused_before_anything_is_stored(
     assert not (tmp_path / "memory.db").exists()
 
 
-@pytest.mark.parametrize("option", ["sync_to_graph", "enableAdaptiveProcessing"])
+@pytest.mark.parametrize("option", ["enable_adaptive_processing", "enableAdaptiveProcessing"])
 def test_an_option_without_an_operator_is_refused_by_name(option: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedOption, match="does not exist yet"):
         remember_stream(Model(), {option: True}, backend=SqliteBackend(tmp_path / "m.db"), **TURN)
