@@ -61,6 +61,7 @@ hooks: $(READY)  ## install the pre-commit hooks
 
 bench: $(READY)  ## compare with hand-written loops, side by side
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.graph $(filter --check,$(ARGS))
 
 docs: $(READY)  ## write the generated documentation and code
 	@$(BIN)/python docs/file_layout.py
