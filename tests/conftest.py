@@ -98,6 +98,9 @@ def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collecto
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and _has_neo4j(item) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))  # it waits until the server is there, and others have done
     if config.getoption("--torture"):
         for item in items:
             if HERE / "proofs" in item.path.parents:
@@ -107,6 +110,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _left_out.update(reasons.values())
         items[:] = [item for item in items if item not in reasons]
         config.hook.pytest_deselected(items=list(reasons))
+
+
+def _has_neo4j(item: pytest.Function) -> bool:
+    return "neo4j_server" in (*item.fixturenames, *(item.callspec.params.values() if hasattr(item, "callspec") else ()))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

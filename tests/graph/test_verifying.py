@@ -10,7 +10,7 @@ from cortex_rx.backends import SqliteBackend
 from cortex_rx.graph import verifying
 from cortex_rx.graph.verifying import GraphComparison, compare_graph
 
-pytestmark = pytest.mark.timeout(300)  # Neo4j compiles each statement of a comparison once, and slowly
+pytestmark = pytest.mark.timeout(600)  # Neo4j compiles each statement of a comparison once, and slowly
 
 
 @pytest.fixture
