@@ -238,17 +238,14 @@ async def test_after_chaos_the_graph_is_what_the_store_says(
             for wave in itertools.count():
                 if wave >= WAVES and proxy.counts.keys() >= FATES:
                     break
-                started: asyncio.Future[None] | None = None
                 if wave in KILLS:
                     await asyncio.to_thread(running.kill)
-                    started = asyncio.ensure_future(asyncio.to_thread(running.start))
                 await talk.wave()  # no stream waits for the server
                 proxy.cut()
                 for worker in workers:
                     await worker.has_tried()
-                if started:
-                    counts["streams while it was away"] += 0 if started.done() else STREAMS
-                    await started
+                if wave in KILLS:
+                    await asyncio.to_thread(running.start)
                     for worker in workers:
                         await worker.has_tried()
             for task in tasks:
@@ -256,7 +253,6 @@ async def test_after_chaos_the_graph_is_what_the_store_says(
         assert talk.counts["remembered"] + talk.counts["rolled back"] == wave * STREAMS >= 200
         assert talk.counts["rolled back"] > 10 and talk.counts["deleted"] > 20
         assert counts["drained"] and counts["GraphConnectionError"], counts
-        assert counts["streams while it was away"] == STREAMS * len(KILLS)
 
         outbox = GraphSync(backend)
         async with CypherGraphAdapter(connection(running.server, running.port)) as direct:

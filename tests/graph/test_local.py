@@ -112,7 +112,7 @@ async def test_what_was_written_is_there_after_a_kill(tmp_path: Path, killed: st
 @needs_arcadedb
 async def test_one_that_starts_can_be_given_up(tmp_path: Path) -> None:
     starting = asyncio.create_task(LocalGraph(tmp_path).__aenter__())
-    while not (tmp_path / "pid").exists():
+    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
         await asyncio.sleep(0)
     server, keeper = processes(tmp_path)
     starting.cancel()

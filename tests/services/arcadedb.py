@@ -52,7 +52,7 @@ class OwnArcadeDB(ArcadeDB):
 
     def __init__(self, folder: Path, **more: Any) -> None:
         need()
-        super().__init__(folder, memory=512, options=OPTIONS, database="graph", seconds=100, **more)
+        super().__init__(folder, memory=512, options=OPTIONS, database="graph", seconds=240, **more)
 
     @property
     def server(self) -> Server:
