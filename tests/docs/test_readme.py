@@ -47,6 +47,21 @@ def test_the_first_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert asyncio.run(stored()) == ["It is in Lisbon.", "Where is my parcel?"]
 
 
+@pytest.mark.slow(reason="a LocalGraph takes some seconds to start")
+def test_the_example_with_a_graph_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arcadedb_installed: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (example,) = (block for block in blocks() if "LocalGraph" in block)
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(example, {"__name__": "readme"})
+    lines = shown.getvalue().splitlines()
+    assert lines[:2] == ["Lisbon", "The graph shows what the store has."]
+    counts = {line.split()[0]: line.split()[2:4] for line in lines if line.startswith(("Memory ", "Fact "))}
+    assert counts == {"Memory": ["2", "2"], "Fact": ["1", "1"]}
+
+
 def test_the_example_with_stock_rx_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 

@@ -308,7 +308,7 @@ def _migrate(db: sqlite3.Connection, settings: Settings) -> None:
 
 @cache
 def _new_file() -> bytes:
-    """A new file. A store in memory is a copy of it, in a fifth of the time: tests open thousands of them."""
+    """A new file. A store in memory is a copy of it, in a quarter of the time: tests open many."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.execute(f"PRAGMA page_size = {_PAGE:d}")
         _apply(db, 0)
