@@ -126,23 +126,12 @@ def _memories(tx: Transaction, wanted: _Wanted) -> Records:
 
 
 def _memory(row: sqlite3.Row, cut: Mapping[int, str]) -> dict[str, Any]:
-    partial = bool(row["partial"])
     record: dict[str, Any] = {
         "memoryId": row["id"],
         "memorySpaceId": row["space"],
         "content": cut[row["text"]],
         "contentLength": row["length"],
-        "contentType": row["content_type"],
-        "sourceType": row["source_type"],
-        "sourceTimestamp": row["source_timestamp"],
-        "importance": row["importance"],
-        "tags": json.loads(row["tags"]),
-        "version": row["version"],
-        "createdAt": row["created"],
-        "updatedAt": max(row["updated"], row["touched"]) if partial else row["updated"],
-        "isPartial": partial,
-        **memories.owners(row),
-        **memories.references(row),
+        **memories.described(row),
     }
     record.pop("sourceUserName", None)
     if "mutableRef" in record:
@@ -151,7 +140,7 @@ def _memory(row: sqlite3.Row, cut: Mapping[int, str]) -> dict[str, Any]:
         record["isArchived"] = True
     if row["chunks"]:
         record["chunkCount"] = row["chunks"]
-    if partial:
+    if row["partial"]:
         record["partialMetadata"] = {
             "userMessage": cut[row["question"]],
             "streamId": row["stream_id"],

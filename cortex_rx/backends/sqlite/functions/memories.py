@@ -17,6 +17,7 @@ __all__ = [
     "CHUNKS",
     "around",
     "at",
+    "described",
     "discard",
     "forget_stream",
     "get",
@@ -24,8 +25,6 @@ __all__ = [
     "is_there",
     "load",
     "missing",
-    "owners",
-    "references",
     "remove",
     "row_of",
     "store",
@@ -55,7 +54,6 @@ CHUNKS = (
 
 def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, Any]:
     """A memory in the form of the contract, with at most `limit` code points of its content."""
-    partial = bool(row["partial"])
     is_chunk = row["chunk"] is not None
     start, stop = (row["start"], row["stop"]) if is_chunk else (0, row["length"])
     end = stop if limit is None else min(stop, start + limit)
@@ -64,19 +62,9 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
         "memorySpaceId": row["space"],
         "content": "".join(text_store.read(tx, row["text"], start, end)),
         "contentLength": stop - start,
-        "contentType": row["content_type"],
-        "sourceType": row["source_type"],
-        "sourceTimestamp": row["source_timestamp"],
-        "importance": row["importance"],
-        "tags": json.loads(row["tags"]),
-        "version": row["version"],
-        "createdAt": row["created"],
-        "updatedAt": max(row["updated"], row["touched"]) if partial else row["updated"],
+        **described(row),
         "accessCount": row["access_count"],
-        "isPartial": partial,
     }
-    result |= owners(row)
-    result |= references(row)
     embedding = vectors.of(tx, row["seq"], row["part"] if is_chunk else vectors.WHOLE)
     if embedding is not None:
         result["embedding"] = embedding
@@ -84,7 +72,7 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
         result["metadata"] = json.loads(row["metadata"])
     if row["archived"]:
         result["isArchived"] = True
-    if partial:
+    if row["partial"]:
         result["partialMetadata"] = _partial_metadata(tx, row)
     if is_chunk:
         result["chunkMetadata"] = {
@@ -100,12 +88,30 @@ def row_of(tx: Transaction, row: sqlite3.Row, limit: int | None) -> dict[str, An
     return result
 
 
-def owners(row: sqlite3.Row) -> dict[str, Any]:
+def described(row: sqlite3.Row) -> dict[str, Any]:
+    """What is said of a memory, and of each chunk of it: all but its id, its content, and what was counted since."""
+    partial = bool(row["partial"])
+    return {
+        "contentType": row["content_type"],
+        "sourceType": row["source_type"],
+        "sourceTimestamp": row["source_timestamp"],
+        "importance": row["importance"],
+        "tags": json.loads(row["tags"]),
+        "version": row["version"],
+        "createdAt": row["created"],
+        "updatedAt": max(row["updated"], row["touched"]) if partial else row["updated"],
+        "isPartial": partial,
+        **_owners(row),
+        **_references(row),
+    }
+
+
+def _owners(row: sqlite3.Row) -> dict[str, Any]:
     """By whom and for whom a memory is."""
     return {key: row[column] for key, column in _OPTIONAL.items() if row[column] is not None}
 
 
-def references(row: sqlite3.Row) -> dict[str, Any]:
+def _references(row: sqlite3.Row) -> dict[str, Any]:
     """What a memory refers to, by its row."""
     refs: dict[str, Any] = {} if row["refs"] is None else json.loads(row["refs"])
     if row["conversation"] is not None:
