@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import warnings
 from typing import Any
-from weakref import WeakSet
 
 from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.typed import GraphSync
 
-__all__ = ["GraphNotKept", "check_sync", "sync_keyword", "will_show"]
+__all__ = ["GraphNotKept", "check_sync", "sync_keyword"]
 
 
 class GraphNotKept(UserWarning):
     """A call asks for a graph to be kept up to date, and the store keeps none."""
 
 
-_shown: WeakSet[Backend] = WeakSet()  # the stores of clients that have a graph
-
-
-def will_show(backend: Backend) -> None:
-    """A client brings this store to a graph: the store is to keep one as soon as a call asks for it."""
-    _shown.add(backend)
-
-
 async def check_sync(backend: Backend, sync_to_graph: object) -> None:
-    """If the call asks for a graph, and the store keeps none, have it keep one; warn if no client has a graph for it.
-
-    A store that keeps one queues each write anyway.
-    """
+    """Warn if the call asks for a graph, and the store keeps none. A store that keeps one queues each write anyway."""
     check.optional(check.flag)("sync_to_graph", sync_to_graph)
     if sync_to_graph and not (await GraphSync(backend).get_settings())["enabled"]:
-        if backend in _shown:
-            await GraphSync(backend).keep(enabled=True)
-        else:
-            warnings.warn("sync_to_graph: no graph is kept by this store", GraphNotKept, stacklevel=3)
+        warnings.warn(
+            "sync_to_graph: no graph is kept by this store; a client with a graph says so once, by"
+            " cortex.graph.initialize()",
+            GraphNotKept,
+            stacklevel=3,
+        )
 
 
 def sync_keyword(keywords: dict[str, Any]) -> dict[str, Any]:

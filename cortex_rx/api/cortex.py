@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cortex_rx import validation as check
-from cortex_rx.api._graph import will_show
 from cortex_rx.api.absent import ATTRIBUTES
 from cortex_rx.api.conversations import ConversationsAPI
 from cortex_rx.api.facts import FactsAPI
@@ -83,8 +82,8 @@ class Cortex:
     `conversations` and `contexts`.
 
     `graph` is an adapter of a graph server, or a `GraphConfig` with one: each stream brings what it has stored there,
-    and `cortex.graph` has the rest.  The caller connects the adapter, and closes it.  With the first use of the graph
-    the store begins to note what changes.
+    and `cortex.graph` has the rest.  The caller connects the adapter, and closes it.  With `initialize`, or
+    the first stream, the store begins to note what changes; what it has by then is noted, too.
 
     Nothing is opened before its first use.  Use `async with Cortex(...) as cortex`, or call `close()`.  Otherwise a
     warning in the log tells how many streams were still running at the end of the program.
@@ -154,8 +153,6 @@ class Cortex:
         self._spool = spool if isinstance(spool, Spool) else _spool(store, spool, self._backend)
         self._spooling = spool is not False
         self._graph, self._auto_sync = _with_graph(graph)
-        if self._graph is not None:
-            will_show(self._backend)
         self._syncing: asyncio.Task[None] | None = None
         self._running: dict[asyncio.Task[Any], Shared[Any, Any]] = {}
         self._closed = False

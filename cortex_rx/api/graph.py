@@ -39,9 +39,10 @@ class GraphAPI:
 
     async def initialize(self) -> None:
         """Make the constraints and indexes that the graph lacks: see `initialize_graph_schema`. Without the constraints
-        nothing is written.
+        nothing is written. From then on the store notes each change, and all that is there.
         """
         await initialize_graph_schema(self._graph)
+        await self._drainer.keep()
 
     async def sync(self, every: timedelta = timedelta(seconds=1)) -> None:
         """Keep the graph up to date, until it is cancelled. It looks every `every` whether something has changed.

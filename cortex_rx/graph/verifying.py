@@ -92,7 +92,8 @@ def _page(found: GraphComparison) -> Iterator[str]:
         for kind in counted:
             counted[kind] += getattr(one, kind)
     told = ", ".join(f"{number:,} {kind}" for kind, number in counted.items() if number)
-    yield "The graph shows what the store has." if found.equal else f"The graph differs from the store: {told}."
+    but = ", but for what waits" if found.queued else ""
+    yield f"The graph shows what the store has{but}." if found.equal else f"The graph differs from the store: {told}."
     if found.queued:
         dead = f"; {found.failed:,} of them are dead letters" if found.failed else ""
         yield f"Records that wait in the outbox: {found.queued:,}{dead}."
@@ -170,14 +171,16 @@ class _Comparison:
             after = rows[-1]["revision"]
             self._waiting |= {str(project(row).owner) for row in rows}
 
-    def _differ(self, found: _Found) -> None:
+    def _differ(self, found: _Found, waits: bool = False) -> None:
+        """Count differences, or what of a record that `waits` is not there yet."""
         for counts, difference in found:
+            kind = "queued" if waits else difference.kind
             if difference.kind == "missing":  # a node may be missed as the end of an edge, and as that of a record
-                if (said := _hash("missing", difference.what)) in self._missed:
+                if (said := _hash(kind, difference.what)) in self._missed:
                     continue
                 self._missed.add(said)
-            counts[difference.kind] += 1
-            if len(self._differences) < SHOWN:
+            counts[kind] += 1
+            if not waits and len(self._differences) < SHOWN:
                 self._differences.append(difference)
 
     def _type(self, name: str) -> Counter[str]:
@@ -234,11 +237,7 @@ class _Comparison:
         for edge in item.edges:
             self._said.add(_of_edge(edge.type, edge.start, edge.end, str(owner)))
             self._type(edge.type)["store"] += 1
-        if item.record["queued"]:
-            for counts, _ in differences:
-                counts["queued"] += 1
-        else:
-            self._differ(differences)
+        self._differ(differences, waits=item.record["queued"])
 
     async def _compared(self, items: Sequence[_Item]) -> list[_Found]:
         """The differences of each."""

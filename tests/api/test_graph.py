@@ -13,6 +13,7 @@ from helpers.graph_stores import fill
 from helpers.memory_graph import MemoryGraph
 
 from cortex_rx import Cortex, CortexConfig, CypherGraphAdapter, GraphConfig
+from cortex_rx.api._graph import GraphNotKept
 from cortex_rx.errors import GraphConnectionError, GraphSchemaError, InvalidArgument, UnsupportedOption
 from cortex_rx.graph.draining import TRIES, Drainer
 from cortex_rx.models.graph import GraphRecordKey
@@ -153,9 +154,15 @@ def test_dead_letters_are_listed_and_tried_again() -> None:
     run_virtual(main())
 
 
-def test_a_call_that_asks_for_the_graph_has_the_store_keep_one() -> None:
+def test_a_call_that_asks_for_the_graph_is_noted_once_it_is_initialized() -> None:
     async def main() -> None:
         async with client(MemoryGraph()) as cortex:
+            with pytest.warns(GraphNotKept, match=r"cortex\.graph\.initialize\(\)"):
+                await cortex.memory_spaces.register({"memorySpaceId": "s", "type": "team"}, sync_to_graph=True)
+            assert (await cortex.graph.status()).unsynced == 0
+            await cortex.graph.initialize()
+            assert (await cortex.graph.status()).by_table == {"memorySpaces": 1}  # what was there
+            await cortex.graph.drain()
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 await cortex.facts.store(FACT, {"syncToGraph": True})
