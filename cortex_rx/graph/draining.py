@@ -122,7 +122,8 @@ class Drainer:
         self.outbox: GraphSync = GraphSync(backend)
         self.tries: int = tries
         self.lease: float = lease
-        self._most = self.size = batch
+        self._most: int = batch
+        self.size: int = batch
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
         self._asked = self._covered = 0
