@@ -53,6 +53,13 @@ def test_one_file_serves_all_promises_and_nothing_is_left_open(tmp_path, no_leak
     sys.stdout.write(f"{len(report.checked)} promises, {len(CASES)} cases of wrong backends\n")
 
 
+@pytest.mark.slow(reason="each promise alone is checked in every run")
+def test_a_store_in_memory_keeps_the_contract_and_the_report_says_what_that_does_not_show(snapshot):
+    report = check_backend(lambda: SqliteBackend(":memory:", clock=wall), shared=False, virtual=True)
+    assert [promise.name for promise, _ in report.skipped] == ["acknowledged_is_stored"]
+    assert str(report) == snapshot
+
+
 @pytest.mark.parametrize(("name", "promise"), CASES, ids=[f"{name}-{promise}" for name, promise in CASES])
 def test_what_is_wrong_is_noticed(name, promise, tmp_path):
     kind, _ = WRONG[name]
@@ -67,6 +74,14 @@ def test_every_promise_has_somebody_who_breaks_it():
     """A promise that nothing can break would show nothing."""
     assert {promise for _, promise in CASES} == set(BY_NAME)
     assert len(BY_NAME) == len(BACKEND_PROMISES)  # a name of two would hide one of them
+
+
+@pytest.mark.slow(reason="each promise alone is checked in every run")
+def test_the_report_of_a_wrong_backend(tmp_path, snapshot):
+    kind, _ = WRONG["AcknowledgesBeforeItCommits"]
+    with pytest.raises(BrokenPromise) as broken:
+        check_backend(lambda: kind(tmp_path / "memory.db", clock=wall), virtual=True)
+    assert str(broken.value) == snapshot
 
 
 @pytest.mark.slow(reason="each promise alone is checked in every run")
