@@ -13,6 +13,8 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from opentelemetry.trace import NoOpTracer
+
 from cortex_rx import SqliteBackend, Turn, events, from_stream, stream
 from cortex_rx import operators as cx
 from cortex_rx.errors import CortexError
@@ -72,6 +74,7 @@ class Held:
 
 SPOKEN = (2, "a", 2, "b", 2, "c", 2)
 WORDS = (2, "abc", 2, "def", 2, "gh", 1)
+tracer = NoOpTracer()
 STORED = "begin(store), persist_partial(store, 3 * frame)"
 
 SCENES: dict[str, tuple[Scene, ...]] = {
@@ -103,6 +106,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         Scene("timeout(idle=5 * frame)", (2, "a", 2, "b", 50, "c")),
         Scene('timeout(idle=5 * frame, then="end")', (2, "a", 2, "b", 50, "c")),
     ),
+    "trace": (Scene("trace(tracer)", (2, "a", 2, "b", 2, "c", 2), "begin(store), finalize(store)", slow=3),),
 }
 
 LETTERS: dict[type, str] = {

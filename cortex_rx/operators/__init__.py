@@ -26,6 +26,7 @@ from cortex_rx.operators.rewrite import rewrite
 from cortex_rx.operators.sync_graph import sync_graph
 from cortex_rx.operators.text import text
 from cortex_rx.operators.timeout import timeout
+from cortex_rx.operators.trace import trace
 
 __all__ = [
     "Chain",
@@ -49,4 +50,5 @@ __all__ = [
     "sync_graph",
     "text",
     "timeout",
+    "trace",
 ]

@@ -28,6 +28,7 @@ OPERATORS = [
     "rewrite",
     "sync_graph",
     "timeout",
+    "trace",
 ]
 SINKS = ["last", "result", "text"]
 

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from helpers.lanes import examples, slow_but
 from helpers.memory_graph import MemoryGraph
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
 
 from cortex_rx import Spool
 from cortex_rx import operators as cx
@@ -21,6 +24,8 @@ from cortex_rx.pipeline.default_chain import default_chain
 from cortex_rx.testing import Promise, check_operator
 
 MS = timedelta(milliseconds=1)
+TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("promises")
+METER = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False).get_meter("promises")
 EXTRA = (PartialStored(5, 2, 0, 0.3), Problem("storage", "X", "x", recoverable=True), Resumed(1, 0, 5, "x"))
 
 
@@ -91,6 +96,7 @@ NO_STORE = {
     "resume": lambda: cx.resume(retry_if=lambda error: False),
     "chunk, of a length": lambda: cx.chunk("sentence", 3, 1, max_length=60),
     "measure, often": lambda: cx.measure(every=50 * MS),
+    "trace": lambda: cx.trace(TRACER, METER),
 }
 
 
@@ -130,14 +136,14 @@ def test_with_hooks(name):
     assert (Promise.BOUNDED in kept) != text
 
 
-QUICK = ["timeout", "limit, that is not reached", "measure", "chunk, paragraph", "rewrite", "resume"]
+QUICK = ["timeout", "limit, that is not reached", "measure", "chunk, paragraph", "rewrite", "resume", "trace"]
 
 
 @pytest.mark.parametrize(
     "name", slow_but(QUICK, NO_STORE, "4 MB in small chunks with all memory traced; one strategy is, in every run")
 )
 def test_without_a_store(name):
-    extra = (*EXTRA, FactsExtracted(())) if name.startswith("measure") else ()
+    extra = (*EXTRA, FactsExtracted(())) if name.startswith(("measure", "trace")) else ()
     report = check_operator(NO_STORE[name], extra=extra, rewrites=name.startswith(("limit", "rewrite")))
     kept = {promise for promise, _ in report.checked}
     assert kept >= {
