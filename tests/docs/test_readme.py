@@ -97,6 +97,8 @@ def rows(first: str) -> list[list[str]]:
 
 
 def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
+    from opentelemetry.trace import NoOpTracer
+
     from cortex_rx import SqliteBackend
 
     backend = SqliteBackend(tmp_path / "m.db")
@@ -109,6 +111,7 @@ def test_the_table_of_steps_is_true(tmp_path: Path) -> None:
         "resume": (),
         "recover": ("rollback", backend),
         "observe": (print,),
+        "trace": (NoOpTracer(),),
         "extract_facts": (print, backend),
         "sync_graph": (MemoryGraph(), backend),
     }
