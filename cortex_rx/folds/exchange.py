@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
@@ -33,7 +33,16 @@ _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer o
 if TYPE_CHECKING:
     from cortex_rx.backends.contract.typed.rows import Range, StoredExchange
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "Span"]
+
+
+class Span(NamedTuple):
+    """Where a chunk stands in the answer, in code points."""
+
+    start: int
+    end: int
+    new: int
+    """Its length without what it repeats of the chunk before it."""
 
 
 class Exchange:
@@ -184,7 +193,15 @@ class Exchange:
             usage=ended.usage.model_dump(by_alias=True, exclude_none=True) if ended.usage else None,
         )
 
-    def chunks(self, most: int) -> list[Range]:
+    def spans(self, first: int = 0) -> Iterator[Span]:
+        """The chunks, from the `first` on."""
+        before = self._chunks[2 * first - 1] if first else 0
+        for at in range(2 * first, len(self._chunks), 2):
+            start, end = self._chunks[at], self._chunks[at + 1]
+            yield Span(start, end, max(0, end - max(start, before)))
+            before = end
+
+    def chunks(self, most: int | None = None) -> list[Range]:
         """The chunks, as `streams:finalize` takes them; none if one is longer than `most`, or they are not the
         answer."""
         chunks: list[Range] = [
@@ -192,7 +209,9 @@ class Exchange:
         ]
         last = 0
         for chunk in chunks:
-            if not (chunk["start"] <= last < chunk["end"] <= chunk["start"] + most):
+            if not (chunk["start"] <= last < chunk["end"]):
+                return []
+            if most is not None and chunk["end"] > chunk["start"] + most:
                 return []
             last = chunk["end"]
         return chunks if last == self.end else []

@@ -25,6 +25,7 @@ from pydantic import Field
 
 from cortex_rx import validation as check
 from cortex_rx.embedding.embedder import Embedder, GenerateEmbedding, as_embedder, check_embedding, checked_function
+from cortex_rx.embedding.merging import EmbeddingMergeStrategy, checked_merge_strategy
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.base import Accepts, Options, ids, parse
 from cortex_rx.models.facts import FactDeduplication, checked_deduplication
@@ -170,7 +171,7 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
         *("configures", "finalize", "max_single_memory_size", None, None), also=("chunk", "max_length")
     ),
     "incremental_embeddings": OptionEffect("configures", "finalize", "incremental_embeddings", False, False),
-    "embedding_merge_strategy": OptionEffect("configures", "merge_embeddings", "strategy", None, None, _NONE),
+    "embedding_merge_strategy": OptionEffect("configures", "finalize", "embedding_merge_strategy", None, None),
     "progressive_fact_extraction": OptionEffect(
         *("configures", "extract_facts", "progressive", True, False),
         differs="where an extractor is given, facts are read while the answer streams",
@@ -253,8 +254,12 @@ class StreamingOptions(Options):
     Without a strategy, a chunk is as many whole sentences as fit.
     """
     incremental_embeddings: _Flag = False
-    """Request the embeddings of the chunks while the answer streams, rather than at its end.  Only with
-    `max_single_memory_size` and the parameter `generate_embedding`."""
+    """Request the embeddings of the chunks while the answer streams, rather than at its end.  Only with the parameter
+    `generate_embedding`, and with `max_single_memory_size` or `embedding_merge_strategy`."""
+    embedding_merge_strategy: Annotated[EmbeddingMergeStrategy | None, Accepts(checked_merge_strategy)] = None
+    """How the vector of the answer is made of those of its chunks, rather than by embedding all of it: `average`.  Only
+    with the parameter `generate_embedding`, and with `chunking_strategy` or `max_single_memory_size`.  Of Cortex's
+    other two, `concatenate` would give vectors of any dimension, and `hierarchical` says nowhere what it is."""
 
     hooks: Annotated[StreamHooks | None, Accepts(_hooks)] = None
     """Functions that are called with what happens.  A mapping may be in snake_case or camelCase."""
@@ -293,7 +298,6 @@ class StreamingOptions(Options):
     """The least milliseconds between two of these.  Only with `progressive_graph_sync`."""
 
     enable_adaptive_processing: Annotated[bool, _ANY] = False
-    embedding_merge_strategy: Annotated[str | None, _ANY] = None
 
 
 # --- what is remembered -----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
 from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder
+from cortex_rx.embedding.merging import EmbeddingMergeStrategy, checked_merge_strategy
 from cortex_rx.engine import beside
 from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import (
@@ -38,7 +39,7 @@ _READS = (Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Facts
 
 @operator(
     needs=[Begun],
-    needs_for={"max_single_memory_size": [Chunked]},
+    needs_for={"max_single_memory_size": [Chunked], "embedding_merge_strategy": [Chunked]},
     reads=[Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Chunked, FactsExtracted, Ended, Custom, Problem],
     emits=[Remembered, Problem],
     captures_text=True,
@@ -50,6 +51,7 @@ def finalize(
     max_single_memory_size: int | None = None,
     incremental_embeddings: bool = False,
     spool: Spool | None = None,
+    embedding_merge_strategy: EmbeddingMergeStrategy | None = None,
 ) -> Operator:
     """When the answer has ended, store the exchange once, in one transaction: both messages and both memories.
 
@@ -85,9 +87,18 @@ def finalize(
     An answer of more than `max_single_memory_size` code points (at least 32) is stored in chunks, each a memory of its
     own: the chunks of `chunk(..., max_length=...)` upstream. The answer is found through them, and reads back whole. 16
     bytes per chunk are held until the end. If a chunk is longer, or the chunks are not the whole answer, there is a
-    `Problem` (`NOT_CHUNKED`), and the answer is one memory. Embeddings are asked for by four calls at a time; a
-    function that is not async is called on a thread. With `incremental_embeddings` those of chunks are asked for while
-    the answer streams, as soon as it is longer than one memory may be.
+    `Problem` (`NOT_CHUNKED`), and the answer is one memory.
+
+    Embeddings are asked for by four calls at a time; a function that is not async is called on a thread. With
+    `incremental_embeddings` those of chunks are asked for while the answer streams, as soon as it is longer than one
+    memory may be. The vectors of the chunks that are stored are held until the end (**unbounded**).
+
+    With `embedding_merge_strategy="average"` no call gets the whole answer. Its vector is the mean of those of its
+    chunks (`chunk(...)` upstream), weighted by their lengths, an overlap counted once; the length of the vector is the
+    mean of theirs. A chunk that is blank, or for which the function returns None, counts for nothing. With
+    `incremental_embeddings`, too, each chunk is asked for as soon as it has closed. Of chunks that are not stored only
+    the mean is held. If the embedding of a chunk fails, if the chunks are not the whole answer, or if their vectors
+    cancel out, the whole answer is embedded.
 
     What `extract_facts` upstream has read and could not store yet is stored with the exchange, and `Remembered` has the
     facts of the exchange and what they have revised. If the store refuses them, there is a `Problem`, and the exchange
@@ -107,10 +118,13 @@ def finalize(
     check.optional(checked_spool)("spool", spool)
     most = check.optional(check.whole(SHORTEST_CHUNK))("max_single_memory_size", max_single_memory_size)
     check.flag("incremental_embeddings", incremental_embeddings)
-    if incremental_embeddings and (most is None or embedder is None):
-        accepted = "False, unless max_single_memory_size and generate_embedding are given"
+    merge = checked_merge_strategy("embedding_merge_strategy", embedding_merge_strategy)
+    if merge and embedder is None:
+        raise InvalidArgument("embedding_merge_strategy", merge, "None, unless generate_embedding is given")
+    if incremental_embeddings and (embedder is None or (most is None and merge is None)):
+        accepted = "False, unless generate_embedding and max_single_memory_size or embedding_merge_strategy are given"
         raise InvalidArgument("incremental_embeddings", incremental_embeddings, accepted)
-    finalizer = Finalizer(backend, extract_content, embedder, most, incremental_embeddings, spool)
-    wants = frozenset({*_READS, Chunked} if most else _READS)
+    finalizer = Finalizer(backend, extract_content, embedder, most, incremental_embeddings, spool, merge)
+    wants = frozenset({*_READS, Chunked} if most or merge else _READS)
     interval = _INTERVAL_OF_CHUNKS if incremental_embeddings else _INTERVAL
     return beside(finalizer.run, interval, capacity=_BATCH, wants=wants, gated=False)

@@ -87,6 +87,7 @@ def default_chain(
             chosen.max_single_memory_size,
             chosen.incremental_embeddings,
             spool,
+            chosen.embedding_merge_strategy,
         )
     )
     if (synced := _graph(backend, chosen, graph)) is not None:
@@ -137,6 +138,9 @@ def _chunk(chosen: StreamingOptions) -> Step | None:
         return cx.chunk(strategy, chosen.chunk_size, max_length=most)
     if chosen.chunk_size is not None:
         raise InvalidArgument("chunk_size", chosen.chunk_size, "None, unless chunking_strategy says what it counts")
+    if most is None and (merge := chosen.embedding_merge_strategy) is not None:
+        accepted = "None, unless there are chunks: give chunking_strategy or max_single_memory_size"
+        raise InvalidArgument("embedding_merge_strategy", merge, accepted)
     # As many sentences as fit: at one code point each, a chunk of `most` code points holds `most` of them.
     return None if most is None else cx.chunk("sentence", most, max_length=most)
 

@@ -57,7 +57,6 @@ CORTEX = {
 }
 # A value of each that asks for something.
 ASKS = {
-    "embeddingMergeStrategy": "average",
     "enableAdaptiveProcessing": True,
 }
 CENTURY = "milliseconds, at most 3155760000000"
@@ -97,6 +96,7 @@ def test_what_acts_in_this_version() -> None:
         "chunk_size": ("configures", "chunk", "size"),
         "max_single_memory_size": ("configures", "finalize", "max_single_memory_size"),
         "incremental_embeddings": ("configures", "finalize", "incremental_embeddings"),
+        "embedding_merge_strategy": ("configures", "finalize", "embedding_merge_strategy"),
         "progressive_fact_extraction": ("configures", "extract_facts", "progressive"),
         "fact_extraction_threshold": ("configures", "extract_facts", "threshold"),
         "belief_revision": ("configures", "extract_facts", "revise"),
@@ -128,7 +128,7 @@ def test_it_is_accepted_where_it_asks_for_nothing(key: str, nothing: object) -> 
 
 def test_no_retries_and_no_hooks_ask_for_nothing_but_other_falsy_values_ask() -> None:
     assert parse(StreamingOptions, {"maxRetries": None, "hooks": {}}) == StreamingOptions()
-    for key, value in [("embeddingMergeStrategy", ""), ("enableAdaptiveProcessing", 0)]:
+    for key, value in [("enableAdaptiveProcessing", 0)]:
         with pytest.raises(UnsupportedOption):
             parse(StreamingOptions, {key: value})
     with pytest.raises(InvalidArgument, match="max_retries: got 0.0; accepted: a whole number, 0 or more"):
@@ -185,6 +185,8 @@ def test_values_at_the_bounds_are_taken_as_they_are(key: str, value: object) -> 
         ("max_single_memory_size", 31, "a whole number, 32 or more, or None"),
         ("max_single_memory_size", 4e3, "a whole number, 32 or more, or None"),
         ("incremental_embeddings", 1, "True or False"),
+        ("embedding_merge_strategy", "", "'average', or None"),
+        ("embedding_merge_strategy", False, "'average', or None"),
     ],
 )
 def test_what_is_out_of_bounds_is_named(field: str, value: Any, accepted: str) -> None:
@@ -194,6 +196,13 @@ def test_what_is_out_of_bounds_is_named(field: str, value: Any, accepted: str) -
         assert type(caught.value) is InvalidArgument
         assert (caught.value.field, caught.value.accepted) == (field, accepted)
         assert len(str(caught.value)) < 160
+
+
+@pytest.mark.parametrize(("value", "why"), [("concatenate", "one dimension"), ("hierarchical", "not say what it is")])
+def test_a_merge_strategy_that_there_is_only_in_cortex_is_refused_with_the_reason(value: str, why: str) -> None:
+    for key in ("embeddingMergeStrategy", "embedding_merge_strategy"):
+        with pytest.raises(UnsupportedOption, match=f"^embedding_merge_strategy: got '{value}'; .*{why}"):
+            parse(StreamingOptions, {key: value})
 
 
 def test_a_strategy_that_there_is_only_in_cortex_is_refused_by_name() -> None:

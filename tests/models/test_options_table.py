@@ -49,6 +49,7 @@ def chain_of(options: dict[str, Any]) -> Chain:
 
 NEEDS: dict[str, dict[str, Any]] = {
     "incremental_embeddings": {"max_single_memory_size": 30_000},
+    "embedding_merge_strategy": {"chunking_strategy": "sentence"},
     "graph_sync_interval": {"progressive_graph_sync": True},
 }
 """Options that are refused without another one."""

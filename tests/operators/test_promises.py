@@ -197,6 +197,11 @@ STORING = {
         lambda store: cx.chain(cx.begin(store), cx.chunk("fixed", 500, max_length=500)),
         {"memory": None},
     ),
+    "finalize, with the mean of its chunks": (
+        lambda store: cx.finalize(store, None, embedding, None, True, embedding_merge_strategy="average"),
+        lambda store: cx.chain(cx.begin(store), cx.chunk("fixed", 500)),
+        {"memory": None},
+    ),
     "extract_facts": (
         lambda store: cx.extract_facts(facts, store, threshold=20),
         lambda store: cx.chain(cx.begin(store), cx.persist_partial(store, 100 * MS)),
@@ -255,6 +260,7 @@ SLOW = [
     "extract_facts, of a long text",
     "finalize, in chunks",  # so does that chain
     "finalize, in chunks, with embeddings",
+    "finalize, with the mean of its chunks",
 ]
 
 

@@ -11,6 +11,7 @@ from cortex_rx.backends.base import Backend
 from cortex_rx.backends.contract.call import Call
 from cortex_rx.backends.contract.embeddings import refuses_embeddings, without_embeddings
 from cortex_rx.embedding.embedder import Embedder
+from cortex_rx.embedding.merging import EmbeddingMergeStrategy
 from cortex_rx.engine import End, Inbox
 from cortex_rx.errors import BrokenPipeline, ChainOrderError, EmptyAnswer, NotStored
 from cortex_rx.events import Opened, Problem, Remembered, StreamEvent
@@ -40,15 +41,17 @@ class Finalizer:
     max_memory_size: int | None
     incremental_embeddings: bool
     spool: Spool | None
+    embedding_merge_strategy: EmbeddingMergeStrategy | None
 
     async def run(self, inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
         """Store the exchange once its answer has ended; emit `Remembered`."""
-        async with ExchangeEmbedder(inbox, self.embedder) as embedder:
+        most, merge = self.max_memory_size, self.embedding_merge_strategy
+        async with ExchangeEmbedder(inbox, self.embedder, most, merge) as embedder:
             exchange = Exchange(whole=self._calls_functions)
             async for batch in inbox:
                 exchange.absorb(batch)
-                if self.max_memory_size is not None and self.incremental_embeddings:
-                    await embedder.look(batch, exchange, self.max_memory_size)
+                if self.incremental_embeddings:
+                    await embedder.look(batch, exchange)
                 del batch  # or the events would be held until the next
             opened, begun, ended = exchange.opened, exchange.begun, exchange.ended
             if isinstance(inbox.error, BrokenPipeline) and ended is None:
@@ -67,8 +70,8 @@ class Finalizer:
                 if problem := self._add_chunks(call.args, exchange):
                     yield log_problem(problem, opened)
                 if self._calls_functions and (begun or self.spool):
-                    question, answer = opened.turn.user_message, exchange.text
-                    problems = enrich(inbox, call.args, question, answer, self.extract_content, embedder)
+                    question = opened.turn.user_message
+                    problems = enrich(inbox, call.args, question, exchange, self.extract_content, embedder)
                     async for problem in problems:
                         yield log_problem(problem, opened)
             if begun is None:
@@ -83,15 +86,15 @@ class Finalizer:
         return self.extract_content is not None or self.embedder is not None
 
     def _add_chunks(self, args: dict[str, Any], exchange: Exchange) -> Problem | None:
-        """Add the chunks of a long answer to the arguments, or return why it is stored as one memory."""
-        most = self.max_memory_size
-        if most is None or exchange.end <= most:
-            return None
-        args["chunks"] = exchange.chunks(most)
-        if args["chunks"]:
-            return None
-        message = f"no chunk(..., max_length={most}) has cut all of the answer; it is stored as one memory"
-        return Problem("finalization", "NOT_CHUNKED", message, recoverable=True)
+        """Add the chunks of a long answer to the arguments, or return why its chunks are of no use."""
+        most, said = self.max_memory_size, ""
+        if most is not None and exchange.end > most:
+            args["chunks"] = exchange.chunks(most)
+            if not args["chunks"]:
+                said = f"no chunk(..., max_length={most}) has cut all of the answer; it is stored as one memory"
+        if not said and self.embedding_merge_strategy and exchange.end and not exchange.chunks():
+            said = "no chunk(...) has cut all of the answer; its embedding is that of the whole text"
+        return Problem("finalization", "NOT_CHUNKED", said, recoverable=True) if said else None
 
     async def _store(
         self, inbox: Inbox[StreamEvent], opened: Opened, call: Call[StoredExchange], empty: bool
