@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 from helpers.lanes import examples
 from helpers.scripts import model
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cortex_rx import Cortex, SqliteBackend, Turn, default_chain, from_stream, run
@@ -301,6 +301,17 @@ STEPS = st.one_of(
 )  # fmt: skip
 
 
+BEFORE = [("say", "12ab 1"), ("close", 0), ("say", "b2"), ("close", 3), ("wait", 3.0)]
+AFTER = [("say", "22 bb"), ("close", 2), ("wait", 3.0)]
+"""Chunks that are asked for, and whose vectors have come, before and after something happens."""
+
+
+@example([*BEFORE, ("anew", None), *AFTER], 0.0, None, True, False)
+@example([*BEFORE, ("anew", None), ("late", None), *AFTER], 2.0, 3, True, False)
+@example([*BEFORE, ("cut", 1), *AFTER], 0.3, 1, True, True)
+@example([*BEFORE, ("cut", 7), *AFTER], 0.0, None, True, False)
+@example([*BEFORE, ("replay", "12ab 1b2"), *AFTER], 0.0, None, True, False)
+@example([*BEFORE, *AFTER, ("anew", None), ("cut", 0)], 0.0, 3, True, True)
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(STEPS, max_size=40),
