@@ -15,10 +15,12 @@ from helpers.lanes import examples
 from helpers.scripts import model
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from reactivex import Observer
 
 from cortex_rx import Cortex, SqliteBackend, Turn, default_chain, from_stream, run
 from cortex_rx import operators as cx
 from cortex_rx.embedding import Embedder
+from cortex_rx.engine import FlowScheduler
 from cortex_rx.errors import ChainOrderError, InvalidArgument, ResumableStreamError, UnsupportedOption
 from cortex_rx.events import Chunked, Custom, Delta, Ended, Problem, Remembered, Replayed, Resumed, Rewound
 from cortex_rx.models.records import ContentChunk
@@ -389,6 +391,25 @@ def test_where_all_fail_there_is_no_vector_and_the_exchange_is_stored(lab):
     outcome, answer = lab.run(main)
     assert outcome.error is None and set(outcome.codes) == {"ZeroDivisionError"}
     assert answer["content"] == TEXT and "embedding" not in answer
+
+
+@pytest.mark.parametrize("at", [1.15, 4.05])
+def test_cancelled_while_chunks_are_embedded(lab, at):
+    """No call is left behind. After `Ended` the exchange is stored, without the vectors that did not come in time."""
+    asked = Asked(3600.0)
+
+    async def main():
+        async with FlowScheduler() as flow:
+            source = from_stream(lab.Model(*slowly()), turn=lab.turn, make_id=lambda: "stream-1")
+            chain = merging(lab.store, asked, incremental_embeddings=True)
+            flow.subscribe(source.pipe(chain), Observer())
+            await asyncio.sleep(at)
+        assert asyncio.get_running_loop().time() < at + 8
+        return await lab.stream(), await answer_of(lab)
+
+    stream, answer = lab.run(main, thorough=True)
+    assert asked.calls and (stream["state"] == "finished") == (at > 4.0)
+    assert at < 4.0 or (answer["content"] == TEXT and "embedding" not in answer)
 
 
 def test_chunks_that_are_not_the_whole_answer_are_a_problem_and_it_is_embedded_whole(lab):
