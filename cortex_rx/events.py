@@ -8,7 +8,7 @@ An event converts to JSON and back.  Server-sent events, recordings and snapshot
     >>> to_json(Delta("Hello", index=0, offset=0, attempt=0, at=0.25))
     {'type': 'Delta', 'text': 'Hello', 'index': 0, 'offset': 0, 'attempt': 0, 'at': 0.25}
     >>> from_json(to_json(Ended("stop", offset=5, index=1)))
-    Ended(reason='stop', offset=5, index=1, usage=None)
+    Ended(reason='stop', offset=5, index=1, usage=None, model=None)
 
 `at` is seconds since `Opened`, by the pipeline's clock.  `offset` and lengths are code points.  `index` counts deltas
 from 0.
@@ -266,6 +266,8 @@ class Ended(StreamEvent):
     """The number of its deltas."""
     usage: Usage | None = None
     """The provider's token counts, if it gives them."""
+    model: str | None = None
+    """The model that answered, as the provider names it; None if the stream does not say it."""
 
 
 @final

@@ -128,7 +128,7 @@ STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     Replayed: st.builds(Replayed, text, count, count, count),
     SourceReplayed: st.builds(SourceReplayed, text, count, number),
     Delta: st.builds(Delta, text, count, count, count, number),
-    Ended: st.builds(Ended, text, count, count, st.none() | usage),
+    Ended: st.builds(Ended, text, count, count, st.none() | usage, st.none() | text),
     Chunked: st.builds(Chunked, chunk, count),
     PartialStored: st.builds(PartialStored, offset=count, index=count, attempt=count, at=number),
     FactsExtracted: st.builds(FactsExtracted, st.lists(fact, max_size=3).map(tuple),
@@ -218,6 +218,9 @@ def test_the_form_is_what_clients_are_told():
         "input_tokens": None,
         "output_tokens": 3,
         "total_tokens": None,
+        "cached_input_tokens": None,
+        "cache_write_tokens": None,
+        "reasoning_tokens": None,
     }
 
 

@@ -26,6 +26,7 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.folds.position import Move, TextPosition
+from cortex_rx.models.records import Usage
 
 _DELTAS = {Delta}
 _WORDLESS = ("tool_calls", "function_call", "refusal")  # what makes an answer of a stream without text
@@ -190,7 +191,7 @@ class Exchange:
             text=self.tail,
             length=self.end,  # of what passed here: a step before may have changed lengths
             reason=ended.reason,
-            usage=ended.usage.model_dump(by_alias=True, exclude_none=True) if ended.usage else None,
+            usage=(ended.usage or Usage()).stored(ended.model) or None,
         )
 
     def spans(self, first: int = 0) -> Iterator[Span]:

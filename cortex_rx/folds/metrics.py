@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from array import array
 from collections import Counter
@@ -14,6 +13,7 @@ from cortex_rx.events import (
     Delta,
     Ended,
     FactsExtracted,
+    GraphSynced,
     Opened,
     PartialStored,
     Problem,
@@ -24,6 +24,9 @@ from cortex_rx.events import (
     StreamEvent,
 )
 from cortex_rx.folds.position import Move, TextPosition
+from cortex_rx.folds.timeline import Timeline
+from cortex_rx.metering.prices import Prices
+from cortex_rx.metering.tokens import Counted, TokenCount
 from cortex_rx.models.records import StreamMetrics, Usage
 
 __all__ = ["BATCH", "LONG", "Meter"]
@@ -39,13 +42,14 @@ class Meter:
 
     A delta is only recorded, in `times` and `deltas`.  `fold` counts many recorded deltas at once, which is far
     cheaper.  The gaps between deltas become counts on a logarithmic scale, so they take bounded memory.  Sizes belong
-    to the answer and begin again with it; times belong to the stream.  No text is held: if the text is cut back, its
-    bytes are estimated in proportion to its length, which is exact if all of it is ASCII.
+    to the answer and begin again with it; times belong to the stream.  If the text is cut back, its bytes are estimated
+    in proportion to its length, which is exact if all of it is ASCII.  Text is held for a tokenizer alone: `tokens`.
     """
 
-    def __init__(self, flow: FlowScheduler, price: float | None) -> None:
+    def __init__(self, flow: FlowScheduler, prices: Prices, tokens: TokenCount) -> None:
         self._time = flow.time
-        self._price = price
+        self.prices: Prices = prices
+        self.tokens: TokenCount = tokens
         self.opened_at: float = flow.wall()
         self.opened: float = self._time()
         self.first: float | None = None
@@ -53,14 +57,20 @@ class Meter:
         self.ended: float | None = None
         self.bytes: int = 0
         self.facts: int = 0
+        self.windows: int = 0
+        self.synced: int = 0
+        self.records: int = 0
         self.partials: int = 0
         self.errors: int = 0
         self.retries: int = 0
         self.usage: Usage | None = None
+        self.model: str | None = None
         self.times: list[float] = []
         self.deltas: list[Delta] = []
         self._position = TextPosition()
         self._gaps: Counter[int] = Counter()
+        self._longest = 0.0
+        self._timeline = Timeline()
 
     def fold(self) -> None:
         """Count what was recorded."""
@@ -70,13 +80,18 @@ class Meter:
         move, text = self._position.take_deltas(deltas)
         if move is Move.ANEW:
             self.bytes = 0
-        self.bytes += len(text) if text.isascii() else len(text.encode())
+            self.tokens.begin()
+        data = text.encode()
+        self.bytes += len(data)
+        self.tokens.add(text, data)
+        self._timeline.add(self.opened, times, deltas)
         if self.last is None:
             self.first = times[0]
         else:
             times.insert(0, self.last)
         self.last = times[-1]
         gaps = array("d", map(sub, times[1:], times))
+        self._longest = max(self._longest, max(gaps, default=0.0))
         self._gaps.update(map(rshift, array("q", gaps.tobytes()), repeat(_CUT)))
         times.clear()
         deltas.clear()
@@ -99,6 +114,11 @@ class Meter:
             self.errors += 1
         elif isinstance(event, FactsExtracted):
             self.facts += len(event.facts)
+            self.windows += 1
+        elif isinstance(event, GraphSynced):
+            if event.kind != "drained":  # that is a worker's
+                self.synced += 1
+                self.records += event.records
         elif isinstance(event, Remembered):
             self.facts = len(event.facts) or self.facts
         elif isinstance(event, Resumed):
@@ -109,7 +129,7 @@ class Meter:
         elif isinstance(event, Rewound):
             self._text(event)
         elif isinstance(event, Ended):
-            self.ended, self.usage = self._time(), event.usage
+            self.ended, self.usage, self.model = self._time(), event.usage, event.model
         elif isinstance(event, Opened):
             self.opened, self.opened_at = self._time(), event.at
 
@@ -119,17 +139,22 @@ class Meter:
         move = self._position.take(event)
         if move is Move.ANEW:
             self.bytes = len(text.encode())
+            self.tokens.begin(text)
         elif move is Move.CUT and length:
             self.bytes = round(self.bytes * self._position.offset / length)
+            self.tokens.cut(self._position.offset)
 
-    def snapshot(self) -> StreamMetrics:
-        """The metrics so far."""
+    def snapshot(self, final: bool = False) -> StreamMetrics:
+        """The metrics so far.  The `final` ones have a time line, and the tokenizer's count."""
         self.fold()
         chunks, characters = self._position.index, self._position.offset
         until = self.ended if self.ended is not None else self.last if self.last is not None else self._time()
         duration = until - self.opened
-        tokens = self.usage.output_tokens if self.usage else None
-        estimated = tokens if tokens is not None else math.ceil(characters / 4)
+        usage = self.usage or Usage()
+        counted = Counted(usage.output_tokens, "provider") if usage.output_tokens is not None else None
+        counted = counted or (self.tokens.total(self.model) if final else self.tokens.estimate())
+        used = usage.model_copy(update={"output_tokens": counted.tokens})
+        cost = self.prices.cost(self.model, used, self.opened_at) if final else None
         return StreamMetrics(
             start_time=self.opened_at * 1000,
             first_chunk_latency=None if self.first is None else (self.first - self.opened) * 1000,
@@ -147,7 +172,18 @@ class Meter:
             partial_updates=self.partials,
             error_count=self.errors,
             retry_count=self.retries,
-            estimated_tokens=estimated,
-            tokens_from="estimate" if tokens is None else "provider",
-            estimated_cost=None if self._price is None else estimated / 1000 * self._price,
+            estimated_tokens=counted.tokens,
+            tokens_from=counted.tokens_from,
+            estimated_cost=cost.usd if cost else None,
+            prices_from=cost.prices_from if cost else None,
+            model=self.model,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            inter_chunk_max=self._longest * 1000 if self._gaps else None,
+            fact_windows=self.windows,
+            graph_syncs=self.synced,
+            graph_records=self.records,
+            timeline=self._timeline.record() if final else None,
         )

@@ -39,6 +39,7 @@ from cortex_rx.events import (
 )
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.stream_error import stream_error
+from cortex_rx.metering.estimate import estimate, kinds_of
 from cortex_rx.models.records import (
     ErrorContext,
     GraphSyncEvent,
@@ -46,6 +47,7 @@ from cortex_rx.models.records import (
     ProgressiveFact,
     StreamError,
     StreamMetrics,
+    Usage,
 )
 from cortex_rx.models.results import (
     EnhancedRememberStreamResult,
@@ -62,14 +64,29 @@ __all__ = [
 ]
 
 
-def insights(metrics: StreamMetrics) -> PerformanceInsights:
-    """What the metrics of a whole stream show, by Cortex's thresholds.  It suggests no option that this version
-    refuses.
+def insights(metrics: StreamMetrics, writes: int = 0) -> PerformanceInsights:
+    """What the metrics of a whole stream show.  Each says the figure on which it rests, and the threshold.
+
+    It speaks only of what was measured: of facts, if text was read for facts; of the provider's cache and of reasoning,
+    if the provider counted them.  It suggests no option that this version refuses.  `writes` is how often the text was
+    stored after the place where it was measured.
 
     >>> slow = StreamMetrics(first_chunk_latency=2345, total_chunks=40, chunks_per_second=20, partial_updates=3)
     >>> insights(slow).bottlenecks
     ('the first text came after 2,345 ms (more than 2,000)',)
+    >>> insights(slow).recommendations
+    ('ask a faster model, or shorten the prompt: the first text came after 2,345 ms (more than 2,000)',)
     """
+    slow, other = _slow(metrics, writes), _spent(metrics)
+    return PerformanceInsights(
+        bottlenecks=tuple(what for what, _ in slow),
+        recommendations=tuple(f"{advice}: {what}" for what, advice in (*slow, *other)),
+        cost_estimate=metrics.estimated_cost,
+    )
+
+
+def _slow(metrics: StreamMetrics, writes: int) -> list[tuple[str, str]]:
+    """What was slow or failed, and what would help."""
     found: list[tuple[str, str]] = []
     if metrics.first_chunk_latency is not None and metrics.first_chunk_latency > 2000:
         what = f"the first text came after {metrics.first_chunk_latency:,.0f} ms (more than 2,000)"
@@ -77,24 +94,43 @@ def insights(metrics: StreamMetrics) -> PerformanceInsights:
     if metrics.total_chunks > 10 and metrics.chunks_per_second < 1:
         what = f"{metrics.chunks_per_second:.2f} chunks came per second (fewer than 1)"
         found.append((what, "look for what delays the model or the network"))
+    if metrics.inter_chunk_max is not None and metrics.inter_chunk_max > 5000:
+        what = f"no text came for {metrics.inter_chunk_max:,.0f} ms (more than 5,000)"
+        found.append((what, "set stream_timeout to end a stream that is silent"))
     if metrics.error_count > 0.1 * metrics.total_chunks:
         what = f"failures: {metrics.error_count:,} in {metrics.total_chunks:,} chunks (more than 10 %)"
         found.append((what, "see errors for what failed"))
-    if metrics.partial_updates == 0 and metrics.stream_duration_ms > 5000:
+    if metrics.retry_count:
+        what = f"the source was reopened {metrics.retry_count:,} times (more than 0)"
+        found.append((what, "look why the provider breaks off"))
+    if not (metrics.partial_updates or writes) and metrics.stream_duration_ms > 5000:
         what = f"nothing was durable for {metrics.stream_duration_ms:,.0f} ms (more than 5,000)"
         found.append((what, "switch store_partial_response on"))
-    if metrics.facts_extracted == 0 and metrics.total_bytes > 1000:
+    if metrics.fact_windows and not metrics.facts_extracted and metrics.total_bytes > 1000:
         what = f"no facts were found in {metrics.total_bytes:,} bytes (more than 1,000)"
-        found.append((what, "give extract_facts, or look what it finds in these texts"))
-    bottlenecks = [what for what, _ in found]
-    advice = [help_ for _, help_ in found]
+        found.append((what, "look what extract_facts finds in these texts"))
+    reasoned, output = metrics.reasoning_tokens, metrics.estimated_tokens
+    if reasoned is not None and metrics.tokens_from == "provider" and reasoned > 0.5 * output:
+        what = f"reasoning took {reasoned:,} of {output:,} output tokens (more than 50 %)"
+        found.append((what, "ask for less reasoning, if the answer allows it"))
+    return found
+
+
+def _spent(metrics: StreamMetrics) -> list[tuple[str, str]]:
+    """What cost much, and what would help."""
+    found: list[tuple[str, str]] = []
+    given, read = metrics.input_tokens, metrics.cached_input_tokens
+    if given is not None and read is not None and given >= 2048 and read < 0.1 * given:
+        what = f"{read:,} of {given:,} input tokens came from the provider's cache (fewer than 10 %)"
+        found.append((what, "begin prompts with what they have in common"))
     if metrics.estimated_cost is not None and metrics.estimated_cost > 1:
-        advice.append(
-            f"the answer cost {metrics.estimated_cost:.2f} USD (more than 1): limit its length with max_response_length"
-        )
-    return PerformanceInsights(
-        bottlenecks=tuple(bottlenecks), recommendations=tuple(advice), cost_estimate=metrics.estimated_cost
-    )
+        tokens = f"{metrics.estimated_tokens:,} output tokens (by the {metrics.tokens_from})"
+        if given is not None:
+            tokens = f"{given:,} input and {tokens}"
+        by = "genai-prices" if metrics.prices_from == "genai-prices" else "your table"
+        what = f"the answer cost {metrics.estimated_cost:.2f} USD (more than 1), {tokens} of {metrics.model} by {by}"
+        found.append((what, "shorten the prompt, or limit the answer with max_response_length"))
+    return found
 
 
 class ResultFold:
@@ -274,7 +310,7 @@ class ResultFold:
             if history or found or synced
             else None,
             errors=tuple(self._errors) or None,
-            performance=insights(measured.metrics) if measured else None,
+            performance=insights(measured.metrics, len(history)) if measured else None,
             stream_id=self._opened.stream_id if self._opened else "",
             finish_reason=self.ended.reason if self.ended else None,
             usage=self.ended.usage if self.ended else None,
@@ -334,18 +370,25 @@ drops events"
 
     def _counts(self) -> StreamMetrics:
         """What is known without `measure`: no times."""
-        usage = self.ended.usage if self.ended else None
-        counted = usage.output_tokens if usage else None
+        usage = (self.ended.usage if self.ended else None) or Usage()
+        counted, data = usage.output_tokens, self.text.encode(errors="surrogatepass")
         return StreamMetrics(
             start_time=self._epoch_ms(0),
             total_chunks=self.index,
-            total_bytes=len(self.text.encode(errors="surrogatepass")),
+            total_bytes=len(data),
             total_characters=self.offset,
             average_chunk_size=self.offset / self.index if self.index else 0,
             facts_extracted=len(self._remembered.facts if self._remembered else ()) or len(self._found),
             partial_updates=len(self._stored),
             error_count=len(self._errors),
             retry_count=self._retries,
-            estimated_tokens=-(-self.offset // 4) if counted is None else counted,
+            estimated_tokens=estimate(kinds_of(data)) if counted is None else counted,
             tokens_from="estimate" if counted is None else "provider",
+            model=self.ended.model if self.ended else None,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            graph_syncs=len(self._graph),
+            graph_records=sum(event.records for event in self._graph),
         )

@@ -41,6 +41,7 @@ __all__ = [
     "Record",
     "StreamError",
     "StreamMetrics",
+    "StreamTimeline",
     "Token",
     "Usage",
 ]
@@ -139,11 +140,49 @@ class Record(BaseModel):
 
 
 class Usage(Record):
-    """The provider's token counts."""
+    """The provider's token counts, of the request that ended the answer.  What it did not count is None.
+
+    `input_tokens` counts all that the model was given: `cached_input_tokens` of them were read from the provider's
+    cache, and `cache_write_tokens` were written to it.  `output_tokens` counts all that the model wrote:
+    `reasoning_tokens` of them were reasoning, which is no text of the answer.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def stored(self, model: str | None) -> dict[str, Any]:
+        """The counts and the name of the model as the store keeps them, in the field `usage`."""
+        named = {} if model is None else {"model": model}
+        return {**self.model_dump(by_alias=True, exclude_none=True), **named}
+
+    @classmethod
+    def from_stored(cls, row: Mapping[str, Any] | None) -> tuple[Usage | None, str | None]:
+        """The counts and the name of the model that `stored` made; None where there are none.
+
+        >>> Usage.from_stored(Usage(output_tokens=3).stored("gpt-4o"))[1]
+        'gpt-4o'
+        """
+        counts = dict(row or {})
+        model = counts.pop("model", None)
+        return (cls.from_row(counts) if counts else None), (model if isinstance(model, str) else None)
+
+
+class StreamTimeline(Record):
+    """When a stream's text came: how much in each of at most 256 equal slots of time, from the request on.
+
+    Every delta counts, also of an attempt whose text was thrown away.
+    """
+
+    slot_ms: float
+    """The length of a slot; it doubles when the stream needs more slots."""
+    chunks: tuple[int, ...]
+    """Deltas in each slot."""
+    characters: tuple[int, ...]
+    """Code points in each slot."""
 
 
 class StreamMetrics(Record):
@@ -151,9 +190,19 @@ class StreamMetrics(Record):
 
     `start_time` is epoch milliseconds; every other time is milliseconds from the request.  `first_chunk_latency` is
     None until a delta has passed.  `total_bytes` counts UTF-8 bytes, `total_characters` code points.
-    `inter_chunk_p50`, `_p95` and `_p99` are percentiles of the time between two deltas, accurate to 4 %.
-    `estimated_tokens` is the provider's count if it gives one (`tokens_from` is then "provider"), else a quarter of the
-    characters ("estimate").  `estimated_cost` is in USD, and None unless a price was given.
+    `inter_chunk_p50`, `_p95` and `_p99` are percentiles of the time between two deltas, accurate to 4 %;
+    `inter_chunk_max` is the longest.
+
+    `estimated_tokens` is the provider's count of the output if it gives one (`tokens_from` is then "provider"; it
+    includes `reasoning_tokens`).  Else a tokenizer has counted the text ("tokenizer"), or it is estimated from the
+    kinds of its characters ("estimate").  `model` and the counts after it are the provider's, as in `Usage`.
+
+    `estimated_cost` is in USD, by the prices of `prices_from`.  It is None if the price of the model is not known.
+    Where the provider did not count the input, the cost is that of the output alone.
+
+    `facts_extracted` counts the facts of `fact_windows` pieces of text that were read for facts.  `graph_syncs` says
+    how often the graph was told of the answer, and `graph_records` how many records were brought to it with that.
+    `timeline` is set at the end.
     """
 
     start_time: float = 0
@@ -173,8 +222,19 @@ class StreamMetrics(Record):
     error_count: int = 0
     retry_count: int = 0
     estimated_tokens: int = 0
-    tokens_from: Literal["provider", "estimate"] = "estimate"
+    tokens_from: Literal["provider", "tokenizer", "estimate"] = "estimate"
     estimated_cost: float | None = None
+    prices_from: Literal["table", "genai-prices"] | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    inter_chunk_max: float | None = None
+    fact_windows: int = 0
+    graph_syncs: int = 0
+    graph_records: int = 0
+    timeline: StreamTimeline | None = None
 
 
 class PartialUpdate(Record):

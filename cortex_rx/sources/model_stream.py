@@ -148,7 +148,7 @@ def from_stream(
     ...     yield "Ada"
     >>> turn = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
     >>> asyncio.run(run(from_stream(model, turn=turn).pipe(cx.last())))
-    Ended(reason='stop', offset=9, index=2, usage=None)
+    Ended(reason='stop', offset=9, index=2, usage=None, model=None)
     """
     recaller = source if isinstance(source, Recalling) else None
     asked = source.source if isinstance(source, Recalling) else source
@@ -248,7 +248,7 @@ def _taken_over(progress: SourceProgress, flow: FlowScheduler, taken: TakenOverS
     opened = progress.first = Opened(taken.turn, taken.stream_id, taken.started, ownership, taken.token)
     replayed = Replayed(taken.text, len(taken.text), taken.index, taken.attempt, taken.mark)
     if taken.ended is not None:
-        return [opened, replayed, Ended(taken.ended, replayed.offset, taken.index, taken.usage)]
+        return [opened, replayed, Ended(taken.ended, replayed.offset, taken.index, taken.usage, taken.model)]
     progress.restore(taken.text, taken.index, taken.attempt, taken.mark)
     begins_anew = progress.how is not None and progress.how.how == "restart"
     return [opened] if begins_anew else [opened, replayed]

@@ -205,6 +205,7 @@ class SourceReader:
         # What was read of an unfinished item, and what only the provider of the source before knows.
         self._carried, self._reason, self._provider_of = "", None, {}
         progress.cursor, progress.cursor_at = None, 0
+        progress.usage = progress.model = None  # of a request that gave no answer
         progress.takeovers += 1
         log.warning("%s takes over after %s", fallback.names[self._at], type(error).__name__)
         return Problem.of("streaming", error, recoverable=True)
@@ -265,6 +266,7 @@ class SourceReader:
         if isinstance(piece, Finish):
             self._reason = piece.reason or self._reason
             self._progress.add_usage(piece.usage)
+            self._progress.model = piece.model or self._progress.model
         elif isinstance(piece, Cursor):  # pyright: ignore[reportUnnecessaryIsInstance]
             self._cursor = piece
         else:
@@ -414,4 +416,4 @@ class SourceReader:
         if progress.refused and reason == "stop":
             reason = "refusal"  # chat completions have no reason for a refusal
         self._point.over = True
-        yield Ended(reason, progress.offset, progress.index, progress.usage)
+        yield Ended(reason, progress.offset, progress.index, progress.usage, progress.model)

@@ -108,6 +108,8 @@ class SourceProgress:
     refused: bool = False
     """The text of this attempt is a refusal."""
     usage: Usage | None = None
+    model: str | None = None
+    """The model that answers, once its provider has named it."""
     text: StringIO | None = None
     base: float = 0.0
     """The time of the flow at `Opened`."""
@@ -139,7 +141,8 @@ class SourceProgress:
         self.attempt += 1
         self.offset = self.index = self.customs = self.cursor_at = 0
         self.replay_due = self.refused = False
-        self.prefix, self.cursor, self.usage, self.comparable = PrefixHash(), None, None, True
+        self.prefix, self.cursor, self.comparable = PrefixHash(), None, True
+        self.usage = self.model = None
         if self.text is not None:
             self.text = StringIO()
 

@@ -98,7 +98,7 @@ def follow(
     ...         reader = cortex.memory.follow("s", answer.stream_id, after=6)
     ...         return [(event, reader.position.offset) async for event in reader]
     >>> asyncio.run(main())
-    [(Delta(text='Ada', ...), 9), (Ended(reason='stop', offset=9, index=1, usage=None), 9)]
+    [(Delta(text='Ada', ...), 9), (Ended(reason='stop', offset=9, index=1, usage=None, model=None), 9)]
     """
     checked_backend("backend", backend)
     ids(memory_space_id=memory_space_id, stream_id=stream_id)
@@ -199,5 +199,5 @@ class Follower(AsyncIterator[StreamEvent]):
 
 
 def _ended(page: StreamPage, offset: int, index: int) -> Ended:
-    usage = page.get("usage")
-    return Ended(page.get("reason") or page["state"], offset, index, Usage.from_row(usage) if usage else None)
+    usage, model = Usage.from_stored(page.get("usage"))
+    return Ended(page.get("reason") or page["state"], offset, index, usage, model)

@@ -96,6 +96,8 @@ class TakenOverStream:
     ended: str | None = None
     """The reason why the answer ended, if it is finished."""
     usage: Usage | None = None
+    model: str | None = None
+    """The model that answered, if it is known."""
     empty: bool = False
     """The stream was closed without an answer."""
     message_ids: tuple[str, ...] = ()
@@ -133,7 +135,7 @@ async def _read(streams: Streams, resume: ResumeFrom, answer: TakenStream, token
     if answer["state"] != "empty":
         ours = answer["epoch"] if answer["state"] == "open" else None
         text, index = await read_text(streams, space, answer["streamId"], answer["attempt"], ours)
-    usage = answer.get("usage")
+    usage, model = Usage.from_stored(answer.get("usage"))
     return TakenOverStream(
         turn,
         answer["streamId"],
@@ -146,7 +148,8 @@ async def _read(streams: Streams, resume: ResumeFrom, answer: TakenStream, token
         SourcePosition.from_json(mark) if mark else None,
         token,
         (answer.get("reason") or "stop") if answer["state"] == "finished" else None,
-        Usage.from_row(usage) if usage else None,
+        usage,
+        model,
         answer["state"] == "empty",
         tuple(answer["messageIds"]),
         tuple(answer["memoryIds"]),

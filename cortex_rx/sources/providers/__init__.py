@@ -10,7 +10,7 @@ Your own provider is a function too, and `from_stream(..., provider=)` asks it f
     ...         return None
     ...     return [item["say"], Finish("stop")] if item.get("last") else item["say"]
     >>> spoken({"say": "Hi", "last": True})
-    ['Hi', Finish(reason='stop', usage=None)]
+    ['Hi', Finish(reason='stop', usage=None, model=None)]
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ __all__ = [
     "as_json",
     "field",
     "fields",
+    "model_of",
     "others",
     "passed",
     "raise_failure",
@@ -32,10 +33,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Why the answer ended, and its usage. A provider may send the two in separate items."""
+    """Why the answer ended, its usage, and the name of its model. A provider may send them in separate items."""
 
     reason: str | None = None
     usage: Usage | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,12 @@ def passed(item: Any, name: str, without: Container[str] = ("snapshot",)) -> Cus
     """
     given = fields(item).items()
     return Custom(name, {key: as_json(value) for key, value in given if value is not None and key not in without})
+
+
+def model_of(item: Any) -> str | None:
+    """The name of the model in an object that has it; None if it is missing or empty."""
+    name = field(item, "model")
+    return name if isinstance(name, str) and name else None
 
 
 def refused(text: Any) -> list[Piece]:

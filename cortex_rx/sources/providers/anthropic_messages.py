@@ -7,7 +7,17 @@ from typing import Any
 
 from cortex_rx.events import Custom
 from cortex_rx.models.records import Usage
-from cortex_rx.sources.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, raise_failure
+from cortex_rx.sources.providers._pieces import (
+    Finish,
+    Piece,
+    as_json,
+    field,
+    fields,
+    model_of,
+    others,
+    passed,
+    raise_failure,
+)
 
 __all__ = ["anthropic_messages"]
 
@@ -22,7 +32,7 @@ _REASONS = {
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
 }
-_CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
+_WRITTEN, _READ = "cache_creation_input_tokens", "cache_read_input_tokens"
 
 
 def anthropic_messages(item: Any) -> list[Piece] | None:
@@ -47,8 +57,8 @@ def anthropic_messages(item: Any) -> list[Piece] | None:
     >>> anthropic_messages({"type": "text", "text": "Hi", "snapshot": "Hi"})
     [Custom(name='text', data={'type': 'text', 'text': 'Hi'})]
     >>> end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}
-    >>> anthropic_messages(end)[-1]
-    Finish(reason='stop', usage=Usage(input_tokens=None, output_tokens=3, total_tokens=None))
+    >>> anthropic_messages(end)[-1].usage.output_tokens
+    3
     >>> anthropic_messages({"type": "text", "text": "a block, no event"}) is None
     True
     """
@@ -76,9 +86,12 @@ def anthropic_messages(item: Any) -> list[Piece] | None:
         elif field(block, "type") == "tool_use":
             pieces.append(Custom("tool_calls", [as_json(block)]))
     elif kind == "message_start":
-        usage = _usage(field(field(item, "message"), "usage"))
+        message: Any = field(item, "message")
+        usage, model = _usage(field(message, "usage")), model_of(message)
         if usage is not None:  # its output tokens are only those of the beginning
-            pieces.append(Finish(usage=Usage(input_tokens=usage.input_tokens)))
+            usage = usage.model_copy(update=dict.fromkeys(("output_tokens", "total_tokens", "reasoning_tokens")))
+        if usage or model:
+            pieces.append(Finish(usage=usage, model=model))
     elif kind == "message_delta":
         delta = field(item, "delta")
         reason: Any = field(delta, "stop_reason")
@@ -99,7 +112,14 @@ def _usage(usage: Any) -> Usage | None:
     if usage is None:
         return None
     given, output = field(usage, "input_tokens"), field(usage, "output_tokens")
-    if given is None:
-        return Usage(output_tokens=output)
-    count = given + sum(field(usage, name) or 0 for name in _CACHED)
-    return Usage(input_tokens=count, output_tokens=output, total_tokens=None if output is None else count + output)
+    written, read = field(usage, _WRITTEN), field(usage, _READ)
+    # Anthropic counts them beside its input tokens, the other providers among them.
+    count = None if given is None else given + (written or 0) + (read or 0)
+    return Usage(
+        input_tokens=count,
+        output_tokens=output,
+        total_tokens=None if count is None or output is None else count + output,
+        cached_input_tokens=read,
+        cache_write_tokens=written,
+        reasoning_tokens=field(field(usage, "output_tokens_details"), "thinking_tokens"),
+    )

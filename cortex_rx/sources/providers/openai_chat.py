@@ -6,7 +6,7 @@ from typing import Any
 
 from cortex_rx.events import Custom
 from cortex_rx.models.records import Usage
-from cortex_rx.sources.providers._pieces import Finish, Piece, as_json, field, fields, others, passed, refused
+from cortex_rx.sources.providers._pieces import Finish, Piece, as_json, field, fields, model_of, others, passed, refused
 
 __all__ = ["openai_chat"]
 
@@ -29,7 +29,8 @@ def openai_chat(item: Any) -> list[Piece] | None:
 
     Only the text of the first choice is text of the answer. The text of a refusal is too, and also passes as a `Custom`
     named `refusal`. Every other field is a `Custom` with the field's name: `tool_calls`, `function_call`, `audio`,
-    `reasoning_content`, `logprobs`, `citations` and so on. Another choice is a `Custom` named `choice`.
+    `reasoning_content`, `logprobs`, `citations` and so on. Another choice is a `Custom` named `choice`. The name of the
+    model is read from the chunks that have a role, a reason or the usage.
 
     Of the SDK's events, `chunk` is read as the chunk in it. The others repeat the chunk (`content.delta`,
     `content.done` ...). They pass as a `Custom` named by their type, without the text so far, and add no text.
@@ -71,7 +72,11 @@ def openai_chat(item: Any) -> list[Piece] | None:
         others(delta, _OF_DELTA, pieces)
         others(choice, _OF_CHOICE, pieces)
         if (reason := choice.get("finish_reason")) is not None:
-            pieces.append(Finish(reason))
+            pieces.append(Finish(reason, model=model_of(chunk)))
+        elif delta.get("role"):  # the first chunk: the name is known although the stream may be cut off
+            named = model_of(chunk)
+            if named:
+                pieces.append(Finish(model=named))
     others(chunk, _OF_CHUNK, pieces)
     if (usage := chunk.get("usage")) is not None:
         pieces.append(
@@ -80,7 +85,11 @@ def openai_chat(item: Any) -> list[Piece] | None:
                     input_tokens=field(usage, "prompt_tokens"),
                     output_tokens=field(usage, "completion_tokens"),
                     total_tokens=field(usage, "total_tokens"),
-                )
+                    cached_input_tokens=field(given := field(usage, "prompt_tokens_details"), "cached_tokens"),
+                    cache_write_tokens=field(given, "cache_write_tokens"),
+                    reasoning_tokens=field(field(usage, "completion_tokens_details"), "reasoning_tokens"),
+                ),
+                model=model_of(chunk),
             )
         )
     return pieces

@@ -13,6 +13,7 @@ from cortex_rx.sources.providers._pieces import (
     as_json,
     field,
     fields,
+    model_of,
     others,
     passed,
     raise_failure,
@@ -49,7 +50,7 @@ def openai_responses(item: Any) -> list[Piece] | None:
     ['I cannot', Custom(name='refusal', data='I cannot')]
     >>> response = {"incomplete_details": {"reason": "max_output_tokens"}}
     >>> openai_responses({"type": "response.incomplete", "response": response})[-1]
-    Finish(reason='length', usage=None)
+    Finish(reason='length', usage=None, model=None)
     >>> openai_responses({"type": "session.created"}) is None
     True
     """
@@ -82,7 +83,9 @@ def openai_responses(item: Any) -> list[Piece] | None:
             reason = "refusal"
         else:
             reason = "tool_calls" if calls else "stop"
-        pieces.append(Finish(reason, _usage(field(response, "usage"))))
+        pieces.append(Finish(reason, _usage(field(response, "usage")), model_of(response)))
+    elif kind == "response.created" and (model := model_of(response)):
+        pieces.append(Finish(model=model))
     return pieces
 
 
@@ -108,4 +111,7 @@ def _usage(usage: Any) -> Usage | None:
         input_tokens=field(usage, "input_tokens"),
         output_tokens=field(usage, "output_tokens"),
         total_tokens=field(usage, "total_tokens"),
+        cached_input_tokens=field(given := field(usage, "input_tokens_details"), "cached_tokens"),
+        cache_write_tokens=field(given, "cache_write_tokens"),
+        reasoning_tokens=field(field(usage, "output_tokens_details"), "reasoning_tokens"),
     )

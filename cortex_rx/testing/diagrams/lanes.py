@@ -142,7 +142,7 @@ def marbles(
     >>> from cortex_rx import operators as cx, run
     >>> from cortex_rx.testing import run_virtual
     >>> run_virtual(run(marbles("--a-b--|", {"a": "Hello "}).pipe(cx.last())))
-    Ended(reason='stop', offset=7, index=2, usage=None)
+    Ended(reason='stop', offset=7, index=2, usage=None, model=None)
     >>> marbles("--a|b")
     Traceback (most recent call last):
     ...

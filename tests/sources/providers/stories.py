@@ -146,7 +146,13 @@ def choice(finish_reason: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-CHAT_USED = {"prompt_tokens": 11, "completion_tokens": 22, "total_tokens": 33}
+CHAT_USED = {
+    "prompt_tokens": 11,
+    "prompt_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 0},
+    "completion_tokens": 22,
+    "completion_tokens_details": {"reasoning_tokens": 5},
+    "total_tokens": 33,
+}
 CHAT_CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}
 
 
@@ -195,7 +201,7 @@ def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[di
     ]
 
 
-def ended(reason: str, output: int = 22, usage: dict[str, int] | None = None, **delta: Any) -> list[dict[str, Any]]:
+def ended(reason: str, output: int = 22, usage: dict[str, Any] | None = None, **delta: Any) -> list[dict[str, Any]]:
     delta = {"stop_reason": reason, "stop_sequence": None, **delta}
     return [
         {"type": "message_delta", "delta": delta, "usage": {"output_tokens": output, **(usage or {})}},
@@ -263,7 +269,10 @@ def anthropic_story(*uses: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     for index, use in enumerate(uses, 5):
         events += block(index, use, {"type": "input_json_delta", "partial_json": '{"a":1}'})
-    counted = {"input_tokens": 11, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 4}
+    counted = {
+        **{"input_tokens": 11, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 4},
+        "output_tokens_details": {"thinking_tokens": 5},
+    }
     return [*events, *ended("tool_use" if uses else "end_turn", usage=counted)]
 
 

@@ -13,7 +13,7 @@ from anthropic.types import RawMessageStreamEvent
 from cortex_rx.errors import ProviderError
 from cortex_rx.events import Custom, Ended, from_json, to_json
 from cortex_rx.models.records import Usage
-from cortex_rx.sources.providers import anthropic_messages
+from cortex_rx.sources.providers import Finish, anthropic_messages
 
 
 def both(events):
@@ -38,9 +38,10 @@ async def test_an_answer_with_everything_in_it(kit, stories):
         assert came.error is None
         assert came.texts == stories.FIRST + stories.SECOND
         used = Usage(
-            input_tokens=18, output_tokens=22, total_tokens=40
-        )  # with 3 written to the cache and 4 read from it
-        assert came.ended == Ended("tool_calls", len(stories.TEXT), 7, used)
+            **{"input_tokens": 18, "output_tokens": 22, "total_tokens": 40},
+            **{"cached_input_tokens": 4, "cache_write_tokens": 3, "reasoning_tokens": 5},
+        )
+        assert came.ended == Ended("tool_calls", len(stories.TEXT), 7, used, "story")
         assert came.named("tool_calls") == [[stories.USE]]
         assert [each["delta"]["thinking"] for each in came.named("thinking_delta")] == [stories.SECRET]
         assert [each["delta"]["signature"] for each in came.named("signature_delta")] == ["c2lnbmVk"]
@@ -104,7 +105,7 @@ async def test_the_reason_of_the_end(kit, stories, given, reason):
     events = [stories.begun(), *stories.block(0, {"type": "text", "text": ""}, *stories.texts(["Hi"]))]
     for items in both(events + stories.ended(given, 3, {"input_tokens": 11})):
         assert (await kit.read(items)).ended == Ended(
-            reason, 2, 1, Usage(input_tokens=11, output_tokens=3, total_tokens=14)
+            reason, 2, 1, Usage(input_tokens=11, output_tokens=3, total_tokens=14), "story"
         )
 
 
@@ -120,15 +121,21 @@ async def test_a_refusal(kit, stories):
 async def test_a_stream_that_is_cut_off(kit, stories):
     for items in both(stories.anthropic_story()[:-2]):
         came = await kit.read(items)
-        assert came.ended == Ended("incomplete", len(stories.TEXT), 7, Usage(input_tokens=18))
+        assert came.ended == Ended(
+            "incomplete",
+            len(stories.TEXT),
+            7,
+            Usage(input_tokens=18, cached_input_tokens=4, cache_write_tokens=3),
+            "story",
+        )
 
 
 def test_the_usage_in_each_of_the_events_that_have_one(stories):
     """At the beginning only the input is known; servers of the past say at the end only the output."""
     (finish,) = [piece for piece in anthropic_messages(stories.begun()) if type(piece) is not Custom]
-    assert (finish.reason, finish.usage) == (None, Usage(input_tokens=11))
+    assert finish == Finish(None, Usage(input_tokens=11), "story")
     *_, finish = anthropic_messages(stories.ended("end_turn", 3)[0])
-    assert (finish.reason, finish.usage) == ("stop", Usage(output_tokens=3))
+    assert finish == Finish("stop", Usage(output_tokens=3))
     for event in ({"type": "message_start", "message": {}}, {"type": "message_stop", "message": {}}):
         assert anthropic_messages(event) == [Custom(event["type"], event)]
 
@@ -136,7 +143,9 @@ def test_the_usage_in_each_of_the_events_that_have_one(stories):
 async def test_the_helper_has_added_the_usage_up(kit, stories):
     events = [stories.begun(cache_read_input_tokens=4), *stories.ended("end_turn", 3)]
     came = await kit.read(helped(events))
-    assert came.ended == Ended("stop", 0, 0, Usage(input_tokens=15, output_tokens=3, total_tokens=18))
+    assert came.ended == Ended(
+        "stop", 0, 0, Usage(input_tokens=15, output_tokens=3, total_tokens=18, cached_input_tokens=4), "story"
+    )
 
 
 async def test_text_that_stands_in_a_block_at_its_start(kit, stories):

@@ -22,9 +22,9 @@ QUESTION = [{"role": "user", "content": "And the weather?"}]
 FORMS = ["openai", "openai helper", "chat", "chat helper"]
 FORMS += ["anthropic", "anthropic helper", "anthropic beta", "anthropic beta helper"]
 USED = {
-    "openai": Usage(input_tokens=11, output_tokens=22, total_tokens=33),
-    "chat": Usage(input_tokens=11, output_tokens=22, total_tokens=33),
-    "anthropic": Usage(input_tokens=18, output_tokens=22, total_tokens=40),
+    "openai": Usage(11, 22, 33, 1, 0, 5),
+    "chat": Usage(11, 22, 33, 1, 0, 5),
+    "anthropic": Usage(18, 22, 40, 4, 3, 5),
 }
 
 
@@ -84,7 +84,7 @@ async def test_an_answer_into_a_file(server, clients, stories, tmp_path, form):
         asked, answered = (await cortex.conversations.get("c-1", memory_space_id="s")).messages
         assert (asked.content, answered.content) == ("And the weather?", stories.TEXT)
         assert answered.metadata["finishReason"] == "stop"
-        assert answered.metadata["usage"] == used.model_dump(by_alias=True)
+        assert answered.metadata["usage"] == used.stored("story")
         found = await cortex.memory.search("s", "umbrella", neighbours=False)
         assert [memory.content for memory in found] == [stories.TEXT]
         assert await cortex.memory.search("s", "coat") == []

@@ -26,6 +26,7 @@ from pydantic import BaseModel
 
 from cortex_rx.errors import ProviderError
 from cortex_rx.events import Custom
+from cortex_rx.models.records import Usage
 from cortex_rx.sources.providers import PROVIDERS, Finish, anthropic_messages, openai_chat, openai_responses
 
 PIECE, FAILS, ENDS = "a piece", "fails", "ends"
@@ -211,7 +212,9 @@ def test_an_event_of_openai_responses(kind):
         *customs, finish = pieces
         assert customs == [Custom(name, whole)]
         assert finish.reason == ("stop" if name == "response.completed" else "length")
-        assert finish.usage.model_dump() == {"input_tokens": 7, "output_tokens": 7, "total_tokens": 7}
+        assert finish.usage == Usage(7, 7, 7, 7, 7, 7) and finish.model == item.response.model
+    elif name == "response.created":
+        assert pieces == [Custom(name, whole), Finish(model=item.response.model)]
     else:
         assert pieces == [Custom(name, whole)]
 
@@ -246,7 +249,7 @@ def test_an_event_of_anthropic_messages(kind):
         assert pieces[0] == Custom(name, whole)
         rest = pieces[1:]
         if name == "message_start":
-            assert rest == [Finish(usage=rest[0].usage)] and rest[0].usage.input_tokens == 21
+            assert rest == [Finish(None, Usage(21, cached_input_tokens=7, cache_write_tokens=7), item.message.model)]
         elif name == "message_delta":
             assert (rest[0].reason, rest[0].usage.input_tokens, rest[0].usage.output_tokens) == ("stop", 21, 7)
         else:

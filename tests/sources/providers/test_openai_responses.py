@@ -14,7 +14,10 @@ from cortex_rx.events import Custom, Delta, Ended, from_json, to_json
 from cortex_rx.models.records import Usage
 from cortex_rx.sources.providers import openai_responses
 
-USED = Usage(input_tokens=11, output_tokens=22, total_tokens=33)
+USED = Usage(
+    **{"input_tokens": 11, "output_tokens": 22, "total_tokens": 33},
+    **{"cached_input_tokens": 1, "cache_write_tokens": 0, "reasoning_tokens": 5},
+)
 
 
 def both(events):
@@ -37,7 +40,7 @@ async def test_an_answer_with_everything_in_it(kit, stories):
         came = await kit.read(items)
         assert came.error is None
         assert came.texts == stories.FIRST + stories.SECOND
-        assert came.ended == Ended("tool_calls", len(stories.TEXT), 7, USED)
+        assert came.ended == Ended("tool_calls", len(stories.TEXT), 7, USED, "story")
         assert came.named("tool_calls") == [[stories.CALL]]
         others = [event for event in came.of(Custom) if event.name != "tool_calls"]
         assert [event.name for event in others] == [
@@ -56,7 +59,7 @@ async def test_the_objects_and_their_json_give_the_same_events(kit, stories):
 async def test_calls_that_the_provider_has_answered_wait_for_nobody(kit, stories):
     for items in both(stories.openai_story()):
         came = await kit.read(items)
-        assert came.ended == Ended("stop", len(stories.TEXT), 7, USED) and came.named("tool_calls") == []
+        assert came.ended == Ended("stop", len(stories.TEXT), 7, USED, "story") and came.named("tool_calls") == []
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ async def test_a_refusal(kit, stories):
     for items in both(events):
         came = await kit.read(items)
         assert came.texts == came.named("refusal") == ["I ", "cannot."]
-        assert came.ended == Ended("refusal", 9, 2, USED)
+        assert came.ended == Ended("refusal", 9, 2, USED, "story")
 
 
 def test_a_refusal_without_text():
@@ -107,12 +110,12 @@ async def test_a_response_that_is_incomplete(kit, stories, given, reason):
     answer = stories.response(stories.CALL, status="incomplete", incomplete_details=given, usage=stories.USED)
     for items in both([delta("Hel"), {"type": "response.incomplete", "response": answer, "sequence_number": 2}]):
         came = await kit.read(items)
-        assert came.ended == Ended(reason, 3, 1, USED) and came.error is None
+        assert came.ended == Ended(reason, 3, 1, USED, "story") and came.error is None
 
 
 async def test_a_stream_that_is_cut_off(kit, stories):
     for items in both(stories.openai_story()[:-1]):
-        assert (await kit.read(items)).ended == Ended("incomplete", len(stories.TEXT), 7)
+        assert (await kit.read(items)).ended == Ended("incomplete", len(stories.TEXT), 7, model="story")
 
 
 async def test_a_response_without_output_and_usage(kit, stories):
