@@ -111,7 +111,7 @@ recalled = record(
 )  # fmt: skip
 metrics = record(
     StreamMetrics, start_time=number, first_chunk_latency=st.none() | number, total_chunks=count,
-    tokens_from=st.sampled_from(["provider", "estimate"]),
+    tokens_from=st.sampled_from(["provider", "tokenizer", "estimate"]),
     estimated_cost=st.none() | number, inter_chunk_p50=st.none() | number,
 )  # fmt: skip
 chunk = record(

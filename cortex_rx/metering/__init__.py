@@ -6,6 +6,5 @@ they are estimated. Prices are a table of the user's, or those of `genai-prices`
 
 from cortex_rx.metering.prices import Price, Prices
 from cortex_rx.metering.tokenizers import ENCODINGS, encoding_of, tokenizer
-from cortex_rx.metering.tokens import Counted, TokenCount
 
-__all__ = ["ENCODINGS", "Counted", "Price", "Prices", "TokenCount", "encoding_of", "tokenizer"]
+__all__ = ["ENCODINGS", "Price", "Prices", "encoding_of", "tokenizer"]

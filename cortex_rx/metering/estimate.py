@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import add, mul
 
-__all__ = ["KINDS", "estimate", "kinds_of"]
+__all__ = ["KINDS", "added", "estimate", "kinds_of"]
 
 KINDS: tuple[str, ...] = (
     "ASCII letters",
@@ -64,7 +64,7 @@ def kinds_of(data: bytes, ascii_only: bool = False) -> list[int]:
     return counts + [0] * (len(KINDS) - len(counts))
 
 
-def added(counts: Sequence[int], more: Sequence[int]) -> list[int]:
+def added(counts: Sequence[float], more: Sequence[float]) -> list[float]:
     """The sums."""
     return list(map(add, counts, more))
 

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from typing import Any
@@ -77,6 +78,5 @@ def _bindings() -> Any:
 
 
 def _by_package(encoding: str, text: str) -> int:
-    import bpe_openai
-
-    return len(bpe_openai.get_encoding(encoding).encode_ordinary(text))
+    package: Any = import_module("bpe_openai")
+    return len(package.get_encoding(encoding).encode_ordinary(text))

@@ -109,10 +109,7 @@ def table(metrics: StreamMetrics) -> None:
         ("gap between chunks, 99 %", ms(metrics.inter_chunk_p99)),
         ("writes of the partial answer", f"{metrics.partial_updates:,}"),
         ("problems", f"{metrics.error_count:,}"),
-        (
-            "tokens, by the provider" if metrics.tokens_from == "provider" else "tokens, estimated",
-            f"{metrics.estimated_tokens:,}",
-        ),
+        (f"tokens ({metrics.tokens_from})", f"{metrics.estimated_tokens:,}"),
     ]
     for name, value in rows:
         print(f"{name:<32}{value:>14}")

@@ -36,6 +36,8 @@ from cortex_rx.folds.metrics import Meter
 from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.folds.result import ResultFold
 from cortex_rx.jupyter._live import Live as View
+from cortex_rx.metering.prices import Prices
+from cortex_rx.metering.tokens import TokenCount
 from cortex_rx.models.hooks import StreamHooks
 from cortex_rx.models.records import ContentChunk
 from cortex_rx.operators._support.embedding import ExchangeEmbedder
@@ -210,7 +212,7 @@ def test_the_folds_of_the_operators_agree(events, sizes):
         while wanted:
             wanted = tail.absorb(wanted)
             drained(tail, stored)
-    meter, view, seen = Meter(CLOCK, None), View(), Recovery("rollback", backend)
+    meter, view, seen = Meter(CLOCK, Prices(None), TokenCount(None)), View(), Recovery("rollback", backend)
     note, _ = seen.watch(lambda event: None, CLOCK, lambda error: None)
     looking, vectors = Exchange(whole=False), ExchangeEmbedder(CLOCK, None)
     pieces = FactPieces(5)

@@ -173,7 +173,7 @@ def test_the_result_of_a_whole_stream() -> None:
         "performance": {"bottlenecks": (), "recommendations": (), "cost_estimate": None},
         "stream_id": "stream-1",
         "finish_reason": "stop",
-        "usage": {"input_tokens": None, "output_tokens": 5, "total_tokens": None},
+        "usage": Usage(output_tokens=5).model_dump(),
         "stored_before": False,
     }
 
@@ -228,7 +228,7 @@ def test_without_measure_counts_are_there_and_times_are_not() -> None:
         total_characters=7,
         average_chunk_size=3.5,
         retry_count=1,
-        estimated_tokens=2,
+        estimated_tokens=3,
     )
     assert folded(*WHOLE).result().stream_metrics == StreamMetrics(
         start_time=1_700_000_000_000.0,
@@ -241,6 +241,8 @@ def test_without_measure_counts_are_there_and_times_are_not() -> None:
         error_count=1,
         estimated_tokens=5,
         tokens_from="provider",
+        graph_syncs=2,
+        graph_records=5,
     )
 
 
@@ -449,6 +451,8 @@ GOOD = {
     "chunks_per_second": 1,
     "partial_updates": 1,
     "error_count": 5,
+    "estimated_tokens": 100,
+    "tokens_from": "provider",
     "estimated_cost": 1.0,
 }
 
@@ -461,34 +465,46 @@ GOOD = {
         ({"first_chunk_latency": None}, None),
         ({"chunks_per_second": 0.83}, "0.83 chunks came per second (fewer than 1)"),
         ({"chunks_per_second": 0.83, "total_chunks": 10, "error_count": 1}, None),
+        ({"inter_chunk_max": 5000}, None),
+        ({"inter_chunk_max": 5001}, "no text came for 5,001 ms (more than 5,000)"),
         ({"error_count": 6}, "failures: 6 in 50 chunks (more than 10 %)"),
         ({"error_count": 1, "total_chunks": 0}, "failures: 1 in 0 chunks (more than 10 %)"),
+        ({"retry_count": 2}, "the source was reopened 2 times (more than 0)"),
         ({"partial_updates": 0}, "nothing was durable for 60,000 ms (more than 5,000)"),
         ({"partial_updates": 0, "stream_duration_ms": 5000}, None),
+        ({"reasoning_tokens": 50}, None),
+        ({"reasoning_tokens": 51}, "reasoning took 51 of 100 output tokens (more than 50 %)"),
+        ({"reasoning_tokens": 51, "tokens_from": "estimate"}, None),
+        ({"facts_extracted": 0}, None),
+        ({"facts_extracted": 0, "fact_windows": 1}, "no facts were found in 2,000 bytes (more than 1,000)"),
+        ({"facts_extracted": 0, "fact_windows": 1, "total_bytes": 1000}, None),
     ],
 )
 def test_insights_come_at_the_thresholds_with_the_true_numbers(change: dict[str, Any], says: str | None) -> None:
     found = insights(StreamMetrics(**(GOOD | change)))
     assert found.bottlenecks == ((says,) if says else ())
     assert len(found.recommendations) == len(found.bottlenecks)
+    assert all(advice.endswith(f": {says}") for advice in found.recommendations), "each rests on its figure"
     assert found.cost_estimate == 1.0
 
 
-def test_a_cost_above_a_dollar_is_advised_about() -> None:
-    found = insights(StreamMetrics(**(GOOD | {"estimated_cost": 1.5})))
+def test_writes_after_the_place_of_measuring_count() -> None:
+    assert insights(StreamMetrics(stream_duration_ms=6000), writes=1).bottlenecks == ()
+    late = Measured(StreamMetrics(stream_duration_ms=6000))
+    assert folded(*WHOLE, late).result().performance == insights(late.metrics, writes=1)
+
+
+def test_what_cost_much_is_said_with_the_figures() -> None:
+    found = insights(StreamMetrics(**(GOOD | {"estimated_cost": 1.5, "prices_from": "table", "model": "river"})))
     assert found.bottlenecks == ()
     assert found.recommendations == (
-        "the answer cost 1.50 USD (more than 1): limit its length with max_response_length",
+        "shorten the prompt, or limit the answer with max_response_length: the answer cost 1.50 USD (more than 1), 100 "
+        "output tokens (by the provider) of river by your table",
     )
+    for read, advice in ((None, ()), (205, ()), (204, ("begin prompts with what they have in common",))):
+        found = insights(StreamMetrics(**(GOOD | {"input_tokens": 2048, "cached_input_tokens": read})))
+        assert tuple(each.split(":")[0] for each in found.recommendations) == advice
     assert insights(StreamMetrics()) == PerformanceInsights(bottlenecks=(), recommendations=(), cost_estimate=None)
-
-
-def test_facts_are_missed_in_a_long_text() -> None:
-    assert insights(StreamMetrics(total_bytes=1001)).bottlenecks == (
-        "no facts were found in 1,001 bytes (more than 1,000)",
-    )
-    assert insights(StreamMetrics(total_bytes=1001, facts_extracted=1)).bottlenecks == ()
-    assert insights(StreamMetrics(total_bytes=1000)).bottlenecks == ()
 
 
 def test_the_advice_names_no_option_that_is_refused() -> None:
@@ -499,9 +515,10 @@ def test_the_advice_names_no_option_that_is_refused() -> None:
         total_bytes=99_000,
         chunks_per_second=0.5,
         error_count=50,
+        inter_chunk_max=9e4,
         estimated_cost=9,
     )
     advice = " ".join(insights(bad).recommendations)
     named = {name for name in STREAMING_OPTIONS if name in advice}
-    assert named == {"store_partial_response", "max_response_length"}
+    assert named == {"stream_timeout", "store_partial_response", "max_response_length"}
     assert all(STREAMING_OPTIONS[name].exists for name in named)

@@ -49,7 +49,7 @@ def test_a_table_is_asked_by_the_name_with_and_without_its_date():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"gpt-4o": 2.0}, r"prices\['gpt-4o'\]: got a value of type float"),
+        ({"gpt-4o": 2.0}, r"prices\['gpt-4o'\]: got 2.0"),
         ({"gpt-4o": Price(input=-1, output=1)}, r"prices\['gpt-4o'\].input: got -1"),
         ({"gpt-4o": Price(input=1, output=float("inf"))}, r"prices\['gpt-4o'\].output: got inf"),
         ({"": Price(1, 1)}, "prices: got"),

@@ -15,29 +15,19 @@ from cortex_rx.metering.tokenizers import ENCODINGS, encoding_of, tokenizer
 from cortex_rx.metering.tokens import HELD, Counted, TokenCount, checked_tokens, closed
 
 # What the tokenizers' patterns tell apart: cases, marks, digits, contractions, runs of white space and of signs.
-PARTS = st.sampled_from(
-    [
-        *"aZé9²_'’ \n\t.,;:!?()[]-/\u0301\u3000\u00a0，。漢あ한\u0e01ǅʰ😀",
-        "'ll",
-        "  ",
-        "\n\n ",
-        "don't",
-        "HELLOworld",
-        "123",
-        "\r\n",
-    ]
-)
+SIGNS = "aZé9²_'’ \n\t.,;:!?()[]-/\u0301\u3000\u00a0，。漢あ한\u0e01ǅʰ😀"
+PARTS = st.sampled_from([*SIGNS, "'ll", "  ", "\n\n ", "don't", "HELLOworld", "123", "\r\n"])
 MIXED = st.lists(PARTS, max_size=40).map("".join) | st.text(max_size=30)
 
 
 def added(count, pieces):
     for piece in pieces:
-        count.add(piece, piece.encode(errors="replace"))
+        count.add(piece, piece.encode())
     return count
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@given(st.lists(MIXED.filter(lambda text: text.isprintable() or "\n" in text), max_size=8))
+@given(st.lists(MIXED, max_size=8))
 @example(["Hello", " world"])
 @example(["I don", "'t know. ", "It's 1,234.5", "6"])
 @example(["a ", " ", " b"])
@@ -157,7 +147,7 @@ def test_the_estimate_is_within_a_quarter_where_a_quarter_of_the_characters_is_n
     assert max(quarters) > 0.7
 
 
-@given(st.text(max_size=200).filter(lambda text: not any("\ud800" <= each <= "\udfff" for each in text)))
+@given(st.text(max_size=200))
 def test_each_character_has_one_kind(text):
     counts = kinds_of(text.encode(), text.isascii())
     assert sum(counts) == len(text) and len(counts) == len(KINDS)

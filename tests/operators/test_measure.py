@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import subprocess
 import sys
 import weakref
 from collections import Counter
@@ -24,6 +25,7 @@ from cortex_rx.events import (
     Delta,
     Ended,
     FactsExtracted,
+    GraphSynced,
     Measured,
     Opened,
     PartialStored,
@@ -31,6 +33,10 @@ from cortex_rx.events import (
     Resumed,
 )
 from cortex_rx.folds.metrics import Meter
+from cortex_rx.metering.estimate import estimate, kinds_of
+from cortex_rx.metering.prices import Price, Prices
+from cortex_rx.metering.tokenizers import tokenizer
+from cortex_rx.metering.tokens import TokenCount
 from cortex_rx.models.records import ProgressiveFact, StreamMetrics, Usage
 from cortex_rx.models.turn import Turn
 from cortex_rx.testing import EPOCH, run_virtual
@@ -74,9 +80,14 @@ def test_all_figures_of_a_small_stream():
         inter_chunk_p50=metrics.inter_chunk_p50,
         inter_chunk_p95=metrics.inter_chunk_p95,
         inter_chunk_p99=metrics.inter_chunk_p99,
-        estimated_tokens=2,
+        inter_chunk_max=500,
+        estimated_tokens=metrics.estimated_tokens,
         tokens_from="estimate",
+        timeline=metrics.timeline,
     )
+    assert metrics.timeline.slot_ms == 15.625
+    slots = enumerate(zip(metrics.timeline.chunks, metrics.timeline.characters, strict=True))
+    assert [(at, *slot) for at, slot in slots if any(slot)] == [(128, 1, 2), (160, 1, 4), (192, 1, 2)]
     assert metrics.inter_chunk_p50 == pytest.approx(500, rel=0.04)
     assert metrics.inter_chunk_p99 == pytest.approx(500, rel=0.04)
 
@@ -151,26 +162,127 @@ def test_it_counts_only_what_stands_before_it(lab):
 @pytest.mark.parametrize(
     ("usage", "tokens", "source"),
     [
-        (None, 25, "estimate"),
-        (Usage(input_tokens=3), 25, "estimate"),
+        (None, 20, "estimate"),
+        (Usage(input_tokens=3), 20, "estimate"),
         (Usage(output_tokens=7), 7, "provider"),
         (Usage(output_tokens=0), 0, "provider"),
     ],
 )
 def test_tokens_are_the_providers_where_it_counted_them(usage, tokens, source):
-    metrics = play("x" * 99, END if usage is None else Ended("stop", 99, 1, usage), measure=cx.measure(price=2.0))
+    table = cx.measure(prices={"river": Price(input=1000, output=2000)})
+    text = "word " * 19 + "word"
+    metrics = play(text, Ended("stop", 99, 1, usage, "river"), measure=table)
+    if source == "estimate":
+        tokens = estimate(kinds_of(text.encode()))
     assert (metrics.estimated_tokens, metrics.tokens_from) == (tokens, source)
-    assert metrics.estimated_cost == pytest.approx(tokens * 2.0 / 1000)
+    given = (usage and usage.input_tokens) or 0
+    assert metrics.estimated_cost == pytest.approx((given * 1000 + tokens * 2000) / 1e6)
+    assert (metrics.model, metrics.prices_from) == ("river", "table")
 
 
-def test_without_a_price_there_is_no_cost():
-    assert play("x" * 99, END).estimated_cost is None
-    assert play("x" * 99, END, measure=cx.measure(price=0)).estimated_cost == 0
+COUNTED = Usage(1_000, 100, 1_100, 400, 0, 60)
 
 
-@pytest.mark.parametrize("wrong", [{"price": -1}, {"price": True}, {"price": "2"}, {"price": math.nan}, {"every": 1}])
+def test_what_the_provider_counted_is_in_the_metrics():
+    metrics = play("x" * 99, Ended("stop", 99, 1, COUNTED, "gpt-4o-2024-08-06"))
+    given = metrics.input_tokens, metrics.cached_input_tokens, metrics.cache_write_tokens, metrics.reasoning_tokens
+    assert given == (1_000, 400, 0, 60)
+    assert (metrics.estimated_tokens, metrics.tokens_from, metrics.model) == (100, "provider", "gpt-4o-2024-08-06")
+
+
+def test_a_model_without_a_known_price_has_no_cost():
+    table = {"gpt-4o": Price(1, 1)}
+    for model, prices in ((None, table), ("story", table), ("gpt-4o", None), ("story", "genai-prices")):
+        metrics = play("x" * 99, Ended("stop", 99, 1, COUNTED, model), measure=cx.measure(prices=prices))
+        assert (metrics.estimated_cost, metrics.prices_from) == (None, None)
+
+
+def test_the_librarys_prices_are_those_by_default(monkeypatch):
+    """Also in the first stream, which loads them."""
+    monkeypatch.setattr(Prices, "ready", property(lambda self: False))
+    end = Ended("stop", 99, 1, COUNTED, "gpt-4o-2024-08-06")
+    for measure in (None, cx.measure(every=timedelta(seconds=1))):
+        first = play("x" * 99, end, measure=measure)
+        assert first.estimated_cost == pytest.approx((600 * 2.5 + 400 * 1.25 + 100 * 10) / 1e6)
+        assert first.prices_from == "genai-prices"
+    monkeypatch.undo()
+    assert play("x" * 99, end) == first, "and when they are loaded"
+
+
+def test_the_prices_are_loaded_on_a_thread_and_only_for_a_model():
+    """In another process: here they are loaded already. A stream whose model is not named loads nothing."""
+    program = """
+import asyncio, sys, threading
+from cortex_rx import from_stream, operators as cx
+from cortex_rx.engine import run
+from cortex_rx.events import Measured
+from cortex_rx.metering.prices import Prices
+from cortex_rx.models.turn import Turn
+from cortex_rx.sources.providers import Finish
+load, threads = Prices.load, []
+Prices.load = lambda self: (threads.append(threading.current_thread()), load(self))
+async def measured(model):
+    turn = Turn("s", "c", "Q", agent_id="a")
+    source = from_stream(["Hi"], turn=turn, provider=lambda item: [item, Finish("stop", None, model)])
+    return (await run(source.pipe(cx.measure(), cx.last(Measured)))).metrics
+async def main():
+    assert (await measured(None)).estimated_cost is None and "genai_prices" not in sys.modules
+    assert (await measured("gpt-4o")).estimated_cost > 0 and (await measured("gpt-4o")).estimated_cost > 0
+    assert len(threads) == 1 and threads[0] is not threading.main_thread(), threads
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_tokenizer_of_the_model_counts_where_the_provider_did_not():
+    texts = ["Where ", "is m", "y par", "cel? "] * 900
+    whole = tokenizer("o200k_base")("".join(texts))
+    for usage in (None, Usage(input_tokens=5)):
+        metrics = play(*texts, Ended("stop", 0, 3600, usage, "gpt-4o"))
+        assert (metrics.estimated_tokens, metrics.tokens_from) == (whole, "tokenizer")
+    assert play(*texts, Ended("stop", 0, 3600)).tokens_from == "estimate", "the model is not known"
+    named = play(*texts, Ended("stop", 0, 3600), measure=cx.measure(tokens="o200k_base"))
+    assert (named.estimated_tokens, named.tokens_from) == (whole, "tokenizer")
+    anew = [Delta("Hello", 0, 0, 1, 0.0), Ended("stop", 5, 1, None, "gpt-4o")]
+    assert play(*texts, Resumed(1, 1, 0, "x"), *anew).estimated_tokens == 1, "of the answer, not of what is thrown away"
+
+
+def test_a_function_that_counts_and_one_that_fails(lab):
+    by_words = cx.measure(tokens=lambda text: len(text.split()))
+    assert play("one two ", "three", END, measure=by_words).estimated_tokens == 3
+
+    async def main():
+        return await lab.play(lab.source(0.1, "one two"), cx.measure(tokens=lambda text: 1 // 0))
+
+    outcome = lab.run(main)
+    assert outcome.error is None and outcome.kinds[-2:] == ["Problem", "Measured"]
+    assert (outcome.one(Problem).phase, outcome.one(Problem).code) == ("finalization", "CALLBACK_ERROR")
+    assert outcome.one(Measured).metrics.tokens_from == "estimate"
+
+
+def test_a_tokenizer_that_cannot_be_used_is_an_estimate(monkeypatch, caplog):
+    def broken(encoding):
+        raise OSError("no library")
+
+    monkeypatch.setattr("cortex_rx.metering.tokens.tokenizer", broken)
+    assert play("Hello ", Ended("stop", 6, 1, None, "gpt-4o")).tokens_from == "estimate"
+    assert "tokenizer failed with OSError" in caplog.text
+
+
+def test_the_graph_and_the_reading_for_facts_are_counted():
+    metrics = play(
+        "a", GraphSynced("node-created", 0.1, "m", 2), FactsExtracted(()), GraphSynced("drained", 0.2, None, 9),
+        GraphSynced("finalized", 0.3, "m", 5), END,
+    )  # fmt: skip
+    assert (metrics.graph_syncs, metrics.graph_records) == (2, 7)
+    assert (metrics.fact_windows, metrics.facts_extracted) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"prices": -1}, {"prices": "x"}, {"prices": {"m": 2}}, {"tokens": "x"}, {"tokens": None}, {"every": 1}]
+)
 def test_what_is_wrong_is_said_when_it_is_declared(wrong):
-    with pytest.raises(InvalidArgument, match=f"{next(iter(wrong))}: got"):
+    with pytest.raises(InvalidArgument, match=rf"{next(iter(wrong))}(\['m'\])?: got"):
         cx.measure(**wrong)
 
 
@@ -216,7 +328,7 @@ def a_meter():
         time = staticmethod(lambda: 1000.0)
         wall = staticmethod(lambda: EPOCH)
 
-    return Meter(Clock(), None)
+    return Meter(Clock(), Prices(None), TokenCount(None))
 
 
 def test_percentiles_of_a_whole_stream():
@@ -251,7 +363,7 @@ def test_bytes_and_characters_are_true_however_the_text_is_cut(texts):
         len(texts), len(whole), len(whole.encode())
     )  # fmt: skip
     assert metrics.average_chunk_size == (len(whole) / len(texts) if texts else 0)
-    assert metrics.estimated_tokens == math.ceil(len(whole) / 4)
+    assert (metrics.estimated_tokens, metrics.tokens_from) == (estimate(kinds_of(whole.encode())), "estimate")
 
 
 @pytest.mark.parametrize("before", [1, 511, 512, 513, 1200])
@@ -391,6 +503,6 @@ def test_the_work_for_a_delta_does_not_grow():
 
 def test_it_needs_opened(lab):
     step = cx.measure()
-    assert (step.name, step.needs, step.emits) == ("measure", {Opened}, {Measured})
+    assert (step.name, step.needs, step.emits) == ("measure", {Opened}, {Measured, Problem})
     with pytest.raises(ChainOrderError, match="measure needs Opened"):
         cx.chain(step)(declare(lab.events(), [Delta]))

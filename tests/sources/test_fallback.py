@@ -16,8 +16,9 @@ from cortex_rx.engine import stream
 from cortex_rx.errors import CallbackError, InvalidArgument, ProviderError, StreamCutOff, StreamTimeout
 from cortex_rx.events import Begun, Delta, Ended, Opened, Problem, Remembered, Resumed, from_json, to_json
 from cortex_rx.folds.position import Move, TextPosition
-from cortex_rx.models.records import MemoryEntry
+from cortex_rx.models.records import MemoryEntry, Usage
 from cortex_rx.sources import ResumeFrom
+from cortex_rx.sources.providers import Finish
 from cortex_rx.testing import run_virtual
 
 TURN = Turn("space", "c-1", "Hi!", user_id="ada", user_name="Ada")
@@ -75,6 +76,20 @@ def text_of(events):
             assert event.offset == len(text)
             text += event.text
     return text
+
+
+def test_the_model_and_the_usage_are_those_of_the_source_that_ended():
+    def provider(item):
+        return item if isinstance(item, str) else [item]
+
+    def first():
+        yield Finish(usage=Usage(input_tokens=7), model="first")
+        yield "Good "
+        raise ConnectionError
+
+    source = fallback(restart(lambda point: first()), restart(lambda point: ["Hello", Finish("stop", None, "second")]))
+    events = run_virtual(run(from_stream(source, turn=TURN, provider=provider).pipe(ops.to_list())))
+    assert of(Ended, events) == [Ended("stop", 5, 1, None, "second")]
 
 
 # --- how the text goes on

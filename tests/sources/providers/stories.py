@@ -270,7 +270,9 @@ def anthropic_story(*uses: dict[str, Any]) -> list[dict[str, Any]]:
     for index, use in enumerate(uses, 5):
         events += block(index, use, {"type": "input_json_delta", "partial_json": '{"a":1}'})
     counted = {
-        **{"input_tokens": 11, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 4},
+        "input_tokens": 11,
+        "cache_creation_input_tokens": 3,
+        "cache_read_input_tokens": 4,
         "output_tokens_details": {"thinking_tokens": 5},
     }
     return [*events, *ended("tool_use" if uses else "end_turn", usage=counted)]

@@ -37,10 +37,7 @@ async def test_an_answer_with_everything_in_it(kit, stories):
         came = await kit.read(items)
         assert came.error is None
         assert came.texts == stories.FIRST + stories.SECOND
-        used = Usage(
-            **{"input_tokens": 18, "output_tokens": 22, "total_tokens": 40},
-            **{"cached_input_tokens": 4, "cache_write_tokens": 3, "reasoning_tokens": 5},
-        )
+        used = Usage(18, 22, 40, 4, 3, 5)
         assert came.ended == Ended("tool_calls", len(stories.TEXT), 7, used, "story")
         assert came.named("tool_calls") == [[stories.USE]]
         assert [each["delta"]["thinking"] for each in came.named("thinking_delta")] == [stories.SECRET]

@@ -14,10 +14,7 @@ from cortex_rx.events import Custom, Delta, Ended, from_json, to_json
 from cortex_rx.models.records import Usage
 from cortex_rx.sources.providers import openai_responses
 
-USED = Usage(
-    **{"input_tokens": 11, "output_tokens": 22, "total_tokens": 33},
-    **{"cached_input_tokens": 1, "cache_write_tokens": 0, "reasoning_tokens": 5},
-)
+USED = Usage(11, 22, 33, 1, 0, 5)
 
 
 def both(events):
