@@ -32,7 +32,7 @@ def plot(result: EnhancedRememberStreamResult) -> Figure:
     >>> import asyncio
     >>> from cortex_rx import Cortex
     >>> async def main():
-    ...     turn = {"memory_space_id": "s", "conversation_id": "c", "user_message": "Where is it?", "agent_id": "helper"}
+    ...     turn = {"memory_space_id": "s", "conversation_id": "c", "user_message": "Where?", "agent_id": "helper"}
     ...     async with Cortex(":memory:") as cortex:
     ...         return await cortex.memory.remember_stream(["It is ", "here."], **turn)
     >>> plot(asyncio.run(main()))

@@ -73,7 +73,7 @@ def estimate(counts: Sequence[float]) -> int:
     """The tokens that a text with so many characters of each kind may have.
 
     >>> estimate(kinds_of(b"Where is my parcel? It left Porto."))
-    9
+    8
     """
     tokens = sum(map(mul, counts, WEIGHTS))
     return max(round(tokens), 1) if any(counts) else 0

@@ -36,7 +36,7 @@ def closed(text: str) -> int:
     """How much of the text consists of words that have ended: what comes later does not change their tokens.
 
     >>> closed("It is in Lisb"), closed("It is in Lisbon."), closed("....")
-    (5, 15, 0)
+    (8, 15, 0)
     """
     found = _END.match(text)
     return found.end() if found else 0
