@@ -90,10 +90,14 @@ class Packer:
         if self._weight >= self._size or self._length >= self._most:
             yield self._close()
 
-    def finish(self) -> Iterator[Span]:
-        """End the units, and yield the open chunk if it has text that is in no other chunk."""
+    def close(self) -> Iterator[Span]:
+        """Yield the open chunk if it has text that is in no other chunk; the next unit begins a new one."""
         if self._length > self._kept:
             yield self._close()
+
+    def finish(self) -> Iterator[Span]:
+        """End the units, and yield the open chunk as `close` does; there is no overlap with what comes after it."""
+        yield from self.close()
         self._start += self._length
         self._units.clear()
         self._weight = self._kept = self._length = 0

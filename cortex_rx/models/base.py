@@ -141,16 +141,15 @@ def parse(model: type[O], value: object = None, /, **keywords: Any) -> O:
 
     `keywords` are added; a field in both is an error.  Raises `InvalidArgument` or `UnsupportedOption`.
 
-    >>> from cortex_rx.models.options import StreamingOptions
+    >>> from cortex_rx.models.options import SearchOptions, StreamingOptions
     >>> parse(StreamingOptions, {"partialResponseInterval": 250}).partial_response_interval
     250
     >>> parse(StreamingOptions, {"syncToGraph": False}, max_response_length=4_000).max_response_length
     4000
-    >>> parse(StreamingOptions, {"chunkingStrategy": "semantic"})
+    >>> parse(SearchOptions, {"strategy": "recent"})
     Traceback (most recent call last):
     ...
-    cortex_rx.errors.UnsupportedOption: chunking_strategy: got 'semantic'; accepted:
-    'token' or 'sentence' or 'paragraph' or 'fixed', or None
+    cortex_rx.errors.UnsupportedOption: strategy: got 'recent'; accepted: 'auto' or 'keyword' or 'semantic'
     """
     if isinstance(value, model):
         if not keywords:

@@ -217,7 +217,6 @@ class StreamingOptions(Options):
         for name, effect in STREAMING_OPTIONS.items()
         if not effect.exists
     }
-    _lacking: ClassVar[Mapping[str, str]] = {"chunking_strategy": "semantic"}
     _positions: ClassVar[tuple[str, ...]] = (
         *("sync_to_graph", "progressive_graph_sync", "graph_sync_interval", "store_partial_response"),
         *("partial_response_interval", "progressive_fact_extraction", "fact_extraction_threshold"),
@@ -244,7 +243,8 @@ class StreamingOptions(Options):
     chunking_strategy: Annotated[
         ChunkingStrategy | None, Accepts(check.optional(check.one_of(*get_args(ChunkingStrategy))))
     ] = None
-    """Cut the answer into chunks, as `Chunked` events, while it streams.  `chunk` explains the strategies."""
+    """Cut the answer into chunks, as `Chunked` events, while it streams.  `chunk` explains the strategies.  `semantic`
+    only with the parameter `generate_embedding`."""
     chunk_size: _OptionalLimit = None
     """The size of a chunk, in units of the strategy; None is the strategy's default.  Only with `chunking_strategy`."""
     max_single_memory_size: Annotated[int | None, Accepts(check.optional(check.whole(SHORTEST_CHUNK, _MOST)))] = None

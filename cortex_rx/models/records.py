@@ -48,7 +48,7 @@ __all__ = [
 
 Phase = Literal["initialization", "streaming", "fact-extraction", "storage", "finalization"]
 """The part of the work in which something failed (Cortex's names)."""
-ChunkingStrategy = Literal["token", "sentence", "paragraph", "fixed"]
+ChunkingStrategy = Literal["token", "sentence", "paragraph", "fixed", "semantic"]
 """The unit in which an answer is cut into chunks."""
 SHORTEST_CHUNK = 32
 """The least bound for the length of chunks, in code points: longer than most words, and than nearly all grapheme

@@ -8,16 +8,20 @@ from typing import get_args
 
 from cortex_rx import validation as check
 from cortex_rx.chain import Operator, operator
-from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, passing
-from cortex_rx.errors import InvalidArgument, MissingExtra, UnsupportedOption
+from cortex_rx.embedding.embedder import GenerateEmbedding, as_embedder, checked_function
+from cortex_rx.engine import Emit, EndStream, FlowScheduler, Passing, beside, passing
+from cortex_rx.errors import InvalidArgument, MissingExtra
 from cortex_rx.events import Chunked, Delta, Ended, Problem, Replayed, Resumed, StreamEvent
 from cortex_rx.models.records import SHORTEST_CHUNK, ChunkingStrategy
 from cortex_rx.operators._support.cutting import TOKEN_LENGTH, Cutting, SafeCount
+from cortex_rx.operators._support.semantic_cutting import WANTS, SemanticCutting
 
 __all__ = ["chunk"]
 
-_SIZES: dict[str, int] = {"token": 500, "sentence": 5, "paragraph": 2, "fixed": 2000}  # as Cortex suggests
+_SIZES = {"token": 500, "sentence": 5, "paragraph": 2, "fixed": 2000, "semantic": 10}  # as Cortex suggests
 _LEAST = 3_000  # of `longest`, in code points: more than a link may have
+_INTERVAL = 0.25  # seconds between two looks at what passed, for sentences to embed; the end is seen at once
+_BATCH = 2048  # after so many events it looks sooner
 
 
 @operator(reads=[Delta, Ended, Replayed, Resumed], emits=[Chunked, Problem], captures_text=True)
@@ -30,6 +34,8 @@ def chunk(
     max_length: int | None = None,
     language: str = "en",
     count: Callable[[str], int] | None = None,
+    embedder: GenerateEmbedding | None = None,
+    percentile: float | None = None,
 ) -> Operator:
     """Cut the answer into chunks of `size` units while it streams; each repeats the last `overlap` units before it.
 
@@ -49,6 +55,7 @@ def chunk(
     | `sentence` | a sentence, by the rules of `language`; also a list item, a heading, a fenced block of code | 5 |
     | `paragraph` | text between blank lines | 2 |
     | `fixed` | a code point | 2,000 |
+    | `semantic` | a sentence; a chunk also ends where the next sentences are about something else | 10 |
 
     A chunk is `text[start_offset:end_offset]` of the answer, in code points. White space belongs to the text after it
     (except for `fixed`). Apart from overlaps, the chunks make up the whole answer. They do not depend on how the answer
@@ -65,12 +72,20 @@ def chunk(
     `count(text)` returns the number of tokens of a word and the white space before it. It has no side effects. No word
     counts as less than one. If it fails, there is one `Problem`, and from then on four code points are a token.
 
+    `semantic` needs an `embedder`: an `Embedder` or a function from a text to its vector, sync or async. Sentences are
+    embedded while the answer streams; no token waits for that. Where the vectors of the five sentences before a place
+    and of the two after it are less alike than at all but `percentile` (15) percent of the last 64 places, a chunk
+    ends; not before three sentences. So it is known four sentences later. If the embedder fails, or takes more than 30
+    s, there is one `Problem`, and the rest of the answer is cut by `size` alone. So is what waits after an error of the
+    source, and 30 s after the end (`EMBEDDER_SLOW`). At most 262,144 code points wait for their vectors; of a longer
+    text that comes faster than it is embedded, a part is cut by `size` (`EMBEDDER_BEHIND`).
+
     Reads `Delta`. Emits `Chunked` as soon as the following text shows that a chunk is closed: mostly a word later, at
     most 3,200 code points later where a link might go on. The last chunks come at `Ended`, or at an error. A new
     attempt is cut anew. In a stream that was taken over, the `Replayed` text is cut too, so in the end there are the
     chunks of the whole answer. Holds the open chunk with its overlap, and the open unit; the work is linear.
 
-    Needs the extra `chunk`. Raises `InvalidArgument`, `MissingExtra`, and `UnsupportedOption` for `semantic`.
+    Needs the extra `chunk`. Raises `InvalidArgument` and `MissingExtra`.
 
     Commonly used for: memories of a size that suits a search, embeddings while the answer streams, reading aloud.
 
@@ -87,10 +102,7 @@ def chunk(
 
     See also: `text`, `persist_partial`.
     """
-    accepted: tuple[str, ...] = get_args(ChunkingStrategy)
-    if isinstance(strategy, str) and (name := str(strategy)) == "semantic":
-        raise UnsupportedOption("strategy", name, " or ".join(map(repr, accepted)))
-    check.one_of(*accepted)("strategy", strategy)
+    check.one_of(*get_args(ChunkingStrategy))("strategy", strategy)
     most = check.optional(check.whole(1))("size", size) or _SIZES[strategy]
     check.whole(_LEAST)("longest", longest)
     full = most  # units that a chunk can have
@@ -104,10 +116,25 @@ def chunk(
     check.optional(check.function)("count", count)
     if count and strategy != "token":
         raise InvalidArgument("count", type(count).__name__, "None, unless the strategy is 'token'")
+    embeds = as_embedder(check.optional(checked_function)("embedder", embedder))
+    if (embeds is None) == (strategy == "semantic"):
+        accepted = "an Embedder or a function from a text to its vector, with the strategy 'semantic' and no other"
+        raise InvalidArgument("embedder", check.shown(embedder), accepted)
+    check.optional(check.importance)("percentile", percentile)
+    if percentile is not None and embeds is None:
+        raise InvalidArgument("percentile", percentile, "None, unless the strategy is 'semantic'")
     try:  # imported here, so that programs without `chunk` need no library for it
-        from cortex_rx.chunking import cutter
+        from cortex_rx.chunking import PERCENTILE, Topics, cutter
     except ImportError as error:
         raise MissingExtra("chunk", "chunk") from error
+    if embeds is not None:
+        percent = PERCENTILE if percentile is None else percentile
+        work = SemanticCutting(
+            embeds,
+            lambda start: cutter("sentence", 1, longest=longest, language=language, start=start),
+            lambda start: Topics(most, overlap, percentile=percent, start=start, max_length=max_length),
+        )
+        return beside(work.run, _INTERVAL, capacity=_BATCH, wants=WANTS, gated=False)
 
     def make(emit: Emit[StreamEvent], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
         counter = SafeCount(count, emit) if count else None

@@ -68,7 +68,7 @@ def default_chain(
     if chosen.max_response_length is not None:
         steps.append(cx.limit(chosen.max_response_length))
     steps.append(cx.begin(backend, token=chosen.generate_resume_token))
-    if (cut := _chunk(chosen)) is not None:
+    if (cut := _chunk(chosen, generate_embedding)) is not None:
         steps.append(cut)
     strategy = chosen.partial_failure_handling
     if chosen.store_partial_response:
@@ -131,9 +131,14 @@ def _ms(milliseconds: float) -> timedelta:
     return timedelta(milliseconds=milliseconds)
 
 
-def _chunk(chosen: StreamingOptions) -> Step | None:
+def _chunk(chosen: StreamingOptions, generate_embedding: GenerateEmbedding | None) -> Step | None:
     """The step that cuts the answer into chunks, if any."""
     strategy, most = chosen.chunking_strategy, chosen.max_single_memory_size
+    if strategy == "semantic":
+        if generate_embedding is None:
+            accepted = "an Embedder or a function, which chunking_strategy 'semantic' needs"
+            raise InvalidArgument("generate_embedding", None, accepted)
+        return cx.chunk(strategy, chosen.chunk_size, max_length=most, embedder=generate_embedding)
     if strategy is not None:
         return cx.chunk(strategy, chosen.chunk_size, max_length=most)
     if chosen.chunk_size is not None:

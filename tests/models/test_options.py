@@ -206,13 +206,9 @@ def test_a_merge_strategy_that_there_is_only_in_cortex_is_refused_with_the_reaso
 
 
 def test_a_strategy_that_there_is_only_in_cortex_is_refused_by_name() -> None:
-    for key in ("chunkingStrategy", "chunking_strategy"):
-        with pytest.raises(UnsupportedOption) as caught:
-            parse(StreamingOptions, {key: "semantic"})
-        assert (caught.value.field, caught.value.accepted) == (
-            "chunking_strategy",
-            "'token' or 'sentence' or 'paragraph' or 'fixed', or None",
-        )
+    with pytest.raises(UnsupportedOption) as caught:
+        parse(SearchOptions, {"strategy": "recent"})
+    assert (caught.value.field, caught.value.accepted) == ("strategy", "'auto' or 'keyword' or 'semantic'")
 
 
 def test_none_is_the_default_of_every_option() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cortex_rx import operators as cx
 from cortex_rx.engine import stream
 from cortex_rx.engine.frames import from_async_iterable
-from cortex_rx.errors import ChainOrderError, InvalidArgument, MissingExtra, UnsupportedOption
+from cortex_rx.errors import ChainOrderError, InvalidArgument, MissingExtra
 from cortex_rx.events import Chunked, Custom, Delta, Ended, Opened, Problem, Replayed
 from cortex_rx.models.records import ContentChunk
 from cortex_rx.models.turn import Turn
@@ -226,13 +226,6 @@ def test_it_stands_after_what_rewrites_the_text(lab):
     with pytest.raises(ChainOrderError, match="limit rewrites the text, so it belongs before chunk"):
         cx.chain(cx.chunk("fixed"), cx.limit(5))(lab.source("a"))
     assert (cx.chunk("fixed").captures_text, cx.chunk("fixed").rewrites) == (True, False)
-
-
-def test_semantic_is_refused_by_name():
-    with pytest.raises(
-        UnsupportedOption, match="strategy: got 'semantic'; accepted: 'token' or 'sentence' or 'paragraph' or 'fixed'"
-    ):
-        cx.chunk("semantic")
 
 
 @pytest.mark.parametrize("arguments, field", [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cortex_rx.engine import Emit
 from cortex_rx.errors import InvalidArgument
@@ -13,19 +13,31 @@ from cortex_rx.folds.position import Move, TextPosition
 from cortex_rx.models.records import ContentChunk
 
 if TYPE_CHECKING:
-    from cortex_rx.chunking import Cutter, Span
+    from cortex_rx.chunking import Span
 
-__all__ = ["TOKEN_LENGTH", "Cutting", "SafeCount"]
+__all__ = ["TOKEN_LENGTH", "Cuts", "Cutting", "SafeCount"]
 
 TOKEN_LENGTH = 4
 """Code points of a token, where no function counts tokens, or it has failed."""
+
+
+class Cuts(Protocol):
+    """What cuts one text: a `Cutter`, or what knows some chunks only later."""
+
+    def feed(self, text: str) -> list[Span]:
+        """Add text, and return the chunks that are complete."""
+        ...
+
+    def finish(self) -> list[Span]:
+        """Return all other chunks."""
+        ...
 
 
 class Cutting:
     """Passes events on, and emits the chunks of their text. `start_cutter(offset)` makes a cutter of text from
     there."""
 
-    def __init__(self, emit: Emit[StreamEvent], start_cutter: Callable[[int], Cutter]) -> None:
+    def __init__(self, emit: Emit[StreamEvent], start_cutter: Callable[[int], Cuts]) -> None:
         self._emit, self._start_cutter = emit, start_cutter
         self._cutter = start_cutter(0)
         self._position = TextPosition()
@@ -40,6 +52,11 @@ class Cutting:
             position.last = event  # `take`, written out for every token
             position.offset += len(event.text)
             return self._feed(event.text, event.offset)
+        return self.take(event)
+
+    def take(self, event: StreamEvent) -> None:
+        """Cut the text of an event."""
+        position = self._position
         move = position.take(event)
         if move is Move.ANEW:
             self._end = position.start - (len(event.text) if type(event) is Replayed else 0)
@@ -50,22 +67,22 @@ class Cutting:
         elif type(event) is Replayed:
             self._feed(event.text, self._end)
         elif type(event) is Ended:
-            self._emit_chunks(self._cutter.finish())
-        return None
+            self.emit_chunks(self._cutter.finish())
 
     def at_end(self, error: Exception | None) -> Exception | None:
         """Emit what is left; the error is passed on."""
-        self._emit_chunks(self._cutter.finish())
+        self.emit_chunks(self._cutter.finish())
         return error
 
     def _feed(self, text: str, offset: int) -> None:
         if offset != self._end:  # text between was left out
-            self._emit_chunks(self._cutter.finish())
+            self.emit_chunks(self._cutter.finish())
             self._cutter = self._start_cutter(offset)
         self._end = offset + len(text)
-        self._emit_chunks(self._cutter.feed(text))
+        self.emit_chunks(self._cutter.feed(text))
 
-    def _emit_chunks(self, spans: Iterable[Span]) -> None:
+    def emit_chunks(self, spans: Iterable[Span]) -> None:
+        """Emit these chunks of the text."""
         for text, start, shared in spans:
             chunk = ContentChunk.model_construct(
                 content=text,
