@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from operator import mul
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from benchmarks.topics import TEXTS, TUNING
 from cortex_rx.chunking import Topics, cutter, semantic
 from cortex_rx.embedding import Embedder, local_embedder
 
-__all__ = ["RULES", "Counts", "Text", "judged", "prepared", "report"]
+__all__ = ["RULES", "Counts", "Text", "every", "joined", "judged", "neighbours", "ours", "prepared", "report"]
 
 Vector = list[float]
 Rule = Callable[[Sequence[str], Sequence[Vector]], set[int]]
@@ -54,7 +55,9 @@ async def prepared(texts: Mapping[str, Sequence[str]], embedder: Embedder) -> li
         starts = {span.start: at for at, span in enumerate(spans)}
         sentences = [span.text for span in spans]
         vectors = [vector or [] for vector in await embedder.embed(sentences)]
-        made.append(Text(sentences, vectors, {starts[at] for at in accumulate(len(topic) + 1 for topic in topics[:-1])}))
+        made.append(
+            Text(sentences, vectors, {starts[at] for at in accumulate(len(topic) + 1 for topic in topics[:-1])})
+        )
     return made
 
 
@@ -70,9 +73,9 @@ def judged(rule: Rule, texts: Iterable[Text]) -> Counts:
     return Counts(found, near, of, false)
 
 
-def ours(sentences: Sequence[str], vectors: Sequence[Vector], size: int = 10) -> set[int]:
+def ours(sentences: Sequence[str], vectors: Sequence[Vector], percentile: float = semantic.PERCENTILE) -> set[int]:
     """The rule of `chunk("semantic")`."""
-    topics = Topics(size)
+    topics = Topics(10, percentile=percentile)
     chunks = [chunk for pair in zip(sentences, vectors, strict=True) for chunk in topics.add(*pair)] + topics.finish()
     starts = {start: at for at, start in enumerate(accumulate(map(len, sentences), initial=0))}
     return {starts[chunk.start] for chunk in chunks[1:]}
@@ -106,6 +109,7 @@ def _unit(vector: Sequence[float]) -> Vector:
 
 RULES: Mapping[str, Rule] = {
     '`chunk("semantic")`: 5 before, 2 after, streaming': ours,
+    "the same, `percentile=30`": partial(ours, percentile=30),
     "single neighbours, lowest 5 %, whole text": neighbours(5),
     "single neighbours, lowest 15 %, whole text": neighbours(15),
     "2 before, 2 after, lowest 15 %, whole text": neighbours(15, 2, 2),

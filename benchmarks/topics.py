@@ -137,8 +137,8 @@ TUNING: dict[str, tuple[str, ...]] = {
         "back is round. Hold each pose for five breaths. The last ten minutes are for lying still.",
     ),
     "cloud, horse, novel": (
-        "A container packs a program with its libraries. The image is built in layers. Push it to a registry and deploy "
-        "it from there. Health checks restart what hangs. Logs belong on standard output.",
+        "A container packs a program with its libraries. The image is built in layers. Push it to a registry and "
+        "deploy it from there. Health checks restart what hangs. Logs belong on standard output.",
         "A horse eats little and often. Hay should make up most of its food. The hooves are trimmed every six weeks. "
         "Brush its coat before you saddle it. It rests while standing.",
         "The novel opens with a funeral. Its narrator lies to us from the first page. Each chapter is a letter to her "

@@ -58,6 +58,12 @@ async def letters(user_message: str, text: str) -> list[dict[str, Any]]:
     ]
 
 
+async def case(text: str) -> list[float]:
+    """An embedder that takes three frames, for which capital letters are one topic and small ones another."""
+    await asyncio.sleep(3 * FRAME)
+    return [1.0, 0.0] if text.isupper() else [0.0, 1.0]
+
+
 class Held:
     """A rewriter that holds each letter back until the next one has come, and capitalises it."""
 
@@ -79,7 +85,12 @@ STORED = "begin(store), persist_partial(store, 3 * frame)"
 
 SCENES: dict[str, tuple[Scene, ...]] = {
     "begin": (Scene("begin(store)", (1, "a", 3, "b", 2, "c", 1), slow=4),),
-    "chunk": (Scene('chunk("paragraph", size=1)', (2, "a", 2, "b\n\n", 2, "c", 2, "d\n\n", 2, "f", 2)),),
+    "chunk": (
+        Scene('chunk("paragraph", size=1)', (2, "a", 2, "b\n\n", 2, "c", 2, "d\n\n", 2, "f", 2)),
+        Scene(
+            'chunk("semantic", embedder=case)', (*(part for letter in "ABCDEuvwxyz" for part in (1, f"{letter}! ")), 4)
+        ),
+    ),
     "extract_facts": (Scene("extract_facts(letters, store, threshold=2)", (2, "a! ", 5, "b! ", 12, "c! ", 6), STORED),),
     "finalize": (Scene("finalize(store)", (4, "a", 2, "b", 2, "c", 2), "begin(store)", slow=3),),
     "last": (Scene("last()", SPOKEN),),

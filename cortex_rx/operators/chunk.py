@@ -46,6 +46,10 @@ def chunk(
     source  O-a-b-c-d----f-(E|)
     out     O-a-b-c-(dC)-f-(ECC|)
 
+    chunk("semantic", embedder=case)
+    source  OABCDEuvwxyz---(E|)
+    out     OABCDEuvwxyz---E-----(CC|)
+
     O = Opened, E = Ended, C = Chunked
     ```
 
@@ -72,13 +76,11 @@ def chunk(
     `count(text)` returns the number of tokens of a word and the white space before it. It has no side effects. No word
     counts as less than one. If it fails, there is one `Problem`, and from then on four code points are a token.
 
-    `semantic` needs an `embedder`: an `Embedder` or a function from a text to its vector, sync or async. Sentences are
-    embedded while the answer streams; no token waits for that. Where the vectors of the five sentences before a place
-    and of the two after it are less alike than at all but `percentile` (15) percent of the last 64 places, a chunk
-    ends; not before three sentences. So it is known four sentences later. If the embedder fails, or takes more than 30
-    s, there is one `Problem`, and the rest of the answer is cut by `size` alone. So is what waits after an error of the
-    source, and 30 s after the end (`EMBEDDER_SLOW`). At most 262,144 code points wait for their vectors; of a longer
-    text that comes faster than it is embedded, a part is cut by `size` (`EMBEDDER_BEHIND`).
+    `semantic` embeds sentences by the `embedder`, beside the stream. A chunk also ends where five sentences and the
+    next two are less alike than at all but `percentile` (15) percent of the last 64 places, after three sentences at
+    least; this is known four sentences later. If the embedder fails, or takes more than 30 s, there is one `Problem`,
+    and the rest is cut by `size` alone. So is what waits at an error, 30 s after the end (`EMBEDDER_SLOW`), or beyond
+    262,144 code points (`EMBEDDER_BEHIND`).
 
     Reads `Delta`. Emits `Chunked` as soon as the following text shows that a chunk is closed: mostly a word later, at
     most 3,200 code points later where a link might go on. The last chunks come at `Ended`, or at an error. A new

@@ -32,7 +32,7 @@ TEXT = "".join(RAIN + CATS + TAX)
 TOPICS = ["".join(topic) for topic in (RAIN, CATS, TAX)]
 HARD = (
     "Dr. Smith paid $3.14 (ca. 1,000 yen. Or so) for rain. Rain is wet, e.g. This rain. See https://a.b/c?d=1. It rains"
-    "!\n\n# A cat\n- the cat sleeps\n- a cat \"Purrs. Loudly.\" at night\n```py\ncat = 1. \n\nx\n```\nThe cat 👩‍👩‍👧 left. "
+    "!\n\n# A cat\n- the cat sleeps\n- a cat \"Purrs. Loudly.\" at night\n```py\ncat = 1. \n\nx\n```\nThe cat 👩‍👩‍👧 left. "  # noqa: E501
     "你好。再见！tax 你好。The tax is due. Pay the tax now. A tax. Wait... What tax?! ok"
 )  # fmt: skip
 
@@ -71,7 +71,9 @@ def cut(texts, embedder, size=10, pause=0.0, **how):
             yield Ended("stop", offset, len(texts))
 
         out = []
-        async with stream(from_async_iterable(source).pipe(cx.chunk("semantic", size, embedder=embedder, **how))) as all_:
+        async with stream(
+            from_async_iterable(source).pipe(cx.chunk("semantic", size, embedder=embedder, **how))
+        ) as all_:
             async for event in all_:
                 out.append(event)
         return out
@@ -242,7 +244,11 @@ def test_what_was_replayed_is_cut_too(lab):
 
     outcome = lab.run(main)
     assert contents(outcome) == TOPICS
-    assert [event.chunk.start_offset for event in outcome.of(Chunked)] == [0, len(TOPICS[0]), len(TOPICS[0] + TOPICS[1])]
+    assert [event.chunk.start_offset for event in outcome.of(Chunked)] == [
+        0,
+        len(TOPICS[0]),
+        len(TOPICS[0] + TOPICS[1]),
+    ]
 
 
 def test_a_gap_in_the_offsets_is_not_bridged(lab):

@@ -91,6 +91,7 @@ NO_STORE = {
     "chunk, sentence, overlapping": lambda: cx.chunk("sentence", 3, 2),
     "chunk, paragraph": lambda: cx.chunk("paragraph", 1),
     "chunk, fixed": lambda: cx.chunk("fixed", 250, 40),
+    "chunk, semantic": lambda: cx.chunk("semantic", 3, 1, embedder=embedding),
     "rewrite": lambda: cx.rewrite(Late),
     # The failures of `check_operator` are not worth a retry: how it reopens is shown in test_resume.py.
     "resume": lambda: cx.resume(retry_if=lambda error: False),
