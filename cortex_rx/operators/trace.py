@@ -125,9 +125,10 @@ def trace(
                 for event in batch:
                     told.absorb(event)
                 del batch  # or the events would be held until the next
+                told.record_gaps(_SLICE)
                 while told.gaps:
-                    told.record_gaps(_SLICE)
                     await asyncio.sleep(0)
+                    told.record_gaps(_SLICE)
             told.stop(inbox.end, inbox.error)
             if inbox.disposed:
                 await inbox.upstream.upstream_ended(inbox.disposed_at + _FLUSH - inbox.flow.time())

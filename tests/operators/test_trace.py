@@ -21,12 +21,22 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.trace import NoOpTracer, StatusCode
 
-from cortex_rx import Turn, from_stream, recalling, remember, replayable, run
+from cortex_rx import (
+    SqliteBackend,
+    Turn,
+    default_chain,
+    from_stream,
+    recalling,
+    remember,
+    remember_stream,
+    replayable,
+    run,
+)
 from cortex_rx import operators as cx
 from cortex_rx.chain import Operator
 from cortex_rx.engine import stream
 from cortex_rx.errors import InvalidArgument, MissingExtra, StoreUnavailable
-from cortex_rx.events import Delta, Ended, Interrupted, Problem, RolledBack, Waiting
+from cortex_rx.events import Begun, Delta, Ended, Interrupted, Opened, Ownership, Problem, Replayed, RolledBack, Waiting
 from cortex_rx.models.records import Usage
 from cortex_rx.operators._support.tracing import MOST_EVENTS
 from cortex_rx.sources.providers import Finish
@@ -202,6 +212,60 @@ def test_a_wait_for_another_owner_is_in_the_span(lab: Any, otel: Telemetry) -> N
     assert [since(at) for at in (root.start_time, chat.start_time, root.end_time)] == ["0.000", "2.000", "3.000"]
     assert chat.attributes["gen_ai.response.time_to_first_chunk"] == 1.0
     assert otel.told == ["cortex.waiting"] and root.attributes["cortex.stream.id"] == "stream-1"
+
+
+def test_a_stream_that_was_taken_over_creates_no_memory(lab: Any, otel: Telemetry) -> None:
+    opened = Opened(TURN, "stream-1", EPOCH, Ownership("mem-1", 2, 0))
+    events = (opened, Begun("mem-1", 2), Replayed("a", 1, 1), *lab.deltas("b", index=1, offset=1), lab.ended("ab"))
+    lab.run(lambda: lab.play(lab.events(*events), otel.step()))
+    assert list(otel.spans) == ["chat", "cortex.stream"]
+    assert otel.root.attributes["cortex.taken_over"] is True
+    assert otel.root.attributes["gen_ai.memory.record.id"] == "mem-1"
+
+
+def test_the_time_of_the_recall_is_none_of_the_model(lab: Any, otel: Telemetry) -> None:
+    query = lab.store.query
+
+    async def slow(path: str, args: Any) -> Any:
+        await asyncio.sleep(0.1)
+        return await query(path, args)
+
+    lab.store.query = slow
+    source = from_stream(recalling(lab.store, lambda recalled: lab.Model(0.5, "a", 0.25)()), turn=TURN)
+    lab.run(lambda: lab.play(source, otel.step()))
+    search, chat = otel.spans["search_memory"], otel.spans["chat"]
+    assert search.end_time > search.start_time and chat.start_time == search.end_time
+    assert chat.end_time - chat.start_time == 750_000_000
+    assert chat.attributes["gen_ai.response.time_to_first_chunk"] == pytest.approx(0.5)
+
+
+def test_an_answer_has_one_chat(lab: Any, otel: Telemetry) -> None:
+    """Also if a step of a user lets two ends pass."""
+    events = (lab.opened, *lab.deltas("a"), lab.ended("a"), 1.0, lab.ended("a", reason="length"))
+    lab.run(lambda: lab.play(lab.events(*events), otel.step()))
+    assert len(otel.exporter.get_finished_spans()) == 2
+    assert otel.spans["chat"].attributes["gen_ai.response.finish_reasons"] == ("stop",)
+
+
+def test_an_answer_is_traced_where_it_is_first_read(otel: Telemetry) -> None:
+    """Not where it was made, and once for all its readers."""
+
+    async def main() -> None:
+        async with SqliteBackend(":memory:") as backend:
+            chain = cx.chain(default_chain(backend), otel.step())
+            with otel.tracer.start_as_current_span("made"):
+                answer = remember_stream(
+                    lambda: ["a", "b"], backend=backend, chain=chain, memory_space_id="space", conversation_id="c-1",
+                    user_message="What is it?", agent_id="helper",
+                )  # fmt: skip
+            with otel.tracer.start_as_current_span("read") as span:
+                assert [text async for text in answer] == ["a", "b"]
+                await answer
+            assert otel.root.parent.span_id == span.context.span_id
+
+    run_virtual(main())
+    assert otel.root.attributes["cortex.remembered"]
+    assert len(otel.started) == 6, "made, read, the stream and three in it"
 
 
 # --- how it ends ------------------------------------------------------------------------------------------------------

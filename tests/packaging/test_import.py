@@ -48,6 +48,7 @@ SELDOM = {
     "notebooks": {"IPython", "cortex_rx.jupyter", "html"},
     "tests": {"pytest", "hypothesis", "cortex_rx.testing"},
     "providers and servers": {"openai", "anthropic", "fastapi", "httpx", "pydantic_ai"},
+    "traces": {"opentelemetry", "cortex_rx.operators._support.tracing"},
     "rules for facts": {"cortex_rx.facts.pattern"},
     "calls of a store": {"cortex_rx.backends.contract.checks", "cortex_rx.backends.contract.types"},
     "errors, backups and `last`": {"difflib", "tempfile", "reactivex.operators"},
