@@ -199,6 +199,20 @@ def test_only_the_provider_counts_tokens(lab: Any, otel: Telemetry, usage: Usage
     ] == kinds
 
 
+def test_the_model_that_answered_and_all_that_it_counts(lab: Any, otel: Telemetry) -> None:
+    counted = Usage(input_tokens=9, output_tokens=5, cached_input_tokens=4, cache_write_tokens=3, reasoning_tokens=2)
+    events = (lab.opened, *lab.deltas("a"), Ended("stop", 1, 1, counted, "gpt-4o-2024"))
+    lab.run(lambda: lab.play(lab.events(*events), otel.step()))
+    chat = otel.spans["chat gpt-4o-2024"].attributes
+    assert chat["gen_ai.response.model"] == "gpt-4o-2024"
+    assert {key.removeprefix("gen_ai.usage."): value for key, value in chat.items() if ".usage." in key} == {
+        "input_tokens": 9, "output_tokens": 5, "cache_read.input_tokens": 4, "cache_creation.input_tokens": 3,
+        "reasoning.output_tokens": 2,
+    }  # fmt: skip
+    points = otel.points("gen_ai.client.token.usage")
+    assert [point.attributes["gen_ai.response.model"] for point in points] == ["gpt-4o-2024"] * 2
+
+
 def test_without_a_meter_there_are_spans(lab: Any, otel: Telemetry) -> None:
     lab.run(lambda: lab.play(_counted(lab), cx.trace(otel.tracer)))
     assert list(otel.spans) == ["chat", "cortex.stream"]

@@ -299,7 +299,7 @@ class StreamTrace:
         if self._first is not None:
             about["gen_ai.response.time_to_first_chunk"] = self._first
         answered = dict(self._chat)
-        if model := getattr(ended, "model", None):
+        if ended and (model := ended.model):
             answered["gen_ai.response.model"] = word(model)
         self._count(ended.usage if ended else None, answered, about)
         if self._opened:
