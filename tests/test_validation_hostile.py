@@ -507,6 +507,7 @@ def parameters(name: str, thing: Any) -> Iterator[tuple[str, Any, bool]]:
             "asyncio": asyncio,
             "GraphAdapter": GraphAdapter,
             "GraphConfig": GraphConfig,
+            "Figure": object,
         },
     )
     for one in signature_of(thing).parameters.values():

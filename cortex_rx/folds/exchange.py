@@ -191,7 +191,7 @@ class Exchange:
             text=self.tail,
             length=self.end,  # of what passed here: a step before may have changed lengths
             reason=ended.reason,
-            usage=(ended.usage or Usage()).stored(ended.model) or None,
+            usage=(ended.usage or Usage()).stored(ended.model) if ended.usage or ended.model else None,
         )
 
     def spans(self, first: int = 0) -> Iterator[Span]:

@@ -34,6 +34,7 @@ __all__ = ["BATCH", "LONG", "Meter"]
 BATCH = 512  # deltas that are recorded before they are counted
 LONG = 2048  # code points: a longer delta is counted at once, so that little text is held
 _CUT = 47  # The bits of a float are a logarithmic scale: without the last 47, each bucket is 1.6 to 3.2 % wide.
+_UNCOUNTED = Usage()
 _LEAST = 1e-6  # seconds; with a smaller gap, two deltas count as simultaneous
 
 
@@ -70,7 +71,7 @@ class Meter:
         self._position = TextPosition()
         self._gaps: Counter[int] = Counter()
         self._longest = 0.0
-        self._timeline = Timeline()
+        self._timeline: Timeline | None = None
 
     def fold(self) -> None:
         """Count what was recorded."""
@@ -84,6 +85,8 @@ class Meter:
         data = text.encode()
         self.bytes += len(data)
         self.tokens.add(text, data)
+        if self._timeline is None:
+            self._timeline = Timeline()
         self._timeline.add(self.opened, times, deltas)
         if self.last is None:
             self.first = times[0]
@@ -150,11 +153,13 @@ class Meter:
         chunks, characters = self._position.index, self._position.offset
         until = self.ended if self.ended is not None else self.last if self.last is not None else self._time()
         duration = until - self.opened
-        usage = self.usage or Usage()
+        usage = self.usage or _UNCOUNTED
         counted = Counted(usage.output_tokens, "provider") if usage.output_tokens is not None else None
         counted = counted or (self.tokens.total(self.model) if final else self.tokens.estimate())
-        used = usage.model_copy(update={"output_tokens": counted.tokens})
-        cost = self.prices.cost(self.model, used, self.opened_at) if final else None
+        cost = None
+        if final and self.model is not None:
+            used = usage.model_copy(update={"output_tokens": counted.tokens})
+            cost = self.prices.cost(self.model, used, self.opened_at)
         return StreamMetrics(
             start_time=self.opened_at * 1000,
             first_chunk_latency=None if self.first is None else (self.first - self.opened) * 1000,
@@ -185,5 +190,5 @@ class Meter:
             fact_windows=self.windows,
             graph_syncs=self.synced,
             graph_records=self.records,
-            timeline=self._timeline.record() if final else None,
+            timeline=self._timeline.record() if final and self._timeline else None,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import add
 
 from cortex_rx.events import Delta
 from cortex_rx.models.records import StreamTimeline
@@ -30,36 +31,37 @@ class Timeline:
 
     def __init__(self) -> None:
         self._width = _FIRST
-        self._chunks = [0] * SLOTS
-        self._characters = [0] * SLOTS
-        self._used = 0
+        self._chunks: list[int] = []
+        self._characters: list[int] = []
 
     def add(self, opened: float, times: Sequence[float], deltas: Sequence[Delta]) -> None:
         """Count deltas that passed at these times, which rise.  The slots begin at `opened`."""
         while times[-1] - opened >= SLOTS * self._width:
-            self._widen()
+            self._width *= 2
+            self._chunks, self._characters = _halved(self._chunks), _halved(self._characters)
         lengths = [0, *accumulate([len(delta.text) for delta in deltas])]
         at = 0
         while at < len(times):  # once for each slot that they touch
             slot = max(int((times[at] - opened) / self._width), 0)
             end = max(bisect_left(times, opened + (slot + 1) * self._width, at), at + 1)
+            new = [0] * (slot + 1 - len(self._chunks))
+            self._chunks += new
+            self._characters += new
             self._chunks[slot] += end - at
             self._characters[slot] += lengths[end] - lengths[at]
-            self._used, at = max(self._used, slot + 1), end
-
-    def _widen(self) -> None:
-        self._width *= 2
-        half = [0] * (SLOTS // 2)
-        self._chunks = [*map(sum, zip(self._chunks[::2], self._chunks[1::2], strict=True)), *half]
-        self._characters = [*map(sum, zip(self._characters[::2], self._characters[1::2], strict=True)), *half]
-        self._used = -(-self._used // 2)
+            at = end
 
     def record(self) -> StreamTimeline | None:
         """The slots up to the last delta; None without one."""
-        if not self._used:
+        if not self._chunks:
             return None
         return StreamTimeline(
             slot_ms=self._width * 1000,
-            chunks=tuple(self._chunks[: self._used]),
-            characters=tuple(self._characters[: self._used]),
+            chunks=tuple(self._chunks),
+            characters=tuple(self._characters),
         )
+
+
+def _halved(slots: list[int]) -> list[int]:
+    """Each two slots as one."""
+    return [*map(add, slots[::2], [*slots[1::2], 0])]

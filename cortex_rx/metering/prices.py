@@ -7,11 +7,11 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from cortex_rx import validation as check
 from cortex_rx.errors import InvalidArgument, MissingExtra
+from cortex_rx.metering._installed import is_installed
 from cortex_rx.models.records import Record, Usage
 
 __all__ = ["Cost", "GivenPrices", "Price", "Prices", "PricesFrom"]
@@ -79,7 +79,7 @@ class Prices:
             self._table = {name: _checked(name, price) for name, price in given.items()}
         elif given is not None:
             check.one_of("auto", "genai-prices")("prices", given)
-            self._library = find_spec(_LIBRARY) is not None
+            self._library = is_installed(_LIBRARY)
             if given == "genai-prices" and not self._library:
                 raise MissingExtra("the prices of models", "prices")
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec, module_from_spec
 from typing import Any
 
 from cortex_rx.errors import MissingExtra
+from cortex_rx.metering._installed import is_installed
 
 __all__ = ["ENCODINGS", "encoding_of", "installed", "tokenizer"]
 
@@ -41,7 +42,7 @@ def encoding_of(model: str | None) -> str | None:
 
 def installed() -> bool:
     """Whether the library is there. It is not imported."""
-    return find_spec("bpe_openai") is not None
+    return is_installed("bpe_openai")
 
 
 def tokenizer(encoding: str) -> Callable[[str], int]:

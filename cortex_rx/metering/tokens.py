@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from cortex_rx import validation as check
@@ -23,6 +23,9 @@ _FIRST = "o200k_base"
 # A word or a number ends before these. The tokenizers split there whatever comes later: none of their pieces goes on
 # from a letter or a digit to one of these. (An apostrophe may belong to the word.)
 _END = re.compile(r"(?s:.*)[^\W_](?=[ \n.,;:!?()\]\[，。、！？；：])")
+
+
+_NO_KINDS = (0.0,) * len(KINDS)
 
 
 class Counted(NamedTuple):
@@ -61,51 +64,51 @@ class TokenCount:
     the sum. A run without the end of a word that is longer than that is cut, which may add a token for each cut.
     """
 
-    def __init__(self, count: Callable[[str], int] | str | None) -> None:
+    def __init__(self, count: Callable[[str], int] | str | None, library: bool | None = None) -> None:
         self._count = count
         self.by_user: bool = callable(count)
-        self._holds = callable(count) or (count != "estimate" and installed())
+        library = installed() if library is None else library  # to look for it takes longer than all else here
+        self._holds = callable(count) or (count != "estimate" and library)
         self.failure: Exception | None = None
         """What the function that counts has raised; then it is estimated."""
         self.begin()
 
     def begin(self, text: str = "") -> None:
         """The text begins anew, with `text`."""
-        self._pieces: list[str] = []
-        self._size = self._dropped = 0
+        self._held = ""  # no list of pieces: a stream that waits holds few objects, and pieces come in batches
+        self._length = self._dropped = 0
         self._tokens = 0  # of what was dropped
         self._exact = self._holds and self.failure is None
-        self._kinds: list[float] = [0.0] * len(KINDS)
+        self._kinds: Sequence[float] = _NO_KINDS
         if text:
             self.add(text, text.encode())
 
     def add(self, text: str, data: bytes) -> None:
         """The text goes on with `text`; `data` is its UTF-8."""
+        self._length += len(text)
         self._kinds = added(self._kinds, kinds_of(data, len(data) == len(text)))
         if not self._exact:
             return
-        self._pieces.append(text)
-        self._size += len(text)
-        while self._exact and self._size > HELD:
+        self._held += text
+        while self._exact and len(self._held) > HELD:
             self._drop()
 
     def cut(self, length: int) -> None:
         """The text is cut back to `length` code points."""
-        before = self._dropped + self._size
-        if length >= before:
+        if length >= self._length:
             return
-        part = length / before
+        part, self._length = length / self._length, length
         self._kinds = [count * part for count in self._kinds]
         if length < self._dropped:
-            self._exact, self._pieces = False, []  # what was dropped cannot be counted again
+            self._exact, self._held = False, ""  # what was dropped cannot be counted again
         else:
-            self._pieces = ["".join(self._pieces)[: length - self._dropped]]
-        self._size = length - self._dropped
+            self._held = self._held[: length - self._dropped]
 
     def total(self, model: str | None) -> Counted:
         """The tokens of the text so far, as the tokenizer of the model counts them, else an estimate."""
-        count = self._counter(encoding_of(model)) if self._exact else None
-        if count is not None and (last := self._counted(count, "".join(self._pieces))) is not None:
+        known = self._exact and (model is not None or self._count is not None)
+        count = self._counter(encoding_of(model)) if known else None
+        if count is not None and (last := self._counted(count, self._held)) is not None:
             return Counted(self._tokens + last, "tokenizer")
         return self.estimate()
 
@@ -132,19 +135,19 @@ class TokenCount:
             if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:  # pyright: ignore
                 raise TypeError(f"a tokenizer gave a {type(tokens).__name__}, not a whole number, 0 or more")
         except Exception as error:
-            self.failure, self._exact, self._pieces = error, False, []
+            self.failure, self._exact, self._held = error, False, ""
             return None
         return tokens
 
     def _drop(self) -> None:
         """Count the words that have ended, and drop them. The models whose answers are so long have one encoding."""
-        text = "".join(self._pieces)
+        text = self._held
         at = closed(text) or len(text)
         count = self._counter(self._count if isinstance(self._count, str) else _FIRST)
         tokens = None if count is None else self._counted(count, text[:at])
         if tokens is None:
-            self._exact, self._pieces = False, []
+            self._exact, self._held = False, ""
             return
         self._tokens += tokens
         self._dropped += at
-        self._pieces, self._size = [text[at:]], self._size - at
+        self._held = text[at:]

@@ -28,6 +28,7 @@ from cortex_rx.events import (
 )
 from cortex_rx.folds.metrics import BATCH, LONG, Meter
 from cortex_rx.metering.prices import GivenPrices, Prices
+from cortex_rx.metering.tokenizers import installed
 from cortex_rx.metering.tokens import TokenCount, checked_tokens
 from cortex_rx.operators._support.last_figures import last_events, priced
 
@@ -85,10 +86,12 @@ def measure(
     """
     pause = check.optional(check.seconds())("every", every)
     table, count = Prices(prices), checked_tokens("tokens", tokens)
+    library = installed()
     once = pause is None and not callable(count)  # a function of the user's may fail: then there are two events
 
-    def measuring(meter: Meter, last: bool) -> Operator:
+    def measuring(given: Meter | None = None) -> Operator:
         def make(emit: Emit[StreamEvent], flow: FlowScheduler, end: EndStream) -> Passing[StreamEvent]:
+            meter = given or Meter(flow, table, TokenCount(count, library))
             time, times = flow.time, meter.times
             note, keep = times.append, meter.deltas.append  # both are emptied in place
             due = math.inf if pause is None else flow.time() + pause
@@ -110,7 +113,7 @@ def measure(
 
             def at_end(error: Exception | None) -> Exception | None:
                 meter.errors += error is not None
-                for event in last_events(meter) if last else ():
+                for event in last_events(meter) if given is None else ():
                     emit(event)
                 return error
 
@@ -118,9 +121,10 @@ def measure(
 
         return passing(make, emits_once=once)
 
-    def start(flow: FlowScheduler) -> Operator:
-        meter = Meter(flow, table, TokenCount(count))
-        # The first stream of a process that has a price imports the prices, beside the loop.
-        return measuring(meter, last=True) if table.ready else compose(measuring(meter, last=False), priced(meter))
+    def with_prices(flow: FlowScheduler) -> Operator:
+        meter = Meter(flow, table, TokenCount(count, library))
+        return compose(measuring(meter), priced(meter))
 
-    return per_subscription(start)
+    once_loaded, first = measuring(), per_subscription(with_prices)
+    # The first stream of a process imports the prices, beside the loop.
+    return lambda source: (once_loaded if table.ready else first)(source)

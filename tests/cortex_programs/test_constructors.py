@@ -84,7 +84,7 @@ def test_a_memory_is_stored_from_what_cortex_constructs() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Usage(1, 2, 3, 4), "Usage: got '4 values without a keyword'; accepted: at most 3: input_tokens"),
+        (lambda: Usage(*range(7)), "Usage: got '7 values without a keyword'; accepted: at most 6: input_tokens"),
         (lambda: Usage(1, input_tokens=1), "input_tokens: got 'twice'; accepted: the field once"),
         (lambda: Usage(1, inputTokens=1), "input_tokens: got 'twice'; accepted: the field once"),
         (lambda: StreamHooks(print, on_chunk=print), "on_chunk: got 'twice'"),

@@ -80,7 +80,7 @@ def test_the_librarys_prices_offline(monkeypatch):
 
 
 def test_without_the_library(monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(module, "is_installed", lambda name: False)
     assert Prices("auto").ready and Prices("auto").cost("gpt-4o", USED, AT) is None
     with pytest.raises(MissingExtra, match=r"cortex-rx\[prices\]"):
         Prices("genai-prices")

@@ -54,7 +54,7 @@ def test_a_long_text_is_counted_in_parts_as_the_whole(monkeypatch, encoding, lan
     count = TokenCount(encoding)
     for at in range(0, len(text), 7):
         count.add(text[at : at + 7], text[at : at + 7].encode())
-        assert sum(map(len, count._pieces)) <= 100 + 7
+        assert len(count._held) <= 100
     assert count.total(None) == Counted(tokenizer(encoding)(text), "tokenizer")
 
 
@@ -98,7 +98,7 @@ def test_an_unknown_model_and_a_missing_library_are_estimated(monkeypatch):
     assert added(TokenCount("estimate"), [text]).total("gpt-4o") == guess
     monkeypatch.setattr(module, "installed", lambda: False)
     count = added(TokenCount(None), [text])
-    assert count.total("gpt-4o") == guess and count._pieces == [], "and then no text is held"
+    assert count.total("gpt-4o") == guess and count._held == "", "and then no text is held"
     with pytest.raises(ImportError, match=r"cortex-rx\[tokens\]"):
         checked_tokens("tokens", "o200k_base")
 
@@ -113,6 +113,9 @@ def test_a_text_that_begins_anew_or_is_cut_back_has_its_own_tokens(monkeypatch):
     assert tokens.total("gpt-4o") == (count("It is in"), "tokenizer")
     tokens.cut(500)
     assert tokens.total("gpt-4o") == (count("It is in"), "tokenizer"), "it does not grow"
+    guessed = added(TokenCount("estimate"), ["word "] * 100)
+    guessed.cut(30)
+    assert guessed.total("gpt-4o") == (estimate(kinds_of(b"word " * 6)), "estimate")
     monkeypatch.setattr(module, "HELD", 10)
     long = added(TokenCount(None), ["word "] * 100)
     long.cut(30)

@@ -30,15 +30,19 @@ def last_events(meter: Meter) -> Iterator[StreamEvent]:
 
 
 def priced(meter: Meter) -> Operator:
-    """Emit the figures at the end, after the prices were imported on a thread if the stream has named its model."""
+    """Emit the figures at the end, with the prices, which are imported on a thread meanwhile.
+
+    They are imported before it is known whether the stream names its model: so the next streams need no worker.
+    """
 
     async def worker(inbox: Inbox[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+        loading = asyncio.get_running_loop().run_in_executor(None, meter.prices.load)
         async for _ in inbox:
             pass
         if inbox.end is End.CANCELLED:
             return  # nobody gets them
-        if meter.model is not None and not meter.prices.ready:
-            await asyncio.get_running_loop().run_in_executor(None, meter.prices.load)
+        if meter.model is not None:
+            await loading
         for event in last_events(meter):
             yield event
 
