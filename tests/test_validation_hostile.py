@@ -508,6 +508,8 @@ def parameters(name: str, thing: Any) -> Iterator[tuple[str, Any, bool]]:
             "GraphAdapter": GraphAdapter,
             "GraphConfig": GraphConfig,
             "Figure": object,
+            "Tracer": object,
+            "Meter": object,
         },
     )
     for one in signature_of(thing).parameters.values():
