@@ -29,7 +29,7 @@ from cortex_rx.testing.virtual import VirtualLoop, run_virtual
 
 TURN = Turn("space", "c-1", "What is it?", user_id="ada", user_name="Ada")
 INTERVAL = 0.5  # seconds between two partial writes, by default
-OBJECTS = 425  # that one waiting stream holds, and that a collection of garbage examines
+OBJECTS = 435  # that one waiting stream holds, and that a collection of garbage examines
 WORDS = ("tok", "en ", "你好", "🎉", "a", "\n\n", "longer than others ", "é")
 
 
