@@ -245,6 +245,7 @@ def test_the_tokenizer_of_the_model_counts_where_the_provider_did_not():
     named = play(*texts, Ended("stop", 0, 3600), measure=cx.measure(tokens="o200k_base"))
     assert (named.estimated_tokens, named.tokens_from) == (whole, "tokenizer")
     anew = [Delta("Hello", 0, 0, 1, 0.0), Ended("stop", 5, 1, None, "gpt-4o")]
+    assert play(*texts, *anew).estimated_tokens == 1
     assert play(*texts, Resumed(1, 1, 0, "x"), *anew).estimated_tokens == 1, "of the answer, not of what is thrown away"
 
 
