@@ -9,7 +9,7 @@ behaviour in a field of its own, `demo` (the SDK's `extra_body={"demo": {...}}`)
 | field | |
 |---|---|
 | `text` | answer this instead |
-| `pace` | "provider" (some seconds for 20 kB) or "fast" |
+| `pace` | "provider" (some seconds for 20 kB) or "fast" (a second or two) |
 | `after` | the number of pieces after which something happens: |
 | `then` | "drop" the connection, send an "error" event, "hang", or "stop" without a reason |
 | `status` | refuse at once, with this HTTP status |
@@ -46,7 +46,7 @@ class Pace:
     pause: float
 
 
-PACES = {"provider": Pace(0.7, 8.0, 0.024), "fast": Pace(0.0, 24.0, 0.0)}
+PACES = {"provider": Pace(0.7, 8.0, 0.024), "fast": Pace(0.0, 24.0, 0.006)}
 
 
 class Dropped(ConnectionAbortedError):
