@@ -169,6 +169,25 @@ def test_a_failure_is_one_problem_and_the_rest_is_cut_by_sentences(lab):
     assert all(text.count(". ") == 4 for text in contents(outcome)[:-1])
 
 
+@pytest.mark.parametrize("border", [2, 5, 9])
+def test_vectors_of_another_dimension_than_before_are_a_failure_of_the_embedder(lab, border):
+    calls = []
+
+    def embed(text):
+        calls.append(text)
+        return bag(text) if len(calls) <= border else [1.0, 2.0, 3.0]
+
+    async def main():
+        source = lab.source(*[part for text in RAIN + CATS * 4 for part in (text, 0.5)])
+        return await lab.play(source, cx.chunk("semantic", 4, embedder=embed))
+
+    outcome = lab.run(main)
+    problem = outcome.one(Problem)
+    assert (problem.code, len(calls)) == ("INVALID_INPUT", border + 1)
+    assert "vectors of 64 and of 3 numbers" in problem.message
+    assert "".join(contents(outcome)) == outcome.text == "".join(RAIN + CATS * 4)
+
+
 def test_an_embedder_that_hangs_is_waited_for_30_seconds(lab):
     async def embed(text):
         await asyncio.get_running_loop().create_future()

@@ -13,6 +13,7 @@ from cortex_rx.embedding.calling import within
 from cortex_rx.embedding.embedder import AT_ONCE, TEXT_TIMEOUT, Embedder
 from cortex_rx.engine import End, Inbox
 from cortex_rx.engine.scheduler import unlisted
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Delta, Ended, Problem, Replayed, Resumed, Rewound, SourceReplayed, StreamEvent
 from cortex_rx.operators._support.cutting import Cutting
 
@@ -110,6 +111,7 @@ class _Run:
         self._asking: asyncio.Task[None] | None = None
         self._blind = False  # the embedder has failed, and is asked no more
         self._behind = False
+        self._dimension: int | None = None  # of the vectors
         self._text: _Sentences
         self._cutting = Cutting(self.out.append, self._begin)
 
@@ -177,14 +179,24 @@ class _Run:
         sentences = list(islice(text.waiting, AT_ONCE * (embedder.batch_size or 1)))
         try:
             vectors = await within(TEXT_TIMEOUT, embedder.embed(sentences), "generate_embedding")
-            self._cutting.emit_chunks(text.know(vectors))
+            self._check_dimension(vectors)
         except Exception as error:
             self._blind = True
             self.out.append(Problem.of("streaming", error, recoverable=True))
+        else:
+            self._cutting.emit_chunks(text.know(vectors))
         self._asking = None
         self._go_on()
         if self.out and self._inbox.end is None:
             self._inbox.put(_READY)
+
+    def _check_dimension(self, vectors: Iterable[list[float] | None]) -> None:
+        """Refuse vectors that cannot be compared with those of the calls before."""
+        for vector in filter(None, vectors):
+            self._dimension = self._dimension or len(vector)
+            if len(vector) != self._dimension:
+                given = f"vectors of {self._dimension} and of {len(vector)} numbers"
+                raise InvalidArgument("generate_embedding", given, "one dimension")
 
     def _stop_asking(self) -> None:
         if self._asking:
