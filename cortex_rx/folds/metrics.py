@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import Counter
+from functools import cache
 from itertools import repeat
 from operator import rshift, sub
 
@@ -34,7 +35,6 @@ __all__ = ["BATCH", "LONG", "Meter"]
 BATCH = 512  # deltas that are recorded before they are counted
 LONG = 2048  # code points: a longer delta is counted at once, so that little text is held
 _CUT = 47  # The bits of a float are a logarithmic scale: without the last 47, each bucket is 1.6 to 3.2 % wide.
-_UNCOUNTED = Usage()
 _LEAST = 1e-6  # seconds; with a smaller gap, two deltas count as simultaneous
 
 
@@ -153,7 +153,7 @@ class Meter:
         chunks, characters = self._position.index, self._position.offset
         until = self.ended if self.ended is not None else self.last if self.last is not None else self._time()
         duration = until - self.opened
-        usage = self.usage or _UNCOUNTED
+        usage = self.usage or _uncounted()
         counted = Counted(usage.output_tokens, "provider") if usage.output_tokens is not None else None
         counted = counted or (self.tokens.total(self.model) if final else self.tokens.estimate())
         cost = None
@@ -192,3 +192,8 @@ class Meter:
             graph_records=self.records,
             timeline=self._timeline.record() if final and self._timeline else None,
         )
+
+
+@cache  # not at import: the first one builds the model
+def _uncounted() -> Usage:
+    return Usage()

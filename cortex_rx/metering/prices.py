@@ -21,7 +21,7 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 PricesFrom: TypeAlias = Literal["table", "genai-prices"]
 """Whose prices they are."""
 
-_DATE = re.compile(r"[-@]\d{4}-?\d\d-?\d\d")
+_DATE = r"[-@]\d{4}-?\d\d-?\d\d"
 _LIBRARY = "genai_prices"
 
 
@@ -103,7 +103,7 @@ class Prices:
         if model is None:
             return None
         if self._table is not None:
-            price = self._table.get(model) or self._table.get(_DATE.sub("", model))
+            price = self._table.get(model) or self._table.get(re.sub(_DATE, "", model))
             return Cost(price.of(usage), "table") if price else None
         if not self._library:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
@@ -25,7 +25,6 @@ _MODELS = {
     "o200k_base": rf"(chatgpt-4o|gpt-4o|gpt-4\.1|gpt-4\.5|gpt-5|o1|o3|o4)(-(mini|nano|preview|chat|pro))*{_DATED}",
     "cl100k_base": rf"(gpt-4|gpt-3\.5|gpt-35)(-(turbo|32k|16k|preview|instruct))*{_DATED}(-preview)?",
 }
-_PATTERNS = {name: re.compile(rf"(openai/|ft:)?{models}(:.*)?") for name, models in _MODELS.items()}
 _BINDINGS = "bpe_openai._bindings"
 
 
@@ -37,7 +36,12 @@ def encoding_of(model: str | None) -> str | None:
     >>> encoding_of("claude-sonnet-4-5"), encoding_of("gpt-99"), encoding_of(None)
     (None, None, None)
     """
-    return next((name for name, models in _PATTERNS.items() if model and models.fullmatch(model)), None)
+    return next((name for name, models in _patterns().items() if model and models.fullmatch(model)), None)
+
+
+@cache  # not at import: most programs need none
+def _patterns() -> dict[str, re.Pattern[str]]:
+    return {name: re.compile(rf"(openai/|ft:)?{models}(:.*)?") for name, models in _MODELS.items()}
 
 
 def installed() -> bool:

@@ -22,7 +22,7 @@ HELD = 65_536
 _FIRST = "o200k_base"
 # A word or a number ends before these. The tokenizers split there whatever comes later: none of their pieces goes on
 # from a letter or a digit to one of these. (An apostrophe may belong to the word.)
-_END = re.compile(r"(?s:.*)[^\W_](?=[ \n.,;:!?()\]\[，。、！？；：])")
+_END = r"(?s:.*)[^\W_](?=[ \n.,;:!?()\]\[，。、！？；：])"
 
 
 _NO_KINDS = (0.0,) * len(KINDS)
@@ -41,7 +41,7 @@ def closed(text: str) -> int:
     >>> closed("It is in Lisb"), closed("It is in Lisbon."), closed("....")
     (8, 15, 0)
     """
-    found = _END.match(text)
+    found = re.match(_END, text)
     return found.end() if found else 0
 
 
