@@ -37,23 +37,32 @@ _EMITTERS: dict[type[StreamEvent], str] = {}  # for messages: which operator of 
 
 
 class _Declared(NamedTuple):
-    """What is known of an observable: the events that it can emit, and the steps that have already captured its
-    text."""
+    """What is known of an observable: the events that it can emit, the steps that have already captured its text, and
+    those that an event steers, with that event."""
 
     emits: Kinds
     takers: tuple[str, ...] = ()
+    steered: tuple[tuple[str, type[StreamEvent]], ...] = ()
 
 
 @lru_cache(256)
-def _declared(emits: Kinds, takers: tuple[str, ...] = ()) -> _Declared:
+def _declared(
+    emits: Kinds, takers: tuple[str, ...] = (), steered: tuple[tuple[str, type[StreamEvent]], ...] = ()
+) -> _Declared:
     """One for all streams that are alike: each of many waiting streams would hold three objects for each step."""
-    return _Declared(emits, takers)
+    return _Declared(emits, takers, steered)
 
 
 @lru_cache(256)
-def _behind(known: _Declared, emits: Kinds, taker: str | None) -> _Declared:
-    """What is known behind a step that adds `emits` and, if it captures the text, is its `taker`."""
-    return _declared(known.emits | emits, known.takers if taker is None else (*known.takers, taker))
+def _behind(known: _Declared, name: str, emits: Kinds, reads: Kinds, captures_text: bool) -> _Declared:
+    """What is known behind a step."""
+    takers = (*known.takers, name) if captures_text else known.takers
+    return _declared(known.emits | emits, takers, (*known.steered, *_steered(name, reads)))
+
+
+def _steered(name: str, reads: Kinds) -> list[tuple[str, type[StreamEvent]]]:
+    """The step with each event that steers it."""
+    return [(name, kind) for kind in sorted(reads, key=lambda kind: kind.__name__) if kind.steers]
 
 
 _FROM_STREAM = Origin("from_stream", ())
@@ -139,7 +148,7 @@ class Step:
         elif self.rewrites:
             out = rewriting(out)
         if known:
-            _tag(out, _behind(known, self.emits, self.name if self.captures_text else None))
+            _tag(out, _behind(known, self.name, self.emits, self.reads, self.captures_text))
         return out
 
     def __str__(self) -> str:
@@ -549,9 +558,11 @@ def _mermaid(text: str) -> str:
 
 
 def _check(steps: tuple[Step, ...], known: _Declared | None) -> None:
-    """Refuse an order in which a needed event can never come, or in which text is captured before it is rewritten."""
+    """Refuse an order in which a needed event can never come, text is captured before it is rewritten, or a step stands
+    before the one that is to steer it."""
     emitted: set[type[StreamEvent]] = set()
     takers = list(known.takers) if known else []
+    steered = list(known.steered) if known else []
     for at, one in enumerate(steps):
         if one.rewrites and takers:
             raise ChainOrderError(
@@ -569,6 +580,10 @@ def _check(steps: tuple[Step, ...], known: _Declared | None) -> None:
                 emitter = _EMITTERS.get(need)
                 advice = f": put {emitter}(...) before it" if emitter else ""
                 raise ChainOrderError(f"{one.name} needs {need.__name__}, which nothing before it emits{advice}")
+        for name, kind in steered:
+            if kind in one.emits:
+                raise ChainOrderError(f"{one.name} steers {name} by {kind.__name__}, so it belongs before {name}")
+        steered += _steered(one.name, one.reads)
         emitted |= one.emits
         if one.captures_text:
             takers.append(one.name)

@@ -31,6 +31,7 @@ from cortex_rx.models.turn import Turn
 from cortex_rx.unique import HoldsToken, new_id
 
 __all__ = [
+    "Adapted",
     "Begun",
     "BuiltinEvent",
     "Chunked",
@@ -45,6 +46,7 @@ __all__ = [
     "Ownership",
     "PartialStored",
     "Problem",
+    "ProcessingStrategy",
     "Recalled",
     "Remembered",
     "Replayed",
@@ -53,6 +55,7 @@ __all__ = [
     "RolledBack",
     "SourceReplayed",
     "StreamEvent",
+    "StreamKind",
     "Waiting",
     "from_json",
     "to_json",
@@ -71,6 +74,13 @@ class StreamEvent:
 
     __slots__ = ()
 
+    steers: ClassVar[bool] = False
+    """Whether steps act on it for the rest of the stream: the step that emits it must stand before those that read
+    it."""
+
+
+StreamKind: TypeAlias = Literal["fast", "slow", "bursty", "steady"]
+"""How the text of a stream arrives."""
 
 _ANYTHING = ConfigDict(arbitrary_types_allowed=True)  # for fields that stay in this process
 
@@ -281,6 +291,40 @@ class Chunked(StreamEvent):
     """The attempt of its deltas."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessingStrategy:
+    """How the steps downstream of `adapt` pace their work.  1 is as without it.
+
+    Cortex's name.  The fields are factors, since each step has an interval or a threshold of its own.
+    """
+
+    interval: float = 1.0
+    """What the interval of `persist_partial` and that of `sync_graph` are multiplied by."""
+    threshold: float = 1.0
+    """What the threshold of `extract_facts` is multiplied by."""
+    pause: float | None = None
+    """Seconds without text after which `persist_partial` writes what has gathered.  The interval then counts from the
+    oldest text that is not stored.  None: it does not look for pauses."""
+
+
+@final
+@dataclass(slots=True)
+class Adapted(StreamEvent):
+    """The text arrives in another way than before; the steps downstream change their pace.
+
+    Until the first one, and without `adapt`, a stream counts as steady.
+    """
+
+    kind: StreamKind
+    """How it arrives from now on."""
+    strategy: ProcessingStrategy
+    """How the steps downstream pace their work from now on."""
+    at: float
+    """Seconds since `Opened`."""
+
+    steers: ClassVar[bool] = True
+
+
 @final
 @dataclass(slots=True)
 class PartialStored(StreamEvent):
@@ -480,6 +524,7 @@ BuiltinEvent: TypeAlias = (
     | Delta
     | Ended
     | Chunked
+    | Adapted
     | PartialStored
     | FactsExtracted
     | GraphSynced

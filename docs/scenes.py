@@ -83,7 +83,13 @@ WORDS = (2, "abc", 2, "def", 2, "gh", 1)
 tracer = NoOpTracer()
 STORED = "begin(store), persist_partial(store, 3 * frame)"
 
+CHANGES = (2, *["a", 1] * 24, *["b", 4] * 6)  # ten times a second, then at most three times
+
 SCENES: dict[str, tuple[Scene, ...]] = {
+    "adapt": (
+        Scene("adapt(window=10 * frame)", CHANGES),
+        Scene("chain(adapt(window=10 * frame), persist_partial(store, 4 * frame))", CHANGES, "begin(store)"),
+    ),
     "begin": (Scene("begin(store)", (1, "a", 3, "b", 2, "c", 1), slow=4),),
     "chunk": (
         Scene('chunk("paragraph", size=1)', (2, "a", 2, "b\n\n", 2, "c", 2, "d\n\n", 2, "f", 2)),
@@ -129,6 +135,7 @@ LETTERS: dict[type, str] = {
     events.SourceReplayed: "Z",
     events.Ended: "E",
     events.Chunked: "C",
+    events.Adapted: "A",
     events.PartialStored: "P",
     events.FactsExtracted: "F",
     events.GraphSynced: "H",

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from cortex_rx import events
 from cortex_rx.errors import CortexError, InvalidArgument, StoreBusy
 from cortex_rx.events import (
+    Adapted,
     Begun,
     BuiltinEvent,
     Chunked,
@@ -27,6 +28,7 @@ from cortex_rx.events import (
     Ownership,
     PartialStored,
     Problem,
+    ProcessingStrategy,
     Recalled,
     Remembered,
     Replayed,
@@ -130,6 +132,8 @@ STRATEGIES: dict[type[StreamEvent], st.SearchStrategy[Any]] = {
     Delta: st.builds(Delta, text, count, count, count, number),
     Ended: st.builds(Ended, text, count, count, st.none() | usage, st.none() | text),
     Chunked: st.builds(Chunked, chunk, count),
+    Adapted: st.builds(Adapted, st.sampled_from(["fast", "slow", "bursty", "steady"]),
+     st.builds(ProcessingStrategy, number, number, st.none() | number), number),
     PartialStored: st.builds(PartialStored, offset=count, index=count, attempt=count, at=number),
     FactsExtracted: st.builds(FactsExtracted, st.lists(fact, max_size=3).map(tuple),
      st.sampled_from(["question", "answer"]), count, count, count, number, st.booleans(), st.none() | text,

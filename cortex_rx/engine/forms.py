@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
@@ -95,6 +95,7 @@ def beside(
     gated: bool = True,
     holds: bool = False,
     joins: bool = False,
+    heeds: Mapping[type, Callable[[Inbox[T], Any], None]] | None = None,
 ) -> Transform[T, T]:
     """An operator that passes every item on at once; `worker` sees items that have passed, and emits items of its own.
 
@@ -106,7 +107,9 @@ def beside(
     `capacity`; the worker still looks at once. This is for a worker that never waits while items come. With `holds`,
     items of a source that cannot wait (behind a stock operator that has held them) are held here at `capacity`, until
     the worker has released what it took. With `joins`, the worker can wait for `inbox.upstream.upstream_ended(...)`
-    after a dispose, to see in `flow.root.flushed` and `flush_errors` what came of the flushes.
+    after a dispose, to see in `flow.root.flushed` and `flush_errors` what came of the flushes. `heeds` are functions
+    for items that the worker does not see, by their type: each is called with the inbox and the item when it has
+    passed. So the pace of a worker changes while it sleeps.
 
     >>> import reactivex as rx
     >>> from reactivex import operators as ops
@@ -132,6 +135,8 @@ def beside(
                 gate.held = held = gate.held + (weigh(item) if weigh else 1.0)
                 if held >= inbox.wake_at:
                     inbox.wake()
+            elif heeds and (heed := heeds.get(type(item))):
+                heed(inbox, item)
 
         run.held = held = _Held(run, inbox, on_next) if holds else None
         if gated and capacity != float("inf"):

@@ -103,8 +103,8 @@ class End(enum.Enum):
 class Inbox(AsyncIterator[list[T]]):
     """The items that passed an operator since its worker last looked, in batches; the last batch comes after the end.
 
-    `interval` is the shortest time between two batches, in seconds; the worker may change it. `end` says how the stream
-    ended, None before that. The waiting items are bounded: `weigh(item)` is what an item counts, by default 1, and the
+    `interval` is the shortest time between two batches, in seconds; the worker may change it, and `pace` stretches it.
+    `end` says how the stream ended, None before that. The waiting items are bounded: `weigh(item)` is what an item counts, by default 1, and the
     source waits while `capacity` is reached.
     """
 
@@ -113,6 +113,8 @@ class Inbox(AsyncIterator[list[T]]):
     ) -> None:
         self.gate: Gate = Gate(capacity)
         self.interval: float = interval
+        self.factor: float = 1.0  # by which the interval is multiplied
+        self.quiet: float | None = None  # seconds without an item after which a batch is due, see `pace`
         self.tick: float | None = None  # seconds of silence before an empty batch (for a heartbeat)
         self.end: End | None = None
         self.error: Exception | None = None
@@ -170,6 +172,16 @@ class Inbox(AsyncIterator[list[T]]):
             self._handed = 0.0
             self.on_release()
 
+    def pace(self, factor: float, quiet: float | None = None) -> None:
+        """From now on multiply the interval by `factor`; a worker that waits for its next batch follows at once.
+
+        With `quiet` a batch is due when no item has come for so many seconds (to one and a half times as many). The
+        interval then counts from the first item that waits, not from the batch before.
+        """
+        if (factor, quiet) != (self.factor, self.quiet):
+            self.factor, self.quiet = factor, quiet
+            self.wake()
+
     async def rest(self, seconds: float) -> None:
         """Wait `seconds`, or until the stream ends."""
         until = self.flow.time() + seconds
@@ -200,14 +212,32 @@ class Inbox(AsyncIterator[list[T]]):
             if timer:
                 timer.cancel()
 
+    async def _paused(self, seconds: float, quiet: float) -> bool:
+        """Sleep until no item has come for `quiet` seconds, `seconds` at most; False if something else woke the worker.
+
+        It looks twice in that time: to be woken by each item would cost more than all else that is done for it.
+        """
+        until, number, still = self.flow.time() + seconds, len(self.items), 0
+        while still < 2 and (left := until - self.flow.time()) > 0:
+            if not await self._sleep(min(left, quiet / 2), paced=True):
+                return False
+            still = still + 1 if len(self.items) == number else 0
+            number = len(self.items)
+        return True
+
     async def __anext__(self) -> list[T]:
         self.release()
-        over = False
+        over, since = False, self._last  # nothing that waits is older than that
         while self.end is None:
+            if self.quiet is not None and not self.items:
+                if await self._sleep(self.tick):
+                    return []
+                since = self.flow.time()
+                continue
             # The pause comes first, also when no item waits yet: most often some have come when it is over.
-            left = 0.0 if over else self._last + self.interval - self.flow.time()
+            left = 0.0 if over else since + self.interval * self.factor - self.flow.time()
             if left > 0 and not self.gate.full:
-                over = await self._sleep(left, paced=True)
+                over = await (self._sleep(left, paced=True) if self.quiet is None else self._paused(left, self.quiet))
             elif self.items:
                 break
             elif await self._sleep(self.tick):

@@ -48,7 +48,8 @@ class Windows:
     """
 
     def __init__(self, threshold: int = THRESHOLD, start: int = 0) -> None:
-        self._threshold = threshold
+        self.threshold: int = threshold
+        """It may be changed: what is new holds from the next end of a sentence on."""
         self._longest = max(_LONGEST, threshold)
         self._before: list[str] = []  # the sentences of the window before
         self._sentences: list[str] = []  # of the open window
@@ -77,7 +78,7 @@ class Windows:
         for sentence in sentences:
             self._sentences.append(sentence)
             self._complete += len(sentence)
-            if self._complete >= self._threshold:
+            if self._complete >= self.threshold:
                 windows.append(self._close())
         return windows
 

@@ -164,7 +164,7 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
         *("configures", "resume", "max_retry_after", 60_000, NOT_IN_CORTEX),
         differs="ours: a provider that asks for a longer pause (`Retry-After`) ends the stream",
     ),
-    "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False, _NONE),
+    "enable_adaptive_processing": OptionEffect("adds", "adapt", "", False, False),
     "chunking_strategy": OptionEffect("adds", "chunk", "strategy", None, None),
     "chunk_size": OptionEffect("configures", "chunk", "size", None, None),
     "max_single_memory_size": OptionEffect(
@@ -195,7 +195,6 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
 }
 """Every streaming option: the step of the default chain that it acts on, and both defaults."""
 
-_ANY = Accepts(lambda _, value: value)  # `_refused` decides
 
 
 class StreamingOptions(Options):
@@ -297,7 +296,8 @@ class StreamingOptions(Options):
     graph_sync_interval: Annotated[int | float, Accepts(check.milliseconds(zero=True))] = 5000
     """The least milliseconds between two of these.  Only with `progressive_graph_sync`."""
 
-    enable_adaptive_processing: Annotated[bool, _ANY] = False
+    enable_adaptive_processing: _Flag = False
+    """Write, read facts and tell the graph less often while the text comes fast, and sooner while it comes slowly."""
 
 
 # --- what is remembered -----------------------------------------------------------------------------------------------

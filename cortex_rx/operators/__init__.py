@@ -10,6 +10,7 @@ if __name__ != "cortex_rx.operators":
     raise ImportError(f"import cortex_rx.operators, not {__name__}")
 
 from cortex_rx.chain import Chain, Step, chain, operator, step
+from cortex_rx.operators.adapt import adapt
 from cortex_rx.operators.begin import begin
 from cortex_rx.operators.chunk import chunk
 from cortex_rx.operators.extract_facts import extract_facts
@@ -31,6 +32,7 @@ from cortex_rx.operators.trace import trace
 __all__ = [
     "Chain",
     "Step",
+    "adapt",
     "begin",
     "chain",
     "chunk",

@@ -11,6 +11,7 @@ from cortex_rx.chain import Operator, operator
 from cortex_rx.embedding.embedder import GenerateEmbedding
 from cortex_rx.engine import beside
 from cortex_rx.events import (
+    Adapted,
     Begun,
     Delta,
     Ended,
@@ -37,7 +38,7 @@ _BATCH = 2048  # after so many events it looks sooner
 
 @operator(
     needs=[Begun],
-    reads=[Opened, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Problem],
+    reads=[Opened, Adapted, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Problem],
     emits=[FactsExtracted, Problem],
     captures_text=True,
 )
@@ -68,9 +69,10 @@ def extract_facts(
     Tokens pass at once. Beside them, the user's message is read by itself, then the answer in windows: new text of at
     least `threshold` code points, up to the end of a sentence, and at most 12 % before it for context. At most
     `concurrency` calls of the extractor run at a time, each for at most `timeout`. Unless it is `progressive`, they
-    begin when the answer has ended.
+    begin when the answer has ended. An `Adapted` multiplies the threshold by `strategy.threshold`, from the next
+    sentence on: fewer calls on a fast stream, facts sooner on a slow one.
 
-    Reads `Delta` and `PartialStored`. Emits `FactsExtracted` for each piece with facts. A piece is stored as soon as
+    Reads `Delta`, `PartialStored` and `Adapted`. Emits `FactsExtracted` for each piece with facts. A piece is stored as soon as
     its text is, with its offset in one transaction: a process that dies loses no facts, and the one that takes the
     stream over reads none twice. What is read of the text that is not durable at the end is stored by `finalize`, in
     the transaction of the exchange. There the facts become visible, and it is decided what they supersede. They are
@@ -99,7 +101,7 @@ def extract_facts(
     >>> print(extract_facts(lambda user_message, text: [], SqliteBackend(":memory:"), threshold=800))
     extract_facts(extractor=<lambda>, backend=SqliteBackend(':memory:'), threshold=800)
 
-    See also: `begin`, `persist_partial`, `finalize`.
+    See also: `begin`, `adapt`, `persist_partial`, `finalize`.
     """
     reader = fact_reader(extractor, backend, timeout, deduplication, revise, embedder, predicates)
     work = FactWork(
@@ -109,5 +111,5 @@ def extract_facts(
         concurrency=check.whole(1)("concurrency", concurrency),
         wait=check.seconds(zero=True)("wait", wait),
     )
-    wants = frozenset({Opened, Begun, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Problem})
+    wants = frozenset({Opened, Begun, Adapted, Replayed, Resumed, Rewound, Delta, PartialStored, Ended, Problem})
     return beside(work.run, _INTERVAL, capacity=_BATCH, wants=wants, gated=False)

@@ -9,7 +9,7 @@ from cortex_rx import validation as check
 from cortex_rx.backends.base import Backend, checked_backend
 from cortex_rx.chain import Operator, operator
 from cortex_rx.engine import beside
-from cortex_rx.events import Begun, GraphSynced, Opened, PartialStored, Problem, Remembered
+from cortex_rx.events import Adapted, Begun, GraphSynced, Opened, PartialStored, Problem, Remembered
 from cortex_rx.operators._support.graph_run import GraphWork
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["sync_graph"]
 
 @operator(
     needs=[Remembered],
-    reads=[Opened, Begun, PartialStored],
+    reads=[Opened, Begun, Adapted, PartialStored],
     emits=[GraphSynced, Problem],
 )
 def sync_graph(
@@ -55,7 +55,8 @@ def sync_graph(
 
     At the end it waits for the graph, at most `wait`, and emits `GraphSynced` ("finalized"). If `progressive`, the
     partial answer has a node as soon as it is begun, which follows it at most every `interval`: `Begun` and
-    `PartialStored` set the pace. The node of a stream that is rolled back goes.
+    `PartialStored` set the pace, and an `Adapted` multiplies the interval by `strategy.interval`. The node of a stream
+    that is rolled back goes.
 
     A graph that is away, slow, or without its constraints is a `Problem`; the stream and the exchange are as without
     it. A server that is away is asked again after some time, 60 s at most. A record that the graph refuses is tried
@@ -73,7 +74,7 @@ def sync_graph(
     >>> print(sync_graph(graph, SqliteBackend(":memory:"), progressive=True))
     sync_graph(graph=CypherGraphAdapter('bolt://localhost:7687', not connected), ..., progressive=True)
 
-    See also: `persist_partial`, `finalize`.
+    See also: `persist_partial`, `adapt`, `finalize`.
     """
     from cortex_rx.graph.draining import drainer_of  # only who has a graph loads it
     from cortex_rx.graph.outbox import Queued
@@ -87,4 +88,10 @@ def sync_graph(
         wait=check.seconds(zero=True)("wait", wait),
     )
     wants = frozenset({Opened, Begun, PartialStored, Remembered, Queued})
-    return beside(work.run, wants=wants, gated=False, joins=True)
+    return beside(
+        work.run,
+        wants=wants,
+        gated=False,
+        joins=True,
+        heeds={Adapted: lambda inbox, event: inbox.pace(event.strategy.interval)},
+    )

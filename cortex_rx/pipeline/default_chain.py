@@ -68,6 +68,8 @@ def default_chain(
     if chosen.max_response_length is not None:
         steps.append(cx.limit(chosen.max_response_length))
     steps.append(cx.begin(backend, token=chosen.generate_resume_token))
+    if chosen.enable_adaptive_processing:
+        steps.append(cx.adapt())
     if (cut := _chunk(chosen, generate_embedding)) is not None:
         steps.append(cut)
     strategy = chosen.partial_failure_handling

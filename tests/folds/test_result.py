@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cortex_rx.errors import NotStored
 from cortex_rx.events import (
+    Adapted,
     Begun,
     Custom,
     Delta,
@@ -25,6 +26,7 @@ from cortex_rx.events import (
     Opened,
     PartialStored,
     Problem,
+    ProcessingStrategy,
     Remembered,
     Replayed,
     Resumed,
@@ -101,6 +103,7 @@ WHOLE: list[StreamEvent] = [
     OPENED,
     BEGUN,
     *deltas("It is", " a"),
+    Adapted("slow", ProcessingStrategy(0.2, 0.5), 1.5),
     PartialStored(7, 2, 0, at=2.0),
     GraphSynced("node-created", 2.5, "mem-1", records=2),
     FactsExtracted((fact("f-1", 60), fact("f-2"))),

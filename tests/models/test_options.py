@@ -55,10 +55,6 @@ CORTEX = {
     "maxResponseLength": None,
     "beliefRevision": None,
 }
-# A value of each that asks for something.
-ASKS = {
-    "enableAdaptiveProcessing": True,
-}
 CENTURY = "milliseconds, at most 3155760000000"
 MODELS = [StreamingOptions, RememberStreamParams, RememberParams, SearchOptions, MemoryFilter, ConversationFilter]
 EXCHANGE = {"memory_space_id": "support", "conversation_id": "c-1", "user_message": "What is it?", "agent_id": "helper"}
@@ -103,34 +99,13 @@ def test_what_acts_in_this_version() -> None:
         "sync_to_graph": ("removes", "sync_graph", ""),
         "progressive_graph_sync": ("configures", "sync_graph", "progressive"),
         "graph_sync_interval": ("configures", "sync_graph", "interval"),
+        "enable_adaptive_processing": ("adds", "adapt", ""),
     }
-    assert {to_camel(name) for name, one in STREAMING_OPTIONS.items() if not one.exists} == set(ASKS)
-
-
-@pytest.mark.parametrize("key", ASKS)
-def test_an_option_without_an_operator_is_refused_by_name_whatever_its_spelling(key: str) -> None:
-    name = next(name for name in STREAMING_OPTIONS if to_camel(name) == key)
-    step = STREAMING_OPTIONS[name].step
-    for spelling in (key, name):
-        with pytest.raises(
-            UnsupportedOption, match=f"^{name}: got .*its operator, {step}, does not exist yet$"
-        ) as caught:
-            parse(StreamingOptions, {spelling: ASKS[key]})
-        assert caught.value.field == name
-    assert pickle.loads(pickle.dumps(caught.value)).field == name
-
-
-@pytest.mark.parametrize("key", ASKS)
-@pytest.mark.parametrize("nothing", [None, False])
-def test_it_is_accepted_where_it_asks_for_nothing(key: str, nothing: object) -> None:
-    assert parse(StreamingOptions, {key: nothing}) == StreamingOptions()
+    assert set(STREAMING_OPTIONS) == set(acts), "all do"
 
 
 def test_no_retries_and_no_hooks_ask_for_nothing_but_other_falsy_values_ask() -> None:
     assert parse(StreamingOptions, {"maxRetries": None, "hooks": {}}) == StreamingOptions()
-    for key, value in [("enableAdaptiveProcessing", 0)]:
-        with pytest.raises(UnsupportedOption):
-            parse(StreamingOptions, {key: value})
     with pytest.raises(InvalidArgument, match="max_retries: got 0.0; accepted: a whole number, 0 or more"):
         parse(StreamingOptions, {"maxRetries": 0.0})
 
@@ -158,6 +133,7 @@ def test_values_at_the_bounds_are_taken_as_they_are(key: str, value: object) -> 
     [
         ("store_partial_response", 1, "True or False"),
         ("store_partial_response", "yes", "True or False"),
+        ("enable_adaptive_processing", 0, "True or False"),
         ("partial_response_interval", -1, "milliseconds, 0 or more"),
         ("partial_response_interval", True, "milliseconds, 0 or more"),
         ("partial_response_interval", "500", "milliseconds, 0 or more"),

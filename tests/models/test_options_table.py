@@ -17,7 +17,6 @@ from cortex_rx.models.options import STREAMING_OPTIONS, OptionEffect, StreamingO
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXIST = [name for name, effect in STREAMING_OPTIONS.items() if effect.exists]
-LACK = [name for name, effect in STREAMING_OPTIONS.items() if not effect.exists]
 
 
 def hook(event: object) -> None:
@@ -124,18 +123,6 @@ def test_its_default_is_that_of_the_table_and_of_the_chain(name: str) -> None:
         assert (effect.step in chain_of({})) == (effect.does == "removes")
     if effect.does == "configures" and effect.step in chain_of({}) and effect.ours is not None:
         assert sets(chain_of({})[effect.step], effect.argument, effect.ours)
-
-
-@pytest.mark.parametrize("name", LACK)
-def test_what_does_not_exist_yet_is_refused_unless_it_asks_for_nothing(name: str) -> None:
-    nothing = STREAMING_OPTIONS[name].nothing
-    for value in nothing:
-        assert chain_of({name: value}) == chain_of({})
-    asks = [value for value in ANYTHING if not any(type(none) is type(value) and none == value for none in nothing)]
-    assert asks
-    for value in asks:
-        with pytest.raises(UnsupportedOption, match=f"^{name}: got "):
-            chain_of({name: value})
 
 
 @pytest.mark.parametrize("name", STREAMING_OPTIONS)

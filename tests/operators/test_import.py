@@ -15,6 +15,7 @@ from cortex_rx import operators as cx
 
 ROOT = Path(cortex_rx.__file__).parent.parent
 OPERATORS = [
+    "adapt",
     "begin",
     "chunk",
     "extract_facts",

@@ -19,6 +19,7 @@ from cortex_rx.errors import (
     StoreUnavailable,
 )
 from cortex_rx.events import (
+    Adapted,
     Begun,
     Custom,
     Delta,
@@ -372,7 +373,7 @@ def test_what_is_wrong_is_said_when_it_is_declared(lab, wrong, message):
 def test_it_says_what_it_needs_and_emits(lab):
     step = cx.persist_partial(lab.store)
     assert (step.name, step.needs, step.emits) == ("persist_partial", {Begun}, {PartialStored, Problem})
-    assert step.reads == {Opened, Replayed, Resumed, Rewound, Delta, Ended, Problem}
+    assert step.reads == {Opened, Adapted, Replayed, Resumed, Rewound, Delta, Ended, Problem}
     assert step.captures_text and not step.rewrites
 
 

@@ -85,6 +85,8 @@ NO_STORE = {
     # Where it is reached it ends the stream, which no operator in `check_operator` may: see test_limit.py.
     "limit, that is not reached": lambda: cx.limit(50_000_000),
     "measure": lambda: cx.measure(),
+    "adapt": lambda: cx.adapt(),
+    "adapt, in short windows": lambda: cx.adapt(timedelta(seconds=1)),
     "chunk, token": lambda: cx.chunk("token", 60, 10),
     "chunk, token, counted": lambda: cx.chunk("token", 250, 40, count=len),
     "chunk, sentence": lambda: cx.chunk("sentence", 1),
@@ -137,7 +139,7 @@ def test_with_hooks(name):
     assert (Promise.BOUNDED in kept) != text
 
 
-QUICK = ["timeout", "limit, that is not reached", "measure", "chunk, paragraph", "rewrite", "resume", "trace"]
+QUICK = ["timeout", "limit, that is not reached", "measure", "adapt", "chunk, paragraph", "rewrite", "resume", "trace"]
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,7 @@ STORING = {
                 "chunking_strategy": "paragraph",
                 "chunk_size": 3,
                 "max_single_memory_size": 4_000,
+                "enable_adaptive_processing": True,
             },
         ),
         None,

@@ -316,14 +316,6 @@ def test_bad_parameters_are_refused_before_anything_is_stored(
     assert not (tmp_path / "memory.db").exists()
 
 
-@pytest.mark.parametrize("option", ["enable_adaptive_processing", "enableAdaptiveProcessing"])
-def test_an_option_without_an_operator_is_refused_by_name(option: str, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedOption, match="does not exist yet"):
-        remember_stream(Model(), {option: True}, backend=SqliteBackend(tmp_path / "m.db"), **TURN)
-    with pytest.warns(RuntimeWarning, match="an Answer was never used"):  # it was made
-        remember_stream(Model(), {option: False}, backend=SqliteBackend(tmp_path / "m.db"), **TURN)
-
-
 def test_options_and_functions_that_a_given_chain_would_ignore_are_refused(tmp_path: Path) -> None:
     backend = SqliteBackend(tmp_path / "m.db")
     chain = default_chain(backend)

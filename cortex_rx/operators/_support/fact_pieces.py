@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Literal, cast
 
-from cortex_rx.events import Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
+from cortex_rx.events import Adapted, Begun, Delta, Ended, Opened, PartialStored, Problem, Replayed, StreamEvent
 from cortex_rx.facts.reader import Reading
 from cortex_rx.facts.windows import Window, Windows
 from cortex_rx.folds.position import Move, TextPosition
@@ -49,7 +49,8 @@ class FactPieces:
     """A fold over events. `pieces` are those that are not stored yet, in order."""
 
     def __init__(self, threshold: int) -> None:
-        self._threshold = threshold
+        self._given = threshold  # by the operator's argument
+        self._threshold = threshold  # adapted to the stream
         self.opened: Opened | None = None
         self.begun: Begun | None = None
         self.position: TextPosition = TextPosition()
@@ -114,7 +115,9 @@ class FactPieces:
         move = self.position.take(event)
         if move is Move.OTHER:
             return
-        if move is Move.ANEW:
+        if isinstance(event, Adapted):
+            self._threshold = self._windows.threshold = max(1, round(self._given * event.strategy.threshold))
+        elif move is Move.ANEW:
             self._anew(event)
         elif move is Move.CUT:
             self._cut()

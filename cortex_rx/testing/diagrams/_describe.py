@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cortex_rx.events import (
+    Adapted,
     Begun,
     Chunked,
     Custom,
@@ -64,6 +65,8 @@ def describe(value: object) -> str:
             return f"Ended {reason} @{offset}"
         case Chunked(chunk=chunk, attempt=attempt):
             return f"Chunked {shorten(chunk.content)} @{chunk.start_offset}-{chunk.end_offset}{_again(attempt)}"
+        case Adapted(kind=kind):
+            return f"Adapted to {kind}"
         case PartialStored(offset=offset):
             return f"PartialStored @{offset}"
         case FactsExtracted(facts=facts, side=side, start=start, stop=stop, attempt=attempt):
