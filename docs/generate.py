@@ -38,6 +38,7 @@ FIGURES = (
     "<!-- From here on written by docs/generate.py (make docs), from docs/proofs.json, which make torture writes. -->\n"
 )
 ROOMS = "<!-- From here on written by docs/generate.py (make docs), from the rooms' docstrings and imports. -->\n"
+SHAPES = "<!-- From here on written by docs/generate.py (make docs), from the snapshot of the test. -->\n"
 TESTS = "<!-- From here on written by docs/generate.py (make docs), from the docstrings of the files. -->\n"
 DECISION = re.compile(r"# (.+)\n\nStatus: (.+)\.\nDate: (.+)\.\n\n")
 DRAWING = re.compile(r"^( *)```text\n.*?^\1```$", re.DOTALL | re.MULTILINE)
@@ -98,6 +99,8 @@ def outputs() -> dict[Path, str]:
     files[ROOT / "docs/errors.md"] = errors_table.page()
     page = ROOT / "docs/running-tests.md"
     files[page] = page.read_text(encoding="utf-8").split(TESTS)[0] + TESTS + tests_table()
+    page = ROOT / "docs/adapting.md"
+    files[page] = page.read_text(encoding="utf-8").split(SHAPES)[0] + SHAPES + shapes_table()
     page = ROOT / "docs/proofs.md"
     files[page] = page.read_text(encoding="utf-8").split(FIGURES)[0] + FIGURES + proofs_tables()
     files[ROOT / "docs/decisions/README.md"] = decisions_index(ROOT / "docs/decisions")
@@ -168,6 +171,13 @@ def events_page(steps: dict[str, Step]) -> str:
                 f"| `{field.name}` | `{shown}` | {default} | {_text(said.get(field.name, '')).replace('|', '&#124;')} |"
             )
     return _page(lines)
+
+
+def shapes_table() -> str:
+    """What `adapt` does to twelve streams, as `tests/operators/test_adapt_shapes.py` found it."""
+    snapshot = ROOT / "tests/operators/__snapshots__/test_adapt_shapes.ambr"
+    rows = re.findall(r"^  (\|.*)$", snapshot.read_text(encoding="utf-8"), re.MULTILINE)
+    return "\n" + "\n".join(rows) + "\n"
 
 
 def proofs_tables() -> str:

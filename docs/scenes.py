@@ -83,7 +83,7 @@ WORDS = (2, "abc", 2, "def", 2, "gh", 1)
 tracer = NoOpTracer()
 STORED = "begin(store), persist_partial(store, 3 * frame)"
 
-CHANGES = (2, *["a", 1] * 24, *["b", 4] * 6)  # ten times a second, then at most three times
+CHANGES = (2, *["a", 1] * 22, *["b", 4] * 5)  # ten times a second, then at most three times
 
 SCENES: dict[str, tuple[Scene, ...]] = {
     "adapt": (

@@ -104,8 +104,8 @@ class Inbox(AsyncIterator[list[T]]):
     """The items that passed an operator since its worker last looked, in batches; the last batch comes after the end.
 
     `interval` is the shortest time between two batches, in seconds; the worker may change it, and `pace` stretches it.
-    `end` says how the stream ended, None before that. The waiting items are bounded: `weigh(item)` is what an item counts, by default 1, and the
-    source waits while `capacity` is reached.
+    `end` says how the stream ended, None before that. The waiting items are bounded: `weigh(item)` is what an item
+    counts, by default 1, and the source waits while `capacity` is reached.
     """
 
     def __init__(

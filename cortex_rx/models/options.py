@@ -196,7 +196,6 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
 """Every streaming option: the step of the default chain that it acts on, and both defaults."""
 
 
-
 class StreamingOptions(Options):
     """What `remember_stream` does with the answer while it streams: all of Cortex's options, and `max_retry_after`.
 

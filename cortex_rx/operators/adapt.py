@@ -23,6 +23,16 @@ def adapt(window: timedelta = _WINDOW, stretch: float = 2.0) -> Operator:
     """Say how the text arrives: fast, slow, in bursts, or steadily. Steps downstream change their pace on it.
 
     ```text
+    adapt(window=10 * frame)
+    source  O-aaaaaaa---aaaaaaaaaaaaaaab---b---b------b---b---(E|)
+    out     O-aaaaaa(aA)aaaaaaaaaaaaaaab---b---(bA)---b---b---(E|)
+
+    chain(adapt(window=10 * frame), persist_partial(store, 4 * frame))
+    source  OBaaa----a---aaa------a---aaaaaaa----------a---aaaaaab-------------b---b--------b-------b------(E|)
+    store   []--([aa)]-----([aaaa)]---------([aaaaaaaa)]---------([aaaaaaaa)]-----[([bb])]--([bb)]--([b)]------
+    out     OBaaa----(aP)aa(aA)---(aP)aaaaaaa----------(aP)aaaaaab----------P--b---(bA)--P--b----P--b---P--(E|)
+
+    O = Opened, B = Begun, E = Ended, A = Adapted, P = PartialStored, [ ] = a write, frame = one character
     ```
 
     Emits `Adapted` when the kind changes, after the delta that shows it. Before the first one a stream counts as

@@ -72,12 +72,12 @@ def extract_facts(
     begin when the answer has ended. An `Adapted` multiplies the threshold by `strategy.threshold`, from the next
     sentence on: fewer calls on a fast stream, facts sooner on a slow one.
 
-    Reads `Delta`, `PartialStored` and `Adapted`. Emits `FactsExtracted` for each piece with facts. A piece is stored as soon as
-    its text is, with its offset in one transaction: a process that dies loses no facts, and the one that takes the
-    stream over reads none twice. What is read of the text that is not durable at the end is stored by `finalize`, in
-    the transaction of the exchange. There the facts become visible, and it is decided what they supersede. They are
-    gone if the stream is rolled back or its text begins anew. `remember_stream` tells the store with the question that
-    facts are read (`Turn.read_facts`); else the first write of this step does.
+    Reads `Delta`, `PartialStored` and `Adapted`. Emits `FactsExtracted` for each piece with facts. A piece is stored as
+    soon as its text is, with its offset in one transaction: a process that dies loses no facts, and the one that
+    takes the stream over reads none twice. What is read of the text that is not durable at the end is stored by
+    `finalize`, in the transaction of the exchange. There the facts become visible, and it is decided what they
+    supersede. They are gone if the stream is rolled back or its text begins anew. `remember_stream` tells the store
+    with the question that facts are read (`Turn.read_facts`); else the first write of this step does.
 
     After the end of the answer it waits for the extractor, at most `wait`; when the stream fails or is stopped it does
     not wait. What was not read by then is queued in the store, with each piece for which the extractor failed or took

@@ -58,16 +58,17 @@ def persist_partial(
 
     Reads `Delta` and `Adapted`; emits `PartialStored` for each write. Each character is sent once. At the end, on an
     error and on a cancellation, the rest is written first. A failed write is retried with growing pauses; the first
-    failure is a `Problem`. Text that waits for a stalled store is bounded by `max_pending` (bytes, about); beyond it the source
-    waits. If the store could not even begin, the text is held until it can (**unbounded**). `Fenced`, `Diverged` and
-    `Gap` end the stream. Text that a `Rewound` cuts off is not written. If it was written already, the text that
-    follows is sent from the cut on, and is `Diverged` if it differs. Text that cannot be written when the stream fails
-    or is stopped is kept in the `spool`, if there is one, and delivered later.
+    failure is a `Problem`. Text that waits for a stalled store is bounded by `max_pending` (bytes, about); beyond
+    it the source waits. If the store could not even begin, the text is held until it can (**unbounded**). `Fenced`,
+    `Diverged` and `Gap` end the stream. Text that a `Rewound` cuts off is not written. If it was written already,
+    the text that follows is sent from the cut on, and is `Diverged` if it differs. Text that cannot be written when
+    the stream fails or is stopped is kept in the `spool`, if there is one, and delivered later.
 
     With `show="durable"` a token passes only when it is stored: no text that was shown can be lost, and every token
     waits for a write. `interval` and `Adapted` are not used then. If the store stays away for 25 s, the stream ends
-    with `NotStored`. The same happens if the store cannot begin and more than `max_pending` waits, or the answer has ended. If the store
-    refuses this very stream (it is finished, or was deleted), the stream ends with that error.
+    with `NotStored`. The same happens if the store cannot begin and more than `max_pending` waits, or the answer
+    has ended. If the store refuses this very stream (it is finished, or was deleted), the stream ends with that
+    error.
 
     Commonly used for: keeping what there is of an answer when the process, the network or the reader goes away.
 

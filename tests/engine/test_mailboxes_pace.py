@@ -10,7 +10,6 @@ from cortex_rx.engine import Inbox, beside, run
 from cortex_rx.engine.frames import from_async_iterable
 from cortex_rx.testing import run_virtual
 
-
 WAITS = 0.05  # then the worker waits for its first item
 
 

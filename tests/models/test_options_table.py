@@ -12,7 +12,7 @@ from helpers.memory_graph import MemoryGraph
 
 from cortex_rx import SqliteBackend, default_chain
 from cortex_rx.chain import Chain, Step
-from cortex_rx.errors import InvalidArgument, UnsupportedOption
+from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import STREAMING_OPTIONS, OptionEffect, StreamingOptions
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
