@@ -60,9 +60,10 @@ def _behind(known: _Declared, name: str, emits: Kinds, reads: Kinds, captures_te
     return _declared(known.emits | emits, takers, (*known.steered, *_steered(name, reads)))
 
 
-def _steered(name: str, reads: Kinds) -> list[tuple[str, type[StreamEvent]]]:
-    """The step with each event that steers it."""
-    return [(name, kind) for kind in sorted(reads, key=lambda kind: kind.__name__) if kind.steers]
+@lru_cache(256)
+def _steered(name: str, reads: Kinds) -> tuple[tuple[str, type[StreamEvent]], ...]:
+    """The step with each event that steers it. An order is checked for each stream."""
+    return tuple((name, kind) for kind in sorted(reads, key=lambda kind: kind.__name__) if kind.steers)
 
 
 _FROM_STREAM = Origin("from_stream", ())

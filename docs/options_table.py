@@ -11,25 +11,15 @@ This page is generated from `cortex_rx.models.options.STREAMING_OPTIONS` (`make 
 `remember_stream` and `default_chain` take all streaming options of Cortex, and `max_retry_after`. Each option adds,
 removes or configures one step of the default chain; `default_chain(backend, options)` returns that chain. Names may be
 in snake_case or camelCase. `None` means the default. Times are milliseconds, lengths are code points;
-`max_buffer_size` is bytes, estimated. An option that does not exist yet is refused by name, unless its value asks for
-nothing.
+`max_buffer_size` is bytes, estimated.
 """
 
 
 def page() -> str:
-    """The page as Markdown: the options that exist come first."""
-    rows = [("option", "what it does", "default", "in Cortex", "exists", "where the default differs"), ("---",) * 6]
-    for name, effect in sorted(STREAMING_OPTIONS.items(), key=lambda one: not one[1].exists):
-        rows.append(
-            (
-                f"`{name}`",
-                does(effect),
-                shown(effect.ours),
-                shown(effect.cortex),
-                "yes" if effect.exists else "not yet",
-                difference(effect),
-            )
-        )
+    """The page as Markdown."""
+    rows = [("option", "what it does", "default", "in Cortex", "where the default differs"), ("---",) * 5]
+    for name, effect in STREAMING_OPTIONS.items():
+        rows.append((f"`{name}`", does(effect), shown(effect.ours), shown(effect.cortex), effect.differs))
     return HEAD + "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
@@ -47,10 +37,3 @@ def shown(value: object) -> str:
     if value is None:
         return "none"
     return f"{value:,}" if type(value) is int else str(value)
-
-
-def difference(effect: OptionEffect) -> str:
-    """What a different default means; nothing where it is the same."""
-    if effect.exists or effect.ours == effect.cortex:
-        return effect.differs
-    return "off, until it exists"

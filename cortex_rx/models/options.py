@@ -2,8 +2,8 @@
 camelCase.
 
 A value that does not fit raises `InvalidArgument`, which names the field, the given value and what is accepted.  An
-option whose operator does not exist in this version raises `UnsupportedOption`, unless its value requests nothing.
-None means the default.  Times are milliseconds, lengths code points.
+option of Cortex's that does not act here raises `UnsupportedOption`, unless its value requests nothing.  None means the
+default.  Times are milliseconds, lengths code points.
 
     >>> parse(SearchOptions, {"minImportance": 60, "tags": ["billing"]}).keywords()
     {'tags': ['billing'], 'min_importance': 60, 'limit': 20}
@@ -126,17 +126,10 @@ class OptionEffect:
     """Our default."""
     cortex: object
     """The default of Cortex's Python SDK, or `NOT_IN_CORTEX`."""
-    nothing: tuple[object, ...] = ()
-    """If the operator does not exist yet: the values that request nothing, the only ones accepted.  Otherwise empty."""
     differs: str = ""
     """Why our default differs from Cortex's, in words."""
     also: tuple[str, str] | None = None
     """A second step, which the option adds if the chain lacks it, and the argument of that step that it sets."""
-
-    @property
-    def exists(self) -> bool:
-        """Whether this version has the operator."""
-        return not self.nothing
 
 
 NOT_IN_CORTEX = "no such option"
@@ -199,8 +192,7 @@ STREAMING_OPTIONS: Mapping[str, OptionEffect] = {
 class StreamingOptions(Options):
     """What `remember_stream` does with the answer while it streams: all of Cortex's options, and `max_retry_after`.
 
-    The options that work in this version come first.  The others are accepted only if they request nothing, and raise
-    `UnsupportedOption` otherwise.  `STREAMING_OPTIONS` says which step of the default chain each acts on.
+    `STREAMING_OPTIONS` says which step of the default chain each acts on.
 
     >>> StreamingOptions(stream_timeout=30_000).stream_timeout
     30000
@@ -210,11 +202,6 @@ class StreamingOptions(Options):
     cortex_rx.errors.InvalidArgument: stream_timeout: got 0; accepted: milliseconds, more than 0, or None
     """
 
-    _refused: ClassVar[Mapping[str, tuple[tuple[object, ...], str]]] = {
-        name: (effect.nothing, f"its operator, {effect.step}, does not exist yet")
-        for name, effect in STREAMING_OPTIONS.items()
-        if not effect.exists
-    }
     _positions: ClassVar[tuple[str, ...]] = (
         *("sync_to_graph", "progressive_graph_sync", "graph_sync_interval", "store_partial_response"),
         *("partial_response_interval", "progressive_fact_extraction", "fact_extraction_threshold"),

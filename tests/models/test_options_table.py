@@ -16,7 +16,6 @@ from cortex_rx.errors import InvalidArgument
 from cortex_rx.models.options import STREAMING_OPTIONS, OptionEffect, StreamingOptions
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-EXIST = [name for name, effect in STREAMING_OPTIONS.items() if effect.exists]
 
 
 def hook(event: object) -> None:
@@ -66,7 +65,7 @@ def without_and_with(name: str) -> tuple[Chain, Chain, Any]:
         base = next(
             {other: asking(other)}
             for other, one in STREAMING_OPTIONS.items()
-            if one.exists and (one.does, one.step) == ("adds", effect.step)
+            if (one.does, one.step) == ("adds", effect.step)
         )
     return chain_of(base), chain_of({**base, name: value}), value
 
@@ -85,7 +84,7 @@ def changed(effect: OptionEffect, before: Step, after: Step) -> set[str]:
     return {key for key, value in after.args if value != dict(before.args)[key]}
 
 
-@pytest.mark.parametrize("name", EXIST)
+@pytest.mark.parametrize("name", STREAMING_OPTIONS)
 def test_it_does_what_the_table_says_and_nothing_else(name: str) -> None:
     effect = STREAMING_OPTIONS[name]
     before, after, value = without_and_with(name)
@@ -113,7 +112,7 @@ def test_it_does_what_the_table_says_and_nothing_else(name: str) -> None:
         assert sets(after[effect.step], argument, value)
 
 
-@pytest.mark.parametrize("name", EXIST)
+@pytest.mark.parametrize("name", STREAMING_OPTIONS)
 def test_its_default_is_that_of_the_table_and_of_the_chain(name: str) -> None:
     effect = STREAMING_OPTIONS[name]
     default = getattr(StreamingOptions(), name)
@@ -128,7 +127,7 @@ def test_its_default_is_that_of_the_table_and_of_the_chain(name: str) -> None:
 @pytest.mark.parametrize("name", STREAMING_OPTIONS)
 def test_what_differs_from_cortex_is_said_and_only_that(name: str) -> None:
     effect = STREAMING_OPTIONS[name]
-    assert bool(effect.differs) == (effect.exists and effect.ours != effect.cortex)
+    assert bool(effect.differs) == (effect.ours != effect.cortex)
 
 
 def test_the_page_is_the_one_that_is_generated(snapshot: Any) -> None:
@@ -142,9 +141,8 @@ def test_the_page_has_each_option_once_with_what_the_table_says() -> None:
     cells = {row[0]: row[1:] for row in ([cell.strip() for cell in line.strip("|").split("|")] for line in rows)}
     assert len(rows) == len(cells) == len(STREAMING_OPTIONS)
     for name, effect in STREAMING_OPTIONS.items():
-        does, ours, cortex, exists, differs = cells[f"`{name}`"]
+        does, ours, cortex, differs = cells[f"`{name}`"]
         assert f"{effect.does} `{effect.step}" in does and effect.argument in does
-        assert exists == ("yes" if effect.exists else "not yet")
         assert (ours == cortex) == (effect.ours == effect.cortex)
         assert bool(differs) == (effect.ours != effect.cortex)
 
