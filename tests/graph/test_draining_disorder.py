@@ -13,7 +13,7 @@ from typing import Any
 from helpers.graph_stores import all_rows, remember, tell, without_revision
 from helpers.lanes import examples
 from helpers.memory_graph import MemoryGraph, projected
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cortex_rx.backends import SqliteBackend
@@ -150,7 +150,8 @@ class Disorder:
             case "delete", "facts":
                 await do("facts:deleteFact", {**own, "factId": name})
             case "make", "contexts":
-                more = {"parentId": other} if other != name else {}
+                said = {"conversationRef": {"conversationId": other, "messageIds": ["q"]}}
+                more = said | ({"parentId": other} if other != name else {})
                 await do("contexts:create", {**own, "contextId": name, "purpose": "p", "status": "active", **more})
             case "change", "contexts":
                 await do("contexts:update", {**own, "contextId": name, "status": "completed"})
@@ -185,7 +186,15 @@ class Disorder:
         }
 
 
+def made_later(table: str) -> list[tuple[str, Any]]:
+    """A record is in the graph before the conversation that it names is in the store."""
+    return [("make", (table, "a", "a")), ("drain", 0), ("wait", 0.5), ("make", ("conversations", "a", "a"))]
+
+
 @given(st.lists(STEPS, min_size=10, max_size=50), st.integers(0, 2**16))
+@example(made_later("memories"), 0)
+@example(made_later("facts"), 0)
+@example(made_later("contexts"), 0)
 @settings(max_examples=examples(60), deadline=None)
 def test_however_late_and_however_often_the_graph_ends_as_the_store(steps: list[tuple[str, Any]], seed: int) -> None:
     async def main() -> None:

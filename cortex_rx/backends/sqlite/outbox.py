@@ -99,6 +99,20 @@ _PARTS: tuple[_Watched, ...] = (
         "contexts", "contexts", "below.space", "below.id", name="children", events=("delete",),
         source="FROM contexts AS below WHERE below.parent = {row}.seq",
     ),
+    # What names a conversation that is made later: its edge had no end until now.
+    *(
+        _Watched(
+            kind, "conversations", f"{kind}.space", f"{kind}.id", name="of_conversations", events=("insert",),
+            source=f"FROM {kind} WHERE {kind}.space = {{row}}.space AND {kind}.conversation = {{row}}.id",
+        )
+        for kind in ("memories", "contexts")
+    ),
+    _Watched(
+        "facts", "conversations", "{row}.space", "facts.id", name="of_conversations", events=("insert",),
+        source="FROM statements JOIN facts ON facts.seq = statements.belief"
+        " WHERE statements.space = (SELECT id FROM spaces WHERE name = {row}.space)"
+        " AND statements.conversation = {row}.id GROUP BY facts.seq",
+    ),
     _Watched(
         "memorySpaces", "memory_space_participants", "''", "memory_spaces.id",
         source="FROM memory_spaces WHERE memory_spaces.seq = {row}.space",
