@@ -53,7 +53,7 @@ def simulation_of_facts(path: Path) -> Cases:
 
 
 def state_machine(path: Path) -> Cases:
-    for shard in range(4):
+    for shard in range(60):
         examples(shard, 8, shrink=False)
         yield
 
