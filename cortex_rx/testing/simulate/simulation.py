@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from cortex_rx.engine.scheduler import all_tasks
+from cortex_rx.metering.prices import Prices
 from cortex_rx.testing._where import where
 from cortex_rx.testing.faults.plans import FAULT_KINDS, Fault, FaultKind, Plan
 from cortex_rx.testing.faults.processes import Process
@@ -180,6 +181,7 @@ def run_seed(scenario: Scenario, seed: int) -> Simulation:
 
     Raises `SimulationFailed` if it raises, never ends, or leaves a task, a timer, a thread or an open file.
     """
+    _load_once()
     parent = next(filter(os.path.isdir, ["/dev/shm"]), None)  # in memory, if the system has such a folder
     with tempfile.TemporaryDirectory(dir=parent, prefix="cortex-simulate-") as made:
         sim = Simulation(seed, Path(made))
@@ -195,6 +197,13 @@ def run_seed(scenario: Scenario, seed: int) -> Simulation:
         except Exception as error:
             raise SimulationFailed(seed, error, sim.notes, _again(scenario, seed)) from error
         return sim
+
+
+def _load_once() -> None:
+    """Load what the first stream of a process would load on a thread: else a seed would run another way there."""
+    prices = Prices("auto")
+    if not prices.ready:
+        prices.load()
 
 
 async def _play(scenario: Scenario, sim: Simulation, loop: _Shuffled) -> None:

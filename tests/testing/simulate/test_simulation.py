@@ -17,6 +17,7 @@ from helpers.lanes import slow
 from helpers.wrong_backends import WRONG
 from proofs.stories import Remembering, Writing
 
+from cortex_rx.metering.prices import Prices
 from cortex_rx.testing import Crashed, VirtualLoop
 from cortex_rx.testing.simulate import SimulationFailed, run_seed, run_seeds, simulation
 from cortex_rx.testing.simulate.__main__ import main
@@ -327,6 +328,7 @@ def shell(line, folder, **env):
 @pytest.mark.parametrize("scenario", [Remembering, Writing])
 def test_the_line_runs_the_seed_of_a_story_again(scenario, monkeypatch, caplog):
     caplog.set_level("CRITICAL", "cortex_rx")
+    Prices("auto").load()  # the other process has not loaded them
     notes = "\n".join(run_seed(scenario(), 1).notes)
     monkeypatch.setattr(scenario, "_judge", Broken._judge)
     with pytest.raises(SimulationFailed) as failed:
