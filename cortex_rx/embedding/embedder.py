@@ -13,7 +13,7 @@ from cortex_rx.embedding.calling import call_function, within
 from cortex_rx.embedding.threads import Threads
 from cortex_rx.errors import InvalidArgument
 
-__all__ = ["Embedder", "GenerateEmbedding", "as_embedder", "check_embedding", "checked_function"]
+__all__ = ["Embedder", "GenerateEmbedding", "as_embedder", "check_embedding", "checked_function", "one_dimension"]
 
 AT_ONCE = 4
 """Calls of one function at a time, for one exchange or one list of texts."""
@@ -87,7 +87,7 @@ class Embedder:
             await work()
         elif calls:
             await _all([work() for _ in calls[:AT_ONCE]])
-        _same_dimension(found)
+        one_dimension(found)
         return found
 
     async def embed_query(self, query: str) -> list[float] | None:
@@ -174,10 +174,20 @@ def _vector(value: Any, dimension: int | None) -> list[float]:
     return numbers
 
 
-def _same_dimension(vectors: list[list[float] | None]) -> None:
-    lengths = sorted({len(vector) for vector in vectors if vector})
+def one_dimension(vectors: Iterable[Sequence[float] | None], before: int | None = None) -> int | None:
+    """The length of the vectors, which is that of those `before`; None if there is none.
+
+    >>> one_dimension([[1.0, 0.0], None], one_dimension([None]))
+    2
+    >>> one_dimension([[1.0]], before=2)
+    Traceback (most recent call last):
+    ...
+    cortex_rx.errors.InvalidArgument: generate_embedding: got 'vectors of 1 and of 2 numbers'; accepted: one dimension
+    """
+    lengths = sorted({len(vector) for vector in vectors if vector} | ({before} if before else set()))
     if len(lengths) > 1:
         raise InvalidArgument(_FIELD, f"vectors of {lengths[0]} and of {lengths[-1]} numbers", "one dimension")
+    return lengths[0] if lengths else None
 
 
 def check_embedding(given: Mapping[str, Any]) -> None:

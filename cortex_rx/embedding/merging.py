@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from cortex_rx import validation as check
-from cortex_rx.errors import InvalidArgument, UnsupportedOption
+from cortex_rx.embedding.embedder import one_dimension
+from cortex_rx.errors import UnsupportedOption
 
 __all__ = ["EmbeddingMergeStrategy", "WeightedMean", "checked_merge_strategy"]
 
@@ -58,11 +59,8 @@ class WeightedMean:
     def add(self, vector: Sequence[float] | None, weight: int) -> None:
         """Add the vector of a part. Raises `InvalidArgument` if it has another dimension than those before."""
         if vector:
-            if not self._mean:
-                self._mean = [0.0] * len(vector)
-            elif len(vector) != len(self._mean):
-                said = f"vectors of {len(self._mean)} and of {len(vector)} numbers"
-                raise InvalidArgument("generate_embedding", said, "one dimension")
+            one_dimension([vector], before=len(self._mean))
+            self._mean = self._mean or [0.0] * len(vector)
             self._counted += weight
             share = weight / self._counted
             self._mean = [mean + (new - mean) * share for mean, new in zip(self._mean, vector, strict=True)]

@@ -125,6 +125,6 @@ def measure(
         meter = Meter(flow, table, TokenCount(count, library))
         return compose(measuring(meter), priced(meter))
 
-    once_loaded, first = measuring(), per_subscription(with_prices)
+    once_loaded = measuring()
     # The first stream of a process imports the prices, beside the loop.
-    return lambda source: (once_loaded if table.ready else first)(source)
+    return lambda source: (once_loaded if table.ready else per_subscription(with_prices))(source)

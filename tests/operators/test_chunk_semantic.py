@@ -184,7 +184,7 @@ def test_vectors_of_another_dimension_than_before_are_a_failure_of_the_embedder(
     outcome = lab.run(main)
     problem = outcome.one(Problem)
     assert (problem.code, len(calls)) == ("INVALID_INPUT", border + 1)
-    assert "vectors of 64 and of 3 numbers" in problem.message
+    assert "vectors of 3 and of 64 numbers" in problem.message
     assert "".join(contents(outcome)) == outcome.text == "".join(RAIN + CATS * 4)
 
 

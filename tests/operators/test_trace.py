@@ -38,7 +38,8 @@ from cortex_rx.engine import stream
 from cortex_rx.errors import InvalidArgument, MissingExtra, StoreUnavailable
 from cortex_rx.events import Begun, Delta, Ended, Interrupted, Opened, Ownership, Problem, Replayed, RolledBack, Waiting
 from cortex_rx.models.records import Usage
-from cortex_rx.operators._support.tracing import MOST_EVENTS
+from cortex_rx.operators._support.tracing import _HANDLERS, MOST_EVENTS
+from cortex_rx.operators.trace import READS
 from cortex_rx.sources.providers import Finish
 from cortex_rx.testing import EPOCH, run_virtual
 
@@ -495,6 +496,11 @@ def test_a_tracer_that_fails_does_not_end_the_stream(
         assert "away" not in problem.message
     if name not in ("end", "start_span"):
         assert not any(span.is_recording() for span in otel.started)
+
+
+def test_it_is_given_every_event_that_it_tells_of() -> None:
+    """They are written down twice: the step says what it reads without the library."""
+    assert set(READS) == set(_HANDLERS) and len(READS) == len(_HANDLERS)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from cortex_rx.events import Opened, Problem, StreamEvent
 from cortex_rx.facts.reader import FactReader, Reading
 from cortex_rx.operators._support.fact_pieces import FactPieces, Piece
 from cortex_rx.operators._support.fact_store import FactStore
+from cortex_rx.operators._support.ready import READY
 from cortex_rx.operators._support.writing import log_problem
 
 __all__ = ["FactWork"]
@@ -24,14 +25,6 @@ log: logging.Logger = logging.getLogger("cortex_rx")
 _SOON = 1.0  # seconds for a write in flight when the stream is over
 _SLOW = Problem("fact-extraction", "EXTRACTOR_SLOW", "the extractor did not end in time: the rest is read later", True)
 _BEHIND = Problem("fact-extraction", "EXTRACTOR_BEHIND", "a part is not read while the answer streams, but later", True)
-
-
-@dataclass(slots=True)
-class _Ready(StreamEvent):
-    """Wakes the worker: there is something to emit."""
-
-
-_READY = _Ready()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +69,7 @@ class _Run:
         """Take events in, and start what can be done."""
         if any(type(event) is Opened for event in batch):
             self._store.opened()
-        self._pieces.absorb(event for event in batch if event is not _READY)
+        self._pieces.absorb(event for event in batch if event is not READY)
         if self._pieces.left_out and not self._behind:
             self._behind = True
             self._problem(_BEHIND)
@@ -197,4 +190,4 @@ class _Run:
         self._go_on()
         self._news.set()
         if self.out and self._inbox.end is None:
-            self._inbox.put(_READY)
+            self._inbox.put(READY)

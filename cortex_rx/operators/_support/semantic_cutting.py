@@ -10,12 +10,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from cortex_rx.embedding.calling import within
-from cortex_rx.embedding.embedder import AT_ONCE, TEXT_TIMEOUT, Embedder
+from cortex_rx.embedding.embedder import AT_ONCE, TEXT_TIMEOUT, Embedder, one_dimension
 from cortex_rx.engine import End, Inbox
 from cortex_rx.engine.scheduler import unlisted
-from cortex_rx.errors import InvalidArgument
 from cortex_rx.events import Delta, Ended, Problem, Replayed, Resumed, Rewound, SourceReplayed, StreamEvent
 from cortex_rx.operators._support.cutting import Cutting
+from cortex_rx.operators._support.ready import READY
 
 if TYPE_CHECKING:
     from cortex_rx.chunking import Cutter, Span, Topics
@@ -28,14 +28,6 @@ _WAITING = 262_144  # code points of the sentences that wait for their vectors
 _OVERHEAD = 64  # code points that a sentence counts as beside its text
 _LATE = f"the embedder did not end within {TEXT_TIMEOUT:g} s after the answer: the rest is cut by sentences"
 _BEHIND = "sentences come faster than they are embedded: a part is cut without their vectors"
-
-
-@dataclass(slots=True)
-class _Ready(StreamEvent):
-    """Wakes the worker: there is something to emit."""
-
-
-_READY = _Ready()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +118,7 @@ class _Run:
         for event in batch:
             if type(event) is Ended:
                 self._cutting.emit_chunks(self._text.end())
-            elif event is not _READY:
+            elif event is not READY:
                 if self._text.weight > _WAITING:
                     self._let_go()
                 self._cutting.take(event)
@@ -179,7 +171,7 @@ class _Run:
         sentences = list(islice(text.waiting, AT_ONCE * (embedder.batch_size or 1)))
         try:
             vectors = await within(TEXT_TIMEOUT, embedder.embed(sentences), "generate_embedding")
-            self._check_dimension(vectors)
+            self._dimension = one_dimension(vectors, self._dimension)
         except Exception as error:
             self._blind = True
             self.out.append(Problem.of("streaming", error, recoverable=True))
@@ -188,15 +180,7 @@ class _Run:
         self._asking = None
         self._go_on()
         if self.out and self._inbox.end is None:
-            self._inbox.put(_READY)
-
-    def _check_dimension(self, vectors: Iterable[list[float] | None]) -> None:
-        """Refuse vectors that cannot be compared with those of the calls before."""
-        for vector in filter(None, vectors):
-            self._dimension = self._dimension or len(vector)
-            if len(vector) != self._dimension:
-                given = f"vectors of {self._dimension} and of {len(vector)} numbers"
-                raise InvalidArgument("generate_embedding", given, "one dimension")
+            self._inbox.put(READY)
 
     def _stop_asking(self) -> None:
         if self._asking:
